@@ -1,0 +1,194 @@
+import Module from 'node:module';
+import type { LogLevel } from './logger.ts';
+
+/**
+ * The module `@azure/functions-core` that the Node.js worker offers to `@azure/functions`. It is no package:
+ * the worker answers the `require` for it, and so does this file. The types follow the worker's own
+ * (github.com/Azure/azure-functions-nodejs-worker, types-core), as far as this host uses them.
+ */
+export interface TypedData {
+  string?: string;
+  json?: string;
+  bytes?: Uint8Array;
+  int?: number;
+  double?: number;
+  http?: HttpData;
+}
+
+export interface HttpData {
+  method?: string;
+  url?: string;
+  headers?: Record<string, string>;
+  query?: Record<string, string>;
+  params?: Record<string, string>;
+  body?: TypedData | null;
+  statusCode?: string;
+  cookies?: HttpCookie[];
+}
+
+export interface HttpCookie {
+  name?: string;
+  value?: string;
+  domain?: { value?: string };
+  path?: { value?: string };
+  expires?: { value?: { seconds?: number } };
+  secure?: { value?: boolean };
+  httpOnly?: { value?: boolean };
+  sameSite?: string;
+  maxAge?: { value?: number };
+}
+
+/** A trigger or an output with its options, such as `queueName` or `route`. */
+export type Binding = { type: string; direction: 'in' | 'out' } & Record<string, unknown>;
+
+export interface FunctionMetadata {
+  name: string;
+  bindings: Record<string, Binding>;
+  retryOptions?: RetryOptions;
+}
+
+export interface RetryOptions {
+  maxRetryCount: number;
+  retryStrategy: 'fixedDelay' | 'exponentialBackoff';
+  delayInterval?: { seconds: number };
+  minimumInterval?: { seconds: number };
+  maximumInterval?: { seconds: number };
+}
+
+export interface InvocationRequest {
+  inputData: { name: string; data: TypedData }[];
+  triggerMetadata?: Record<string, TypedData>;
+  traceContext: { traceParent: string };
+  retryContext?: { retryCount: number; maxRetryCount: number; exception?: { message: string } };
+}
+
+export interface InvocationResponse {
+  outputData?: { name: string; data: TypedData }[];
+  returnValue?: TypedData | null;
+}
+
+export type FunctionCallback = (...args: unknown[]) => unknown;
+
+export interface CoreInvocationContext {
+  invocationId: string;
+  request: InvocationRequest;
+  metadata: FunctionMetadata;
+  state?: 'preInvocationHooks' | 'postInvocationHooks' | 'invocation' | undefined;
+  log(level: LogLevel, category: string, message: string): void;
+}
+
+/** What `@azure/functions` hands over: its conversions between the worker's data and the app's. */
+export interface ProgrammingModel {
+  getInvocationModel(context: CoreInvocationContext): {
+    getArguments(): Promise<{ context: unknown; inputs: unknown[] }>;
+    invokeFunction(context: unknown, inputs: unknown[], callback: FunctionCallback): Promise<unknown>;
+    getResponse(context: unknown, result: unknown): Promise<InvocationResponse>;
+  };
+  getCapabilities?(capabilities: Record<string, string>): Promise<Record<string, string>>;
+}
+
+export type HookName = 'appStart' | 'appTerminate' | 'preInvocation' | 'postInvocation' | 'log';
+// biome-ignore lint/suspicious/noExplicitAny: each hook has its own context, which @azure/functions wraps.
+type HookCallback = (context: any) => unknown;
+
+export interface RegisteredFunction {
+  metadata: FunctionMetadata;
+  callback: FunctionCallback;
+}
+
+class Disposable {
+  readonly #dispose: () => unknown;
+
+  constructor(dispose: () => unknown) {
+    this.#dispose = dispose;
+  }
+
+  static from(...disposables: { dispose(): unknown }[]): Disposable {
+    return new Disposable(() => {
+      for (const disposable of disposables) disposable.dispose();
+    });
+  }
+
+  dispose(): unknown {
+    return this.#dispose();
+  }
+}
+
+/** What the app registered while its files were loaded. */
+export class AppRegistrations {
+  readonly functions = new Map<string, RegisteredFunction>();
+  programmingModel: ProgrammingModel | undefined;
+  /** The data that app hooks share with each other. */
+  readonly hookData: Record<string, unknown> = {};
+  readonly #hooks = new Map<string, HookCallback[]>();
+  #loaded = false;
+
+  register(metadata: FunctionMetadata, callback: FunctionCallback): void {
+    if (this.#loaded) throw new Error('A function can only be registered during app startup.');
+    if (this.functions.has(metadata.name))
+      throw new Error(`A function named "${metadata.name}" exists already.`);
+    this.functions.set(metadata.name, { metadata, callback });
+  }
+
+  registerHook(name: string, callback: HookCallback): Disposable {
+    const callbacks = this.#hooks.get(name) ?? [];
+    this.#hooks.set(name, callbacks);
+    callbacks.push(callback);
+    return new Disposable(() => {
+      const index = callbacks.indexOf(callback);
+      if (index >= 0) callbacks.splice(index, 1);
+    });
+  }
+
+  /** Runs the hooks in their order of registration; the first that throws ends it. */
+  async runHooks(name: Exclude<HookName, 'log'>, context: object): Promise<void> {
+    for (const callback of [...(this.#hooks.get(name) ?? [])]) await callback(context);
+  }
+
+  /** Log hooks cannot wait, since logging is synchronous. */
+  runLogHooks(context: object): void {
+    for (const callback of [...(this.#hooks.get('log') ?? [])]) callback(context);
+  }
+
+  /** After this nothing more can be registered. */
+  close(): void {
+    this.#loaded = true;
+  }
+}
+
+let installed: AppRegistrations | undefined;
+
+/**
+ * Answers `require('@azure/functions-core')` from now on. It must run before the app's first `app.*` call,
+ * since `@azure/functions` asks once and remembers; therefore a process can hold one app.
+ *
+ * @throws Error where this process has a host already.
+ */
+export function installCoreApi(
+  log: (level: LogLevel, category: string, message: string) => void,
+): AppRegistrations {
+  if (installed !== undefined)
+    throw new Error('This process holds a functions host already: one app per process.');
+  const registrations = new AppRegistrations();
+  installed = registrations;
+  const api = {
+    version: '3.13.0',
+    hostVersion: '4.1042.0',
+    Disposable,
+    setProgrammingModel: (model: ProgrammingModel) => {
+      registrations.programmingModel = model;
+    },
+    getProgrammingModel: () => registrations.programmingModel,
+    registerFunction: (metadata: FunctionMetadata, callback: FunctionCallback) => {
+      registrations.register(metadata, callback);
+      return new Disposable(() => undefined);
+    },
+    registerHook: (name: string, callback: HookCallback) => registrations.registerHook(name, callback),
+    log,
+  };
+  const original = Module.prototype.require;
+  Module.prototype.require = function (this: NodeJS.Module, id: string) {
+    return id === '@azure/functions-core' ? api : original.call(this, id);
+  } as NodeJS.Require;
+  return registrations;
+}

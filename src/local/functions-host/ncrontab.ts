@@ -1,0 +1,105 @@
+import { ConfigurationError } from '../../errors.ts';
+
+/** One field of the expression: its allowed values, and the names that may stand for them. */
+interface Field {
+  name: string;
+  min: number;
+  max: number;
+  names?: readonly string[];
+}
+
+const MONTHS = 'january february march april may june july august september october november december'.split(
+  ' ',
+);
+const DAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ');
+
+const FIELDS: readonly Field[] = [
+  { name: 'second', min: 0, max: 59 },
+  { name: 'minute', min: 0, max: 59 },
+  { name: 'hour', min: 0, max: 23 },
+  { name: 'day', min: 1, max: 31 },
+  { name: 'month', min: 1, max: 12, names: MONTHS },
+  { name: 'day of week', min: 0, max: 6, names: DAYS },
+];
+
+/** Far enough for a 29 February on a given weekday; beyond it the expression never comes true. */
+const HORIZON_YEARS = 50;
+
+/**
+ * An NCRONTAB expression, as timer triggers take it: `{second} {minute} {hour} {day} {month} {day of week}`;
+ * with five fields the second is 0. Day and day of week must both match. Times are UTC, as on Azure
+ * (learn.microsoft.com: Timer trigger for Azure Functions, "NCRONTAB expressions").
+ */
+export class Ncrontab {
+  readonly #fields: readonly ReadonlySet<number>[];
+
+  /** @throws ConfigurationError naming the field that cannot be read. */
+  constructor(expression: string) {
+    const texts = expression.trim().split(/\s+/);
+    if (texts.length === 5) texts.unshift('0');
+    if (texts.length !== FIELDS.length) {
+      throw new ConfigurationError(`"${expression}" is not an NCRONTAB expression: it needs six fields`, {
+        object: expression,
+        hint: 'Write {second} {minute} {hour} {day} {month} {day of week}, for example "0 */15 * * * *".',
+      });
+    }
+    this.#fields = FIELDS.map((field, index) => parseField(texts[index]!, field, expression));
+    if (this.next(new Date(Date.UTC(2000, 0, 1))) === undefined) {
+      throw new ConfigurationError(`The schedule "${expression}" never comes true`, { object: expression });
+    }
+  }
+
+  /** The first time after `after` that matches, or undefined where there is none within 50 years. */
+  next(after: Date): Date | undefined {
+    const [seconds, minutes, hours, days, months, weekdays] = this.#fields as ReadonlySet<number>[];
+    const time = new Date(Math.floor(after.getTime() / 1000) * 1000 + 1000);
+    const horizon = time.getUTCFullYear() + HORIZON_YEARS;
+    while (time.getUTCFullYear() <= horizon) {
+      if (!months!.has(time.getUTCMonth() + 1)) {
+        time.setUTCMonth(time.getUTCMonth() + 1, 1);
+        time.setUTCHours(0, 0, 0);
+      } else if (!days!.has(time.getUTCDate()) || !weekdays!.has(time.getUTCDay())) {
+        time.setUTCDate(time.getUTCDate() + 1);
+        time.setUTCHours(0, 0, 0);
+      } else if (!hours!.has(time.getUTCHours())) {
+        time.setUTCHours(time.getUTCHours() + 1, 0, 0);
+      } else if (!minutes!.has(time.getUTCMinutes())) {
+        time.setUTCMinutes(time.getUTCMinutes() + 1, 0);
+      } else if (!seconds!.has(time.getUTCSeconds())) {
+        time.setUTCSeconds(time.getUTCSeconds() + 1);
+      } else {
+        return time;
+      }
+    }
+    return undefined;
+  }
+}
+
+function parseField(text: string, field: Field, expression: string): ReadonlySet<number> {
+  const values = new Set<number>();
+  const fail = (part: string): never => {
+    throw new ConfigurationError(`"${expression}": "${part}" is not a valid ${field.name}`, {
+      object: expression,
+      hint: `A ${field.name} is a number from ${field.min} to ${field.max}, a range (a-b), a list (a,b), * or */n.`,
+    });
+  };
+  const value = (part: string): number => {
+    const named =
+      part.length >= 3 ? (field.names?.findIndex((n) => n.startsWith(part.toLowerCase())) ?? -1) : -1;
+    const number = named >= 0 ? named + field.min : /^\d+$/.test(part) ? Number(part) : Number.NaN;
+    return number >= field.min && number <= field.max ? number : fail(part);
+  };
+  for (const part of text.split(',')) {
+    const [range = '', step, ...rest] = part.split('/');
+    const [from = '', to, ...more] = range.split('-');
+    if (rest.length > 0 || more.length > 0) fail(part);
+    const every = step === undefined ? 1 : /^[1-9]\d*$/.test(step) ? Number(step) : fail(part);
+    const first = range === '*' ? field.min : value(from);
+    // `a/n` runs from a to the end of the field; a plain `a` is only itself.
+    const last =
+      range === '*' ? field.max : to !== undefined ? value(to) : step === undefined ? first : field.max;
+    if (first > last) fail(part);
+    for (let number = first; number <= last; number += every) values.add(number);
+  }
+  return values;
+}

@@ -1,0 +1,219 @@
+import type { DequeuedMessageItem } from '@azure/storage-queue';
+import type { RegisteredFunction } from './core-api.ts';
+import type { QueueOptions } from './host-json.ts';
+import type { Invoker } from './invoker.ts';
+import type { Log } from './logger.ts';
+import type { Queue } from './queues.ts';
+
+/** The shortest pause between two looks at an empty queue, in milliseconds. */
+const MIN_POLLING_INTERVAL = 100;
+
+interface Options {
+  fn: RegisteredFunction;
+  queue: Queue;
+  poisonQueue: Queue;
+  queueOptions: QueueOptions;
+  invoker: Invoker;
+  log: Log;
+  /** Seconds that a message stays hidden while its function runs; renewed at half. */
+  hiddenSeconds: number;
+}
+
+/**
+ * A queue trigger. Takes `batchSize` messages whenever no more than `newBatchThreshold` are at work, deletes a
+ * message after success, shows it again after `visibilityTimeout` on failure, and moves it to
+ * `<queue>-poison` after `maxDequeueCount` failures or where it cannot be decoded
+ * (learn.microsoft.com: Azure Queue storage trigger for Azure Functions).
+ */
+export class QueueListener {
+  readonly #options: Options;
+  readonly #stopping = new AbortController();
+  readonly #held = new Set<HeldMessage>();
+  readonly #category: string;
+  #loop: Promise<void> | undefined;
+  #wakeUp: (() => void) | undefined;
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#category = `Function.${options.fn.metadata.name}`;
+  }
+
+  async start(): Promise<void> {
+    await this.#options.queue.create();
+    this.#loop = this.#listen();
+  }
+
+  /** Takes no more messages. Those at work go on. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wakeUp?.();
+    await this.#loop;
+  }
+
+  /** Gives back the messages that are still at work, so that the next process gets them at once. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled([...this.#held].map((message) => message.release(0)));
+  }
+
+  async #listen(): Promise<void> {
+    const { queue, queueOptions } = this.#options;
+    const { signal } = this.#stopping;
+    let pause = MIN_POLLING_INTERVAL;
+    while (!signal.aborted) {
+      if (this.#held.size > queueOptions.newBatchThreshold) {
+        await new Promise<void>((resolve) => {
+          this.#wakeUp = resolve;
+        });
+        continue;
+      }
+      const messages = await this.#receive();
+      for (const message of messages) this.#handle(message);
+      if (messages.length > 0) {
+        pause = MIN_POLLING_INTERVAL;
+      } else {
+        const before = performance.now();
+        const limit = Math.min(pause, queueOptions.maxPollingInterval);
+        await queue.wait(limit, signal);
+        const woken = performance.now() - before < limit - 1;
+        pause = woken ? MIN_POLLING_INTERVAL : Math.min(pause * 2, queueOptions.maxPollingInterval);
+      }
+    }
+  }
+
+  async #receive(): Promise<DequeuedMessageItem[]> {
+    const { queue, queueOptions } = this.#options;
+    try {
+      const { receivedMessageItems } = await queue.client.receiveMessages({
+        numberOfMessages: queueOptions.batchSize,
+        visibilityTimeout: this.#options.hiddenSeconds,
+      });
+      return receivedMessageItems;
+    } catch (error) {
+      this.#write('error', `Cannot read queue '${queue.client.name}': ${(error as Error).message}`);
+      await queue.wait(1000, this.#stopping.signal);
+      return [];
+    }
+  }
+
+  #handle(item: DequeuedMessageItem): void {
+    const message = new HeldMessage(item, this.#options.queue, this.#options.hiddenSeconds, (error) =>
+      this.#write('warning', `Cannot keep message ${item.messageId} hidden: ${error.message}`),
+    );
+    this.#held.add(message);
+    this.#process(item, message)
+      .catch((error) => this.#write('error', `Message ${item.messageId}: ${(error as Error).message}`))
+      .finally(() => {
+        message.close();
+        this.#held.delete(message);
+        this.#wakeUp?.();
+      });
+  }
+
+  async #process(item: DequeuedMessageItem, message: HeldMessage): Promise<void> {
+    const { queue, queueOptions, fn, invoker } = this.#options;
+    const text = queue.decode(item.messageText);
+    if (text === undefined) {
+      this.#write('error', `Message ${item.messageId} is not ${queueOptions.messageEncoding}-encoded text.`);
+      return this.#poison(item, message);
+    }
+    // A process that was killed each time never gets to count a failure: the next delivery does.
+    if (item.dequeueCount > queueOptions.maxDequeueCount) return this.#poison(item, message);
+    const [trigger] = Object.keys(fn.metadata.bindings);
+    try {
+      await invoker.invoke(fn, {
+        reason: `New queue message detected on '${queue.client.name}'.`,
+        inputData: [{ name: trigger!, data: { string: text } }],
+        triggerMetadata: {
+          QueueTrigger: { string: text },
+          Id: { string: item.messageId },
+          PopReceipt: { string: item.popReceipt },
+          DequeueCount: { json: String(item.dequeueCount) },
+          InsertionTime: { json: JSON.stringify(item.insertedOn) },
+          ExpirationTime: { json: JSON.stringify(item.expiresOn) },
+          NextVisibleTime: { json: JSON.stringify(item.nextVisibleOn) },
+        },
+      });
+    } catch {
+      // The invoker has logged the error. What is left is the message.
+      if (item.dequeueCount >= queueOptions.maxDequeueCount) return this.#poison(item, message);
+      return message.release(Math.ceil(queueOptions.visibilityTimeout / 1000));
+    }
+    await message.delete();
+  }
+
+  async #poison(item: DequeuedMessageItem, message: HeldMessage): Promise<void> {
+    const { poisonQueue, queueOptions } = this.#options;
+    this.#write(
+      'warning',
+      `Message ${item.messageId} has been dequeued ${item.dequeueCount} of ${queueOptions.maxDequeueCount} times. ` +
+        `Moving it to queue '${poisonQueue.client.name}'.`,
+    );
+    await poisonQueue.sendEncoded(item.messageText);
+    await message.delete();
+  }
+
+  #write(level: 'warning' | 'error', text: string): void {
+    this.#options.log({ level, category: this.#category, message: text });
+  }
+}
+
+/** A message that this process holds: hidden from others, and hidden anew at half time. */
+class HeldMessage {
+  readonly #id: string;
+  readonly #queue: Queue;
+  readonly #timer: NodeJS.Timeout;
+  #receipt: string;
+  /** Changes of the message follow each other, since each gives a new receipt. */
+  #last: Promise<unknown> = Promise.resolve();
+  #over = false;
+
+  constructor(item: DequeuedMessageItem, queue: Queue, seconds: number, onError: (error: Error) => void) {
+    this.#id = item.messageId;
+    this.#receipt = item.popReceipt;
+    this.#queue = queue;
+    this.#timer = setInterval(
+      () => {
+        this.#change(() => this.#hide(seconds)).catch(onError);
+      },
+      (seconds * 1000) / 2,
+    );
+  }
+
+  /** Shows the message again after so many seconds. */
+  release(seconds: number): Promise<void> {
+    return this.#end(() => this.#hide(seconds));
+  }
+
+  delete(): Promise<void> {
+    return this.#end(async () => {
+      await this.#queue.client.deleteMessage(this.#id, this.#receipt);
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #end(change: () => Promise<void>): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    this.#over = true;
+    this.close();
+    return this.#change(change);
+  }
+
+  #change(change: () => Promise<void>): Promise<void> {
+    const next = this.#last.then(change);
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+
+  async #hide(seconds: number): Promise<void> {
+    const { popReceipt } = await this.#queue.client.updateMessage(
+      this.#id,
+      this.#receipt,
+      undefined,
+      seconds,
+    );
+    if (popReceipt !== undefined) this.#receipt = popReceipt;
+  }
+}

@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { RegisteredFunction } from '../../../src/local/functions-host/core-api.ts';
+import type { Invoker } from '../../../src/local/functions-host/invoker.ts';
+import { QueueListener } from '../../../src/local/functions-host/queue-listener.ts';
+import { Queues } from '../../../src/local/functions-host/queues.ts';
+import { type Azurite, startAzurite } from '../../azurite.ts';
+
+let azurite: Azurite;
+
+beforeAll(async () => {
+  azurite = await startAzurite();
+});
+
+afterAll(() => azurite.stop());
+
+/** A listener on a queue of its own, whose function is `run`. */
+function listenTo(queueName: string, run: () => Promise<unknown>) {
+  const queues = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64');
+  const queue = queues.get(queueName, undefined);
+  const poisonQueue = queues.get(`${queueName}-poison`, 'AzureWebJobsStorage');
+  const fn: RegisteredFunction = {
+    metadata: { name: 'listening', bindings: { trigger: { type: 'queueTrigger', direction: 'in' } } },
+    callback: () => undefined,
+  };
+  const listener = new QueueListener({
+    fn,
+    queue,
+    poisonQueue,
+    queueOptions: {
+      batchSize: 4,
+      newBatchThreshold: 2,
+      maxDequeueCount: 2,
+      visibilityTimeout: 0,
+      maxPollingInterval: 100,
+      messageEncoding: 'base64',
+    },
+    invoker: { invoke: run } as unknown as Invoker,
+    log: () => undefined,
+    hiddenSeconds: 30,
+  });
+  return { listener, queue, poisonQueue };
+}
+
+test('a message whose deliveries are used up goes to the poison queue and does not run', async () => {
+  let runs = 0;
+  const { listener, queue, poisonQueue } = listenTo('used-up', async () => runs++);
+  await queue.send('{"id":"killer"}');
+  await poisonQueue.create();
+  // Two deliveries to processes that did not live to count a failure.
+  for (let count = 0; count < 2; count++) {
+    const [message] = (await queue.client.receiveMessages({ visibilityTimeout: 30 })).receivedMessageItems;
+    await queue.client.updateMessage(message!.messageId, message!.popReceipt, undefined, 0);
+  }
+  await listener.start();
+  let text: string | undefined;
+  while (text === undefined) {
+    text = (await poisonQueue.client.receiveMessages()).receivedMessageItems[0]?.messageText;
+    await delay(20);
+  }
+  await listener.stop();
+  expect(queue.decode(text)).toBe('{"id":"killer"}');
+  expect(runs).toBe(0);
+});
+
+test('a message that is given up at the end can be had at once, and once only', async () => {
+  let finish = () => undefined as unknown;
+  const started = Promise.withResolvers<void>();
+  const { listener, queue } = listenTo('given-up', () => {
+    started.resolve();
+    return new Promise((resolve) => {
+      finish = () => resolve(undefined);
+    });
+  });
+  await queue.send('{}');
+  await listener.start();
+  await started.promise;
+  await listener.stop();
+  expect((await queue.client.receiveMessages()).receivedMessageItems).toHaveLength(0);
+  await listener.abandon();
+  // The function ends too late: the message is not its own any more, and stays.
+  finish();
+  await delay(50);
+  expect((await queue.client.receiveMessages()).receivedMessageItems).toHaveLength(1);
+});
+
+test('text that is not in the encoding is told apart', () => {
+  const queue = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64').get(
+    'encoding',
+    undefined,
+  );
+  expect(queue.decode(Buffer.from('Grüße').toString('base64'))).toBe('Grüße');
+  expect(queue.decode('{"plain":1}')).toBeUndefined();
+  expect(queue.decode(Buffer.from([0xff, 0xfe]).toString('base64'))).toBeUndefined();
+});
+
+test('a connection without setting, and a name that no queue can have, are refused', () => {
+  const queues = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64');
+  expect(() => queues.get('jobs', 'Elsewhere')).toThrow(
+    'The storage connection "Elsewhere" has no app setting',
+  );
+  expect(() => queues.get('No_Queue', undefined)).toThrow('"No_Queue" cannot be the name of a queue');
+});
