@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigurationError, RetriableError } from '../../src/errors.ts';
+import { parseCsdl } from '../../src/schema/csdl.ts';
+import { documents, parseDocument, readDocument, realDocuments, schemaDocument } from './documents.ts';
+
+describe('parseCsdl', () => {
+  it('reads types, keys, properties, navigation and sets', () => {
+    const csdl = parseCsdl(
+      schemaDocument(`
+        <EntityType Name="crmbaseentity" Abstract="true" />
+        <EntityType Name="account" BaseType="mscrm.crmbaseentity" OpenType="true">
+          <Key><PropertyRef Name="accountid" /></Key>
+          <Property Name="accountid" Type="Edm.Guid" Nullable="false" />
+          <Property Name="name" Type="Edm.String" MaxLength="160" Unicode="false" />
+          <Property Name="revenue" Type="Edm.Decimal" Precision="19" Scale="Variable" />
+          <Property Name="flag" Type="mscrm.BooleanManagedProperty" />
+          <NavigationProperty Name="primarycontactid" Type="Microsoft.Dynamics.CRM.contact" Partner="x">
+            <ReferentialConstraint Property="_primarycontactid_value" ReferencedProperty="contactid" />
+          </NavigationProperty>
+          <NavigationProperty Name="all" Type="Collection(mscrm.contact)" />
+        </EntityType>
+        <ComplexType Name="BooleanManagedProperty"><Property Name="Value" Type="Edm.Boolean" /></ComplexType>
+        <EnumType Name="Rights" IsFlags="true"><Member Name="None" Value="0" /><Member Name="Read" /></EnumType>
+        <TypeDefinition Name="Money" UnderlyingType="Edm.Decimal" />
+        <Function Name="Ignored"><Parameter Name="a" Type="Edm.String" /></Function>
+        <EntityContainer Name="System">
+          <EntitySet Name="accounts" EntityType="Microsoft.Dynamics.CRM.account">
+            <NavigationPropertyBinding Path="primarycontactid" Target="contacts" />
+          </EntitySet>
+        </EntityContainer>`),
+    );
+    expect(csdl).toEqual({
+      entityTypes: [
+        {
+          name: 'crmbaseentity',
+          abstract: true,
+          openType: false,
+          key: [],
+          properties: [],
+          navigationProperties: [],
+          alternateKeys: [],
+        },
+        {
+          name: 'account',
+          baseType: 'crmbaseentity',
+          abstract: false,
+          openType: true,
+          key: ['accountid'],
+          properties: [
+            { name: 'accountid', type: 'Edm.Guid', nullable: false },
+            { name: 'name', type: 'Edm.String', maxLength: 160 },
+            { name: 'revenue', type: 'Edm.Decimal', precision: 19, scale: 'variable' },
+            { name: 'flag', type: 'mscrm.BooleanManagedProperty' },
+          ],
+          navigationProperties: [
+            {
+              name: 'primarycontactid',
+              type: 'contact',
+              collection: false,
+              partner: 'x',
+              constraints: [{ property: '_primarycontactid_value', referencedProperty: 'contactid' }],
+            },
+            { name: 'all', type: 'contact', collection: true, constraints: [] },
+          ],
+          alternateKeys: [],
+        },
+      ],
+      complexTypes: [
+        { name: 'BooleanManagedProperty', properties: [{ name: 'Value', type: 'Edm.Boolean' }] },
+      ],
+      enumTypes: [
+        {
+          name: 'Rights',
+          flags: true,
+          members: [
+            { name: 'None', value: '0' },
+            { name: 'Read', value: '1' },
+          ],
+        },
+      ],
+      typeDefinitions: [{ name: 'Money', underlyingType: 'Edm.Decimal' }],
+      entitySets: [{ name: 'accounts', entityType: 'account' }],
+    });
+  });
+
+  it('reads change tracking inside a set and from outside it, and alternate keys', () => {
+    const tracking = (supported: string) =>
+      `<Annotation Term="Org.OData.Capabilities.V1.ChangeTracking"><Record>${supported}</Record></Annotation>`;
+    const csdl = parseCsdl(
+      schemaDocument(`
+        <EntityType Name="a"><Annotation Term="OData.Community.Keys.V1.AlternateKeys"><Collection>
+          <Record><PropertyValue Property="Key"><Collection>
+            <Record><PropertyValue Property="Alias" String="x" /><PropertyValue Property="Name" PropertyPath="x" /></Record>
+            <Record><PropertyValue Property="Name" PropertyPath="y" /></Record>
+          </Collection></PropertyValue></Record>
+        </Collection></Annotation></EntityType>
+        <EntityContainer Name="System">
+          <EntitySet Name="inside" EntityType="mscrm.a">${tracking('<PropertyValue Property="Supported" Bool="true" />')}</EntitySet>
+          <EntitySet Name="element" EntityType="mscrm.a">${tracking('<PropertyValue Property="Supported"><Bool>false</Bool></PropertyValue>')}</EntitySet>
+          <EntitySet Name="outside" EntityType="mscrm.a" />
+          <EntitySet Name="silent" EntityType="mscrm.a" />
+        </EntityContainer>
+        <Annotations Target="mscrm.System/outside">${tracking('<PropertyValue Property="Supported" Bool="true" />')}</Annotations>`),
+    );
+    expect(csdl.entitySets.map((set) => set.changeTracking)).toEqual([true, false, true, undefined]);
+    expect(csdl.entityTypes[0]!.alternateKeys).toEqual([['x', 'y']]);
+  });
+
+  it('reads several schemas and character references', () => {
+    const document = schemaDocument('<EntityType Name="a&amp;b &#233; &#x4e2d;" />').replace(
+      '</edmx:DataServices>',
+      '<Schema Namespace="Other"><EntityType Name="b" BaseType="Other.a.b" /></Schema></edmx:DataServices>',
+    );
+    expect(parseCsdl(document).entityTypes.map(({ name }) => name)).toEqual(['a&b é 中', 'b']);
+    expect(parseCsdl(Buffer.from(`\uFEFF${document}`)).entityTypes).toHaveLength(2);
+  });
+
+  it.each([
+    ['a DOCTYPE', `<!DOCTYPE x [<!ENTITY a "b">]>${schemaDocument('<EntityType Name="a" />')}`, /DOCTYPE/],
+    ['absurd depth', `${'<a>'.repeat(5000)}${'</a>'.repeat(5000)}`, /deeper/],
+    ['another kind of XML', '<html><body>Sign in</body></html>', /no entity type.*html/],
+    ['bytes that are not UTF-8', Buffer.from([0x3c, 0x61, 0xff, 0x3e]), /UTF-8/],
+  ])('refuses %s', (_, document, message) => {
+    expect(() => parseCsdl(document)).toThrow(ConfigurationError);
+    expect(() => parseCsdl(document)).toThrow(message);
+  });
+
+  it('refuses a document over the limit before reading it', () => {
+    const document = schemaDocument('<EntityType Name="a" />');
+    expect(() => parseCsdl(document, { maxBytes: 100 })).toThrow(/more than the 100/);
+  });
+
+  it('takes a document cut short anywhere for a passing fault', () => {
+    const document = schemaDocument('<EntityType Name="a"><Key><PropertyRef Name="b" /></Key></EntityType>');
+    for (let length = 0; length < document.length; length += 7) {
+      expect(() => parseCsdl(document.slice(0, length))).toThrow(RetriableError);
+    }
+  });
+});
+
+/** The same figures by regular expressions alone. */
+function countByPattern(text: string) {
+  const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
+  const types = text.match(/<EntityType\b[^>]*?\/>|<EntityType\b[\s\S]*?<\/EntityType>/g) ?? [];
+  const inTypes = (pattern: RegExp) =>
+    types.reduce((sum, type) => sum + (type.match(pattern)?.length ?? 0), 0);
+  return {
+    entityTypes: types.length,
+    complexTypes: count(/<ComplexType\b/g),
+    enumTypes: count(/<EnumType\b/g),
+    entitySets: count(/<EntitySet\s/g),
+    properties: inTypes(/<Property\s/g),
+    navigationProperties: inTypes(/<NavigationProperty\s/g),
+    constraints: inTypes(/<ReferentialConstraint\b/g),
+    alternateKeys: inTypes(/<Record Type="OData\.Community\.Keys\.V1\.AlternateKey"/g),
+  };
+}
+
+describe.skipIf(documents.length === 0)(realDocuments, () => {
+  it.each(documents)('%s: every count as an independent reading has it', (name) => {
+    const csdl = parseDocument(name);
+    const types = csdl.entityTypes;
+    const navigations = types.flatMap((type) => type.navigationProperties);
+    expect({
+      entityTypes: types.length,
+      complexTypes: csdl.complexTypes.length,
+      enumTypes: csdl.enumTypes.length,
+      entitySets: csdl.entitySets.length,
+      properties: types.flatMap((type) => type.properties).length,
+      navigationProperties: navigations.length,
+      constraints: navigations.flatMap((navigation) => navigation.constraints).length,
+      alternateKeys: types.flatMap((type) => type.alternateKeys).length,
+    }).toEqual(countByPattern(readDocument(name).toString()));
+    expect(types.length).toBeGreaterThan(200);
+  });
+});

@@ -1,0 +1,26 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Csdl, parseCsdl } from '../../src/schema/csdl.ts';
+import { sharedAbsent, sharedPath } from '../shared.ts';
+
+const folder = sharedPath('dataverse', 'metadata');
+
+/** The real `$metadata` documents, in the order of their names; none where the shared folder is absent. */
+export const documents: string[] = folder === undefined ? [] : readdirSync(folder).sort();
+
+/** The title of the tests over them, which tells why they do not run. */
+export const realDocuments =
+  documents.length === 0 ? `real documents (skipped: ${sharedAbsent})` : 'real documents';
+
+export function readDocument(name: string): Buffer {
+  return readFileSync(join(folder!, name));
+}
+
+export function parseDocument(name: string): Csdl {
+  return parseCsdl(readDocument(name));
+}
+
+/** A small document around the content of one schema. */
+export function schemaDocument(content: string): string {
+  return `<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices><Schema Namespace="Microsoft.Dynamics.CRM" Alias="mscrm" xmlns="http://docs.oasis-open.org/odata/ns/edm">${content}</Schema></edmx:DataServices></edmx:Edmx>`;
+}
