@@ -60,6 +60,8 @@ export interface Table {
   /** In their fixed order: the key, then by name. */
   columns: Column[];
   foreignKeys: ForeignKey[];
+  /** Columns that stand in SQLite with their last values though Dataverse, or the selection, has them no more. */
+  staleColumns?: Column[];
   /** `versionnumber` where the table has it. */
   versionColumn?: string;
   /** `modifiedon` where the table has it. */

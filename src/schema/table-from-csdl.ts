@@ -1,0 +1,157 @@
+import { ConfigurationError, SkipEntityError } from '../errors.ts';
+import { columnOf } from './column.ts';
+import { type ColumnSelection, selectColumns } from './column-selection.ts';
+import type { Csdl } from './csdl.ts';
+import { byCodeUnit, CsdlIndex } from './csdl-index.ts';
+import { foreignKeysOf } from './foreign-keys.ts';
+import { didYouMean } from './near-matches.ts';
+import { quoteIdentifier, quoteText } from './sql.ts';
+import type { Column, ForeignKey, Table } from './table.ts';
+
+/**
+ * What `EntityDefinitions` tells about a table beyond `$metadata`
+ * (learn.microsoft.com: Query table definitions using the Web API).
+ */
+export interface TableDefinition {
+  logicalName: string;
+  entitySetName: string;
+  primaryId?: string | undefined;
+  primaryName?: string | undefined;
+  changeTracking?: boolean | undefined;
+  intersect?: boolean | undefined;
+}
+
+export interface TableOptions {
+  columns?: ColumnSelection | undefined;
+}
+
+/** The annotation that names the table a lookup's value belongs to. */
+const lookupLogicalName = 'Microsoft.Dynamics.CRM.lookuplogicalname';
+
+/**
+ * The table model of one Dataverse table, with keys and columns inherited from its base types.
+ * The same document gives the same table, in whatever order its elements stand.
+ * @throws ConfigurationError where `$metadata` has no such table, or a selected column does not exist
+ * @throws SkipEntityError where the table has no single key column
+ */
+export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: TableOptions = {}): Table {
+  const index = CsdlIndex.of(csdl);
+  const { logicalName } = definition;
+  if (index.type(logicalName) === undefined) throw unknownTable(index, logicalName);
+  const properties = index.properties(logicalName);
+  const primaryKey =
+    definition.primaryId !== undefined && properties.has(definition.primaryId)
+      ? definition.primaryId
+      : index.primaryId(logicalName);
+  if (primaryKey === undefined || !properties.has(primaryKey)) {
+    throw new SkipEntityError(`table ${logicalName} has no single key column in $metadata`, {
+      operation: 'read the schema',
+      object: logicalName,
+      hint: 'remove it from entities.json; only tables with one id column can be mirrored',
+    });
+  }
+
+  const needed = [primaryKey, 'versionnumber', 'modifiedon'];
+  const kept = selectColumns(logicalName, new Set(properties.keys()), needed, options.columns);
+  const foreignKeys = foreignKeysOf(csdl, logicalName, primaryKey).filter(({ column }) => kept.has(column));
+  const columns = [...properties.values()]
+    .filter(({ name }) => kept.has(name))
+    .map((property) => columnOf(property, index));
+  columns.push(...typeColumns(foreignKeys, new Set(columns.map(({ name }) => name))));
+  columns.sort(
+    (a, b) => Number(b.name === primaryKey) - Number(a.name === primaryKey) || byCodeUnit(a.name, b.name),
+  );
+  const names = namesInSqlite(columns);
+  const intersect = definition.intersect ?? looksLikeIntersect(columns, foreignKeys, primaryKey);
+
+  return {
+    logicalName,
+    name: definition.entitySetName,
+    primaryKey,
+    ...(definition.primaryName !== undefined && kept.has(definition.primaryName)
+      ? { primaryName: names.get(definition.primaryName)! }
+      : {}),
+    columns: columns.map((column) => ({ ...column, name: names.get(column.name)! })),
+    foreignKeys: foreignKeys.map((key) => renamed(key, names)),
+    ...(kept.has('versionnumber') ? { versionColumn: names.get('versionnumber')! } : {}),
+    ...(kept.has('modifiedon') ? { modifiedOnColumn: names.get('modifiedon')! } : {}),
+    changeTracking: definition.changeTracking ?? index.set(logicalName)?.changeTracking ?? false,
+    intersect,
+  };
+}
+
+/** The annotations that reading a table's rows has to ask for: for `Prefer: odata.include-annotations`. */
+export function needsAnnotations(table: Table): string[] {
+  const names = table.columns.flatMap(({ property }) => property?.split('@').slice(1) ?? []);
+  return [...new Set(names)].sort(byCodeUnit);
+}
+
+/** The error for a logical name that no entity type has, with the names it may have meant. */
+export function unknownTable(index: CsdlIndex, name: string): ConfigurationError {
+  const ofSet = index.typeNames().find((type) => index.set(type)?.name === name);
+  const guess =
+    ofSet === undefined
+      ? didYouMean(name, index.typeNames())
+      : `; that is the entity set of ${ofSet}, write ${ofSet}`;
+  return new ConfigurationError(`Dataverse has no table ${name}${guess}`, {
+    operation: 'look up a table',
+    object: name,
+    hint: 'entities.json lists logical names, for instance account; correct or remove the entry',
+  });
+}
+
+/** One column beside each polymorphic lookup, for the table that its value belongs to. */
+function typeColumns(foreignKeys: ForeignKey[], present: ReadonlySet<string>): Column[] {
+  return foreignKeys.flatMap(({ column, targets, typeColumn }): Column[] => {
+    if (typeColumn === undefined) return [];
+    const base = { name: typeColumn, edmType: 'Edm.String', type: 'TEXT', reading: 'text' } as const;
+    const sql = ownerTypeSql(column, targets, present);
+    return [sql === undefined ? { ...base, property: `${column}@${lookupLogicalName}` } : { ...base, sql }];
+  });
+}
+
+/**
+ * An owner is a user or a team, and which one stands in two other columns. Reading it from them saves asking for
+ * annotations, which make a response about twice as large.
+ */
+function ownerTypeSql(column: string, targets: string[], present: ReadonlySet<string>): string | undefined {
+  if (column !== '_ownerid_value' || targets.some((name) => name !== 'systemuser' && name !== 'team')) {
+    return undefined;
+  }
+  const kinds = { _owninguser_value: 'systemuser', _owningteam_value: 'team' };
+  if (!Object.keys(kinds).every((name) => present.has(name))) return undefined;
+  const cases = Object.entries(kinds).map(
+    ([name, type]) => `WHEN ${quoteIdentifier(name)} THEN ${quoteText(type)}`,
+  );
+  return `CASE ${quoteIdentifier(column)} ${cases.join(' ')} END`;
+}
+
+/** An N:N table has its key, two ids and a version, and nothing else. */
+function looksLikeIntersect(columns: Column[], foreignKeys: ForeignKey[], primaryKey: string): boolean {
+  const others = columns.filter(({ name }) => name !== primaryKey && name !== 'versionnumber');
+  return (
+    others.length === 2 &&
+    foreignKeys.length === 2 &&
+    others.every(({ name }) => foreignKeys.some((key) => key.column === name))
+  );
+}
+
+/** SQLite takes `Name` and `name` for one column; Dataverse keeps them apart. The later one gets a number. */
+function namesInSqlite(columns: Column[]): Map<string, string> {
+  const taken = new Set<string>();
+  const names = new Map<string, string>();
+  for (const { name } of columns) {
+    let unique = name;
+    for (let n = 2; taken.has(unique.toLowerCase()); n++) unique = `${name}_${n}`;
+    taken.add(unique.toLowerCase());
+    names.set(name, unique);
+  }
+  return names;
+}
+
+function renamed(key: ForeignKey, names: Map<string, string>): ForeignKey {
+  const column = names.get(key.column)!;
+  return key.typeColumn === undefined
+    ? { ...key, column }
+    : { ...key, column, typeColumn: names.get(key.typeColumn)! };
+}

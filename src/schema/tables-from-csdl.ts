@@ -1,0 +1,85 @@
+import { ConfigurationError, SyncError } from '../errors.ts';
+import type { Csdl } from './csdl.ts';
+import { CsdlIndex } from './csdl-index.ts';
+import type { Table } from './table.ts';
+import { type TableDefinition, type TableOptions, tableFromCsdl, unknownTable } from './table-from-csdl.ts';
+
+/** A table asked for: its logical name alone, or with options. */
+export type TableRequest = string | ({ logicalName: string } & TableOptions);
+
+export interface TableFailure {
+  logicalName: string;
+  error: SyncError;
+}
+
+/**
+ * The table models of the logical names asked for, in their order; one that cannot be made is a failure of its own
+ * and does not stop the others.
+ */
+export function resolveTables(
+  csdl: Csdl,
+  definitions: Iterable<TableDefinition>,
+  requests: Iterable<TableRequest>,
+): { tables: Table[]; failures: TableFailure[] } {
+  const index = CsdlIndex.of(csdl);
+  const byName = new Map([...definitions].map((definition) => [definition.logicalName, definition]));
+  const isTracked = (logicalName: string): boolean =>
+    byName.get(logicalName)?.changeTracking ?? index.set(logicalName)?.changeTracking ?? false;
+  const tables: Table[] = [];
+  const failures: TableFailure[] = [];
+  for (const request of requests) {
+    const { logicalName, ...options } = typeof request === 'string' ? { logicalName: request } : request;
+    try {
+      const definition = byName.get(logicalName) ?? definitionFromCsdl(index, logicalName);
+      const table = tableFromCsdl(csdl, definition, options);
+      tables.push({ ...table, changeTracking: table.changeTracking || bothEndsTracked(table, isTracked) });
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      failures.push({ logicalName, error });
+    }
+  }
+  return { tables, failures };
+}
+
+/**
+ * As `resolveTables`, where every table has to exist.
+ * @throws the one table's error, or for several a ConfigurationError that tells them all
+ */
+export function tablesFromCsdl(
+  csdl: Csdl,
+  definitions: Iterable<TableDefinition>,
+  requests: Iterable<TableRequest>,
+): Table[] {
+  const { tables, failures } = resolveTables(csdl, definitions, requests);
+  const [first, ...others] = failures;
+  if (first === undefined) return tables;
+  if (others.length === 0) throw first.error;
+  throw new ConfigurationError(failures.map(({ error }) => error.message).join('\n'), {
+    operation: 'look up the tables of entities.json',
+    object: failures.map(({ logicalName }) => logicalName).join(', '),
+    ...(first.error.hint === undefined ? {} : { hint: first.error.hint }),
+  });
+}
+
+/** A table that `EntityDefinitions` does not list, or could not be asked about. */
+function definitionFromCsdl(index: CsdlIndex, logicalName: string): TableDefinition {
+  if (index.type(logicalName) === undefined) throw unknownTable(index, logicalName);
+  const set = index.set(logicalName);
+  if (set === undefined) {
+    throw new ConfigurationError(`table ${logicalName} has no entity set, so its rows cannot be read`, {
+      operation: 'look up a table',
+      object: logicalName,
+      hint: 'remove it from entities.json',
+    });
+  }
+  return { logicalName, entitySetName: set.name };
+}
+
+/**
+ * Dataverse keeps the changes of an N:N table when it keeps those of both tables it connects
+ * (learn.microsoft.com: Web service error codes, ChangeTrackingNotEnabledForRelatedEntities).
+ */
+function bothEndsTracked(table: Table, isTracked: (logicalName: string) => boolean): boolean {
+  if (!table.intersect || table.foreignKeys.length === 0) return false;
+  return table.foreignKeys.every(({ targets }) => targets.every(isTracked));
+}

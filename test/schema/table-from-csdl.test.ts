@@ -1,0 +1,279 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigurationError, SkipEntityError } from '../../src/errors.ts';
+import { type Csdl, parseCsdl } from '../../src/schema/csdl.ts';
+import { CsdlIndex } from '../../src/schema/csdl-index.ts';
+import type { Table } from '../../src/schema/table.ts';
+import { needsAnnotations, tableFromCsdl } from '../../src/schema/table-from-csdl.ts';
+import { tablesFromCsdl } from '../../src/schema/tables-from-csdl.ts';
+import { documents, parseDocument, realDocuments, schemaDocument } from './documents.ts';
+
+const entity = (name: string, base: string, key: string, content: string, abstract = false) =>
+  `<EntityType Name="${name}" ${base && `BaseType="mscrm.${base}"`} ${abstract ? 'Abstract="true"' : ''}>${key && `<Key><PropertyRef Name="${key}" /></Key>`}${content}</EntityType>`;
+const guid = (...names: string[]) =>
+  names.map((name) => `<Property Name="${name}" Type="Edm.Guid" />`).join('');
+const property = (name: string, type: string) => `<Property Name="${name}" Type="${type}" />`;
+const lookup = (name: string, type: string, column: string, referenced: string) =>
+  `<NavigationProperty Name="${name}" Type="mscrm.${type}"><ReferentialConstraint Property="${column}" ReferencedProperty="${referenced}" /></NavigationProperty>`;
+const sets = (names: Record<string, string>) =>
+  `<EntityContainer Name="System">${Object.entries(names)
+    .map(([type, set]) => `<EntitySet Name="${set}" EntityType="Microsoft.Dynamics.CRM.${type}" />`)
+    .join('')}</EntityContainer>`;
+
+const sample = parseCsdl(
+  schemaDocument(
+    [
+      entity('crmbaseentity', '', '', '', true),
+      entity('principal', 'crmbaseentity', 'ownerid', guid('ownerid'), true),
+      entity('systemuser', 'principal', '', guid('systemuserid') + property('fullname', 'Edm.String')),
+      entity('team', 'principal', '', guid('teamid')),
+      entity(
+        'activitypointer',
+        'crmbaseentity',
+        'activityid',
+        guid('activityid', '_regardingobjectid_value') +
+          property('subject', 'Edm.String') +
+          lookup('regardingobjectid_account', 'account', '_regardingobjectid_value', 'accountid') +
+          '<NavigationProperty Name="regardingobjectid_contact" Type="mscrm.contact" />',
+        true,
+      ),
+      entity('email', 'activitypointer', '', property('sender', 'Edm.String')),
+      entity(
+        'contact',
+        'crmbaseentity',
+        'contactid',
+        guid('contactid', '_parentcustomerid_value') +
+          lookup('parentcustomerid_account', 'account', '_parentcustomerid_value', 'accountid') +
+          lookup('parentcustomerid_contact', 'contact', '_parentcustomerid_value', 'contactid'),
+      ),
+      entity(
+        'account',
+        'crmbaseentity',
+        'accountid',
+        guid(
+          'accountid',
+          '_ownerid_value',
+          '_owninguser_value',
+          '_owningteam_value',
+          '_createdby_value',
+          'address1_addressid',
+          '_unknownthing_value',
+        ) +
+          property('versionnumber', 'Edm.Int64') +
+          property('modifiedon', 'Edm.DateTimeOffset') +
+          property('revenue', 'Edm.Decimal') +
+          property('iscustomizable', 'mscrm.BooleanManagedProperty') +
+          property('tags', 'Collection(Edm.Int32)') +
+          property('rights', 'mscrm.Rights') +
+          property('photo', 'Edm.Binary') +
+          property('open', 'Edm.Boolean') +
+          property('price', 'mscrm.Money') +
+          property('Action', 'Edm.String') +
+          property('action', 'Edm.Int32') +
+          lookup('ownerid', 'principal', '_ownerid_value', 'ownerid') +
+          lookup('owninguser', 'systemuser', '_owninguser_value', 'systemuserid') +
+          lookup('owningteam', 'team', '_owningteam_value', 'teamid'),
+      ),
+      entity(
+        'teammembership',
+        'crmbaseentity',
+        'teammembershipid',
+        guid('teamid', 'systemuserid', 'teammembershipid') + property('versionnumber', 'Edm.Int64'),
+      ),
+      entity(
+        'party',
+        'crmbaseentity',
+        'partyid',
+        guid('partyid', '_activityid_value') +
+          lookup('activityid', 'activitypointer', '_activityid_value', 'activityid'),
+      ),
+      entity('link', 'crmbaseentity', 'linkid', guid('linkid', 'accountidone', 'accountidtwo')),
+      entity('keyless', 'crmbaseentity', '', ''),
+      '<ComplexType Name="BooleanManagedProperty" /><EnumType Name="Rights" /><TypeDefinition Name="Money" UnderlyingType="Edm.Decimal" />',
+      sets({
+        systemuser: 'systemusers',
+        team: 'teams',
+        activitypointer: 'activitypointers',
+        email: 'emails',
+        contact: 'contacts',
+        account: 'accounts',
+        teammembership: 'teammemberships',
+        party: 'parties',
+        link: 'linkset',
+        keyless: 'keylesses',
+      }),
+    ].join(''),
+  ),
+);
+
+const tableOf = (logicalName: string, options = {}): Table =>
+  tableFromCsdl(sample, { logicalName, entitySetName: CsdlIndex.of(sample).set(logicalName)!.name }, options);
+
+describe('tableFromCsdl', () => {
+  it('reads each type of property and orders columns: the key, then by name', () => {
+    const account = tableOf('account');
+    expect(account).toMatchObject({
+      name: 'accounts',
+      primaryKey: 'accountid',
+      versionColumn: 'versionnumber',
+      modifiedOnColumn: 'modifiedon',
+    });
+    const names = account.columns.map(({ name }) => name);
+    expect(names).toEqual(['accountid', ...names.slice(1).sort((a, b) => (a < b ? -1 : 1))]);
+    const readings = Object.fromEntries(account.columns.map((c) => [c.name, `${c.type} ${c.reading}`]));
+    expect(readings).toMatchObject({
+      accountid: 'TEXT guid',
+      versionnumber: 'INTEGER integer',
+      revenue: 'REAL real',
+      price: 'REAL real',
+      open: 'INTEGER boolean',
+      iscustomizable: 'TEXT json',
+      tags: 'TEXT json',
+      rights: 'TEXT text',
+      photo: 'BLOB base64',
+    });
+  });
+
+  it('keeps two properties apart that differ only in case', () => {
+    const actions = tableOf('account').columns.filter(({ name }) => /^action/i.test(name));
+    expect(actions).toMatchObject([
+      { name: 'Action', property: 'Action', type: 'TEXT' },
+      { name: 'action_2', property: 'action', type: 'INTEGER' },
+    ]);
+  });
+
+  it('takes key and columns from base types, and the primary id where the key is another', () => {
+    expect(tableOf('email')).toMatchObject({ primaryKey: 'activityid' });
+    expect(tableOf('email').columns.map(({ name }) => name)).toEqual([
+      'activityid',
+      '_regardingobjectid_type',
+      '_regardingobjectid_value',
+      'sender',
+      'subject',
+    ]);
+    expect(tableOf('systemuser').primaryKey).toBe('systemuserid');
+    expect(tableOf('systemuser').columns.map(({ name }) => name)).toContain('ownerid');
+    expect(
+      tableFromCsdl(sample, { logicalName: 'team', entitySetName: 'teams', primaryId: 'teamid' }).primaryKey,
+    ).toBe('teamid');
+    expect(
+      tableFromCsdl(sample, { logicalName: 'team', entitySetName: 'teams', primaryId: 'absent' }).primaryKey,
+    ).toBe('teamid');
+  });
+
+  it('finds foreign keys by constraints, then by names, and never invents a table', () => {
+    expect(tableOf('account').foreignKeys).toEqual([
+      { column: '_createdby_value', targets: ['systemuser'], source: 'pattern' },
+      {
+        column: '_ownerid_value',
+        targets: ['systemuser', 'team'],
+        typeColumn: '_ownerid_type',
+        source: 'metadata',
+      },
+      { column: '_owningteam_value', targets: ['team'], source: 'metadata' },
+      { column: '_owninguser_value', targets: ['systemuser'], source: 'metadata' },
+    ]);
+    expect(tableOf('email').foreignKeys).toEqual([
+      {
+        column: '_regardingobjectid_value',
+        targets: ['account', 'contact'],
+        typeColumn: '_regardingobjectid_type',
+        source: 'metadata',
+      },
+    ]);
+    expect(tableOf('party').foreignKeys[0]!.targets).toEqual(['activitypointer', 'email']);
+    expect(tableOf('teammembership')).toMatchObject({
+      intersect: true,
+      foreignKeys: [
+        { column: 'systemuserid', targets: ['systemuser'], source: 'pattern' },
+        { column: 'teamid', targets: ['team'], source: 'pattern' },
+      ],
+    });
+    expect(tableOf('link')).toMatchObject({
+      intersect: true,
+      foreignKeys: [{ column: 'accountidone' }, { column: 'accountidtwo' }],
+    });
+    expect(tableOf('systemuser').foreignKeys).toEqual([]);
+  });
+
+  it('asks for annotations only where a lookup needs them', () => {
+    expect(needsAnnotations(tableOf('account'))).toEqual([]);
+    expect(needsAnnotations(tableOf('contact'))).toEqual(['Microsoft.Dynamics.CRM.lookuplogicalname']);
+    const bare = tableOf('account', { columns: { exclude: ['owninguser'] } });
+    expect(needsAnnotations(bare)).toHaveLength(1);
+    expect(tableOf('account').columns.find(({ name }) => name === '_ownerid_type')!.sql).toBe(
+      `CASE "_ownerid_value" WHEN "_owninguser_value" THEN 'systemuser' WHEN "_owningteam_value" THEN 'team' END`,
+    );
+  });
+
+  it('selects columns, and keeps those that the sync needs', () => {
+    const names = (columns: object) => tableOf('account', { columns }).columns.map(({ name }) => name);
+    expect(names({ include: ['revenue', 'createdby'] })).toEqual([
+      'accountid',
+      '_createdby_value',
+      'modifiedon',
+      'revenue',
+      'versionnumber',
+    ]);
+    expect(names({ exclude: ['revenue', 'versionnumber'] })).not.toContain('revenue');
+    expect(names({ exclude: ['revenue', 'versionnumber'] })).toContain('versionnumber');
+    expect(() => names({ include: ['revenu'] })).toThrow(
+      /account has no column revenu; did you mean revenue/,
+    );
+  });
+
+  it('names what is wrong', () => {
+    expect(() => tablesFromCsdl(sample, [], ['acount'])).toThrow(
+      'Dataverse has no table acount; did you mean account?',
+    );
+    expect(() => tablesFromCsdl(sample, [], ['accounts'])).toThrow(/entity set of account, write account/);
+    expect(() => tablesFromCsdl(sample, [], ['account', 'nothinglikeit', 'acount'])).toThrow(
+      /nothinglikeit\n.*acount/,
+    );
+    expect(() => tablesFromCsdl(sample, [], ['principal'])).toThrow(/no entity set/);
+    expect(() => tablesFromCsdl(sample, [], ['acount'])).toThrow(ConfigurationError);
+    expect(() => tableOf('keyless')).toThrow(SkipEntityError);
+  });
+
+  it('takes the change tracking of an N:N table from both its ends', () => {
+    const tracked = (logicalName: string, entitySetName: string) => ({
+      logicalName,
+      entitySetName,
+      changeTracking: true,
+    });
+    const one = [tracked('team', 'teams')];
+    const both = [...one, tracked('systemuser', 'systemusers')];
+    expect(tablesFromCsdl(sample, one, ['teammembership'])[0]!.changeTracking).toBe(false);
+    expect(tablesFromCsdl(sample, both, ['teammembership'])[0]!.changeTracking).toBe(true);
+  });
+});
+
+/** The same document with every list in the opposite order. */
+function reversed(csdl: Csdl): Csdl {
+  const turn = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(turn).reverse();
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, turn(inner)]));
+  };
+  return turn(csdl) as Csdl;
+}
+
+describe.skipIf(documents.length === 0)(realDocuments, () => {
+  it.each(documents)('%s: every entity set is a table with key and columns, in any order', (name) => {
+    const csdl = parseDocument(name);
+    const backwards = reversed(csdl);
+    const types = new Set(csdl.entityTypes.map((type) => type.name));
+    for (const { name: entitySetName, entityType: logicalName } of csdl.entitySets) {
+      const table = tableFromCsdl(csdl, { logicalName, entitySetName });
+      const columns = table.columns.map((column) => column.name);
+      expect(columns[0]).toBe(table.primaryKey);
+      expect(columns.length).toBeGreaterThan(1);
+      expect(new Set(columns.map((column) => column.toLowerCase())).size).toBe(columns.length);
+      for (const { column, targets, typeColumn } of table.foreignKeys) {
+        expect(columns).toContain(column);
+        if (typeColumn !== undefined) expect(columns).toContain(typeColumn);
+        expect(targets.every((target) => types.has(target))).toBe(true);
+      }
+      expect(tableFromCsdl(backwards, { logicalName, entitySetName })).toEqual(table);
+    }
+  });
+});
