@@ -1,0 +1,188 @@
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { createTableSql, indexSql } from '../../src/schema/ddl.ts';
+import { migrationSql } from '../../src/schema/migration.ts';
+import type { Column, Table } from '../../src/schema/table.ts';
+
+function column(name: string, reading: Column['reading'], edmType = 'Edm.String'): Column {
+  const types = {
+    text: 'TEXT',
+    guid: 'TEXT',
+    json: 'TEXT',
+    integer: 'INTEGER',
+    boolean: 'INTEGER',
+    real: 'REAL',
+    base64: 'BLOB',
+  } as const;
+  return { name, property: name, edmType, type: types[reading], reading };
+}
+
+function table(logicalName: string, columns: Column[], more: Partial<Table> = {}): Table {
+  const primaryKey = `${logicalName}id`;
+  return {
+    logicalName,
+    name: `${logicalName}s`,
+    primaryKey,
+    columns: [column(primaryKey, 'guid', 'Edm.Guid'), ...columns],
+    foreignKeys: [],
+    changeTracking: false,
+    intersect: false,
+    ...more,
+  };
+}
+
+function open(...statements: string[]): DatabaseSync {
+  const database = new DatabaseSync(':memory:', { enableForeignKeyConstraints: false });
+  for (const statement of statements) database.exec(statement);
+  return database;
+}
+
+const plain = (rows: unknown[]) => rows.map((row) => ({ ...(row as object) }));
+
+describe('createTableSql', () => {
+  it('declares foreign keys and indexes only to synced tables, and only to a single target', () => {
+    const contact = table('contact', []);
+    const account = table(
+      'account',
+      [
+        column('action', 'text'),
+        column('_c_value', 'guid'),
+        column('_o_value', 'guid'),
+        column('_x_value', 'guid'),
+      ],
+      {
+        foreignKeys: [
+          { column: '_c_value', targets: ['contact'], source: 'metadata' },
+          { column: '_o_value', targets: ['contact', 'account'], typeColumn: '_o_type', source: 'metadata' },
+          { column: '_x_value', targets: ['absent'], source: 'pattern' },
+        ],
+      },
+    );
+    const synced = [contact, account];
+    const database = open(
+      createTableSql(contact),
+      createTableSql(account, { synced }),
+      ...indexSql(account, { synced }),
+    );
+    expect(plain(database.prepare('PRAGMA foreign_key_list(accounts)').all())).toMatchObject([
+      { table: 'contacts', from: '_c_value', to: 'contactid' },
+    ]);
+    expect(
+      database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+        .all()
+        .map((r) => r['name']),
+    ).toEqual(['accounts._c_value', 'accounts._o_value']);
+    expect(() => database.exec('INSERT INTO accounts (accountid) VALUES (NULL)')).toThrow(/NOT NULL/);
+  });
+});
+
+describe('migrationSql', () => {
+  const before = table('account', [
+    column('a', 'integer', 'Edm.Int32'),
+    column('b', 'text'),
+    column('c', 'real', 'Edm.Double'),
+  ]);
+
+  function filled(): DatabaseSync {
+    return open(
+      createTableSql(before),
+      "INSERT INTO accounts VALUES ('1', 9007199254740993, 'x', 1.5), ('2', NULL, '7', NULL)",
+      'CREATE VIEW v AS SELECT b FROM accounts',
+    );
+  }
+
+  it('says nothing where nothing changed', () => {
+    expect(migrationSql(before, structuredClone(before))).toEqual({
+      statements: [],
+      changes: [],
+      table: before,
+    });
+  });
+
+  it('adds a column in place and asks for the rows again', () => {
+    const database = filled();
+    const to = { ...before, columns: [...before.columns, column('d', 'text')] };
+    const { statements, changes } = migrationSql(before, to);
+    expect(statements).toEqual(['ALTER TABLE "accounts" ADD COLUMN "d" TEXT']);
+    for (const statement of statements) database.exec(statement);
+    expect(changes).toMatchObject([{ change: 'new-column', column: 'd', lossless: true, needsReread: true }]);
+    expect(database.prepare('SELECT count(*) n FROM accounts WHERE d IS NULL').get()).toMatchObject({ n: 2 });
+  });
+
+  it('widens, retypes and keeps removed columns, with every row and under a view', () => {
+    const database = filled();
+    const to = table('account', [column('a', 'text'), column('b', 'integer', 'Edm.Int32')]);
+    const migration = migrationSql(before, to);
+    database.exec('BEGIN');
+    for (const statement of migration.statements) database.exec(statement);
+    database.exec('COMMIT');
+    expect(migration.changes).toMatchObject([
+      { change: 'widened', column: 'a', lossless: true },
+      { change: 'retyped', column: 'b', lossless: false, needsReread: true },
+      { change: 'removed-column', column: 'c' },
+    ]);
+    expect(plain(database.prepare('SELECT * FROM accounts ORDER BY 1').all())).toEqual([
+      { accountid: '1', a: '9007199254740993', b: 'x', c: 1.5 },
+      { accountid: '2', a: null, b: 7, c: null },
+    ]);
+    expect(database.prepare('SELECT count(*) n FROM v').get()).toMatchObject({ n: 2 });
+    expect(migration.table.staleColumns).toMatchObject([{ name: 'c' }]);
+
+    const back = migrationSql(migration.table, before);
+    for (const statement of back.statements) database.exec(statement);
+    expect(back.changes).toMatchObject([
+      { change: 'retyped' },
+      { change: 'widened' },
+      { change: 'restored-column', column: 'c' },
+    ]);
+    expect(database.prepare("SELECT c FROM accounts WHERE accountid = '1'").get()).toMatchObject({ c: 1.5 });
+  });
+
+  it('fills a column made from others without reading', () => {
+    const database = filled();
+    const made: Column = {
+      name: '_b_type',
+      edmType: 'Edm.String',
+      type: 'TEXT',
+      reading: 'text',
+      sql: `CASE "b" WHEN 'x' THEN 'user' END`,
+    };
+    const { statements, changes } = migrationSql(before, { ...before, columns: [...before.columns, made] });
+    for (const statement of statements) database.exec(statement);
+    expect(changes).toMatchObject([{ needsReread: false }]);
+    expect(
+      database
+        .prepare('SELECT _b_type t FROM accounts ORDER BY accountid')
+        .all()
+        .map((r) => r['t']),
+    ).toEqual(['user', null]);
+  });
+
+  it('rebuilds under a new key, name or foreign keys, with columns of the mirror itself', () => {
+    const extraColumns = [{ name: '_raw', type: 'TEXT' as const }];
+    const database = open(
+      createTableSql(before, { extraColumns }),
+      "INSERT INTO accounts VALUES ('1', 5, 'k1', 1, '{}'), ('2', 6, NULL, 2, '{}')",
+    );
+    const other = table('other', []);
+    database.exec(createTableSql(other));
+    const to: Table = {
+      ...before,
+      name: 'accts',
+      primaryKey: 'b',
+      foreignKeys: [{ column: 'c', targets: ['other'], source: 'metadata' }],
+    };
+    const { statements, changes } = migrationSql(before, to, {
+      synced: [to, other],
+      syncedBefore: [before],
+      extraColumns,
+    });
+    for (const statement of statements) database.exec(statement);
+    expect(changes.map(({ change }) => change)).toEqual(['renamed-table', 'new-key', 'foreign-keys']);
+    expect(plain(database.prepare('SELECT * FROM accts').all())).toEqual([
+      { accountid: '1', a: 5, b: 'k1', c: 1, _raw: '{}' },
+    ]);
+    expect(database.prepare('PRAGMA integrity_check').get()).toMatchObject({ integrity_check: 'ok' });
+  });
+});
