@@ -1,0 +1,53 @@
+/**
+ * A digest of a set of rows that does not depend on their order: the sum, modulo 2^128, of a 128-bit hash
+ * (the first half of SHA-256) of each row's `key|version`. Sums of disjoint sets can be added.
+ */
+
+import { hash } from 'node:crypto';
+
+const modulus = 1n << 128n;
+
+/** The digest of no rows. */
+export function emptyDigest(): string {
+  return '0'.repeat(32);
+}
+
+/** The digest of one row: 32 hexadecimal digits. */
+export function rowDigest(key: string, version: string): string {
+  return hash('sha256', `${key}|${version}`, 'hex').slice(0, 32);
+}
+
+/** The digest of two disjoint sets of rows together. */
+export function addDigests(a: string, b: string): string {
+  return ((BigInt(`0x${a}`) + BigInt(`0x${b}`)) % modulus).toString(16).padStart(32, '0');
+}
+
+/** Adds up many rows without making BigInts. */
+export class DigestSum {
+  // 128 bits as eight places of 16, the last one the lowest.
+  readonly #places = new Uint32Array(8);
+
+  /** Adds the row whose `key|version` these bytes are. */
+  add(keyAndVersion: Uint8Array): void {
+    const digest = hash('sha256', keyAndVersion, 'binary');
+    let carry = 0;
+    for (let i = 7; i >= 0; i--) {
+      const sum = this.#places[i]! + ((digest.charCodeAt(2 * i) << 8) | digest.charCodeAt(2 * i + 1)) + carry;
+      this.#places[i] = sum & 0xffff;
+      carry = sum >>> 16;
+    }
+  }
+
+  /** What `restore` takes, to go back to this sum. */
+  save(): Uint32Array {
+    return this.#places.slice();
+  }
+
+  restore(saved: Uint32Array): void {
+    this.#places.set(saved);
+  }
+
+  toString(): string {
+    return Array.from(this.#places, (place) => place.toString(16).padStart(4, '0')).join('');
+  }
+}
