@@ -1,0 +1,101 @@
+import type { AccessToken, TokenCredential } from '@azure/core-auth';
+import type { PipelinePolicy } from '@azure/core-rest-pipeline';
+import { ConfigurationError, RetriableError } from '../errors.ts';
+import { shortMessage } from './error-response.ts';
+
+/** A token is renewed when less than this is left of it. Dataverse tokens live 60 to 90 minutes. */
+const refreshWindowMs = 5 * 60_000;
+
+/** Keeps the bearer token of one environment: one request for it at a time, renewed before it ends. */
+export class TokenSource {
+  readonly #credential: TokenCredential & { forget?: () => void };
+  readonly #scope: string;
+  #token: AccessToken | undefined;
+  #pending: Promise<string> | undefined;
+
+  constructor(credential: TokenCredential, origin: string) {
+    this.#credential = credential;
+    this.#scope = `${origin}/.default`;
+  }
+
+  /** @throws ConfigurationError where the identity is refused, RetriableError where the token service is down */
+  async get(): Promise<string> {
+    const token = this.#token;
+    const now = Date.now();
+    if (token !== undefined && token.expiresOnTimestamp - now > refreshWindowMs) {
+      if (token.refreshAfterTimestamp === undefined || token.refreshAfterTimestamp > now) return token.token;
+    }
+    const stillGood = token !== undefined && token.expiresOnTimestamp > now + 10_000;
+    this.#pending ??= this.#request(stillGood ? token : undefined).finally(() => {
+      this.#pending = undefined;
+    });
+    return this.#pending;
+  }
+
+  /** The server refused this token: the next one must be new. */
+  reject(token: string): void {
+    if (this.#token?.token !== token) return;
+    this.#token = undefined;
+    this.#credential.forget?.();
+  }
+
+  async #request(fallback: AccessToken | undefined): Promise<string> {
+    try {
+      const token = await this.#credential.getToken(this.#scope);
+      if (token === null) throw new Error('the credential gave no token');
+      this.#token = token;
+      return token.token;
+    } catch (error) {
+      // Renewal begins minutes before the end: until then the old token serves.
+      if (fallback !== undefined) return fallback.token;
+      throw tokenError(error);
+    }
+  }
+}
+
+/** The error of a credential, without its `cause`: that may hold the request with the secret in it. */
+function tokenError(error: unknown): Error {
+  const { statusCode, message, code } = error as { statusCode?: number; message?: string; code?: string };
+  const text = `Cannot get a token for Dataverse: ${shortMessage(String(message))}`;
+  const details = { operation: 'get a token', object: 'identity' };
+  if (
+    (statusCode !== undefined && (statusCode === 429 || statusCode >= 500)) ||
+    /^E[A-Z]+$/.test(code ?? '')
+  ) {
+    return new RetriableError(text, {
+      ...details,
+      hint: 'The token service does not answer: try again later.',
+    });
+  }
+  return new ConfigurationError(text, {
+    ...details,
+    hint: 'Check tenant, client id and secret, or give the function app a managed identity. For local work log in with the Azure CLI.',
+  });
+}
+
+/**
+ * Adds the bearer token, and once more with a new one when the server answers 401.
+ * The library's own bearer policy refuses plain HTTP, which the loopback case needs; this one refuses
+ * any other origin than the environment's instead.
+ */
+export function authPolicy(tokens: TokenSource, origin: string): PipelinePolicy {
+  return {
+    name: 'dataverseAuthPolicy',
+    async sendRequest(request, next) {
+      if (new URL(request.url).origin !== origin) {
+        throw new ConfigurationError('A request to another origin was held back: the token stays here', {
+          operation: 'send a request',
+          object: origin,
+        });
+      }
+      const token = await tokens.get();
+      request.headers.set('Authorization', `Bearer ${token}`);
+      const response = await next(request);
+      if (response.status !== 401) return response;
+      response.readableStreamBody?.resume();
+      tokens.reject(token);
+      request.headers.set('Authorization', `Bearer ${await tokens.get()}`);
+      return next(request);
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
+import { ConfigurationError } from '../errors.ts';
+
+export interface CredentialOptions {
+  /** A ready bearer token, for local work and tests. Nothing else is looked at then. */
+  accessToken?: string | undefined;
+  tenantId?: string | undefined;
+  /** The application's client id, or that of a user-assigned managed identity. */
+  clientId?: string | undefined;
+  clientSecret?: string | undefined;
+  /** Path of a PEM file with certificate and private key. */
+  certificatePath?: string | undefined;
+  /** Path of a federated token (workload identity). */
+  federatedTokenFile?: string | undefined;
+  /** Another token service than login.microsoftonline.com. */
+  authorityHost?: string | undefined;
+  /** Do not ask Microsoft whether the authority host is genuine: for a token service of one's own. */
+  disableInstanceDiscovery?: boolean | undefined;
+  /** Certificate authority (PEM) of that token service. */
+  ca?: string | undefined;
+  /** Environment variables, to see whether a managed identity is at hand. @default process.env */
+  environment?: Record<string, string | undefined>;
+}
+
+/** Which of the ways to an identity the options lead to. */
+export type CredentialKind =
+  | 'access-token'
+  | 'client-secret'
+  | 'client-certificate'
+  | 'workload-identity'
+  | 'managed-identity'
+  | 'azure-cli';
+
+/**
+ * The one place that decides who this process is to Dataverse.
+ * In order: a ready token; secret, certificate or workload identity where they are set; the managed
+ * identity in Azure; the Azure CLI's login elsewhere.
+ */
+export function credentialKind(options: CredentialOptions): CredentialKind {
+  const environment = options.environment ?? process.env;
+  if (options.accessToken) return 'access-token';
+  if (options.clientSecret) return 'client-secret';
+  if (options.certificatePath) return 'client-certificate';
+  if (options.federatedTokenFile) return 'workload-identity';
+  if (environment['IDENTITY_ENDPOINT'] || environment['MSI_ENDPOINT']) return 'managed-identity';
+  return 'azure-cli';
+}
+
+/** @throws ConfigurationError where tenant or client id are missing for the kind that the options ask for */
+export function createCredential(options: CredentialOptions = {}): TokenCredential & { forget(): void } {
+  const kind = credentialKind(options);
+  if (kind === 'client-secret' || kind === 'client-certificate' || kind === 'workload-identity') {
+    for (const name of ['tenantId', 'clientId'] as const) {
+      if (!options[name]) {
+        throw new ConfigurationError(`The ${kind} needs a ${name}`, {
+          operation: 'choose the Dataverse identity',
+          object: name,
+          hint: `Set the ${name} beside it, or remove the ${kind} to use the managed identity.`,
+        });
+      }
+    }
+  }
+  return new DataverseCredential(kind, options);
+}
+
+/** Loads `@azure/identity` when a token is first needed: it is large, and a ready token does without it. */
+class DataverseCredential implements TokenCredential {
+  readonly kind: CredentialKind;
+  readonly #options: CredentialOptions;
+  #inner: Promise<TokenCredential> | undefined;
+
+  constructor(kind: CredentialKind, options: CredentialOptions) {
+    this.kind = kind;
+    this.#options = options;
+  }
+
+  async getToken(scopes: string | string[], options?: GetTokenOptions): Promise<AccessToken | null> {
+    if (this.kind === 'access-token') {
+      return { token: this.#options.accessToken!, expiresOnTimestamp: Number.MAX_SAFE_INTEGER };
+    }
+    this.#inner ??= createIdentity(this.kind, this.#options);
+    return (await this.#inner).getToken(scopes, options);
+  }
+
+  /** Drops the token cache within, so that the next token is a new one even though the old has not expired. */
+  forget(): void {
+    this.#inner = undefined;
+  }
+}
+
+async function createIdentity(kind: CredentialKind, options: CredentialOptions): Promise<TokenCredential> {
+  const identity = await import('@azure/identity');
+  const { tenantId = '', clientId = '' } = options;
+  const common = {
+    ...(options.authorityHost ? { authorityHost: options.authorityHost } : {}),
+    ...(options.disableInstanceDiscovery ? { disableInstanceDiscovery: true } : {}),
+    ...(options.ca ? { tlsOptions: { ca: options.ca } } : {}),
+  };
+  switch (kind) {
+    case 'client-secret':
+      return new identity.ClientSecretCredential(tenantId, clientId, options.clientSecret!, common);
+    case 'client-certificate':
+      return new identity.ClientCertificateCredential(tenantId, clientId, options.certificatePath!, common);
+    case 'workload-identity':
+      return new identity.WorkloadIdentityCredential({
+        ...common,
+        tenantId,
+        clientId,
+        tokenFilePath: options.federatedTokenFile!,
+      });
+    case 'managed-identity':
+      return clientId
+        ? new identity.ManagedIdentityCredential({ clientId })
+        : new identity.ManagedIdentityCredential();
+    default:
+      return new identity.AzureCliCredential(tenantId ? { tenantId } : {});
+  }
+}

@@ -1,0 +1,119 @@
+import { dataverseFault } from './errors.ts';
+import { scanPage } from './page.ts';
+import { type Call, type CallOptions, type Transport, unreadable } from './transport.ts';
+
+/** What Dataverse says of a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
+export interface EntityDefinition {
+  logicalName: string;
+  /** Undefined for tables that the Web API does not offer. */
+  entitySetName?: string;
+  primaryIdAttribute?: string;
+  primaryNameAttribute?: string;
+  isIntersect: boolean;
+  changeTrackingEnabled: boolean;
+}
+
+/** The two ends of an N:N relationship and the table between them. */
+export interface ManyToManyRelationship {
+  intersectEntityName: string;
+  entity1LogicalName: string;
+  entity1IntersectAttribute?: string;
+  entity2LogicalName: string;
+  entity2IntersectAttribute?: string;
+}
+
+type Members = Record<string, unknown>;
+
+/** Reads all entity definitions in one call: Dataverse does not page them. */
+export async function readEntityDefinitions(
+  transport: Transport,
+  options: CallOptions = {},
+): Promise<EntityDefinition[]> {
+  const names =
+    'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
+  const rows = await readDefinitions(transport, `EntityDefinitions?$select=${names}`, options);
+  const definitions: EntityDefinition[] = [];
+  for (const row of rows) {
+    const logicalName = text(row['LogicalName']);
+    if (logicalName === undefined) continue;
+    definitions.push({
+      logicalName,
+      ...optional('entitySetName', row['EntitySetName']),
+      ...optional('primaryIdAttribute', row['PrimaryIdAttribute']),
+      ...optional('primaryNameAttribute', row['PrimaryNameAttribute']),
+      isIntersect: row['IsIntersect'] === true,
+      changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
+    });
+  }
+  return definitions;
+}
+
+/** Reads all N:N relationships, each once, though both its tables list it. */
+export async function readManyToMany(
+  transport: Transport,
+  options: CallOptions = {},
+): Promise<ManyToManyRelationship[]> {
+  const names =
+    'IntersectEntityName,Entity1LogicalName,Entity1IntersectAttribute,Entity2LogicalName,Entity2IntersectAttribute';
+  const found = new Map<string, ManyToManyRelationship>();
+  for (const row of await readRelationshipRows(transport, names, options)) {
+    const intersectEntityName = text(row['IntersectEntityName']);
+    const entity1LogicalName = text(row['Entity1LogicalName']);
+    const entity2LogicalName = text(row['Entity2LogicalName']);
+    if (!intersectEntityName || !entity1LogicalName || !entity2LogicalName) continue;
+    found.set(intersectEntityName, {
+      intersectEntityName,
+      entity1LogicalName,
+      ...optional('entity1IntersectAttribute', row['Entity1IntersectAttribute']),
+      entity2LogicalName,
+      ...optional('entity2IntersectAttribute', row['Entity2IntersectAttribute']),
+    });
+  }
+  return [...found.values()];
+}
+
+async function readRelationshipRows(
+  transport: Transport,
+  names: string,
+  options: CallOptions,
+): Promise<Members[]> {
+  try {
+    const path = `EntityDefinitions?$select=LogicalName&$expand=ManyToManyRelationships($select=${names})`;
+    const rows = await readDefinitions(transport, path, options);
+    return rows.flatMap((row) =>
+      Array.isArray(row['ManyToManyRelationships']) ? row['ManyToManyRelationships'] : [],
+    );
+  } catch (error) {
+    const status = dataverseFault(error)?.status;
+    if (status !== 400 && status !== 501) throw error;
+    const path = `RelationshipDefinitions/Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata?$select=${names}`;
+    return readDefinitions(transport, path, options);
+  }
+}
+
+async function readDefinitions(transport: Transport, url: string, options: CallOptions): Promise<Members[]> {
+  const call: Call = {
+    ...options,
+    operation: 'read the entity definitions',
+    entity: 'EntityDefinitions',
+    url,
+    timeoutSeconds: 300,
+  };
+  return transport.send(call, (reply) => {
+    try {
+      const page = scanPage(reply.body);
+      return JSON.parse(`[${reply.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`) as Members[];
+    } catch {
+      throw unreadable(call, reply, 'it is no list of definitions');
+    }
+  });
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function optional<K extends string>(name: K, value: unknown): { [key in K]?: string } {
+  const found = text(value);
+  return (found === undefined ? {} : { [name]: found }) as { [key in K]?: string };
+}

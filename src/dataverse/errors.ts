@@ -1,0 +1,102 @@
+import {
+  ConfigurationError,
+  ConflictError,
+  type ErrorDetails,
+  RetriableError,
+  SkipEntityError,
+  SyncError,
+} from '../errors.ts';
+
+/** What Dataverse, or the way to it, said. Enough for a support request; never a body, a token or row data. */
+export interface DataverseFault {
+  /** HTTP status; undefined where no answer came. */
+  status?: number | undefined;
+  /** Dataverse's own code, lower case hexadecimal (`0x80072322`), or the network's (`ECONNRESET`). */
+  code?: string | undefined;
+  /** Dataverse's own sentence, shortened. */
+  serverMessage?: string | undefined;
+  /** What was being done: `read page 3 of accounts`. */
+  operation: string;
+  /** The entity set it happened to. */
+  entity?: string | undefined;
+  /** `x-ms-service-request-id` or `REQ_ID`: what Microsoft support asks for. */
+  requestId?: string | undefined;
+  /** `x-ms-client-request-id` as sent. */
+  clientRequestId?: string | undefined;
+  correlationId?: string | undefined;
+  retryAfterSeconds?: number | undefined;
+  /** Whether the same request may succeed later. */
+  transient: boolean;
+}
+
+interface FaultDetails extends ErrorDetails {
+  fault: DataverseFault;
+}
+
+/** Dataverse refused this one request for a reason of its own (bad data, missing row, too large). */
+export class DataverseError extends SyncError {
+  override readonly name: string = 'DataverseError';
+  readonly fault: DataverseFault;
+  constructor(message: string, details: FaultDetails) {
+    super(message, details);
+    this.fault = details.fault;
+  }
+}
+
+/** A passing fault that outlasted the client's own retries, or that it must not retry by itself. */
+export class DataverseRetriableError extends RetriableError {
+  override readonly name: string = 'DataverseRetriableError';
+  readonly fault: DataverseFault;
+  constructor(message: string, details: FaultDetails) {
+    super(message, { ...details, retryAfterSeconds: details.fault.retryAfterSeconds });
+    this.fault = details.fault;
+  }
+}
+
+/** This table cannot be read as asked: missing privilege, unknown set, unsupported query. */
+export class DataverseSkipError extends SkipEntityError {
+  override readonly name: string = 'DataverseSkipError';
+  readonly fault: DataverseFault;
+  constructor(message: string, details: FaultDetails) {
+    super(message, details);
+    this.fault = details.fault;
+  }
+}
+
+/** Address, identity or application user are wrong: nothing will work until somebody mends it. */
+export class DataverseConfigurationError extends ConfigurationError {
+  override readonly name: string = 'DataverseConfigurationError';
+  readonly fault: DataverseFault;
+  constructor(message: string, details: FaultDetails) {
+    super(message, details);
+    this.fault = details.fault;
+  }
+}
+
+/** A condition of the write did not hold (status 412): the row exists, or changed meanwhile. */
+export class DataverseConflictError extends ConflictError {
+  override readonly name: string = 'DataverseConflictError';
+  readonly fault: DataverseFault;
+  constructor(message: string, details: FaultDetails) {
+    super(message, details);
+    this.fault = details.fault;
+  }
+}
+
+/**
+ * The answer is no use: cut short, not JSON, without `value`. Says kind and position, never content,
+ * because the content may be row data.
+ */
+export class UnreadableBodyError extends DataverseRetriableError {
+  override readonly name: string = 'UnreadableBodyError';
+}
+
+/** A link that must not be followed: to another origin, or the same one twice. */
+export class LinkError extends SyncError {
+  override readonly name: string = 'LinkError';
+}
+
+/** The fault that an error from this client carries, if it is one. */
+export function dataverseFault(error: unknown): DataverseFault | undefined {
+  return error instanceof SyncError && 'fault' in error ? (error.fault as DataverseFault) : undefined;
+}

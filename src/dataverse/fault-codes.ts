@@ -1,0 +1,50 @@
+/**
+ * Dataverse's error codes that change what this client does.
+ * learn.microsoft.com: "Web service error codes (Microsoft Dataverse)", "Service protection API limits".
+ */
+export const codes = {
+  expiredVersionStamp: '0x80044352',
+  changeTrackingNotEnabled: '0x80072491',
+  changeTrackingNotEnabledForRelated: '0x80072492',
+  notAMember: '0x80072560',
+  privilegeDenied: '0x80040220',
+  principalPrivilegeDenied: '0x80042f09',
+  objectDoesNotExist: '0x80040217',
+  duplicateRecord: '0x80040237',
+  duplicateKey: '0x80060892',
+  noRetrieveMultiple: '0x80040800',
+  resourceNotFound: '0x8006088a',
+  queryRefused: '0x80060888',
+  tooManyConditions: '0x8004430c',
+} as const;
+
+/** Passing faults, whatever status they come with. */
+const transientCodes = new Set([
+  '0x80072321', // combined execution time over the service protection limit
+  '0x80072322', // number of requests over it
+  '0x80072326', // concurrent requests over it
+  '0x80044150', // generic SQL error, among others deadlock 1205
+  '0x80044151', // SQL timeout expired
+  '0x80071154', // concurrent operation failure
+  '0x80048544', // query throttling
+  '0x80048573', // query timeouts
+  '0x80048574',
+  '0x80048575',
+]);
+
+const transientStatuses = new Set([408, 429, 502, 503, 504]);
+
+/** `0x80072322` in lower case, from the hexadecimal or the signed decimal form; undefined for empty codes. */
+export function normalizeCode(code: unknown): string | undefined {
+  if (typeof code === 'number' || (typeof code === 'string' && /^-\d{1,10}$/.test(code))) {
+    return `0x${(Number(code) >>> 0).toString(16).padStart(8, '0')}`;
+  }
+  if (typeof code !== 'string' || code === '' || code === '0x0') return undefined;
+  return code.slice(0, 60).toLowerCase();
+}
+
+/** Whether the same request may succeed later, by Dataverse's code first and by the status second. */
+export function isTransient(status: number, code: string | undefined, message: string): boolean {
+  if (code !== undefined && transientCodes.has(code)) return true;
+  return transientStatuses.has(status) || /sql number: (1205|-2)\b/i.test(message);
+}

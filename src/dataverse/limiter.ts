@@ -1,0 +1,169 @@
+import { performance } from 'node:perf_hooks';
+
+interface Waiter {
+  /** `performance.now()` beyond which a pause is not worth waiting for. */
+  deadline: number;
+  start(): void;
+  reject(reason: unknown): void;
+}
+
+/** The server asked for a longer pause than the caller can wait. */
+export class PauseTooLong extends Error {
+  readonly seconds: number;
+  constructor(seconds: number) {
+    super(`the server asked for a pause of ${seconds} seconds`);
+    this.seconds = seconds;
+  }
+}
+
+/** The longest pause that is believed, in seconds. Dataverse's own window is five minutes. */
+const longestPause = 3600;
+
+/** How many requests run at first, before Dataverse has said what it recommends. */
+const firstWidth = 8;
+
+/**
+ * Lets so many requests run at once as the server bears, first come first served.
+ * The width follows `x-ms-dop-hint` under the cap, is halved by a 429 and grows by one after a full
+ * width of successes. A pause that one request was told holds for all of them: Dataverse's limits count
+ * per user, and sending on lengthens them (learn.microsoft.com: "Service protection API limits").
+ */
+export class Limiter {
+  #cap: number;
+  #hint: number | undefined;
+  #width: number;
+  #running = 0;
+  #successes = 0;
+  #pausedUntil = 0;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #waiting: Waiter[] = [];
+
+  constructor(cap: number) {
+    this.#cap = Math.max(1, Math.floor(cap));
+    this.#width = Math.min(firstWidth, this.#cap);
+  }
+
+  /** How many may run at once now. */
+  get width(): number {
+    return this.#width;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Lowers or raises the cap; the width follows. */
+  setCap(cap: number): void {
+    this.#cap = Math.max(1, Math.floor(cap));
+    this.#width = Math.min(this.#width, this.#ceiling());
+    this.#startWaiting();
+  }
+
+  /**
+   * Resolves when a place is free and no pause holds. Every acquire needs one `release`.
+   * @param deadline `performance.now()` by which pauses must have ended
+   * @throws PauseTooLong at once where a pause lasts beyond the deadline
+   */
+  acquire(signal?: AbortSignal, deadline = Number.POSITIVE_INFINITY): Promise<void> {
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        reject(signal?.reason);
+      };
+      const waiter: Waiter = {
+        deadline,
+        start: () => {
+          signal?.removeEventListener('abort', onAbort);
+          resolve();
+        },
+        reject: (reason) => {
+          signal?.removeEventListener('abort', onAbort);
+          reject(reason);
+        },
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#waiting.push(waiter);
+      this.#refuseImpatient();
+      this.#startWaiting();
+    });
+  }
+
+  release(): void {
+    this.#running -= 1;
+    this.#startWaiting();
+  }
+
+  /** An answer came that was no 429. */
+  succeeded(dopHint?: number): void {
+    if (dopHint !== undefined) this.#hint = dopHint;
+    const ceiling = this.#ceiling();
+    this.#successes += 1;
+    if (this.#width > ceiling) this.#width = ceiling;
+    else if (this.#width < ceiling && this.#successes >= this.#width) {
+      this.#width += 1;
+      this.#successes = 0;
+    }
+  }
+
+  /** A 429 came: nobody sends for so many seconds, and fewer at once after that. */
+  throttled(seconds: number): void {
+    const now = performance.now();
+    // Many requests of one burst are refused together: that is one signal, not one each.
+    if (now >= this.#pausedUntil) this.#width = Math.max(1, Math.floor(this.#width / 2));
+    this.#successes = 0;
+    this.pause(seconds);
+  }
+
+  /** Nobody sends for so many seconds. */
+  pause(seconds: number): void {
+    const until = performance.now() + Math.min(seconds, longestPause) * 1000;
+    this.#pausedUntil = Math.max(this.#pausedUntil, until);
+    this.#refuseImpatient();
+  }
+
+  /** Those who cannot wait for the end of the pause are told at once. */
+  #refuseImpatient(): void {
+    const left = this.#pausedUntil - performance.now();
+    if (left <= 0) return;
+    for (const waiter of this.#waiting.filter(({ deadline }) => deadline < this.#pausedUntil)) {
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+      waiter.reject(new PauseTooLong(Math.ceil(left / 1000)));
+    }
+  }
+
+  #ceiling(): number {
+    return Math.min(this.#cap, this.#hint ?? this.#cap);
+  }
+
+  #startWaiting(): void {
+    const left = this.#pausedUntil - performance.now();
+    if (left > 0) {
+      if (this.#timer === undefined && this.#waiting.length > 0) {
+        this.#timer = setTimeout(() => {
+          this.#timer = undefined;
+          this.#startWaiting();
+        }, Math.ceil(left));
+      }
+      return;
+    }
+    while (this.#running < this.#width) {
+      const waiter = this.#waiting.shift();
+      if (waiter === undefined) return;
+      this.#running += 1;
+      waiter.start();
+    }
+  }
+}
+
+const limiters = new Map<string, Limiter>();
+
+/** The one limiter of this process for an origin: service protection counts per user, not per client object. */
+export function limiterFor(origin: string, cap: number): Limiter {
+  let limiter = limiters.get(origin);
+  if (limiter === undefined) {
+    limiter = new Limiter(cap);
+    limiters.set(origin, limiter);
+  } else limiter.setCap(cap);
+  return limiter;
+}

@@ -1,0 +1,78 @@
+import type { RequestNames } from './error-response.ts';
+import {
+  DataverseConfigurationError,
+  type DataverseFault,
+  DataverseRetriableError,
+  UnreadableBodyError,
+} from './errors.ts';
+import { BodyFault } from './response-body.ts';
+
+/**
+ * The error for a request that got no whole answer.
+ * The library's own error is not kept as the cause: it holds the request, and that holds the token.
+ * @param timedOutAfter seconds, where the client itself ended the try
+ */
+export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAfter?: number): Error {
+  const { code, message } = error as { code?: string; message?: string };
+  const isBody = error instanceof BodyFault;
+  const what =
+    timedOutAfter !== undefined
+      ? `no whole answer within ${timedOutAfter} seconds`
+      : isBody
+        ? `the body cannot be read: ${message}`
+        : code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE'
+          ? 'the connection was cut'
+          : 'the connection failed';
+  const certificate = isCertificateFault(code);
+  const fault: DataverseFault = {
+    code: timedOutAfter === undefined ? code : 'TIMEOUT',
+    serverMessage: what,
+    operation: names.operation,
+    entity: names.entity,
+    clientRequestId: names.clientRequestId,
+    correlationId: names.correlationId,
+    transient: !certificate,
+  };
+  const details = {
+    fault,
+    operation: names.operation,
+    ...(names.entity === undefined ? {} : { object: names.entity }),
+    ...hint(code, certificate),
+  };
+  const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
+  if (certificate) return new DataverseConfigurationError(text, details);
+  return isBody ? new UnreadableBodyError(text, details) : new DataverseRetriableError(text, details);
+}
+
+function isCertificateFault(code: string | undefined): boolean {
+  return code !== undefined && /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code);
+}
+
+function hint(code: string | undefined, certificate: boolean): { hint?: string } {
+  if (certificate)
+    return { hint: "The server's certificate is not trusted: check the address, or add its authority." };
+  if (code === 'ENOTFOUND') return { hint: 'The host is unknown: check the Dataverse address.' };
+  if (code === 'ECONNREFUSED') return { hint: 'Nothing listens there: check the Dataverse address.' };
+  return {};
+}
+
+/** The error for a request that was not sent, since the server asked everybody to wait longer than it can. */
+export function errorFromPause(names: RequestNames, seconds: number): DataverseRetriableError {
+  return new DataverseRetriableError(
+    `Cannot ${names.operation}: Dataverse asked to wait ${seconds} seconds`,
+    {
+      operation: names.operation,
+      ...(names.entity === undefined ? {} : { object: names.entity }),
+      hint: 'Dataverse is busy: try again after that time.',
+      fault: {
+        serverMessage: 'service protection limit',
+        operation: names.operation,
+        entity: names.entity,
+        clientRequestId: names.clientRequestId,
+        correlationId: names.correlationId,
+        retryAfterSeconds: seconds,
+        transient: true,
+      },
+    },
+  );
+}

@@ -1,0 +1,69 @@
+import { ConfigurationError } from '../errors.ts';
+
+/**
+ * Parts of a Web API URL. Names are checked, since they come from settings and metadata and go into
+ * URLs; values are encoded.
+ */
+
+/** An entity set, logical or column name: letters, digits and underscores; for columns also an annotation's dots. */
+const namePattern = /^[A-Za-z_][\w.]{0,200}$/;
+
+/** @throws ConfigurationError for anything that could be more than a name in a URL */
+export function checkName(name: string, what: string): string {
+  if (!namePattern.test(name)) {
+    throw new ConfigurationError(`${JSON.stringify(name.slice(0, 60))} is no ${what}`, {
+      operation: `check a ${what}`,
+      hint: 'Names consist of letters, digits and underscores.',
+    });
+  }
+  return name;
+}
+
+const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export function isGuid(text: string): boolean {
+  return guidPattern.test(text);
+}
+
+/** @throws ConfigurationError for anything but a GUID without braces */
+export function checkGuid(id: string): string {
+  if (!isGuid(id)) {
+    throw new ConfigurationError('A row id is no GUID', {
+      operation: 'check a row id',
+      hint: 'Row ids look like 00000000-0000-0000-0000-000000000001.',
+    });
+  }
+  return id;
+}
+
+/** Percent-encodes a query option's value, but leaves what RFC 3986 allows in a query: links stay short and legible. */
+export function encodeValue(value: string): string {
+  return encodeURIComponent(value.toWellFormed()).replace(/%(2C|3A|2F|24|40)/g, (encoded) =>
+    decodeURIComponent(encoded),
+  );
+}
+
+/** A string literal of OData, single quotes doubled: `'O''Brian'`. */
+export function stringLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+export interface QueryOptions {
+  select?: readonly string[] | undefined;
+  filter?: string | undefined;
+  orderBy?: string | undefined;
+  top?: number | undefined;
+}
+
+/** `accounts?$select=name&$filter=statecode%20eq%200` */
+export function queryPath(entitySet: string, options: QueryOptions = {}): string {
+  const parts: string[] = [];
+  if (options.select !== undefined && options.select.length > 0) {
+    parts.push(`$select=${options.select.map((name) => checkName(name, 'column name')).join(',')}`);
+  }
+  if (options.filter !== undefined) parts.push(`$filter=${encodeValue(options.filter)}`);
+  if (options.orderBy !== undefined) parts.push(`$orderby=${encodeValue(options.orderBy)}`);
+  if (options.top !== undefined) parts.push(`$top=${options.top}`);
+  const path = checkName(entitySet, 'entity set name');
+  return parts.length === 0 ? path : `${path}?${parts.join('&')}`;
+}

@@ -1,0 +1,49 @@
+/**
+ * Reads the headers by which Dataverse says how much more it bears.
+ * learn.microsoft.com: "Service protection API limits", "Send parallel requests".
+ */
+
+/**
+ * Seconds from a `Retry-After` header: a number, or an HTTP date, measured against the answer's own
+ * `Date` so that a wrong local clock does no harm. Undefined where there is none or it makes no sense.
+ */
+export function parseRetryAfter(
+  value: string | undefined,
+  date?: string,
+  now = Date.now(),
+): number | undefined {
+  const text = value?.trim();
+  if (!text) return undefined;
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Number(text);
+  // Date.parse takes nearly anything for a date; an HTTP date begins with the name of a day.
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
+  const until = Date.parse(text);
+  const sent = date === undefined ? Number.NaN : Date.parse(date);
+  if (Number.isNaN(until)) return undefined;
+  return Math.max(0, (until - (Number.isNaN(sent) ? now : sent)) / 1000);
+}
+
+/** A number as these headers carry it, thousands separators and decimals included: `1,200.00`. */
+export function parseHeaderNumber(value: string | undefined): number | undefined {
+  const text = value?.trim().replaceAll(',', '');
+  return text && /^\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : undefined;
+}
+
+/** What is left of the service protection limits, for the debug log only. */
+export interface RateLimits {
+  remainingRequests: number | undefined;
+  remainingSeconds: number | undefined;
+}
+
+export function parseRateLimits(get: (name: string) => string | undefined): RateLimits {
+  return {
+    remainingRequests: parseHeaderNumber(get('x-ms-ratelimit-burst-remaining-xrm-requests')),
+    remainingSeconds: parseHeaderNumber(get('x-ms-ratelimit-time-remaining-xrm-requests')),
+  };
+}
+
+/** The recommended degree of parallelism, `x-ms-dop-hint`, at least 1. */
+export function parseDopHint(value: string | undefined): number | undefined {
+  const hint = parseHeaderNumber(value);
+  return hint === undefined ? undefined : Math.max(1, Math.floor(hint));
+}

@@ -1,0 +1,172 @@
+import { isDeltaLink, toChangeTrackingError } from './change-tracking.ts';
+import { parseErrorBody } from './error-response.ts';
+import { dataverseFault } from './errors.ts';
+import { codes } from './fault-codes.ts';
+import { inFilter, packValues } from './in-filter.ts';
+import { LinkGuard } from './links.ts';
+import { InStreamError, type Page, PageFault, scanPage } from './page.ts';
+import { checkName, queryPath } from './query.ts';
+import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
+
+export interface PageQuery {
+  entitySet: string;
+  select?: readonly string[] | undefined;
+  /** An OData filter; Dataverse refuses one together with change tracking. */
+  filter?: string | undefined;
+  /** Dropped, and the read begun again, when the server refuses it: see `Page.orderRefused`. */
+  orderBy?: string | undefined;
+  /** `Microsoft.Dynamics.CRM.lookuplogicalname` and the like. Each costs bytes: ask for what is used. */
+  annotations?: readonly string[] | undefined;
+  /** Rows per page, at most 5,000; the server may send fewer. @default 5000 */
+  pageSize?: number | undefined;
+  /** Asks for a delta link on the last page. A table that ignores it answers without one. */
+  trackChanges?: boolean | undefined;
+  /** A stored nextLink or deltaLink to go on from, used verbatim; `select`, `filter` and `orderBy` are not looked at then. */
+  link?: string | undefined;
+  /** Whether the next page is fetched while the caller works on this one. @default true */
+  readAhead?: boolean | undefined;
+}
+
+/**
+ * Reads a table page by page, following nextLink verbatim until there is none.
+ * learn.microsoft.com: "Page results using Web API"; the Prefer header is repeated on every page.
+ * @throws LinkError for a link to another origin or one seen before
+ * @throws ChangeTrackingError for a tracked read that is expired, not enabled or refused
+ */
+export async function* readPages(
+  transport: Transport,
+  query: PageQuery,
+  options: CallOptions = {},
+): AsyncGenerator<Page> {
+  const unordered = { ...query, orderBy: undefined };
+  if (query.orderBy === undefined || query.link !== undefined)
+    return yield* follow(transport, query, options);
+  try {
+    return yield* follow(transport, query, options);
+  } catch (error) {
+    // Which tables refuse an order, and with which code, is not documented: any 400 counts. Dataverse
+    // pages by primary key by itself, so all rows still come.
+    if (dataverseFault(error)?.status !== 400) throw error;
+  }
+  for await (const page of follow(transport, unordered, options)) yield { ...page, orderRefused: true };
+}
+
+async function* follow(transport: Transport, query: PageQuery, options: CallOptions): AsyncGenerator<Page> {
+  const entity = checkName(query.entitySet, 'entity set name');
+  const guard = new LinkGuard(transport.origin, entity);
+  const base = `${transport.origin}/api/data/v9.2/`;
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const fetch = async (url: string, number: number) => {
+    const call = { ...options, signal, ...pageCall(query, url, number) };
+    try {
+      return await transport.send(call, (reply) => toPage(call, reply));
+    } catch (error) {
+      throw query.trackChanges || isDeltaLink(url) ? toChangeTrackingError(error) : error;
+    }
+  };
+  const link = query.link;
+  let url = link === undefined ? base + queryPath(entity, query) : guard.follow(link, base, 1);
+  let number = 1;
+  let pending = fetch(url, number);
+  try {
+    for (;;) {
+      const page = await pending;
+      if (page.nextLink === undefined) {
+        yield page;
+        return;
+      }
+      number += 1;
+      if (query.readAhead === false) {
+        yield page;
+        url = guard.follow(page.nextLink, url, number);
+        pending = fetch(url, number);
+      } else {
+        url = guard.follow(page.nextLink, url, number);
+        pending = fetch(url, number);
+        // Awaited only when the caller comes back: until then a failure is nobody's.
+        pending.catch(() => {});
+        yield page;
+      }
+    }
+  } finally {
+    stop.abort();
+  }
+}
+
+function pageCall(query: PageQuery, url: string, number: number): Call {
+  const prefer = [`odata.maxpagesize=${query.pageSize ?? 5000}`];
+  if (query.trackChanges && !isDeltaLink(url)) prefer.unshift('odata.track-changes');
+  if (query.annotations !== undefined && query.annotations.length > 0) {
+    const names = query.annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
+    prefer.push(`odata.include-annotations="${names.join(',')}"`);
+  }
+  return {
+    operation: `read page ${number} of ${query.entitySet}`,
+    entity: query.entitySet,
+    url,
+    headers: { Prefer: prefer.join(',') },
+  };
+}
+
+function toPage(call: Call, reply: Reply): Page {
+  try {
+    return scanPage(reply.body);
+  } catch (error) {
+    if (error instanceof PageFault) throw unreadable(call, reply, error.message);
+    if (error instanceof InStreamError) {
+      const { code, message } = parseErrorBody(error.body, 'application/json');
+      throw unreadable(call, reply, `the answer broke off with an error: ${code ?? ''} ${message}`);
+    }
+    throw error;
+  }
+}
+
+export interface IdQuery {
+  entitySet: string;
+  primaryKey: string;
+  ids: readonly string[];
+  select?: readonly string[] | undefined;
+  annotations?: readonly string[] | undefined;
+  /** The column that the ids are looked for in. @default primaryKey */
+  property?: string | undefined;
+}
+
+/**
+ * Reads rows by id in as few requests as URLs hold: some 700 GUIDs each. A batch that the server finds
+ * too long or too complex all the same is halved.
+ */
+export async function* readByIds(
+  transport: Transport,
+  query: IdQuery,
+  options: CallOptions = {},
+): AsyncGenerator<Page> {
+  const property = checkName(query.property ?? query.primaryKey, 'column name');
+  const path = queryPath(query.entitySet, { select: query.select, filter: inFilter(property, []) });
+  const otherLength = transport.origin.length + '/api/data/v9.2/'.length + path.length;
+  const { entitySet, select, annotations } = query;
+  const batches = packValues(query.ids, otherLength);
+  for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
+    const filter = inFilter(property, batch);
+    try {
+      yield* readPages(transport, { entitySet, select, annotations, filter }, options);
+    } catch (error) {
+      if (batch.length === 1 || !isTooLong(error)) throw error;
+      // What is too long for this batch is so for the next: all that is left is cut in smaller ones.
+      const rest = [batch, ...batches.splice(0)].flat();
+      const size = Math.ceil(batch.length / 2);
+      for (let start = 0; start < rest.length; start += size) batches.push(rest.slice(start, start + size));
+    }
+  }
+}
+
+function isTooLong(error: unknown): boolean {
+  const fault = dataverseFault(error);
+  if (fault === undefined) return false;
+  return (
+    fault.status === 414 ||
+    fault.status === 431 ||
+    fault.code === codes.tooManyConditions ||
+    /invalid uri|too long/i.test(fault.serverMessage ?? '')
+  );
+}

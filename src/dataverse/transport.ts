@@ -1,0 +1,322 @@
+import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createDefaultHttpClient,
+  createEmptyPipeline,
+  createHttpHeaders,
+  createPipelineRequest,
+  type HttpClient,
+  type HttpHeaders,
+  type HttpMethods,
+  type Pipeline,
+  proxyPolicy,
+  type TlsSettings,
+  userAgentPolicy,
+} from '@azure/core-rest-pipeline';
+import { SyncError } from '../errors.ts';
+import { authPolicy, type TokenSource } from './auth-policy.ts';
+import { errorFromResponse, type RequestNames } from './error-response.ts';
+import { dataverseFault, UnreadableBodyError } from './errors.ts';
+import { type Limiter, PauseTooLong } from './limiter.ts';
+import { isLoopback } from './links.ts';
+import { errorFromNetwork, errorFromPause } from './network-errors.ts';
+import { parseDopHint, parseRateLimits } from './rate-limit-headers.ts';
+import { readBody } from './response-body.ts';
+import { defaultRetryOptions, type RetryOptions, retryDelay } from './retry.ts';
+import { createRequestStats, type RequestStats } from './stats.ts';
+import { wirePolicy } from './wire-policy.ts';
+
+/** What every method of the client takes besides its own arguments. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  /** Sent as `x-ms-correlation-id`, so that Microsoft's logs and ours can be laid side by side. */
+  correlationId?: string | undefined;
+  /** Counts the requests of this call, besides the client's own totals. */
+  stats?: RequestStats | undefined;
+}
+
+export type Log = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  properties?: Record<string, unknown>,
+) => void;
+
+export interface Call extends CallOptions {
+  /** `read page 3 of accounts`: for errors and logs, without values. */
+  operation: string;
+  entity?: string | undefined;
+  method?: HttpMethods;
+  /** A path below `/api/data/v9.2/`, or an absolute URL on the environment's own origin. */
+  url: string;
+  headers?: Record<string, string>;
+  body?: Buffer | string | undefined;
+  /** Whether doing it twice is as good as once. @default true for GET, false otherwise */
+  idempotent?: boolean;
+  /** Statuses besides 2xx that are answers, not errors. */
+  alsoOk?: readonly number[];
+  /** Seconds for one try, body included. @default 120, 300 until the first answer of the process */
+  timeoutSeconds?: number;
+}
+
+export interface Reply {
+  status: number;
+  headers: HttpHeaders;
+  body: Buffer;
+  url: string;
+  /** How many tries it took. */
+  tries: number;
+  /** Whether an earlier try may have been carried out, though no answer said so. */
+  maybeDoneBefore: boolean;
+}
+
+export interface TransportOptions {
+  origin: string;
+  tokens: TokenSource;
+  limiter: Limiter;
+  httpClient?: HttpClient | undefined;
+  tls?: TlsSettings | undefined;
+  log?: Log | undefined;
+  retry?: Partial<RetryOptions> | undefined;
+  random?: (() => number) | undefined;
+}
+
+/** A bound on the waiting for the first answer: an idle environment needs long to wake. */
+const firstTimeoutSeconds = 300;
+const timeoutSeconds = 120;
+
+/** Sends requests to one environment: token, limiter, timeout, retries, errors, counting. */
+export class Transport {
+  readonly origin: string;
+  readonly stats: RequestStats = createRequestStats();
+  readonly #limiter: Limiter;
+  readonly #http: HttpClient;
+  readonly #pipeline: Pipeline;
+  readonly #retry: RetryOptions;
+  readonly #log: Log;
+  readonly #random: () => number;
+  readonly #tls: TlsSettings | undefined;
+  #answered = false;
+
+  constructor(options: TransportOptions) {
+    this.origin = options.origin;
+    this.#limiter = options.limiter;
+    this.#http = options.httpClient ?? createDefaultHttpClient();
+    this.#retry = { ...defaultRetryOptions, ...options.retry };
+    this.#log = options.log ?? (() => {});
+    this.#random = options.random ?? Math.random;
+    this.#tls = options.tls;
+    this.#pipeline = createEmptyPipeline();
+    this.#pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: 'dataverse-sqlite-sync' }));
+    if (!isLoopback(new URL(this.origin))) this.#pipeline.addPolicy(proxyPolicy());
+    this.#pipeline.addPolicy(authPolicy(options.tokens, this.origin), { phase: 'Sign' });
+    this.#pipeline.addPolicy(wirePolicy, { afterPhase: 'Sign' });
+  }
+
+  /**
+   * Sends a request until it succeeds, cannot succeed, or has had its tries.
+   * @param read makes the result of the answer; what it throws as UnreadableBodyError counts as a passing fault
+   */
+  async send<T>(call: Call, read: (reply: Reply) => T): Promise<T> {
+    const names: RequestNames = {
+      operation: call.operation,
+      entity: call.entity,
+      isRead: (call.method ?? 'GET') === 'GET',
+      correlationId: call.correlationId ?? randomUUID(),
+    };
+    const idempotent = call.idempotent ?? names.isRead;
+    const began = performance.now();
+    let maybeDoneBefore = false;
+    for (let tries = 1; ; tries += 1) {
+      names.clientRequestId = randomUUID();
+      try {
+        const deadline = began + this.#retry.maxTotalSeconds * 1000;
+        return await this.#try(call, names, idempotent, deadline, (reply) =>
+          read({ ...reply, tries, maybeDoneBefore }),
+        );
+      } catch (error) {
+        const fault = dataverseFault(error);
+        if (fault === undefined || call.signal?.aborted) throw error;
+        // An answer from Dataverse itself says that nothing was done; a gateway's, or none, leaves it open.
+        const maybeDone =
+          fault.transient && fault.status !== 429 && !isOwnAnswer(fault) && !isNotSent(fault.code);
+        const wait = retryDelay(
+          {
+            tries,
+            elapsedSeconds: (performance.now() - began) / 1000,
+            transient: fault.transient,
+            maybeDone,
+            idempotent,
+            retryAfterSeconds: fault.retryAfterSeconds,
+          },
+          this.#retry,
+          this.#random(),
+        );
+        const properties = logProperties(names, { status: fault.status, code: fault.code, tries });
+        if (wait === undefined) {
+          this.#log('warn', `Cannot ${names.operation}`, properties);
+          throw error;
+        }
+        this.#log('info', `Trying again to ${names.operation}`, { ...properties, waitSeconds: wait });
+        maybeDoneBefore ||= maybeDone;
+        this.#count(call.stats, (stats) => {
+          stats.retries += 1;
+        });
+        if (fault.retryAfterSeconds !== undefined) this.#limiter.pause(wait);
+        else {
+          const slept = performance.now();
+          await sleep(wait * 1000, undefined, { ...(call.signal ? { signal: call.signal } : {}) });
+          this.#waited(call.stats, slept);
+        }
+      }
+    }
+  }
+
+  async #try<T>(
+    call: Call,
+    names: RequestNames,
+    idempotent: boolean,
+    deadline: number,
+    read: (reply: Reply) => T,
+  ): Promise<T> {
+    const queued = performance.now();
+    await this.#limiter.acquire(call.signal, deadline).catch((error) => {
+      throw error instanceof PauseTooLong ? errorFromPause(names, error.seconds) : error;
+    });
+    this.#waited(call.stats, queued);
+    const began = performance.now();
+    const attempt = new AbortController();
+    const onAbort = () => attempt.abort();
+    call.signal?.addEventListener('abort', onAbort, { once: true });
+    const limit = call.timeoutSeconds ?? (this.#answered ? timeoutSeconds : firstTimeoutSeconds);
+    const timer = setTimeout(() => attempt.abort(), limit * 1000);
+    try {
+      const reply = await this.#exchange(call, names, idempotent, attempt.signal).catch((error) => {
+        if (call.signal?.aborted) throw call.signal.reason;
+        if (error instanceof SyncError) throw error;
+        throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
+      });
+      this.#observe(reply, names, began);
+      if ((reply.status < 200 || reply.status > 299) && !call.alsoOk?.includes(reply.status)) {
+        throw errorFromResponse(names, reply.status, reply.headers, reply.body);
+      }
+      return read(reply);
+    } finally {
+      clearTimeout(timer);
+      call.signal?.removeEventListener('abort', onAbort);
+      this.#limiter.release();
+    }
+  }
+
+  async #exchange(call: Call, names: RequestNames, idempotent: boolean, signal: AbortSignal): Promise<Reply> {
+    const url = /^https?:\/\//i.test(call.url) ? call.url : `${this.origin}/api/data/v9.2/${call.url}`;
+    const headers = createHttpHeaders({
+      Accept: 'application/json',
+      'OData-Version': '4.0',
+      'OData-MaxVersion': '4.0',
+      ...call.headers,
+      'x-ms-client-request-id': names.clientRequestId!,
+      'x-ms-correlation-id': names.correlationId!,
+    });
+    const request = createPipelineRequest({
+      url,
+      method: call.method ?? 'GET',
+      headers,
+      abortSignal: signal,
+      allowInsecureConnection: this.origin.startsWith('http:'),
+      // A kept connection may be closed by the server just as the request leaves: what must not be
+      // sent twice takes a new one.
+      disableKeepAlive: !idempotent,
+      streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
+      ...(call.body === undefined ? {} : { body: call.body }),
+    });
+    if (this.#tls !== undefined) request.tlsSettings = this.#tls;
+    this.#count(call.stats, (stats) => {
+      stats.requests += 1;
+    });
+    const response = await this.#pipeline.sendRequest(this.#http, request);
+    const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
+    this.#count(call.stats, (stats) => {
+      stats.bytesReceived += body.length;
+      stats.wireBytes += wireBytes;
+      if (response.status === 429) stats.throttled += 1;
+    });
+    return {
+      status: response.status,
+      headers: response.headers,
+      body,
+      url,
+      tries: 1,
+      maybeDoneBefore: false,
+    };
+  }
+
+  /** Lets the limiter and the debug log know what the answer said. */
+  #observe(reply: Reply, names: RequestNames, began: number): void {
+    this.#answered = true;
+    const { status, headers } = reply;
+    if (status === 429) {
+      const error = dataverseFault(errorFromResponse(names, status, headers, reply.body));
+      this.#limiter.throttled(error?.retryAfterSeconds ?? 0);
+    } else this.#limiter.succeeded(parseDopHint(headers.get('x-ms-dop-hint')));
+    this.#log('debug', `Answered: ${names.operation}`, {
+      ...logProperties(names, {
+        status,
+        seconds: (performance.now() - began) / 1000,
+        bytes: reply.body.length,
+      }),
+      ...parseRateLimits((name) => headers.get(name)),
+      requestId: headers.get('x-ms-service-request-id') ?? headers.get('req_id'),
+    });
+  }
+
+  #waited(stats: RequestStats | undefined, since: number): void {
+    const seconds = (performance.now() - since) / 1000;
+    this.#count(stats, (each) => {
+      each.waitedSeconds += seconds;
+    });
+  }
+
+  #count(stats: RequestStats | undefined, add: (stats: RequestStats) => void): void {
+    add(this.stats);
+    if (stats !== undefined) add(stats);
+  }
+}
+
+/** An answer with a code of Dataverse's own: the request was refused or rolled back as a whole. */
+function isOwnAnswer(fault: { status?: number | undefined; code?: string | undefined }): boolean {
+  return fault.status !== undefined && fault.code?.startsWith('0x') === true;
+}
+
+/** Faults of the network that come before the request is sent. */
+function isNotSent(code: string | undefined): boolean {
+  return (
+    code !== undefined &&
+    ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code)
+  );
+}
+
+function logProperties(names: RequestNames, more: Record<string, unknown>): Record<string, unknown> {
+  const { operation, entity, clientRequestId, correlationId } = names;
+  return { operation, entity, clientRequestId, correlationId, ...more };
+}
+
+/** The error for an answer that is no use, for the `read` of `send`. `what` names kind and position, never content. */
+export function unreadable(call: Call, reply: Reply, what: string): UnreadableBodyError {
+  const html = /html/i.test(reply.headers.get('content-type') ?? '');
+  return new UnreadableBodyError(`Cannot ${call.operation}: ${what}`, {
+    operation: call.operation,
+    ...(call.entity === undefined ? {} : { object: call.entity }),
+    hint: html
+      ? 'A web page came instead of data: check that the address is a Dataverse environment.'
+      : 'The answer was damaged on its way: try again later.',
+    fault: {
+      status: reply.status,
+      operation: call.operation,
+      entity: call.entity,
+      requestId: reply.headers.get('x-ms-service-request-id') ?? reply.headers.get('req_id'),
+      serverMessage: what,
+      transient: true,
+    },
+  });
+}
