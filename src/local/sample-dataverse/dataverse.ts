@@ -1,0 +1,21 @@
+import type { SampleDataverseOptions } from './options.ts';
+import type { Store } from './store.ts';
+
+/** What has been served since the start. */
+export interface SampleDataverseStats {
+  requests: number;
+  /** Bytes of bodies as they went over the wire. */
+  bytes: number;
+  rows: number;
+  /** Answers by status code. */
+  statuses: Record<string, number>;
+}
+
+/** One emulated organisation: what every request handler works on. */
+export interface Dataverse {
+  store: Store;
+  options: SampleDataverseOptions;
+  stats: SampleDataverseStats;
+  /** The `$metadata` document; made again after each change of the schema. */
+  metadataDocument(annotations: boolean): import('./fragment.ts').Fragment;
+}

@@ -1,0 +1,23 @@
+export interface SampleDataverseOptions {
+  /** 0, the default, takes a free port. */
+  port?: number;
+  /** Rows in all, spread over the tables. Default 20,000. */
+  rows?: number;
+  /** The path of a real `$metadata` document: it is served as it is, and rows are made for its tables. */
+  metadata?: string;
+  /** Logical names of the tables that have rows; with `metadata`, `rows` is spread over these evenly. */
+  tables?: string[];
+  /** The same seed gives the same rows. Default 1. */
+  seed?: number;
+  /** The bearer token that is asked for; by default any. */
+  token?: string;
+  clock?: () => Date;
+  /** How wide a row's JSON should be at least, in bytes, reached by longer texts. */
+  rowBytes?: number;
+  /** Whether `apex_campaignmetrics` exists from the start. Default true. */
+  campaignMetrics?: boolean;
+  /** The first row version. Default 72,201,545; beyond 2^53 to find readers that go through doubles. */
+  firstVersion?: bigint;
+  /** Read every table to its end before the start is reported, with this `Prefer` header beside the page size. */
+  prewarm?: boolean | string;
+}

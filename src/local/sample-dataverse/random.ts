@@ -1,0 +1,60 @@
+/** A small repeatable generator (sfc32): the same seed gives the same rows on every machine. */
+export class Random {
+  #a: number;
+  #b: number;
+  #c: number;
+  #d = 1;
+
+  constructor(seed: number, stream: string, index = 0) {
+    this.#a = seed | 0;
+    this.#b = hash(stream);
+    this.#c = Math.imul(index + 1, 0x9e3779b1) | 0;
+    for (let i = 0; i < 12; i++) this.uint32();
+  }
+
+  uint32(): number {
+    const t = (((this.#a + this.#b) | 0) + this.#d) | 0;
+    this.#d = (this.#d + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = ((this.#c << 21) | (this.#c >>> 11)) + t;
+    return t >>> 0;
+  }
+
+  /** A number in [0, 1). */
+  fraction(): number {
+    return this.uint32() / 4294967296;
+  }
+
+  /** A whole number in [0, limit). */
+  below(limit: number): number {
+    return Math.floor(this.fraction() * limit);
+  }
+
+  chance(probability: number): boolean {
+    return this.fraction() < probability;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)]!;
+  }
+
+  digits(count: number): string {
+    let text = '';
+    for (let i = 0; i < count; i++) text += this.below(10);
+    return text;
+  }
+
+  guid(): string {
+    const hex = [this.uint32(), this.uint32(), this.uint32(), this.uint32()]
+      .map((word) => word.toString(16).padStart(8, '0'))
+      .join('');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
+  }
+}
+
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h | 0;
+}

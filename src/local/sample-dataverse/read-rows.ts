@@ -1,0 +1,212 @@
+import { comparable } from './comparable.ts';
+import { compileFilter, type Field } from './filter.ts';
+import { parseFilter } from './filter-parser.ts';
+import { Fragment } from './fragment.ts';
+import { guidOrderKey } from './guid.ts';
+import { type Column, columnIndex, type Table } from './model.ts';
+import type { CachedPage } from './page.ts';
+import { type PagingCookie, parseSkipToken, skipToken } from './paging-cookie.ts';
+import { maximumPageSize, type Preferences } from './preferences.ts';
+import type { QueryOptions } from './query-options.ts';
+import { chosenColumns, formattedValue, rowWriter } from './row-json.ts';
+import { badRequest, noSuchProperty, ServiceError } from './service-error.ts';
+import type { Store } from './store.ts';
+import type { TableRows } from './table-rows.ts';
+import { isLookup, type Row, type Value } from './values.ts';
+
+/** One page of a read: its rows' JSON, and the `$skiptoken` of the next page where there is one. */
+export interface PageRead {
+  rows: Fragment;
+  count: number;
+  skipToken?: string;
+  /** Set when `$count=true` asks for it: capped at 5,000 as the service does. */
+  totalCount?: number;
+}
+
+/** Checks the names that a read selects and orders by, as the service does before it reads. */
+export function checkNames(table: Table, options: QueryOptions): void {
+  const names = [...(options.select ?? []), ...(options.orderBy ?? []).map((order) => order.property)];
+  for (const name of names) {
+    if (columnIndex(table, name) < 0) throw noSuchProperty(name, table.logicalName);
+  }
+  if (options.orderBy !== undefined && table.refusesOrderBy) {
+    throw badRequest('The query parameter $orderby is not supported');
+  }
+  if (table.refusesReads) {
+    throw new ServiceError(
+      400,
+      '0x80040800',
+      `The 'RetrieveMultiple' method does not support entities of type '${table.logicalName}'.`,
+    );
+  }
+}
+
+/** Reads one page in the order asked for, or by primary key as SQL Server orders it. */
+export function readPage(
+  store: Store,
+  table: Table,
+  options: QueryOptions,
+  preferences: Preferences,
+  trackingToken?: string,
+): PageRead {
+  checkNames(table, options);
+  const held = store.visibleRows(table);
+  const order = orderOf(table, options);
+  const rows = listRows(table, held, options, order);
+  // `$top` counts only without a page size (learn.microsoft.com: Page results).
+  const paged = preferences.maxPageSize !== undefined || options.top === undefined;
+  const size = paged ? (preferences.maxPageSize ?? maximumPageSize) : Math.min(options.top!, maximumPageSize);
+  const cookie = options.skipToken === undefined ? undefined : parseSkipToken(options.skipToken);
+  const start = cookie === undefined ? 0 : position(table, rows, order, cookie);
+  const page = cachedPage(store, table, held, options, preferences, rows, start, size);
+  const read: PageRead = { rows: page.rows, count: page.count };
+  if (options.count) read.totalCount = Math.min(rows.length, 5000);
+  if (page.more && paged && page.first !== undefined && page.last !== undefined) {
+    const next: PagingCookie = {
+      page: (cookie?.page ?? 1) + 1,
+      last: cookieEntries(table, order, page.first, page.last),
+    };
+    const token = cookie?.trackingToken ?? trackingToken;
+    if (token !== undefined) next.trackingToken = token;
+    read.skipToken = skipToken(next);
+  }
+  return read;
+}
+
+interface Order {
+  column: Column;
+  index: number;
+  descending: boolean;
+}
+
+function orderOf(table: Table, options: QueryOptions): Order[] {
+  return (options.orderBy ?? []).map(({ property, descending }) => {
+    const index = columnIndex(table, property);
+    return { column: table.columns[index]!, index, descending };
+  });
+}
+
+/** The rows that pass the filter, in order. Kept until the table changes, so that paging does not repeat it. */
+function listRows(table: Table, held: TableRows, options: QueryOptions, order: readonly Order[]): Row[] {
+  if (options.filter === undefined && order.length === 0) return held.ordered();
+  const key = JSON.stringify([options.filter, [...options.aliases], options.orderBy]);
+  const known = held.lists.get(key);
+  if (known !== undefined) return known;
+  let rows = held.ordered();
+  if (options.filter !== undefined) rows = rows.filter(rowFilter(table, options.filter, options.aliases));
+  if (order.length > 0) rows = rows.toSorted((a, b) => compareRows(order, a, b));
+  if (held.lists.size > 20) held.lists.clear();
+  held.lists.set(key, rows);
+  return rows;
+}
+
+export function rowFilter(
+  table: Table,
+  filter: string,
+  aliases: ReadonlyMap<string, string>,
+): (row: Row) => boolean {
+  return compileFilter(parseFilter(filter, aliases), (path): Field<Row> => {
+    const index = columnIndex(table, path);
+    if (index < 0) throw noSuchProperty(path, table.logicalName);
+    return { type: table.columns[index]!.type, get: (row) => row.values[index] };
+  });
+}
+
+function compareRows(order: readonly Order[], a: Row, b: Row): number {
+  for (const { column, index, descending } of order) {
+    const difference = compareValues(column.type, a.values[index], b.values[index]);
+    if (difference !== 0) return descending ? -difference : difference;
+  }
+  return a.order < b.order ? -1 : a.order > b.order ? 1 : 0;
+}
+
+/** Nulls come first, as in SQL Server. */
+function compareValues(type: string, a: Value | undefined, b: Value | undefined): number {
+  const x = comparable(type, a);
+  const y = comparable(type, b);
+  if (x === y) return 0;
+  if (x === null) return -1;
+  if (y === null) return 1;
+  return x < y ? -1 : 1;
+}
+
+function cookieEntries(table: Table, order: readonly Order[], first: Row, last: Row): PagingCookie['last'] {
+  const entries = order.map(({ column, index }) => ({
+    name: column.logicalName,
+    first: cookieText(first.values[index]),
+    last: cookieText(last.values[index]),
+  }));
+  const braced = (row: Row): string => `{${row.id.toUpperCase()}}`;
+  return [...entries, { name: table.primaryId, first: braced(first), last: braced(last) }];
+}
+
+function cookieText(value: Value | undefined): string | null {
+  if (value === null || value === undefined) return null;
+  return isLookup(value) ? value.id : typeof value === 'object' ? JSON.stringify(value.json) : String(value);
+}
+
+/** The first row after the cookie's: each page is found anew, so rows that came or went meanwhile count. */
+function position(table: Table, rows: readonly Row[], order: readonly Order[], cookie: PagingCookie): number {
+  const key = cookie.last.at(-1)!;
+  const marker: Row = {
+    id: '',
+    order: guidOrderKey((key.last ?? '').replace(/[{}]/g, '')),
+    version: 0n,
+    values: table.columns.map(() => null),
+  };
+  for (const [at, { index, column }] of order.entries()) {
+    marker.values[index] = cookieValue(column, cookie.last[at]?.last ?? null);
+  }
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareRows(order, rows[middle]!, marker) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function cookieValue(column: Column, text: string | null): Value {
+  if (text === null) return null;
+  return column.type === 'Edm.Boolean' ? text === 'true' : text;
+}
+
+function cachedPage(
+  store: Store,
+  table: Table,
+  held: TableRows,
+  options: QueryOptions,
+  preferences: Preferences,
+  rows: readonly Row[],
+  start: number,
+  size: number,
+): CachedPage {
+  const chosen = chosenColumns(table, options.select);
+  const key = JSON.stringify([
+    chosen.length === table.columns.length ? 'all' : chosen,
+    preferences.includeAnnotations,
+    // A lookup's name changes without its row.
+    preferences.wants(formattedValue) ? String(store.version) : '',
+    options.filter,
+    [...options.aliases],
+    options.orderBy,
+    start,
+    size,
+  ]);
+  const known = held.pages.get(key);
+  if (known !== undefined) return known;
+  const slice = rows.slice(start, start + size);
+  const write = rowWriter(table, chosen, preferences.wants, (name, id) => store.nameOf(name, id));
+  const page: CachedPage = {
+    rows: new Fragment(slice.map(write).join(',')),
+    count: slice.length,
+    first: slice[0],
+    last: slice.at(-1),
+    more: start + size < rows.length,
+  };
+  // Small answers are made anew as quickly as found; a handful of reads must not fill the memory.
+  if (held.pages.size > 200) held.pages.clear();
+  if (slice.length > 50) held.pages.set(key, page);
+  return page;
+}
