@@ -203,26 +203,48 @@ function decimalText(random: Random, precision: number, scale: number): string {
   return scale === 0 ? `${sign}${kept}` : `${sign}${kept}.${digits.padEnd(scale, '0')}`;
 }
 
-/** Widens the text columns evenly until a row has about the asked-for size. */
+/** Widens the text columns evenly until a row has the asked-for size; memo columns take what others cannot. */
 function fillText(table: Table, rowBytes: number): ((values: Value[], random: Random) => void) | undefined {
-  const names = table.columns.reduce((sum, column) => sum + column.name.length + 20, 0);
-  const texts = table.columns.flatMap((column, position) =>
-    column.type === 'Edm.String' &&
-    column.choice === undefined &&
-    column.name !== 'activitytypecode' &&
-    column.name !== table.primaryName &&
-    !table.alternateKeys.some((key) => key.columns.includes(column.name))
-      ? [position]
-      : [],
-  );
-  const each = Math.ceil((rowBytes - names) / texts.length);
-  if (texts.length === 0 || each <= 0) return undefined;
+  const names = table.columns.reduce((sum, column) => sum + column.name.length + 12, 60);
+  const texts = table.columns
+    .flatMap((column, position) => {
+      const taken =
+        column.type !== 'Edm.String' ||
+        column.choice !== undefined ||
+        column.name === 'activitytypecode' ||
+        column.name === table.primaryName ||
+        table.alternateKeys.some((key) => key.columns.includes(column.name));
+      return taken ? [] : [{ position, limit: column.maxLength ?? Number.POSITIVE_INFINITY }];
+    })
+    .sort((a, b) => a.limit - b.limit);
+  let left = rowBytes - names;
+  const lengths = texts.map(({ position, limit }, index) => {
+    const length = Math.max(0, Math.min(limit, Math.ceil(left / (texts.length - index))));
+    left -= length;
+    return { position, length };
+  });
+  if (texts.length === 0 || rowBytes <= names) return undefined;
+  const prose = fillerProse();
   return (values, random) => {
-    for (const position of texts) {
-      const length = Math.min(each, table.columns[position]!.maxLength ?? each);
-      let text = '';
-      while (text.length < length) text += `${random.uint32().toString(36)} `;
-      values[position] = text.slice(0, length);
+    for (const { position, length } of lengths) {
+      const start = random.below(prose.length);
+      values[position] = (
+        prose.slice(start, start + length) + prose.repeat(Math.ceil(length / prose.length))
+      ).slice(0, length);
     }
   };
+}
+
+/** 64 KB of words that compress about as well as people's notes do. */
+function fillerProse(): string {
+  const random = new Random(5, 'prose');
+  const words = Array.from({ length: 2000 }, () =>
+    random
+      .uint32()
+      .toString(36)
+      .slice(0, 2 + random.below(6)),
+  );
+  let prose = '';
+  while (prose.length < 65_536) prose += `${random.pick(words)} `;
+  return prose;
 }
