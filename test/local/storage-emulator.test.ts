@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { BlobServiceClient } from '@azure/storage-blob';
+import { QueueServiceClient } from '@azure/storage-queue';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openDataFolder } from '../../src/local/data-folder.ts';
+import { startStorageEmulator } from '../../src/local/storage-emulator.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'storage-emulator-'));
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const blobs = (connectionString: string) =>
+  BlobServiceClient.fromConnectionString(connectionString, {
+    retryOptions: { maxTries: 1 },
+  }).getContainerClient('kept');
+const queue = (connectionString: string) =>
+  QueueServiceClient.fromConnectionString(connectionString, { retryOptions: { maxTries: 1 } }).getQueueClient(
+    'kept',
+  );
+
+async function startProcess(): Promise<{ child: ChildProcess; connectionString: string }> {
+  const script = join(import.meta.dirname, 'fixtures/storage-emulator-process.ts');
+  const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [connectionString] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
+  return { child, connectionString };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+test('blobs and messages are there after a stop', async () => {
+  const first = await startStorageEmulator({ folder });
+  const data = randomBytes(1_000_000);
+  await blobs(first.connectionString).create();
+  await blobs(first.connectionString).getBlockBlobClient('data').uploadData(data);
+  await queue(first.connectionString).create();
+  await queue(first.connectionString).sendMessage('message');
+  await first.stop();
+
+  const second = await startStorageEmulator({ folder });
+  expect(await blobs(second.connectionString).getBlockBlobClient('data').downloadToBuffer()).toEqual(data);
+  const { receivedMessageItems } = await queue(second.connectionString).receiveMessages();
+  expect(receivedMessageItems.map(({ messageText }) => messageText)).toEqual(['message']);
+  await second.stop();
+});
+
+test('what was acknowledged is there after a SIGKILL', async () => {
+  const { child, connectionString } = await startProcess();
+  const container = blobs(connectionString);
+  const messages = queue(connectionString);
+  await Promise.all([container.create(), messages.create()]);
+  const acknowledged = {
+    blobs: new Map<string, Buffer>(),
+    committed: new Map<string, Buffer>(),
+    messages: [] as string[],
+  };
+  let alive = true;
+  const untilKilled = async (write: (count: number) => Promise<void>) => {
+    for (let count = 0; alive; count++) {
+      try {
+        await write(count);
+      } catch (error) {
+        if (alive) throw error;
+      }
+    }
+  };
+  const writers = [0, 1, 2].map((writer) =>
+    untilKilled(async (count) => {
+      const data = randomBytes(1000 + count);
+      await container.getBlockBlobClient(`blob-${writer}-${count}`).upload(data, data.length);
+      acknowledged.blobs.set(`blob-${writer}-${count}`, data);
+    }),
+  );
+  writers.push(
+    untilKilled(async (count) => {
+      const client = container.getBlockBlobClient(`committed-${count}`);
+      const blocks = [randomBytes(50_000), randomBytes(50_000)];
+      const ids = [Buffer.from('0').toString('base64'), Buffer.from('1').toString('base64')];
+      await Promise.all(blocks.map((block, index) => client.stageBlock(ids[index]!, block, block.length)));
+      await client.commitBlockList(ids);
+      acknowledged.committed.set(`committed-${count}`, Buffer.concat(blocks));
+    }),
+    untilKilled(async (count) => {
+      await messages.sendMessage(`message ${count}`);
+      acknowledged.messages.push(`message ${count}`);
+    }),
+  );
+  // In the midst of writing, and well before Azurite alone would have written its metadata.
+  while (acknowledged.messages.length < 40 || acknowledged.committed.size < 10) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  alive = false;
+  await kill(child);
+  await Promise.all(writers);
+
+  const again = await startStorageEmulator({ folder });
+  for (const [name, data] of [...acknowledged.blobs, ...acknowledged.committed]) {
+    const kept = await blobs(again.connectionString).getBlockBlobClient(name).downloadToBuffer();
+    expect(kept.equals(data), name).toBe(true);
+  }
+  const texts = new Set<string>();
+  for (;;) {
+    const { receivedMessageItems } = await queue(again.connectionString).receiveMessages({
+      numberOfMessages: 32,
+    });
+    for (const { messageText } of receivedMessageItems) texts.add(messageText);
+    if (receivedMessageItems.length === 0) break;
+  }
+  expect(acknowledged.messages.filter((text) => !texts.has(text))).toEqual([]);
+  await again.stop();
+});
+
+test('a port that is taken is named', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await expect(startStorageEmulator({ folder, blobPort: port })).rejects.toMatchObject({
+    name: 'ConfigurationError',
+    message: `Port ${port} is taken`,
+  });
+  other.close();
+});
+
+test('damaged files are told, with what to do', async () => {
+  await writeFile(join(folder, '__azurite_db_blob__.json'), '{"half":');
+  await expect(startStorageEmulator({ folder })).rejects.toMatchObject({
+    message: expect.stringContaining('The storage emulator cannot start'),
+    hint: expect.stringContaining('remove the folder'),
+  });
+});
+
+test('a data folder has one process, and a killed one lets go', async () => {
+  const { child } = await startProcess();
+  await expect(openDataFolder(folder)).rejects.toThrow('in use by another process');
+  await kill(child);
+  const held = await openDataFolder(folder);
+  held.release();
+});
+
+test('a data folder that cannot be written is named', async () => {
+  await writeFile(join(folder, 'file'), '');
+  await expect(openDataFolder(join(folder, 'file', 'data'))).rejects.toMatchObject({
+    message: expect.stringContaining('cannot be written'),
+    hint: expect.stringContaining('--data'),
+  });
+});
