@@ -1,0 +1,98 @@
+import { type BlobClient, type BlobLeaseClient, type ContainerClient, RestError } from '@azure/storage-blob';
+import { ConflictError } from '../errors.ts';
+import { type JournalState, readState, stateMetadata } from './journal-state.ts';
+
+/** Storage gives leases of at most 60 seconds; learn.microsoft.com: Lease Blob. */
+const leaseSeconds = 60;
+const renewEveryMs = 15_000;
+/** Without a renewal for so long, the lease counts as lost before storage gives it to another. */
+const lostAfterMs = 45_000;
+
+/**
+ * The exclusive right to write the journal's records to Dataverse and to move its state.
+ * It is renewed in the background. `lost` fires before another can have it, so that a write under way is
+ * broken off; and storage itself refuses a change of state by one who has lost it.
+ */
+export class JournalLease {
+  readonly #blob: BlobClient;
+  readonly #lease: BlobLeaseClient;
+  readonly #lost = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #renewedAt = Date.now();
+  state: JournalState;
+
+  constructor(blob: BlobClient, lease: BlobLeaseClient, state: JournalState) {
+    this.#blob = blob;
+    this.#lease = lease;
+    this.state = state;
+    this.#timer = setInterval(() => void this.#renew(), renewEveryMs);
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** @throws ConflictError where the lease was lost */
+  async change(change: Partial<JournalState>): Promise<void> {
+    const state = { ...this.state, ...change };
+    try {
+      await this.#blob.setMetadata(stateMetadata(state), { conditions: { leaseId: this.#lease.leaseId } });
+    } catch (error) {
+      if (error instanceof RestError && error.statusCode === 412) {
+        this.#lost.abort();
+        throw new ConflictError('Another instance writes the journal now.', {
+          operation: 'move the state of the journal',
+          cause: error,
+        });
+      }
+      throw error;
+    }
+    this.state = state;
+  }
+
+  /** Gives the right back. A lease that cannot be given back ends by itself. */
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#lease.releaseLease().catch(() => undefined);
+  }
+
+  async #renew(): Promise<void> {
+    if (Date.now() - this.#renewedAt > lostAfterMs) this.#lost.abort();
+    try {
+      await this.#lease.renewLease();
+      this.#renewedAt = Date.now();
+    } catch (error) {
+      if (error instanceof RestError && error.statusCode === 409) this.#lost.abort();
+    }
+  }
+}
+
+/** Takes the lease, making the state blob where it is absent. Undefined while another has it. */
+export async function acquireJournalLease(
+  container: ContainerClient,
+  blob: BlobClient,
+): Promise<JournalLease | undefined> {
+  const lease = blob.getBlobLeaseClient();
+  for (;;) {
+    try {
+      await lease.acquireLease(leaseSeconds);
+      break;
+    } catch (error) {
+      const code = error instanceof RestError ? error.code : undefined;
+      if (code === 'LeaseAlreadyPresent') return undefined;
+      if (code === 'ContainerNotFound') await container.createIfNotExists();
+      else if (code === 'BlobNotFound') await createEmpty(blob);
+      else throw error;
+    }
+  }
+  return new JournalLease(blob, lease, await readState(blob));
+}
+
+async function createEmpty(blob: BlobClient): Promise<void> {
+  try {
+    await blob.getBlockBlobClient().upload('', 0, { conditions: { ifNoneMatch: '*' } });
+  } catch (error) {
+    // Another instance was quicker; with its lease on it, the condition fails in either way.
+    if (!(error instanceof RestError) || (error.statusCode !== 409 && error.statusCode !== 412)) throw error;
+  }
+}

@@ -1,0 +1,257 @@
+import { type AppendBlobClient, type BlobClient, type ContainerClient, RestError } from '@azure/storage-blob';
+import { RetriableError } from '../errors.ts';
+import { type JournalEntry, type PlacedEntry, type Position, parseTicket } from './journal-entry.ts';
+import { acquireJournalLease, type JournalLease } from './journal-lease.ts';
+import { type JournalState, readState } from './journal-state.ts';
+
+/**
+ * The accepted records that are not yet in Dataverse, in the order in which they arrived.
+ *
+ * Storage queues deliver in any order and more than once, so the records themselves lie here: append blobs
+ * of JSON lines, where each append is atomic and gets its place in one order for all instances. The queue
+ * only says that there is something to write. How far it is written stands in the state blob, which only
+ * the holder of its lease may change.
+ *
+ * A journal blob is sealed once it is longer than `sealAt`: no append fits any more, on any instance, and
+ * the next blob begins. Sealed blobs stay for some days, as the record of what was accepted.
+ */
+export class Journal {
+  readonly #container: ContainerClient;
+  readonly #folder: string;
+  readonly #sealAt: number;
+  readonly #maxAppend: number;
+  #generation = 1;
+  #waiting: {
+    lines: Buffer[];
+    resolve: (positions: Position[]) => void;
+    reject: (error: unknown) => void;
+  }[] = [];
+  #appending = false;
+
+  constructor(container: ContainerClient, options: { folder?: string; sealAt?: number } = {}) {
+    this.#container = container;
+    this.#folder = options.folder ?? 'metrics/journal';
+    // An append blob takes 50,000 appends (learn.microsoft.com: Append Block); a line has 250 bytes at least.
+    this.#sealAt = options.sealAt ?? 4 * 1024 * 1024;
+    this.#maxAppend = 3 * 1024 * 1024;
+  }
+
+  /**
+   * Puts entries down for good, in this order, and says where. Appends that wait while another one is under
+   * way are joined, so fifty callers cost little more than one.
+   * @throws RetriableError where storage does not take them
+   */
+  append(entries: readonly JournalEntry[]): Promise<Position[]> {
+    const lines = entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ lines, resolve, reject });
+      if (!this.#appending) void this.#appendWaiting();
+    });
+  }
+
+  /** Whether accepted records wait to be written, and whether poison records lie aside. */
+  async look(): Promise<{ pending: boolean; state: JournalState }> {
+    const [state, end] = await this.#storage('look into the journal', () =>
+      Promise.all([this.state(), this.#end()]),
+    );
+    // The state may be ahead of what this instance knew when it looked for the end.
+    if (state.generation > end.generation) {
+      this.#generation = state.generation;
+      return this.look();
+    }
+    return { pending: state.generation < end.generation || state.offset < end.length, state };
+  }
+
+  state(): Promise<JournalState> {
+    return readState(this.#stateBlob());
+  }
+
+  /** The exclusive right to write the journal's records to Dataverse, or undefined while another has it. */
+  async lease(): Promise<JournalLease | undefined> {
+    return this.#storage('take the journal’s lease', () =>
+      acquireJournalLease(this.#container, this.#stateBlob()),
+    );
+  }
+
+  /** The entries from a position on, up to so many bytes, and where the next ones begin. */
+  async read(from: Position, maxBytes: number): Promise<{ entries: PlacedEntry[]; next: Position }> {
+    return this.#storage('read the journal', async () => {
+      let length = (await this.#length(from.generation)) ?? 0;
+      if (from.offset >= length) {
+        const sealed = length > this.#sealAt || (await this.#length(from.generation + 1)) !== undefined;
+        if (!sealed) return { entries: [], next: from };
+        // Nothing can come any more; but something may have come between the first look and the seal.
+        length = (await this.#length(from.generation)) ?? 0;
+        if (from.offset >= length) {
+          return { entries: [], next: { generation: from.generation + 1, offset: 0 } };
+        }
+      }
+      const bytes = await this.#blob(from.generation).downloadToBuffer(
+        from.offset,
+        Math.min(maxBytes, length - from.offset),
+      );
+      const end = bytes.lastIndexOf(0x0a) + 1;
+      return {
+        entries: parseLines(bytes.subarray(0, end), from),
+        next: { generation: from.generation, offset: from.offset + end },
+      };
+    });
+  }
+
+  /** The entry with this ticket, or undefined where there is none (any more). */
+  async find(ticket: string): Promise<PlacedEntry | undefined> {
+    const position = parseTicket(ticket);
+    if (position === undefined) return undefined;
+    return this.#storage('read an entry of the journal', async () => {
+      const length = (await this.#length(position.generation)) ?? 0;
+      if (position.offset >= length) return undefined;
+      const count = Math.min(16_384, length - position.offset);
+      const bytes = await this.#blob(position.generation).downloadToBuffer(position.offset, count);
+      try {
+        return parseLines(bytes.subarray(0, bytes.indexOf(0x0a) + 1), position)[0];
+      } catch {
+        return undefined; // The ticket points into the middle of a line: nobody was given it.
+      }
+    });
+  }
+
+  /** Removes journals that were written whole and are older than this. The last two always stay. */
+  async removeWritten(before: Date): Promise<void> {
+    const { generation } = await this.state();
+    for await (const blob of this.#container.listBlobsFlat({ prefix: `${this.#folder}/` })) {
+      const found = /\/(\d+)\.jsonl$/.exec(blob.name);
+      if (found !== null && Number(found[1]) < generation - 1 && blob.properties.lastModified < before) {
+        await this.#container.getBlobClient(blob.name).deleteIfExists();
+      }
+    }
+  }
+
+  async #appendWaiting(): Promise<void> {
+    this.#appending = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        const lines = batch.flatMap((item) => item.lines);
+        let { generation, offset } = await this.#appendBytes(Buffer.concat(lines));
+        for (const item of batch) {
+          item.resolve(
+            item.lines.map((line) => {
+              const position = { generation, offset };
+              offset += line.length;
+              return position;
+            }),
+          );
+        }
+      } catch (error) {
+        for (const item of batch) item.reject(error);
+      }
+    }
+    this.#appending = false;
+  }
+
+  #takeBatch() {
+    let bytes = 0;
+    const count = this.#waiting.findIndex((item) => {
+      bytes += item.lines.reduce((sum, line) => sum + line.length, 0);
+      return bytes > this.#maxAppend;
+    });
+    // At least one: a list of 1,000 records is below what one append takes (100 MiB).
+    return this.#waiting.splice(0, count === -1 ? this.#waiting.length : Math.max(1, count));
+  }
+
+  async #appendBytes(bytes: Buffer): Promise<Position> {
+    for (;;) {
+      const generation = this.#generation;
+      try {
+        const answer = await this.#blob(generation).appendBlock(bytes, bytes.length, {
+          // Fails only where the blob is longer than sealAt already, whatever this append's own size: so all
+          // instances agree for ever that it is sealed.
+          conditions: { maxSize: this.#sealAt + bytes.length },
+        });
+        return { generation, offset: Number(answer.blobAppendOffset) };
+      } catch (error) {
+        const code = error instanceof RestError ? (error.code ?? '') : '';
+        if (code === 'MaxBlobSizeConditionNotMet' || code === 'BlockCountExceedsLimit') {
+          this.#generation = Math.max(this.#generation, generation + 1);
+        } else if (code === 'BlobNotFound') {
+          await this.#create(generation);
+        } else if (code === 'ContainerNotFound') {
+          await this.#container.createIfNotExists();
+        } else {
+          throw unavailable('append to the journal', error);
+        }
+      }
+    }
+  }
+
+  /** Begins a journal, unless the others are past it: a written journal that was removed must not come back. */
+  async #create(generation: number): Promise<void> {
+    await this.#storage('begin a journal', async () => {
+      const state = await this.state();
+      if (state.generation > generation) this.#generation = state.generation;
+      else await this.#blob(generation).createIfNotExists();
+    });
+  }
+
+  /** The newest journal and its length. */
+  async #end(): Promise<{ generation: number; length: number }> {
+    let generation = this.#generation;
+    let length = (await this.#length(generation)) ?? 0;
+    while (length > this.#sealAt) {
+      const next = await this.#length(generation + 1);
+      if (next === undefined) break;
+      generation += 1;
+      length = next;
+    }
+    this.#generation = Math.max(this.#generation, generation);
+    return { generation, length };
+  }
+
+  async #length(generation: number): Promise<number | undefined> {
+    try {
+      return (await this.#blob(generation).getProperties()).contentLength ?? 0;
+    } catch (error) {
+      if (error instanceof RestError && error.statusCode === 404) return undefined;
+      throw error;
+    }
+  }
+
+  #blob(generation: number): AppendBlobClient {
+    return this.#container.getAppendBlobClient(
+      `${this.#folder}/${String(generation).padStart(6, '0')}.jsonl`,
+    );
+  }
+
+  #stateBlob(): BlobClient {
+    return this.#container.getBlobClient(`${this.#folder}/state`);
+  }
+
+  async #storage<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw unavailable(operation, error);
+    }
+  }
+}
+
+function parseLines(bytes: Buffer, from: Position): PlacedEntry[] {
+  const entries: PlacedEntry[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(0x0a, start);
+    const entry = JSON.parse(bytes.toString('utf8', start, end)) as JournalEntry;
+    entries.push({ ...entry, position: { generation: from.generation, offset: from.offset + start } });
+    start = end + 1;
+  }
+  return entries;
+}
+
+function unavailable(operation: string, error: unknown): unknown {
+  if (!(error instanceof RestError) && !(error instanceof Error && error.name === 'AbortError')) return error;
+  return new RetriableError(`Storage did not answer as hoped: ${(error as RestError).code ?? error.name}.`, {
+    operation,
+    object: 'the journal of campaign metrics',
+    hint: 'Look at the storage account’s health, and whether the app’s identity may write blobs.',
+    cause: error,
+  });
+}

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors.ts';
+import type { CampaignMetrics } from '../../src/metrics/contract.ts';
+import type { MetricsRow, MetricsTable, RefusedRow } from '../../src/metrics/metrics-table.ts';
+
+const fault = (status: number) => ({ status, operation: 'write', transient: status !== 400 });
+
+/** A Dataverse table in memory, whose next writes can be made to go wrong. */
+export class MemoryTable implements MetricsTable {
+  readonly rows = new Map<string, CampaignMetrics>();
+  refuses: (record: CampaignMetrics) => boolean = () => false;
+  bulks: number[] = [];
+  singles = 0;
+  /** Taken from the front, one per write: what happens instead. */
+  faults: ('busy' | 'done but lost' | 'slow')[] = [];
+  random: (() => 'busy' | 'done but lost' | undefined) | undefined;
+
+  async write(row: MetricsRow, signal: AbortSignal) {
+    this.singles += 1;
+    const created = !this.rows.has(row.id);
+    await this.#meet(signal, () => this.#store([row]));
+    return { created, row };
+  }
+
+  async writeMany(rows: readonly MetricsRow[], signal: AbortSignal): Promise<RefusedRow[]> {
+    this.bulks.push(rows.length);
+    const bad = rows.filter((row) => this.refuses(row.record));
+    const good = rows.filter((row) => !this.refuses(row.record));
+    await this.#meet(signal, () => this.#store(good));
+    return bad.map((row) => ({ id: row.id, error: this.#refusal() }));
+  }
+
+  async existing(ids: readonly string[]) {
+    return new Set(ids.filter((id) => this.rows.has(id)));
+  }
+
+  async #meet(signal: AbortSignal, store: () => void): Promise<void> {
+    const next = this.faults.shift() ?? this.random?.();
+    if (next === 'busy') throw this.#busy();
+    if (next === 'slow') await sleep(60_000, undefined, { signal });
+    await sleep(1);
+    store();
+    if (next === 'done but lost') throw this.#busy();
+  }
+
+  #store(rows: readonly MetricsRow[]): void {
+    const bad = rows.find((row) => this.refuses(row.record));
+    if (bad !== undefined) throw this.#refusal();
+    for (const row of rows) this.rows.set(row.id, row.record);
+  }
+
+  #busy() {
+    return new DataverseRetriableError('busy', { fault: fault(503) });
+  }
+
+  #refusal() {
+    return new DataverseError('too long', { fault: fault(400) });
+  }
+}

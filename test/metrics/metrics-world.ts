@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
+import { type QueueClient, QueueServiceClient } from '@azure/storage-queue';
+import { type MetricsSettings, readMetricsSettings } from '../../src/config/metrics-settings.ts';
+import type { CampaignMetrics, CampaignMetricsInput } from '../../src/metrics/contract.ts';
+import { Journal } from '../../src/metrics/journal.ts';
+import { PoisonRecords } from '../../src/metrics/poison-records.ts';
+import type { MetricsServices } from '../../src/metrics/services.ts';
+import { WakeUp } from '../../src/metrics/wake-up.ts';
+import type { Azurite } from '../azurite.ts';
+import { MemoryTable } from './memory-table.ts';
+
+export interface World<T> {
+  services: MetricsServices;
+  table: T;
+  container: ContainerClient;
+  queue: QueueClient;
+  logged: { level: string; message: string; properties?: Record<string, unknown> }[];
+  /** Another instance of the app on the same storage and the same Dataverse. */
+  another(): MetricsServices;
+}
+
+/** Real storage, a Dataverse table in memory (or the one given), fast settings. */
+export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
+  azurite: Azurite,
+  options: { settings?: Partial<MetricsSettings>; table?: T; sealAt?: number } = {},
+): World<T> {
+  const name = `t${randomUUID()}`;
+  const container = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient(name);
+  const queue = QueueServiceClient.fromConnectionString(azurite.connectionString).getQueueClient(name);
+  const table = options.table ?? (new MemoryTable() as unknown as T);
+  const logged: World<T>['logged'] = [];
+  const another = (): MetricsServices => ({
+    settings: { ...readMetricsSettings({}), bulkIntervalMs: 0, writeTimeoutMs: 500, ...options.settings },
+    table,
+    journal: new Journal(container, options.sealAt === undefined ? {} : { sealAt: options.sealAt }),
+    poison: new PoisonRecords(container),
+    wakeUp: new WakeUp(queue),
+    log: (level, message, properties) =>
+      logged.push({ level, message, ...(properties ? { properties } : {}) }),
+    now: () => new Date(),
+  });
+  return { services: another(), table, container, queue, logged, another };
+}
+
+export function input(more: Partial<CampaignMetricsInput> = {}): CampaignMetricsInput {
+  return {
+    campaignId: 'spring',
+    runId: 'run-1',
+    agentsTotal: 8,
+    agentsSuccessful: 6,
+    assetsGenerated: 12,
+    tokensIn: 1000,
+    tokensOut: 2000,
+    latencyP95Ms: 900,
+    latencyAvgMs: 300,
+    costUSD: 1.25,
+    ...more,
+  };
+}
+
+export function record(more: Partial<CampaignMetrics> = {}): CampaignMetrics {
+  return {
+    ...(input() as CampaignMetrics),
+    phase: '2-3',
+    successRate: 75,
+    createdAt: '2026-11-21T10:00:00Z',
+    ...more,
+  };
+}
