@@ -1,0 +1,43 @@
+import type { TokenCredential } from '@azure/core-auth';
+import { BlobServiceClient } from '@azure/storage-blob';
+import { QueueServiceClient } from '@azure/storage-queue';
+import { ConfigurationError } from '../errors.ts';
+
+/** How to reach a storage account: a connection string, or its addresses and an identity. */
+export type StorageConnection =
+  | { connectionString: string }
+  | { blobServiceUri: string; queueServiceUri: string; credential: TokenCredential };
+
+export interface StorageAccount {
+  blobs: BlobServiceClient;
+  queues: QueueServiceClient;
+}
+
+/** Tries of one request, the first included, waiting from 0.5 s up to 8 s between them. */
+const retryOptions = { maxTries: 5, retryDelayInMs: 500, maxRetryDelayInMs: 8_000 };
+
+/**
+ * The clients of a storage account. No request is sent yet.
+ * @throws ConfigurationError where the connection cannot be understood; its text is not in the error
+ */
+export function openStorageAccount(connection: StorageConnection): StorageAccount {
+  try {
+    if ('connectionString' in connection) {
+      return {
+        blobs: BlobServiceClient.fromConnectionString(connection.connectionString, { retryOptions }),
+        queues: QueueServiceClient.fromConnectionString(connection.connectionString, { retryOptions }),
+      };
+    }
+    const { blobServiceUri, queueServiceUri, credential } = connection;
+    return {
+      blobs: new BlobServiceClient(new URL(blobServiceUri).href, credential, { retryOptions }),
+      queues: new QueueServiceClient(new URL(queueServiceUri).href, credential, { retryOptions }),
+    };
+  } catch {
+    // Not even the cause: messages about a connection string may quote its key.
+    throw new ConfigurationError('the storage connection is not valid', {
+      operation: 'open the storage account',
+      hint: 'give a whole connection string (AccountName, AccountKey, endpoints), or blobServiceUri and queueServiceUri as https addresses',
+    });
+  }
+}

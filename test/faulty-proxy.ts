@@ -1,0 +1,55 @@
+import { createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What happens to a request: it passes, its answer is lost after the service has done it, or it never arrives. */
+export type Fault = 'none' | 'lose-answer' | 'refuse' | { status: number };
+
+/** A real HTTP proxy in front of a service on this machine, whose faults the test chooses. */
+export interface FaultyProxy {
+  port: number;
+  /** Chooses what happens to each request, until it is set anew. */
+  fault: (request: IncomingMessage) => Fault;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a proxy for the service on `port`. The `Host` header stays, so that signatures made for the proxy's
+ * address fail on services that check it; storage services sign the path alone.
+ */
+export async function startFaultyProxy(port: number): Promise<FaultyProxy> {
+  const server = createServer((incoming, outgoing) => {
+    const fault = proxy.fault(incoming);
+    if (fault === 'refuse') return void incoming.socket.destroy();
+    if (typeof fault === 'object') {
+      incoming.resume();
+      incoming.on('end', () => outgoing.writeHead(fault.status).end());
+      return;
+    }
+    const onward = request(
+      { port, host: '127.0.0.1', method: incoming.method, path: incoming.url, headers: incoming.headers },
+      (answer) => {
+        if (fault === 'lose-answer') {
+          answer.resume();
+          answer.on('end', () => incoming.socket.destroy());
+          return;
+        }
+        outgoing.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(outgoing);
+      },
+    );
+    onward.on('error', () => incoming.socket.destroy());
+    incoming.pipe(onward);
+  });
+  const proxy: FaultyProxy = {
+    port: 0,
+    fault: () => 'none',
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  proxy.port = (server.address() as AddressInfo).port;
+  return proxy;
+}

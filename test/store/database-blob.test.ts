@@ -1,0 +1,223 @@
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigurationError, ConflictError, RetriableError } from '../../src/errors.ts';
+import { DatabaseBlob } from '../../src/store/database-blob.ts';
+import { DatabaseCache } from '../../src/store/database-cache.ts';
+import { loadSqlite } from '../../src/store/sqlite.ts';
+import { SqliteDatabase } from '../../src/store/sqlite-database.ts';
+import { openStorageAccount, type StorageAccount } from '../../src/store/storage-account.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
+import { type FaultyProxy, startFaultyProxy } from '../faulty-proxy.ts';
+import { openIndependently } from './independent.ts';
+
+const kib = 1024;
+let azurite: Azurite;
+let proxy: FaultyProxy;
+let account: StorageAccount;
+let containers = 0;
+
+beforeAll(async () => {
+  azurite = await startAzurite();
+  proxy = await startFaultyProxy(azurite.blobPort);
+  account = openStorageAccount({ connectionString: azurite.connectionString });
+});
+afterAll(async () => {
+  await proxy.close();
+  await azurite.stop();
+});
+
+function fresh(options?: ConstructorParameters<typeof DatabaseBlob>[2]) {
+  containers += 1;
+  const container = account.blobs.getContainerClient(`blobs${containers}`);
+  const blob = new DatabaseBlob(container, 'dataverse.db', options);
+  return { container, blob, another: () => new DatabaseBlob(container, 'dataverse.db', options) };
+}
+
+async function loaded(blob: DatabaseBlob): Promise<{ bytes: Buffer; etag: string }> {
+  const state = await blob.load();
+  if (typeof state === 'string') throw new Error(state);
+  return state;
+}
+
+describe('DatabaseBlob', () => {
+  it('creates the container and the blob, and gives its bytes back', async () => {
+    const { blob, container } = fresh();
+    expect(await blob.load()).toBe('absent');
+    const bytes = randomBytes(1000 * kib);
+    const commit = await blob.commit(bytes, { etag: 'absent' });
+    expect(commit).toEqual({ etag: commit.etag, blocks: 4, stagedBlocks: 4, stagedBytes: bytes.length });
+    expect(await blob.load()).toEqual({ bytes, etag: commit.etag });
+    expect(await blob.load(commit.etag)).toBe('unchanged');
+    const properties = await container.getBlobClient('dataverse.db').getProperties();
+    expect(properties.contentType).toBe('application/vnd.sqlite3');
+  });
+
+  it('uploads only what changed, and nothing where nothing did', async () => {
+    const { blob, another } = fresh();
+    const bytes = randomBytes(5000 * kib);
+    const first = await blob.commit(bytes, { etag: 'absent' });
+    bytes[1000 * kib] = 255 - bytes[1000 * kib]!;
+    bytes[1001 * kib] = 255 - bytes[1001 * kib]!;
+    const second = await another().commit(bytes, { etag: first.etag });
+    expect(second).toMatchObject({ blocks: 20, stagedBlocks: 1, stagedBytes: 256 * kib });
+    expect(second.etag).not.toBe(first.etag);
+    expect(await another().commit(bytes, { etag: second.etag })).toEqual({
+      ...{ etag: second.etag, blocks: 20, stagedBlocks: 0, stagedBytes: 0 },
+    });
+    const shrunk = bytes.subarray(0, 300 * kib);
+    const third = await another().commit(shrunk, { etag: second.etag });
+    expect(third).toMatchObject({ blocks: 2, stagedBlocks: 1 });
+    expect((await loaded(blob)).bytes.equals(shrunk)).toBe(true);
+  });
+
+  it('loads a file of several ranges', async () => {
+    const { blob } = fresh({ blockSize: 4096 * kib });
+    const bytes = randomBytes(40_000 * kib + 1);
+    const { etag } = await blob.commit(bytes, { etag: 'absent' });
+    const state = await loaded(blob);
+    expect(state.etag).toBe(etag);
+    expect(state.bytes.equals(bytes)).toBe(true);
+  });
+
+  it('takes larger blocks for a file that would need too many, and goes on from smaller ones', async () => {
+    const { blob } = fresh({ blockSize: 4 * kib, maxBlocks: 10 });
+    const first = await blob.commit(randomBytes(40 * kib), { etag: 'absent' });
+    expect(first.blocks).toBe(10);
+    const bytes = randomBytes(80 * kib + 1);
+    const second = await blob.commit(bytes, { etag: first.etag });
+    expect(second.blocks).toBe(6);
+    expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
+  });
+
+  it('refuses a commit on another state', async () => {
+    const { blob } = fresh();
+    const first = await blob.commit(randomBytes(10), { etag: 'absent' });
+    const second = await blob.commit(randomBytes(10), { etag: first.etag });
+    await expect(blob.commit(randomBytes(10), { etag: first.etag })).rejects.toThrow(ConflictError);
+    await expect(blob.commit(randomBytes(10), { etag: 'absent' })).rejects.toThrow(ConflictError);
+    expect((await loaded(blob)).etag).toBe(second.etag);
+  });
+
+  it('writes over a blob that was uploaded in one piece', async () => {
+    const { blob, container } = fresh();
+    await container.create();
+    const { etag } = await container.getBlockBlobClient('dataverse.db').upload('whole', 5);
+    const bytes = randomBytes(300 * kib);
+    await blob.commit(bytes, { etag: etag! });
+    expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
+    await container.getBlockBlobClient('dataverse.db').upload('', 0);
+    expect((await loaded(blob)).bytes.length).toBe(0);
+  });
+
+  it.each(['absent', 'existing'])('lets one of several win a race on an %s blob', async (start) => {
+    const { blob, another } = fresh();
+    let etag: string = 'absent';
+    if (start === 'existing') etag = (await blob.commit(randomBytes(900 * kib), { etag })).etag;
+    for (let round = 0; round < 5; round++) {
+      const writers = Array.from({ length: 4 }, () => randomBytes(1000 * kib));
+      const results = await Promise.allSettled(writers.map((bytes) => another().commit(bytes, { etag })));
+      const won = results.flatMap((result, index) =>
+        result.status === 'fulfilled' ? [{ etag: result.value.etag, bytes: writers[index]! }] : [],
+      );
+      const lost = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+      expect(lost.every((error) => error instanceof ConflictError)).toBe(true);
+      // Only a commit that succeeds throws the others' blocks away: so the first one always does.
+      expect(won).toHaveLength(1);
+      const state = await loaded(blob);
+      expect(state.etag).toBe(won[0]!.etag);
+      expect(state.bytes.equals(won[0]!.bytes)).toBe(true);
+      etag = won[0]!.etag;
+    }
+  });
+
+  it('shows a reader whole databases only, while they are committed', async () => {
+    const { blob, another } = fresh({ blockSize: 16 * kib });
+    const sqlite = await loadSqlite();
+    const db = SqliteDatabase.open(sqlite);
+    db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, version INTEGER, filler TEXT)');
+    let version = 0;
+    const change = () => {
+      version += 1;
+      db.transaction(() => {
+        db.run('UPDATE t SET version = ?, filler = hex(randomblob(300))', [version]);
+        for (let i = 0; i < 50; i++)
+          db.run('INSERT INTO t VALUES (NULL, ?, hex(randomblob(300)))', [version]);
+      });
+      return db.export();
+    };
+    let { etag } = await blob.commit(change(), { etag: 'absent' });
+    let writing = true;
+    const reads = (async () => {
+      const seen = new Set<number>();
+      while (writing) {
+        const { bytes } = await loaded(another());
+        // It throws where the file is not whole.
+        const independent = openIndependently(bytes);
+        const found = independent
+          .prepare('SELECT min(version) AS low, max(version) AS high, count(*) AS n FROM t')
+          .get()!;
+        expect(found['low']).toBe(found['high']);
+        expect(found['n']).toBe(50 * Number(found['high']));
+        seen.add(Number(found['high']));
+        independent.close();
+      }
+      return seen;
+    })();
+    for (let i = 0; i < 25; i++) {
+      ({ etag } = await blob.commit(change(), { etag }));
+    }
+    writing = false;
+    expect((await reads).size).toBeGreaterThan(1);
+    db.close();
+  });
+
+  it('knows its own commit again when the answer got lost', async () => {
+    const { container } = fresh();
+    const through = openStorageAccount({
+      connectionString: azurite.connectionString.replace(`:${azurite.blobPort}/`, `:${proxy.port}/`),
+    }).blobs.getContainerClient(container.containerName);
+    const blob = new DatabaseBlob(through, 'dataverse.db');
+    let lost = 0;
+    proxy.fault = (request) => {
+      const commit = request.method === 'PUT' && request.url!.includes('comp=blocklist');
+      if (!commit || lost > 0) return 'none';
+      lost += 1;
+      return 'lose-answer';
+    };
+    const bytes = randomBytes(300 * kib);
+    const { etag } = await blob.commit(bytes, { etag: 'absent' });
+    expect(lost).toBe(1);
+    expect(await blob.load()).toEqual({ bytes, etag });
+    proxy.fault = () => 'none';
+  });
+
+  it('sorts the failures of the service', async () => {
+    const through = openStorageAccount({
+      connectionString: azurite.connectionString.replace(`:${azurite.blobPort}/`, `:${proxy.port}/`),
+    }).blobs.getContainerClient('faults');
+    const blob = new DatabaseBlob(through, 'dataverse.db');
+    proxy.fault = () => ({ status: 403 });
+    const refused = await blob.load().catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(ConfigurationError);
+    // The request, which the client's own error holds, carries the authorization.
+    expect(inspect(refused, { depth: 10, showHidden: true })).not.toMatch(/SharedKey/);
+    proxy.fault = () => ({ status: 429 });
+    await expect(blob.commit(randomBytes(10), { etag: 'absent' })).rejects.toThrow(RetriableError);
+    proxy.fault = () => 'none';
+  });
+});
+
+describe('DatabaseCache', () => {
+  it('gives its copy away once, and keeps none that is too large', () => {
+    const cache = new DatabaseCache(10);
+    const copy = { bytes: new Uint8Array(10), etag: '"1"' };
+    expect(cache.take()).toBeUndefined();
+    cache.put(copy);
+    expect(cache.take()).toBe(copy);
+    expect(cache.take()).toBeUndefined();
+    cache.put(copy);
+    cache.put({ bytes: new Uint8Array(11), etag: '"2"' });
+    expect(cache.take()).toBeUndefined();
+  });
+});
