@@ -75,10 +75,21 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
   }
   const newKey = from.primaryKey !== to.primaryKey;
   if (newKey) note('new-key', `the key is now ${to.primaryKey}, it was ${from.primaryKey}`, false, true);
-  const newForeignKeys =
-    foreignKeySignature(from, options.syncedBefore ?? options.synced) !==
-    foreignKeySignature(to, options.synced);
-  if (newForeignKeys) note('foreign-keys', 'the declared foreign keys changed', true, false);
+  // An added column brings its foreign key along, and one that is gone keeps it.
+  const wanted = new Set(to.columns.map(({ name }) => name));
+  const both = new Set(from.columns.map(({ name }) => name).filter((name) => wanted.has(name)));
+  const keysBefore = describeForeignKeys(from, both, options.syncedBefore ?? options.synced);
+  const keysAfter = describeForeignKeys(to, both, options.synced);
+  const keysGone = [...keysBefore].filter((key) => !keysAfter.has(key));
+  const keysCome = [...keysAfter].filter((key) => !keysBefore.has(key));
+  const newForeignKeys = keysGone.length + keysCome.length > 0;
+  if (newForeignKeys) {
+    const news = [
+      ...keysGone.map((key) => `${key} is no longer declared`),
+      ...keysCome.map((key) => `${key} is declared now`),
+    ];
+    note('foreign-keys', `foreign keys: ${news.join('; ')}`, true, false);
+  }
 
   const statements: string[] = [];
   if (newKey || newForeignKeys || plan.rebuild) {
@@ -198,12 +209,15 @@ function fillSql(table: Table, column: Column): string[] {
   return [`UPDATE ${quoteIdentifier(table.name)} SET ${quoteIdentifier(column.name)} = ${column.sql}`];
 }
 
-function foreignKeySignature(table: Table, synced: readonly Table[] = []): string {
-  const columns = new Set(table.columns.map(({ name }) => name));
-  return JSON.stringify(
+/** The declared foreign keys of some columns: `_primarycontactid_value → contacts.contactid`. */
+function describeForeignKeys(
+  table: Table,
+  columns: ReadonlySet<string>,
+  synced: readonly Table[] = [],
+): Set<string> {
+  return new Set(
     declaredForeignKeys(table, synced)
       .filter(({ column }) => columns.has(column))
-      .map(({ column, references }) => [column, references.name, references.primaryKey])
-      .sort(),
+      .map(({ column, references }) => `${column} → ${references.name}.${references.primaryKey}`),
   );
 }

@@ -1,6 +1,9 @@
-import type { Column, ColumnReading } from './table.ts';
+import type { Column, ColumnReading, SqliteType } from './table.ts';
 
 export type TypeChange = 'same' | 'widened' | 'retyped';
+
+/** The type of a column of which only SQLite's own declaration is known. */
+export const unknownEdmType = '';
 
 /** Readings whose values stay right, as SQLite converts them, under a wider reading. */
 const wider: Readonly<Partial<Record<ColumnReading, readonly ColumnReading[]>>> = {
@@ -10,16 +13,24 @@ const wider: Readonly<Partial<Record<ColumnReading, readonly ColumnReading[]>>> 
   guid: ['text'],
 };
 
+/** The same for storage classes alone. */
+const widerType: Readonly<Partial<Record<SqliteType, readonly SqliteType[]>>> = {
+  INTEGER: ['REAL', 'TEXT'],
+  REAL: ['TEXT'],
+};
+
 /**
  * What a column's change of type means for the values that stand there: nothing, a lossless widening, or that they
  * have to be read again.
  */
 export function typeChange(from: Column, to: Column): TypeChange {
+  if (from.edmType === unknownEdmType || to.edmType === unknownEdmType) {
+    if (from.type === to.type) return 'same';
+    return widerType[from.type]?.includes(to.type) ? 'widened' : 'retyped';
+  }
   if (from.reading === to.reading) {
-    if (from.edmType === to.edmType || from.type !== 'TEXT')
-      return from.type === to.type ? 'same' : 'retyped';
-    // Dates, times and texts are written differently; they only share the storage class.
-    return from.reading === 'guid' ? 'same' : 'retyped';
+    // Numbers of one kind stand in SQLite alike. Dates, times and texts only share the storage class.
+    return from.edmType === to.edmType || from.type !== 'TEXT' ? 'same' : 'retyped';
   }
   return wider[from.reading]?.includes(to.reading) ? 'widened' : 'retyped';
 }

@@ -1,43 +1,8 @@
-import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { createTableSql, indexSql } from '../../src/schema/ddl.ts';
 import { migrationSql } from '../../src/schema/migration.ts';
 import type { Column, Table } from '../../src/schema/table.ts';
-
-function column(name: string, reading: Column['reading'], edmType = 'Edm.String'): Column {
-  const types = {
-    text: 'TEXT',
-    guid: 'TEXT',
-    json: 'TEXT',
-    integer: 'INTEGER',
-    boolean: 'INTEGER',
-    real: 'REAL',
-    base64: 'BLOB',
-  } as const;
-  return { name, property: name, edmType, type: types[reading], reading };
-}
-
-function table(logicalName: string, columns: Column[], more: Partial<Table> = {}): Table {
-  const primaryKey = `${logicalName}id`;
-  return {
-    logicalName,
-    name: `${logicalName}s`,
-    primaryKey,
-    columns: [column(primaryKey, 'guid', 'Edm.Guid'), ...columns],
-    foreignKeys: [],
-    changeTracking: false,
-    intersect: false,
-    ...more,
-  };
-}
-
-function open(...statements: string[]): DatabaseSync {
-  const database = new DatabaseSync(':memory:', { enableForeignKeyConstraints: false });
-  for (const statement of statements) database.exec(statement);
-  return database;
-}
-
-const plain = (rows: unknown[]) => rows.map((row) => ({ ...(row as object) }));
+import { column, open, plain, table } from './tables.ts';
 
 describe('createTableSql', () => {
   it('declares foreign keys and indexes only to synced tables, and only to a single target', () => {
@@ -84,7 +49,7 @@ describe('migrationSql', () => {
     column('c', 'real', 'Edm.Double'),
   ]);
 
-  function filled(): DatabaseSync {
+  function filled() {
     return open(
       createTableSql(before),
       "INSERT INTO accounts VALUES ('1', 9007199254740993, 'x', 1.5), ('2', NULL, '7', NULL)",
