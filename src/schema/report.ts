@@ -1,0 +1,68 @@
+import type { Finding, Severity } from './compare.ts';
+
+export interface ReportDetails {
+  /** ISO 8601 in UTC. */
+  generatedAt: string;
+  /** The address of the Dataverse organisation. */
+  dataverse?: string | undefined;
+  runId?: string | undefined;
+}
+
+/** The validation report as the stable JSON shape of `schema-report.json`. */
+export interface SchemaReport extends ReportDetails {
+  summary: Record<Severity, number>;
+  findings: Finding[];
+}
+
+export function schemaReport(findings: readonly Finding[], details: ReportDetails): SchemaReport {
+  const summary = { error: 0, warning: 0, info: 0 };
+  for (const { severity } of findings) summary[severity]++;
+  return { ...details, summary, findings: [...findings] };
+}
+
+export function reportJson(findings: readonly Finding[], details: ReportDetails): string {
+  return `${JSON.stringify(schemaReport(findings, details), undefined, 2)}\n`;
+}
+
+const titles: Readonly<Record<Severity, string>> = {
+  error: 'Errors',
+  warning: 'Warnings',
+  info: 'Information',
+};
+
+/** The same report for people: one table for each severity. */
+export function reportMarkdown(findings: readonly Finding[], details: ReportDetails): string {
+  const { summary } = schemaReport(findings, details);
+  const lines = [
+    '# Schema report',
+    '',
+    [
+      `Made ${details.generatedAt}`,
+      ...(details.dataverse === undefined ? [] : [`for ${details.dataverse}`]),
+      ...(details.runId === undefined ? [] : [`by run ${details.runId}`]),
+    ].join(' '),
+    '',
+    `${counted(summary.error, 'error')}, ${counted(summary.warning, 'warning')}, ${summary.info} for information.`,
+  ];
+  for (const severity of ['error', 'warning', 'info'] as const) {
+    const rows = findings.filter((finding) => finding.severity === severity);
+    if (rows.length === 0) continue;
+    lines.push('', `## ${titles[severity]}`, '', '| Table | Column | What | Since | What to do |');
+    lines.push('|---|---|---|---|---|');
+    for (const { table, column = '', what, since = '', action } of rows) {
+      lines.push(`| ${[table, column, what, since, action].map(cell).join(' | ')} |`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function cell(text: string): string {
+  return text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('|', '\\|')
+    .replaceAll(/\s*\n\s*/g, ' ');
+}
