@@ -1,0 +1,109 @@
+import { quoteIdentifier, quoteText } from './sql.ts';
+import type { ForeignKey, Table } from './table.ts';
+
+/** A column whose values stand in `_choices`. */
+export interface ChoiceColumn {
+  column: string;
+  /** Whether it holds several codes with commas between them, as Dataverse sends multi-select choices: `1,3`. */
+  multiple?: boolean | undefined;
+}
+
+export interface LabelledViewOptions {
+  choices: readonly ChoiceColumn[];
+  /** The tables in the same database. */
+  synced: readonly Table[];
+  /** The language of the labels, as a locale id; where a label lacks it, the one with the lowest id is shown. */
+  language?: number | undefined;
+}
+
+/** English (United States), which every Dataverse organisation has. */
+const defaultLanguage = 1033;
+
+/**
+ * The view `<table>_labelled`: every column of the table, labels beside choices (`statecode_label`) and names beside
+ * lookups (`_parentaccountid_name`). It reads `_choices(table_name, column_name, value, label, language)`, where
+ * `table_name` is the SQLite table's name. Old SQLite versions must be able to parse it, since one view that they
+ * cannot parse makes the whole file unreadable to them.
+ */
+export function labelledViewSql(table: Table, options: LabelledViewOptions): string[] {
+  const stored = [...table.columns, ...(table.staleColumns ?? [])].map(({ name }) => name);
+  const free = uniqueNames(stored);
+  const expressions = new Map<string, string>();
+  for (const choice of options.choices) {
+    if (stored.includes(choice.column)) {
+      const label = `${labelSql(table, choice, options.language)} AS ${quoteIdentifier(free(`${choice.column}_label`))}`;
+      expressions.set(choice.column, label);
+    }
+  }
+  for (const key of table.foreignKeys) {
+    const name = nameSql(key, options.synced);
+    if (name !== undefined && stored.includes(key.column) && !expressions.has(key.column)) {
+      const as = key.column.startsWith('_') ? key.column.replace(/_value$/, '_name') : `${key.column}_name`;
+      expressions.set(key.column, `${name} AS ${quoteIdentifier(free(as))}`);
+    }
+  }
+  const columns = stored.flatMap((column) => {
+    const beside = expressions.get(column);
+    return [`t.${quoteIdentifier(column)}`, ...(beside === undefined ? [] : [beside])];
+  });
+  const name = quoteIdentifier(`${table.name}_labelled`);
+  return [
+    `DROP VIEW IF EXISTS ${name}`,
+    `CREATE VIEW ${name} AS SELECT\n  ${columns.join(',\n  ')}\nFROM ${quoteIdentifier(table.name)} AS t`,
+  ];
+}
+
+/**
+ * The view `<table>_choice_values`, one row for each chosen value of a multi-select column (`<key>, column_name,
+ * value, label`), so that queries need not take texts apart. No statement but the dropping where the table has none.
+ */
+export function choiceValuesViewSql(table: Table, options: LabelledViewOptions): string[] {
+  const name = quoteIdentifier(`${table.name}_choice_values`);
+  const key = quoteIdentifier(table.primaryKey);
+  const selects = options.choices
+    .filter(
+      ({ column, multiple }) => multiple && table.columns.some((candidate) => candidate.name === column),
+    )
+    .map(
+      ({ column }) =>
+        `SELECT t.${key} AS ${key}, ${quoteText(column)} AS column_name, v.value AS value, ${choiceSql(table, column, 'v.value', options.language)} AS label FROM ${quoteIdentifier(table.name)} AS t, ${valuesSql(column)} AS v`,
+    );
+  const drop = `DROP VIEW IF EXISTS ${name}`;
+  return selects.length === 0 ? [drop] : [drop, `CREATE VIEW ${name} AS\n${selects.join('\nUNION ALL\n')}`];
+}
+
+function labelSql(table: Table, { column, multiple }: ChoiceColumn, language?: number): string {
+  if (!multiple) return choiceSql(table, column, `t.${quoteIdentifier(column)}`, language);
+  const labels = `SELECT ${choiceSql(table, column, 'v.value', language)} AS label FROM ${valuesSql(column)} AS v ORDER BY v.key`;
+  return `(SELECT group_concat(label, '; ') FROM (${labels}))`;
+}
+
+/** The codes of a multi-select column as rows: `1,3` is a JSON array but for its brackets. */
+function valuesSql(column: string): string {
+  return `json_each('[' || t.${quoteIdentifier(column)} || ']')`;
+}
+
+function choiceSql(table: Table, column: string, value: string, language = defaultLanguage): string {
+  return `(SELECT c.label FROM "_choices" AS c WHERE c.table_name = ${quoteText(table.name)} AND c.column_name = ${quoteText(column)} AND c.value = ${value} ORDER BY c.language <> ${language}, c.language LIMIT 1)`;
+}
+
+function nameSql({ column, targets, typeColumn }: ForeignKey, synced: readonly Table[]): string | undefined {
+  const named = synced.filter((t) => targets.includes(t.logicalName) && t.primaryName !== undefined);
+  if (named.length === 0) return undefined;
+  const lookup = (target: Table) =>
+    `(SELECT n.${quoteIdentifier(target.primaryName!)} FROM ${quoteIdentifier(target.name)} AS n WHERE n.${quoteIdentifier(target.primaryKey)} = t.${quoteIdentifier(column)})`;
+  if (named.length === 1) return lookup(named[0]!);
+  if (typeColumn === undefined) return `coalesce(${named.map(lookup).join(', ')})`;
+  const cases = named.map((target) => `WHEN ${quoteText(target.logicalName)} THEN ${lookup(target)}`);
+  return `CASE t.${quoteIdentifier(typeColumn)} ${cases.join(' ')} END`;
+}
+
+function uniqueNames(taken: Iterable<string>): (name: string) => string {
+  const seen = new Set([...taken].map((name) => name.toLowerCase()));
+  return (name) => {
+    let unique = name;
+    for (let n = 2; seen.has(unique.toLowerCase()); n++) unique = `${name}_${n}`;
+    seen.add(unique.toLowerCase());
+    return unique;
+  };
+}
