@@ -42,7 +42,7 @@ export function toChangeTrackingError(error: unknown): unknown {
     reason,
     fault,
     operation: fault.operation,
-    ...(fault.entity === undefined ? {} : { object: fault.entity }),
+    object: fault.entity,
     hint: hintOf(reason, fault),
     cause: error,
   });

@@ -1,20 +1,19 @@
 import type { TokenCredential } from '@azure/core-auth';
 import type { HttpClient, TlsSettings } from '@azure/core-rest-pipeline';
 import { TokenSource } from './auth-policy.ts';
-import {
-  type EntityDefinition,
-  type ManyToManyRelationship,
-  readEntityDefinitions,
-  readManyToMany,
-} from './entity-definitions.ts';
+import { batch } from './batch.ts';
+import { writeBulk } from './bulk.ts';
+import { readChoices } from './choices.ts';
+import { readEntityDefinitions, readManyToMany } from './entity-definitions.ts';
+import { deleteFile, downloadFile, uploadFile } from './files.ts';
 import { limiterFor } from './limiter.ts';
 import { environmentOrigin } from './links.ts';
-import { count, type MetadataDocument, readMetadataDocument, readMetadataVersion } from './metadata.ts';
-import type { Page } from './page.ts';
-import { type IdQuery, type PageQuery, readByIds, readPages } from './read-pages.ts';
+import { count, readMetadataDocument, readMetadataVersion } from './metadata.ts';
+import { readByIds, readPages } from './read-pages.ts';
 import type { RetryOptions } from './retry.ts';
 import type { RequestStats } from './stats.ts';
-import { type CallOptions, type Log, Transport } from './transport.ts';
+import { type Log, request, Transport } from './transport.ts';
+import { associate, create, deleteRow, disassociate, readRow, update, upsert } from './write.ts';
 
 export type { Page } from './page.ts';
 export type { IdQuery, PageQuery } from './read-pages.ts';
@@ -37,48 +36,53 @@ export interface DataverseClientOptions {
   random?: (() => number) | undefined;
 }
 
+/** What the client can do: each function takes the transport first, and each is documented where it stands. */
+const operations = {
+  readPages,
+  readByIds,
+  readRow,
+  readMetadataDocument,
+  readMetadataVersion,
+  readEntityDefinitions,
+  readManyToMany,
+  readChoices,
+  count,
+  create,
+  upsert,
+  update,
+  delete: deleteRow,
+  associate,
+  disassociate,
+  writeBulk,
+  batch,
+  uploadFile,
+  downloadFile,
+  deleteFile,
+  request,
+};
+
+type Bound<Operation> = Operation extends (transport: Transport, ...args: infer Args) => infer Result
+  ? (...args: Args) => Result
+  : never;
+
 /** Dataverse's Web API v9.2, of one environment. */
-export interface DataverseClient {
+export type DataverseClient = {
+  readonly [Name in keyof typeof operations]: Bound<(typeof operations)[Name]>;
+} & {
   readonly origin: string;
   /** Running totals of this client. */
   readonly stats: RequestStats;
-  readPages(query: PageQuery, options?: CallOptions): AsyncGenerator<Page>;
-  readByIds(query: IdQuery, options?: CallOptions): AsyncGenerator<Page>;
-  readMetadataDocument(
-    options?: CallOptions & { etag?: string | undefined },
-  ): Promise<MetadataDocument | 'unchanged'>;
-  readMetadataVersion(
-    entitySet: string,
-    primaryKey: string,
-    options?: CallOptions,
-  ): Promise<string | undefined>;
-  readEntityDefinitions(options?: CallOptions): Promise<EntityDefinition[]>;
-  readManyToMany(options?: CallOptions): Promise<ManyToManyRelationship[]>;
-  count(entitySet: string, options?: CallOptions): Promise<number | undefined>;
-}
+};
 
 /** @throws ConfigurationError where the address is not https (or http on this machine) */
 export function createDataverseClient(options: DataverseClientOptions): DataverseClient {
   const origin = environmentOrigin(options.url);
-  const transport = new Transport({
-    origin,
-    tokens: new TokenSource(options.credential, origin),
-    limiter: limiterFor(origin, options.maxConcurrency ?? 16),
-    httpClient: options.httpClient,
-    tls: options.tls,
-    log: options.log,
-    retry: options.retry,
-    random: options.random,
-  });
-  return {
-    origin,
-    stats: transport.stats,
-    readPages: (query, call) => readPages(transport, query, call),
-    readByIds: (query, call) => readByIds(transport, query, call),
-    readMetadataDocument: (call) => readMetadataDocument(transport, call),
-    readMetadataVersion: (set, key, call) => readMetadataVersion(transport, set, key, call),
-    readEntityDefinitions: (call) => readEntityDefinitions(transport, call),
-    readManyToMany: (call) => readManyToMany(transport, call),
-    count: (set, call) => count(transport, set, call),
-  };
+  const tokens = new TokenSource(options.credential, origin);
+  const limiter = limiterFor(origin, options.maxConcurrency ?? 16);
+  const transport = new Transport({ ...options, origin, tokens, limiter });
+  const bound = Object.entries(operations).map(([name, operation]) => [
+    name,
+    (operation as (...args: unknown[]) => unknown).bind(undefined, transport),
+  ]);
+  return { ...Object.fromEntries(bound), origin, stats: transport.stats };
 }

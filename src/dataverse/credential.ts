@@ -5,11 +5,13 @@ export interface CredentialOptions {
   /** A ready bearer token, for local work and tests. Nothing else is looked at then. */
   accessToken?: string | undefined;
   tenantId?: string | undefined;
-  /** The application's client id, or that of a user-assigned managed identity. */
+  /** The application's client id. */
   clientId?: string | undefined;
   clientSecret?: string | undefined;
   /** Path of a PEM file with certificate and private key. */
   certificatePath?: string | undefined;
+  /** The client id of a user-assigned managed identity. */
+  managedIdentityClientId?: string | undefined;
   /** Path of a federated token (workload identity). */
   federatedTokenFile?: string | undefined;
   /** Another token service than login.microsoftonline.com. */
@@ -42,6 +44,7 @@ export function credentialKind(options: CredentialOptions): CredentialKind {
   if (options.clientSecret) return 'client-secret';
   if (options.certificatePath) return 'client-certificate';
   if (options.federatedTokenFile) return 'workload-identity';
+  if (options.managedIdentityClientId) return 'managed-identity';
   if (environment['IDENTITY_ENDPOINT'] || environment['MSI_ENDPOINT']) return 'managed-identity';
   return 'azure-cli';
 }
@@ -109,8 +112,8 @@ async function createIdentity(kind: CredentialKind, options: CredentialOptions):
         tokenFilePath: options.federatedTokenFile!,
       });
     case 'managed-identity':
-      return clientId
-        ? new identity.ManagedIdentityCredential({ clientId })
+      return options.managedIdentityClientId
+        ? new identity.ManagedIdentityCredential({ clientId: options.managedIdentityClientId })
         : new identity.ManagedIdentityCredential();
     default:
       return new identity.AzureCliCredential(tenantId ? { tenantId } : {});

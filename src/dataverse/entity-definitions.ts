@@ -1,5 +1,5 @@
 import { dataverseFault } from './errors.ts';
-import { scanPage } from './page.ts';
+import { parseRows, scanPage } from './page.ts';
 import { type Call, type CallOptions, type Transport, unreadable } from './transport.ts';
 
 /** What Dataverse says of a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
@@ -38,9 +38,9 @@ export async function readEntityDefinitions(
     if (logicalName === undefined) continue;
     definitions.push({
       logicalName,
-      ...optional('entitySetName', row['EntitySetName']),
-      ...optional('primaryIdAttribute', row['PrimaryIdAttribute']),
-      ...optional('primaryNameAttribute', row['PrimaryNameAttribute']),
+      entitySetName: text(row['EntitySetName']),
+      primaryIdAttribute: text(row['PrimaryIdAttribute']),
+      primaryNameAttribute: text(row['PrimaryNameAttribute']),
       isIntersect: row['IsIntersect'] === true,
       changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
     });
@@ -64,9 +64,9 @@ export async function readManyToMany(
     found.set(intersectEntityName, {
       intersectEntityName,
       entity1LogicalName,
-      ...optional('entity1IntersectAttribute', row['Entity1IntersectAttribute']),
+      entity1IntersectAttribute: text(row['Entity1IntersectAttribute']),
       entity2LogicalName,
-      ...optional('entity2IntersectAttribute', row['Entity2IntersectAttribute']),
+      entity2IntersectAttribute: text(row['Entity2IntersectAttribute']),
     });
   }
   return [...found.values()];
@@ -101,8 +101,7 @@ async function readDefinitions(transport: Transport, url: string, options: CallO
   };
   return transport.send(call, (reply) => {
     try {
-      const page = scanPage(reply.body);
-      return JSON.parse(`[${reply.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`) as Members[];
+      return parseRows(scanPage(reply.body));
     } catch {
       throw unreadable(call, reply, 'it is no list of definitions');
     }
@@ -111,9 +110,4 @@ async function readDefinitions(transport: Transport, url: string, options: CallO
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function optional<K extends string>(name: K, value: unknown): { [key in K]?: string } {
-  const found = text(value);
-  return (found === undefined ? {} : { [name]: found }) as { [key in K]?: string };
 }

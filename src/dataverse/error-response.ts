@@ -86,8 +86,7 @@ export function errorFromFault(
   const [Class, hint] = consequence(fault, isRead, isJson);
   const code = fault.code === undefined ? '' : ` ${fault.code}`;
   const message = `Cannot ${fault.operation}: status ${fault.status}${code}: ${fault.serverMessage}`;
-  const details = { fault, operation: fault.operation, ...(hint === undefined ? {} : { hint }) };
-  return new Class(message, fault.entity === undefined ? details : { ...details, object: fault.entity });
+  return new Class(message, { fault, operation: fault.operation, object: fault.entity, hint });
 }
 
 function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): [FaultClass, string?] {
@@ -107,15 +106,13 @@ function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): [
     ];
   }
   if (isPrivilegeFault(fault)) {
+    const privilege = isRead ? 'organisation-level read' : 'a privilege';
     return [
-      isRead ? DataverseSkipError : DataverseError,
-      isRead
-        ? `The application user lacks organisation-level read on ${table}: add it to its security role.`
-        : `The application user lacks a privilege on ${table}: add it to its security role.`,
+      DataverseSkipError,
+      `The application user lacks ${privilege} on ${table}: add it to its security role.`,
     ];
   }
-  if (status === 403)
-    return [isRead ? DataverseSkipError : DataverseError, `Access to ${table} is forbidden.`];
+  if (status === 403) return [DataverseSkipError, `Access to ${table} is forbidden.`];
   if (status >= 300 && status < 400) {
     return [
       DataverseConfigurationError,
@@ -128,7 +125,8 @@ function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): [
       'Nothing answers there: check that the address is a Dataverse environment.',
     ];
   }
-  if (code === codes.resourceNotFound || (status === 404 && code !== codes.objectDoesNotExist && isRead)) {
+  if (code === codes.objectDoesNotExist || code === codes.noRowWithThatKey) return [DataverseError];
+  if (code === codes.resourceNotFound || (status === 404 && isRead)) {
     return [
       DataverseSkipError,
       `Check the name ${table}: entity set names are case-sensitive and irregular.`,

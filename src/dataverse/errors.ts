@@ -27,6 +27,8 @@ export interface DataverseFault {
   retryAfterSeconds?: number | undefined;
   /** Whether the same request may succeed later. */
   transient: boolean;
+  /** Whether an earlier try of the same request may have been carried out, though no answer said so. */
+  maybeDoneBefore?: boolean;
 }
 
 interface FaultDetails extends ErrorDetails {

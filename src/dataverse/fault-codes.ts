@@ -10,12 +10,14 @@ export const codes = {
   privilegeDenied: '0x80040220',
   principalPrivilegeDenied: '0x80042f09',
   objectDoesNotExist: '0x80040217',
+  noRowWithThatKey: '0x80060891',
   duplicateRecord: '0x80040237',
   duplicateKey: '0x80060892',
   noRetrieveMultiple: '0x80040800',
   resourceNotFound: '0x8006088a',
   queryRefused: '0x80060888',
   tooManyConditions: '0x8004430c',
+  sqlTimeout: '0x80044151',
 } as const;
 
 /** Passing faults, whatever status they come with. */

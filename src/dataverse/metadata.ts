@@ -29,7 +29,7 @@ export async function readMetadataDocument(
     entity: '$metadata',
     url: '$metadata?annotations=true',
     headers: { Accept: 'application/xml', ...(etag === undefined ? {} : { 'If-None-Match': etag }) },
-    alsoOk: [304],
+    accepts: (status) => status === 304,
     timeoutSeconds: metadataTimeoutSeconds,
   };
   const read = (reply: Reply) => toDocument(call, reply);

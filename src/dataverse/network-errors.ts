@@ -36,8 +36,8 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
   const details = {
     fault,
     operation: names.operation,
-    ...(names.entity === undefined ? {} : { object: names.entity }),
-    ...hint(code, certificate),
+    object: names.entity,
+    hint: hintFor(code, certificate),
   };
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
   if (certificate) return new DataverseConfigurationError(text, details);
@@ -48,12 +48,11 @@ function isCertificateFault(code: string | undefined): boolean {
   return code !== undefined && /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code);
 }
 
-function hint(code: string | undefined, certificate: boolean): { hint?: string } {
-  if (certificate)
-    return { hint: "The server's certificate is not trusted: check the address, or add its authority." };
-  if (code === 'ENOTFOUND') return { hint: 'The host is unknown: check the Dataverse address.' };
-  if (code === 'ECONNREFUSED') return { hint: 'Nothing listens there: check the Dataverse address.' };
-  return {};
+function hintFor(code: string | undefined, certificate: boolean): string | undefined {
+  if (certificate) return "The server's certificate is not trusted: check the address, or add its authority.";
+  if (code === 'ENOTFOUND') return 'The host is unknown: check the Dataverse address.';
+  if (code === 'ECONNREFUSED') return 'Nothing listens there: check the Dataverse address.';
+  return undefined;
 }
 
 /** The error for a request that was not sent, since the server asked everybody to wait longer than it can. */
@@ -62,7 +61,7 @@ export function errorFromPause(names: RequestNames, seconds: number): DataverseR
     `Cannot ${names.operation}: Dataverse asked to wait ${seconds} seconds`,
     {
       operation: names.operation,
-      ...(names.entity === undefined ? {} : { object: names.entity }),
+      object: names.entity,
       hint: 'Dataverse is busy: try again after that time.',
       fault: {
         serverMessage: 'service protection limit',

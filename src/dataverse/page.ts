@@ -1,3 +1,5 @@
+import { RetriableError } from '../errors.ts';
+
 /** One page as it came, and where things stand in it. */
 export interface Page {
   /**
@@ -15,6 +17,19 @@ export interface Page {
   count?: number;
   /** Set when the server refused `$orderby` and the read was begun again without it. */
   orderRefused?: true;
+}
+
+/**
+ * The rows of a page, parsed. For small reads: it costs far more than scanning, and numbers beyond a
+ * double's exactness are not kept.
+ * @throws RetriableError where they are no JSON, without their content
+ */
+export function parseRows(page: Page): Record<string, unknown>[] {
+  try {
+    return JSON.parse(`[${page.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`);
+  } catch {
+    throw new RetriableError('The rows of a page are no JSON', { operation: 'parse rows' });
+  }
 }
 
 /** Thrown by `scanPage`, with kind and position, never with content. */

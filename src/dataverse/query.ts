@@ -67,3 +67,22 @@ export function queryPath(entitySet: string, options: QueryOptions = {}): string
   const path = checkName(entitySet, 'entity set name');
   return parts.length === 0 ? path : `${path}?${parts.join('&')}`;
 }
+
+/** A row's GUID, or the columns of an alternate key with their values. */
+export type RowKey = string | Readonly<Record<string, string | number | boolean>>;
+
+/**
+ * `accounts(00000000-…)` or `contacts(emailaddress1='a%40b.c',_parentcustomerid_value=…)`.
+ * A lookup in an alternate key goes by its property name, `_x_value`, with a bare GUID
+ * (learn.microsoft.com: "Use an alternate key to reference a record").
+ */
+export function rowPath(entitySet: string, key: RowKey): string {
+  const set = checkName(entitySet, 'entity set name');
+  if (typeof key === 'string') return `${set}(${checkGuid(key)})`;
+  const parts = Object.entries(key).map(([name, value]) => {
+    const bare = typeof value !== 'string' || (/^_.*_value$/.test(name) && isGuid(value));
+    const literal = bare ? String(value) : stringLiteral(value);
+    return `${checkName(name, 'column name')}=${encodeURIComponent(literal.toWellFormed())}`;
+  });
+  return `${set}(${parts.join(',')})`;
+}

@@ -53,8 +53,10 @@ export interface Call extends CallOptions {
   body?: Buffer | string | undefined;
   /** Whether doing it twice is as good as once. @default true for GET, false otherwise */
   idempotent?: boolean;
-  /** Statuses besides 2xx that are answers, not errors. */
-  alsoOk?: readonly number[];
+  /** Which answers besides 2xx are no errors. */
+  accepts?: (status: number, headers: HttpHeaders) => boolean;
+  /** Codes of passing faults that the caller deals with better than by trying the same again. */
+  notRetried?: readonly string[];
   /** Seconds for one try, body included. @default 120, 300 until the first answer of the process */
   timeoutSeconds?: number;
 }
@@ -66,8 +68,6 @@ export interface Reply {
   url: string;
   /** How many tries it took. */
   tries: number;
-  /** Whether an earlier try may have been carried out, though no answer said so. */
-  maybeDoneBefore: boolean;
 }
 
 export interface TransportOptions {
@@ -131,12 +131,11 @@ export class Transport {
       names.clientRequestId = randomUUID();
       try {
         const deadline = began + this.#retry.maxTotalSeconds * 1000;
-        return await this.#try(call, names, idempotent, deadline, (reply) =>
-          read({ ...reply, tries, maybeDoneBefore }),
-        );
+        return await this.#try(call, names, idempotent, deadline, (reply) => read({ ...reply, tries }));
       } catch (error) {
         const fault = dataverseFault(error);
         if (fault === undefined || call.signal?.aborted) throw error;
+        if (maybeDoneBefore) fault.maybeDoneBefore = true;
         // An answer from Dataverse itself says that nothing was done; a gateway's, or none, leaves it open.
         const maybeDone =
           fault.transient && fault.status !== 429 && !isOwnAnswer(fault) && !isNotSent(fault.code);
@@ -144,7 +143,7 @@ export class Transport {
           {
             tries,
             elapsedSeconds: (performance.now() - began) / 1000,
-            transient: fault.transient,
+            transient: fault.transient && !call.notRetried?.includes(fault.code ?? ''),
             maybeDone,
             idempotent,
             retryAfterSeconds: fault.retryAfterSeconds,
@@ -165,7 +164,7 @@ export class Transport {
         if (fault.retryAfterSeconds !== undefined) this.#limiter.pause(wait);
         else {
           const slept = performance.now();
-          await sleep(wait * 1000, undefined, { ...(call.signal ? { signal: call.signal } : {}) });
+          await sleep(wait * 1000, undefined, { signal: call.signal });
           this.#waited(call.stats, slept);
         }
       }
@@ -197,7 +196,7 @@ export class Transport {
         throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
       });
       this.#observe(reply, names, began);
-      if ((reply.status < 200 || reply.status > 299) && !call.alsoOk?.includes(reply.status)) {
+      if ((reply.status < 200 || reply.status > 299) && !call.accepts?.(reply.status, reply.headers)) {
         throw errorFromResponse(names, reply.status, reply.headers, reply.body);
       }
       return read(reply);
@@ -228,9 +227,9 @@ export class Transport {
       // sent twice takes a new one.
       disableKeepAlive: !idempotent,
       streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
-      ...(call.body === undefined ? {} : { body: call.body }),
+      body: call.body,
+      tlsSettings: this.#tls,
     });
-    if (this.#tls !== undefined) request.tlsSettings = this.#tls;
     this.#count(call.stats, (stats) => {
       stats.requests += 1;
     });
@@ -247,7 +246,6 @@ export class Transport {
       body,
       url,
       tries: 1,
-      maybeDoneBefore: false,
     };
   }
 
@@ -283,6 +281,11 @@ export class Transport {
   }
 }
 
+/** Any other request (functions, actions, table definitions), with the same token, retries and errors. */
+export function request(transport: Transport, call: Call): Promise<Reply> {
+  return transport.send(call, (reply) => reply);
+}
+
 /** An answer with a code of Dataverse's own: the request was refused or rolled back as a whole. */
 function isOwnAnswer(fault: { status?: number | undefined; code?: string | undefined }): boolean {
   return fault.status !== undefined && fault.code?.startsWith('0x') === true;
@@ -306,7 +309,7 @@ export function unreadable(call: Call, reply: Reply, what: string): UnreadableBo
   const html = /html/i.test(reply.headers.get('content-type') ?? '');
   return new UnreadableBodyError(`Cannot ${call.operation}: ${what}`, {
     operation: call.operation,
-    ...(call.entity === undefined ? {} : { object: call.entity }),
+    object: call.entity,
     hint: html
       ? 'A web page came instead of data: check that the address is a Dataverse environment.'
       : 'The answer was damaged on its way: try again later.',

@@ -13,7 +13,7 @@ export type Handler = (
   request: IncomingMessage & { body: string },
   response: ServerResponse,
   number: number,
-) => void | Promise<void>;
+) => unknown;
 
 /** A real HTTP server on a free port, which records what it is asked. */
 export async function startServer(handler: Handler): Promise<TestServer> {

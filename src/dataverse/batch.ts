@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { createHttpHeaders, type HttpHeaders } from '@azure/core-rest-pipeline';
+import { ConfigurationError } from '../errors.ts';
+import { errorFromResponse } from './error-response.ts';
+import { toJson } from './exact-number.ts';
+import { encodePart, MultipartFault, parseMultipart } from './multipart.ts';
+import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
+
+export interface BatchRequest {
+  method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  /** Below `/api/data/v9.2/`; in a change set also `$1` for the result of the request with that content id. */
+  path: string;
+  headers?: Record<string, string>;
+  /** The JSON body's value; numbers may be made by `exactNumber`. */
+  body?: unknown;
+}
+
+/** Requests that are carried out wholly or not at all. No GET. Content ids are given in order: 1, 2, … */
+export interface ChangeSet {
+  changeSet: readonly BatchRequest[];
+}
+
+export interface BatchAnswer {
+  status: number;
+  headers: HttpHeaders;
+  body: Buffer;
+  /** The typed error where the status is none of success; for a change set each of its requests has it. */
+  error?: Error;
+}
+
+export interface BatchOptions extends CallOptions {
+  /** Carry out the rest after a failure (`Prefer: odata.continue-on-error`). @default false */
+  continueOnError?: boolean | undefined;
+}
+
+/** learn.microsoft.com: "Execute batch operations using the Web API". */
+const maxBatchRequests = 1000;
+
+/**
+ * Sends many requests in one. The answers stand in the requests' order, one entry per item: one answer
+ * for a request, one list for a change set. After the first failure, without `continueOnError`, the rest
+ * is not carried out and undefined.
+ */
+export async function batch(
+  transport: Transport,
+  items: readonly (BatchRequest | ChangeSet)[],
+  options: BatchOptions = {},
+): Promise<(BatchAnswer | BatchAnswer[] | undefined)[]> {
+  const { continueOnError, ...rest } = options;
+  const requests = items.flatMap((item) => ('changeSet' in item ? item.changeSet : [item]));
+  if (requests.length === 0) return [];
+  if (requests.length > maxBatchRequests) {
+    throw new ConfigurationError(`A batch of ${requests.length} requests is too large`, {
+      operation: 'send a batch',
+      hint: `Send at most ${maxBatchRequests} at once.`,
+    });
+  }
+  const boundary = `batch_${randomUUID()}`;
+  const call: Call = {
+    ...rest,
+    operation: `send a batch of ${requests.length} requests`,
+    method: 'POST',
+    url: '$batch',
+    headers: {
+      'Content-Type': `multipart/mixed; boundary="${boundary}"`,
+      ...(continueOnError ? { Prefer: 'odata.continue-on-error' } : {}),
+    },
+    body: encodeBatch(items, boundary, `${transport.origin}/api/data/v9.2/`),
+    idempotent: requests.every(({ method }) => method !== 'POST'),
+    // Without continue-on-error the batch takes over the status of the request that failed.
+    accepts: (status, headers) => status !== 429 && isMultipart(headers),
+    timeoutSeconds: 300,
+  };
+  return transport.send(call, (reply) => readAnswers(call, reply, items));
+}
+
+function isMultipart(headers: HttpHeaders): boolean {
+  return /^multipart\/mixed/i.test(headers.get('content-type') ?? '');
+}
+
+function encodeBatch(items: readonly (BatchRequest | ChangeSet)[], boundary: string, base: string): Buffer {
+  const parts: string[] = [];
+  for (const item of items) {
+    parts.push(`--${boundary}\r\n`);
+    if ('changeSet' in item) {
+      const inner = `changeset_${randomUUID()}`;
+      parts.push(`Content-Type: multipart/mixed; boundary="${inner}"\r\n\r\n`);
+      for (const [index, request] of item.changeSet.entries()) {
+        parts.push(`--${inner}\r\n`, encodeRequest(request, base, index + 1));
+      }
+      parts.push(`--${inner}--\r\n`);
+    } else parts.push(encodeRequest(item, base));
+  }
+  parts.push(`--${boundary}--\r\n`);
+  return Buffer.from(parts.join(''));
+}
+
+function encodeRequest(request: BatchRequest, base: string, contentId?: number): string {
+  const url = request.path.startsWith('$') ? request.path : base + request.path;
+  const headers: Record<string, string> = { Accept: 'application/json', ...request.headers };
+  if (request.body !== undefined) headers['Content-Type'] = 'application/json; type=entry';
+  return encodePart(
+    {
+      'Content-Type': 'application/http',
+      'Content-Transfer-Encoding': 'binary',
+      ...(contentId ? { 'Content-ID': String(contentId) } : {}),
+    },
+    `${request.method} ${url} HTTP/1.1`,
+    headers,
+    request.body === undefined ? '' : toJson(request.body),
+  );
+}
+
+function readAnswers(
+  call: Call,
+  reply: Reply,
+  items: readonly (BatchRequest | ChangeSet)[],
+): (BatchAnswer | BatchAnswer[] | undefined)[] {
+  try {
+    const parts = parseMultipart(reply.body, reply.headers.get('content-type'));
+    return items.map((item, index) => {
+      const part = parts[index];
+      if (part === undefined) return undefined;
+      const requests = 'changeSet' in item ? item.changeSet : [item];
+      const answers = (part.parts ?? [part]).map(({ status, headers, body }, place) => {
+        const answer: BatchAnswer = { status, headers: createHttpHeaders(headers), body };
+        if (status >= 200 && status < 300) return answer;
+        const isRead = requests[place]?.method === 'GET';
+        const operation = `${call.operation}, item ${index + 1}`;
+        return { ...answer, error: errorFromResponse({ operation, isRead }, status, answer.headers, body) };
+      });
+      return 'changeSet' in item ? answers : answers[0];
+    });
+  } catch (error) {
+    if (error instanceof MultipartFault) throw unreadable(call, reply, error.message);
+    throw error;
+  }
+}
