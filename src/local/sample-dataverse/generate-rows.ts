@@ -224,19 +224,19 @@ function fillText(table: Table, rowBytes: number): ((values: Value[], random: Ra
     return { position, length };
   });
   if (texts.length === 0 || rowBytes <= names) return undefined;
-  const prose = fillerProse();
+  const prose = fillerProse(proseStarts + Math.max(...lengths.map(({ length }) => length)));
   return (values, random) => {
     for (const { position, length } of lengths) {
-      const start = random.below(prose.length);
-      values[position] = (
-        prose.slice(start, start + length) + prose.repeat(Math.ceil(length / prose.length))
-      ).slice(0, length);
+      const start = random.below(proseStarts);
+      values[position] = prose.slice(start, start + length);
     }
   };
 }
 
-/** 64 KB of words that compress about as well as people's notes do. */
-function fillerProse(): string {
+const proseStarts = 65_536;
+
+/** Words that compress about as well as people's notes do. Rows share it, as slices of one string. */
+function fillerProse(length: number): string {
   const random = new Random(5, 'prose');
   const words = Array.from({ length: 2000 }, () =>
     random
@@ -245,6 +245,7 @@ function fillerProse(): string {
       .slice(0, 2 + random.below(6)),
   );
   let prose = '';
-  while (prose.length < 65_536) prose += `${random.pick(words)} `;
-  return prose;
+  while (prose.length < length) prose += `${random.pick(words)} `;
+  // One flat string: slices of a rope would each make their own copy of it.
+  return Buffer.from(prose).toString('latin1');
 }
