@@ -1,73 +1,74 @@
+import { checkTracked, countDelta, deltaLink, deltaToken, readDelta } from './change-tracking.ts';
 import type { Dataverse } from './dataverse.ts';
 import { Fragment } from './fragment.ts';
 import type { Table } from './model.ts';
-import type { Preferences } from './preferences.ts';
-import { parsePreferences } from './preferences.ts';
+import { appliedHeader, contextOf, jsonHeaders, pageAnnotations, setLink, text } from './page-envelope.ts';
+import { parseSkipToken } from './paging-cookie.ts';
+import { type Preferences, parsePreferences } from './preferences.ts';
 import { parseQueryOptions, type QueryOptions } from './query-options.ts';
-import { checkNames, readPage, rowFilter } from './read-rows.ts';
+import { checkNames, type PageRead, readPage, rowFilter } from './read-rows.ts';
 import { chosenColumns, rowWriter } from './row-json.ts';
 import { findRow } from './row-key.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
+import type { Row } from './values.ts';
 
-export const jsonHeaders = {
-  'content-type': 'application/json; odata.metadata=minimal',
-  'odata-version': '4.0',
-};
-
-/** `GET /accounts`: one page, with the link to the next. */
+/** `GET /accounts`: one page with the link to the next, and where changes are tracked a delta link at the end. */
 export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   const options = parseQueryOptions(request.query);
   const preferences = parsePreferences(request.headers['prefer']);
-  const read = readPage(dataverse.store, table, options, preferences);
+  if (options.deltaToken !== undefined) return readDelta(dataverse, request, table, options, preferences);
+  const tracking = trackingToken(dataverse, table, options, preferences);
+  const read = readPage(dataverse.store, table, options, preferences, tracking);
   const root = request.origin + apiRoot;
   let head = `{"@odata.context":"${contextOf(root, table, options)}",`;
   head += pageAnnotations(dataverse, preferences, options, read.totalCount);
   if (read.totalCount !== undefined) head += `"@odata.count":${read.totalCount},`;
-  const next =
-    read.skipToken === undefined
-      ? ''
-      : `,"@odata.nextLink":${JSON.stringify(nextLink(root, table, request.query, read.skipToken))}`;
+  const link = pageLink(dataverse, root, table, request.query, read, tracking);
+  // A delta link stands before the rows in the documentation's sample; a next link after them.
+  const before = link?.name === 'deltaLink' && options.skipToken === undefined;
+  const member = link === undefined ? '' : `"@odata.${link.name}":${JSON.stringify(link.url)}`;
   dataverse.stats.rows += read.count;
   return {
     status: 200,
     headers: { ...jsonHeaders, ...appliedHeader(preferences) },
-    body: [new Fragment(`${head}"value":[`), read.rows, new Fragment(`]${next}}`)],
+    body: [
+      new Fragment(`${head}${before ? `${member},` : ''}"value":[`),
+      read.rows,
+      new Fragment(`]${before || member === '' ? '' : `,${member}`}}`),
+    ],
   };
 }
 
-export function contextOf(root: string, table: Table, options: QueryOptions): string {
-  const select = options.select === undefined ? '' : `(${options.select.join(',')})`;
-  return `${root}/$metadata#${table.entitySetName}${select}`;
-}
-
-/** The original query with its options repeated, and where to go on. */
-export function nextLink(root: string, table: Table, query: string, skipToken: string): string {
-  const kept = query
-    .split('&')
-    .filter((part) => part !== '' && !/^(\$|%24)(skiptoken|deltatoken)=/i.test(part));
-  return `${root}/${table.entitySetName}?${[...kept, `$skiptoken=${skipToken}`].join('&')}`;
-}
-
-export function appliedHeader(preferences: Preferences): Record<string, string> {
-  return preferences.applied.length === 0 ? {} : { 'preference-applied': preferences.applied.join(',') };
-}
-
-/** What the envelope says about the whole, when annotations are asked for. */
-export function pageAnnotations(
+/** The version at which a change-tracked read began: later pages carry it, so that nothing between is missed. */
+function trackingToken(
   dataverse: Dataverse,
-  preferences: Preferences,
+  table: Table,
   options: QueryOptions,
-  total: number | undefined,
-): string {
-  const entries: [string, unknown][] = [
-    ['totalrecordcount', options.count ? (total ?? -1) : -1],
-    ['totalrecordcountlimitexceeded', options.count && total === 5000],
-    ['globalmetadataversion', String(dataverse.store.metadataVersion)],
-  ];
-  return entries
-    .filter(([name]) => preferences.wants(`Microsoft.Dynamics.CRM.${name}`))
-    .map(([name, value]) => `"@Microsoft.Dynamics.CRM.${name}":${JSON.stringify(value)},`)
-    .join('');
+  preferences: Preferences,
+): string | undefined {
+  const cookie = options.skipToken === undefined ? undefined : parseSkipToken(options.skipToken);
+  const token =
+    cookie === undefined && preferences.trackChanges
+      ? String(dataverse.store.version)
+      : cookie?.trackingToken;
+  if (token !== undefined) checkTracked(dataverse.store, table, options);
+  return token;
+}
+
+function pageLink(
+  dataverse: Dataverse,
+  root: string,
+  table: Table,
+  query: string,
+  read: PageRead,
+  tracking: string | undefined,
+): { name: 'nextLink' | 'deltaLink'; url: string } | undefined {
+  if (read.skipToken !== undefined) {
+    return { name: 'nextLink', url: setLink(root, table, query, [`$skiptoken=${read.skipToken}`]) };
+  }
+  if (tracking === undefined) return undefined;
+  const token = deltaToken(tracking, dataverse.store.now());
+  return { name: 'deltaLink', url: deltaLink(root, table, query, token) };
 }
 
 /** `GET /accounts(<id>)` or by alternate key. */
@@ -78,21 +79,34 @@ export function readRow(
   key: string,
 ): ServiceResponse {
   const options = parseQueryOptions(request.query);
-  const preferences = parsePreferences(request.headers['prefer']);
   checkNames(table, options);
   const row = findRow(dataverse.store, table, key);
   const etag = `W/"${row.version}"`;
   if (request.headers['if-none-match'] === etag && options.expand === undefined) {
     return { status: 304, headers: { etag }, body: [] };
   }
+  dataverse.stats.rows += 1;
+  return rowResponse(dataverse, request, table, row, 200);
+}
+
+/** One row as a response, with the columns that the request selects. */
+export function rowResponse(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  row: Row,
+  status: number,
+): ServiceResponse {
+  const options = parseQueryOptions(request.query);
+  const preferences = parsePreferences(request.headers['prefer']);
+  checkNames(table, options);
   const write = rowWriter(table, chosenColumns(table, options.select), preferences.wants, (name, id) =>
     dataverse.store.nameOf(name, id),
   );
   const context = `${contextOf(request.origin + apiRoot, table, options)}/$entity`;
-  dataverse.stats.rows += 1;
   return {
-    status: 200,
-    headers: { ...jsonHeaders, etag, ...appliedHeader(preferences) },
+    status,
+    headers: { ...jsonHeaders, etag: `W/"${row.version}"`, ...appliedHeader(preferences) },
     body: [new Fragment(`{"@odata.context":"${context}",${write(row).slice(1)}`)],
   };
 }
@@ -100,19 +114,11 @@ export function readRow(
 /** `GET /accounts/$count`: plain text, at most 5,000 without a delta token. */
 export function countSet(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   const options = parseQueryOptions(request.query);
+  if (options.deltaToken !== undefined) return countDelta(dataverse, table, options);
   const rows = dataverse.store.visibleRows(table).ordered();
   const count =
     options.filter === undefined
       ? rows.length
       : rows.filter(rowFilter(table, options.filter, options.aliases)).length;
   return text(String(Math.min(count, 5000)));
-}
-
-export function text(content: string): ServiceResponse {
-  // The service puts a byte order mark before a bare count.
-  return {
-    status: 200,
-    headers: { 'content-type': 'text/plain', 'odata-version': '4.0' },
-    body: [new Fragment(`\ufeff${content}`)],
-  };
 }

@@ -11,7 +11,7 @@ export async function prewarm(dataverse: Dataverse, origin: string, prefer?: str
     let query: string | undefined = '';
     while (query !== undefined) {
       const path = `${apiRoot}/${table.entitySetName}`;
-      const page = await route(dataverse, {
+      const page = route(dataverse, {
         method: 'GET',
         origin,
         path,

@@ -1,57 +1,69 @@
-import { countSet, jsonHeaders, readRow, readSet } from './data-routes.ts';
+import { answerBatch } from './batch.ts';
+import { writeMultiple } from './bulk-routes.ts';
+import { countSet, readRow, readSet } from './data-routes.ts';
 import type { Dataverse } from './dataverse.ts';
-import { Fragment } from './fragment.ts';
+import { writeLink } from './link-routes.ts';
 import { readMetadata } from './metadata-routes.ts';
+import type { Table } from './model.ts';
+import { json } from './page-envelope.ts';
+import { segmentsOf, setAndKey } from './path.ts';
 import { parseQueryOptions } from './query-options.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
 import { badRequest, noSuchSegment, ServiceError } from './service-error.ts';
+import { patchRow, postRow, removeRow, writeProperty } from './write-routes.ts';
 
 /** learn.microsoft.com: Query data using the Web API: 32 KB for a URL, 64 KB inside a batch. */
-const longestUrl = 32_768;
+const longestUrl = { alone: 32_768, inBatch: 65_536 };
 
 /** Answers one request; refusals are thrown as ServiceError. */
-export async function route(dataverse: Dataverse, request: ServiceRequest): Promise<ServiceResponse> {
-  if (request.path.length + request.query.length > longestUrl) {
+export function route(dataverse: Dataverse, request: ServiceRequest): ServiceResponse {
+  const limit = request.inBatch ? longestUrl.inBatch : longestUrl.alone;
+  if (request.path.length + request.query.length > limit) {
     throw badRequest('Invalid URI: The Uri string is too long.');
   }
   const segments = segmentsOf(request.path);
+  if (segments === undefined) throw new ServiceError(404, '0x80060888', 'The resource cannot be found.');
   const [first] = segments;
   if (first === undefined) return serviceDocument(dataverse, request);
+  if (first === '$batch') return answerBatch(request, (part) => route(dataverse, part), dataverse.store);
   if (first === '$metadata') return metadataDocument(dataverse, request);
   if (/^(EntityDefinitions|RelationshipDefinitions)(\(|$)/.test(first))
     return metadata(dataverse, request, segments);
   return data(dataverse, request, segments);
 }
 
-/** The parts of the path below the API's root. A slash inside brackets belongs to a key. */
-function segmentsOf(path: string): string[] {
-  const match = /^\/api\/data\/v9\.\d(?:\/(.*))?$/s.exec(path);
-  if (match === null)
-    throw new ServiceError(404, '0x80060888', `Resource not found for the segment '${path}'.`);
-  return [...(match[1] ?? '').matchAll(/(?:\((?:'(?:[^']|'')*'|[^')])*\)|[^/(])+/g)].map(
-    ([segment]) => segment,
-  );
-}
-
 function data(dataverse: Dataverse, request: ServiceRequest, segments: readonly string[]): ServiceResponse {
-  const { name, key } = setAndKey(segments[0]!);
+  const [first = '', second, third] = segments;
+  const { name, key } = setAndKey(first);
   const table = dataverse.store.model.bySet(name);
   if (table === undefined) throw noSuchSegment(name);
-  if (request.method !== 'GET') throw methodNotAllowed(request);
-  if (segments.length === 1) {
-    return key === undefined ? readSet(dataverse, request, table) : readRow(dataverse, request, table, key);
+  if (second === undefined)
+    return key === undefined ? set(dataverse, request, table) : row(dataverse, request, table, key);
+  if (key !== undefined) {
+    if (third === '$ref') return writeLink(dataverse, request, table, key, second);
+    if (request.method === 'PUT' || request.method === 'DELETE') {
+      return writeProperty(dataverse, request, table, key, second);
+    }
+  } else {
+    if (second === '$count') return countSet(dataverse, request, table);
+    const message = /^Microsoft\.Dynamics\.CRM\.((?:Create|Update|Upsert)Multiple)$/.exec(second)?.[1];
+    if (message !== undefined && request.method === 'POST')
+      return writeMultiple(dataverse, request, table, message);
   }
-  if (segments.length === 2 && segments[1] === '$count' && key === undefined) {
-    return countSet(dataverse, request, table);
-  }
-  throw noSuchSegment(segments[1]!);
+  throw noSuchSegment(second);
 }
 
-/** `accounts(…)` in its parts. */
-export function setAndKey(segment: string): { name: string; key?: string } {
-  const open = segment.indexOf('(');
-  if (open < 0 || !segment.endsWith(')')) return { name: segment };
-  return { name: segment.slice(0, open), key: segment.slice(open + 1, -1) };
+function set(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
+  if (request.method === 'GET') return readSet(dataverse, request, table);
+  if (request.method === 'POST') return postRow(dataverse, request, table);
+  throw methodNotAllowed(request);
+}
+
+function row(dataverse: Dataverse, request: ServiceRequest, table: Table, key: string): ServiceResponse {
+  if (request.method === 'GET') return readRow(dataverse, request, table, key);
+  if (request.method === 'PATCH') return patchRow(dataverse, request, table, key);
+  if (request.method === 'DELETE') return removeRow(dataverse, request, table, key);
+  throw methodNotAllowed(request);
 }
 
 export function methodNotAllowed(request: ServiceRequest): ServiceError {
@@ -91,8 +103,4 @@ function metadata(
   return json(
     answer.items === undefined ? { ...context, ...answer.item } : { ...context, value: answer.items },
   );
-}
-
-export function json(content: unknown, status = 200, headers: Record<string, string> = {}): ServiceResponse {
-  return { status, headers: { ...jsonHeaders, ...headers }, body: [new Fragment(JSON.stringify(content))] };
 }

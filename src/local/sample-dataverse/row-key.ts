@@ -3,6 +3,7 @@ import { isGuid } from './guid.ts';
 import { columnIndex, type Table } from './model.ts';
 import { badRequest, noSuchProperty, noSuchRow, ServiceError } from './service-error.ts';
 import type { Store } from './store.ts';
+import type { KeyOf } from './table-rows.ts';
 import type { Row } from './values.ts';
 
 /** What stands in the brackets after a set: an id, or the columns of an alternate key with their values. */
@@ -46,15 +47,26 @@ function checkAlternateKey(table: Table, names: readonly string[]): void {
 export function lookUpRow(store: Store, table: Table, key: RowKey): Row | undefined {
   const rows = store.visibleRows(table);
   if ('id' in key) return rows.get(key.id);
-  const wanted = [...key.columns].map(([name, text]) => {
-    const index = columnIndex(table, name);
-    const type = table.columns[index]!.type;
-    return { index, type, value: comparableLiteral(type, text) };
+  const columns = [...key.columns.keys()];
+  const parts = columns.map((name) => {
+    const { type } = table.columns[columnIndex(table, name)]!;
+    const value = comparableLiteral(type, key.columns.get(name)!);
+    if (value === undefined) throw badRequest(`Invalid value for the key column '${name}'.`);
+    return String(value);
   });
-  for (const row of rows.all()) {
-    if (wanted.every(({ index, type, value }) => comparable(type, row.values[index]) === value)) return row;
-  }
-  return undefined;
+  return rows.byKey(columns.join(), keyReader(table, columns), parts.join('\u0000'));
+}
+
+/** Reads an alternate key's values from a row, as one text. A key with a null in it is no key. */
+export function keyReader(table: Table, columns: readonly string[]): KeyOf {
+  const fields = columns.map((name) => {
+    const index = columnIndex(table, name);
+    return { index, type: table.columns[index]!.type };
+  });
+  return (row) => {
+    const parts = fields.map(({ index, type }) => comparable(type, row.values[index]));
+    return parts.includes(null) ? undefined : parts.join('\u0000');
+  };
 }
 
 /** The row that a key names; 404 in the service's words where there is none. */

@@ -4,6 +4,7 @@ import { authorize } from './authorize.ts';
 import { buildStore } from './build-store.ts';
 import { writeCsdl } from './csdl-writer.ts';
 import type { Dataverse, SampleDataverseStats } from './dataverse.ts';
+import { errorResponse } from './error-response.ts';
 import { Fragment, gzipped } from './fragment.ts';
 import type { SampleDataverseOptions } from './options.ts';
 import { prewarm } from './prewarm.ts';
@@ -86,7 +87,7 @@ async function answer(dataverse: Dataverse, incoming: IncomingMessage): Promise<
   const request = await readRequest(incoming);
   try {
     const refusal = authorize(dataverse.options, request);
-    return refusal ?? (await route(dataverse, request));
+    return refusal ?? route(dataverse, request);
   } catch (error) {
     if (error instanceof ServiceError) return errorResponse(error, request);
     // A fault of the emulator itself: seen by whoever asked, in the service's own form.
@@ -127,24 +128,6 @@ function decodePath(path: string): string {
   } catch {
     return path;
   }
-}
-
-export function errorResponse(error: ServiceError, request: ServiceRequest): ServiceResponse {
-  const details = /include-annotations/.test(request.headers['prefer'] ?? '')
-    ? Object.fromEntries(
-        Object.entries(error.details).map(([name, value]) => [`@Microsoft.PowerApps.CDS.${name}`, value]),
-      )
-    : {};
-  const body = { error: { code: error.code, message: error.message, ...details } };
-  return {
-    status: error.status,
-    headers: {
-      'content-type': 'application/json; odata.metadata=minimal',
-      'odata-version': '4.0',
-      ...error.headers,
-    },
-    body: [new Fragment(JSON.stringify(body))],
-  };
 }
 
 function listen(server: Server, port: number): Promise<void> {

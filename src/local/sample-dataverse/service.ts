@@ -11,6 +11,8 @@ export interface ServiceRequest {
   query: string;
   headers: Readonly<Record<string, string | undefined>>;
   body: Buffer;
+  /** Out of a batch: its address may be longer. */
+  inBatch?: boolean;
 }
 
 export interface ServiceResponse {

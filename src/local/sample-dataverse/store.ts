@@ -1,4 +1,4 @@
-import { generateRows, type RowPlan } from './generate-rows.ts';
+import { generatedId, generateRows, type RowPlan } from './generate-rows.ts';
 import { guidOrderKey } from './guid.ts';
 import { columnIndex, type Model, type Table } from './model.ts';
 import { TableRows } from './table-rows.ts';
@@ -19,6 +19,10 @@ export class Store {
   #version: bigint;
   /** Grows with each change of the schema: `Microsoft.Dynamics.CRM.globalmetadataversion`. */
   metadataVersion = 6_012_567n;
+  /** `organization.ExpireChangeTrackingInDays`. */
+  changeTrackingDays = 7;
+  /** Tables of which the caller may not read every row: change tracking is refused for them. */
+  readonly withoutOrganizationRead = new Set<string>();
 
   constructor(model: Model, plan: RowPlan, firstFreeVersion: bigint, clock: () => Date) {
     this.model = model;
@@ -99,9 +103,15 @@ export class Store {
     const row: Row = { id, order: guidOrderKey(id), version: 0n, values: table.columns.map(() => null) };
     const moment = dateTimeText(this.#clock());
     const fixed: RowValues = { [table.primaryId]: id, [table.key]: id, activitytypecode: table.logicalName };
-    this.#assign(table, row, { createdon: moment, ...defaults(table), ...values, ...fixed });
+    this.#assign(table, row, {
+      createdon: moment,
+      ...this.#byCaller(table, ['ownerid', 'createdby', 'modifiedby']),
+      ...defaults(table),
+      ...values,
+      ...fixed,
+    });
     this.#stamp(table, row, values);
-    this.rowsOf(table).put(row);
+    this.#put(table, row);
     return id;
   }
 
@@ -111,9 +121,23 @@ export class Store {
     const old = rows.get(id.toLowerCase());
     if (old === undefined) throw new Error(`the sample Dataverse has no ${logicalName} ${id}`);
     const row: Row = { ...old, values: [...old.values] };
-    this.#assign(table, row, values);
+    this.#assign(table, row, { ...this.#byCaller(table, ['modifiedby']), ...values });
     this.#stamp(table, row, values);
-    rows.put(row);
+    this.#put(table, row);
+  }
+
+  /** The user on whose behalf requests are made: the first one, where there are users. */
+  get caller(): Lookup | undefined {
+    const users = this.#plan.counts.get('systemuser') ?? 0;
+    return users === 0
+      ? undefined
+      : { id: generatedId(this.#plan.seed, 'systemuser', 0), table: 'systemuser' };
+  }
+
+  #byCaller(table: Table, lookups: readonly string[]): RowValues {
+    const names = lookups.map((name) => `_${name}_value`).filter((name) => columnIndex(table, name) >= 0);
+    const { caller } = this;
+    return caller === undefined ? {} : Object.fromEntries(names.map((name) => [name, { ...caller }]));
   }
 
   /** Deletes a row; N:N rows that name it go with it, lookups to it become empty, as Dataverse cascades. */
@@ -124,7 +148,7 @@ export class Store {
       throw new Error(`the sample Dataverse has no ${logicalName} ${id}`);
     }
     this.#cascade(table, key);
-    this.rowsOf(table).delete(key, this.#nextVersion());
+    this.#remove(table, key);
   }
 
   #cascade(table: Table, id: string): void {
@@ -140,7 +164,7 @@ export class Store {
       const position = columnIndex(intersect, end.column);
       const rows = this.rowsOf(intersect);
       for (const row of [...rows.all()]) {
-        if (row.values[position] === id) rows.delete(row.id, this.#nextVersion());
+        if (row.values[position] === id) this.#remove(intersect, row.id);
       }
     }
   }
@@ -176,7 +200,7 @@ export class Store {
   disassociate(intersectName: string, first: string, second: string): boolean {
     const link = this.findLink(intersectName, first, second);
     if (link === undefined) return false;
-    this.rowsOf(this.table(intersectName)).delete(link.id, this.#nextVersion());
+    this.#remove(this.table(intersectName), link.id);
     return true;
   }
 
@@ -189,11 +213,59 @@ export class Store {
     return undefined;
   }
 
-  /** Forgets every page made from a table's rows, after its columns changed. */
+  /** Does several writes as one: where one fails, none stays. */
+  transaction<T>(work: () => T): T {
+    const outer = this.#undo;
+    const undo: (() => void)[] = [];
+    this.#undo = undo;
+    try {
+      const result = work();
+      outer?.push(...undo);
+      return result;
+    } catch (error) {
+      for (const step of undo.toReversed()) step();
+      throw error;
+    } finally {
+      this.#undo = outer;
+    }
+  }
+  #undo: (() => void)[] | undefined;
+
+  #put(table: Table, row: Row): void {
+    const rows = this.rowsOf(table);
+    const old = rows.get(row.id);
+    rows.put(row);
+    this.#undo?.push(() => (old === undefined ? rows.remove(row.id) : rows.put(old)));
+  }
+
+  #remove(table: Table, id: string): void {
+    const rows = this.rowsOf(table);
+    const old = rows.get(id)!;
+    rows.delete(id, this.#nextVersion());
+    this.#undo?.push(() => {
+      rows.tombstones.pop();
+      rows.put(old);
+    });
+  }
+
+  /**
+   * Forgets what was made from a table's columns after they changed. Delta tokens from before are refused from
+   * now on (0x80044352).
+   */
   schemaChanged(table?: Table): void {
     this.metadataVersion += 1n;
-    for (const member of table === undefined ? [] : this.model.family(table)) this.rowsOf(member).changed();
+    const version = this.#nextVersion();
+    for (const member of table === undefined ? [] : this.model.family(table)) {
+      this.#schemaVersions.set(member.logicalName, version);
+      this.rowsOf(member).schemaChanged();
+    }
     this.#unions.clear();
+  }
+  readonly #schemaVersions = new Map<string, bigint>();
+
+  /** The row version at which a table's columns last changed. */
+  schemaVersion(table: Table): bigint {
+    return this.#schemaVersions.get(table.logicalName) ?? 0n;
   }
 
   forget(table: Table): void {

@@ -1,0 +1,15 @@
+/** `accounts(…)` in its parts. */
+export function setAndKey(segment: string): { name: string; key?: string } {
+  const open = segment.indexOf('(');
+  if (open < 0 || !segment.endsWith(')')) return { name: segment };
+  return { name: segment.slice(0, open), key: segment.slice(open + 1, -1) };
+}
+
+/** The parts of a path below the API's root, or undefined outside it. A slash inside brackets belongs to a key. */
+export function segmentsOf(path: string): string[] | undefined {
+  const match = /^\/api\/data\/v9\.\d(?:\/(.*))?$/s.exec(path);
+  if (match === null) return undefined;
+  return [...(match[1] ?? '').matchAll(/(?:\((?:'(?:[^']|'')*'|[^')])*\)|[^/(])+/g)].map(
+    ([segment]) => segment,
+  );
+}
