@@ -1,0 +1,198 @@
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { ConfigurationError } from '../errors.ts';
+
+/** How the app signs in to Dataverse; `createCredential` of the Dataverse client turns it into a credential. */
+export interface DataverseCredentialSettings {
+  /** A ready token, for development and tests. Never logged. */
+  accessToken?: string;
+  tenantId?: string;
+  /** The application's client id, or that of a user-assigned managed identity. */
+  clientId?: string;
+  clientSecret?: string;
+  certificatePath?: string;
+  /** A federated token's file, for workload identity. */
+  federatedTokenFile?: string;
+  /** Another authority host than `login.microsoftonline.com`: national clouds, tests. */
+  authorityHost?: string;
+}
+
+export interface StorageSettings {
+  /** Of the storage account or the emulator; absent where an identity is used instead. */
+  connectionString?: string;
+  blobServiceUri?: string;
+  queueServiceUri?: string;
+  clientId?: string;
+}
+
+/** Everything that app settings decide, read and checked once. Times in seconds, sizes in bytes. */
+export interface Settings {
+  dataverse: {
+    url: string;
+    credential: DataverseCredentialSettings;
+    maxConcurrency: number;
+    pageSize: number;
+  };
+  storage: StorageSettings;
+  containers: { work: string; database: string };
+  databaseName: string;
+  entitiesFile: string;
+  sync: {
+    sliceSeconds: number;
+    sliceBytes: number;
+    staleAfterSeconds: number;
+    overlapSeconds: number;
+    reconcileEvery: number;
+    massDeleteLimit: number;
+    databaseMaxBytes: number;
+  };
+}
+
+const megabyte = 1024 * 1024;
+
+const number = (fallback: number, min: number, max: number) =>
+  z.coerce.number().min(min).max(max).default(fallback);
+const container = (fallback: string) =>
+  z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'is no valid container name')
+    .default(fallback);
+const text = z.string().trim().min(1).optional();
+
+/** The app settings by name, with their defaults. The README's table explains each. */
+const appSettings = z.object({
+  DATAVERSE_URL: z.string().trim().min(1),
+  DATAVERSE_ACCESS_TOKEN: text,
+  DATAVERSE_TENANT_ID: text,
+  DATAVERSE_CLIENT_ID: text,
+  DATAVERSE_CLIENT_SECRET: text,
+  DATAVERSE_CLIENT_CERTIFICATE_PATH: text,
+  DATAVERSE_FEDERATED_TOKEN_FILE: text,
+  DATAVERSE_AUTHORITY_HOST: text,
+  DATAVERSE_MAX_CONCURRENCY: number(16, 1, 52),
+  DATAVERSE_PAGE_SIZE: number(5000, 1, 5000),
+  AzureWebJobsStorage: text,
+  AzureWebJobsStorage__blobServiceUri: text,
+  AzureWebJobsStorage__queueServiceUri: text,
+  AzureWebJobsStorage__accountName: text,
+  AzureWebJobsStorage__clientId: text,
+  SYNC_WORK_CONTAINER: container('sync-work'),
+  SYNC_DATABASE_CONTAINER: container('dataverse'),
+  SYNC_DATABASE_NAME: z.string().trim().min(1).max(200).default('dataverse.db'),
+  SYNC_ENTITIES_FILE: z.string().trim().min(1).default('entities.json'),
+  SYNC_SLICE_SECONDS: number(120, 0.001, 3600),
+  SYNC_SLICE_MB: number(64, 0.001, 1024),
+  SYNC_STALE_AFTER: number(900, 1, 86_400),
+  SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
+  SYNC_RECONCILE_EVERY: number(1, 0, 10_000),
+  SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),
+  SYNC_DATABASE_MAX_MB: number(1700, 1, 3500),
+});
+
+/**
+ * Reads and checks the app settings.
+ * @param root the folder that holds host.json; relative paths start there
+ * @throws ConfigurationError that names every wrong setting at once
+ */
+export function readSettings(
+  env: Record<string, string | undefined> = process.env,
+  root: string = process.cwd(),
+): Settings {
+  // An empty setting means: not set. Azure shows settings that were cleared as empty.
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
+  const parsed = appSettings.safeParse(given);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => {
+      const name = String(issue.path[0]);
+      return given[name] === undefined ? `${name} is missing` : `${name}: ${issue.message}`;
+    });
+    throw new ConfigurationError(`Wrong app settings: ${faults.join('; ')}.`, {
+      operation: 'read the app settings',
+      hint: 'Set them in the function app, or in local.settings.json when running locally; local.settings.json.example lists all.',
+    });
+  }
+  const s = parsed.data;
+  return {
+    dataverse: {
+      url: dataverseUrl(s.DATAVERSE_URL),
+      credential: defined({
+        accessToken: s.DATAVERSE_ACCESS_TOKEN,
+        tenantId: s.DATAVERSE_TENANT_ID,
+        clientId: s.DATAVERSE_CLIENT_ID,
+        clientSecret: s.DATAVERSE_CLIENT_SECRET,
+        certificatePath: s.DATAVERSE_CLIENT_CERTIFICATE_PATH,
+        federatedTokenFile: s.DATAVERSE_FEDERATED_TOKEN_FILE,
+        authorityHost: s.DATAVERSE_AUTHORITY_HOST,
+      }),
+      maxConcurrency: s.DATAVERSE_MAX_CONCURRENCY,
+      pageSize: s.DATAVERSE_PAGE_SIZE,
+    },
+    storage: storageSettings(s),
+    containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
+    databaseName: s.SYNC_DATABASE_NAME,
+    entitiesFile: isAbsolute(s.SYNC_ENTITIES_FILE)
+      ? s.SYNC_ENTITIES_FILE
+      : resolve(root, s.SYNC_ENTITIES_FILE),
+    sync: {
+      sliceSeconds: s.SYNC_SLICE_SECONDS,
+      sliceBytes: Math.round(s.SYNC_SLICE_MB * megabyte),
+      staleAfterSeconds: s.SYNC_STALE_AFTER,
+      overlapSeconds: s.SYNC_OVERLAP_SECONDS,
+      reconcileEvery: s.SYNC_RECONCILE_EVERY,
+      massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
+      databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
+    },
+  };
+}
+
+const loopback = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+function dataverseUrl(value: string): string {
+  const hint = 'Use the environment URL, for instance https://contoso.crm.dynamics.com.';
+  if (!URL.canParse(value))
+    throw new ConfigurationError(`DATAVERSE_URL is no URL: ${value}`, { object: 'DATAVERSE_URL', hint });
+  const url = new URL(value);
+  if (url.username !== '' || url.password !== '') {
+    throw new ConfigurationError('DATAVERSE_URL must not hold a user name or a password.', {
+      object: 'DATAVERSE_URL',
+      hint,
+    });
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname))) {
+    throw new ConfigurationError(
+      `DATAVERSE_URL must begin with https:// (plain HTTP is for loopback addresses only), not ${url.protocol}//${url.host}.`,
+      { object: 'DATAVERSE_URL', hint },
+    );
+  }
+  return url.origin;
+}
+
+function storageSettings(s: z.infer<typeof appSettings>): StorageSettings {
+  const account = s.AzureWebJobsStorage__accountName;
+  const blobServiceUri =
+    s.AzureWebJobsStorage__blobServiceUri ?? (account && `https://${account}.blob.core.windows.net`);
+  const queueServiceUri =
+    s.AzureWebJobsStorage__queueServiceUri ?? (account && `https://${account}.queue.core.windows.net`);
+  if (
+    s.AzureWebJobsStorage === undefined &&
+    (blobServiceUri === undefined || queueServiceUri === undefined)
+  ) {
+    throw new ConfigurationError('No storage account is configured.', {
+      object: 'AzureWebJobsStorage',
+      hint: 'Set AzureWebJobsStorage to a connection string (locally UseDevelopmentStorage=true), or AzureWebJobsStorage__blobServiceUri and __queueServiceUri for a managed identity.',
+    });
+  }
+  return defined({
+    connectionString: s.AzureWebJobsStorage,
+    blobServiceUri,
+    queueServiceUri,
+    clientId: s.AzureWebJobsStorage__clientId,
+  });
+}
+
+/** The object without its undefined members. */
+function defined<T extends Record<string, unknown>>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as never;
+}
