@@ -67,6 +67,16 @@ export class DatabaseBlob {
     }
   }
 
+  /** The ETag of the state that stands in Blob storage, undefined where there is none. Moves no content. */
+  async currentEtag(): Promise<string | undefined> {
+    try {
+      return (await this.#blob.getProperties()).etag;
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw storageError(error, 'look up', this.#blob.name);
+    }
+  }
+
   async #load(ifNot: string | undefined): Promise<{ bytes: Buffer; etag: string }> {
     const conditions = ifNot === undefined ? {} : { ifNoneMatch: ifNot };
     const { contentLength, etag } = await this.#blob.getProperties({ conditions });

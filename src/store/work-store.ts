@@ -26,6 +26,11 @@ export class WorkStore {
     }
   }
 
+  /** Writes the document whatever stands there: for notes that nobody decides by. */
+  async put(name: string, value: unknown): Promise<void> {
+    await this.#put(name, value, {});
+  }
+
   /** The document and its ETag, or undefined. */
   async read<T>(name: string): Promise<{ value: T; etag: string } | undefined> {
     const found = await this.#download(name);

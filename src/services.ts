@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { readEntities } from './config/entities.ts';
+import { readSettings, type Settings } from './config/settings.ts';
+import { createDataverseClient } from './dataverse/client.ts';
+import { createCredential } from './dataverse/credential.ts';
+import { DatabaseBlob } from './store/database-blob.ts';
+import { queueSender } from './store/queue-sender.ts';
+import { ShardCache } from './store/shard-cache.ts';
+import { loadSqlite } from './store/sqlite.ts';
+import { openStorageAccount, type StorageConnection } from './store/storage-account.ts';
+import { WorkStore } from './store/work-store.ts';
+import { DatabaseHolder } from './sync/database-holder.ts';
+import { Documents } from './sync/documents.ts';
+import { ProgressBoard } from './sync/progress.ts';
+import { fetchQueue, mergeQueue } from './sync/run-documents.ts';
+import type { SyncServices } from './sync/services.ts';
+import { invocationSink } from './telemetry/invocation-log.ts';
+import { monitor } from './telemetry/monitor.ts';
+import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
+
+let services: Promise<SyncServices> | undefined;
+
+/** The services of this process, made on first use; a failure (wrong settings) is told anew at each call. */
+export function syncServices(): Promise<SyncServices> {
+  services ??= createSyncServices(readSettings()).catch((error: unknown) => {
+    services = undefined;
+    throw error;
+  });
+  return services;
+}
+
+/** Puts the parts together; the one place that knows them all. */
+export async function createSyncServices(settings: Settings): Promise<SyncServices> {
+  const telemetry = createTelemetry(invocationSink, monitor);
+  const account = openStorageAccount(storageConnection(settings.storage));
+  const work = new WorkStore(account.blobs.getContainerClient(settings.containers.work));
+  const databaseContainer = account.blobs.getContainerClient(settings.containers.database);
+  const databaseBlob = new DatabaseBlob(databaseContainer, settings.databaseName);
+  const sqlite = await loadSqlite();
+  return {
+    settings,
+    readEntities: () => readEntities(settings.entitiesFile),
+    dataverse: createDataverseClient({
+      url: settings.dataverse.url,
+      credential: createCredential(settings.dataverse.credential),
+      maxConcurrency: settings.dataverse.maxConcurrency,
+      log: (level, message, properties) => telemetry.log(level, message, properties as Properties),
+    }),
+    sqlite,
+    work,
+    documents: new Documents(work),
+    published: new WorkStore(databaseContainer),
+    databaseBlob,
+    database: new DatabaseHolder(databaseBlob, sqlite, settings.sync.databaseMaxBytes),
+    shards: new ShardCache(),
+    sendFetch: queueSender(account.queues.getQueueClient(fetchQueue)),
+    sendMerge: queueSender(account.queues.getQueueClient(mergeQueue)),
+    progress: new ProgressBoard(),
+    telemetry,
+    now: () => new Date(),
+    randomId: () => randomBytes(4).toString('hex'),
+  };
+}
+
+/** Storage by connection string, or by the function app's own identity. */
+function storageConnection(storage: Settings['storage']): StorageConnection {
+  const { connectionString, blobServiceUri, queueServiceUri, clientId } = storage;
+  if (connectionString !== undefined) return { connectionString };
+  const credential = createCredential(clientId === undefined ? {} : { clientId });
+  return { blobServiceUri: blobServiceUri!, queueServiceUri: queueServiceUri!, credential };
+}

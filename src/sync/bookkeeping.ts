@@ -1,0 +1,165 @@
+import type { Table } from '../schema/table.ts';
+import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import type { Strategy } from './run-documents.ts';
+import type { EntityState, State, SyncLogRow } from './state.ts';
+
+/** The tables that the sync keeps for itself, and for whoever wants to know what it did. */
+const bookkeepingTables = `
+CREATE TABLE IF NOT EXISTS _sync_state (
+  entity TEXT PRIMARY KEY NOT NULL,
+  table_name TEXT NOT NULL,
+  strategy TEXT NOT NULL,
+  delta_link TEXT,
+  watermark TEXT,
+  rows INTEGER NOT NULL,
+  synced_at TEXT NOT NULL,
+  last_run TEXT NOT NULL,
+  state TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS _sync_log (
+  run_id TEXT NOT NULL,
+  round INTEGER NOT NULL,
+  entity TEXT NOT NULL,
+  state TEXT NOT NULL,
+  strategy TEXT NOT NULL,
+  reason TEXT,
+  started_at TEXT NOT NULL,
+  finished_at TEXT NOT NULL,
+  seconds REAL NOT NULL,
+  rows_read INTEGER NOT NULL,
+  added INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  unchanged INTEGER NOT NULL,
+  pages INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  retries INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  error TEXT,
+  hint TEXT,
+  PRIMARY KEY (run_id, round, entity)
+);
+CREATE TABLE IF NOT EXISTS _sync_schema_changes (
+  at TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  table_name TEXT NOT NULL,
+  column_name TEXT,
+  change TEXT NOT NULL,
+  detail TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS _sync_foreign_keys (
+  table_name TEXT NOT NULL,
+  column_name TEXT NOT NULL,
+  target_table TEXT NOT NULL,
+  type_column TEXT,
+  source TEXT NOT NULL,
+  PRIMARY KEY (table_name, column_name, target_table)
+);
+CREATE TABLE IF NOT EXISTS _sync_deleted (
+  table_name TEXT NOT NULL,
+  id TEXT NOT NULL,
+  deleted_at TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  PRIMARY KEY (table_name, id)
+);
+CREATE TABLE IF NOT EXISTS _sync_meta (
+  name TEXT PRIMARY KEY NOT NULL,
+  value TEXT NOT NULL
+);`;
+
+export function createBookkeeping(db: SqliteDatabase): void {
+  db.exec(bookkeepingTables);
+}
+
+export function readMeta(db: SqliteDatabase, name: string): string | undefined {
+  return db.get<{ value: string }>('SELECT value FROM _sync_meta WHERE name = ?', [name])?.value;
+}
+
+export function writeMeta(db: SqliteDatabase, name: string, value: string): void {
+  db.run(
+    'INSERT INTO _sync_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    [name, value],
+  );
+}
+
+/** Rebuilds the state from the database, the truth that `state.json` caches. */
+export function readStateTable(
+  db: SqliteDatabase,
+): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion'> {
+  const entities: Record<string, EntityState> = {};
+  for (const row of db.all<{ entity: string; state: string }>('SELECT entity, state FROM _sync_state')) {
+    entities[row.entity] = JSON.parse(row.state) as EntityState;
+  }
+  const source = readMeta(db, 'catalog');
+  return { entities, ...(source === undefined ? {} : (JSON.parse(source) as object)) };
+}
+
+/** Writes an entity's state: the columns for people to query, and the whole as JSON. */
+export function writeState(db: SqliteDatabase, entity: string, state: EntityState, runId: string): void {
+  db.run(
+    `INSERT INTO _sync_state (entity, table_name, strategy, delta_link, watermark, rows, synced_at, last_run, state)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (entity) DO UPDATE SET table_name = excluded.table_name, strategy = excluded.strategy,
+       delta_link = excluded.delta_link, watermark = excluded.watermark, rows = excluded.rows,
+       synced_at = excluded.synced_at, last_run = excluded.last_run, state = excluded.state`,
+    [
+      entity,
+      state.table.name,
+      state.strategy satisfies Strategy,
+      state.deltaLink ?? null,
+      state.watermark ?? null,
+      state.rows,
+      state.syncedAt,
+      runId,
+      JSON.stringify(state),
+    ],
+  );
+}
+
+export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
+  db.run(
+    `INSERT INTO _sync_log (run_id, round, entity, state, strategy, reason, started_at, finished_at, seconds, rows_read,
+       added, updated, deleted, unchanged, pages, requests, retries, bytes, error, hint)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (run_id, round, entity) DO NOTHING`,
+    [
+      row.runId,
+      row.round,
+      row.name,
+      row.state,
+      row.strategy,
+      row.reason ?? null,
+      row.startedAt,
+      row.finishedAt,
+      row.seconds,
+      row.rowsRead,
+      row.added,
+      row.updated,
+      row.deleted,
+      row.unchanged,
+      row.pages,
+      row.requests,
+      row.retries,
+      row.bytes,
+      row.error ?? null,
+      row.hint ?? null,
+    ],
+  );
+}
+
+/** Every foreign key between mirrored tables, one row per possible target. */
+export function writeForeignKeys(db: SqliteDatabase, tables: readonly Table[]): void {
+  const names = new Map(tables.map((table) => [table.logicalName, table.name]));
+  for (const table of tables) {
+    db.run('DELETE FROM _sync_foreign_keys WHERE table_name = ?', [table.name]);
+    for (const key of table.foreignKeys) {
+      for (const target of key.targets) {
+        db.run(
+          `INSERT INTO _sync_foreign_keys (table_name, column_name, target_table, type_column, source)
+           VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+          [table.name, key.column, names.get(target) ?? target, key.typeColumn ?? null, key.source],
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import type { EntityConfig } from '../config/entities.ts';
+import type { EntityDefinition } from '../dataverse/entity-definitions.ts';
+import { SkipEntityError } from '../errors.ts';
+import { parseCsdl } from '../schema/csdl.ts';
+import type { TableDefinition } from '../schema/table-from-csdl.ts';
+import { resolveTables } from '../schema/tables-from-csdl.ts';
+import { describeFailure } from './fail-entity.ts';
+import { mirrorTable } from './mirror-table.ts';
+import { type Catalog, type Failure, paths } from './run-documents.ts';
+import type { SyncServices } from './services.ts';
+import type { State } from './state.ts';
+
+/** The configured tables as Dataverse has them now. */
+export interface LoadedCatalog extends Catalog {
+  digest: string;
+  configDigest: string;
+  /** The cheap signal that belongs to it; undefined where Dataverse gives none. */
+  metadataVersion: string | undefined;
+}
+
+/**
+ * Loads the table models of the configured entities. The metadata document (megabytes) is read only where the
+ * cheap signal or the configuration says that it may have changed since the last run.
+ *
+ * @throws ConfigurationError that names a configured table which Dataverse does not have and never had here
+ */
+export async function loadCatalog(
+  services: SyncServices,
+  configs: readonly EntityConfig[],
+  state: State,
+): Promise<LoadedCatalog> {
+  const configDigest = digestOf(configs);
+  // Read before the document: a change in between shows up as another version in the next run.
+  const metadataVersion = await readVersion(services, state);
+  const unchanged =
+    metadataVersion !== undefined &&
+    state.metadataVersion === metadataVersion &&
+    state.configDigest === configDigest &&
+    state.catalog !== undefined;
+  if (unchanged) {
+    const kept = await services.documents.claim<Catalog>(paths.catalog(state.catalog!));
+    if (kept !== undefined) {
+      return { ...kept, digest: state.catalog!, configDigest, metadataVersion };
+    }
+  }
+  const catalog = await readTables(services, configs, state);
+  const digest = digestOf(catalog);
+  await services.work.createIfAbsent(paths.catalog(digest), catalog);
+  return { ...catalog, digest, configDigest, metadataVersion };
+}
+
+/** Asks any table that is known from an earlier run; without one there is nothing to compare with yet. */
+async function readVersion(services: SyncServices, state: State): Promise<string | undefined> {
+  const known = Object.values(state.entities)[0]?.table;
+  if (known === undefined) return undefined;
+  try {
+    return await services.dataverse.readMetadataVersion(known.name, known.primaryKey);
+  } catch (error) {
+    services.telemetry.log('info', 'The metadata version could not be read; the metadata document is.', {
+      reason: (error as Error).message,
+    });
+    return undefined;
+  }
+}
+
+async function readTables(
+  services: SyncServices,
+  configs: readonly EntityConfig[],
+  state: State,
+): Promise<Catalog> {
+  const [definitions, document] = await Promise.all([
+    services.dataverse.readEntityDefinitions(),
+    services.dataverse.readMetadataDocument(),
+  ]);
+  if (document === 'unchanged') throw new Error('The metadata document was not asked for conditionally.');
+  const requests = configs.map(({ name, columns }) => ({ logicalName: name, columns }));
+  const { tables, failures } = resolveTables(
+    parseCsdl(document.document),
+    definitions.flatMap(tableDefinition),
+    requests,
+  );
+  const skipped: Record<string, Failure> = {};
+  const vanished: string[] = [];
+  for (const { logicalName, error } of failures) {
+    // A table that was synced before and is gone keeps its rows; any other wrong entry is a mistake to tell.
+    if (error instanceof SkipEntityError) skipped[logicalName] = describeFailure(error);
+    else if (state.entities[logicalName] !== undefined) vanished.push(logicalName);
+    else throw error;
+  }
+  const config = new Map(configs.map((one) => [one.name, one]));
+  const mirrored = tables.map(
+    (table) => [table.logicalName, mirrorTable(table, config.get(table.logicalName)!)] as const,
+  );
+  return { tables: Object.fromEntries(mirrored), skipped, vanished };
+}
+
+/** What the schema needs of an entity definition; tables that the Web API does not offer have no set. */
+function tableDefinition(definition: EntityDefinition): TableDefinition[] {
+  const { logicalName, entitySetName, primaryIdAttribute, primaryNameAttribute } = definition;
+  if (entitySetName === undefined) return [];
+  return [
+    {
+      logicalName,
+      entitySetName,
+      primaryId: primaryIdAttribute,
+      primaryName: primaryNameAttribute,
+      changeTracking:
+        definition.isIntersect && !definition.changeTrackingEnabled
+          ? undefined
+          : definition.changeTrackingEnabled,
+      intersect: definition.isIntersect,
+    },
+  ];
+}
+
+function digestOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
+}

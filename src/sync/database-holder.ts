@@ -1,0 +1,41 @@
+import type { DatabaseBlob } from '../store/database-blob.ts';
+import type { Sqlite } from '../store/sqlite.ts';
+import { SqliteDatabase } from '../store/sqlite-database.ts';
+
+/**
+ * The database in memory, kept between invocations of a warm instance together with the ETag it was read or
+ * committed with. Opening takes it out: whoever changes it and fails must not leave a half-changed copy behind.
+ */
+export class DatabaseHolder {
+  readonly #blob: DatabaseBlob;
+  readonly #sqlite: Sqlite;
+  readonly #maxBytes: number;
+  #kept: { db: SqliteDatabase; etag: string } | undefined;
+
+  constructor(blob: DatabaseBlob, sqlite: Sqlite, maxBytes: number) {
+    this.#blob = blob;
+    this.#sqlite = sqlite;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The database as it stands in Blob storage; a new empty one, without ETag, where there is none. */
+  async open(): Promise<{ db: SqliteDatabase; etag: string | undefined }> {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    const loaded = await this.#blob.load(kept?.etag);
+    if (loaded === 'unchanged' && kept !== undefined) return kept;
+    kept?.db.close();
+    const options = { maxBytes: this.#maxBytes };
+    if (loaded === 'absent' || loaded === 'unchanged') {
+      return { db: SqliteDatabase.open(this.#sqlite, undefined, options), etag: undefined };
+    }
+    return { db: SqliteDatabase.open(this.#sqlite, loaded.bytes, options), etag: loaded.etag };
+  }
+
+  /** Keeps a database that is equal to the blob with this ETag. */
+  putBack(db: SqliteDatabase, etag: string | undefined): void {
+    this.#kept?.db.close();
+    this.#kept = etag === undefined ? undefined : { db, etag };
+    if (etag === undefined) db.close();
+  }
+}

@@ -1,0 +1,57 @@
+import { readActive } from './active-run.ts';
+import { paths, type RunDocument, type RunPhase } from './run-documents.ts';
+import { runReport } from './run-report.ts';
+import type { SyncServices } from './services.ts';
+
+/**
+ * Ends a run: writes its report into run.json, releases `active.json`, and deletes the run's shards and claims.
+ * In this order, so that a crash between any two steps leaves a run that the next start takes up again.
+ */
+export async function endRun(
+  services: SyncServices,
+  runId: string,
+  phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
+  fault: { error?: string; hint?: string } = {},
+): Promise<void> {
+  const report = await runReport(services, runId);
+  const stored = await services.work.read<RunDocument>(paths.run(runId));
+  const finished: RunDocument = {
+    ...(stored?.value ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() }),
+    ...report,
+    phase,
+    finishedAt: services.now().toISOString(),
+    ...fault,
+  };
+  if (stored?.value.phase === undefined) await services.work.put(paths.run(runId), finished);
+  await release(services, runId);
+  tell(services, finished);
+  await services.work.deletePrefix(paths.roundsFolder(runId));
+}
+
+function tell(services: SyncServices, run: RunDocument): void {
+  const entities = run.entities ?? [];
+  const failed = entities.filter((entity) => entity.error !== undefined);
+  const { runId, phase, error } = run;
+  const seconds = (Date.parse(run.finishedAt!) - Date.parse(run.startedAt)) / 1000;
+  const count = (name: 'rowsRead' | 'added' | 'updated' | 'deleted'): number =>
+    entities.reduce((sum, entity) => sum + entity[name], 0);
+  const figures = {
+    seconds,
+    entities: entities.length,
+    failed: failed.length,
+    rowsRead: count('rowsRead'),
+    added: count('added'),
+    updated: count('updated'),
+    deleted: count('deleted'),
+    stagedBytes: run.database?.stagedBytes ?? 0,
+  };
+  const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
+  services.telemetry.log(level, `Run ${runId} is ${phase}.`, { runId, error, ...figures });
+  services.telemetry.event('RunEnded', { runId, phase, trigger: run.trigger, error }, figures);
+}
+
+async function release(services: SyncServices, runId: string): Promise<void> {
+  const active = await readActive(services);
+  if (active?.value.runId !== runId) return;
+  await services.work.deleteIfUnchanged(paths.active, active.etag);
+}
