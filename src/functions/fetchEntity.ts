@@ -1,0 +1,16 @@
+import { app } from '@azure/functions';
+import { syncServices } from '../services.ts';
+import { fetchSlice } from '../sync/fetch-slice.ts';
+import { type FetchMessage, fetchQueue } from '../sync/run-documents.ts';
+import { inInvocation } from '../telemetry/invocation-log.ts';
+
+/** Fetches one slice of one entity from Dataverse into a shard. */
+app.storageQueue('fetchEntity', {
+  queueName: fetchQueue,
+  connection: 'AzureWebJobsStorage',
+  handler: (message, context) =>
+    inInvocation(context, async () => {
+      const redelivered = Number(context.triggerMetadata?.dequeueCount ?? 1) > 1;
+      await fetchSlice(await syncServices(), message as FetchMessage, { redelivered });
+    }),
+});

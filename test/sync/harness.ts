@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto';
+import type { EntityConfig } from '../../src/config/entities.ts';
+import { parseEntities } from '../../src/config/entities.ts';
+import { readSettings } from '../../src/config/settings.ts';
+import { createSyncServices } from '../../src/services.ts';
+import { failPoisonedEntity } from '../../src/sync/fail-entity.ts';
+import { failPoisonedRun } from '../../src/sync/fail-run.ts';
+import { fetchSlice } from '../../src/sync/fetch-slice.ts';
+import { mergeRound } from '../../src/sync/merge-round.ts';
+import type { FetchMessage, MergeMessage } from '../../src/sync/run-documents.ts';
+import { type RunStatus, runStatus } from '../../src/sync/run-status.ts';
+import type { SyncServices } from '../../src/sync/services.ts';
+import { type StartOptions, startRun } from '../../src/sync/start-run.ts';
+import type { LogLevel } from '../../src/telemetry/telemetry.ts';
+
+type Message =
+  | { queue: 'fetch'; body: FetchMessage; tries: number }
+  | { queue: 'merge'; body: MergeMessage; tries: number };
+
+export interface HarnessOptions {
+  connectionString: string;
+  dataverseUrl: string;
+  entities: unknown[];
+  settings?: Record<string, string>;
+  /** Picks the next message to deliver; the first one unless told. */
+  pick?: (waiting: number) => number;
+}
+
+const maxDequeueCount = 5;
+
+/**
+ * The sync on real storage and a real sample Dataverse, with a queue of the test's own: at least once, in any order,
+ * poison after five tries. Containers are fresh for each harness.
+ */
+export class Harness {
+  readonly services: SyncServices;
+  readonly log: { level: LogLevel; message: string }[] = [];
+  readonly #waiting: Message[] = [];
+  readonly #pick: (waiting: number) => number;
+  entities: EntityConfig[];
+
+  private constructor(services: SyncServices, options: HarnessOptions) {
+    this.#pick = options.pick ?? (() => 0);
+    this.entities = parseEntities(options.entities);
+    this.services = {
+      ...services,
+      readEntities: () => this.entities,
+      sendFetch: async (body) => void this.#waiting.push({ queue: 'fetch', body, tries: 0 }),
+      sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0 }),
+      telemetry: {
+        log: (level, message) => void this.log.push({ level, message }),
+        event: () => undefined,
+      },
+    };
+  }
+
+  static async create(options: HarnessOptions): Promise<Harness> {
+    const suffix = randomBytes(5).toString('hex');
+    const settings = readSettings({
+      DATAVERSE_URL: options.dataverseUrl,
+      DATAVERSE_ACCESS_TOKEN: 'test',
+      AzureWebJobsStorage: options.connectionString,
+      SYNC_WORK_CONTAINER: `work-${suffix}`,
+      SYNC_DATABASE_CONTAINER: `database-${suffix}`,
+      ...options.settings,
+    });
+    return new Harness(await createSyncServices(settings), options);
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** A process that was killed: what it had in memory is gone, what it had queued stays. */
+  async restarted(): Promise<void> {
+    const fresh = await createSyncServices(this.services.settings);
+    Object.assign(this.services, {
+      documents: fresh.documents,
+      database: fresh.database,
+      shards: fresh.shards,
+      progress: fresh.progress,
+    });
+  }
+
+  start(options: Partial<StartOptions> = {}) {
+    return startRun(this.services, { trigger: 'http', ...options });
+  }
+
+  /** Delivers one message. @returns the handler's error, after which the message waits again or is poison */
+  async deliver(): Promise<unknown> {
+    const at = this.#pick(this.#waiting.length);
+    const [message] = this.#waiting.splice(at, 1);
+    if (message === undefined) return undefined;
+    message.tries += 1;
+    try {
+      const redelivered = message.tries > 1;
+      if (message.queue === 'fetch') await fetchSlice(this.services, message.body, { redelivered });
+      else await mergeRound(this.services, message.body);
+      return undefined;
+    } catch (error) {
+      if (message.tries < maxDequeueCount) this.#waiting.push(message);
+      else if (message.queue === 'fetch') await failPoisonedEntity(this.services, message.body);
+      else await failPoisonedRun(this.services, message.body);
+      return error;
+    }
+  }
+
+  /** Delivers messages until none is left. */
+  async drain(): Promise<void> {
+    while (this.#waiting.length > 0) await this.deliver();
+  }
+
+  /** A whole run. */
+  async sync(options: Partial<StartOptions> = {}): Promise<RunStatus> {
+    const { runId, error } = await this.start(options);
+    if (error !== undefined) throw error;
+    await this.drain();
+    const status = await runStatus(this.services, runId);
+    if (status === undefined) throw new Error(`run ${runId} has no status`);
+    return status;
+  }
+
+  /** The database as a reader downloads it. */
+  async databaseBytes(): Promise<Buffer> {
+    const loaded = await this.services.databaseBlob.load();
+    if (typeof loaded === 'string') throw new Error(`the database is ${loaded}`);
+    return loaded.bytes;
+  }
+}
