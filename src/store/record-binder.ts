@@ -288,12 +288,19 @@ function otherValue(
   if (code === WHOLE && kind === NUMBER) return Number(scanner.textOf(kind, from, to));
   if (code === REAL && kind <= FALSE) return kind === TRUE ? 1 : 0;
   const text = scanner.textOf(kind, from, to);
-  if (code === GUID) return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-  if ((kind === STRING || kind === ESCAPED) && code === BASE64) return Buffer.from(text, 'base64');
+  if (kind === STRING || kind === ESCAPED) {
+    if (code === GUID) return lowerCase(text);
+    if (code === BASE64) return Buffer.from(text, 'base64');
+  }
   // Int64 and Decimal come as strings when the request asks for IEEE754Compatible. SQLite itself reads the
   // integer in an INTEGER column's text.
   if (code === REAL && jsonNumber.test(text)) return Number(text);
   return text;
+}
+
+/** The ASCII letters in lower case, as the binder does with bytes. */
+export function lowerCase(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /** An integer of at most `exactDigits` characters. */

@@ -260,6 +260,10 @@ export class RecordScanner {
     return this.textOf(this.kinds[slot]!, this.starts[slot]!, this.ends[slot]!);
   }
 
+  isString(slot: number): boolean {
+    return this.kinds[slot] === STRING || this.kinds[slot] === ESCAPED;
+  }
+
   /** The text of a value of this kind with these bounds. */
   textOf(kind: number, start: number, end: number): string {
     if (kind === ESCAPED) {

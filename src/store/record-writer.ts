@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { RetriableError, SyncError } from '../errors.ts';
 import type { Column } from '../schema/table.ts';
-import { type RecordBinder, recordBinder } from './record-binder.ts';
+import { lowerCase, type RecordBinder, recordBinder } from './record-binder.ts';
 import { ESCAPED, NULL, RecordScanner, STRING } from './record-scanner.ts';
 import { DigestSum } from './row-digest.ts';
 import { quoted, type SqliteDatabase } from './sqlite-database.ts';
@@ -194,7 +194,7 @@ export class RecordWriter {
     const scanner = this.#scanner;
     if (scanner.kinds[slot] !== STRING || scanner.ends[slot]! - scanner.starts[slot]! > 100) {
       const text = scanner.text(slot);
-      const key = this.#keyIsGuid ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
+      const key = this.#keyIsGuid && scanner.isString(slot) ? lowerCase(text) : text;
       const bytes = Buffer.from(`${key}|`);
       if (bytes.length > this.#keyAndVersion.length) this.#keyAndVersion = Buffer.alloc(bytes.length * 2);
       bytes.copy(this.#keyAndVersion);
