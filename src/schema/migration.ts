@@ -147,6 +147,8 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     plan.kept.push({ from: before.name, to: name });
     if (before.type !== column.type || before.name !== name) plan.rebuild = true;
     if (!live.has(name.toLowerCase())) {
+      // What foreign key it was left with is not known.
+      plan.rebuild = true;
       change('restored-column', name, `column ${name} (${column.edmType}) is back`, {
         lossless: true,
         needsReread: true,
