@@ -47,150 +47,150 @@ export class InStreamError extends Error {
 const quote = 0x22;
 const backslash = 0x5c;
 const openBracket = 0x5b;
-const openBrace = 0x7b;
 const closeBracket = 0x5d;
-const closeBrace = 0x7d;
-const comma = 0x2c;
 const colon = 0x3a;
 
+/** A page's envelope without its rows is small; links are some hundred bytes. */
+const maxTailBytes = 65_536;
+
 /**
- * Finds the rows and the links of a page without parsing the rows: the envelope is walked byte by byte,
- * member by member, in any order and with any white space; unknown members are stepped over.
+ * Finds the rows and the links of a page without parsing the rows. What is left of the envelope when the
+ * rows are taken out is ordinary JSON, in any order, with any white space and unknown members.
  * Dataverse may put `@odata.deltaLink` before `value` (learn.microsoft.com: "Use change tracking to
  * synchronize data with external systems").
  * @throws PageFault where the body is no JSON object, is cut short, or has no `value` array
  * @throws InStreamError where it has an `error` member
  */
 export function scanPage(body: Buffer): Page {
-  let at = skipSpace(body, body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0);
-  if (body.length === 0) throw new PageFault('the body is empty');
-  if (body[at] !== openBrace) throw new PageFault('the body is not a JSON object');
-  const page: Page = { body, recordsStart: -1, recordsEnd: -1 };
-  let failed: Buffer | undefined;
-  at = skipSpace(body, at + 1);
-  if (body[at] !== closeBrace) {
-    for (;;) {
-      if (body[at] !== quote) throw fault(body, at, 'a member name');
-      const keyEnd = endOfString(body, at);
-      const key = text(body, at, keyEnd);
-      at = skipSpace(body, keyEnd);
-      if (body[at] !== colon) throw fault(body, at, 'a colon');
-      const start = skipSpace(body, at + 1);
-      const end = endOfValue(body, start);
-      if (key === 'value' && body[start] === openBracket) {
-        page.recordsStart = start + 1;
-        page.recordsEnd = end - 1;
-      } else if (key === 'error' && body[start] === openBrace) failed = body.subarray(start, end);
-      else readMember(page, key, body, start, end);
-      at = skipSpace(body, end);
-      if (body[at] === closeBrace) break;
-      if (body[at] !== comma) throw fault(body, at, 'a comma or the end of the object');
-      at = skipSpace(body, at + 1);
-    }
+  const start = findValue(body);
+  if (start === undefined) throw withoutValue(body);
+  const end = lastRowEnd(body, start) ?? closingBracket(body, start);
+  const envelope = parseEnvelope(body, start, end);
+  if ('error' in envelope) throw new InStreamError(Buffer.from(JSON.stringify(envelope)));
+  if (!Array.isArray(envelope['value']) || envelope['value'].length > 0) {
+    throw new PageFault('it has "value" more than once');
   }
-  at = skipSpace(body, at + 1);
-  if (at < body.length) throw fault(body, at, 'nothing more');
-  if (failed !== undefined)
-    throw new InStreamError(Buffer.concat([Buffer.from('{"error":'), failed, Buffer.from('}')]));
-  if (page.recordsStart < 0) throw new PageFault('it has no "value" array');
+  const page: Page = { body, recordsStart: start, recordsEnd: end };
+  const nextLink = envelope['@odata.nextLink'] ?? envelope['@nextLink'];
+  const deltaLink = envelope['@odata.deltaLink'] ?? envelope['@deltaLink'];
+  const version = envelope['@Microsoft.Dynamics.CRM.globalmetadataversion'];
+  const count = Number(envelope['@odata.count'] ?? envelope['@count'] ?? Number.NaN);
+  if (typeof nextLink === 'string') page.nextLink = nextLink;
+  if (typeof deltaLink === 'string') page.deltaLink = deltaLink;
+  if (typeof version === 'string' || typeof version === 'number') page.metadataVersion = String(version);
+  if (Number.isSafeInteger(count)) page.count = count;
   return page;
 }
 
-function readMember(page: Page, key: string, body: Buffer, start: number, end: number): void {
-  switch (key) {
-    case '@odata.nextLink':
-    case '@nextLink':
-      page.nextLink = string(body, start, end);
-      break;
-    case '@odata.deltaLink':
-    case '@deltaLink':
-      page.deltaLink = string(body, start, end);
-      break;
-    case '@Microsoft.Dynamics.CRM.globalmetadataversion':
-      page.metadataVersion =
-        body[start] === quote ? text(body, start, end) : body.toString('latin1', start, end);
-      break;
-    case '@odata.count':
-    case '@count': {
-      const count = Number(body.toString('latin1', start, Math.min(end, start + 32)).replaceAll('"', ''));
-      if (Number.isSafeInteger(count) && count >= 0) page.count = count;
+function parseEnvelope(body: Buffer, start: number, end: number): Record<string, unknown> {
+  const head = body.toString('utf8', 0, start).replace(/^\uFEFF/, '');
+  try {
+    return JSON.parse(head + body.toString('utf8', end)) as Record<string, unknown>;
+  } catch {
+    throw new PageFault(
+      `it is not JSON, or cut short after ${body.length} bytes: the envelope around the rows`,
+    );
+  }
+}
+
+function withoutValue(body: Buffer): Error {
+  if (body.length === 0) return new PageFault('the body is empty');
+  try {
+    const envelope = JSON.parse(body.toString()) as Record<string, unknown>;
+    if (envelope !== null && typeof envelope === 'object' && 'error' in envelope)
+      return new InStreamError(body);
+    return new PageFault('it has no "value" array');
+  } catch {
+    return new PageFault(
+      `it is not JSON, or cut short after ${body.length} bytes: no "value" array was found`,
+    );
+  }
+}
+
+/** The position after the opening bracket of the outermost `"value": [`. */
+function findValue(body: Buffer): number | undefined {
+  let depth = 0;
+  for (let at = 0; at < body.length; at += 1) {
+    const byte = body[at]!;
+    if (byte === quote) {
+      const end = endOfString(body, at);
+      if (depth === 1 && end - at === 7 && body.toString('latin1', at + 1, end - 1) === 'value') {
+        const after = skipSpace(body, end);
+        const start = skipSpace(body, after + 1);
+        if (body[after] === colon && body[start] === openBracket) return start + 1;
+      }
+      at = end - 1;
+    } else if ((byte | 0x20) === 0x7b) depth += 1;
+    else if ((byte | 0x20) === 0x7d) depth -= 1;
+  }
+  return undefined;
+}
+
+/**
+ * The end of the rows by the last closing bracket of the body, which is nearly always theirs: a page of
+ * many megabytes is then not walked through twice. Undefined where it may belong to something else.
+ */
+function lastRowEnd(body: Buffer, start: number): number | undefined {
+  if (body.length - start < maxTailBytes) return undefined;
+  const end = body.lastIndexOf(closeBracket);
+  if (body.length - end > maxTailBytes) return undefined;
+  try {
+    JSON.parse(`{"value":[${body.toString('utf8', end)}`);
+  } catch {
+    return undefined;
+  }
+  // Another array after `value` would have its opening bracket near.
+  let depth = 1;
+  for (let at = end - 1; at > end - maxTailBytes; at -= 1) {
+    const byte = body[at]!;
+    if (byte === quote) at = startOfString(body, at);
+    else if ((byte | 0x20) === 0x7d) depth += 1;
+    else if ((byte | 0x20) === 0x7b) {
+      depth -= 1;
+      if (depth === 0) return undefined;
     }
   }
+  return end;
 }
 
-function string(body: Buffer, start: number, end: number): string {
-  if (body[start] !== quote) throw fault(body, start, 'a string');
-  return text(body, start, end);
-}
-
-function text(body: Buffer, start: number, end: number): string {
-  const token = body.toString('utf8', start, end);
-  if (!token.includes('\\')) return token.slice(1, -1);
-  try {
-    return JSON.parse(token) as string;
-  } catch {
-    throw fault(body, start, 'a string');
+/** The position of the bracket that closes the array whose inside begins at `from`. */
+function closingBracket(body: Buffer, from: number): number {
+  let depth = 1;
+  for (let at = from; at < body.length; at += 1) {
+    const byte = body[at]!;
+    if (byte === quote) at = endOfString(body, at) - 1;
+    else if ((byte | 0x20) === 0x7b) depth += 1;
+    else if ((byte | 0x20) === 0x7d) {
+      depth -= 1;
+      if (depth === 0) return at;
+    }
   }
-}
-
-function fault(body: Buffer, at: number, expected: string): PageFault {
-  return new PageFault(
-    at >= body.length
-      ? `it is cut short after ${body.length} bytes, where ${expected} was expected`
-      : `it is not JSON: ${expected} was expected at byte ${at} of ${body.length}`,
-  );
+  throw new PageFault(`it is cut short after ${body.length} bytes, among the rows`);
 }
 
 function skipSpace(body: Buffer, from: number): number {
   let at = from;
-  for (;;) {
-    const byte = body[at];
-    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return at;
-    at += 1;
-  }
+  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1;
+  return at;
 }
 
 /** The position after the closing quote of the string that begins at `from`. */
 function endOfString(body: Buffer, from: number): number {
-  const { length } = body;
-  for (let at = from + 1; at < length; at += 1) {
+  for (let at = from + 1; at < body.length; at += 1) {
     const byte = body[at];
     if (byte === quote) return at + 1;
     if (byte === backslash) at += 1;
   }
-  throw fault(body, length, 'the end of a string');
+  throw new PageFault(`it is cut short after ${body.length} bytes, in a string`);
 }
 
-/** The position after the value that begins at `from`: brackets are matched, strings stepped over. */
-function endOfValue(body: Buffer, from: number): number {
-  const { length } = body;
-  const first = body[from];
-  if (first === quote) return endOfString(body, from);
-  if (first !== openBrace && first !== openBracket) {
-    const token = /^(?:true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=[\s,}]|$)/.exec(
-      body.toString('latin1', from, Math.min(length, from + 400)),
-    );
-    if (token === null) throw fault(body, from, 'a value');
-    return from + token[0].length;
+/** The position of the opening quote of the string that ends at `from`: the nearest that is not escaped. */
+function startOfString(body: Buffer, from: number): number {
+  let at = from;
+  for (;;) {
+    at = body.lastIndexOf(quote, at - 1);
+    let escapes = 0;
+    while (body[at - 1 - escapes] === backslash) escapes += 1;
+    if (at < 0 || escapes % 2 === 0) return at;
   }
-  let depth = 0;
-  for (let at = from; at < length; at += 1) {
-    const byte = body[at]!;
-    if (byte === quote) {
-      // Written out here: this loop sees every byte of every page.
-      for (at += 1; at < length; at += 1) {
-        const inner = body[at];
-        if (inner === quote) break;
-        if (inner === backslash) at += 1;
-      }
-    } else if (byte === openBrace || byte === openBracket) depth += 1;
-    else if (byte === closeBrace || byte === closeBracket) {
-      depth -= 1;
-      if (depth === 0) {
-        if (byte - first !== 2) throw fault(body, at, 'another closing bracket');
-        return at + 1;
-      }
-    }
-  }
-  throw fault(body, length, 'the end of an array or object');
 }
