@@ -1,3 +1,4 @@
+import type { Fragment } from './fragment.ts';
 import type { SampleDataverseOptions } from './options.ts';
 import type { Store } from './store.ts';
 
@@ -9,6 +10,8 @@ export interface SampleDataverseStats {
   rows: number;
   /** Answers by status code. */
   statuses: Record<string, number>;
+  /** Requests that came before the `Retry-After` of a 429 or 503 had passed. */
+  earlyRequests: number;
 }
 
 /** One emulated organisation: what every request handler works on. */
@@ -17,5 +20,5 @@ export interface Dataverse {
   options: SampleDataverseOptions;
   stats: SampleDataverseStats;
   /** The `$metadata` document; made again after each change of the schema. */
-  metadataDocument(annotations: boolean): import('./fragment.ts').Fragment;
+  metadataDocument(annotations: boolean): Fragment;
 }

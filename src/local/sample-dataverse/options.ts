@@ -1,3 +1,5 @@
+import type { ProtectionLimits } from './service-protection.ts';
+
 export interface SampleDataverseOptions {
   /** 0, the default, takes a free port. */
   port?: number;
@@ -11,6 +13,18 @@ export interface SampleDataverseOptions {
   seed?: number;
   /** The bearer token that is asked for; by default any. */
   token?: string;
+  /** Accept only tokens that the sample's own token service gave out and that have not expired. */
+  issuedTokensOnly?: boolean;
+  /** The client that the token service knows. Default: see `sampleClient`. */
+  client?: { id?: string; secret?: string };
+  /** Default 3,600. */
+  tokenLifetimeSeconds?: number;
+  /** HTTPS with a certificate made at the start, by the `openssl` command. */
+  tls?: boolean;
+  /** Tighter service protection than the real service's. */
+  protection?: ProtectionLimits;
+  /** `x-ms-dop-hint`. Default 16. */
+  dopHint?: number;
   clock?: () => Date;
   /** How wide a row's JSON should be at least, in bytes, reached by longer texts. */
   rowBytes?: number;

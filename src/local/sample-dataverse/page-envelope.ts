@@ -57,3 +57,7 @@ export function text(content: string): ServiceResponse {
     body: [new Fragment(`\ufeff${content}`)],
   };
 }
+
+export function html(status: number, content: string): ServiceResponse {
+  return { status, headers: { 'content-type': 'text/html' }, body: [new Fragment(content)] };
+}

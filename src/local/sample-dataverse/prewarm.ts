@@ -25,5 +25,5 @@ export async function prewarm(dataverse: Dataverse, origin: string, prefer?: str
       query = link === undefined ? undefined : (JSON.parse(link) as string).split('?')[1];
     }
   }
-  Object.assign(dataverse.stats, { requests: 0, bytes: 0, rows: 0, statuses: {} });
+  Object.assign(dataverse.stats, { requests: 0, bytes: 0, rows: 0 });
 }
