@@ -63,7 +63,7 @@ export async function createSyncServices(settings: Settings): Promise<SyncServic
 }
 
 /** Storage by connection string, or by the function app's own identity. */
-function storageConnection(storage: Settings['storage']): StorageConnection {
+export function storageConnection(storage: Settings['storage']): StorageConnection {
   const { connectionString, blobServiceUri, queueServiceUri, clientId } = storage;
   if (connectionString !== undefined) return { connectionString };
   const credential = createCredential(clientId === undefined ? {} : { clientId });

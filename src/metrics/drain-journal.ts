@@ -93,6 +93,11 @@ async function drainUnderLease(
       const result = await writeEntries(services, window.entries, lease);
       report.written += result.written;
       report.refused += result.refused;
+      services.event(
+        'CampaignMetricsWritten',
+        {},
+        { written: result.written, refused: result.refused, seconds: (Date.now() - startedAt) / 1000 },
+      );
       await lease.change({ ...window.next, poison: result.poison, retryAt: 0, failures: 0 });
     } catch (error) {
       const consequence = consequenceOf(error);

@@ -2,6 +2,7 @@ import type { MetricsSettings } from '../config/metrics-settings.ts';
 import type { Journal } from './journal.ts';
 import type { MetricsTable } from './metrics-table.ts';
 import type { PoisonRecords } from './poison-records.ts';
+import type { CampaignMetricsReader } from './read-campaign-metrics.ts';
 import type { WakeUp } from './wake-up.ts';
 
 export type MetricsLog = (
@@ -16,7 +17,10 @@ export interface MetricsServices {
   table: MetricsTable;
   journal: Journal;
   poison: PoisonRecords;
+  reader: CampaignMetricsReader;
   wakeUp: WakeUp;
   log: MetricsLog;
+  /** Something that happened, with figures, for the monitor. */
+  event: (name: string, properties: Record<string, string>, figures: Record<string, number>) => void;
   now: () => Date;
 }

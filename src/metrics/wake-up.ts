@@ -1,12 +1,13 @@
 import type { QueueClient } from '@azure/storage-queue';
 import { RestError } from '@azure/storage-queue';
 
+/** Where wake-ups go; what fails too often goes to this name + `-poison`. */
+export const metricsQueue = 'campaign-metrics';
+
 /** What the queue `campaign-metrics` carries: no data, only that the journal has something to write. */
 export interface WakeUpMessage {
   journal: 'campaign-metrics';
   sentAt: string;
-  /** W3C trace context of the request that caused it; queues have no place of their own for it. */
-  traceparent?: string;
 }
 
 /** An insurance message shows up after this long … */

@@ -5,6 +5,7 @@ import { type MetricsSettings, readMetricsSettings } from '../../src/config/metr
 import type { CampaignMetrics, CampaignMetricsInput } from '../../src/metrics/contract.ts';
 import { Journal } from '../../src/metrics/journal.ts';
 import { PoisonRecords } from '../../src/metrics/poison-records.ts';
+import type { CampaignMetricsReader } from '../../src/metrics/read-campaign-metrics.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';
 import { WakeUp } from '../../src/metrics/wake-up.ts';
 import type { Azurite } from '../azurite.ts';
@@ -23,7 +24,12 @@ export interface World<T> {
 /** Real storage, a Dataverse table in memory (or the one given), fast settings. */
 export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
   azurite: Azurite,
-  options: { settings?: Partial<MetricsSettings>; table?: T; sealAt?: number } = {},
+  options: {
+    settings?: Partial<MetricsSettings>;
+    table?: T;
+    sealAt?: number;
+    reader?: CampaignMetricsReader;
+  } = {},
 ): World<T> {
   const name = `t${randomUUID()}`;
   const container = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient(name);
@@ -35,9 +41,11 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
     table,
     journal: new Journal(container, options.sealAt === undefined ? {} : { sealAt: options.sealAt }),
     poison: new PoisonRecords(container),
+    reader: options.reader ?? (undefined as never),
     wakeUp: new WakeUp(queue),
     log: (level, message, properties) =>
       logged.push({ level, message, ...(properties ? { properties } : {}) }),
+    event: () => {},
     now: () => new Date(),
   });
   return { services: another(), table, container, queue, logged, another };

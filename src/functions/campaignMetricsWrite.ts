@@ -1,0 +1,15 @@
+import { app } from '@azure/functions';
+import { drainJournal } from '../metrics/drain-journal.ts';
+import { metricsQueue } from '../metrics/wake-up.ts';
+import { metricsServices } from '../metrics-services.ts';
+import { inInvocation } from '../telemetry/invocation-log.ts';
+
+/** Writes queued campaign metrics to Dataverse. The message only says that there are some. */
+app.storageQueue('campaignMetricsWrite', {
+  queueName: metricsQueue,
+  connection: 'AzureWebJobsStorage',
+  handler: (_message, context) =>
+    inInvocation(context, async () => {
+      await drainJournal(metricsServices());
+    }),
+});

@@ -1,0 +1,68 @@
+import { type MetricsSettings, readMetricsSettings } from './config/metrics-settings.ts';
+import { readSettings, type Settings } from './config/settings.ts';
+import { TokenSource } from './dataverse/auth-policy.ts';
+import { createCredential } from './dataverse/credential.ts';
+import { limiterFor } from './dataverse/limiter.ts';
+import { environmentOrigin } from './dataverse/links.ts';
+import { DataverseMetricsTable } from './metrics/dataverse-metrics-table.ts';
+import { Journal } from './metrics/journal.ts';
+import { MetricsTransport } from './metrics/metrics-transport.ts';
+import { PoisonRecords } from './metrics/poison-records.ts';
+import { CampaignMetricsReader } from './metrics/read-campaign-metrics.ts';
+import type { MetricsLog, MetricsServices } from './metrics/services.ts';
+import { metricsQueue, WakeUp } from './metrics/wake-up.ts';
+import { storageConnection } from './services.ts';
+import { openStorageAccount } from './store/storage-account.ts';
+import { invocationSink } from './telemetry/invocation-log.ts';
+import { monitor } from './telemetry/monitor.ts';
+import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
+
+let services: MetricsServices | undefined;
+
+/**
+ * The services of campaign metrics, made on first use.
+ * @throws ConfigurationError that names the wrong settings, at each call until they are right
+ */
+export function metricsServices(): MetricsServices {
+  services ??= createMetricsServices(readSettings(), readMetricsSettings());
+  return services;
+}
+
+export function createMetricsServices(settings: Settings, metrics: MetricsSettings): MetricsServices {
+  const telemetry = createTelemetry(invocationSink, monitor);
+  const log: MetricsLog = (level, message, properties) =>
+    telemetry.log(level, message, properties as Properties);
+  const transport = metricsTransport(settings, log, { maxTries: 1 });
+  const reading = metricsTransport(settings, log, { maxTotalSeconds: 60 });
+  const account = openStorageAccount(storageConnection(settings.storage));
+  const container = account.blobs.getContainerClient(settings.containers.work);
+  return {
+    settings: metrics,
+    // Writes are not tried again by the client: who writes directly queues instead, who writes the journal
+    // waits on its own.
+    table: new DataverseMetricsTable(transport, metrics),
+    reader: new CampaignMetricsReader(reading, metrics),
+    journal: new Journal(container),
+    poison: new PoisonRecords(container),
+    wakeUp: new WakeUp(account.queues.getQueueClient(metricsQueue)),
+    log,
+    event: (name, properties, figures) => telemetry.event(name, properties, figures),
+    now: () => new Date(),
+  };
+}
+
+/** The way to the environment of the settings, under the limiter that all of this process share. */
+export function metricsTransport(
+  { dataverse }: Settings,
+  log: MetricsLog,
+  retry: { maxTries?: number; maxTotalSeconds?: number } = {},
+): MetricsTransport {
+  const origin = environmentOrigin(dataverse.url);
+  return new MetricsTransport({
+    origin,
+    tokens: new TokenSource(createCredential(dataverse.credential), origin),
+    limiter: limiterFor(origin, dataverse.maxConcurrency),
+    log,
+    retry,
+  });
+}

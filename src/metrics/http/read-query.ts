@@ -1,0 +1,82 @@
+import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { z } from 'zod';
+import { pointerStep } from '../exact-json.ts';
+import { toUtc } from '../rfc3339.ts';
+import { problem } from './problem.ts';
+
+const moment = (description: string) =>
+  z
+    .string()
+    .superRefine((value, context) => {
+      const read = toUtc(value);
+      if ('fault' in read) context.addIssue({ code: 'custom', message: read.fault });
+    })
+    .optional()
+    .meta({ description, format: 'date-time' });
+
+const text = (maxLength: number, description: string) =>
+  z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .max(maxLength, { error: `must have at most ${maxLength} characters` })
+    .optional()
+    .meta({ description });
+
+/** The query of `GET /api/metrics/campaign`. */
+export const listQuery = z.strictObject({
+  limit: z.coerce
+    .number({ error: 'must be a whole number from 1 to 500' })
+    .int({ error: 'must be a whole number from 1 to 500' })
+    .min(1, { error: 'must be at least 1' })
+    .max(500, { error: 'must be at most 500' })
+    .default(10)
+    .meta({ description: 'Records on one page.' }),
+  campaignId: text(64, 'Only this campaign.'),
+  runId: text(64, 'Only this run.'),
+  phase: text(16, 'Only this phase.'),
+  since: moment('Only records created at this moment or later.'),
+  until: moment('Only records created before this moment.'),
+  page: z.string().max(8_192).optional().meta({ description: 'From `next` of the page before.' }),
+});
+
+/** The query of `GET /api/metrics/campaign/summary`. */
+export const summaryQuery = z.strictObject({
+  campaignId: text(64, 'Only this campaign.'),
+  since: moment('From this moment on; 30 days ago where absent.'),
+  until: moment('Before this moment.'),
+});
+
+/** The function key may stand in the query; it is the host's. */
+const hostParameters = ['code', 'clientId'];
+
+/** Reads a request's query by a schema, times in UTC, or answers 400 with every fault. */
+export function readQuery<T extends z.ZodObject>(
+  request: HttpRequest,
+  schema: T,
+): { query: z.output<T> } | { refusal: HttpResponseInit } {
+  const given: Record<string, unknown> = {};
+  const errors: { path: string; detail: string }[] = [];
+  for (const [name, value] of new URL(request.url).searchParams) {
+    if (hostParameters.includes(name)) continue;
+    if (Object.hasOwn(given, name))
+      errors.push({ path: pointerStep(name), detail: 'is given more than once' });
+    Object.defineProperty(given, name, { value, enumerable: true, configurable: true });
+  }
+  const parsed = schema.safeParse(given);
+  for (const issue of parsed.success ? [] : parsed.error.issues) {
+    if (issue.code === 'unrecognized_keys') {
+      errors.push(
+        ...issue.keys.map((key) => ({ path: pointerStep(key), detail: 'is no parameter of this resource' })),
+      );
+    } else errors.push({ path: issue.path.map(String).map(pointerStep).join(''), detail: issue.message });
+  }
+  if (!parsed.success || errors.length > 0) {
+    return { refusal: problem(400, 'The query is not valid.', { errors }) };
+  }
+  const query: Record<string, unknown> = { ...parsed.data };
+  for (const name of ['since', 'until']) {
+    const read = typeof query[name] === 'string' ? toUtc(query[name]) : undefined;
+    if (read !== undefined && 'utc' in read) query[name] = read.utc;
+  }
+  return { query: query as z.output<T> };
+}

@@ -1,0 +1,335 @@
+import { resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type FunctionsHost, startFunctionsHost } from '../../src/local/functions-host/host.ts';
+import { campaignMetricsId } from '../../src/metrics/campaign-metrics-id.ts';
+import type { CampaignMetricsInput } from '../../src/metrics/contract.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
+import { type Fault, FaultyDataverse } from './faulty-dataverse.ts';
+import { input } from './metrics-world.ts';
+
+let azurite: Azurite;
+let dataverse: FaultyDataverse;
+let host: FunctionsHost;
+let address: string;
+
+beforeAll(async () => {
+  azurite = await startAzurite();
+  dataverse = new FaultyDataverse();
+  host = await startFunctionsHost({
+    appRoot: resolve(import.meta.dirname, '../..'),
+    settings: {
+      DATAVERSE_URL: await dataverse.start(),
+      DATAVERSE_ACCESS_TOKEN: 'test',
+      SYNC_SCHEDULE: '0 0 0 1 1 *',
+      METRICS_WRITE_TIMEOUT: '0.5',
+      METRICS_BULK_TIMEOUT: '1',
+    },
+    connectionString: azurite.connectionString,
+  });
+  address = `${host.url}/api/metrics/campaign`;
+});
+
+afterAll(async () => {
+  await host.stop({ limit: 2_000 });
+  dataverse.stop();
+  await azurite.stop();
+});
+
+afterEach(async () => {
+  dataverse.fault = () => undefined;
+  dataverse.refuses = () => undefined;
+  dataverse.delayMs = 0;
+});
+
+async function send(body: unknown, headers: Record<string, string> = {}, method = 'POST') {
+  const response = await fetch(address, {
+    method,
+    headers: { 'x-functions-key': host.functionKey, 'Content-Type': 'application/json', ...headers },
+    ...(body === undefined
+      ? {}
+      : ({
+          body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+        } as RequestInit)),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+  };
+}
+
+async function get(url: string) {
+  const response = await fetch(url, { headers: { 'x-functions-key': host.functionKey } });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Json };
+}
+
+/** Follows a 202 to its end. */
+async function settled(location: string): Promise<Json> {
+  for (;;) {
+    const { body } = await get(location);
+    if (body.state !== 'queued') return body;
+    await sleep(50);
+  }
+}
+
+/** An answer's body, looked into freely. */
+type Json = ReturnType<typeof JSON.parse>;
+
+let runs = 0;
+function fresh(more: Partial<CampaignMetricsInput> = {}): CampaignMetricsInput {
+  runs += 1;
+  return input({ runId: `fresh-${runs}`, ...more });
+}
+const idOf = (value: CampaignMetricsInput) => campaignMetricsId({ phase: '2-3', ...value });
+
+describe('one record', () => {
+  test('is created, then updated, and is stored as it was sent', async () => {
+    const value = fresh({ costUSD: 0.00001, createdAt: '2026-11-21T10:00:00.25+02:00' });
+    const created = await send(value);
+    expect(created.status).toBe(201);
+    expect(created.headers.get('location')).toBe(`${address}/${idOf(value)}`);
+    const stored = {
+      ...value,
+      id: idOf(value),
+      phase: '2-3',
+      successRate: 75,
+      createdAt: '2026-11-21T08:00:00.25Z',
+    };
+    expect(created.body).toMatchObject(stored);
+    expect(dataverse.rows.get(idOf(value))).toMatchObject({
+      apex_campaignid: 'spring',
+      apex_costusd: 0.00001,
+      apex_successrate: 75,
+      apex_createdat: '2026-11-21T08:00:00.25Z',
+      apex_latencyp95ms: 900,
+    });
+    const before = dataverse.requests.length;
+    expect(await send({ ...value, tokensIn: 7 })).toMatchObject({ status: 200, body: { tokensIn: 7 } });
+    expect(dataverse.requests.length - before).toBe(1);
+    expect(dataverse.rows.get(idOf(value))).toMatchObject({ apex_tokensin: 7 });
+    expect(await get(created.headers.get('location')!)).toMatchObject({ status: 200, body: { tokensIn: 7 } });
+  });
+
+  test('that another program changed or removed meanwhile is written all the same', async () => {
+    const value = fresh();
+    await send(value);
+    const row = dataverse.rows.get(idOf(value))!;
+    dataverse.rows.set(idOf(value), { ...row, '@odata.etag': 'W/"1"' });
+    expect(await send({ ...value, tokensIn: 1 })).toMatchObject({ status: 200 });
+    dataverse.rows.delete(idOf(value));
+    expect(await send({ ...value, tokensIn: 2 })).toMatchObject({ status: 201 });
+    dataverse.rows.set(idOf(value), row);
+    expect(await send({ ...value, tokensIn: 3 })).toMatchObject({ status: 200, body: { tokensIn: 3 } });
+  });
+
+  test('that Dataverse refuses is refused and nowhere', async () => {
+    dataverse.refuses = () => 'A validation error occurred.';
+    const value = fresh();
+    const answer = await send(value);
+    expect(answer.status).toBe(422);
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    expect(answer.body.detail).toContain('validation error');
+    dataverse.refuses = () => undefined;
+    await sleep(300);
+    expect(dataverse.rows.has(idOf(value))).toBe(false);
+  });
+
+  test.each<Fault>(['429', '503', 'lost', 'hang', 'late'])(
+    'is queued and written when Dataverse answers %s',
+    async (fault) => {
+      const faults: (Fault | undefined)[] = [fault];
+      dataverse.fault = () => faults.shift();
+      const value = fresh();
+      const answer = await send(value);
+      expect(answer.status).toBe(202);
+      expect(answer.body).toMatchObject({ ...value, id: idOf(value) });
+      expect(answer.headers.get('location')).toContain(`${address}/status/`);
+      expect(await settled(answer.headers.get('location')!)).toMatchObject({
+        state: 'written',
+        id: idOf(value),
+      });
+      expect(dataverse.rows.get(idOf(value))).toMatchObject({ apex_runid: value.runId });
+    },
+  );
+
+  test('a write that Dataverse carries out late does not undo a newer one', async () => {
+    const value = fresh();
+    const faults: (Fault | undefined)[] = ['late'];
+    dataverse.fault = () => faults.shift();
+    const first = await send({ ...value, tokensIn: 1 });
+    expect(first.status).toBe(202);
+    await settled(first.headers.get('location')!);
+    const second = await send({ ...value, tokensIn: 2 });
+    if (second.status === 202) await settled(second.headers.get('location')!);
+    await sleep(2_000);
+    expect(dataverse.rows.get(idOf(value))).toMatchObject({ apex_tokensin: 2 });
+  });
+
+  test('is queued outright where the caller prefers that', async () => {
+    const before = dataverse.requests.length;
+    const value = fresh();
+    const answer = await send(value, { Prefer: 'return=minimal, respond-async; wait=5' });
+    expect(answer.status).toBe(202);
+    expect(answer.headers.get('preference-applied')).toBe('respond-async');
+    await settled(answer.headers.get('location')!);
+    expect(dataverse.rows.has(idOf(value))).toBe(true);
+    expect(dataverse.requests.slice(before)).toEqual(['UpsertMultiple']);
+  });
+});
+
+describe('a list', () => {
+  test('is answered item by item', async () => {
+    const known = fresh();
+    await send(known);
+    const [a, b] = [fresh(), fresh()];
+    const answer = await send([a, known, b, { ...a, tokensIn: 5 }]);
+    expect(answer.status).toBe(207);
+    expect(answer.body.map((item: Json) => item.status)).toEqual([201, 200, 201, 200]);
+    expect(answer.body[0]).toMatchObject({ id: idOf(a), location: `${address}/${idOf(a)}`, runId: a.runId });
+    expect(dataverse.rows.get(idOf(a))).toMatchObject({ apex_tokensin: 5 });
+    expect((await send([fresh(), fresh()])).status).toBe(201);
+  });
+
+  test('one bad record does not hold back its neighbours', async () => {
+    dataverse.refuses = (row) => (row['apex_tokensin'] === 13 ? 'unlucky' : undefined);
+    const values = Array.from({ length: 40 }, (_, n) => fresh({ tokensIn: n }));
+    const answer = await send(values);
+    expect(answer.status).toBe(207);
+    expect(answer.body.map((item: Json) => item.status)).toEqual(
+      values.map((v) => (v.tokensIn === 13 ? 422 : 201)),
+    );
+    expect(answer.body[13].problem.detail).toContain('unlucky');
+    expect(values.filter((v) => dataverse.rows.has(idOf(v)))).toHaveLength(39);
+  });
+
+  test('a refused record that was acknowledged before is poison, seen in its status', async () => {
+    dataverse.refuses = (row) => (row['apex_tokensin'] === 13 ? 'unlucky' : undefined);
+    const [bad, good] = [fresh({ tokensIn: 13 }), fresh()];
+    const answer = await send([bad, good], { Prefer: 'respond-async' });
+    expect(answer.status).toBe(202);
+    const [first, second] = await Promise.all(answer.body.map((item: Json) => settled(item.location)));
+    expect(first).toMatchObject({ state: 'poison', tokensIn: 13 });
+    expect(first.hint).toContain('npm run metrics:replay');
+    expect(second).toMatchObject({ state: 'written' });
+  });
+
+  test('1,000 records at once', async () => {
+    const values = Array.from({ length: 1000 }, () => fresh());
+    const answer = await send(values);
+    expect(new Set(answer.body.map((item: Json) => item.status))).toEqual(new Set([answer.status]));
+    if (answer.status === 202) await settled(answer.headers.get('location')!);
+    expect(values.every((value) => dataverse.rows.has(idOf(value)))).toBe(true);
+  });
+});
+
+describe('what is refused is nowhere', () => {
+  test('a list with one fault', async () => {
+    const good = fresh();
+    const answer = await send([good, { ...fresh(), tokensIn: -1, extra: 1 }]);
+    expect(answer.status).toBe(400);
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+    expect(answer.body.errors.map((e: Json) => e.path).sort()).toEqual(['/1/extra', '/1/tokensIn']);
+    await sleep(200);
+    expect(dataverse.rows.has(idOf(good))).toBe(false);
+  });
+
+  test.each([
+    ['text/plain', {}],
+    ['application/x-www-form-urlencoded', {}],
+    ['application/json; charset=utf-16', {}],
+    ['application/json', { 'Content-Encoding': 'gzip' }],
+  ])('415 for %s %j', async (type, headers) => {
+    expect((await send(fresh(), { 'Content-Type': type, ...headers })).status).toBe(415);
+  });
+
+  test('413 for a body that is too large', async () => {
+    expect((await send(`[${'1,'.repeat(2_200_000)}1]`)).status).toBe(413);
+  });
+
+  test.each(['PUT', 'DELETE', 'PATCH'])('405 for %s', async (method) => {
+    const answer = await send(method === 'DELETE' ? undefined : fresh(), {}, method);
+    expect(answer.status).toBe(405);
+    expect(answer.headers.get('allow')).toBe('GET, POST');
+  });
+
+  test('401 without the key', async () => {
+    expect((await fetch(address, { method: 'POST', body: '{}' })).status).toBe(401);
+  });
+
+  test('404 for what is not there', async () => {
+    expect((await get(`${address}/00000000-0000-5000-8000-000000000000`)).status).toBe(404);
+    expect((await get(`${address}/status/1-7`)).status).toBe(404);
+    expect((await get(`${address}/status/nothing`)).status).toBe(404);
+  });
+});
+
+test('1,000 records by 50 clients through 429, 503 and timeouts: each there once, with its last value', async () => {
+  let seed = 7;
+  const random = () => {
+    seed = (seed * 48271) % 2147483647;
+    return seed / 2147483647;
+  };
+  const faults: Fault[] = ['429', '503', 'lost', 'hang', 'late'];
+  dataverse.fault = () => (random() < 0.15 ? faults[Math.floor(random() * faults.length)] : undefined);
+  const before = dataverse.rows.size;
+  const statuses = new Map<number, number>();
+  const expected = new Map<string, number>();
+  await Promise.all(
+    Array.from({ length: 50 }, async (_, client) => {
+      for (let n = 0; n < 20; n += 1) {
+        const value = input({ campaignId: `client-${client}`, runId: `r${n}` });
+        for (let version = 1; version <= 2; version += 1) {
+          const answer = await send({ ...value, tokensIn: version });
+          statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+          if (answer.status < 300) expected.set(idOf(value), version);
+        }
+      }
+    }),
+  );
+  expect([...statuses.keys()].every((status) => [200, 201, 202].includes(status))).toBe(true);
+  const last = await send(fresh(), { Prefer: 'respond-async' });
+  await settled(last.headers.get('location')!);
+  await sleep(2_000);
+  expect(expected.size).toBe(1000);
+  const wrong = [...expected].filter(
+    ([id, version]) => dataverse.rows.get(id)?.['apex_tokensin'] !== version,
+  );
+  expect(wrong).toEqual([]);
+  expect(dataverse.rows.size - before).toBe(1001);
+});
+
+test('10,000 queued records reach Dataverse with fewer than 100 requests', async () => {
+  const before = dataverse.requests.length;
+  let last = '';
+  const clients = Array.from({ length: 20 }, async (_, client) => {
+    for (let n = 0; n < 20; n += 1) {
+      const list = Array.from({ length: 25 }, (_, i) =>
+        input({ campaignId: `bulk-${client}`, runId: `${n}-${i}` }),
+      );
+      const answer = await send(list, { Prefer: 'respond-async' });
+      expect(answer.status).toBe(202);
+      last = answer.headers.get('location')!;
+    }
+  });
+  await Promise.all(clients);
+  await settled(last);
+  const written = () =>
+    [...dataverse.rows.values()].filter((r) => String(r['apex_campaignid']).startsWith('bulk-')).length;
+  while (written() < 10_000) await sleep(50);
+  expect(dataverse.requests.length - before).toBeLessThan(100);
+});
+
+test('the direct path costs little over Dataverse’s own time', async () => {
+  dataverse.delayMs = 20;
+  const times: number[] = [];
+  for (let n = 0; n < 60; n += 1) {
+    const began = performance.now();
+    expect((await send(fresh())).status).toBe(201);
+    times.push(performance.now() - began);
+  }
+  times.sort((a, b) => a - b);
+  console.info(`direct path: median ${times[30]!.toFixed(1)} ms, of which Dataverse takes 20 ms`);
+});
