@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import { createRequire } from 'node:module';
+import { createRequire, enableCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
-import type { StorageEmulatorOptions, WorkerReport } from './storage-emulator.ts';
+import type { Ports, StorageEmulatorOptions } from './storage-emulator.ts';
+import { runInWorkerThread } from './worker-thread.ts';
 
 /*
  * Azurite keeps its metadata in memory and writes it every five seconds, so a killed process would lose
@@ -29,6 +29,8 @@ interface Loki {
 type ServerClass = new (configuration: unknown) => AzuriteServer;
 type ConfigurationClass = new (...args: unknown[]) => unknown;
 
+// Azurite's many modules are most of the time that a start takes.
+enableCompileCache();
 const require = createRequire(import.meta.url);
 const azurite = (path: string) => (require(`azurite/dist/src/${path}`) as { default: unknown }).default;
 
@@ -103,32 +105,22 @@ function answerWhenSaved(server: AzuriteServer): void {
   });
 }
 
-async function run(options: StorageEmulatorOptions): Promise<void> {
-  const report = (message: WorkerReport) => parentPort!.postMessage(message);
-  const servers: AzuriteServer[] = [];
-  const ports: number[] = [];
-  for (const [service, port] of [
-    ['Blob', options.blobPort ?? 0],
-    ['Queue', options.queuePort ?? 0],
-  ] as const) {
-    try {
-      const server = createServer(service, port, options.folder);
-      await server.start();
-      saveRegularly(server.extentMetadataStore.db);
-      saveRegularly(server.metadataStore.db);
-      answerWhenSaved(server);
-      servers.push(server);
-      ports.push((server.httpServer.address() as AddressInfo).port);
-    } catch (error) {
-      const { message, code } = error as NodeJS.ErrnoException;
-      report({ error: message, ...(code !== undefined && { code }), port });
-      return;
-    }
+async function start(options: StorageEmulatorOptions): Promise<{ report: Ports; stop(): Promise<unknown> }> {
+  const servers = [
+    createServer('Blob', options.blobPort ?? 0, options.folder),
+    createServer('Queue', options.queuePort ?? 0, options.folder),
+  ];
+  for (const server of servers) {
+    await server.start();
+    saveRegularly(server.extentMetadataStore.db);
+    saveRegularly(server.metadataStore.db);
+    answerWhenSaved(server);
   }
-  parentPort!.on('message', () => {
-    Promise.all(servers.map((server) => server.close())).finally(() => process.exit());
-  });
-  report({ blobPort: ports[0]!, queuePort: ports[1]! });
+  const [blobPort, queuePort] = servers.map((server) => (server.httpServer.address() as AddressInfo).port);
+  return {
+    report: { blobPort: blobPort!, queuePort: queuePort! },
+    stop: () => Promise.all(servers.map((server) => server.close())),
+  };
 }
 
-await run(workerData as StorageEmulatorOptions);
+await runInWorkerThread(start);

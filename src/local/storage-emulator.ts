@@ -1,6 +1,5 @@
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { ConfigurationError } from '../errors.ts';
+import { startWorkerThread, WorkerThreadError } from './worker-thread.ts';
 
 export interface StorageEmulatorOptions {
   /** Where blobs and queues are kept. It exists, and no other process uses it. */
@@ -19,10 +18,8 @@ export interface StorageEmulator {
   stop(): Promise<void>;
 }
 
-/** What the worker thread says when it listens, or why it does not. */
-export type WorkerReport =
-  | { blobPort: number; queuePort: number }
-  | { error: string; code?: string; port?: number };
+/** What the worker thread tells when it listens. */
+export type Ports = Pick<StorageEmulator, 'blobPort' | 'queuePort'>;
 
 /** The public account of every storage emulator (learn.microsoft.com: Use the Azurite emulator). */
 const ACCOUNT = 'devstoreaccount1';
@@ -36,47 +33,39 @@ const ACCOUNT_KEY =
  * @throws ConfigurationError where a port is taken or its files cannot be read.
  */
 export async function startStorageEmulator(options: StorageEmulatorOptions): Promise<StorageEmulator> {
-  // Run from TypeScript (tests) or from the build: the worker lies beside this file under the same ending.
-  const file = import.meta.url.replace(/storage-emulator(\.[jt]s)$/, 'storage-emulator-worker$1');
-  const worker = new Worker(new URL(file), { workerData: options, execArgv: [] });
-  const [report] = (await Promise.race([
-    once(worker, 'message'),
-    once(worker, 'exit').then(([code]) => [{ error: `its thread ended with code ${code}` }]),
-  ])) as [WorkerReport];
-  if ('error' in report) {
-    await worker.terminate();
-    throw report.code === 'EADDRINUSE'
-      ? new ConfigurationError(`Port ${report.port} is taken`, {
-          operation: 'start the storage emulator',
-          object: String(report.port),
-          hint: 'End what listens there, or choose another port.',
-        })
-      : new ConfigurationError(`The storage emulator cannot start: ${report.error}`, {
-          operation: 'start the storage emulator',
-          object: options.folder,
-          hint: 'If its files are damaged, remove the folder: the next sync fills it anew.',
-        });
-  }
-  const { blobPort, queuePort } = report;
-  let stopped: Promise<void> | undefined;
-  const stop = async () => {
-    const ended = once(worker, 'exit');
-    worker.postMessage('stop');
-    await ended;
-  };
+  const { report, stop } = await startWorkerThread<Ports>('storage-emulator-worker', options).catch(
+    (cause) => {
+      throw explained(cause, options);
+    },
+  );
   return {
-    blobPort,
-    queuePort,
+    ...report,
     connectionString: [
       'DefaultEndpointsProtocol=http',
       `AccountName=${ACCOUNT}`,
       `AccountKey=${ACCOUNT_KEY}`,
-      `BlobEndpoint=http://127.0.0.1:${blobPort}/${ACCOUNT}`,
-      `QueueEndpoint=http://127.0.0.1:${queuePort}/${ACCOUNT}`,
+      `BlobEndpoint=http://127.0.0.1:${report.blobPort}/${ACCOUNT}`,
+      `QueueEndpoint=http://127.0.0.1:${report.queuePort}/${ACCOUNT}`,
     ].join(';'),
-    stop: () => {
-      stopped ??= stop();
-      return stopped;
-    },
+    stop,
   };
+}
+
+function explained(cause: unknown, options: StorageEmulatorOptions): unknown {
+  if (!(cause instanceof WorkerThreadError)) return cause;
+  const operation = 'start the storage emulator';
+  if (cause.code === 'EADDRINUSE') {
+    return new ConfigurationError(`Port ${cause.port} is taken`, {
+      operation,
+      object: String(cause.port),
+      hint: 'End what listens there, or choose another port.',
+      cause,
+    });
+  }
+  return new ConfigurationError(`The storage emulator cannot start: ${cause.message}`, {
+    operation,
+    object: options.folder,
+    hint: `If its files are damaged, remove the folder ${options.folder}: the next sync fills it anew.`,
+    cause,
+  });
 }

@@ -83,6 +83,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
 
   for (const { metadata, callback } of app.functions.values()) {
     const { name } = metadata;
+    if (isDisabled(name, settings)) continue;
     const where = `Function ${name}`;
     const bindings = resolveSettings(metadata.bindings, settings, where);
     const fn: RegisteredFunction = { metadata: { ...metadata, bindings }, callback };
@@ -179,6 +180,12 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     },
     onInvocation: (listener) => invoker.onInvocation(listener),
   };
+}
+
+/** learn.microsoft.com: How to disable functions in Azure Functions. */
+function isDisabled(name: string, settings: Readonly<Record<string, string | undefined>>): boolean {
+  const setting = settings[`AzureWebJobs.${name}.Disabled`] ?? settings[`AzureWebJobs__${name}__Disabled`];
+  return setting?.toLowerCase() === 'true' || setting === '1';
 }
 
 /** A key that needs no escaping in a URL. */

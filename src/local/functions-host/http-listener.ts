@@ -63,7 +63,7 @@ export class HttpListener {
             {
               operation: 'start the functions host',
               object: String(port),
-              hint: 'Choose another port.',
+              hint: 'Choose another port with --port.',
               cause,
             },
           ),

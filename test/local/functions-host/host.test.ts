@@ -46,7 +46,11 @@ beforeAll(async () => {
   queues = QueueServiceClient.fromConnectionString(azurite.connectionString);
   host = await startFunctionsHost({
     appRoot,
-    settings: { WORK_QUEUE: 'fixture-work', TICK_SCHEDULE: '*/1 * * * * *' },
+    settings: {
+      WORK_QUEUE: 'fixture-work',
+      TICK_SCHEDULE: '*/1 * * * * *',
+      'AzureWebJobs.disabled.Disabled': 'true',
+    },
     connectionString: azurite.connectionString,
     hiddenSeconds: 2,
     log: (entry) => logs.push(entry),
@@ -68,6 +72,11 @@ describe('the app', () => {
     expect(host.functions).toContainEqual({ name: 'work', trigger: 'queueTrigger' });
     expect(host.functions).toContainEqual({ name: 'tick', trigger: 'timerTrigger' });
     expect(host.functions).toContainEqual({ name: 'greet', trigger: 'httpTrigger' });
+  });
+
+  test('lacks what a setting disables', async () => {
+    expect(host.functions.map(({ name }) => name)).not.toContain('disabled');
+    expect((await fetch(`${host.url}/api/disabled`)).status).toBe(404);
   });
 
   test('fits a process once', async () => {

@@ -1,0 +1,42 @@
+import { enableCompileCache } from 'node:module';
+import { resolve } from 'node:path';
+import { helpText, parseStartOptions, type StartOptions, UsageError } from './start-options.ts';
+
+/** The command behind `npm start`. Everything heavy is loaded after the options are known to be right. */
+async function main(): Promise<number> {
+  let options: StartOptions | 'help';
+  try {
+    options = parseStartOptions(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n\n${helpText}`);
+    return 2;
+  }
+  if (options === 'help') {
+    process.stdout.write(helpText);
+    return 0;
+  }
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stop.abort();
+      process.once(signal, () => process.exit(130));
+    });
+  }
+  enableCompileCache();
+  const [{ runLocally }, { describeError }] = await Promise.all([
+    import('./run-locally.ts'),
+    import('../errors.ts'),
+  ]);
+  try {
+    return await runLocally(resolve(import.meta.dirname, '../..'), options, stop.signal);
+  } catch (error) {
+    const { message, hint } = describeError(error);
+    process.stderr.write(`Error: ${message}\n${hint === undefined ? '' : `  → ${hint}\n`}`);
+    if (options.json) process.stdout.write(`${JSON.stringify({ phase: 'failed', error: message, hint })}\n`);
+    return 1;
+  }
+}
+
+// Keep-alive connections and Azurite's timers would hold the process.
+process.exit(await main());

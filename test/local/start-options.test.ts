@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { helpText, parseStartOptions } from '../../src/local/start-options.ts';
+
+test('the defaults are the sample Dataverse, and to go on', () => {
+  expect(parseStartOptions([])).toEqual({ once: false, quiet: false, json: false, rows: 20_000 });
+});
+
+test('every option is in the help, and taken', () => {
+  const args = ['--once', '--quiet', '--json', '--port', '0', '--rows', '7'];
+  const more = ['--entities', 'e.json', '--out', 'o.db', '--data', 'd', '--metadata', 'm.xml'];
+  expect(parseStartOptions([...args, ...more])).toEqual({
+    once: true,
+    quiet: true,
+    json: true,
+    port: 0,
+    rows: 7,
+    entities: 'e.json',
+    out: 'o.db',
+    data: 'd',
+    metadata: 'm.xml',
+  });
+  const options = [...args, ...more, '--dataverse', '--help'].filter((arg) => arg.startsWith('--'));
+  expect(options.filter((option) => !helpText.includes(`  ${option} `))).toEqual([]);
+  expect(parseStartOptions(['--help'])).toBe('help');
+});
+
+test.each([
+  ['https://contoso.crm.dynamics.com/main.aspx', 'https://contoso.crm.dynamics.com'],
+  ['http://localhost:8080', 'http://localhost:8080'],
+  ['http://127.0.0.1:8080/', 'http://127.0.0.1:8080'],
+])('--dataverse %s means %s', (address, origin) => {
+  expect(parseStartOptions(['--dataverse', address])).toMatchObject({ dataverse: origin });
+});
+
+test.each([
+  [['--unknown'], "Unknown option '--unknown'"],
+  [['stray'], "Unexpected argument 'stray'"],
+  [['--port', '70000'], '--port takes a whole number up to 65535'],
+  [['--rows', '-1'], 'rows'],
+  [['--rows', '1e3'], '--rows takes a whole number'],
+  [['--dataverse', 'http://contoso.crm.dynamics.com'], 'http:// for this machine only'],
+  [['--dataverse', 'contoso'], '--dataverse takes an address'],
+  [['--dataverse', 'https://contoso.crm.dynamics.com', '--rows', '1'], 'are for the sample Dataverse'],
+])('%j is refused', (args, message) => {
+  expect(() => parseStartOptions(args)).toThrow(message);
+});

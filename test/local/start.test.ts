@@ -1,0 +1,221 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openDataFolder } from '../../src/local/data-folder.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+let folder: string;
+let data: string;
+const children: ChildProcess[] = [];
+const servers: Server[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'start-'));
+  data = join(folder, 'data');
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const server of servers.splice(0)) server.close();
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+interface Started {
+  child: ChildProcess;
+  output: { stdout: string; stderr: string };
+  exit: Promise<number | null>;
+  /** Resolves when standard output holds the text; rejects where the process ends without. */
+  says(text: string): Promise<void>;
+}
+
+/** The built command, as `npm start -- …` runs it. */
+function start(...args: string[]): Started {
+  const child = spawn(process.execPath, [join(root, 'dist/local/start.js'), ...args], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], ...(token !== undefined && { DATAVERSE_ACCESS_TOKEN: token }) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => (output.stdout += chunk));
+  child.stderr.on('data', (chunk) => (output.stderr += chunk));
+  const exit = once(child, 'close').then(([code]) => code as number | null);
+  const says = (text: string) =>
+    new Promise<void>((done, fail) => {
+      const look = () => output.stdout.includes(text) && done();
+      child.stdout.on('data', look);
+      look();
+      exit.then(() => fail(new Error(`It ended without "${text}":\n${output.stdout}${output.stderr}`)));
+    });
+  return { child, output, exit, says };
+}
+
+let token: string | undefined;
+
+async function run(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const { exit, output } = start(...args);
+  return { code: await exit, ...output };
+}
+
+async function listen(answer: RequestListener): Promise<{ port: number; url: string }> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { port, url: `http://127.0.0.1:${port}` };
+}
+
+interface Report {
+  runId: string;
+  phase: string;
+  entities: {
+    name: string;
+    rowsRead: number;
+    added: number;
+    updated: number;
+    unchanged: number;
+    error?: string;
+  }[];
+  totals: { rowsRead: number; added: number; updated: number; deleted: number; unchanged: number };
+  seconds: number;
+  requests: number;
+  bytes: number;
+  database: { file: string; bytes: number; stagedBlocks: number; stagedBytes: number };
+}
+
+/** Rows of all mirrored tables, by an SQLite that shares nothing with the one that wrote them. */
+function countRows(file: string): { tables: number; rows: number; integrity: unknown } {
+  const database = new DatabaseSync(file, { readOnly: true });
+  const tables = database
+    .prepare(
+      String.raw`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\_%' ESCAPE '\'`,
+    )
+    .all() as { name: string }[];
+  const rows = tables
+    .map(({ name }) => database.prepare(`SELECT count(*) AS n FROM "${name}"`).get()!['n'] as number)
+    .reduce((sum, count) => sum + count, 0);
+  const integrity = database.prepare('PRAGMA integrity_check').get();
+  database.close();
+  return { tables: tables.length, rows, integrity };
+}
+
+test('one sync, told as one line of JSON; a second one finds all unchanged and writes no block', async () => {
+  const out = join(folder, 'out/copy.db');
+  const args = ['--once', '--json', '--rows', '500', '--data', data, '--out', out];
+  const first = await run(...args);
+  expect(first.stderr).toContain('Sync complete');
+  expect(first.code).toBe(0);
+  expect(first.stdout.split('\n')).toHaveLength(2);
+  const report = JSON.parse(first.stdout) as Report;
+  expect(report).toMatchObject({ phase: 'complete', database: { file: out, bytes: expect.any(Number) } });
+  const { tables, rows, integrity } = countRows(out);
+  expect(integrity).toEqual({ integrity_check: 'ok' });
+  expect(tables).toBe(report.entities.length);
+  expect(rows).toBe(report.totals.added);
+  expect(rows).toBeGreaterThanOrEqual(500);
+  expect(report.requests).toBeGreaterThan(report.entities.length);
+  expect(report.database.stagedBlocks).toBeGreaterThan(0);
+  expect(await readFile(out)).toEqual(await readFile(join(data, 'dataverse.db')));
+
+  const second = await run(...args);
+  expect(second.code).toBe(0);
+  const again = JSON.parse(second.stdout) as Report;
+  expect(again.runId).not.toBe(report.runId);
+  expect(again.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, unchanged: rows });
+  expect(again.database).toMatchObject({ stagedBlocks: 0, stagedBytes: 0, bytes: report.database.bytes });
+});
+
+test('goes on until Ctrl-C, ends cleanly, and its addresses work', async () => {
+  const { child, output, exit, says } = start('--rows', '200', '--data', data, '--port', '0');
+  await says('Ctrl-C ends.');
+  const address = /^Status +(\S+)$/m.exec(output.stdout)?.[1];
+  const { runs } = (await (await fetch(address!)).json()) as { runs: { phase: string }[] };
+  expect(runs.map(({ phase }) => phase)).toEqual(['complete']);
+  await expect(openDataFolder(data)).rejects.toThrow('in use by another process');
+
+  // A further sync is told, and its database copied.
+  const before = output.stdout.length;
+  await fetch(address!, { method: 'POST' });
+  while (!output.stdout.slice(before).includes('Sync complete')) await once(child.stdout!, 'data');
+
+  child.kill('SIGINT');
+  expect(await exit).toBe(0);
+  expect(output.stderr).toBe('');
+  (await openDataFolder(data)).release();
+});
+
+test('a sync that a SIGKILL ended is finished by the next start', async () => {
+  const { child, says, exit } = start('--once', '--rows', '4000', '--data', data);
+  // Some tables are read, others are not.
+  await says(' rows in ');
+  child.kill('SIGKILL');
+  await exit;
+  const { code, stdout, stderr } = await run('--once', '--json', '--rows', '4000', '--data', data);
+  expect(code, stderr).toBe(0);
+  const report = JSON.parse(stdout) as Report;
+  const { rows, integrity } = countRows(report.database.file);
+  expect(integrity).toEqual({ integrity_check: 'ok' });
+
+  const clean = await run('--once', '--json', '--rows', '4000', '--data', join(folder, 'clean'));
+  const expected = countRows((JSON.parse(clean.stdout) as Report).database.file);
+  expect(rows).toBe(expected.rows);
+});
+
+test('tells what is wrong in one message and ends with status 1', async () => {
+  const { port } = await listen((_, res) => res.end());
+  const taken = await run('--rows', '20', '--data', data, '--port', String(port));
+  expect([taken.code, taken.stderr]).toEqual([
+    1,
+    `Error: Port ${port} is taken\n  → Choose another port with --port.\n`,
+  ]);
+
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  const unwritable = await run('--once', '--data', join(file, 'data'));
+  expect(unwritable.code).toBe(1);
+  expect(unwritable.stderr).toMatch(/^Error: The data folder .* cannot be written.*\n {2}→ .*--data.*\n$/);
+
+  const closed = await run('--once', '--data', data, '--dataverse', 'http://127.0.0.1:1');
+  expect(closed.code).toBe(1);
+  expect(closed.stderr).toContain('Error: Dataverse at http://127.0.0.1:1 cannot be reached');
+
+  const entities = join(folder, 'entities.json');
+  await writeFile(entities, '["account", "acount"]');
+  const unknown = await run('--once', '--rows', '20', '--data', data, '--entities', entities);
+  expect(unknown.code).toBe(1);
+  expect(unknown.stderr).toContain('Dataverse has no table acount; did you mean account?');
+});
+
+test('tells that the token is refused', async () => {
+  const { url } = await listen((req, res) => {
+    res.writeHead(req.headers.authorization === 'Bearer fresh' ? 200 : 401).end();
+  });
+  token = 'stale';
+  const { code, stderr } = await run('--once', '--data', data, '--dataverse', url);
+  token = undefined;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^Error: Dataverse at \S+ refuses the token\n {2}→ .*DATAVERSE_ACCESS_TOKEN/);
+});
+
+test('a data folder belongs to one source', async () => {
+  expect((await run('--once', '--rows', '50', '--data', data)).code).toBe(0);
+  const { code, stderr } = await run('--once', '--rows', '60', '--data', data);
+  expect(code).toBe(1);
+  expect(stderr).toContain('belongs to the sample Dataverse with 50 rows');
+});
+
+test('an unknown option shows the help and ends with status 2', async () => {
+  const { code, stderr } = await run('--onec');
+  expect(code).toBe(2);
+  expect(stderr).toContain("Unknown option '--onec'");
+  expect(stderr).toContain('Usage: npm start');
+  const help = await run('--help');
+  expect([help.code, help.stdout.startsWith('Usage: npm start')]).toEqual([0, true]);
+});
