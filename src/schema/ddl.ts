@@ -1,17 +1,9 @@
 import { quoteIdentifier } from './sql.ts';
-import type { Column, SqliteType, Table } from './table.ts';
-
-/** A column beside those of Dataverse, such as the record as it was sent. */
-export interface ExtraColumn {
-  name: string;
-  type: SqliteType;
-}
+import type { Column, Table } from './table.ts';
 
 export interface DdlOptions {
   /** The tables that stand in the same database; foreign keys and indexes reach only these. */
   synced?: readonly Table[] | undefined;
-  /** Columns that the mirror adds for its own use; they come last. */
-  extraColumns?: readonly ExtraColumn[] | undefined;
 }
 
 /** A foreign key that SQLite can hold: from one column to the primary key of one table. */
@@ -30,8 +22,7 @@ export function createTableSql(table: Table, options: DdlOptions = {}): string {
   const columns = [...table.columns, ...(table.staleColumns ?? [])].map((column) =>
     columnSql(column, column.name === table.primaryKey, declared),
   );
-  const extra = (options.extraColumns ?? []).map(({ name, type }) => `${quoteIdentifier(name)} ${type}`);
-  return `CREATE TABLE ${quoteIdentifier(table.name)} (\n  ${[...columns, ...extra].join(',\n  ')}\n)`;
+  return `CREATE TABLE ${quoteIdentifier(table.name)} (\n  ${columns.join(',\n  ')}\n)`;
 }
 
 /** `ALTER TABLE … ADD COLUMN`; the rows that stand there get NULL. */

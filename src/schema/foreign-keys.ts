@@ -25,11 +25,12 @@ const standardTargets: Readonly<Record<string, string>> = {
  */
 export function foreignKeysOf(csdl: Csdl, typeName: string, primaryKey: string): ForeignKey[] {
   const index = CsdlIndex.of(csdl);
-  const found = new Map<string, { targets: Set<string>; source: ForeignKey['source'] }>();
+  const found = new Map<string, { types: Set<string>; targets: Set<string>; source: ForeignKey['source'] }>();
   const add = (column: string, target: string, source: ForeignKey['source']): void => {
     const targets = index.tablesOf(target);
     if (targets.length === 0) return;
-    const entry = found.get(column) ?? { targets: new Set(), source };
+    const entry = found.get(column) ?? { types: new Set(), targets: new Set(), source };
+    entry.types.add(target);
     for (const name of targets) entry.targets.add(name);
     found.set(column, entry);
   };
@@ -66,12 +67,18 @@ export function foreignKeysOf(csdl: Csdl, typeName: string, primaryKey: string):
 
   return [...found]
     .sort(([a], [b]) => byCodeUnit(a, b))
-    .map(([column, { targets, source }]) => ({
-      column,
-      targets: [...targets].sort(byCodeUnit),
-      ...(targets.size > 1 && isLookup(column) ? { typeColumn: lookupTypeColumn(column) } : {}),
-      source,
-    }));
+    .map(([column, { types, targets, source }]) => {
+      // A lookup of one abstract type that can itself be read is no polymorphic one to Dataverse: it knows the
+      // activity, but need not say of which kind.
+      const one = types.size === 1 ? [...types][0]! : '';
+      const polymorphic = targets.size > 1 && isLookup(column) && index.set(one) === undefined;
+      return {
+        column,
+        targets: [...targets].sort(byCodeUnit),
+        ...(polymorphic ? { typeColumn: lookupTypeColumn(column) } : {}),
+        source,
+      };
+    });
 }
 
 /** Whether a column is a lookup's value: `_customerid_value`. */

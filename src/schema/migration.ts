@@ -178,10 +178,8 @@ function planColumns(from: Table, to: Table): ColumnPlan {
 /** New table, rows over, old table away, new name: SQLite's own recipe. Values take the new column's affinity. */
 function rebuild(from: Table, to: Table, kept: ColumnPlan['kept'], options: DdlOptions): string[] {
   const temporary = `_sync_rebuild_${to.name}`;
-  const extra = (options.extraColumns ?? []).map(({ name }) => ({ from: name, to: name }));
-  const pairs = [...kept, ...extra];
-  const target = pairs.map((pair) => quoteIdentifier(pair.to)).join(', ');
-  const source = pairs.map((pair) => quoteIdentifier(pair.from)).join(', ');
+  const target = kept.map((pair) => quoteIdentifier(pair.to)).join(', ');
+  const source = kept.map((pair) => quoteIdentifier(pair.from)).join(', ');
   const key = kept.find((pair) => pair.to === to.primaryKey);
   const statements = [createTableSql({ ...to, name: temporary }, options)];
   if (key !== undefined) {

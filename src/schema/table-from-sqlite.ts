@@ -10,8 +10,6 @@ export interface SqliteReader {
 export interface SqliteReadOptions {
   /** Logical names by the names of the SQLite tables; where one is absent the table's own name stands for it. */
   logicalNames?: ReadonlyMap<string, string> | undefined;
-  /** Columns that the mirror added for its own use. */
-  extraColumns?: readonly string[] | undefined;
 }
 
 /** Dates, texts and JSON share a storage class, so what SQLite says of a column is only this much. */
@@ -43,8 +41,7 @@ function readTable(database: SqliteReader, name: string, options: SqliteReadOpti
   const logicalNameOf = (table: string): string => options.logicalNames?.get(table) ?? table;
   const info = database
     .all('SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid', [name])
-    .map((row) => ({ name: String(row['name']), type: String(row['type']), pk: Number(row['pk']) }))
-    .filter((column) => !options.extraColumns?.includes(column.name));
+    .map((row) => ({ name: String(row['name']), type: String(row['type']), pk: Number(row['pk']) }));
   const keys = info.filter(({ pk }) => pk > 0);
   const key = keys[0];
   if (key === undefined || keys.length > 1) return undefined;

@@ -42,7 +42,7 @@ export interface ForeignKey {
   column: string;
   /** Logical names of the tables it may point to: one, or several for a polymorphic lookup. */
   targets: string[];
-  /** The column that tells the target row by row, for a polymorphic lookup. */
+  /** The column that tells the target row by row, for a polymorphic lookup; without it any target may be meant. */
   typeColumn?: string;
   /** Where the knowledge comes from: a referential constraint, or the name's pattern. */
   source: 'metadata' | 'pattern';

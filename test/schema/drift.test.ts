@@ -43,7 +43,9 @@ function tablesOf(snapshot: string): Table[] {
 }
 
 describe.skipIf(snapshots.length === 0)(realDocuments, () => {
-  it('seven snapshots of one organisation migrate in order without a lost row or value', async () => {
+  it('seven snapshots of one organisation migrate in order without a lost row or value', {
+    timeout: 240_000,
+  }, async () => {
     const database = SqliteDatabase.open(await loadSqlite());
     let inDatabase: Table[] = [];
     /** What every table has to hold, by its SQLite name. */

@@ -17,10 +17,7 @@ describe('tablesFromSqlite', () => {
   const synced = [contact, account];
   const logicalNames = new Map(synced.map(({ name, logicalName }) => [name, logicalName]));
   const database = open(
-    ...synced.flatMap((one) => [
-      createTableSql(one, { synced, extraColumns: [{ name: '_raw', type: 'TEXT' }] }),
-      ...indexSql(one, { synced }),
-    ]),
+    ...synced.flatMap((one) => [createTableSql(one, { synced }), ...indexSql(one, { synced })]),
     'CREATE TABLE _sync_state (entity TEXT PRIMARY KEY)',
     'CREATE TABLE accounts_history (accountid TEXT PRIMARY KEY, valid_from TEXT, valid_to TEXT)',
     'CREATE TABLE pairs (a TEXT, b TEXT, PRIMARY KEY (a, b))',
@@ -28,7 +25,7 @@ describe('tablesFromSqlite', () => {
   );
 
   it('reads back what was created, without what is not a mirrored table', () => {
-    const tables = tablesFromSqlite(reader(database), { logicalNames, extraColumns: ['_raw'] });
+    const tables = tablesFromSqlite(reader(database), { logicalNames });
     expect(tables.map(({ logicalName }) => logicalName)).toEqual(['account', 'contact']);
     expect(tables[0]).toMatchObject({
       name: 'accounts',
@@ -45,7 +42,7 @@ describe('tablesFromSqlite', () => {
   });
 
   it('is enough to see that nothing changed, and what did', () => {
-    const tables = tablesFromSqlite(reader(database), { logicalNames, extraColumns: ['_raw'] });
+    const tables = tablesFromSqlite(reader(database), { logicalNames });
     for (const to of synced) {
       const from = tables.find(({ name }) => name === to.name)!;
       expect(migrationSql(from, to, { synced, syncedBefore: tables })).toMatchObject({
