@@ -5,6 +5,7 @@
 
 import { SyncError } from '../errors.ts';
 import type { Column } from '../schema/table.ts';
+import { decodeJsonString } from './json-string.ts';
 import type { Pointers, StatementPointer } from './pointers.ts';
 import { SQLITE_DONE } from './pointers.ts';
 import {
@@ -84,7 +85,7 @@ class PointerBinder implements RecordBinder {
   #rawBase = 0;
   #version = 0;
   #versionSize = 0;
-  #memory: Buffer = Buffer.alloc(0);
+  #memory = new Uint8Array(0);
 
   constructor(database: SqliteDatabase, pointers: Pointers, options: BinderOptions) {
     this.#database = database;
@@ -123,6 +124,11 @@ class PointerBinder implements RecordBinder {
       const code = codes[column]!;
       if (kind === STRING && code === TEXT) {
         failed |= pointers.bindText(statement, column + 1, base + from, to - from, 0);
+      } else if (kind === ESCAPED && code === TEXT) {
+        // In place: decoded it is never longer.
+        const at = base + from;
+        const length = decodeJsonString(page, from, to, this.#heap(), at) - at;
+        failed |= pointers.bindText(statement, column + 1, at, length, 0);
       } else if (kind === INTEGER && (code === WHOLE || code === REAL) && to - from <= exactDigits) {
         const value = smallInteger(page, from, to);
         failed |=
@@ -199,9 +205,9 @@ class PointerBinder implements RecordBinder {
   }
 
   /** SQLite's memory, which is another object after it has grown. */
-  #heap(): Buffer {
+  #heap(): Uint8Array {
     const { buffer } = this.#pointers.memory;
-    if (this.#memory.buffer !== buffer) this.#memory = Buffer.from(buffer);
+    if (this.#memory.buffer !== buffer) this.#memory = new Uint8Array(buffer);
     return this.#memory;
   }
 

@@ -33,7 +33,7 @@ const space = fc.oneof(
 
 /** A string's JSON text, its characters escaped or not at random. */
 const stringText = fc
-  .tuple(fc.string({ unit: 'binary', maxLength: 12 }), fc.infiniteStream(fc.nat(3)))
+  .tuple(fc.string({ unit: 'binary', maxLength: 10 }), fc.infiniteStream(fc.nat(3)))
   .map(([text, choices]) => {
     const next = choices[Symbol.iterator]();
     const parts = text.split('').map((unit) => {
