@@ -84,7 +84,9 @@ function decode(document: Uint8Array | string, what: string, maxBytes: number): 
 }
 
 function malformed(what: string, detail: string, cause?: unknown): RetriableError {
-  return new RetriableError(`${what} is not well-formed XML (${detail})`, {
+  // The library quotes what it found, which may be the whole document.
+  const excerpt = detail.replaceAll(/\s+/g, ' ').slice(0, 200);
+  return new RetriableError(`${what} is not well-formed XML (${excerpt})`, {
     operation: `read ${what}`,
     object: what,
     hint: 'the answer was cut short or is not XML; if it stays so, open the address in a browser and look at it',

@@ -130,6 +130,18 @@ describe('parseCsdl', () => {
     expect(() => parseCsdl(document, { maxBytes: 100 })).toThrow(/more than the 100/);
   });
 
+  it('quotes little of a malformed document', () => {
+    const message = (document: string) => {
+      try {
+        return String(parseCsdl(document));
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    expect(message('<'.repeat(100_000)).length).toBeLessThan(300);
+    expect(message('<a>'.repeat(30_000))).toMatch(/^[^\n]{10,300}$/);
+  });
+
   it('takes a document cut short anywhere for a passing fault', () => {
     const document = schemaDocument('<EntityType Name="a"><Key><PropertyRef Name="b" /></Key></EntityType>');
     for (let length = 0; length < document.length; length += 7) {
