@@ -5,7 +5,7 @@ const PATIENCE = 15_000;
 
 /**
  * Asks a Dataverse one question before anything starts, so that a wrong address or an old token is told at once.
- * The answer counts as such: without `DATAVERSE_ACCESS_TOKEN` it is 401, which says that somebody is there.
+ * Any answer will do, since nothing but the rows themselves is needed of the service: without `DATAVERSE_ACCESS_TOKEN` it is 401, which says that somebody is there.
  *
  * @throws ConfigurationError where nobody answers, or the token is refused.
  */
@@ -38,13 +38,6 @@ export async function checkDataverse(origin: string, token: string | undefined):
       operation,
       object: origin,
       hint: 'Put a new token for this environment in DATAVERSE_ACCESS_TOKEN; they last about an hour.',
-    });
-  }
-  if (status === 404) {
-    throw new ConfigurationError(`At ${origin} there is no Dataverse Web API`, {
-      operation,
-      object: origin,
-      hint: 'Use the environment URL, such as https://contoso.crm.dynamics.com.',
     });
   }
 }

@@ -1,0 +1,105 @@
+/**
+ * `npm run bench`: a first sync and an idle one against a sample Dataverse in a process of its own, beside a floor
+ * measured in the same run. These machines are noisy: trust the ratios, and the medians over the rounds.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { type Measured, measured } from './measured.ts';
+import { wideMetadata } from './wide-metadata.ts';
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '40000' },
+    tables: { type: 'string', default: '24' },
+    columns: { type: 'string', default: '163' },
+    rounds: { type: 'string', default: '3' },
+  },
+});
+const root = resolve(import.meta.dirname, '../..');
+const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+const { document, tables } = wideMetadata(Number(values.tables), Number(values.columns));
+const metadata = join(folder, 'metadata.xml');
+const entities = join(folder, 'entities.json');
+writeFileSync(metadata, document);
+writeFileSync(entities, JSON.stringify(tables));
+
+const dataverse = await startDataverse();
+const floors: Measured[] = [];
+const firsts: Measured[] = [];
+const idles: Measured[] = [];
+try {
+  const sets = tables.map((name) => `${name}s`).join(',');
+  const floor = () => measured(join(import.meta.dirname, 'floor.ts'), [dataverse.url, sets]);
+  // Not counted: the sample Dataverse makes and compresses each page once.
+  await floor();
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const data = join(folder, `data-${round}`);
+    const sync = () =>
+      measured(
+        join(root, 'dist/local/start.js'),
+        ['--once', '--json', '--quiet', '--dataverse', dataverse.url, '--entities', entities, '--data', data],
+        { DATAVERSE_ACCESS_TOKEN: 'bench' },
+      );
+    floors.push(await floor());
+    firsts.push(await sync());
+    idles.push(await sync());
+    rmSync(data, { recursive: true, force: true });
+    console.error(`round ${round + 1}: floor ${show(floors)}, first ${show(firsts)}, idle ${show(idles)}`);
+  }
+} finally {
+  dataverse.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
+print();
+
+function startDataverse(): Promise<{ url: string; stop(): void }> {
+  const child = spawn(
+    process.execPath,
+    [
+      '--max-old-space-size=6000',
+      join(root, 'dist/local/sample-dataverse/main.js'),
+      ...['--rows', values.rows, '--metadata', metadata, '--tables', tables.join(',')],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the sample Dataverse ended with ${code}`)));
+    createInterface(child.stdout).once('line', (line) => {
+      resolve({ url: (JSON.parse(line) as { url: string }).url, stop: () => void child.kill() });
+    });
+  });
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+const secondsOf = (run: Measured): number => Number(run.result.seconds);
+
+function show(runs: Measured[]): string {
+  return `${secondsOf(runs.at(-1)!).toFixed(2)} s`;
+}
+
+function print(): void {
+  const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+  const line = (name: string, runs: Measured[]): Record<string, string | number> => {
+    const { result } = runs.at(-1)!;
+    const database = (result.database ?? {}) as { stagedBytes?: number };
+    return {
+      '': name,
+      'wall s': median(runs.map(secondsOf)).toFixed(2),
+      'whole process s': median(runs.map((run) => run.wallSeconds)).toFixed(2),
+      'CPU s': median(runs.map((run) => run.cpuSeconds)).toFixed(2),
+      requests: Number(result.requests),
+      read: megabytes(Number(result.bytes)),
+      'database written': megabytes(database.stagedBytes ?? 0),
+      'peak memory': megabytes(Math.max(...runs.map((run) => run.peakBytes))),
+      'wall / floor': median(runs.map((run, round) => secondsOf(run) / secondsOf(floors[round]!))).toFixed(2),
+    };
+  };
+  console.table([line('floor', floors), line('first sync', firsts), line('idle sync', idles)]);
+}

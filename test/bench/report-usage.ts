@@ -1,0 +1,13 @@
+/** Preloaded into a measured process: writes what it used, worker threads included, to the file in `BENCH_USAGE`. */
+import { writeFileSync } from 'node:fs';
+
+const file = process.env.BENCH_USAGE;
+if (file !== undefined) {
+  process.on('exit', () => {
+    const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+    writeFileSync(
+      file,
+      JSON.stringify({ cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakBytes: maxRSS * 1024 }),
+    );
+  });
+}
