@@ -2,9 +2,11 @@ import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { type FunctionsHost, startFunctionsHost } from '../../src/local/functions-host/host.ts';
 import { campaignMetricsId } from '../../src/metrics/campaign-metrics-id.ts';
 import type { CampaignMetricsInput } from '../../src/metrics/contract.ts';
+import { campaignMetricsResource } from '../../src/metrics/resource-schemas.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { type Fault, FaultyDataverse } from './faulty-dataverse.ts';
 import { input } from './metrics-world.ts';
@@ -54,6 +56,7 @@ async function send(body: unknown, headers: Record<string, string> = {}, method 
         } as RequestInit)),
   });
   const text = await response.text();
+  if (text !== '') expectDocumented('post', response.status, JSON.parse(text));
   return {
     status: response.status,
     headers: response.headers,
@@ -70,9 +73,17 @@ async function get(url: string) {
 async function settled(location: string): Promise<Json> {
   for (;;) {
     const { body } = await get(location);
+    campaignMetricsResource.status.parse(body);
     if (body.state !== 'queued') return body;
     await sleep(50);
   }
+}
+
+/** Holds every answer to the schemas that the OpenAPI document is made of. */
+function expectDocumented(method: 'post' | 'get', status: number, body: unknown): void {
+  const { item, problem } = campaignMetricsResource;
+  if (method === 'post' && status < 300) z.array(item).parse(Array.isArray(body) ? body : [body]);
+  else if (status >= 400) problem.parse(body);
 }
 
 /** An answer's body, looked into freely. */
@@ -264,6 +275,17 @@ describe('what is refused is nowhere', () => {
     expect((await get(`${address}/status/1-7`)).status).toBe(404);
     expect((await get(`${address}/status/nothing`)).status).toBe(404);
   });
+});
+
+test('the OpenAPI document leads to every resource', async () => {
+  const { body } = await get(`${host.url}/api/openapi.json`);
+  for (const [path, operations] of Object.entries(body.paths as Record<string, object>)) {
+    const url = body.servers[0].url + path.replace('{id}', '00000000-0000-5000-8000-000000000000');
+    const key = { 'x-functions-key': host.functionKey };
+    const allowed = (await fetch(url, { method: 'DELETE', headers: key })).headers.get('allow');
+    const documented = Object.keys(operations).map((method) => method.toUpperCase());
+    expect(allowed?.split(', ').sort()).toEqual(documented.sort());
+  }
 });
 
 test('1,000 records by 50 clients through 429, 503 and timeouts: each there once, with its last value', async () => {

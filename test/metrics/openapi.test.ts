@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { campaignMetricsFieldNames } from '../../src/metrics/campaign-metrics-fields.ts';
+import { campaignMetricsInput } from '../../src/metrics/contract.ts';
+import { openApi } from '../../src/metrics/openapi.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a document is looked into freely
+const document = JSON.parse(JSON.stringify(openApi('https://app.example/api'))) as any;
+
+describe('the OpenAPI document', () => {
+  test('describes the record by the schema that checks it', () => {
+    expect(document.openapi).toMatch(/^3\.1\./);
+    const { $schema: _, ...schema } = z.toJSONSchema(campaignMetricsInput, { io: 'input' });
+    expect(document.components.schemas.Record).toEqual(JSON.parse(JSON.stringify(schema)));
+    expect(Object.keys(document.components.schemas.Record.properties)).toEqual(campaignMetricsFieldNames);
+    expect(document.components.schemas.Record).toMatchObject({
+      additionalProperties: false,
+      required: campaignMetricsFieldNames.filter((n) => !['phase', 'successRate', 'createdAt'].includes(n)),
+      properties: {
+        campaignId: { minLength: 1, maxLength: 64 },
+        phase: { default: '2-3', maxLength: 16 },
+        tokensIn: { type: 'integer', minimum: 0, maximum: 2147483647 },
+        costUSD: { type: 'number', minimum: 0, multipleOf: 0.00001 },
+        successRate: { maximum: 100, multipleOf: 0.01 },
+        createdAt: { format: 'date-time' },
+      },
+    });
+  });
+
+  test('refers to nothing that is not there', () => {
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)];
+    expect(references.length).toBeGreaterThan(10);
+    for (const [, name] of references) expect(document.components.schemas).toHaveProperty(name!);
+  });
+
+  test('names every operation once, and every answer', () => {
+    const operations = Object.values(document.paths).flatMap((path) => Object.values(path as object));
+    const ids = operations.map((operation) => operation.operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const operation of operations) expect(Object.keys(operation.responses).length).toBeGreaterThan(1);
+    expect(Object.keys(document.paths['/metrics/campaign'].post.responses)).toEqual(
+      expect.arrayContaining(['200', '201', '202', '207', '400', '405', '413', '415', '422', '502', '503']),
+    );
+    const parameters = document.paths['/metrics/campaign'].get.parameters;
+    expect(parameters.map((p: { name: string }) => p.name)).toEqual(
+      expect.arrayContaining(['limit', 'campaignId', 'since', 'page']),
+    );
+    expect(parameters[0].schema).toMatchObject({ minimum: 1, maximum: 500, default: 10 });
+  });
+});
