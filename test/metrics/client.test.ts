@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  CampaignMetricsClient,
+  type CampaignMetricsClientOptions,
+  type CampaignMetricsError,
+  type CampaignMetricsInput,
+  writeCampaignMetrics,
+} from '../../src/metrics/client.ts';
+import { input } from './metrics-world.ts';
+
+let server: Server;
+let url: string;
+let received: CampaignMetricsInput[][];
+let headers: Record<string, unknown>[];
+let answers: { status: number; body?: unknown; headers?: Record<string, string>; cut?: boolean }[];
+let errors: CampaignMetricsError[];
+
+beforeEach(async () => {
+  received = [];
+  headers = [];
+  answers = [];
+  errors = [];
+  server = createServer(async (request, response) => {
+    const records = JSON.parse(await text(request)) as CampaignMetricsInput[];
+    headers.push(request.headers);
+    const answer = answers.shift() ?? { status: 202, body: records.map(() => ({ status: 202 })) };
+    if (answer.cut) return void request.socket.destroy();
+    if (answer.status < 300) received.push(records);
+    response.writeHead(answer.status, answer.headers).end(JSON.stringify(answer.body ?? {}));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/metrics/campaign`;
+});
+
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+const create = (options: CampaignMetricsClientOptions = {}) =>
+  new CampaignMetricsClient({
+    url,
+    key: 'k',
+    lingerMs: 5,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+
+test('gathers records and sends them in lists, as they were when handed over', async () => {
+  const client = create({ batchSize: 4 });
+  const record = input();
+  const taken = Array.from({ length: 10 }, (_, n) => {
+    record.runId = `run-${n}`;
+    return client.write(record);
+  });
+  expect(await Promise.all(taken)).toEqual(Array(10).fill(true));
+  expect(received.map((list) => list.length)).toEqual([4, 4, 2]);
+  expect(received.flat().map((r) => r.runId)).toEqual(Array.from({ length: 10 }, (_, n) => `run-${n}`));
+  expect(headers[0]).toMatchObject({ 'x-functions-key': 'k', prefer: 'respond-async' });
+  await client.close();
+});
+
+test('tries again through cut connections, throttling and outages', async () => {
+  answers = [{ status: 0, cut: true }, { status: 429, headers: { 'Retry-After': '0' } }, { status: 503 }];
+  const client = create();
+  expect(await client.write(input())).toBe(true);
+  expect(received).toHaveLength(1);
+  expect(errors).toEqual([]);
+  await client.close();
+});
+
+test('never throws into the caller: it tells who asks', async () => {
+  const client = create({ maxTries: 1 });
+  answers = [{ status: 401 }];
+  expect(await client.write(input())).toBe(false);
+  expect(errors[0]).toMatchObject({ status: 401 });
+  answers = [{ status: 401 }];
+  await expect(client.writeOrThrow(input())).rejects.toMatchObject({
+    name: 'CampaignMetricsError',
+    status: 401,
+  });
+  answers = [{ status: 400, body: { detail: 'The body has 1 fault.' } }];
+  await expect(writeCampaignMetrics(input(), { client, throws: true })).rejects.toThrow(
+    'The body has 1 fault.',
+  );
+  const circular = input() as CampaignMetricsInput & { self?: unknown };
+  circular.self = circular;
+  expect(await client.write(circular)).toBe(false);
+  const silent = create({
+    maxTries: 1,
+    onError: () => {
+      throw new Error('the application’s own');
+    },
+  });
+  answers = [{ status: 403 }];
+  expect(await silent.write(input())).toBe(false);
+  await client.close();
+  expect(await client.write(input())).toBe(false);
+  expect(errors.at(-1)?.message).toContain('closed');
+});
+
+test('one faulty record does not hold back its neighbours', async () => {
+  const client = create({ fetch: refusing((record) => record.tokensIn === -1) });
+  const taken = [1, 2, -1, 3, 4].map((tokensIn) => client.write(input({ tokensIn })));
+  expect(await Promise.all(taken)).toEqual([true, true, false, true, true]);
+  expect(errors.map((error) => error.records[0]!.tokensIn)).toEqual([-1]);
+  await client.close();
+});
+
+test('a record that is refused within a list is told by itself', async () => {
+  const client = create();
+  answers = [{ status: 207, body: [{ status: 201 }, { status: 422, problem: { detail: 'too long' } }] }];
+  expect(await Promise.all([client.write(input()), client.write(input({ runId: 'b' }))])).toEqual([
+    true,
+    false,
+  ]);
+  expect(errors[0]).toMatchObject({ status: 422, message: 'too long', records: [{ runId: 'b' }] });
+  await client.close();
+});
+
+/** The endpoint's rule: one fault, and the whole list is refused. */
+function refusing(faulty: (record: CampaignMetricsInput) => boolean): typeof fetch {
+  return (async (address: string, init: RequestInit) => {
+    const records = JSON.parse(String(init.body)) as CampaignMetricsInput[];
+    if (records.some(faulty)) return new Response('{"detail":"The body has 1 fault."}', { status: 400 });
+    return fetch(address, init);
+  }) as typeof fetch;
+}
+
+test('keeps no more in memory than it was told', async () => {
+  const client = create({ maxQueued: 3, lingerMs: 1_000 });
+  const taken = Array.from({ length: 5 }, () => client.write(input()));
+  expect(client.queued).toBe(3);
+  await client.flush();
+  expect(await Promise.all(taken)).toEqual([true, true, true, false, false]);
+  expect(errors).toHaveLength(2);
+  await client.close();
+});
+
+test('without an address it says so, at once', async () => {
+  const client = create({ url: '' });
+  expect(await client.write(input())).toBe(false);
+  expect(errors[0]?.message).toContain('CAMPAIGN_METRICS_URL');
+});
+
+test('what waits when the program ends is sent', async () => {
+  const module = resolve(import.meta.dirname, '../../src/metrics/client.ts');
+  const program = `
+    import { writeCampaignMetrics } from ${JSON.stringify(module)};
+    writeCampaignMetrics(${JSON.stringify(input({ runId: 'last words' }))});
+  `;
+  const environment = { ...process.env, CAMPAIGN_METRICS_URL: url };
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { env: environment });
+  expect(received.flat().map((record) => record.runId)).toEqual(['last words']);
+});
