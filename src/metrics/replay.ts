@@ -1,0 +1,44 @@
+/** `npm run metrics:replay`: tries poison records again. */
+import { parseArgs } from 'node:util';
+import { commandEnvironment } from '../config/command-environment.ts';
+import { readMetricsSettings } from '../config/metrics-settings.ts';
+import { readSettings } from '../config/settings.ts';
+import { describeError } from '../errors.ts';
+import { createMetricsServices } from '../metrics-services.ts';
+import { replayPoison } from './replay-poison.ts';
+
+const help = `Queues the campaign metrics that Dataverse refused again; the function app writes them.
+
+  npm run metrics:replay -- [--dry-run] [--id <row id>]…
+
+  --dry-run    only list them
+  --id         only this record; may be given several times
+  --help
+
+Settings come from environment variables, or from local.settings.json.`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      'dry-run': { type: 'boolean', default: false },
+      id: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return console.log(help);
+  const env = commandEnvironment();
+  const services = createMetricsServices(readSettings(env), readMetricsSettings(env));
+  const ids = values.id.map((id) => id.toLowerCase());
+  const records = await replayPoison(services, { ids, dryRun: values['dry-run'] });
+  for (const { id, acceptedAt, refusedAt, error } of records) {
+    console.log(`${id}  accepted ${acceptedAt}, refused ${refusedAt}: ${error}`);
+  }
+  const what = records.length === 1 ? '1 record' : `${records.length} records`;
+  console.log(values['dry-run'] ? `${what} would be queued again.` : `${what} queued again.`);
+}
+
+main().catch((error: unknown) => {
+  const { message, hint } = describeError(error);
+  console.error(hint === undefined ? message : `${message}\n${hint}`);
+  process.exitCode = 1;
+});
