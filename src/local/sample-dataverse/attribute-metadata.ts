@@ -12,7 +12,7 @@ function attributeItem(table: Table, column: Column): MetadataItem {
   const properties: Record<string, unknown> = {
     MetadataId: metadataId(table.logicalName, column.logicalName),
     LogicalName: column.logicalName,
-    SchemaName: column.logicalName,
+    SchemaName: column.schemaName ?? column.logicalName,
     EntityLogicalName: table.logicalName,
     AttributeType: kind,
     AttributeTypeName: { Value: `${kind}Type` },

@@ -5,6 +5,7 @@ import type { Model } from './model.ts';
 import type { SampleDataverseOptions } from './options.ts';
 import { sampleModel } from './sample-model.ts';
 import { Store } from './store.ts';
+import { stringMap } from './string-map.ts';
 
 const defaultRows = 20_000;
 /** Over how many tables rows are spread when a real document is served and nobody says which. */
@@ -26,6 +27,7 @@ export function buildStore(options: SampleDataverseOptions): { store: Store; doc
     seed: options.seed ?? 1,
     counts,
     firstVersions,
+    lazy: document !== undefined && options.tables === undefined,
     rowBytes: options.rowBytes,
     now: clock(),
   };
@@ -45,6 +47,7 @@ function realCounts(
   model: Model,
   options: SampleDataverseOptions,
 ): { model: Model; counts: Map<string, number> } {
+  track(model, options.tracked ?? []);
   const rows = options.rows ?? defaultRows;
   if (options.tables !== undefined) {
     for (const name of options.tables) model.byName(name);
@@ -54,10 +57,19 @@ function realCounts(
   const each = Math.ceil(rows / spread);
   const counts = new Map<string, number>();
   for (const table of model.tables.values()) {
-    if (table.entitySetName !== undefined)
+    if (table.entitySetName !== undefined && table.logicalName !== stringMap)
       counts.set(table.logicalName, capped(model, table.logicalName, each, counts));
   }
   return { model, counts };
+}
+
+function track(model: Model, tracked: string[] | 'all'): void {
+  if (tracked !== 'all') for (const name of tracked) model.byName(name).changeTracking = true;
+  else for (const table of model.tables.values()) table.changeTracking = true;
+  for (const table of model.tables.values()) {
+    if (table.intersect?.ends.every((end) => model.tables.get(end.table)?.changeTracking))
+      table.changeTracking = true;
+  }
 }
 
 /** Shares by weight; the first table takes what rounding leaves, so that the sum is exact. */

@@ -100,6 +100,7 @@ function readTable(
   return {
     logicalName: type.Name,
     entitySetName,
+    schemaName: type.Name,
     displayName: type.Name,
     baseType: base === 'crmbaseentity' || base === 'expando' ? undefined : base,
     abstract: type.Abstract === 'true',

@@ -1,3 +1,4 @@
+import { applyRows } from './apply.ts';
 import { checkTracked, countDelta, deltaLink, deltaToken, readDelta } from './change-tracking.ts';
 import type { Dataverse } from './dataverse.ts';
 import { Fragment } from './fragment.ts';
@@ -16,6 +17,7 @@ import type { Row } from './values.ts';
 export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   const options = parseQueryOptions(request.query);
   const preferences = parsePreferences(request.headers['prefer']);
+  if (options.apply !== undefined) return aggregate(dataverse, request, table, options);
   if (options.deltaToken !== undefined) return readDelta(dataverse, request, table, options, preferences);
   const tracking = trackingToken(dataverse, table, options, preferences);
   const read = readPage(dataverse.store, table, options, preferences, tracking);
@@ -36,6 +38,22 @@ export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Ta
       read.rows,
       new Fragment(`]${before || member === '' ? '' : `,${member}`}}`),
     ],
+  };
+}
+
+/** `GET /accounts?$apply=…` */
+function aggregate(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  options: QueryOptions,
+): ServiceResponse {
+  const rows = applyRows(dataverse.store, table, options);
+  const context = contextOf(request.origin + apiRoot, table, options);
+  return {
+    status: 200,
+    headers: jsonHeaders,
+    body: [new Fragment(`{"@odata.context":"${context}","value":[${rows.join(',')}]}`)],
   };
 }
 

@@ -1,5 +1,7 @@
+import type { FileRoutes } from './file-routes.ts';
 import type { Fragment } from './fragment.ts';
 import type { SampleDataverseOptions } from './options.ts';
+import type { SchemaEditor } from './schema-editor.ts';
 import type { Store } from './store.ts';
 
 /** What has been served since the start. */
@@ -19,6 +21,10 @@ export interface Dataverse {
   store: Store;
   options: SampleDataverseOptions;
   stats: SampleDataverseStats;
+  schema: SchemaEditor;
+  files: FileRoutes;
+  /** The real document that is served as it is. */
+  document: Fragment | undefined;
   /** The `$metadata` document; made again after each change of the schema. */
   metadataDocument(annotations: boolean): Fragment;
 }

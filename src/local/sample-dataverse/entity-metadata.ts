@@ -1,7 +1,7 @@
 import { attributeItems } from './attribute-metadata.ts';
 import { label, metadataId } from './labels.ts';
 import type { MetadataItem } from './metadata-item.ts';
-import type { Model, Table } from './model.ts';
+import type { AlternateKey, Model, Table } from './model.ts';
 
 /** All tables as `EntityMetadata` items. An abstract type without a set is not among them. */
 export function entityItems(model: Model): MetadataItem[] {
@@ -18,7 +18,7 @@ function entityItem(model: Model, table: Table): MetadataItem {
       MetadataId: metadataId(table.logicalName),
       HasChanged: null,
       LogicalName: table.logicalName,
-      SchemaName: table.logicalName,
+      SchemaName: table.schemaName,
       EntitySetName: table.entitySetName,
       // Often equal to the set's name, but not always: whoever relies on it is found out.
       LogicalCollectionName: `${table.logicalName}s`,
@@ -64,12 +64,18 @@ function keyItems(table: Table): MetadataItem[] {
       SchemaName: key.name,
       EntityLogicalName: table.logicalName,
       KeyAttributes: key.columns,
-      EntityKeyIndexStatus: 'Active',
+      EntityKeyIndexStatus: indexStatus(key),
       IsManaged: false,
       DisplayName: label(key.name),
     },
     navigations: {},
   }));
+}
+
+function indexStatus(key: AlternateKey): string {
+  if (!key.pendingReads) return 'Active';
+  key.pendingReads--;
+  return 'Pending';
 }
 
 /** The N:N relationships of one table, or of all. */

@@ -10,6 +10,8 @@ export interface RowPlan {
   /** Rows by logical name; a table that is absent has none. */
   counts: ReadonlyMap<string, number>;
   firstVersions: ReadonlyMap<string, bigint>;
+  /** Whether any table may be asked for: then only those that were are looked through when a row is deleted. */
+  lazy: boolean;
   /** The width a row's JSON should have at least, in bytes. */
   rowBytes: number | undefined;
   /** The latest moment that a generated row may carry. */
@@ -117,7 +119,8 @@ function endsMaker(
   };
 }
 
-function generatedValue(column: Column, random: Random, index: number): Value {
+/** A value of the column's type, now and then null. */
+export function generatedValue(column: Column, random: Random, index: number): Value {
   if (random.chance(0.12) && column.choice?.kind !== 'status' && column.choice?.kind !== 'state') return null;
   if (column.choice !== undefined && column.choice.kind !== 'boolean') return choiceValue(column, random);
   if (column.type.startsWith('Collection(')) return collectionValue(column, random);

@@ -4,6 +4,7 @@ import { type AlternateKey, type ChoiceKind, type Column, Model, type Table } fr
 export interface TableSpec {
   name: string;
   set?: string;
+  schemaName?: string;
   displayName?: string;
   base?: string;
   abstract?: boolean;
@@ -115,6 +116,7 @@ export function addTable(model: Model, spec: TableSpec): Table {
   const table: Table = {
     logicalName: spec.name,
     entitySetName: spec.set,
+    schemaName: spec.schemaName ?? spec.name,
     displayName: spec.displayName ?? displayName(spec.name),
     baseType: spec.base,
     abstract: spec.abstract ?? false,

@@ -24,11 +24,12 @@ export interface Column {
   type: string;
   /** The attribute's logical name where it differs: `parentcustomerid` for `_parentcustomerid_value`. */
   logicalName: string;
+  schemaName?: string;
   maxLength?: number;
   precision?: number;
   scale?: number;
   choice?: { kind: ChoiceKind; options: ChoiceOption[] };
-  targets?: LookupTarget[];
+  targets?: LookupTarget[] | undefined;
   /** Set by the service alone: a write that carries it is refused. */
   readOnly?: boolean;
   /** Type `Edm.Binary` or `Edm.Guid` file reference, whose content is written in blocks. */
@@ -38,6 +39,8 @@ export interface Column {
 export interface AlternateKey {
   name: string;
   columns: string[];
+  /** How many more looks at the key find its index still being built. */
+  pendingReads?: number;
 }
 
 /** The relationship behind an N:N table. */
@@ -58,6 +61,7 @@ export interface Table {
   logicalName: string;
   /** Absent for an abstract type without a set. */
   entitySetName?: string | undefined;
+  schemaName: string;
   displayName: string;
   baseType?: string | undefined;
   abstract: boolean;
@@ -85,7 +89,7 @@ export const namespace = 'Microsoft.Dynamics.CRM';
 /** The position of a column by its exact name, or -1: names are case-sensitive. */
 export function columnIndex(table: Table, name: string): number {
   let index = indexes.get(table);
-  if (index === undefined || index.size !== table.columns.length) {
+  if (index === undefined) {
     index = new Map(table.columns.map((column, position) => [column.name, position]));
     indexes.set(table, index);
   }
@@ -93,6 +97,11 @@ export function columnIndex(table: Table, name: string): number {
 }
 
 const indexes = new WeakMap<Table, Map<string, number>>();
+
+/** To be called after a table's columns changed. */
+export function columnsChanged(table: Table): void {
+  indexes.delete(table);
+}
 
 /** All tables of one organisation, by logical name and by set name. */
 export class Model {

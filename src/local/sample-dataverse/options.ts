@@ -9,6 +9,8 @@ export interface SampleDataverseOptions {
   metadata?: string;
   /** Logical names of the tables that have rows; with `metadata`, `rows` is spread over these evenly. */
   tables?: string[];
+  /** With `metadata`: logical names of the tables with change tracking, or all of them. Default none. */
+  tracked?: string[] | 'all';
   /** The same seed gives the same rows. Default 1. */
   seed?: number;
   /** The bearer token that is asked for; by default any. */

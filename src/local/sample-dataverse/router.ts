@@ -4,13 +4,15 @@ import { countSet, readRow, readSet } from './data-routes.ts';
 import type { Dataverse } from './dataverse.ts';
 import { writeLink } from './link-routes.ts';
 import { readMetadata } from './metadata-routes.ts';
+import { writeMetadata } from './metadata-writes.ts';
 import type { Table } from './model.ts';
 import { json } from './page-envelope.ts';
 import { segmentsOf, setAndKey } from './path.ts';
+import { callFunction, privilegeName, requirePrivilege } from './privileges.ts';
 import { parseQueryOptions } from './query-options.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
-import { badRequest, noSuchSegment, ServiceError } from './service-error.ts';
-import { patchRow, postRow, removeRow, writeProperty } from './write-routes.ts';
+import { badRequest, methodNotAllowed, noSuchSegment, ServiceError } from './service-error.ts';
+import { noContent, patchRow, postRow, removeRow, writeProperty } from './write-routes.ts';
 
 /** learn.microsoft.com: Query data using the Web API: 32 KB for a URL, 64 KB inside a batch. */
 const longestUrl = { alone: 32_768, inBatch: 65_536 };
@@ -29,6 +31,9 @@ export function route(dataverse: Dataverse, request: ServiceRequest): ServiceRes
   if (first === '$metadata') return metadataDocument(dataverse, request);
   if (/^(EntityDefinitions|RelationshipDefinitions)(\(|$)/.test(first))
     return metadata(dataverse, request, segments);
+  const called = callFunction(dataverse, request, segments);
+  if (called !== undefined) return called;
+  if (first === 'PublishXml' || first === 'PublishAllXml') return noContent();
   return data(dataverse, request, segments);
 }
 
@@ -37,9 +42,12 @@ function data(dataverse: Dataverse, request: ServiceRequest, segments: readonly 
   const { name, key } = setAndKey(first);
   const table = dataverse.store.model.bySet(name);
   if (table === undefined) throw noSuchSegment(name);
+  requirePrivilege(dataverse.store, privilegeName(verbOf(request, table.intersect !== undefined), table));
   if (second === undefined)
     return key === undefined ? set(dataverse, request, table) : row(dataverse, request, table, key);
   if (key !== undefined) {
+    const file = dataverse.files.answer(dataverse, request, table, key, segments.slice(1));
+    if (file !== undefined) return file;
     if (third === '$ref') return writeLink(dataverse, request, table, key, second);
     if (request.method === 'PUT' || request.method === 'DELETE') {
       return writeProperty(dataverse, request, table, key, second);
@@ -53,25 +61,25 @@ function data(dataverse: Dataverse, request: ServiceRequest, segments: readonly 
   throw noSuchSegment(second);
 }
 
+/** The privilege that a request needs. Links and bulk messages need to write. */
+function verbOf(request: ServiceRequest, isIntersect: boolean): 'Create' | 'Read' | 'Write' | 'Delete' {
+  if (request.method === 'GET' || isIntersect) return 'Read';
+  if (request.method === 'DELETE' && !request.path.endsWith('$ref')) return 'Delete';
+  const creates = request.method === 'POST' && !/(\$ref|U[a-z]+Multiple)$/.test(request.path);
+  return creates ? 'Create' : 'Write';
+}
+
 function set(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   if (request.method === 'GET') return readSet(dataverse, request, table);
   if (request.method === 'POST') return postRow(dataverse, request, table);
-  throw methodNotAllowed(request);
+  throw methodNotAllowed(request.method);
 }
 
 function row(dataverse: Dataverse, request: ServiceRequest, table: Table, key: string): ServiceResponse {
   if (request.method === 'GET') return readRow(dataverse, request, table, key);
   if (request.method === 'PATCH') return patchRow(dataverse, request, table, key);
   if (request.method === 'DELETE') return removeRow(dataverse, request, table, key);
-  throw methodNotAllowed(request);
-}
-
-export function methodNotAllowed(request: ServiceRequest): ServiceError {
-  return new ServiceError(
-    405,
-    '0x80060888',
-    `The requested resource does not support http method '${request.method}'.`,
-  );
+  throw methodNotAllowed(request.method);
 }
 
 function serviceDocument(dataverse: Dataverse, request: ServiceRequest): ServiceResponse {
@@ -96,7 +104,7 @@ function metadata(
   request: ServiceRequest,
   segments: readonly string[],
 ): ServiceResponse {
-  if (request.method !== 'GET') throw methodNotAllowed(request);
+  if (request.method !== 'GET') return writeMetadata(dataverse, request, segments);
   const options = parseQueryOptions(request.query);
   const answer = readMetadata(dataverse.store.model, segments, options);
   const context = { '@odata.context': `${request.origin}${apiRoot}/$metadata#${answer.context}` };

@@ -63,6 +63,11 @@ function escapesNonAscii(row: Row): boolean {
   return (row.id.charCodeAt(35) & 1) === 1;
 }
 
+/** A value as JSON, exactly. */
+export function printValue(column: Column, value: Value): string {
+  return value === null ? 'null' : printer(column)(value, false);
+}
+
 type Print = (value: Value, ascii: boolean) => string;
 
 function printer(column: Column): Print {

@@ -420,6 +420,20 @@ const specs: TableSpec[] = [
     weight: 0.005,
   },
   {
+    name: 'stringmap',
+    set: 'stringmaps',
+    columns: columns({
+      stringmapid: 'id',
+      objecttypecode: 'text:64',
+      attributename: 'text:100',
+      attributevalue: 'int',
+      value: 'text:4000',
+      langid: 'int',
+      displayorder: 'int',
+      versionnumber: 'int64!',
+    }),
+  },
+  {
     name: 'teammembership',
     set: 'teammemberships',
     intersect: [
@@ -449,7 +463,7 @@ const specs: TableSpec[] = [
   },
 ];
 
-/** The sample's own organisation: 22 tables with every kind of column and relationship that Dataverse has. */
+/** The sample's own organisation: 23 tables with every kind of column and relationship that Dataverse has. */
 export function sampleModel(options: { campaignMetrics: boolean }): {
   model: Model;
   weights: Map<string, number>;

@@ -5,9 +5,11 @@ import { makeCertificate } from './certificate.ts';
 import type { SampleDataverseStats } from './dataverse.ts';
 import { Exchange } from './exchange.ts';
 import type { Faults } from './faults.ts';
+import type { FileRoutes } from './file-routes.ts';
 import { openDataverse } from './open-dataverse.ts';
 import type { SampleDataverseOptions } from './options.ts';
 import { prewarm } from './prewarm.ts';
+import type { SchemaEditor } from './schema-editor.ts';
 import type { Store } from './store.ts';
 import type { TokenService } from './token-service.ts';
 
@@ -18,6 +20,10 @@ export interface SampleDataverse {
   /** The rows behind the service: for tests to change them and to read the truth. */
   store: Store;
   faults: Faults;
+  /** Changes of the schema while it runs. */
+  schema: SchemaEditor;
+  /** The content of file columns. */
+  files: FileRoutes;
   tokens: TokenService;
   stats: SampleDataverseStats;
   /** The certificate (PEM) to trust, with `tls`. */
@@ -51,6 +57,8 @@ export async function startSampleDataverse(options: SampleDataverseOptions = {})
     url,
     store: dataverse.store,
     faults: exchange.faults,
+    schema: dataverse.schema,
+    files: dataverse.files,
     tokens: exchange.tokens,
     stats: dataverse.stats,
     ...(pair === undefined ? {} : { certificate: pair.certificate }),

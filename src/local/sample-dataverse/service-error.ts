@@ -32,6 +32,14 @@ export function noSuchSegment(segment: string): ServiceError {
   return new ServiceError(404, '0x8006088a', `Resource not found for the segment '${segment}'.`);
 }
 
+export function methodNotAllowed(method: string): ServiceError {
+  return new ServiceError(
+    405,
+    '0x80060888',
+    `The requested resource does not support http method '${method}'.`,
+  );
+}
+
 export function noSuchRow(table: string, id: string): ServiceError {
   return new ServiceError(404, '0x80040217', `${table} With Id = ${id} Does Not Exist`);
 }

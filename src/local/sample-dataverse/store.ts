@@ -1,6 +1,7 @@
 import { generatedId, generateRows, type RowPlan } from './generate-rows.ts';
 import { guidOrderKey } from './guid.ts';
 import { columnIndex, type Model, type Table } from './model.ts';
+import { stringMap, stringMapRows } from './string-map.ts';
 import { TableRows } from './table-rows.ts';
 import { dateTimeText, isLookup, type Lookup, type Row, type Value } from './values.ts';
 
@@ -23,6 +24,8 @@ export class Store {
   changeTrackingDays = 7;
   /** Tables of which the caller may not read every row: change tracking is refused for them. */
   readonly withoutOrganizationRead = new Set<string>();
+  /** Privileges that the caller lacks, as `prvReadaccount`: whatever needs one is refused with 403. */
+  readonly deniedPrivileges = new Set<string>();
 
   constructor(model: Model, plan: RowPlan, firstFreeVersion: bigint, clock: () => Date) {
     this.model = model;
@@ -46,6 +49,8 @@ export class Store {
 
   /** The rows that a table itself holds. */
   rowsOf(table: Table): TableRows {
+    if (table.logicalName === stringMap && !this.#plan.counts.has(stringMap))
+      return this.#stringMapRows(table);
     let rows = this.#tables.get(table.logicalName);
     if (rows === undefined) {
       rows = new TableRows(generateRows(this.model, table, this.#plan));
@@ -53,6 +58,15 @@ export class Store {
     }
     return rows;
   }
+
+  /** The string map follows the choices as they are. */
+  #stringMapRows(table: Table): TableRows {
+    if (this.#labels?.version !== this.metadataVersion) {
+      this.#labels = { version: this.metadataVersion, rows: new TableRows(stringMapRows(this.model, table)) };
+    }
+    return this.#labels.rows;
+  }
+  #labels: { version: bigint; rows: TableRows } | undefined;
 
   /** The rows that a read of the table sees: an abstract table shows those of all derived ones. */
   visibleRows(table: Table): TableRows {
@@ -153,6 +167,7 @@ export class Store {
 
   #cascade(table: Table, id: string): void {
     for (const other of this.model.tables.values()) {
+      if (this.#plan.lazy && !this.#tables.has(other.logicalName)) continue;
       if (other.intersect !== undefined) this.#removeLinks(other, table, id);
       else if (!other.abstract) this.#clearLookups(other, table, id);
     }
