@@ -25,6 +25,11 @@ export interface PageQuery {
   link?: string | undefined;
   /** Whether the next page is fetched while the caller works on this one. @default true */
   readAhead?: boolean | undefined;
+  /**
+   * Gives a page's memory back as soon as the next one is asked for, instead of when the garbage collector
+   * comes round. Its `body` must not be touched after that. @default false
+   */
+  release?: boolean | undefined;
 }
 
 /**
@@ -72,26 +77,30 @@ async function* follow(transport: Transport, query: PageQuery, options: CallOpti
   try {
     for (;;) {
       const page = await pending;
-      if (page.nextLink === undefined) {
-        yield page;
-        return;
-      }
       number += 1;
-      if (query.readAhead === false) {
-        yield page;
+      const next = () => {
+        if (page.nextLink === undefined) return undefined;
         url = guard.follow(page.nextLink, url, number);
-        pending = fetch(url, number);
-      } else {
-        url = guard.follow(page.nextLink, url, number);
-        pending = fetch(url, number);
-        // Awaited only when the caller comes back: until then a failure is nobody's.
-        pending.catch(() => {});
-        yield page;
-      }
+        return fetch(url, number);
+      };
+      const ahead = query.readAhead === false ? undefined : next();
+      // Awaited only when the caller comes back: until then a failure is nobody's.
+      ahead?.catch(() => {});
+      yield page;
+      if (query.release) freeMemory(page.body);
+      const following = ahead ?? next();
+      if (following === undefined) return;
+      pending = following;
     }
   } finally {
     stop.abort();
   }
+}
+
+/** Only of buffers that have their memory to themselves: small ones share Node's pool. */
+function freeMemory(body: Buffer): void {
+  if (body.length > 65_536 && body.buffer instanceof ArrayBuffer && body.byteOffset === 0)
+    body.buffer.transfer(0);
 }
 
 function pageCall(query: PageQuery, url: string, number: number): Call {
