@@ -6,11 +6,15 @@ import { shortMessage } from './error-response.ts';
 /** A token is renewed when less than this is left of it. Dataverse tokens live 60 to 90 minutes. */
 const refreshWindowMs = 5 * 60_000;
 
+/** How long a credential that gives the same ageing token again is left alone: asking may start a process. */
+const askAgainMs = 30_000;
+
 /** Keeps the bearer token of one environment: one request for it at a time, renewed before it ends. */
 export class TokenSource {
   readonly #credential: TokenCredential & { forget?: () => void };
   readonly #scope: string;
   #token: AccessToken | undefined;
+  #askedAt = 0;
   #pending: Promise<string> | undefined;
 
   constructor(credential: TokenCredential, origin: string) {
@@ -26,6 +30,7 @@ export class TokenSource {
       if (token.refreshAfterTimestamp === undefined || token.refreshAfterTimestamp > now) return token.token;
     }
     const stillGood = token !== undefined && token.expiresOnTimestamp > now + 10_000;
+    if (stillGood && now - this.#askedAt < askAgainMs) return token.token;
     this.#pending ??= this.#request(stillGood ? token : undefined).finally(() => {
       this.#pending = undefined;
     });
@@ -40,6 +45,7 @@ export class TokenSource {
   }
 
   async #request(fallback: AccessToken | undefined): Promise<string> {
+    this.#askedAt = Date.now();
     try {
       const token = await this.#credential.getToken(this.#scope);
       if (token === null) throw new Error('the credential gave no token');

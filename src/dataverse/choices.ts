@@ -25,7 +25,7 @@ export async function readChoices(
   const wanted = tables === undefined ? undefined : new Set(tables);
   const select = ['objecttypecode', 'attributename', 'attributevalue', 'value', 'langid'];
   const choices: Choice[] = [];
-  for await (const page of readPages(transport, { entitySet: 'stringmaps', select }, rest)) {
+  for await (const page of readPages(transport, { entitySet: 'stringmaps', select, release: true }, rest)) {
     for (const row of parseRows(page)) {
       const table = String(row['objecttypecode']);
       const value = row['attributevalue'];

@@ -34,6 +34,11 @@ const transientCodes = new Set([
   '0x80048575',
 ]);
 
+/** Whether a code says that the request was refused or rolled back as a whole, so that repeating it is safe. */
+export function isRolledBack(code: string | undefined): boolean {
+  return code !== undefined && transientCodes.has(code);
+}
+
 const transientStatuses = new Set([408, 429, 502, 503, 504]);
 
 /** `0x80072322` in lower case, from the hexadecimal or the signed decimal form; undefined for empty codes. */

@@ -64,9 +64,9 @@ export class Limiter {
    * @param deadline `performance.now()` by which pauses must have ended
    * @throws PauseTooLong at once where a pause lasts beyond the deadline
    */
-  acquire(signal?: AbortSignal, deadline = Number.POSITIVE_INFINITY): Promise<void> {
+  async acquire(signal?: AbortSignal, deadline = Number.POSITIVE_INFINITY): Promise<void> {
     signal?.throwIfAborted();
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(signal?.reason);

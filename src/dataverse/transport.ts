@@ -18,6 +18,7 @@ import { SyncError } from '../errors.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
 import { errorFromResponse, type RequestNames } from './error-response.ts';
 import { dataverseFault, UnreadableBodyError } from './errors.ts';
+import { isRolledBack } from './fault-codes.ts';
 import { type Limiter, PauseTooLong } from './limiter.ts';
 import { isLoopback } from './links.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
@@ -136,9 +137,9 @@ export class Transport {
         const fault = dataverseFault(error);
         if (fault === undefined || call.signal?.aborted) throw error;
         if (maybeDoneBefore) fault.maybeDoneBefore = true;
-        // An answer from Dataverse itself says that nothing was done; a gateway's, or none, leaves it open.
+        // Some answers say that nothing was done; a gateway's, or none, leaves it open.
         const maybeDone =
-          fault.transient && fault.status !== 429 && !isOwnAnswer(fault) && !isNotSent(fault.code);
+          fault.transient && fault.status !== 429 && !isRolledBack(fault.code) && !isNotSent(fault.code);
         const wait = retryDelay(
           {
             tries,
@@ -228,8 +229,9 @@ export class Transport {
       disableKeepAlive: !idempotent,
       streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
       body: call.body,
-      tlsSettings: this.#tls,
     });
+    // The constructor does not take these.
+    if (this.#tls !== undefined) request.tlsSettings = this.#tls;
     this.#count(call.stats, (stats) => {
       stats.requests += 1;
     });
@@ -284,11 +286,6 @@ export class Transport {
 /** Any other request (functions, actions, table definitions), with the same token, retries and errors. */
 export function request(transport: Transport, call: Call): Promise<Reply> {
   return transport.send(call, (reply) => reply);
-}
-
-/** An answer with a code of Dataverse's own: the request was refused or rolled back as a whole. */
-function isOwnAnswer(fault: { status?: number | undefined; code?: string | undefined }): boolean {
-  return fault.status !== undefined && fault.code?.startsWith('0x') === true;
 }
 
 /** Faults of the network that come before the request is sent. */
