@@ -1,3 +1,5 @@
+import { dataverseFault } from './errors.ts';
+import { inFilter, packValues } from './in-filter.ts';
 import { parseRows } from './page.ts';
 import { readPages } from './read-pages.ts';
 import type { CallOptions, Transport } from './transport.ts';
@@ -13,31 +15,72 @@ export interface Choice {
   language: number;
 }
 
+const select = ['objecttypecode', 'attributename', 'attributevalue', 'value', 'langid'];
+
 /**
- * Reads the labels of all choice columns: one read of the string map instead of a call per column.
- * @param tables logical names to keep; all where undefined
+ * Reads the labels of all choice columns, in every language: one read of the string map instead of a call per column
+ * (learn.microsoft.com: StringMap table/entity reference).
+ * @param options `tables`: logical names to keep; all where undefined
  */
 export async function readChoices(
   transport: Transport,
   options: CallOptions & { tables?: readonly string[] | undefined } = {},
 ): Promise<Choice[]> {
   const { tables, ...rest } = options;
-  const wanted = tables === undefined ? undefined : new Set(tables);
-  const select = ['objecttypecode', 'attributename', 'attributevalue', 'value', 'langid'];
+  if (tables === undefined) return readStringMap(transport, undefined, rest);
+  const wanted = new Set(tables);
+  const keep = (choices: Choice[]): Choice[] => choices.filter(({ table }) => wanted.has(table));
+  try {
+    const otherLength = transport.origin.length + 400;
+    const choices: Choice[] = [];
+    for (const names of packValues(tables, otherLength)) {
+      choices.push(...(await readStringMap(transport, inFilter('objecttypecode', names), rest)));
+    }
+    return keep(choices);
+  } catch (error) {
+    // A service that does not filter the string map shows it as a whole.
+    if (dataverseFault(error)?.status !== 400) throw error;
+    return keep(await readStringMap(transport, undefined, rest));
+  }
+}
+
+async function readStringMap(
+  transport: Transport,
+  filter: string | undefined,
+  options: CallOptions,
+): Promise<Choice[]> {
   const choices: Choice[] = [];
-  for await (const page of readPages(transport, { entitySet: 'stringmaps', select, release: true }, rest)) {
+  const query = { entitySet: 'stringmaps', select, filter, release: true };
+  for await (const page of readPages(transport, query, options)) {
     for (const row of parseRows(page)) {
-      const table = String(row['objecttypecode']);
       const value = row['attributevalue'];
-      if (typeof value !== 'number' || (wanted !== undefined && !wanted.has(table))) continue;
+      const language = Number(row['langid']);
+      if (typeof value !== 'number' || !Number.isInteger(language)) continue;
       choices.push({
-        table,
+        table: String(row['objecttypecode']),
         column: String(row['attributename']),
         value,
         label: typeof row['value'] === 'string' ? row['value'] : '',
-        language: Number(row['langid']),
+        language,
       });
     }
   }
   return choices;
+}
+
+/**
+ * The organisation's base language, such as 1033: the language that every label has
+ * (learn.microsoft.com: Organization table/entity reference, LanguageCode). Undefined where the service does not tell.
+ */
+export async function readBaseLanguage(
+  transport: Transport,
+  options: CallOptions = {},
+): Promise<number | undefined> {
+  const query = { entitySet: 'organizations', select: ['languagecode'] };
+  for await (const page of readPages(transport, query, options)) {
+    for (const row of parseRows(page)) {
+      if (typeof row['languagecode'] === 'number') return row['languagecode'];
+    }
+  }
+  return undefined;
 }

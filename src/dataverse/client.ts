@@ -3,7 +3,8 @@ import type { HttpClient, TlsSettings } from '@azure/core-rest-pipeline';
 import { TokenSource } from './auth-policy.ts';
 import { batch } from './batch.ts';
 import { writeBulk } from './bulk.ts';
-import { readChoices } from './choices.ts';
+import { readChoiceMetadata } from './choice-metadata.ts';
+import { readBaseLanguage, readChoices } from './choices.ts';
 import { readEntityDefinitions, readManyToMany } from './entity-definitions.ts';
 import { deleteFile, downloadFile, uploadFile } from './files.ts';
 import { limiterFor } from './limiter.ts';
@@ -46,6 +47,8 @@ const operations = {
   readEntityDefinitions,
   readManyToMany,
   readChoices,
+  readChoiceMetadata,
+  readBaseLanguage,
   count,
   create,
   upsert,

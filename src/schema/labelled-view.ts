@@ -78,9 +78,10 @@ function labelSql(table: Table, { column, multiple }: ChoiceColumn, language?: n
   return `(SELECT group_concat(label, '; ') FROM (${labels}))`;
 }
 
-/** The codes of a multi-select column as rows: `1,3` is a JSON array but for its brackets. */
+/** The codes of a multi-select column as rows: `1,3` is a JSON array but for its brackets. A text of another kind has none. */
 function valuesSql(column: string): string {
-  return `json_each('[' || t.${quoteIdentifier(column)} || ']')`;
+  const array = `'[' || t.${quoteIdentifier(column)} || ']'`;
+  return `json_each(CASE WHEN json_valid(${array}) THEN ${array} END)`;
 }
 
 function choiceSql(table: Table, column: string, value: string, language = defaultLanguage): string {

@@ -67,6 +67,9 @@ CREATE TABLE IF NOT EXISTS _sync_meta (
   value TEXT NOT NULL
 );`;
 
+/** The name in `_sync_meta` of what `_choices` holds: JSON with a digest. */
+export const choicesMeta = 'choices';
+
 export function createBookkeeping(db: SqliteDatabase): void {
   db.exec(bookkeepingTables);
 }
@@ -85,13 +88,18 @@ export function writeMeta(db: SqliteDatabase, name: string, value: string): void
 /** Rebuilds the state from the database, the truth that `state.json` caches. */
 export function readStateTable(
   db: SqliteDatabase,
-): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion'> {
+): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion' | 'choices'> {
   const entities: Record<string, EntityState> = {};
   for (const row of db.all<{ entity: string; state: string }>('SELECT entity, state FROM _sync_state')) {
     entities[row.entity] = JSON.parse(row.state) as EntityState;
   }
   const source = readMeta(db, 'catalog');
-  return { entities, ...(source === undefined ? {} : (JSON.parse(source) as object)) };
+  const choices = readMeta(db, choicesMeta);
+  return {
+    entities,
+    ...(source === undefined ? {} : (JSON.parse(source) as object)),
+    ...(choices === undefined ? {} : { choices: (JSON.parse(choices) as { digest: string }).digest }),
+  };
 }
 
 /** Writes an entity's state: the columns for people to query, and the whole as JSON. */

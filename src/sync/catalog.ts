@@ -5,6 +5,7 @@ import { SkipEntityError } from '../errors.ts';
 import { parseCsdl } from '../schema/csdl.ts';
 import type { TableDefinition } from '../schema/table-from-csdl.ts';
 import { resolveTables } from '../schema/tables-from-csdl.ts';
+import { loadChoices } from './choices.ts';
 import { describeFailure } from './fail-entity.ts';
 import { mirrorTable } from './mirror-table.ts';
 import { type Catalog, type Failure, paths } from './run-documents.ts';
@@ -44,10 +45,13 @@ export async function loadCatalog(
       return { ...kept, digest: state.catalog!, configDigest, metadataVersion };
     }
   }
-  const catalog = await readTables(services, configs, state);
+  const tables = await readTables(services, configs, state);
+  const choices = await loadChoices(services, Object.values(tables.tables), state.choices);
+  const catalog = { ...tables, ...(choices.digest === undefined ? {} : { choices: choices.digest }) };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);
-  return { ...catalog, digest, configDigest, metadataVersion };
+  // Without its version the next run finds the metadata changed, and asks for the labels again.
+  return { ...catalog, digest, configDigest, metadataVersion: choices.settled ? metadataVersion : undefined };
 }
 
 /** Asks any table that is known from an earlier run; without one there is nothing to compare with yet. */

@@ -11,6 +11,7 @@ import {
   writeMeta,
   writeState,
 } from './bookkeeping.ts';
+import type { StoredChoices } from './choices.ts';
 import { findClosure } from './closure.ts';
 import {
   emptyReport,
@@ -27,11 +28,12 @@ import { readCachedState, saveState } from './load-state.ts';
 import { type MergeCounts, mergeEntity } from './merge-entity.ts';
 import { deletedAtColumn } from './mirror-table.ts';
 import { nextState } from './next-state.ts';
-import type { Catalog, EntityReport, MergedRound, RoundPlan } from './run-documents.ts';
+import { type Catalog, type EntityReport, type MergedRound, paths, type RoundPlan } from './run-documents.ts';
 import { applyMigration, migrationOf, tablesOf } from './schema-changes.ts';
 import type { SyncServices } from './services.ts';
 import { openShard } from './shards.ts';
 import { emptyState, type State } from './state.ts';
+import { writeChoices } from './write-choices.ts';
 
 /** The round that the database holds last, so that a merge whose report was lost is not done twice. */
 const lastRound = 'last-round';
@@ -299,6 +301,7 @@ class RoundCommitter {
     const { runId } = this.#plan;
     const db = this.#db;
     const state = this.#state!;
+    await this.#writeChoices(state);
     db.transaction(() => {
       for (const row of state.pendingLog) writeLog(db, row);
       for (const report of this.#reports) writeLog(db, logRow(this.#plan, report, this.#at));
@@ -321,6 +324,14 @@ class RoundCommitter {
     });
     this.#services.database.putBack(db, database.etag);
     return { ...this.#merged(), database };
+  }
+
+  async #writeChoices(state: State): Promise<void> {
+    const { choices } = this.#catalog;
+    await writeChoices(this.#db, tablesOf(state), choices, (digest) =>
+      this.#services.documents.claim<StoredChoices>(paths.choices(digest)),
+    );
+    if (choices !== undefined) state.choices = choices;
   }
 
   /** For a round that is in the database although its report was lost: `state.json` is written again. */

@@ -17,6 +17,7 @@ export function isIdle(
   fetched: readonly Fetched[],
 ): boolean {
   if (state.databaseEtag === undefined) return false;
+  if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
   const before = tablesOf(state);
   const synced = Object.values(catalog.tables);
   const sameTables = fetched.every(({ name, failure }) => {

@@ -96,6 +96,8 @@ export interface Catalog {
   skipped: Record<string, Failure>;
   /** Configured tables that were mirrored before and that Dataverse no longer has. */
   vanished: string[];
+  /** Digest of their labels: `choices/{digest}.json`; absent where there are none. */
+  choices?: string;
 }
 
 /** Where a slice begins. */
@@ -194,6 +196,7 @@ export const mergeQueue = 'sync-merge';
 export const paths = {
   active: 'active.json',
   catalog: (digest: string) => `catalogs/${digest}.json`,
+  choices: (digest: string) => `choices/${digest}.json`,
   knownIds: (digest: string) => `known-ids/${digest}.json`,
   run: (runId: string) => `runs/${runId}/run.json`,
   runFolder: (runId: string) => `runs/${runId}/`,

@@ -45,6 +45,8 @@ export interface State {
   catalog?: string;
   /** Digest of entities.json as it was when the catalog was made. */
   configDigest?: string;
+  /** Digest of the labels in `_choices`. */
+  choices?: string;
   entities: Record<string, EntityState>;
   /** Log rows of runs that changed nothing; the next commit takes them into the database. */
   pendingLog: SyncLogRow[];

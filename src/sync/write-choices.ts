@@ -1,0 +1,123 @@
+import { choiceValuesViewSql, labelledViewSql } from '../schema/labelled-view.ts';
+import { quoteIdentifier as quote } from '../schema/sql.ts';
+import type { Table } from '../schema/table.ts';
+import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
+import type { StoredChoices } from './choices.ts';
+
+interface ChoicesMeta {
+  digest: string;
+  /** Which tables' labels were taken; others may have come since. */
+  tables: string;
+  language?: number;
+}
+
+const createChoices = `CREATE TABLE IF NOT EXISTS _choices (
+  table_name TEXT NOT NULL,
+  column_name TEXT NOT NULL,
+  value INTEGER NOT NULL,
+  label TEXT NOT NULL,
+  language INTEGER NOT NULL,
+  PRIMARY KEY (table_name, column_name, value, language)
+) WITHOUT ROWID`;
+
+function readChoicesMeta(db: SqliteDatabase): ChoicesMeta | undefined {
+  const text = readMeta(db, choicesMeta);
+  return text === undefined ? undefined : (JSON.parse(text) as ChoicesMeta);
+}
+
+/**
+ * Brings `_choices` and the views in step with the tables of the database. Writes only what differs, so that a commit
+ * in which no label changed touches no block of the file for their sake.
+ * @param tables every table in the database
+ * @param read gets the labels; called only where they are not those in the database
+ */
+export async function writeChoices(
+  db: SqliteDatabase,
+  tables: readonly Table[],
+  digest: string | undefined,
+  read: (digest: string) => Promise<StoredChoices | undefined>,
+): Promise<void> {
+  const before = readChoicesMeta(db);
+  const names = tables.map(({ name }) => name).sort();
+  const stale = digest !== undefined && (before?.digest !== digest || before.tables !== names.join());
+  const stored = stale ? await read(digest) : undefined;
+  db.transaction(() => {
+    db.exec(createChoices);
+    if (digest !== undefined && stored !== undefined) {
+      writeRows(db, tables, stored);
+      const meta: ChoicesMeta = {
+        digest,
+        tables: names.join(),
+        ...(stored.language === undefined ? {} : { language: stored.language }),
+      };
+      writeMeta(db, choicesMeta, JSON.stringify(meta));
+    }
+    writeViews(db, tables, readChoicesMeta(db)?.language);
+  });
+}
+
+function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: StoredChoices): void {
+  const columns = new Map(
+    tables.flatMap((table) =>
+      table.columns.map((column) => [`${table.logicalName}.${column.property}`, { table, column }] as const),
+    ),
+  );
+  db.exec(`DROP TABLE IF EXISTS temp.choices; CREATE TEMP TABLE choices
+    (table_name, column_name, value, label, language, PRIMARY KEY (table_name, column_name, value, language)) WITHOUT ROWID`);
+  for (const { table, column, value, label, language } of stored.choices) {
+    const found = columns.get(`${table}.${column}`);
+    if (found === undefined) continue;
+    db.run('INSERT OR IGNORE INTO temp.choices VALUES (?, ?, ?, ?, ?)', [
+      found.table.name,
+      found.column.name,
+      value,
+      label,
+      language,
+    ]);
+  }
+  db.run(`DELETE FROM main._choices WHERE (table_name, column_name, value, language)
+    NOT IN (SELECT table_name, column_name, value, language FROM temp.choices)`);
+  db.run(`INSERT INTO main._choices SELECT table_name, column_name, value, label, language FROM temp.choices WHERE true
+    ON CONFLICT DO UPDATE SET label = excluded.label WHERE label <> excluded.label`);
+  db.exec('DROP TABLE temp.choices');
+}
+
+/** Makes the views anew where their text is another: tables, columns and labels may have come and gone. */
+function writeViews(db: SqliteDatabase, tables: readonly Table[], language: number | undefined): void {
+  const existing = new Map(
+    db
+      .all<{ name: string; sql: string }>(
+        `SELECT name, sql FROM main.sqlite_master WHERE type = 'view'
+         AND (name LIKE '%~_labelled' ESCAPE '~' OR name LIKE '%~_choice~_values' ESCAPE '~')`,
+      )
+      .map(({ name, sql }) => [name, sql]),
+  );
+  const taken = new Set(tables.map(({ name }) => name.toLowerCase()));
+  for (const table of tables) {
+    const options = { choices: choiceColumns(db, table), synced: tables, language };
+    const views = [
+      { name: `${table.name}_labelled`, sql: labelledViewSql(table, options)[1] },
+      { name: `${table.name}_choice_values`, sql: choiceValuesViewSql(table, options)[1] },
+    ];
+    for (const { name, sql } of views) {
+      if (sql === undefined || taken.has(name.toLowerCase())) continue;
+      const same = existing.get(name) === sql;
+      existing.delete(name);
+      if (same) continue;
+      db.exec(`DROP VIEW IF EXISTS ${quote(name)}`);
+      db.exec(sql);
+    }
+  }
+  for (const name of existing.keys()) db.exec(`DROP VIEW ${quote(name)}`);
+}
+
+/** The columns that have labels. A text among them holds several codes with commas between: a multi-select choice. */
+function choiceColumns(db: SqliteDatabase, table: Table): { column: string; multiple: boolean }[] {
+  const types = new Map(table.columns.map(({ name, type }) => [name, type]));
+  return db
+    .all<{ name: string }>('SELECT DISTINCT column_name AS name FROM main._choices WHERE table_name = ?', [
+      table.name,
+    ])
+    .map(({ name }) => ({ column: name, multiple: types.get(name) === 'TEXT' }));
+}
