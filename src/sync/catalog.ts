@@ -32,8 +32,10 @@ export async function loadCatalog(
   state: State,
 ): Promise<LoadedCatalog> {
   const configDigest = digestOf(configs);
+  const known = Object.values(state.entities)[0]?.table;
+  const definitions = known === undefined ? await services.dataverse.readEntityDefinitions() : undefined;
   // Read before the document: a change in between shows up as another version in the next run.
-  const metadataVersion = await readVersion(services, state);
+  const metadataVersion = await readVersion(services, known ?? firstTable(definitions, configs));
   const unchanged =
     metadataVersion !== undefined &&
     state.metadataVersion === metadataVersion &&
@@ -45,7 +47,7 @@ export async function loadCatalog(
       return { ...kept, digest: state.catalog!, configDigest, metadataVersion };
     }
   }
-  const tables = await readTables(services, configs, state);
+  const tables = await readTables(services, configs, state, definitions);
   const choices = await loadChoices(services, Object.values(tables.tables), state.choices);
   const catalog = { ...tables, ...(choices.digest === undefined ? {} : { choices: choices.digest }) };
   const digest = digestOf(catalog);
@@ -54,12 +56,27 @@ export async function loadCatalog(
   return { ...catalog, digest, configDigest, metadataVersion: choices.settled ? metadataVersion : undefined };
 }
 
-/** Asks any table that is known from an earlier run; without one there is nothing to compare with yet. */
-async function readVersion(services: SyncServices, state: State): Promise<string | undefined> {
-  const known = Object.values(state.entities)[0]?.table;
-  if (known === undefined) return undefined;
+/** A table to ask for the metadata version: any that is configured. */
+function firstTable(
+  definitions: readonly EntityDefinition[] | undefined,
+  configs: readonly EntityConfig[],
+): { name: string; primaryKey: string } | undefined {
+  const names = new Set(configs.map(({ name }) => name));
+  for (const { logicalName, entitySetName, primaryIdAttribute } of definitions ?? []) {
+    if (names.has(logicalName) && entitySetName !== undefined && primaryIdAttribute !== undefined) {
+      return { name: entitySetName, primaryKey: primaryIdAttribute };
+    }
+  }
+  return undefined;
+}
+
+async function readVersion(
+  services: SyncServices,
+  table: { name: string; primaryKey: string } | undefined,
+): Promise<string | undefined> {
+  if (table === undefined) return undefined;
   try {
-    return await services.dataverse.readMetadataVersion(known.name, known.primaryKey);
+    return await services.dataverse.readMetadataVersion(table.name, table.primaryKey);
   } catch (error) {
     services.telemetry.log('info', 'The metadata version could not be read; the metadata document is.', {
       reason: (error as Error).message,
@@ -72,9 +89,10 @@ async function readTables(
   services: SyncServices,
   configs: readonly EntityConfig[],
   state: State,
+  known: readonly EntityDefinition[] | undefined,
 ): Promise<Catalog> {
   const [definitions, document] = await Promise.all([
-    services.dataverse.readEntityDefinitions(),
+    known ?? services.dataverse.readEntityDefinitions(),
     services.dataverse.readMetadataDocument(),
   ]);
   if (document === 'unchanged') throw new Error('The metadata document was not asked for conditionally.');
