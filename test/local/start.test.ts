@@ -120,7 +120,7 @@ test('one sync, told as one line of JSON; a second one finds all unchanged and w
   expect(tables).toBe(report.entities.length);
   expect(rows).toBe(report.totals.added);
   expect(rows).toBeGreaterThanOrEqual(500);
-  expect(report.requests).toBeGreaterThan(report.entities.length);
+  expect(report.requests).toBeGreaterThanOrEqual(report.entities.length);
   expect(report.database.stagedBlocks).toBeGreaterThan(0);
   expect(await readFile(out)).toEqual(await readFile(join(data, 'dataverse.db')));
 
@@ -152,18 +152,18 @@ test('goes on until Ctrl-C, ends cleanly, and its addresses work', async () => {
 });
 
 test('a sync that a SIGKILL ended is finished by the next start', async () => {
-  const { child, says, exit } = start('--once', '--rows', '4000', '--data', data);
+  const { child, says, exit } = start('--once', '--rows', '2000', '--data', data);
   // Some tables are read, others are not.
   await says(' rows in ');
   child.kill('SIGKILL');
   await exit;
-  const { code, stdout, stderr } = await run('--once', '--json', '--rows', '4000', '--data', data);
+  const { code, stdout, stderr } = await run('--once', '--json', '--rows', '2000', '--data', data);
   expect(code, stderr).toBe(0);
   const report = JSON.parse(stdout) as Report;
   const { rows, integrity } = countRows(report.database.file);
   expect(integrity).toEqual({ integrity_check: 'ok' });
 
-  const clean = await run('--once', '--json', '--rows', '4000', '--data', join(folder, 'clean'));
+  const clean = await run('--once', '--json', '--rows', '2000', '--data', join(folder, 'clean'));
   const expected = countRows((JSON.parse(clean.stdout) as Report).database.file);
   expect(rows).toBe(expected.rows);
 });
