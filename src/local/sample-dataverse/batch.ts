@@ -122,11 +122,24 @@ function partText(response: ServiceResponse, contentId: string | undefined): str
     ...(contentId === undefined ? [] : [`Content-ID: ${contentId}`]),
     '',
     `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? ''}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(headers).map(([name, value]) => `${writtenNames.get(name) ?? name}: ${value}`),
     '',
     response.body.map((fragment) => fragment.bytes.toString('utf8')).join(''),
   ].join('\r\n');
 }
+
+/** Headers inside a part keep the case in which the service writes them. */
+const writtenNames = new Map(
+  [
+    'Content-Type',
+    'ETag',
+    'Location',
+    'OData-EntityId',
+    'OData-Version',
+    'Preference-Applied',
+    'Retry-After',
+  ].map((name) => [name.toLowerCase(), name]),
+);
 
 /** The parts between the boundaries. Line ends are CRLF, or the service cannot read the stream. */
 function partsOf(contentType: string | undefined, body: string): Part[] {

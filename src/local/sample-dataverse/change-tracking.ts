@@ -5,8 +5,7 @@ import { appliedHeader, contextOf, jsonHeaders, pageAnnotations, setLink, text }
 import { type PagingCookie, parseSkipToken, skipToken } from './paging-cookie.ts';
 import { maximumPageSize, type Preferences } from './preferences.ts';
 import type { QueryOptions } from './query-options.ts';
-import { checkNames } from './read-rows.ts';
-import { chosenColumns, rowWriter } from './row-json.ts';
+import { checkNames, selectedWriter } from './read-rows.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
 import { badRequest, ServiceError } from './service-error.ts';
 import type { Store } from './store.ts';
@@ -116,9 +115,7 @@ export function readDelta(
   const size = preferences.maxPageSize ?? maximumPageSize;
   const page = changes.slice(0, size);
   const root = request.origin + apiRoot;
-  const write = rowWriter(table, chosenColumns(table, options.select), preferences.wants, (name, id) =>
-    store.nameOf(name, id),
-  );
+  const write = selectedWriter(store, table, options, preferences);
   const deletedContext = JSON.stringify(`${root}/$metadata#${table.entitySetName}/$deletedEntity`);
   const records = page.map(({ row, id }) =>
     row === undefined ? `{"@odata.context":${deletedContext},"id":"${id}","reason":"deleted"}` : write(row),

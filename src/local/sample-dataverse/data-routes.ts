@@ -7,8 +7,7 @@ import { appliedHeader, contextOf, jsonHeaders, pageAnnotations, setLink, text }
 import { parseSkipToken } from './paging-cookie.ts';
 import { type Preferences, parsePreferences } from './preferences.ts';
 import { parseQueryOptions, type QueryOptions } from './query-options.ts';
-import { checkNames, type PageRead, readPage, rowFilter } from './read-rows.ts';
-import { chosenColumns, rowWriter } from './row-json.ts';
+import { checkNames, type PageRead, readPage, rowFilter, selectedWriter } from './read-rows.ts';
 import { findRow } from './row-key.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
 import type { Row } from './values.ts';
@@ -118,9 +117,7 @@ export function rowResponse(
   const options = parseQueryOptions(request.query);
   const preferences = parsePreferences(request.headers['prefer']);
   checkNames(table, options);
-  const write = rowWriter(table, chosenColumns(table, options.select), preferences.wants, (name, id) =>
-    dataverse.store.nameOf(name, id),
-  );
+  const write = selectedWriter(dataverse.store, table, options, preferences);
   const context = `${contextOf(request.origin + apiRoot, table, options)}/$entity`;
   return {
     status,

@@ -1,4 +1,5 @@
 import { comparable } from './comparable.ts';
+import { expansionWriter } from './expand.ts';
 import { compileFilter, type Field } from './filter.ts';
 import { parseFilter } from './filter-parser.ts';
 import { Fragment } from './fragment.ts';
@@ -172,6 +173,19 @@ function cookieValue(column: Column, text: string | null): Value {
   return column.type === 'Edm.Boolean' ? text === 'true' : text;
 }
 
+/** Writes rows as a request selects and expands them. */
+export function selectedWriter(
+  store: Store,
+  table: Table,
+  options: QueryOptions,
+  { wants }: Preferences,
+): (row: Row) => string {
+  const nameOf = (name: string, id: string): string | undefined => store.nameOf(name, id);
+  const write = rowWriter(table, chosenColumns(table, options.select), wants, nameOf);
+  const expansion = expansionWriter(store, table, options.expand, wants);
+  return expansion === undefined ? write : (row) => `${write(row).slice(0, -1)}${expansion(row)}}`;
+}
+
 function cachedPage(
   store: Store,
   table: Table,
@@ -186,8 +200,9 @@ function cachedPage(
   const key = JSON.stringify([
     chosen.length === table.columns.length ? 'all' : chosen,
     preferences.includeAnnotations,
-    // A lookup's name changes without its row.
-    preferences.wants(formattedValue) ? String(store.version) : '',
+    // A lookup's name and the row behind it change without its own row.
+    preferences.wants(formattedValue) || options.expand !== undefined ? String(store.version) : '',
+    options.expand,
     options.filter,
     [...options.aliases],
     options.orderBy,
@@ -197,7 +212,7 @@ function cachedPage(
   const known = held.pages.get(key);
   if (known !== undefined) return known;
   const slice = rows.slice(start, start + size);
-  const write = rowWriter(table, chosen, preferences.wants, (name, id) => store.nameOf(name, id));
+  const write = selectedWriter(store, table, options, preferences);
   const page: CachedPage = {
     rows: new Fragment(slice.map(write).join(',')),
     count: slice.length,

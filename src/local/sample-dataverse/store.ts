@@ -186,7 +186,9 @@ export class Store {
 
   #clearLookups(other: Table, table: Table, id: string): void {
     const names = other.columns.flatMap((column, position) =>
-      column.targets?.some((target) => target.table === table.logicalName) ? [position] : [],
+      column.targets?.some(({ table: name }) => name === table.logicalName || name === table.baseType)
+        ? [position]
+        : [],
     );
     if (names.length === 0) return;
     const rows = this.rowsOf(other);

@@ -7,12 +7,15 @@ import { parseRowKey } from './row-key.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
 import { badRequest, noSuchProperty } from './service-error.ts';
 import type { Row } from './values.ts';
-import { type Conditions, createRow, deleteRow, upsertRow } from './write-rows.ts';
+import { type Conditions, createRow, deleteRow, detectDuplicate, upsertRow } from './write-rows.ts';
 
 /** `POST /accounts` */
 export function postRow(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   refuseReadOnly(table);
   const values = rowValues(dataverse.store, table, parsePayload(request.body));
+  if (request.headers['mscrm.suppressduplicatedetection'] === 'false') {
+    detectDuplicate(dataverse.store, table, values);
+  }
   return written(dataverse, request, table, createRow(dataverse.store, table, values), 201);
 }
 

@@ -21,6 +21,23 @@ export function createRow(store: Store, table: Table, values: RowValues): Row {
   return store.rowsOf(table).get(created)!;
 }
 
+/**
+ * Refuses a row that is named as another one is: the rule that `MSCRM.SuppressDuplicateDetection: false` asks
+ * for (learn.microsoft.com: Use optional parameters).
+ */
+export function detectDuplicate(store: Store, table: Table, values: RowValues): void {
+  const name = table.primaryName === undefined ? undefined : values[table.primaryName];
+  if (typeof name !== 'string') return;
+  const columns = [table.primaryName!];
+  const found = store.rowsOf(table).byKey(columns.join(), keyReader(table, columns), name.toLowerCase());
+  if (found === undefined) return;
+  throw new ServiceError(
+    412,
+    '0x80040333',
+    'A record was not created or updated because a duplicate of the current record already exists.',
+  );
+}
+
 /** Changes a row, or creates it where it is not there: `PATCH`. Says whether it was created. */
 export function upsertRow(
   store: Store,

@@ -227,6 +227,35 @@ describe('filters', () => {
   });
 });
 
+describe('what is near a row', () => {
+  it('is expanded for single-valued navigation properties', async () => {
+    const expand = 'primarycontactid($select=fullname),parentaccountid';
+    const { json } = await get(`accounts?$select=name&$expand=${q(expand)}`);
+    const contacts = dataverse.store.truth('contact');
+    let found = 0;
+    for (const row of json.value) {
+      if (row.primarycontactid === null) continue;
+      found++;
+      expect(Object.keys(row.primarycontactid).sort()).toEqual(['@odata.etag', 'contactid', 'fullname']);
+      expect(row.primarycontactid.fullname).toBe(contacts.get(row.primarycontactid.contactid)!['fullname']);
+    }
+    expect(found).toBeGreaterThan(100);
+    expect((await get('accounts?$expand=nope')).status).toBe(400);
+  });
+});
+
+describe('tables that refuse', () => {
+  it('refuse ordering or reading with their own codes', async () => {
+    dataverse.store.table('new_box').refusesOrderBy = true;
+    const ordered = await get('new_boxes?$orderby=createdon');
+    expect([ordered.status, ordered.json.error.code]).toEqual([400, '0x80060888']);
+    expect((await get('new_boxes')).status).toBe(200);
+    dataverse.store.table('new_box').refusesReads = true;
+    expect((await get('new_boxes')).json.error.code).toBe('0x80040800');
+    Object.assign(dataverse.store.table('new_box'), { refusesOrderBy: false, refusesReads: false });
+  });
+});
+
 describe('annotations', () => {
   it('are left out unless asked for, and chosen by pattern', async () => {
     const keys = async (prefer?: string) => {

@@ -100,6 +100,15 @@ describe('single rows', () => {
     expect(sameKey.json.error['@Microsoft.PowerApps.CDS.ErrorDetails.DuplicateEntity']).toContain(id);
   });
 
+  it('are checked for duplicates only when asked', async () => {
+    await post('leads', { fullname: 'Twice' });
+    expect((await post('leads', { fullname: 'twice' })).status).toBe(204);
+    const checked = await post('leads', { fullname: 'TWICE' }, undefined, {
+      'MSCRM.SuppressDuplicateDetection': 'false',
+    });
+    expect([checked.status, checked.json.error.code]).toEqual([412, '0x80040333']);
+  });
+
   it.each([
     [{ nope: 1 }, '0x80060888', "Could not find a property named 'nope'"],
     [{ accountnumber: 'x'.repeat(21) }, '0x80044331', "exceeded the maximum allowed length of '20'"],
