@@ -78,7 +78,9 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-const secondsOf = (run: Measured): number => Number(run.result.seconds);
+function secondsOf(run: Measured): number {
+  return Number(run.result.seconds);
+}
 
 function show(runs: Measured[]): string {
   return `${secondsOf(runs.at(-1)!).toFixed(2)} s`;
