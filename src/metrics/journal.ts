@@ -1,8 +1,14 @@
 import { type AppendBlobClient, type BlobClient, type ContainerClient, RestError } from '@azure/storage-blob';
 import { RetriableError } from '../errors.ts';
-import { type JournalEntry, type PlacedEntry, type Position, parseTicket } from './journal-entry.ts';
+import {
+  isBefore,
+  type JournalEntry,
+  type PlacedEntry,
+  type Position,
+  parseTicket,
+} from './journal-entry.ts';
 import { acquireJournalLease, type JournalLease } from './journal-lease.ts';
-import { type JournalState, readState } from './journal-state.ts';
+import { initialState, type JournalState, readState } from './journal-state.ts';
 
 /**
  * The accepted records that are not yet in Dataverse, in the order in which they arrived.
@@ -21,6 +27,7 @@ export class Journal {
   readonly #sealAt: number;
   readonly #maxAppend: number;
   #generation = 1;
+  #known: JournalState = initialState;
   #waiting: {
     lines: Buffer[];
     resolve: (positions: Position[]) => void;
@@ -49,17 +56,23 @@ export class Journal {
     });
   }
 
-  /** Whether accepted records wait to be written, and whether poison records lie aside. */
+  /**
+   * Whether accepted records wait to be written, and whether poison records lie aside. One request where none
+   * wait: the state only ever moves on, and the poison with it, so what was known once still covers the end.
+   */
   async look(): Promise<{ pending: boolean; state: JournalState }> {
-    const [state, end] = await this.#storage('look into the journal', () =>
-      Promise.all([this.state(), this.#end()]),
-    );
-    // The state may be ahead of what this instance knew when it looked for the end.
-    if (state.generation > end.generation) {
-      this.#generation = state.generation;
-      return this.look();
-    }
-    return { pending: state.generation < end.generation || state.offset < end.length, state };
+    return this.#storage('look into the journal', async () => {
+      let end = await this.#end();
+      // Past the end is only who was told of an end that is no more: the container was emptied.
+      const past = this.#known.generation === end.generation && this.#known.offset > end.length;
+      if (past || isBehind(this.#known, end)) this.#known = await this.state();
+      // Another instance may have begun a blob that this one had not heard of.
+      if (this.#known.generation > end.generation) {
+        this.#generation = this.#known.generation;
+        end = await this.#end();
+      }
+      return { pending: isBehind(this.#known, end), state: this.#known };
+    });
   }
 
   state(): Promise<JournalState> {
@@ -233,6 +246,10 @@ export class Journal {
       throw unavailable(operation, error);
     }
   }
+}
+
+function isBehind(state: Position, end: { generation: number; length: number }): boolean {
+  return isBefore(state, { generation: end.generation, offset: end.length });
 }
 
 function parseLines(bytes: Buffer, from: Position): PlacedEntry[] {
