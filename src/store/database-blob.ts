@@ -2,6 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError, SyncError } from '../errors.ts';
 import { eachOf } from './each-of.ts';
+import { withReserve } from './file-room.ts';
 import { inContainer, statusOf, storageError } from './storage-errors.ts';
 
 export interface DatabaseBlobOptions {
@@ -25,6 +26,8 @@ export interface Commit {
   stagedBytes: number;
 }
 
+/** Room for the file to grow in place, at least; no memory is used before it does. */
+const reserveBytes = 64 * 1024 * 1024;
 const rangeSize = 16 * 1024 * 1024;
 const loadTries = 3;
 
@@ -80,7 +83,7 @@ export class DatabaseBlob {
   async #load(ifNot: string | undefined): Promise<{ bytes: Buffer; etag: string }> {
     const conditions = ifNot === undefined ? {} : { ifNoneMatch: ifNot };
     const { contentLength, etag } = await this.#blob.getProperties({ conditions });
-    const bytes = Buffer.allocUnsafeSlow(contentLength!);
+    const bytes = withReserve(contentLength!, Math.max(reserveBytes, contentLength! >>> 2));
     if (bytes.length > 0) {
       await this.#blob.downloadToBuffer(bytes, 0, bytes.length, {
         blockSize: rangeSize,

@@ -2,6 +2,9 @@ import { RecordWriter, type RecordWriterOptions } from './record-writer.ts';
 import type { Sqlite } from './sqlite.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
 
+/** What most slices fit into; a greater shard is copied as it grows. */
+const reserveBytes = 64 * 1024 * 1024;
+
 /**
  * What one slice of a table's rows becomes: a small database in memory, to be merged into the mirror.
  * Its tables have no key and no index; a row that came twice stands there twice, the later one with the
@@ -17,7 +20,7 @@ export class Shard {
   }
 
   static create(sqlite: Sqlite): Shard {
-    return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal' }));
+    return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', reserveBytes }));
   }
 
   /** Opens a shard to merge it. The bytes are given away. */
@@ -32,7 +35,7 @@ export class Shard {
     return writer;
   }
 
-  /** The database file, to be stored. */
+  /** The database file, to be stored. It is no copy: write no more. */
   export(): Uint8Array {
     return this.db.export();
   }

@@ -1,5 +1,6 @@
 import type { Database, SqlValue, Statement } from 'sql.js';
 import { ConfigurationError, SyncError } from '../errors.ts';
+import { fileInRoom } from './file-room.ts';
 import type { Sqlite } from './sqlite.ts';
 
 export type Parameter = string | number | bigint | boolean | null | Uint8Array;
@@ -11,6 +12,11 @@ export interface SqliteDatabaseOptions {
    * near 4 GiB sql.js hangs without an error.
    */
   maxBytes?: number;
+  /**
+   * Bytes that the file may grow to without being copied; memory is only used for what is written. Ignored
+   * where `bytes` are given: they bring their own, see `open`.
+   */
+  reserveBytes?: number;
   /** `exclusive` unless told; `normal` for a database that others attach while it is open. */
   locking?: 'exclusive' | 'normal';
 }
@@ -27,8 +33,8 @@ export class SqliteDatabase {
   readonly #database: Database;
   readonly #maxBytes: number;
   readonly #pageSize: number;
-  /** The bytes it was opened from, while SQLite still works in them. */
-  #given: Uint8Array | undefined;
+  /** The bytes that SQLite works in, free ones after the file included; undefined once it may have left them. */
+  #room: Uint8Array | undefined;
   readonly #statements = new Map<string, Statement>();
   #depth = 0;
   #open = true;
@@ -38,12 +44,9 @@ export class SqliteDatabase {
     if (bytes !== undefined && bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
     this.sqlite = sqlite;
     this.#maxBytes = maxBytes;
-    if (bytes !== undefined && bytes.length > 0) {
-      // sql.js copies its argument by `slice`, which on a Buffer gives a view: so nothing is copied, and
-      // SQLite works in these very bytes.
-      this.#given = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    }
-    this.#database = new sqlite.sqlJs.Database(this.#given);
+    const file = fileInRoom(sqlite, bytes, options.reserveBytes ?? 0);
+    this.#room = sqlite.emptyFile === undefined ? undefined : file?.room;
+    this.#database = new sqlite.sqlJs.Database(file?.bytes);
     try {
       this.exec(
         `PRAGMA page_size=8192; PRAGMA journal_mode=memory; PRAGMA synchronous=off;
@@ -52,7 +55,7 @@ export class SqliteDatabase {
       this.#pageSize = this.#pragma('page_size');
       // Reads the file's first page: what is not a database shows here.
       this.#pragma('schema_version');
-      if (this.#pragma('auto_vacuum') !== 0) this.#given = undefined;
+      if (this.#pragma('auto_vacuum') !== 0) this.#room = undefined;
       this.exec(`PRAGMA max_page_count=${Math.floor(maxBytes / this.#pageSize)}`);
     } catch (error) {
       this.close();
@@ -62,7 +65,7 @@ export class SqliteDatabase {
 
   /**
    * Opens the database in `bytes`, or an empty one.
-   * The bytes are given away: SQLite works in them as long as the file does not grow.
+   * The bytes are given away: SQLite works in them, and in the room that `withReserve` gave them to grow.
    */
   static open(sqlite: Sqlite, bytes?: Uint8Array, options: SqliteDatabaseOptions = {}): SqliteDatabase {
     return new SqliteDatabase(sqlite, bytes, options);
@@ -148,16 +151,19 @@ export class SqliteDatabase {
   }
 
   /**
-   * The database file. Where it did not grow since `open`, these are the bytes given there, not a copy:
-   * SQLite goes on working in them, so change the database only when they are no longer needed.
+   * The database file. As long as it fits where it was opened, this is not a copy: SQLite goes on working in
+   * these bytes, so change the database only when they are no longer needed.
    * @throws SyncError inside a transaction
    */
   export(): Uint8Array {
     if (this.#depth > 0) {
       throw new SyncError('a database cannot be exported inside a transaction', { operation: 'export' });
     }
-    if (this.#given !== undefined && this.#given.length === this.byteLength) return this.#given;
-    this.#given = undefined;
+    const length = this.byteLength;
+    if (this.#room !== undefined && length > 0 && length <= this.#room.length) {
+      return Buffer.from(this.#room.buffer, this.#room.byteOffset, length);
+    }
+    this.#room = undefined;
     return this.#guard('export', () => this.#database.export());
   }
 
@@ -247,12 +253,12 @@ export class SqliteDatabase {
 
   #guard<T>(sql: string, work: () => T): T {
     if (!this.#open) throw new SyncError('the database is closed', { operation: firstWords(sql) });
-    // A rolled back or shrunk file may have left the bytes that were given, and grown back to their size.
-    if (this.#given !== undefined && /rollback|(?<!auto_)vacuum/i.test(sql)) this.#given = undefined;
+    // A rolled back or shrunk file may have left its room, and fit into it again.
+    if (this.#room !== undefined && /rollback|(?<!auto_)vacuum/i.test(sql)) this.#room = undefined;
     try {
       return work();
     } catch (error) {
-      this.#given = undefined;
+      this.#room = undefined;
       const message = error instanceof Error ? error.message : String(error);
       if (message.includes('database or disk is full')) throw tooLarge(undefined, this.#maxBytes, error);
       const operation = firstWords(sql);

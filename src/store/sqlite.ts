@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import initSqlJs, { type SqlJsConfig, type SqlJsStatic } from 'sql.js';
 import { SyncError } from '../errors.ts';
+import { emptyFile } from './file-room.ts';
 import { type Pointers, pointersTo, type WasmMemory } from './pointers.ts';
 
 /** sql.js, loaded. */
@@ -16,6 +17,8 @@ export interface Sqlite {
   readonly pointers: Pointers | undefined;
   /** Why `pointers` is undefined: a thing to log, since writing shards is then about half as fast. */
   readonly pointersFault: string | undefined;
+  /** A database without tables, one page long, where the self-test of `file-room.ts` passed. */
+  readonly emptyFile: Uint8Array | undefined;
 }
 
 let loading: Promise<Sqlite> | undefined;
@@ -53,7 +56,7 @@ async function load(): Promise<Sqlite> {
     initSqlJs(config).then(resolve, reject);
   });
   const { pointers, fault } = pointersTo(sqlJs, memory);
-  return { sqlJs, pointers, pointersFault: fault };
+  return { sqlJs, pointers, pointersFault: fault, emptyFile: emptyFile(sqlJs) };
 }
 
 /** What is used of the global of this name; Node's types leave it to the browser's. */

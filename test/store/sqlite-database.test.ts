@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, SyncError } from '../../src/errors.ts';
+import { withReserve } from '../../src/store/file-room.ts';
 import { loadSqlite } from '../../src/store/sqlite.ts';
 import { quoted, SqliteDatabase } from '../../src/store/sqlite-database.ts';
 import { openIndependently } from './independent.ts';
@@ -12,6 +13,7 @@ describe('loadSqlite', () => {
     expect(await loadSqlite()).toBe(sqlite);
     expect(sqlite.pointersFault).toBeUndefined();
     expect(sqlite.pointers).toBeDefined();
+    expect(sqlite.emptyFile).toHaveLength(8192);
   });
 
   it("keeps SQLite's own functions", () => {
@@ -158,11 +160,55 @@ describe('export', () => {
     const db = SqliteDatabase.open(sqlite, bytes);
     db.run("UPDATE t SET a = 'changed' WHERE id = 7");
     const exported = db.export();
-    expect(exported.buffer).toBe(bytes.buffer);
+    expect(exported.buffer === bytes.buffer).toBe(true);
     db.close();
     const independent = openIndependently(exported);
     expect(independent.prepare('SELECT a FROM t WHERE id = 7').get()).toEqual({ a: 'changed' });
     independent.close();
+  });
+
+  it('gives the same bytes again of a file that grew within its reserve', () => {
+    const bytes = sample();
+    const reserved = withReserve(bytes.length, 2_000_000);
+    reserved.set(bytes);
+    const db = SqliteDatabase.open(sqlite, reserved);
+    db.run("INSERT INTO t VALUES (5000, printf('%.*c', 900000, 'y'))");
+    const exported = db.export();
+    expect(exported.buffer === reserved.buffer).toBe(true);
+    expect(exported.length).toBeGreaterThan(bytes.length + 900_000);
+    const independent = openIndependently(exported);
+    expect(independent.prepare('SELECT count(*) AS n FROM t').get()).toEqual({ n: 1001 });
+    independent.close();
+    db.run("INSERT INTO t VALUES (5001, printf('%.*c', 2000000, 'z'))");
+    const outgrown = db.export();
+    expect(outgrown.buffer === reserved.buffer).toBe(false);
+    db.close();
+    const again = openIndependently(outgrown);
+    expect(again.prepare('SELECT count(*) AS n FROM t').get()).toEqual({ n: 1002 });
+    again.close();
+  });
+
+  it('begins an empty database with a reserve', () => {
+    const db = SqliteDatabase.open(sqlite, undefined, { reserveBytes: 1_000_000 });
+    db.exec("CREATE TABLE t (a); INSERT INTO t VALUES (printf('%.*c', 500000, 'y'))");
+    const exported = db.export();
+    expect(exported.buffer.byteLength).toBe(1_000_000);
+    db.close();
+    const independent = openIndependently(exported);
+    expect(independent.prepare('SELECT length(a) AS n FROM t').get()).toEqual({ n: 500_000 });
+    expect(independent.prepare('PRAGMA page_size').get()).toEqual({ page_size: 8192 });
+    independent.close();
+  });
+
+  it('touches nothing beside bytes that stand among others', () => {
+    const bytes = sample();
+    const among = Buffer.alloc(bytes.length + 1_000_000, 7);
+    among.set(bytes);
+    const db = SqliteDatabase.open(sqlite, among.subarray(0, bytes.length));
+    db.run("INSERT INTO t VALUES (5000, printf('%.*c', 900000, 'y'))");
+    expect(among.subarray(bytes.length).every((byte) => byte === 7)).toBe(true);
+    expect(db.export().buffer === among.buffer).toBe(false);
+    db.close();
   });
 
   it.each([
