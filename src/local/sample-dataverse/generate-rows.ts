@@ -19,9 +19,19 @@ export interface RowPlan {
 }
 
 /** The id of a generated row, without making the row: lookups point at rows that may not exist in memory yet. */
-export function generatedId(seed: number, table: string, index: number): string {
-  return new Random(seed, table, index).guid();
+export function generatedId(plan: RowPlan, table: string, index: number): string {
+  const known = ids.get(plan) ?? new Map<string, string[]>();
+  ids.set(plan, known);
+  let list = known.get(table);
+  if (list === undefined) {
+    const random = new Random(plan.seed, table);
+    list = Array.from({ length: plan.counts.get(table) ?? 0 }, () => random.guid());
+    known.set(table, list);
+  }
+  return list[index]!;
 }
+
+const ids = new WeakMap<RowPlan, Map<string, string[]>>();
 
 /** The rows that a table starts with. The same plan gives the same rows, in whatever order tables are asked for. */
 export function generateRows(model: Model, table: Table, plan: RowPlan): Row[] {
@@ -37,9 +47,9 @@ function rowMaker(model: Model, table: Table, plan: RowPlan): (index: number, ve
   const count = (name: string): number => plan.counts.get(name) ?? 0;
   const lookups = table.columns.map((column) => lookupMaker(model, column, plan));
   const filler = plan.rowBytes === undefined ? undefined : fillText(table, plan.rowBytes);
-  const makeEnds = table.intersect === undefined ? undefined : endsMaker(table, plan.seed, count);
+  const makeEnds = table.intersect === undefined ? undefined : endsMaker(table, plan, count);
   return (index, version) => {
-    const id = generatedId(plan.seed, table.logicalName, index);
+    const id = generatedId(plan, table.logicalName, index);
     const random = new Random(plan.seed, `${table.logicalName}/values`, index);
     const created = new Date(plan.now.getTime() - 1000 * (1 + random.below(3 * 365 * 86_400)));
     // Several rows share a second, as after an import.
@@ -79,7 +89,7 @@ function lookupMaker(
   return (random) => {
     if (targets.length === 0 || (column.logicalName !== 'ownerid' && random.chance(0.16))) return null;
     const { table, rows } = random.pick(targets);
-    return { id: generatedId(plan.seed, table, random.below(rows)), table };
+    return { id: generatedId(plan, table, random.below(rows)), table };
   };
 }
 
@@ -105,7 +115,7 @@ export function agreeState(table: Table, values: Value[]): void {
 /** Distinct pairs of the two ends of an N:N table. */
 function endsMaker(
   table: Table,
-  seed: number,
+  plan: RowPlan,
   count: (name: string) => number,
 ): (values: Value[], index: number) => void {
   const [one, two] = table.intersect!.ends;
@@ -114,8 +124,8 @@ function endsMaker(
   return (values, index) => {
     const first = index % ones;
     const second = (Math.floor(index / ones) + first * 7) % twos;
-    values[columnIndex(table, one.column)] = generatedId(seed, one.table, first);
-    values[columnIndex(table, two.column)] = generatedId(seed, two.table, second);
+    values[columnIndex(table, one.column)] = generatedId(plan, one.table, first);
+    values[columnIndex(table, two.column)] = generatedId(plan, two.table, second);
   };
 }
 

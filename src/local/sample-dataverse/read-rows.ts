@@ -186,6 +186,19 @@ export function selectedWriter(
   return expansion === undefined ? write : (row) => `${write(row).slice(0, -1)}${expansion(row)}}`;
 }
 
+/** Rows as one buffer, a few at a time: a page of tens of megabytes as one string would keep the collector busy. */
+function joinedRows(rows: readonly Row[], write: (row: Row) => string): Buffer {
+  const parts: Buffer[] = [];
+  for (let start = 0; start < rows.length; start += 64) {
+    const text = rows
+      .slice(start, start + 64)
+      .map(write)
+      .join(',');
+    parts.push(Buffer.from(start === 0 ? text : `,${text}`));
+  }
+  return Buffer.concat(parts);
+}
+
 function cachedPage(
   store: Store,
   table: Table,
@@ -214,7 +227,7 @@ function cachedPage(
   const slice = rows.slice(start, start + size);
   const write = selectedWriter(store, table, options, preferences);
   const page: CachedPage = {
-    rows: new Fragment(slice.map(write).join(',')),
+    rows: new Fragment(joinedRows(slice, write)),
     count: slice.length,
     first: slice[0],
     last: slice.at(-1),

@@ -143,9 +143,7 @@ export class Store {
   /** The user on whose behalf requests are made: the first one, where there are users. */
   get caller(): Lookup | undefined {
     const users = this.#plan.counts.get('systemuser') ?? 0;
-    return users === 0
-      ? undefined
-      : { id: generatedId(this.#plan.seed, 'systemuser', 0), table: 'systemuser' };
+    return users === 0 ? undefined : { id: generatedId(this.#plan, 'systemuser', 0), table: 'systemuser' };
   }
 
   #byCaller(table: Table, lookups: readonly string[]): RowValues {
