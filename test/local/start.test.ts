@@ -209,6 +209,19 @@ test('a data folder belongs to one source', async () => {
   const { code, stderr } = await run('--once', '--rows', '60', '--data', data);
   expect(code).toBe(1);
   expect(stderr).toContain('belongs to the sample Dataverse with 50 rows');
+
+  // The stored links lead to one address.
+  const { samplePort } = JSON.parse(await readFile(join(data, 'local.json'), 'utf8')) as {
+    samplePort: number;
+  };
+  const other = createServer().listen(samplePort, '127.0.0.1');
+  servers.push(other);
+  await once(other, 'listening');
+  const taken = await run('--once', '--rows', '50', '--data', data);
+  expect([taken.code, taken.stderr]).toEqual([
+    1,
+    expect.stringContaining(`Port ${samplePort}, where the sample`),
+  ]);
 });
 
 test('an unknown option shows the help and ends with status 2', async () => {
