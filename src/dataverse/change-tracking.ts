@@ -1,5 +1,5 @@
 import { type ErrorDetails, SyncError } from '../errors.ts';
-import { isPrivilegeFault } from './error-response.ts';
+import { isPrivilegeFault, privilegeHint } from './error-response.ts';
 import { type DataverseFault, dataverseFault } from './errors.ts';
 import { codes } from './fault-codes.ts';
 
@@ -64,9 +64,8 @@ function hintOf(reason: ChangeTrackingReason, fault: DataverseFault): string {
   const table = fault.entity ?? 'the table';
   if (reason === 'expired') return `The changes of ${table} are no longer kept: read it wholly again.`;
   if (reason === 'not-enabled') return `Turn on "Track changes" for ${table} (both ends of an N:N table).`;
-  return isPrivilegeFault(fault)
-    ? `The application user lacks organisation-level read on ${table}: add it to its security role.`
-    : `Dataverse refuses an option of the request together with change tracking on ${table}.`;
+  if (isPrivilegeFault(fault)) return privilegeHint(table, true);
+  return `Dataverse refuses an option of the request together with change tracking on ${table}.`;
 }
 
 const markers = [Buffer.from('deletedEntity'), Buffer.from('@removed'), Buffer.from('@odata.removed')];

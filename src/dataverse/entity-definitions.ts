@@ -1,6 +1,7 @@
 import { dataverseFault } from './errors.ts';
-import { parseRows, scanPage } from './page.ts';
-import { type Call, type CallOptions, type Transport, unreadable } from './transport.ts';
+import { parseRows } from './page.ts';
+import { toPage } from './read-pages.ts';
+import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
 
 /** What Dataverse says of a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
 export interface EntityDefinition {
@@ -32,20 +33,14 @@ export async function readEntityDefinitions(
   const names =
     'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
   const rows = await readDefinitions(transport, `EntityDefinitions?$select=${names}`, options);
-  const definitions: EntityDefinition[] = [];
-  for (const row of rows) {
-    const logicalName = text(row['LogicalName']);
-    if (logicalName === undefined) continue;
-    definitions.push({
-      logicalName,
-      entitySetName: text(row['EntitySetName']),
-      primaryIdAttribute: text(row['PrimaryIdAttribute']),
-      primaryNameAttribute: text(row['PrimaryNameAttribute']),
-      isIntersect: row['IsIntersect'] === true,
-      changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
-    });
-  }
-  return definitions;
+  return rows.map((row) => ({
+    logicalName: text(row['LogicalName']) ?? '',
+    entitySetName: text(row['EntitySetName']),
+    primaryIdAttribute: text(row['PrimaryIdAttribute']),
+    primaryNameAttribute: text(row['PrimaryNameAttribute']),
+    isIntersect: row['IsIntersect'] === true,
+    changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
+  }));
 }
 
 /** Reads all N:N relationships, each once, though both its tables list it. */
@@ -99,13 +94,15 @@ async function readDefinitions(transport: Transport, url: string, options: CallO
     url,
     timeoutSeconds: 300,
   };
-  return transport.send(call, (reply) => {
-    try {
-      return parseRows(scanPage(reply.body));
-    } catch {
-      throw unreadable(call, reply, 'it is no list of definitions');
-    }
-  });
+  return transport.send(call, (reply) => toRows(call, reply));
+}
+
+function toRows(call: Call, reply: Reply): Members[] {
+  try {
+    return parseRows(toPage(call, reply));
+  } catch {
+    throw unreadable(call, reply, 'it is no list of definitions');
+  }
 }
 
 function text(value: unknown): string | undefined {

@@ -1,5 +1,4 @@
 import type { HttpHeaders } from '@azure/core-rest-pipeline';
-import type { ErrorDetails } from '../errors.ts';
 import {
   DataverseConfigurationError,
   DataverseConflictError,
@@ -19,6 +18,14 @@ export interface RequestNames {
   correlationId?: string | undefined;
   /** Reads that fail stop one table; writes that fail stop one row. */
   isRead: boolean;
+}
+
+/** A fault of a request with its names. */
+export function faultOf(
+  { operation, entity, clientRequestId, correlationId }: RequestNames,
+  said: Omit<DataverseFault, 'operation' | 'entity' | 'clientRequestId' | 'correlationId'>,
+): DataverseFault {
+  return { operation, entity, clientRequestId, correlationId, ...said };
 }
 
 /** The server's own sentence, on one line, shortened, without anything that looks like a token. */
@@ -57,74 +64,51 @@ export function errorFromResponse(
   body: Uint8Array,
 ): Error & { fault: DataverseFault } {
   const parsed = parseErrorBody(body, headers.get('content-type'));
-  const fault: DataverseFault = {
+  const fault = faultOf(names, {
     status,
     code: parsed.code,
     serverMessage: parsed.message,
-    operation: names.operation,
-    entity: names.entity,
     requestId: headers.get('x-ms-service-request-id') ?? headers.get('req_id'),
-    clientRequestId: names.clientRequestId,
-    correlationId: names.correlationId,
     retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
     transient: isTransient(status, parsed.code, parsed.message),
-  };
+  });
   return errorFromFault(fault, names.isRead, parsed.isJson);
 }
 
-type FaultClass = new (
-  message: string,
-  details: ErrorDetails & { fault: DataverseFault },
-) => Error & { fault: DataverseFault };
+type FaultClass = typeof DataverseError | typeof DataverseRetriableError | typeof DataverseSkipError;
+type Consequence = [FaultClass | typeof DataverseConfigurationError | typeof DataverseConflictError, string?];
 
 /** Chooses the class by consequence and adds the hint. */
-export function errorFromFault(
-  fault: DataverseFault,
-  isRead: boolean,
-  isJson = true,
-): Error & { fault: DataverseFault } {
+function errorFromFault(fault: DataverseFault, isRead: boolean, isJson: boolean) {
   const [Class, hint] = consequence(fault, isRead, isJson);
   const code = fault.code === undefined ? '' : ` ${fault.code}`;
   const message = `Cannot ${fault.operation}: status ${fault.status}${code}: ${fault.serverMessage}`;
-  return new Class(message, { fault, operation: fault.operation, object: fault.entity, hint });
+  return new Class(message, { fault, hint });
 }
 
-function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): [FaultClass, string?] {
-  const { status = 0, code, entity } = fault;
-  const table = entity ?? 'the table';
-  if (fault.transient) return [DataverseRetriableError, 'Dataverse is busy: try again later.'];
-  if (status === 401) {
-    return [
-      DataverseConfigurationError,
-      "Dataverse refused the token: check that the identity belongs to the environment's tenant and that the address is the environment's own.",
-    ];
-  }
-  if (code === codes.notAMember) {
-    return [
-      DataverseConfigurationError,
-      'The identity has no application user in this environment: create one with its client id and give it a security role.',
-    ];
-  }
-  if (isPrivilegeFault(fault)) {
-    const privilege = isRead ? 'organisation-level read' : 'a privilege';
-    return [
-      DataverseSkipError,
-      `The application user lacks ${privilege} on ${table}: add it to its security role.`,
-    ];
-  }
+const hints = {
+  busy: 'Dataverse is busy: try again later.',
+  token:
+    "Dataverse refused the token: check that the identity belongs to the environment's tenant and the address to the environment.",
+  noUser:
+    'The identity has no application user in this environment: create one with its client id and give it a security role.',
+  redirect: 'Redirects are not followed: use the address of the environment itself.',
+  noService: 'Nothing answers there: check that the address is a Dataverse environment.',
+  conflict: 'The row exists or changed meanwhile: read it again.',
+  tooLarge: 'The request is too large: send fewer rows at once.',
+  unsupported: 'A column or an option of the request is not supported here.',
+};
+
+function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): Consequence {
+  const { status = 0, code, entity: table = 'the table' } = fault;
+  const refused = isRead ? DataverseSkipError : DataverseError;
+  if (fault.transient) return [DataverseRetriableError, hints.busy];
+  if (status === 401) return [DataverseConfigurationError, hints.token];
+  if (code === codes.notAMember) return [DataverseConfigurationError, hints.noUser];
+  if (isPrivilegeFault(fault)) return [DataverseSkipError, privilegeHint(table, isRead)];
   if (status === 403) return [DataverseSkipError, `Access to ${table} is forbidden.`];
-  if (status >= 300 && status < 400) {
-    return [
-      DataverseConfigurationError,
-      'Redirects are not followed: use the address of the environment itself.',
-    ];
-  }
-  if (status === 404 && !isJson) {
-    return [
-      DataverseConfigurationError,
-      'Nothing answers there: check that the address is a Dataverse environment.',
-    ];
-  }
+  if (status >= 300 && status < 400) return [DataverseConfigurationError, hints.redirect];
+  if (status === 404 && !isJson) return [DataverseConfigurationError, hints.noService];
   if (code === codes.objectDoesNotExist || code === codes.noRowWithThatKey) return [DataverseError];
   if (code === codes.resourceNotFound || (status === 404 && isRead)) {
     return [
@@ -135,14 +119,16 @@ function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): [
   if (code === codes.noRetrieveMultiple) {
     return [DataverseSkipError, `Dataverse does not let ${table} be read row by row: leave it out.`];
   }
-  if (status === 412) return [DataverseConflictError, 'The row exists or changed meanwhile: read it again.'];
-  if (status === 413) return [DataverseError, 'The request is too large: send fewer rows at once.'];
-  if (status === 304 || status < 500) {
-    const refused =
-      code === codes.queryRefused ? 'A column or an option of the request is not supported here.' : undefined;
-    return [isRead ? DataverseSkipError : DataverseError, refused];
-  }
-  return status === 501 ? [isRead ? DataverseSkipError : DataverseError] : [DataverseRetriableError];
+  if (status === 412) return [DataverseConflictError, hints.conflict];
+  if (status === 413) return [DataverseError, hints.tooLarge];
+  if (status < 500) return [refused, code === codes.queryRefused ? hints.unsupported : undefined];
+  return [status === 501 ? refused : DataverseRetriableError];
+}
+
+/** What to do about a missing privilege. */
+export function privilegeHint(table: string, isRead: boolean): string {
+  const privilege = isRead ? 'organisation-level read' : 'a privilege';
+  return `The application user lacks ${privilege} on ${table}: add it to its security role.`;
 }
 
 /** Whether the identity lacks a privilege, by code or by the sentence that names it (`missing prvReadAccount`). */

@@ -31,8 +31,13 @@ export interface DataverseFault {
   maybeDoneBefore?: boolean;
 }
 
+/** Operation and object are the fault's own where not given. */
 interface FaultDetails extends ErrorDetails {
   fault: DataverseFault;
+}
+
+function withNames(details: FaultDetails): FaultDetails {
+  return { operation: details.fault.operation, object: details.fault.entity, ...details };
 }
 
 /** Dataverse refused this one request for a reason of its own (bad data, missing row, too large). */
@@ -40,7 +45,7 @@ export class DataverseError extends SyncError {
   override readonly name: string = 'DataverseError';
   readonly fault: DataverseFault;
   constructor(message: string, details: FaultDetails) {
-    super(message, details);
+    super(message, withNames(details));
     this.fault = details.fault;
   }
 }
@@ -50,7 +55,7 @@ export class DataverseRetriableError extends RetriableError {
   override readonly name: string = 'DataverseRetriableError';
   readonly fault: DataverseFault;
   constructor(message: string, details: FaultDetails) {
-    super(message, { ...details, retryAfterSeconds: details.fault.retryAfterSeconds });
+    super(message, { ...withNames(details), retryAfterSeconds: details.fault.retryAfterSeconds });
     this.fault = details.fault;
   }
 }
@@ -60,7 +65,7 @@ export class DataverseSkipError extends SkipEntityError {
   override readonly name: string = 'DataverseSkipError';
   readonly fault: DataverseFault;
   constructor(message: string, details: FaultDetails) {
-    super(message, details);
+    super(message, withNames(details));
     this.fault = details.fault;
   }
 }
@@ -70,7 +75,7 @@ export class DataverseConfigurationError extends ConfigurationError {
   override readonly name: string = 'DataverseConfigurationError';
   readonly fault: DataverseFault;
   constructor(message: string, details: FaultDetails) {
-    super(message, details);
+    super(message, withNames(details));
     this.fault = details.fault;
   }
 }
@@ -80,7 +85,7 @@ export class DataverseConflictError extends ConflictError {
   override readonly name: string = 'DataverseConflictError';
   readonly fault: DataverseFault;
   constructor(message: string, details: FaultDetails) {
-    super(message, details);
+    super(message, withNames(details));
     this.fault = details.fault;
   }
 }

@@ -20,17 +20,13 @@ export interface FileOptions extends CallOptions {
 
 const defaultChunkBytes = 4 * 1024 * 1024;
 
-function filePath(place: FilePlace): string {
-  return `${rowPath(place.entitySet, place.id)}/${checkName(place.column, 'column name')}`;
-}
-
 function fileCall(place: FilePlace, what: string, options: FileOptions): Call {
   const { onProgress: _onProgress, chunkBytes: _chunkBytes, ...rest } = options;
   return {
     ...rest,
     operation: `${what} ${place.column} of a row of ${place.entitySet}`,
     entity: place.entitySet,
-    url: filePath(place),
+    url: `${rowPath(place.entitySet, place.id)}/${checkName(place.column, 'column name')}`,
     idempotent: true,
   };
 }
@@ -51,22 +47,22 @@ export async function uploadFile(
   const name = encodeURIComponent(fileName.toWellFormed());
   const binary = { 'Content-Type': 'application/octet-stream', 'x-ms-file-name': name };
   if (bytes.length === 0) return transport.send({ ...call, headers: binary, body: bytes }, () => {});
-  const begin = {
-    ...call,
-    url: `${call.url}?x-ms-file-name=${name}`,
-    headers: { 'x-ms-transfer-mode': 'chunked' },
-  };
+  const url = `${call.url}?x-ms-file-name=${name}`;
+  const begin = { ...call, url, headers: { 'x-ms-transfer-mode': 'chunked' } };
   const session = await transport.send(begin, (reply) => {
     const location = reply.headers.get('location');
     if (location === undefined) throw unreadable(begin, reply, 'it names no place for the chunks');
-    const url = new LinkGuard(transport.origin, place.entitySet).follow(location, reply.url, 1);
-    return { url, chunkBytes: Number(reply.headers.get('x-ms-chunk-size')) };
+    const chunks = new LinkGuard(transport.origin, place.entitySet).follow(location, reply.url, 1);
+    return { chunks, chunkBytes: Number(reply.headers.get('x-ms-chunk-size')) };
   });
   const size = options.chunkBytes ?? (session.chunkBytes > 0 ? session.chunkBytes : defaultChunkBytes);
   for (let start = 0; start < bytes.length; start += size) {
     const end = Math.min(start + size, bytes.length);
     const headers = { ...binary, 'Content-Range': `bytes ${start}-${end - 1}/${bytes.length}` };
-    await transport.send({ ...call, url: session.url, headers, body: bytes.subarray(start, end) }, () => {});
+    await transport.send(
+      { ...call, url: session.chunks, headers, body: bytes.subarray(start, end) },
+      () => {},
+    );
     options.onProgress?.(end, bytes.length);
   }
 }
@@ -132,7 +128,6 @@ function isEmptyColumn(error: unknown): boolean {
 
 function changedMeanwhile(call: Call): DataverseError {
   return new DataverseError(`Cannot ${call.operation}: the file was replaced meanwhile`, {
-    operation: call.operation,
     hint: 'Download it again.',
     fault: { operation: call.operation, entity: call.entity, transient: true },
   });

@@ -14,29 +14,23 @@ export function isLoopback(url: URL): boolean {
  * @throws ConfigurationError for anything but https, or http on a loopback host
  */
 export function environmentOrigin(address: string): string {
-  const details = { operation: 'read the Dataverse address', object: 'url' };
-  let url: URL;
-  try {
-    url = new URL(address);
-  } catch {
-    throw new ConfigurationError('The Dataverse address is not a URL', {
-      ...details,
-      hint: 'Give it as https://<organisation>.crm.dynamics.com.',
-    });
-  }
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined) throw wrongAddress('is not a URL');
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
-    throw new ConfigurationError(`The Dataverse address must use https, not ${url.protocol}//`, {
-      ...details,
-      hint: 'Plain http is allowed for this machine only (localhost, 127.0.0.1).',
-    });
+    throw wrongAddress(`must use https, not ${url.protocol}//; plain http is for this machine only`);
   }
-  if (url.username || url.password || !/^\/(api\/data\/v9\.\d+\/?)?$/.test(url.pathname) || url.search) {
-    throw new ConfigurationError('The Dataverse address must be the origin alone', {
-      ...details,
-      hint: 'Give it as https://<organisation>.crm.dynamics.com, without user name, path or query.',
-    });
+  const isOrigin = /^\/(api\/data\/v9\.\d+\/?)?$/.test(url.pathname) && url.search === '';
+  if (!isOrigin || url.username || url.password) {
+    throw wrongAddress('must be the origin alone, without user name, path or query');
   }
   return url.origin;
+}
+
+function wrongAddress(what: string): ConfigurationError {
+  return new ConfigurationError(`The Dataverse address ${what}`, {
+    operation: 'read the Dataverse address',
+    hint: 'Give it as https://<organisation>.crm.dynamics.com.',
+  });
 }
 
 /**
@@ -59,33 +53,25 @@ export class LinkGuard {
    * @param page the page it leads to, for the error
    */
   follow(link: string, base: string, page: number): string {
-    const details = { operation: `read page ${page} of ${this.#entity}`, object: this.#entity };
-    let url: URL;
-    try {
-      url = new URL(link, base);
-    } catch (cause) {
-      throw new LinkError(`Page ${page} of ${this.#entity} is named by a link that is no URL`, {
-        ...details,
-        cause,
+    const refuse = (what: string, hint: string) =>
+      new LinkError(`The link to page ${page} of ${this.#entity} ${what}`, {
+        operation: `read page ${page} of ${this.#entity}`,
+        object: this.#entity,
+        hint,
       });
-    }
+    const url = URL.canParse(link, base) ? new URL(link, base) : undefined;
+    if (url === undefined) throw refuse('is no URL', 'Read the table again.');
     if (url.origin !== this.#origin || url.username !== '' || url.password !== '') {
-      throw new LinkError(
-        `The link to page ${page} of ${this.#entity} leads to ${url.origin}, away from ${this.#origin}`,
-        {
-          ...details,
-          hint: 'It was not followed, since the token would have left with the request. A proxy may rewrite addresses.',
-        },
+      throw refuse(
+        `leads to ${url.origin}, away from ${this.#origin}`,
+        'The token would have left with the request.',
       );
     }
     const absolute = /^https?:\/\//i.test(link) ? link : url.href;
     if (this.#seen.has(absolute)) {
-      throw new LinkError(
-        `The link to page ${page} of ${this.#entity} was followed before: the server repeats itself`,
-        {
-          ...details,
-          hint: 'Dataverse sometimes returns a paging cookie that stands still: read the table again.',
-        },
+      throw refuse(
+        'was followed before',
+        'The paging cookie of the server stands still: read the table again.',
       );
     }
     this.#seen.add(absolute);

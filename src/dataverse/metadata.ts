@@ -1,7 +1,7 @@
 import { dataverseFault } from './errors.ts';
 import { codes } from './fault-codes.ts';
-import { scanPage } from './page.ts';
 import { queryPath } from './query.ts';
+import { toPage } from './read-pages.ts';
 import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
 
 export interface MetadataDocument {
@@ -72,13 +72,7 @@ export function readMetadataVersion(
     url: queryPath(entitySet, { select: [primaryKey], top: 1 }),
     headers: { Prefer: 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"' },
   };
-  return transport.send(call, (reply) => {
-    try {
-      return scanPage(reply.body).metadataVersion;
-    } catch (error) {
-      throw unreadable(call, reply, (error as Error).message);
-    }
-  });
+  return transport.send(call, (reply) => toPage(call, reply).metadataVersion);
 }
 
 /** Dataverse counts no further (learn.microsoft.com: "Count rows using Web API"). */

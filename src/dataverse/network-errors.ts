@@ -1,10 +1,5 @@
-import type { RequestNames } from './error-response.ts';
-import {
-  DataverseConfigurationError,
-  type DataverseFault,
-  DataverseRetriableError,
-  UnreadableBodyError,
-} from './errors.ts';
+import { faultOf, type RequestNames } from './error-response.ts';
+import { DataverseConfigurationError, DataverseRetriableError, UnreadableBodyError } from './errors.ts';
 import { BodyFault } from './response-body.ts';
 
 /**
@@ -24,21 +19,12 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
           ? 'the connection was cut'
           : 'the connection failed';
   const certificate = isCertificateFault(code);
-  const fault: DataverseFault = {
+  const fault = faultOf(names, {
     code: timedOutAfter === undefined ? code : 'TIMEOUT',
     serverMessage: what,
-    operation: names.operation,
-    entity: names.entity,
-    clientRequestId: names.clientRequestId,
-    correlationId: names.correlationId,
     transient: !certificate,
-  };
-  const details = {
-    fault,
-    operation: names.operation,
-    object: names.entity,
-    hint: hintFor(code, certificate),
-  };
+  });
+  const details = { fault, hint: hintFor(code, certificate) };
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
   if (certificate) return new DataverseConfigurationError(text, details);
   return isBody ? new UnreadableBodyError(text, details) : new DataverseRetriableError(text, details);
@@ -57,21 +43,12 @@ function hintFor(code: string | undefined, certificate: boolean): string | undef
 
 /** The error for a request that was not sent, since the server asked everybody to wait longer than it can. */
 export function errorFromPause(names: RequestNames, seconds: number): DataverseRetriableError {
+  const said = { serverMessage: 'service protection limit', retryAfterSeconds: seconds, transient: true };
   return new DataverseRetriableError(
     `Cannot ${names.operation}: Dataverse asked to wait ${seconds} seconds`,
     {
-      operation: names.operation,
-      object: names.entity,
+      fault: faultOf(names, said),
       hint: 'Dataverse is busy: try again after that time.',
-      fault: {
-        serverMessage: 'service protection limit',
-        operation: names.operation,
-        entity: names.entity,
-        clientRequestId: names.clientRequestId,
-        correlationId: names.correlationId,
-        retryAfterSeconds: seconds,
-        transient: true,
-      },
     },
   );
 }

@@ -10,13 +10,9 @@ const namePattern = /^[A-Za-z_][\w.]{0,200}$/;
 
 /** @throws ConfigurationError for anything that could be more than a name in a URL */
 export function checkName(name: string, what: string): string {
-  if (!namePattern.test(name)) {
-    throw new ConfigurationError(`${JSON.stringify(name.slice(0, 60))} is no ${what}`, {
-      operation: `check a ${what}`,
-      hint: 'Names consist of letters, digits and underscores.',
-    });
-  }
-  return name;
+  if (namePattern.test(name)) return name;
+  const hint = 'Names consist of letters, digits and underscores.';
+  throw new ConfigurationError(`${JSON.stringify(name.slice(0, 60))} is no ${what}`, { object: what, hint });
 }
 
 const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -27,13 +23,9 @@ export function isGuid(text: string): boolean {
 
 /** @throws ConfigurationError for anything but a GUID without braces */
 export function checkGuid(id: string): string {
-  if (!isGuid(id)) {
-    throw new ConfigurationError('A row id is no GUID', {
-      operation: 'check a row id',
-      hint: 'Row ids look like 00000000-0000-0000-0000-000000000001.',
-    });
-  }
-  return id;
+  if (isGuid(id)) return id;
+  const hint = 'Row ids look like 00000000-0000-0000-0000-000000000001.';
+  throw new ConfigurationError('A row id is no GUID', { object: 'row id', hint });
 }
 
 /** Percent-encodes a query option's value, but leaves what RFC 3986 allows in a query: links stay short and legible. */

@@ -43,16 +43,15 @@ export async function* readPages(
   query: PageQuery,
   options: CallOptions = {},
 ): AsyncGenerator<Page> {
-  const unordered = { ...query, orderBy: undefined };
-  if (query.orderBy === undefined || query.link !== undefined)
-    return yield* follow(transport, query, options);
+  const isOrdered = query.orderBy !== undefined && query.link === undefined;
   try {
     return yield* follow(transport, query, options);
   } catch (error) {
     // Which tables refuse an order, and with which code, is not documented: any 400 counts. Dataverse
     // pages by primary key by itself, so all rows still come.
-    if (dataverseFault(error)?.status !== 400) throw error;
+    if (!isOrdered || dataverseFault(error)?.status !== 400) throw error;
   }
+  const unordered = { ...query, orderBy: undefined };
   for await (const page of follow(transport, unordered, options)) yield { ...page, orderRefused: true };
 }
 
@@ -118,7 +117,8 @@ function pageCall(query: PageQuery, url: string, number: number): Call {
   };
 }
 
-function toPage(call: Call, reply: Reply): Page {
+/** Scans an answer; what is wrong with it becomes the typed error. */
+export function toPage(call: Call, reply: Reply): Page {
   try {
     return scanPage(reply.body);
   } catch (error) {
@@ -170,12 +170,7 @@ export async function* readByIds(
 }
 
 function isTooLong(error: unknown): boolean {
-  const fault = dataverseFault(error);
-  if (fault === undefined) return false;
-  return (
-    fault.status === 414 ||
-    fault.status === 431 ||
-    fault.code === codes.tooManyConditions ||
-    /invalid uri|too long/i.test(fault.serverMessage ?? '')
-  );
+  const { status, code, serverMessage = '' } = dataverseFault(error) ?? {};
+  if (status === 414 || status === 431 || code === codes.tooManyConditions) return true;
+  return /invalid uri|too long/i.test(serverMessage);
 }

@@ -17,3 +17,7 @@ export interface RequestStats {
 export function createRequestStats(): RequestStats {
   return { requests: 0, retries: 0, throttled: 0, bytesReceived: 0, wireBytes: 0, waitedSeconds: 0 };
 }
+
+export function addRequestStats(stats: RequestStats, more: Partial<RequestStats>): void {
+  for (const [name, value] of Object.entries(more)) stats[name as keyof RequestStats] += value;
+}

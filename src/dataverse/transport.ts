@@ -16,7 +16,7 @@ import {
 } from '@azure/core-rest-pipeline';
 import { SyncError } from '../errors.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
-import { errorFromResponse, type RequestNames } from './error-response.ts';
+import { errorFromResponse, faultOf, type RequestNames } from './error-response.ts';
 import { dataverseFault, UnreadableBodyError } from './errors.ts';
 import { isRolledBack } from './fault-codes.ts';
 import { type Limiter, PauseTooLong } from './limiter.ts';
@@ -25,7 +25,7 @@ import { errorFromNetwork, errorFromPause } from './network-errors.ts';
 import { parseDopHint, parseRateLimits } from './rate-limit-headers.ts';
 import { readBody } from './response-body.ts';
 import { defaultRetryOptions, type RetryOptions, retryDelay } from './retry.ts';
-import { createRequestStats, type RequestStats } from './stats.ts';
+import { addRequestStats, createRequestStats, type RequestStats } from './stats.ts';
 import { wirePolicy } from './wire-policy.ts';
 
 /** What every method of the client takes besides its own arguments. */
@@ -139,7 +139,10 @@ export class Transport {
         if (maybeDoneBefore) fault.maybeDoneBefore = true;
         // Some answers say that nothing was done; a gateway's, or none, leaves it open.
         const maybeDone =
-          fault.transient && fault.status !== 429 && !isRolledBack(fault.code) && !isNotSent(fault.code);
+          fault.transient &&
+          fault.status !== 429 &&
+          !isRolledBack(fault.code) &&
+          !notSent.has(fault.code ?? '');
         const wait = retryDelay(
           {
             tries,
@@ -159,9 +162,7 @@ export class Transport {
         }
         this.#log('info', `Trying again to ${names.operation}`, { ...properties, waitSeconds: wait });
         maybeDoneBefore ||= maybeDone;
-        this.#count(call.stats, (stats) => {
-          stats.retries += 1;
-        });
+        this.#count(call.stats, { retries: 1 });
         if (fault.retryAfterSeconds !== undefined) this.#limiter.pause(wait);
         else {
           const slept = performance.now();
@@ -232,23 +233,13 @@ export class Transport {
     });
     // The constructor does not take these.
     if (this.#tls !== undefined) request.tlsSettings = this.#tls;
-    this.#count(call.stats, (stats) => {
-      stats.requests += 1;
-    });
+    this.#count(call.stats, { requests: 1 });
     const response = await this.#pipeline.sendRequest(this.#http, request);
     const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
-    this.#count(call.stats, (stats) => {
-      stats.bytesReceived += body.length;
-      stats.wireBytes += wireBytes;
-      if (response.status === 429) stats.throttled += 1;
-    });
-    return {
-      status: response.status,
-      headers: response.headers,
-      body,
-      url,
-      tries: 1,
-    };
+    const throttled = response.status === 429 ? 1 : 0;
+    this.#count(call.stats, { bytesReceived: body.length, wireBytes, throttled });
+    const { status, headers: answered } = response;
+    return { status, headers: answered, body, url, tries: 1 };
   }
 
   /** Lets the limiter and the debug log know what the answer said. */
@@ -259,27 +250,21 @@ export class Transport {
       const error = dataverseFault(errorFromResponse(names, status, headers, reply.body));
       this.#limiter.throttled(error?.retryAfterSeconds ?? 0);
     } else this.#limiter.succeeded(parseDopHint(headers.get('x-ms-dop-hint')));
+    const seconds = (performance.now() - began) / 1000;
     this.#log('debug', `Answered: ${names.operation}`, {
-      ...logProperties(names, {
-        status,
-        seconds: (performance.now() - began) / 1000,
-        bytes: reply.body.length,
-      }),
+      ...logProperties(names, { status, seconds, bytes: reply.body.length }),
       ...parseRateLimits((name) => headers.get(name)),
       requestId: headers.get('x-ms-service-request-id') ?? headers.get('req_id'),
     });
   }
 
   #waited(stats: RequestStats | undefined, since: number): void {
-    const seconds = (performance.now() - since) / 1000;
-    this.#count(stats, (each) => {
-      each.waitedSeconds += seconds;
-    });
+    this.#count(stats, { waitedSeconds: (performance.now() - since) / 1000 });
   }
 
-  #count(stats: RequestStats | undefined, add: (stats: RequestStats) => void): void {
-    add(this.stats);
-    if (stats !== undefined) add(stats);
+  #count(stats: RequestStats | undefined, more: Partial<RequestStats>): void {
+    addRequestStats(this.stats, more);
+    if (stats !== undefined) addRequestStats(stats, more);
   }
 }
 
@@ -289,12 +274,7 @@ export function request(transport: Transport, call: Call): Promise<Reply> {
 }
 
 /** Faults of the network that come before the request is sent. */
-function isNotSent(code: string | undefined): boolean {
-  return (
-    code !== undefined &&
-    ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code)
-  );
-}
+const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 function logProperties(names: RequestNames, more: Record<string, unknown>): Record<string, unknown> {
   const { operation, entity, clientRequestId, correlationId } = names;
@@ -303,20 +283,13 @@ function logProperties(names: RequestNames, more: Record<string, unknown>): Reco
 
 /** The error for an answer that is no use, for the `read` of `send`. `what` names kind and position, never content. */
 export function unreadable(call: Call, reply: Reply, what: string): UnreadableBodyError {
-  const html = /html/i.test(reply.headers.get('content-type') ?? '');
+  const { status, headers } = reply;
+  const requestId = headers.get('x-ms-service-request-id') ?? headers.get('req_id');
+  const names = { operation: call.operation, entity: call.entity, isRead: true };
   return new UnreadableBodyError(`Cannot ${call.operation}: ${what}`, {
-    operation: call.operation,
-    object: call.entity,
-    hint: html
+    fault: faultOf(names, { status, requestId, serverMessage: what, transient: true }),
+    hint: /html/i.test(headers.get('content-type') ?? '')
       ? 'A web page came instead of data: check that the address is a Dataverse environment.'
       : 'The answer was damaged on its way: try again later.',
-    fault: {
-      status: reply.status,
-      operation: call.operation,
-      entity: call.entity,
-      requestId: reply.headers.get('x-ms-service-request-id') ?? reply.headers.get('req_id'),
-      serverMessage: what,
-      transient: true,
-    },
   });
 }

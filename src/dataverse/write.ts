@@ -34,13 +34,11 @@ export interface Written {
 
 function writeCall(path: string, entitySet: string, row: RowValues, options: WriteOptions): Call {
   const { returning, headers, ...rest } = options;
-  const select =
-    returning === undefined || returning.length === 0 ? '' : queryPath('x', { select: returning }).slice(1);
   return {
     ...rest,
     operation: `write a row of ${entitySet}`,
     entity: entitySet,
-    url: path + select,
+    url: path + queryPath('x', { select: returning }).slice(1),
     headers: {
       'Content-Type': 'application/json; charset=utf-8',
       ...(returning === undefined ? {} : { Prefer: 'return=representation' }),
@@ -148,16 +146,15 @@ export function deleteRow(
   options: CallOptions & { etag?: string | undefined } = {},
 ): Promise<boolean> {
   const { etag, ...rest } = options;
-  const call: Call = {
+  const headers: Record<string, string> = etag === undefined ? {} : { 'If-Match': etag };
+  const operation = `delete a row of ${entitySet}`;
+  return sendRemoval(transport, {
     ...rest,
-    operation: `delete a row of ${entitySet}`,
+    operation,
     entity: entitySet,
-    method: 'DELETE',
     url: rowPath(entitySet, key),
-    headers: etag === undefined ? {} : { 'If-Match': etag },
-    idempotent: true,
-  };
-  return sendRemoval(transport, call);
+    headers,
+  });
 }
 
 /** The row at the other end of a relationship. */
@@ -179,7 +176,7 @@ export async function associate(
     operation: `associate a row of ${from.entitySet} through ${navigationProperty}`,
     entity: from.entitySet,
     method: 'POST',
-    url: `${rowPath(from.entitySet, from.id)}/${checkName(navigationProperty, 'navigation property')}/$ref`,
+    url: `${navigationPath(from, navigationProperty)}/$ref`,
     headers: { 'Content-Type': 'application/json; charset=utf-8' },
     body: toJson({ '@odata.id': `${transport.origin}/api/data/v9.2/${rowPath(to.entitySet, to.id)}` }),
     idempotent: true,
@@ -191,6 +188,10 @@ export async function associate(
   }
 }
 
+function navigationPath(from: RowReference, property: string): string {
+  return `${rowPath(from.entitySet, from.id)}/${checkName(property, 'navigation property')}`;
+}
+
 /** Undoes `associate`. Returns whether the two were linked. */
 export function disassociate(
   transport: Transport,
@@ -199,22 +200,15 @@ export function disassociate(
   toId: string,
   options: CallOptions = {},
 ): Promise<boolean> {
-  const navigation = checkName(navigationProperty, 'navigation property');
-  const call: Call = {
-    ...options,
-    operation: `disassociate a row of ${from.entitySet} through ${navigationProperty}`,
-    entity: from.entitySet,
-    method: 'DELETE',
-    url: `${rowPath(from.entitySet, from.id)}/${navigation}(${checkGuid(toId)})/$ref`,
-    idempotent: true,
-  };
-  return sendRemoval(transport, call);
+  const operation = `disassociate a row of ${from.entitySet} through ${navigationProperty}`;
+  const url = `${navigationPath(from, navigationProperty)}(${checkGuid(toId)})/$ref`;
+  return sendRemoval(transport, { ...options, operation, entity: from.entitySet, url });
 }
 
 /** Sends a DELETE. Returns whether there was something to delete, now or at an earlier try without an answer. */
 async function sendRemoval(transport: Transport, call: Call): Promise<boolean> {
   try {
-    await transport.send(call, () => {});
+    await transport.send({ ...call, method: 'DELETE', idempotent: true }, () => {});
     return true;
   } catch (error) {
     if (!isMissingRow(error)) throw error;
