@@ -2,11 +2,14 @@ import { type BlobClient, type BlobLeaseClient, type ContainerClient, RestError 
 import { ConflictError } from '../errors.ts';
 import { type JournalState, readState, stateMetadata } from './journal-state.ts';
 
-/** Storage gives leases of at most 60 seconds; learn.microsoft.com: Lease Blob. */
-const leaseSeconds = 60;
-const renewEveryMs = 15_000;
+/**
+ * Storage gives leases of 15 to 60 seconds (learn.microsoft.com: Lease Blob). When a process dies, its lease
+ * holds up the next writer for this long.
+ */
+const leaseSeconds = 30;
+const renewEveryMs = 8_000;
 /** Without a renewal for so long, the lease counts as lost before storage gives it to another. */
-const lostAfterMs = 45_000;
+const lostAfterMs = 20_000;
 
 /**
  * The exclusive right to write the journal's records to Dataverse and to move its state.

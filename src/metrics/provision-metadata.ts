@@ -10,7 +10,7 @@ export interface TableMetadata {
   schemaName: string;
   entitySet: string;
   changeTracking: boolean;
-  columns: Map<string, { type: string; maxLength?: number; precision?: number; min?: number; max?: number }>;
+  columns: Map<string, { type: string; maxLength?: number; precision?: number }>;
   keys: { name: string; columns: string[]; status: string }[];
 }
 
@@ -37,16 +37,10 @@ export class MetadataApi {
     for (const row of await rows('Attributes?$select=LogicalName,AttributeType')) {
       columns.set(String(row['LogicalName']), { type: String(row['AttributeType']) });
     }
-    const cast = 'Attributes/Microsoft.Dynamics.CRM.';
-    for (const row of await rows(`${cast}StringAttributeMetadata?$select=LogicalName,MaxLength`)) {
-      Object.assign(columns.get(String(row['LogicalName'])) ?? {}, { maxLength: row['MaxLength'] });
-    }
-    for (const type of ['Integer', 'Decimal']) {
-      const properties = type === 'Decimal' ? 'MinValue,MaxValue,Precision' : 'MinValue,MaxValue';
-      for (const row of await rows(`${cast}${type}AttributeMetadata?$select=LogicalName,${properties}`)) {
-        const { MinValue: min, MaxValue: max, Precision: precision } = row;
-        Object.assign(columns.get(String(row['LogicalName'])) ?? {}, { min, max, precision });
-      }
+    for (const [type, properties] of sizes) {
+      const path = `Attributes/Microsoft.Dynamics.CRM.${type}AttributeMetadata`;
+      const found = await rows(`${path}?$select=LogicalName,${properties.join(',')}`);
+      for (const row of found) Object.assign(columns.get(String(row['LogicalName'])) ?? {}, sizeOf(row));
     }
     const keys = await rows('Keys?$select=SchemaName,KeyAttributes,EntityKeyIndexStatus');
     return {
@@ -125,6 +119,17 @@ export class MetadataApi {
     const call: Call = { operation, method, url, body: toJson(body), headers: { ...type, ...headers } };
     await this.#transport.send(call, () => undefined);
   }
+}
+
+/** How much a column of each type holds. */
+const sizes = [
+  ['String', ['MaxLength']],
+  ['Decimal', ['Precision']],
+] as const;
+
+function sizeOf(row: Row): { maxLength?: number; precision?: number } {
+  if (typeof row['MaxLength'] === 'number') return { maxLength: row['MaxLength'] };
+  return typeof row['Precision'] === 'number' ? { precision: row['Precision'] } : {};
 }
 
 const definition = (table: string) => `EntityDefinitions(LogicalName='${checkName(table, 'table name')}')`;

@@ -6,7 +6,6 @@ import {
   type CampaignMetricsField,
   campaignMetricsFieldNames,
   campaignMetricsFields,
-  maxInteger,
 } from './campaign-metrics-fields.ts';
 import {
   columnDefinition,
@@ -75,7 +74,7 @@ export function planProvision(
 /** Where an existing column would refuse, cut or round what the contract allows. */
 function differenceOf(
   field: CampaignMetricsField,
-  known: { type: string; maxLength?: number; precision?: number; min?: number; max?: number },
+  known: { type: string; maxLength?: number; precision?: number },
 ): string | undefined {
   const type = columnType(field);
   if (known.type !== type) return `is of type ${known.type} instead of ${type}`;
@@ -84,11 +83,6 @@ function differenceOf(
   }
   if (field.kind === 'decimal' && (known.precision ?? field.places) < field.places) {
     return `has ${known.precision} decimal places instead of ${field.places}`;
-  }
-  const max = field.kind === 'decimal' ? field.max : maxInteger;
-  if (field.kind === 'decimal' || field.kind === 'integer') {
-    if ((known.max ?? max) < max) return `holds at most ${known.max} instead of ${max}`;
-    if ((known.min ?? 0) > 0) return `holds at least ${known.min} instead of 0`;
   }
   return undefined;
 }

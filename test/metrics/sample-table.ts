@@ -1,0 +1,24 @@
+import { type MetricsSettings, readMetricsSettings } from '../../src/config/metrics-settings.ts';
+import { TokenSource } from '../../src/dataverse/auth-policy.ts';
+import { createCredential } from '../../src/dataverse/credential.ts';
+import { limiterFor } from '../../src/dataverse/limiter.ts';
+import { DataverseMetricsTable } from '../../src/metrics/dataverse-metrics-table.ts';
+import { MetricsTransport } from '../../src/metrics/metrics-transport.ts';
+import { CampaignMetricsReader } from '../../src/metrics/read-campaign-metrics.ts';
+
+/** The table and its reader in a Dataverse at this address. */
+export function connectTable(url: string, changes: Partial<MetricsSettings> = {}) {
+  const settings = { ...readMetricsSettings({}), ...changes };
+  const transport = new MetricsTransport({
+    origin: url,
+    tokens: new TokenSource(createCredential({ accessToken: 'test' }), url),
+    limiter: limiterFor(url, 16),
+    retry: { maxTries: 1 },
+  });
+  return {
+    settings,
+    transport,
+    table: new DataverseMetricsTable(transport, settings),
+    reader: new CampaignMetricsReader(transport, settings),
+  };
+}
