@@ -62,7 +62,9 @@ function rowMaker(model: Model, table: Table, plan: RowPlan): (index: number, ve
       if (column.name === 'createdon') return dateTimeText(created);
       if (column.name === 'modifiedon') return dateTimeText(modified);
       if (column.name === 'activitytypecode') return table.logicalName;
-      return lookups[position]?.(random) ?? generatedValue(column, random, index);
+      const makeLookup = lookups[position];
+      // An empty lookup is empty: a GUID that is no row's would be a reference to nowhere.
+      return makeLookup === undefined ? generatedValue(column, random, index) : makeLookup(random);
     });
     if (makeEnds !== undefined) makeEnds(values, index);
     agreeOwner(table, values);
