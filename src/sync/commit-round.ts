@@ -21,6 +21,7 @@ import {
   readEverything,
   sweptAll,
 } from './collect-round.ts';
+import { countDangling, type DanglingCounts, totalDangling } from './dangling-references.ts';
 import { describeFailure } from './fail-entity.ts';
 import { logRow, skippedReports, sourceOf } from './idle-round.ts';
 import { readKnownIds, writeKnownIds } from './known-ids.ts';
@@ -82,6 +83,9 @@ function committedBefore(db: SqliteDatabase, plan: RoundPlan): MergedRound | und
   return last.runId === plan.runId && last.merged.round === plan.round ? last.merged : undefined;
 }
 
+/** Counts of references without a target, by foreign key. */
+const danglingMeta = 'dangling-references';
+
 class RoundCommitter {
   readonly #services: SyncServices;
   readonly #plan: RoundPlan;
@@ -92,6 +96,9 @@ class RoundCommitter {
   readonly #reports: EntityReport[] = [];
   readonly #next = new Map<string, Set<string>>();
   #state: State | undefined;
+  /** Logical names of the tables whose rows or schema this round changed. */
+  readonly #changed = new Set<string>();
+  #danglingReferences: number | undefined;
   #stateEtag: string | undefined;
 
   constructor(
@@ -179,6 +186,8 @@ class RoundCommitter {
             : undefined,
     });
     if (counts.missed.length > 0) this.#ask(one.name, counts.missed);
+    const { added, updated, deleted } = counts;
+    if (migration.changes.length + added + updated + deleted > 0) this.#changed.add(one.name);
     this.#report(one, table, counts);
     this.#state!.entities[one.name] = nextState(this.#services.settings.sync, known, table, one, {
       rows: counts.rows,
@@ -285,6 +294,7 @@ class RoundCommitter {
     for (const [name, ids] of unneeded) {
       if (ids.length === 0) continue;
       const { table } = this.#state!.entities[name]!;
+      this.#changed.add(name);
       this.#db.transaction(() => {
         for (const id of ids)
           this.#db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(table.primaryKey)} = ?`, [id]);
@@ -302,6 +312,7 @@ class RoundCommitter {
     const db = this.#db;
     const state = this.#state!;
     await this.#writeChoices(state);
+    this.#countDangling(state);
     db.transaction(() => {
       for (const row of state.pendingLog) writeLog(db, row);
       for (const report of this.#reports) writeLog(db, logRow(this.#plan, report, this.#at));
@@ -334,6 +345,19 @@ class RoundCommitter {
     if (choices !== undefined) state.choices = choices;
   }
 
+  /** References without a target, of all tables; those between tables that did not change were counted before. */
+  #countDangling(state: State): void {
+    const before = readMeta(this.#db, danglingMeta);
+    const counts = countDangling(
+      this.#db,
+      tablesOf(state),
+      before === undefined ? undefined : (JSON.parse(before) as DanglingCounts),
+      this.#changed,
+    );
+    writeMeta(this.#db, danglingMeta, JSON.stringify(counts));
+    this.#danglingReferences = totalDangling(counts);
+  }
+
   /** For a round that is in the database although its report was lost: `state.json` is written again. */
   async publishAgain(): Promise<void> {
     await this.#loadState();
@@ -353,6 +377,7 @@ class RoundCommitter {
     return {
       round: this.#plan.round,
       entities: [...this.#reports, ...(this.#plan.round === 1 ? skippedReports(this.#catalog) : [])],
+      ...(this.#danglingReferences === undefined ? {} : { danglingReferences: this.#danglingReferences }),
       next: Object.fromEntries([...this.#next].map(([name, ids]) => [name, [...ids].sort()])),
     };
   }

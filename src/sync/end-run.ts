@@ -44,6 +44,7 @@ function tell(services: SyncServices, run: RunDocument): void {
     updated: count('updated'),
     deleted: count('deleted'),
     stagedBytes: run.database?.stagedBytes ?? 0,
+    ...(run.danglingReferences === undefined ? {} : { danglingReferences: run.danglingReferences }),
   };
   const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
   services.telemetry.log(level, `Run ${runId} is ${phase}.`, { runId, error, ...figures });

@@ -32,6 +32,8 @@ export interface RunDocument {
   rounds?: number;
   entities?: EntityReport[];
   database?: DatabaseReport;
+  /** References in the database whose target is absent; unknown where the run committed nothing. */
+  danglingReferences?: number;
 }
 
 export interface DatabaseReport {
@@ -169,6 +171,7 @@ export interface MergedRound {
   round: number;
   entities: EntityReport[];
   database?: DatabaseReport;
+  danglingReferences?: number;
   /** Logical names of the entities that the next round fetches, with the ids; empty ends the run. */
   next: Record<string, string[]>;
 }

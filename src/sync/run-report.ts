@@ -7,19 +7,26 @@ import type { SyncServices } from './services.ts';
 export async function runReport(
   services: SyncServices,
   runId: string,
-): Promise<Pick<RunDocument, 'rounds' | 'entities' | 'database'>> {
+): Promise<Pick<RunDocument, 'rounds' | 'entities' | 'database' | 'danglingReferences'>> {
   if ((await services.documents.plan(runId, 1)) === undefined) return { rounds: 0, entities: [] };
   const rounds = await latestRound(services, runId);
   const entities = new Map<string, EntityReport>();
   let database: DatabaseReport | undefined;
+  let danglingReferences: number | undefined;
   for (let round = 1; round <= rounds; round++) {
     const plan = (await services.documents.plan(runId, round))!;
     const merged = await services.documents.merged(runId, round);
     const reports = merged?.entities ?? (await progressOf(services, plan));
     for (const report of reports) entities.set(report.name, together(entities.get(report.name), report));
     database = addCommits(database, merged);
+    danglingReferences = merged?.danglingReferences ?? danglingReferences;
   }
-  return { rounds, entities: [...entities.values()], ...(database === undefined ? {} : { database }) };
+  return {
+    rounds,
+    entities: [...entities.values()],
+    ...(database === undefined ? {} : { database }),
+    ...(danglingReferences === undefined ? {} : { danglingReferences }),
+  };
 }
 
 /** The reports of a round that is not merged yet. */

@@ -1,0 +1,145 @@
+import { quoteIdentifier as quote, quoteText } from '../schema/sql.ts';
+import type { ForeignKey, Table } from '../schema/table.ts';
+import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import { deletedAtColumn } from './mirror-table.ts';
+
+/** A foreign key with references to rows that are not in the database. */
+export interface DanglingKey {
+  /** Names in SQLite. */
+  table: string;
+  column: string;
+  /** The mirrored tables that the column may point to. */
+  targets: string[];
+  /** Rows whose target is absent. */
+  count: number;
+  /** Up to ten of them: the row's id, and the id it refers to. */
+  examples: { row: string; target: string }[];
+}
+
+const maxExamples = 10;
+
+/** Counts by foreign key, as they were last found: `accounts._ownerid_value>systemusers,teams`. */
+export type DanglingCounts = Readonly<Record<string, number>>;
+
+/**
+ * Counts the references whose target is absent, by foreign key; only towards mirrored tables, a polymorphic one by
+ * its recorded target. Neither rows nor targets that are only kept as deleted count.
+ * @param before counts that still hold for keys between tables that are not among `changed` (logical names)
+ */
+export function countDangling(
+  db: SqliteDatabase,
+  tables: readonly Table[],
+  before: DanglingCounts = {},
+  changed?: ReadonlySet<string>,
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const table of tables) {
+    const typed: CheckedKey[] = [];
+    for (const key of checkedKeys(table, tables)) {
+      const known = before[key.name];
+      const touched =
+        changed === undefined ||
+        changed.has(table.logicalName) ||
+        key.targets.some(({ logicalName }) => changed.has(logicalName));
+      if (known !== undefined && !touched) counts[key.name] = known;
+      else if (key.typeColumn === undefined && !marks(table)) counts[key.name] = countByIndex(db, table, key);
+      else typed.push(key);
+    }
+    Object.assign(counts, countByScan(db, table, typed));
+  }
+  return counts;
+}
+
+/** The foreign keys with dangling references, each with examples. */
+export function findDangling(db: SqliteDatabase, tables: readonly Table[]): DanglingKey[] {
+  const counts = countDangling(db, tables);
+  return tables.flatMap((table) =>
+    checkedKeys(table, tables)
+      .filter((key) => counts[key.name]! > 0)
+      .map(
+        (key): DanglingKey => ({
+          table: table.name,
+          column: key.column,
+          targets: key.targets.map(({ name }) => name),
+          count: counts[key.name]!,
+          examples: db.all<{ row: string; target: string }>(
+            `SELECT t.${quote(table.primaryKey)} AS row, t.${quote(key.column)} AS target
+             FROM main.${quote(table.name)} AS t WHERE ${danglingSql(table, key)} ORDER BY 1 LIMIT ${maxExamples}`,
+          ),
+        }),
+      ),
+  );
+}
+
+export function totalDangling(counts: DanglingCounts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+/** A foreign key that can be checked, with those of its targets that are mirrored. */
+interface CheckedKey {
+  name: string;
+  column: string;
+  typeColumn: string | undefined;
+  targets: Table[];
+  /** Whether every possible target is mirrored: only then an id without a recorded target can be judged. */
+  whole: boolean;
+}
+
+function checkedKeys(table: Table, tables: readonly Table[]): CheckedKey[] {
+  const columns = new Set(table.columns.map(({ name }) => name));
+  return table.foreignKeys.flatMap((key: ForeignKey): CheckedKey[] => {
+    const { column, typeColumn } = key;
+    const targets = tables.filter(({ logicalName }) => key.targets.includes(logicalName));
+    const whole = targets.length === key.targets.length;
+    if (!columns.has(column) || targets.length === 0 || (typeColumn === undefined && !whole)) return [];
+    const name = `${table.name}.${column}>${targets.map((target) => target.name).join()}`;
+    return [{ name, column, typeColumn, targets, whole }];
+  });
+}
+
+/** The distinct ids come from the column's index, so that neither the table nor a target is read more than it must. */
+function countByIndex(db: SqliteDatabase, table: Table, key: CheckedKey): number {
+  const column = quote(key.column);
+  return db.get<{ n: number }>(
+    `SELECT coalesce(sum(r.n), 0) AS n FROM (SELECT ${column} AS id, count(*) AS n FROM main.${quote(table.name)}
+     WHERE ${column} IS NOT NULL GROUP BY ${column}) AS r WHERE ${absentSql(key.targets, 'r.id')}`,
+  )!.n;
+}
+
+/** Which table an id belongs to stands in the row: all such keys of a table are counted in one reading of it. */
+function countByScan(db: SqliteDatabase, table: Table, keys: readonly CheckedKey[]): Record<string, number> {
+  if (keys.length === 0) return {};
+  const sums = keys.map(
+    (key, index) => `coalesce(sum(${danglingSql(table, key)}), 0) AS ${quote(String(index))}`,
+  );
+  const row = db.get<Record<string, number>>(
+    `SELECT ${sums.join(', ')} FROM main.${quote(table.name)} AS t`,
+  )!;
+  return Object.fromEntries(keys.map((key, index) => [key.name, row[String(index)]!]));
+}
+
+/** Whether the row `t` has a reference whose target is absent. */
+function danglingSql(table: Table, { column, typeColumn, targets, whole }: CheckedKey): string {
+  const id = `t.${quote(column)}`;
+  const present = [`${id} IS NOT NULL`, ...(marks(table) ? [`t.${quote(deletedAtColumn)} IS NULL`] : [])];
+  if (typeColumn === undefined) return `(${[...present, absentSql(targets, id)].join(' AND ')})`;
+  const type = `t.${quote(typeColumn)}`;
+  const cases = targets.map(
+    (target) => `WHEN ${type} = ${quoteText(target.logicalName)} THEN ${absentSql([target], id)}`,
+  );
+  if (whole) cases.push(`WHEN ${type} IS NULL THEN ${absentSql(targets, id)}`);
+  return `(${present.join(' AND ')} AND CASE ${cases.join(' ')} ELSE 0 END)`;
+}
+
+function absentSql(targets: readonly Table[], id: string): string {
+  return targets
+    .map((target) => {
+      const live = marks(target) ? ` AND x.${quote(deletedAtColumn)} IS NULL` : '';
+      return `NOT EXISTS (SELECT 1 FROM main.${quote(target.name)} AS x WHERE x.${quote(target.primaryKey)} = ${id}${live})`;
+    })
+    .join(' AND ');
+}
+
+function marks(table: Table): boolean {
+  return table.columns.some(({ name }) => name === deletedAtColumn);
+}
