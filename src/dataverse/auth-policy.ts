@@ -1,5 +1,5 @@
 import type { AccessToken, TokenCredential } from '@azure/core-auth';
-import type { PipelinePolicy } from '@azure/core-rest-pipeline';
+import type { PipelinePolicy, PipelineRequest } from '@azure/core-rest-pipeline';
 import { ConfigurationError, RetriableError } from '../errors.ts';
 import { shortMessage } from './error-response.ts';
 
@@ -94,14 +94,24 @@ export function authPolicy(tokens: TokenSource, origin: string): PipelinePolicy 
           object: origin,
         });
       }
-      const token = await tokens.get();
+      const token = await untilAborted(tokens.get(), request.abortSignal);
       request.headers.set('Authorization', `Bearer ${token}`);
       const response = await next(request);
       if (response.status !== 401) return response;
       response.readableStreamBody?.resume();
       tokens.reject(token);
-      request.headers.set('Authorization', `Bearer ${await tokens.get()}`);
+      request.headers.set('Authorization', `Bearer ${await untilAborted(tokens.get(), request.abortSignal)}`);
       return next(request);
     },
   };
+}
+
+/** A token service that does not answer must not hold up the request beyond its time limit. */
+function untilAborted<T>(work: Promise<T>, signal: PipelineRequest['abortSignal']): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(new Error('no token within the time limit'));
+    signal.addEventListener('abort', onAbort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

@@ -127,7 +127,10 @@ function readAnswers(
         if (status >= 200 && status < 300) return answer;
         const isRead = requests[place]?.method === 'GET';
         const operation = `${call.operation}, item ${index + 1}`;
-        return { ...answer, error: errorFromResponse({ operation, isRead }, status, answer.headers, body) };
+        return {
+          ...answer,
+          error: errorFromResponse({ ...reply.names, operation, isRead }, status, answer.headers, body),
+        };
       });
       return 'changeSet' in item ? answers : answers[0];
     });

@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import http from 'node:http';
+import https from 'node:https';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type Agent,
   createDefaultHttpClient,
   createEmptyPipeline,
   createHttpHeaders,
   createPipelineRequest,
+  getDefaultProxySettings,
   type HttpClient,
   type HttpHeaders,
   type HttpMethods,
@@ -69,6 +73,8 @@ export interface Reply {
   url: string;
   /** How many tries it took. */
   tries: number;
+  /** The names of the request, for errors about this answer. */
+  names: RequestNames;
 }
 
 export interface TransportOptions {
@@ -97,6 +103,7 @@ export class Transport {
   readonly #log: Log;
   readonly #random: () => number;
   readonly #tls: TlsSettings | undefined;
+  readonly #unkept: Agent | undefined;
   #answered = false;
 
   constructor(options: TransportOptions) {
@@ -107,6 +114,10 @@ export class Transport {
     this.#log = options.log ?? (() => {});
     this.#random = options.random ?? Math.random;
     this.#tls = options.tls;
+    // A proxy brings an agent of its own.
+    const proxied = !isLoopback(new URL(this.origin)) && getDefaultProxySettings() !== undefined;
+    const Agents = this.origin.startsWith('http:') ? http.Agent : https.Agent;
+    this.#unkept = proxied ? undefined : new Agents({ keepAlive: false, ...options.tls });
     this.#pipeline = createEmptyPipeline();
     this.#pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: 'dataverse-sqlite-sync' }));
     if (!isLoopback(new URL(this.origin))) this.#pipeline.addPolicy(proxyPolicy());
@@ -166,7 +177,9 @@ export class Transport {
         if (fault.retryAfterSeconds !== undefined) this.#limiter.pause(wait);
         else {
           const slept = performance.now();
-          await sleep(wait * 1000, undefined, { signal: call.signal });
+          await sleep(wait * 1000, undefined, { signal: call.signal }).catch(() =>
+            call.signal?.throwIfAborted(),
+          );
           this.#waited(call.stats, slept);
         }
       }
@@ -225,21 +238,21 @@ export class Transport {
       headers,
       abortSignal: signal,
       allowInsecureConnection: this.origin.startsWith('http:'),
-      // A kept connection may be closed by the server just as the request leaves: what must not be
-      // sent twice takes a new one.
-      disableKeepAlive: !idempotent,
       streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
       body: call.body,
     });
-    // The constructor does not take these.
+    // The constructor does not take these two.
     if (this.#tls !== undefined) request.tlsSettings = this.#tls;
+    // A kept connection may be closed by the server just as the request leaves: what must not be sent
+    // twice takes a new one. (`disableKeepAlive` means Node's global agent, which keeps them too.)
+    if (!idempotent && this.#unkept !== undefined) request.agent = this.#unkept;
     this.#count(call.stats, { requests: 1 });
     const response = await this.#pipeline.sendRequest(this.#http, request);
     const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
     const throttled = response.status === 429 ? 1 : 0;
     this.#count(call.stats, { bytesReceived: body.length, wireBytes, throttled });
     const { status, headers: answered } = response;
-    return { status, headers: answered, body, url, tries: 1 };
+    return { status, headers: answered, body, url, tries: 1, names };
   }
 
   /** Lets the limiter and the debug log know what the answer said. */
@@ -283,9 +296,8 @@ function logProperties(names: RequestNames, more: Record<string, unknown>): Reco
 
 /** The error for an answer that is no use, for the `read` of `send`. `what` names kind and position, never content. */
 export function unreadable(call: Call, reply: Reply, what: string): UnreadableBodyError {
-  const { status, headers } = reply;
+  const { status, headers, names } = reply;
   const requestId = headers.get('x-ms-service-request-id') ?? headers.get('req_id');
-  const names = { operation: call.operation, entity: call.entity, isRead: true };
   return new UnreadableBodyError(`Cannot ${call.operation}: ${what}`, {
     fault: faultOf(names, { status, requestId, serverMessage: what, transient: true }),
     hint: /html/i.test(headers.get('content-type') ?? '')

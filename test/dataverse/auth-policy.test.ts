@@ -101,3 +101,16 @@ test('one place decides who we are', () => {
   expect(credentialKind({ environment })).toBe('azure-cli');
   expect(() => createCredential({ clientSecret: 's3cret', clientId: 'c' })).toThrow('tenantId');
 });
+
+test('a token service that does not answer ends with the time limit', async () => {
+  await using server = await startServer((_, response) => sendJson(response, { value: [] }));
+  const credential = { getToken: () => new Promise<never>(() => {}) };
+  const call = { operation: 'read', url: 'accounts', timeoutSeconds: 0.03 };
+  await expect(clientFor(server, { credential, retry: { maxTries: 1 } }).request(call)).rejects.toMatchObject(
+    {
+      name: 'DataverseRetriableError',
+      fault: { code: 'TIMEOUT' },
+    },
+  );
+  expect(server.requests).toHaveLength(0);
+});

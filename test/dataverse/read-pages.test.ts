@@ -192,7 +192,11 @@ test('a page that is cut short is read again, and a body that stays broken is an
   ]);
   expect(client.stats).toMatchObject({ requests: 5, retries: 4 });
   const error = await readAll(client.readPages({ entitySet: 'accounts' })).catch((caught) => caught);
-  expect(error).toMatchObject({ name: 'UnreadableBodyError', hint: expect.stringContaining('web page') });
+  expect(error).toMatchObject({
+    name: 'UnreadableBodyError',
+    fault: { clientRequestId: expect.any(String), correlationId: expect.any(String) },
+    hint: expect.stringContaining('web page'),
+  });
   expect(JSON.stringify(error) + error.message).not.toContain('Secret');
 });
 

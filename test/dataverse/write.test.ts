@@ -36,6 +36,21 @@ test('never repeats a POST that may have been carried out', async () => {
   expect(server.requests).toHaveLength(1);
 });
 
+test('a POST that must not be repeated takes a connection of its own, and no cookie comes back', async () => {
+  const ports: (number | undefined)[] = [];
+  const cookies: unknown[] = [];
+  await using server = await startServer((request, response) => {
+    ports.push(request.socket.remotePort);
+    cookies.push(request.headers['cookie']);
+    response.writeHead(204, { 'set-cookie': 'ARRAffinity=abc; path=/' }).end();
+  });
+  const client = clientFor(server);
+  for (let i = 0; i < 3; i += 1) await client.create('accounts', { name: 'A' });
+  for (let i = 0; i < 3; i += 1) await client.upsert('accounts', id, { name: 'A' });
+  expect(new Set(ports).size).toBe(4);
+  expect(cookies).toEqual(new Array(6).fill(undefined));
+});
+
 test.each([502, 503, 504])(
   'does not repeat a POST after a gateway says %i, but does after 429',
   async (status) => {
