@@ -34,7 +34,7 @@ function attributeItem(table: Table, column: Column): MetadataItem {
     );
   }
   if (kind === 'String' || kind === 'Memo') properties['MaxLength'] = column.maxLength ?? 100;
-  if (kind === 'Decimal' || kind === 'Money') properties['Precision'] = column.scale ?? 2;
+  Object.assign(properties, numberLimits(kind, column));
   return {
     type: `${kind}AttributeMetadata`,
     properties,
@@ -43,6 +43,25 @@ function attributeItem(table: Table, column: Column): MetadataItem {
         ? {}
         : { OptionSet: () => optionSetItem(table, column), GlobalOptionSet: () => null },
   };
+}
+
+/** What a number column takes, as far as its precision and scale say. */
+function numberLimits(kind: string, column: Column): Record<string, number> {
+  switch (kind) {
+    case 'Integer':
+      return { MinValue: -2_147_483_648, MaxValue: 2_147_483_647 };
+    case 'Decimal':
+    case 'Money': {
+      const scale = column.scale ?? 2;
+      const whole = 10 ** Math.min(15, (column.precision ?? 23) - scale);
+      const limit = Number((whole - 10 ** -scale).toFixed(scale));
+      return { Precision: scale, MinValue: -limit, MaxValue: limit };
+    }
+    case 'Double':
+      return { Precision: 5, MinValue: -1e11, MaxValue: 1e11 };
+    default:
+      return {};
+  }
 }
 
 function attributeKind(table: Table, column: Column): string {

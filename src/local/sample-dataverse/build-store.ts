@@ -40,7 +40,8 @@ function sampleCounts(options: SampleDataverseOptions): { model: Model; counts: 
   const wanted = options.tables ?? [...weights.keys()];
   for (const name of wanted) model.byName(name);
   const shares = new Map(wanted.map((name) => [name, weights.get(name) ?? 0]));
-  return { model, counts: shareRows(model, shares, options.rows ?? defaultRows) };
+  // The organisation itself is one row, beside the rows asked for.
+  return { model, counts: shareRows(model, shares, options.rows ?? defaultRows).set('organization', 1) };
 }
 
 function realCounts(

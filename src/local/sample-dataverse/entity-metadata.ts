@@ -73,7 +73,7 @@ function keyItems(table: Table): MetadataItem[] {
 }
 
 function indexStatus(key: AlternateKey): string {
-  if (!key.pendingReads) return 'Active';
+  if (!key.pendingReads) return key.failed ? 'Failed' : 'Active';
   key.pendingReads--;
   return 'Pending';
 }

@@ -62,6 +62,10 @@ function rowMaker(model: Model, table: Table, plan: RowPlan): (index: number, ve
       if (column.name === 'createdon') return dateTimeText(created);
       if (column.name === 'modifiedon') return dateTimeText(modified);
       if (column.name === 'activitytypecode') return table.logicalName;
+      if (table.logicalName === 'organization') {
+        if (column.name === 'languagecode') return 1033;
+        if (column.name === 'expirechangetrackingindays') return 7;
+      }
       const makeLookup = lookups[position];
       // An empty lookup is empty: a GUID that is no row's would be a reference to nowhere.
       return makeLookup === undefined ? generatedValue(column, random, index) : makeLookup(random);

@@ -5,6 +5,7 @@ import { columns } from './model-builder.ts';
 import { setAndKey } from './path.ts';
 import { NumberText, type Payload, parsePayload } from './payload.ts';
 import { requirePrivilege } from './privileges.ts';
+import { keyReader } from './row-key.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
 import { badRequest, methodNotAllowed, ServiceError } from './service-error.ts';
 import { noContent } from './write-routes.ts';
@@ -49,8 +50,10 @@ function createTable(dataverse: Dataverse, request: ServiceRequest, payload: Pay
   const own = attributes.map(columnOf);
   const primary = attributes.findIndex((attribute) => attribute['IsPrimaryName'] === true);
   if (primary < 0) throw badRequest('The primary name attribute is missing.', '0x80044363');
-  const owner = payload['OwnershipType'] === 'UserOwned' ? dataverse.store.table('account').columns : [];
-  const inherited = owner.filter((column) => systemColumns.has(column.logicalName));
+  const wanted =
+    payload['OwnershipType'] === 'UserOwned' ? [...systemColumns, ...ownerColumns] : systemColumns;
+  const model = dataverse.store.table('account').columns;
+  const system = model.filter((column) => wanted.includes(column.logicalName));
   dataverse.schema.addTable({
     name,
     schemaName,
@@ -58,15 +61,22 @@ function createTable(dataverse: Dataverse, request: ServiceRequest, payload: Pay
     displayName: labelText(payload['DisplayName']) ?? schemaName,
     primaryName: own[primary]!.name,
     tracked: payload['ChangeTrackingEnabled'] === true,
-    columns: [...columns({ [`${name}id`]: 'id' }), ...own, ...structuredClone(inherited)],
+    columns: [...columns({ [`${name}id`]: 'id' }), ...own, ...structuredClone(system)],
   });
   return created(request, `EntityDefinitions(${metadataId(name)})`);
 }
 
-const systemColumns = new Set([
-  ...['createdon', 'modifiedon', 'versionnumber', 'createdby', 'modifiedby', 'statecode', 'statuscode'],
-  ...['ownerid', 'owninguser', 'owningteam', 'owningbusinessunit'],
-]);
+/** What the service adds to every table, and to those that users own. */
+const systemColumns = [
+  'createdon',
+  'modifiedon',
+  'versionnumber',
+  'createdby',
+  'modifiedby',
+  'statecode',
+  'statuscode',
+];
+const ownerColumns = ['ownerid', 'owninguser', 'owningteam', 'owningbusinessunit'];
 
 function createColumn(
   dataverse: Dataverse,
@@ -108,12 +118,19 @@ function createKey(
     throw badRequest(`A key with the name ${name} already exists.`, '0x80060886');
   }
   // The index behind a key is built in the background: not active when first looked at.
-  table.alternateKeys.push({ name, columns: parts, pendingReads: 1 });
+  const failed = hasDuplicates(dataverse, table, parts);
+  table.alternateKeys.push({ name, columns: parts, pendingReads: 1, ...(failed ? { failed } : {}) });
   dataverse.store.schemaChanged();
   return created(
     request,
     `EntityDefinitions(${metadataId(table.logicalName)})/Keys(${metadataId(table.logicalName, name)})`,
   );
+}
+
+function hasDuplicates(dataverse: Dataverse, table: Table, parts: readonly string[]): boolean {
+  const keyOf = keyReader(table, parts);
+  const keys = [...dataverse.store.rowsOf(table).all()].map(keyOf).filter((key) => key !== undefined);
+  return new Set(keys).size < keys.length;
 }
 
 function updateTable(dataverse: Dataverse, table: Table, payload: Payload): ServiceResponse {

@@ -41,6 +41,8 @@ export interface AlternateKey {
   columns: string[];
   /** How many more looks at the key find its index still being built. */
   pendingReads?: number;
+  /** Set where rows that share a key kept its index from being built. */
+  failed?: boolean;
 }
 
 /** The relationship behind an N:N table. */

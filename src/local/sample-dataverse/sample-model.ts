@@ -54,6 +54,21 @@ function wideColumns(): Column[] {
 
 const specs: TableSpec[] = [
   {
+    name: 'organization',
+    set: 'organizations',
+    primaryName: 'name',
+    columns: [
+      ...columns({
+        organizationid: 'id',
+        name: 'text',
+        languagecode: 'int',
+        expirechangetrackingindays: 'int',
+        isauditenabled: 'bool',
+      }),
+      ...stamped(),
+    ],
+  },
+  {
     name: 'businessunit',
     set: 'businessunits',
     primaryName: 'name',
@@ -463,7 +478,7 @@ const specs: TableSpec[] = [
   },
 ];
 
-/** The sample's own organisation: 23 tables with every kind of column and relationship that Dataverse has. */
+/** The sample's own organisation: 24 tables with every kind of column and relationship that Dataverse has. */
 export function sampleModel(options: { campaignMetrics: boolean }): {
   model: Model;
   weights: Map<string, number>;

@@ -96,7 +96,7 @@ function duplicateId(): ServiceError {
 /** An alternate key may not be taken by another row. */
 function checkKeys(store: Store, table: Table, values: RowValues, old: Row | undefined): void {
   for (const key of table.alternateKeys) {
-    if (!key.columns.some((name) => name in values)) continue;
+    if (key.failed || !key.columns.some((name) => name in values)) continue;
     const parts = key.columns.map((name) => {
       const index = columnIndex(table, name);
       const value = name in values ? values[name] : old?.values[index];

@@ -73,6 +73,18 @@ describe('tables made through the Web API', () => {
   });
 });
 
+describe('keys over rows that share values', () => {
+  it('fail to build and do not bind', async () => {
+    const table = "EntityDefinitions(LogicalName='new_box')";
+    const [one, two] = dataverse.store.truth('new_box').keys();
+    for (const id of [one!, two!]) dataverse.store.update('new_box', id, { new_name: 'same' });
+    await post(`${table}/Keys`, { SchemaName: 'new_NameKey', KeyAttributes: ['new_name'] });
+    await send(at(`${table}/Keys`));
+    expect((await send(at(`${table}/Keys`))).json.value[0].EntityKeyIndexStatus).toBe('Failed');
+    expect((await post('new_boxes', { new_name: 'same' })).status).toBe(204);
+  });
+});
+
 describe('privileges', () => {
   it('are told and enforced', async () => {
     const { UserId } = (await send(at('WhoAmI'))).json;

@@ -36,7 +36,7 @@ describe('its own metadata', () => {
     );
     // biome-ignore lint/suspicious/noExplicitAny: metadata
     const byName = new Map<string, any>(json.value.map((each: any) => [each.LogicalName, each]));
-    expect(byName.size).toBe(22);
+    expect(byName.size).toBe(23);
     expect(byName.get('systemuser').PrimaryIdAttribute).toBe('systemuserid');
     expect(byName.get('accountleads').EntitySetName).toBe('accountleadscollection');
     expect(byName.get('teammembership')).toMatchObject({ IsIntersect: true, ChangeTrackingEnabled: true });

@@ -27,7 +27,7 @@ describe('rows', () => {
         expect(row['@odata.etag']).toBe(`W/"${expected['@version']}"`);
         expect(Object.keys(row).length - 1).toBe(table.columns.length);
       }
-      if (!table.abstract && name !== 'stringmaps') sum += rows.length;
+      if (!table.abstract && !['stringmaps', 'organizations'].includes(name)) sum += rows.length;
     }
     expect(sum).toBe(3000);
   });
