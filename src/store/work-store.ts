@@ -87,6 +87,19 @@ export class WorkStore {
     }
   }
 
+  /** Writes a text for people, whatever stands there. */
+  async putText(name: string, text: string, contentType: string): Promise<void> {
+    const blob = this.#container.getBlockBlobClient(name);
+    const body = Buffer.from(text);
+    try {
+      await inContainer(this.#container, () =>
+        blob.upload(body, body.length, { blobHTTPHeaders: { blobContentType: contentType } }),
+      );
+    } catch (error) {
+      throw storageError(error, 'write', name);
+    }
+  }
+
   async getBytes(name: string): Promise<Buffer | undefined> {
     return (await this.#download(name))?.bytes;
   }

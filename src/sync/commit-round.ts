@@ -166,6 +166,7 @@ class RoundCommitter {
     const migration = migrationOf(known, this.#catalog.tables[one.name]!, synced, before);
     applyMigration(this.#db, migration.table, migration, { runId, at: this.#at });
     const { table } = migration;
+    this.#forgetMarks(known?.table, table);
     const final = new Set(finalSlices(one));
     const shards = one.slices
       .filter((slice) => slice.shard !== undefined)
@@ -196,6 +197,13 @@ class RoundCommitter {
       settled: counts.heldBack === 0 && counts.missed.length === 0,
       digestOf: (since) => digestFromDatabase(this.#db, table, since),
     });
+  }
+
+  /** Rows that were only marked as deleted go when `deletes: "mark"` is given up. */
+  #forgetMarks(before: Table | undefined, table: Table): void {
+    const marks = (one: Table | undefined) => one?.columns.some((column) => column.name === deletedAtColumn);
+    if (!marks(before) || marks(table)) return;
+    this.#db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
   }
 
   async #deletesAllowed(name: string): Promise<boolean> {

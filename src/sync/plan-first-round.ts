@@ -1,9 +1,11 @@
 import { loadCatalog } from './catalog.ts';
+import { completeRound } from './complete-round.ts';
+import { readKnownIds } from './known-ids.ts';
 import { loadState } from './load-state.ts';
 import { planEntity } from './plan-entity.ts';
-import { paths, type RoundPlan } from './run-documents.ts';
+import { type EntityPlan, paths, type RoundPlan } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
-import { findRereads } from './validate-schema.ts';
+import { validateSchema } from './validate-schema.ts';
 
 /**
  * Plans round 1: reads the configuration and the metadata, compares the schema with the database's, stores the
@@ -16,7 +18,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
   const configs = services.readEntities();
   const { state } = await loadState(services);
   const catalog = await loadCatalog(services, configs, state);
-  const rereads = findRereads(services, catalog, state, configs);
+  const rereads = await validateSchema(services, catalog, state, configs, runId);
   const now = services.now();
   const entities: RoundPlan['entities'] = {};
   for (const config of configs) {
@@ -24,14 +26,9 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
     const known = state.entities[config.name];
-    entities[config.name] = planEntity(
-      config,
-      table,
-      known,
-      services.settings.sync,
-      now,
-      rereads.get(config.name),
-    );
+    const reread = rereads.get(config.name);
+    const planned = planEntity(config, table, known, services.settings.sync, now, reread);
+    entities[config.name] = reread === undefined ? planned : await withWholeRows(services, planned);
   }
   const plan: RoundPlan = {
     runId,
@@ -45,11 +42,19 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
   await sendRound(services, plan);
 }
 
+/** A filtered entity that must be read again: by the ids it has, since reading all its table is what it is spared. */
+async function withWholeRows(services: SyncServices, plan: EntityPlan): Promise<EntityPlan> {
+  if (plan.read.kind !== 'known') return plan;
+  return { ...plan, read: { kind: 'ids', ids: await readKnownIds(services, plan) } };
+}
+
 /** Stores a plan, unless one is there already, and asks for the first slice of each of its entities. */
 export async function sendRound(services: SyncServices, plan: RoundPlan): Promise<void> {
   const { runId, round } = plan;
   const won = await services.work.createIfAbsent(paths.plan(runId, round), plan);
   const stored = won ? plan : ((await services.documents.plan(runId, round)) ?? plan);
   const entities = Object.keys(stored.entities);
+  // Every configured table may have vanished: the run has nothing to wait for.
+  if (entities.length === 0) return completeRound(services, runId, round, { resend: true });
   await Promise.all(entities.map((entity) => services.sendFetch({ runId, round, entity, slice: 0 })));
 }
