@@ -1,4 +1,4 @@
-import { hash, randomUUID } from 'node:crypto';
+import { createHash, hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError, SyncError } from '../errors.ts';
 import { eachOf } from './each-of.ts';
@@ -125,7 +125,12 @@ export class DatabaseBlob {
     const known = new Set(stored.ids);
     const missing = blocks.filter((block) => !known.has(block.id));
     await eachOf(missing, this.#concurrency, (block) =>
-      inContainer(this.#container, () => this.#blob.stageBlock(block.id, block.bytes, block.bytes.length)),
+      inContainer(this.#container, () =>
+        this.#blob.stageBlock(block.id, block.bytes, block.bytes.length, {
+          // The service refuses a block that was damaged on the way, and spares itself a checksum of its own.
+          transactionalContentMD5: createHash('md5').update(block.bytes).digest(),
+        }),
+      ),
     );
     const etag = await this.#commitList(ids, expected);
     const stagedBytes = missing.reduce((sum, block) => sum + block.bytes.length, 0);

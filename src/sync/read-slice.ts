@@ -1,5 +1,6 @@
 import { ChangeTrackingError, parseTombstone } from '../dataverse/change-tracking.ts';
 import type { Page, PageQuery } from '../dataverse/client.ts';
+import { LinkError } from '../dataverse/errors.ts';
 import { createRequestStats } from '../dataverse/stats.ts';
 import { RetriableError, SyncError } from '../errors.ts';
 import type { Table } from '../schema/table.ts';
@@ -235,6 +236,10 @@ class SliceReader {
   #afterFault(position: SliceStart, error: unknown): SliceStart | undefined {
     if (error instanceof ChangeTrackingError) {
       return this.#withoutDelta(position, error.message, error.reason === 'expired');
+    }
+    // The environment's address changed, and with it the origin of the stored link: no request may follow it.
+    if (error instanceof LinkError && position.read.kind === 'delta' && position.link === undefined) {
+      return this.#withoutDelta(position, error.message);
     }
     const passing = error instanceof RetriableError && this.#pages > 0 && this.#signal?.aborted !== true;
     return passing ? position : undefined;
