@@ -1,4 +1,5 @@
 import { readActive } from './active-run.ts';
+import { type RunQuality, withQuality } from './quality.ts';
 import { paths, type RunDocument, type RunPhase } from './run-documents.ts';
 import { runReport } from './run-report.ts';
 import type { SyncServices } from './services.ts';
@@ -18,6 +19,7 @@ export async function endRun(
   const finished: RunDocument = {
     ...(stored?.value ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() }),
     ...report,
+    ...(await withQuality(services, report, phase)),
     phase,
     finishedAt: services.now().toISOString(),
     ...fault,
@@ -45,10 +47,24 @@ function tell(services: SyncServices, run: RunDocument): void {
     deleted: count('deleted'),
     stagedBytes: run.database?.stagedBytes ?? 0,
     ...(run.danglingReferences === undefined ? {} : { danglingReferences: run.danglingReferences }),
+    ...qualityFigures(run.quality),
   };
   const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
   services.telemetry.log(level, `Run ${runId} is ${phase}.`, { runId, error, ...figures });
   services.telemetry.event('RunEnded', { runId, phase, trigger: run.trigger, error }, figures);
+}
+
+function qualityFigures(quality: RunQuality | undefined): Record<string, number> {
+  if (quality === undefined) return {};
+  const { rows, ageSeconds, counted, miscounted, byStrategy } = quality;
+  const shares = Object.entries(byStrategy).map(([strategy, share]) => [`${strategy}Rows`, share.rows]);
+  return {
+    rows,
+    ...(ageSeconds === undefined ? {} : { ageSeconds }),
+    counted,
+    miscounted: miscounted.length,
+    ...Object.fromEntries(shares),
+  };
 }
 
 async function release(services: SyncServices, runId: string): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import type { EntityConfig } from '../config/entities.ts';
 import type { Table } from '../schema/table.ts';
+import type { RunQuality } from './quality.ts';
 
 /** How the changes of a table are found. */
 export type Strategy = 'delta' | 'modifiedon' | 'full' | 'linked';
@@ -34,6 +35,8 @@ export interface RunDocument {
   database?: DatabaseReport;
   /** References in the database whose target is absent; unknown where the run committed nothing. */
   danglingReferences?: number;
+  /** How the mirror stands after the run. */
+  quality?: RunQuality;
 }
 
 export interface DatabaseReport {
@@ -162,6 +165,12 @@ export interface EntityReport extends ReadFigures {
   deleted: number;
   /** Rows in the table that this run neither added nor updated. */
   unchanged: number;
+  /** Rows in the table after the run; those only kept as deleted do not count. */
+  rows?: number;
+  /** Dataverse's own count at the run's end, where it was asked. */
+  dataverseRows?: number;
+  /** When the table was last read without fault: ISO 8601, UTC. */
+  syncedAt?: string;
   error?: string;
   hint?: string;
 }

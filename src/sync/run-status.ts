@@ -10,7 +10,19 @@ export interface RunStatus extends RunDocument {
   phase: RunPhase;
   rounds: number;
   entities: EntityReport[];
-  totals: Omit<EntityReport, 'name' | 'table' | 'strategy' | 'state' | 'reason' | 'error' | 'hint'> & {
+  totals: Omit<
+    EntityReport,
+    | 'name'
+    | 'table'
+    | 'strategy'
+    | 'state'
+    | 'reason'
+    | 'error'
+    | 'hint'
+    | 'rows'
+    | 'dataverseRows'
+    | 'syncedAt'
+  > & {
     failed: number;
   };
   /** Wall seconds from the run's start to its end, or to now. */

@@ -205,6 +205,39 @@ describe('labels', () => {
       });
     });
 
+    it('reads the definitions where there is no string map, to the same labels', async () => {
+      const harness = await create(['account', 'contact', 'team']);
+      await harness.sync();
+      const other = await create(['account', 'contact', 'team']);
+      const real = other.services.dataverse;
+      const readChoices = async () => {
+        throw new Error('no string map');
+      };
+      Object.assign(other.services, { dataverse: { ...real, readChoices } });
+      const before = real.stats.requests;
+      await other.sync();
+      const all = async (one: Harness) =>
+        withDatabase(await one.databaseBytes(), (db) =>
+          rows(db, 'SELECT * FROM _choices ORDER BY 1, 2, 3, 5'),
+        );
+      expect(await all(other)).toEqual(await all(harness));
+      // Three tables and five kinds of columns, in one batch: the rest is what a first sync asks anyway.
+      expect(real.stats.requests - before).toBeLessThan(15);
+    });
+
+    it('is not misled by a string map that knows only some tables', async () => {
+      const harness = await create(['account', 'contact']);
+      const real = harness.services.dataverse;
+      const readChoices: typeof real.readChoices = async (options) =>
+        (await real.readChoices(options)).filter(({ table }) => table === 'account');
+      Object.assign(harness.services, { dataverse: { ...real, readChoices } });
+      await harness.sync();
+      withDatabase(await harness.databaseBytes(), (db) => {
+        const tables = rows(db, 'SELECT DISTINCT table_name FROM _choices ORDER BY 1');
+        expect(tables).toEqual([{ table_name: 'accounts' }, { table_name: 'contacts' }]);
+      });
+    });
+
     it('goes on without labels where there are none, with a logged reason, and keeps those it has', async () => {
       const harness = await create(['account']);
       const real = harness.services.dataverse;
