@@ -43,6 +43,8 @@ export class Exchange {
     const start = performance.now();
     try {
       const response = this.#answer(request, fault);
+      const { latencyMs } = this.#dataverse.options;
+      if (latencyMs) await delay(latencyMs);
       if (fault?.kind === 'commit-then-reset') return void outgoing.socket?.resetAndDestroy();
       if (fault?.kind === 'commit-then-timeout') return await silence(outgoing, fault);
       const damaged = this.#damage.apply(fault, request, response);

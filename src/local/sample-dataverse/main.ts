@@ -11,6 +11,8 @@ const { values } = parseArgs({
     tables: { type: 'string' },
     seed: { type: 'string' },
     token: { type: 'string' },
+    tracked: { type: 'string' },
+    'latency-ms': { type: 'string' },
     'row-bytes': { type: 'string' },
     prewarm: { type: 'boolean' },
     'prewarm-prefer': { type: 'string' },
@@ -22,6 +24,9 @@ if (values.port !== undefined) options.port = wholeNumber('port', values.port);
 if (values.rows !== undefined) options.rows = wholeNumber('rows', values.rows);
 if (values.seed !== undefined) options.seed = wholeNumber('seed', values.seed);
 if (values['row-bytes'] !== undefined) options.rowBytes = wholeNumber('row-bytes', values['row-bytes']);
+if (values['latency-ms'] !== undefined) options.latencyMs = wholeNumber('latency-ms', values['latency-ms']);
+if (values.tracked !== undefined)
+  options.tracked = values.tracked === 'all' ? 'all' : values.tracked.split(',');
 if (values.metadata !== undefined) options.metadata = values.metadata;
 if (values.tables !== undefined) options.tables = values.tables.split(',');
 if (values.token !== undefined) options.token = values.token;

@@ -27,6 +27,8 @@ export interface SampleDataverseOptions {
   protection?: ProtectionLimits;
   /** `x-ms-dop-hint`. Default 16. */
   dopHint?: number;
+  /** Milliseconds before every answer, as over a long way. Default 0. */
+  latencyMs?: number;
   clock?: () => Date;
   /** How wide a row's JSON should be at least, in bytes, reached by longer texts. */
   rowBytes?: number;

@@ -1,19 +1,18 @@
-import { comparable } from './comparable.ts';
 import { expansionWriter } from './expand.ts';
 import { compileFilter, type Field } from './filter.ts';
 import { parseFilter } from './filter-parser.ts';
 import { Fragment } from './fragment.ts';
-import { guidOrderKey } from './guid.ts';
-import { type Column, columnIndex, type Table } from './model.ts';
+import { columnIndex, type Table } from './model.ts';
 import type { CachedPage } from './page.ts';
 import { type PagingCookie, parseSkipToken, skipToken } from './paging-cookie.ts';
 import { maximumPageSize, type Preferences } from './preferences.ts';
 import type { QueryOptions } from './query-options.ts';
 import { chosenColumns, formattedValue, rowWriter } from './row-json.ts';
+import { compareRows, cookieEntries, type Order, orderOf, position } from './row-order.ts';
 import { badRequest, noSuchProperty, ServiceError } from './service-error.ts';
 import type { Store } from './store.ts';
 import type { TableRows } from './table-rows.ts';
-import { isLookup, type Row, type Value } from './values.ts';
+import type { Row } from './values.ts';
 
 /** One page of a read: its rows' JSON, and the `$skiptoken` of the next page where there is one. */
 export interface PageRead {
@@ -74,19 +73,6 @@ export function readPage(
   return read;
 }
 
-interface Order {
-  column: Column;
-  index: number;
-  descending: boolean;
-}
-
-function orderOf(table: Table, options: QueryOptions): Order[] {
-  return (options.orderBy ?? []).map(({ property, descending }) => {
-    const index = columnIndex(table, property);
-    return { column: table.columns[index]!, index, descending };
-  });
-}
-
 /** The rows that pass the filter, in order. Kept until the table changes, so that paging does not repeat it. */
 function listRows(table: Table, held: TableRows, options: QueryOptions, order: readonly Order[]): Row[] {
   if (options.filter === undefined && order.length === 0) return held.ordered();
@@ -111,66 +97,6 @@ export function rowFilter(
     if (index < 0) throw noSuchProperty(path, table.logicalName);
     return { type: table.columns[index]!.type, get: (row) => row.values[index] };
   });
-}
-
-function compareRows(order: readonly Order[], a: Row, b: Row): number {
-  for (const { column, index, descending } of order) {
-    const difference = compareValues(column.type, a.values[index], b.values[index]);
-    if (difference !== 0) return descending ? -difference : difference;
-  }
-  return a.order < b.order ? -1 : a.order > b.order ? 1 : 0;
-}
-
-/** Nulls come first, as in SQL Server. */
-function compareValues(type: string, a: Value | undefined, b: Value | undefined): number {
-  const x = comparable(type, a);
-  const y = comparable(type, b);
-  if (x === y) return 0;
-  if (x === null) return -1;
-  if (y === null) return 1;
-  return x < y ? -1 : 1;
-}
-
-function cookieEntries(table: Table, order: readonly Order[], first: Row, last: Row): PagingCookie['last'] {
-  const entries = order.map(({ column, index }) => ({
-    name: column.logicalName,
-    first: cookieText(first.values[index]),
-    last: cookieText(last.values[index]),
-  }));
-  const braced = (row: Row): string => `{${row.id.toUpperCase()}}`;
-  return [...entries, { name: table.primaryId, first: braced(first), last: braced(last) }];
-}
-
-function cookieText(value: Value | undefined): string | null {
-  if (value === null || value === undefined) return null;
-  return isLookup(value) ? value.id : typeof value === 'object' ? JSON.stringify(value.json) : String(value);
-}
-
-/** The first row after the cookie's: each page is found anew, so rows that came or went meanwhile count. */
-function position(table: Table, rows: readonly Row[], order: readonly Order[], cookie: PagingCookie): number {
-  const key = cookie.last.at(-1)!;
-  const marker: Row = {
-    id: '',
-    order: guidOrderKey((key.last ?? '').replace(/[{}]/g, '')),
-    version: 0n,
-    values: table.columns.map(() => null),
-  };
-  for (const [at, { index, column }] of order.entries()) {
-    marker.values[index] = cookieValue(column, cookie.last[at]?.last ?? null);
-  }
-  let low = 0;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareRows(order, rows[middle]!, marker) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function cookieValue(column: Column, text: string | null): Value {
-  if (text === null) return null;
-  return column.type === 'Edm.Boolean' ? text === 'true' : text;
 }
 
 /** Writes rows as a request selects and expands them. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readCsdl } from './csdl-reader.ts';
 import type { Dataverse } from './dataverse.ts';
 import { Fragment } from './fragment.ts';
-import { generatedValue } from './generate-rows.ts';
+import { generatedValue } from './generate-value.ts';
 import { type Column, columnIndex, columnsChanged, type Table } from './model.ts';
 import { addTable, columns, resolveLookups, type TableSpec } from './model-builder.ts';
 import { Random } from './random.ts';

@@ -1,9 +1,10 @@
+import { cascadeDelete } from './cascade-delete.ts';
 import { generatedId, generateRows, type RowPlan } from './generate-rows.ts';
 import { guidOrderKey } from './guid.ts';
 import { columnIndex, type Model, type Table } from './model.ts';
 import { stringMap, stringMapRows } from './string-map.ts';
 import { TableRows } from './table-rows.ts';
-import { dateTimeText, isLookup, type Lookup, type Row, type Value } from './values.ts';
+import { dateTimeText, type Lookup, type Row, type Value } from './values.ts';
 
 /** Values by column name, as a test or a write hands them over. */
 export type RowValues = Record<string, Value>;
@@ -159,46 +160,10 @@ export class Store {
     if (this.rowsOf(table).get(key) === undefined) {
       throw new Error(`the sample Dataverse has no ${logicalName} ${id}`);
     }
-    this.#cascade(table, key);
-    this.#remove(table, key);
-  }
-
-  #cascade(table: Table, id: string): void {
-    for (const other of this.model.tables.values()) {
-      if (this.#plan.lazy && !this.#tables.has(other.logicalName)) continue;
-      if (other.intersect !== undefined) this.#removeLinks(other, table, id);
-      else if (!other.abstract) this.#clearLookups(other, table, id);
-    }
-  }
-
-  #removeLinks(intersect: Table, table: Table, id: string): void {
-    for (const end of intersect.intersect!.ends) {
-      if (end.table !== table.logicalName) continue;
-      const position = columnIndex(intersect, end.column);
-      const rows = this.rowsOf(intersect);
-      for (const row of [...rows.all()]) {
-        if (row.values[position] === id) this.#remove(intersect, row.id);
-      }
-    }
-  }
-
-  #clearLookups(other: Table, table: Table, id: string): void {
-    const names = other.columns.flatMap((column, position) =>
-      column.targets?.some(({ table: name }) => name === table.logicalName || name === table.baseType)
-        ? [position]
-        : [],
-    );
-    if (names.length === 0) return;
-    const rows = this.rowsOf(other);
-    for (const row of [...rows.all()]) {
-      const cleared: RowValues = {};
-      for (const position of names) {
-        const value = row.values[position];
-        if (value !== undefined && isLookup(value) && value.id === id)
-          cleared[other.columns[position]!.name] = null;
-      }
-      if (Object.keys(cleared).length > 0) this.update(other.logicalName, row.id, cleared);
-    }
+    const tables = [...this.model.tables.values()];
+    const reached = this.#plan.lazy ? tables.filter((each) => this.#tables.has(each.logicalName)) : tables;
+    cascadeDelete(this, reached, table, key);
+    this.removeRow(table, key);
   }
 
   /** Links two rows through an N:N table, once. Returns the link's id. */
@@ -215,7 +180,7 @@ export class Store {
   disassociate(intersectName: string, first: string, second: string): boolean {
     const link = this.findLink(intersectName, first, second);
     if (link === undefined) return false;
-    this.#remove(this.table(intersectName), link.id);
+    this.removeRow(this.table(intersectName), link.id);
     return true;
   }
 
@@ -253,7 +218,8 @@ export class Store {
     this.#undo?.push(() => (old === undefined ? rows.remove(row.id) : rows.put(old)));
   }
 
-  #remove(table: Table, id: string): void {
+  /** Takes a row away and leaves a tombstone; nothing cascades. */
+  removeRow(table: Table, id: string): void {
     const rows = this.rowsOf(table);
     const old = rows.get(id)!;
     rows.delete(id, this.#nextVersion());

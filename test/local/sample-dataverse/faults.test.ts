@@ -110,11 +110,11 @@ describe('faults', () => {
 
 describe('service protection', () => {
   it('says what is left as the service does, and notices who does not wait', async () => {
-    await start({ protection: { requests: 3, windowSeconds: 2 } });
+    await start({ protection: { requests: 3, windowSeconds: 60 } });
     const first = await contacts();
     expect(first.headers.get('x-ms-ratelimit-burst-remaining-xrm-requests')).toBe('2');
     expect(first.headers.get('x-ms-ratelimit-time-remaining-xrm-requests')).toMatch(
-      /^1,(200\.00|199\.\d\d)$/,
+      /^1,(200\.00|1\d\d\.\d\d)$/,
     );
     expect(first.headers.get('x-ms-dop-hint')).toBe('16');
     await contacts();
