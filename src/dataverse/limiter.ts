@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
 interface Waiter {
-  /** `performance.now()` beyond which a pause is not worth waiting for. */
-  deadline: number;
+  /** The longest pause that is worth waiting for. */
+  patienceSeconds: number;
+  again: boolean;
   start(): void;
   reject(reason: unknown): void;
 }
@@ -61,10 +62,15 @@ export class Limiter {
 
   /**
    * Resolves when a place is free and no pause holds. Every acquire needs one `release`.
-   * @param deadline `performance.now()` by which pauses must have ended
-   * @throws PauseTooLong at once where a pause lasts beyond the deadline
+   * @param patienceSeconds the longest pause that is worth waiting for; the queue itself may take longer
+   * @param again whether it was sent before: it then goes before those that were not, since its time is counted
+   * @throws PauseTooLong at once where a pause is longer
    */
-  async acquire(signal?: AbortSignal, deadline = Number.POSITIVE_INFINITY): Promise<void> {
+  async acquire(
+    signal?: AbortSignal,
+    patienceSeconds = Number.POSITIVE_INFINITY,
+    again = false,
+  ): Promise<void> {
     signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const onAbort = () => {
@@ -72,7 +78,8 @@ export class Limiter {
         reject(signal?.reason);
       };
       const waiter: Waiter = {
-        deadline,
+        patienceSeconds,
+        again,
         start: () => {
           signal?.removeEventListener('abort', onAbort);
           resolve();
@@ -83,7 +90,8 @@ export class Limiter {
         },
       };
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(waiter);
+      const place = again ? this.#waiting.filter((other) => other.again).length : this.#waiting.length;
+      this.#waiting.splice(place, 0, waiter);
       this.#refuseImpatient();
       this.#startWaiting();
     });
@@ -124,11 +132,10 @@ export class Limiter {
 
   /** Those who cannot wait for the end of the pause are told at once. */
   #refuseImpatient(): void {
-    const left = this.#pausedUntil - performance.now();
-    if (left <= 0) return;
-    for (const waiter of this.#waiting.filter(({ deadline }) => deadline < this.#pausedUntil)) {
+    const seconds = (this.#pausedUntil - performance.now()) / 1000;
+    for (const waiter of this.#waiting.filter(({ patienceSeconds }) => patienceSeconds < seconds)) {
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-      waiter.reject(new PauseTooLong(Math.ceil(left / 1000)));
+      waiter.reject(new PauseTooLong(Math.ceil(seconds)));
     }
   }
 

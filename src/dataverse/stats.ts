@@ -1,6 +1,6 @@
 /** Running totals of requests to Dataverse. Plain numbers, so that a caller may keep one object per run or per table. */
 export interface RequestStats {
-  /** Requests sent, each try counted. */
+  /** Requests sent, each try counted; sending again with a new token after a 401 belongs to the same try. */
   requests: number;
   /** Tries after the first. */
   retries: number;

@@ -137,13 +137,16 @@ export class Transport {
       correlationId: call.correlationId ?? randomUUID(),
     };
     const idempotent = call.idempotent ?? names.isRead;
-    const began = performance.now();
+    // The time in the queue before the first try does not count.
+    let began: number | undefined;
+    const elapsed = () => (began === undefined ? 0 : (performance.now() - began) / 1000);
     let maybeDoneBefore = false;
     for (let tries = 1; ; tries += 1) {
       names.clientRequestId = randomUUID();
       try {
-        const deadline = began + this.#retry.maxTotalSeconds * 1000;
-        return await this.#try(call, names, idempotent, deadline, (reply) => read({ ...reply, tries }));
+        await this.#place(call, names, this.#retry.maxTotalSeconds - elapsed(), tries > 1);
+        began ??= performance.now();
+        return await this.#try(call, names, idempotent, (reply) => read({ ...reply, tries }));
       } catch (error) {
         const fault = dataverseFault(error);
         if (fault === undefined || call.signal?.aborted) throw error;
@@ -157,7 +160,7 @@ export class Transport {
         const wait = retryDelay(
           {
             tries,
-            elapsedSeconds: (performance.now() - began) / 1000,
+            elapsedSeconds: elapsed(),
             transient: fault.transient && !call.notRetried?.includes(fault.code ?? ''),
             maybeDone,
             idempotent,
@@ -186,18 +189,16 @@ export class Transport {
     }
   }
 
-  async #try<T>(
-    call: Call,
-    names: RequestNames,
-    idempotent: boolean,
-    deadline: number,
-    read: (reply: Reply) => T,
-  ): Promise<T> {
+  /** Waits for a free place; `#try` gives it back. */
+  async #place(call: Call, names: RequestNames, patience: number, again: boolean): Promise<void> {
     const queued = performance.now();
-    await this.#limiter.acquire(call.signal, deadline).catch((error) => {
+    await this.#limiter.acquire(call.signal, patience, again).catch((error) => {
       throw error instanceof PauseTooLong ? errorFromPause(names, error.seconds) : error;
     });
     this.#waited(call.stats, queued);
+  }
+
+  async #try<T>(call: Call, names: RequestNames, idempotent: boolean, read: (reply: Reply) => T): Promise<T> {
     const began = performance.now();
     const attempt = new AbortController();
     const onAbort = () => attempt.abort();

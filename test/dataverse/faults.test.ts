@@ -113,6 +113,20 @@ test('Retry-After holds for all requests, also those that were not refused', asy
   for (const at of sent.slice(1)) expect(at - refused).toBeGreaterThanOrEqual(1000);
 });
 
+test('many requests outlast many short pauses, though together these are longer than one may wait', async () => {
+  await using server = await startServer((_, response, number) => {
+    if (number % 2 === 0) sendError(response, 429, '0x80072322', 'too many', { 'retry-after': '0.1' });
+    else sendJson(response, { value: [] });
+  });
+  const client = clientFor(server, {
+    maxConcurrency: 1,
+    retry: { maxTotalSeconds: 3, baseDelaySeconds: 0.001 },
+  });
+  const calls = Array.from({ length: 40 }, () => client.request({ operation: 'read', url: 'accounts' }));
+  expect((await Promise.all(calls)).every(({ status }) => status === 200)).toBe(true);
+  expect(client.stats.throttled).toBe(39);
+});
+
 test('a wait longer than the client may wait is told at once, to all', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 429, '0x80072322', 'too many', { 'retry-after': '600' }),

@@ -18,6 +18,21 @@ test('runs so many at once, in order', async () => {
   expect(limiter.running).toBe(2);
 });
 
+test('what was sent before goes first, in order', async () => {
+  const limiter = new Limiter(1);
+  await limiter.acquire();
+  const order: string[] = [];
+  const waiting = ['new 1', 'again 1', 'new 2', 'again 2'].map((name) =>
+    limiter.acquire(undefined, 60, name.startsWith('again')).then(() => {
+      order.push(name);
+      limiter.release();
+    }),
+  );
+  limiter.release();
+  await Promise.all(waiting);
+  expect(order).toEqual(['again 1', 'again 2', 'new 1', 'new 2']);
+});
+
 test('follows the hint under the cap, narrows once per burst, widens slowly', () => {
   const limiter = new Limiter(16);
   expect(limiter.width).toBe(8);
@@ -40,7 +55,7 @@ test('a pause holds everybody and refuses who cannot wait', async () => {
   const limiter = new Limiter(4);
   limiter.pause(0.1);
   const began = performance.now();
-  await expect(limiter.acquire(undefined, began + 10)).rejects.toBeInstanceOf(PauseTooLong);
+  await expect(limiter.acquire(undefined, 0.01)).rejects.toBeInstanceOf(PauseTooLong);
   await Promise.all([limiter.acquire(), limiter.acquire()]);
   expect(performance.now() - began).toBeGreaterThanOrEqual(100);
 });
