@@ -9,6 +9,16 @@ import {
 } from './journal-entry.ts';
 import { acquireJournalLease, type JournalLease } from './journal-lease.ts';
 import { initialState, type JournalState, readState } from './journal-state.ts';
+import { WaitingRows } from './waiting-rows.ts';
+
+/** How things stood at one moment. */
+export interface JournalLook {
+  /** Whether accepted records wait to be written. */
+  pending: boolean;
+  /** How far it is written. */
+  state: JournalState;
+  end: Position;
+}
 
 /**
  * The accepted records that are not yet in Dataverse, in the order in which they arrived.
@@ -28,6 +38,7 @@ export class Journal {
   readonly #maxAppend: number;
   #generation = 1;
   #known: JournalState = initialState;
+  readonly #waitingRows = new WaitingRows((from, maxBytes) => this.read(from, maxBytes));
   #waiting: {
     lines: Buffer[];
     resolve: (positions: Position[]) => void;
@@ -57,22 +68,29 @@ export class Journal {
   }
 
   /**
-   * Whether accepted records wait to be written, and whether poison records lie aside. One request where none
+   * Whether accepted records wait, and whether poison records lie aside. One request where none
    * wait: the state only ever moves on, and the poison with it, so what was known once still covers the end.
    */
-  async look(): Promise<{ pending: boolean; state: JournalState }> {
+  async look(): Promise<JournalLook> {
     return this.#storage('look into the journal', async () => {
       let end = await this.#end();
       // Past the end is only who was told of an end that is no more: the container was emptied.
       const past = this.#known.generation === end.generation && this.#known.offset > end.length;
-      if (past || isBehind(this.#known, end)) this.#known = await this.state();
+      const behind = isBefore(this.#known, { generation: end.generation, offset: end.length });
+      if (past || behind) this.#known = await this.state();
       // Another instance may have begun a blob that this one had not heard of.
       if (this.#known.generation > end.generation) {
         this.#generation = this.#known.generation;
         end = await this.#end();
       }
-      return { pending: isBehind(this.#known, end), state: this.#known };
+      const to = { generation: end.generation, offset: end.length };
+      return { pending: isBefore(this.#known, to), state: this.#known, end: to };
     });
+  }
+
+  /** Tells of any row whether a value of it waited at that look. */
+  async waiting({ pending, state, end }: JournalLook): Promise<(id: string) => boolean> {
+    return pending ? this.#waitingRows.between(state, end) : () => false;
   }
 
   state(): Promise<JournalState> {
@@ -246,10 +264,6 @@ export class Journal {
       throw unavailable(operation, error);
     }
   }
-}
-
-function isBehind(state: Position, end: { generation: number; length: number }): boolean {
-  return isBefore(state, { generation: end.generation, offset: end.length });
 }
 
 function parseLines(bytes: Buffer, from: Position): PlacedEntry[] {

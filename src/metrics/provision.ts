@@ -1,9 +1,9 @@
 /** `npm run provision`: makes or completes the table of campaign metrics in Dataverse. */
 import { parseArgs } from 'node:util';
 import { commandEnvironment } from '../config/command-environment.ts';
+import { runCommand } from '../config/command-line.ts';
 import { type MetricsSettings, readMetricsSettings } from '../config/metrics-settings.ts';
 import { readSettings } from '../config/settings.ts';
-import { describeError } from '../errors.ts';
 import { metricsTransport } from '../metrics-services.ts';
 import { MetadataApi } from './provision-metadata.ts';
 import { awaitKey, planProvision } from './provision-table.ts';
@@ -83,21 +83,18 @@ function grantText(userId: string, names: readonly string[], lead: string): stri
   return `${lead} these privileges, in a security role of the user ${userId}:\n${list}`;
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: { 'dry-run': { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
   });
-  if (values.help) return console.log(help);
-  const env = commandEnvironment();
+  if (values.help) {
+    console.log(help);
+    return true;
+  }
+  // No storage is touched, so none needs to be set.
+  const env = { AzureWebJobsStorage: 'UseDevelopmentStorage=true', ...commandEnvironment() };
   const api = new MetadataApi(metricsTransport(readSettings(env), () => undefined));
-  const usable = await provision(api, readMetricsSettings(env), { dryRun: values['dry-run'] }, console.log);
-  if (!usable) process.exitCode = 1;
+  return provision(api, readMetricsSettings(env), { dryRun: values['dry-run'] }, console.log);
 }
 
-if (import.meta.main) {
-  main().catch((error: unknown) => {
-    const { message, hint } = describeError(error);
-    console.error(hint === undefined ? message : `${message}\n${hint}`);
-    process.exitCode = 1;
-  });
-}
+if (import.meta.main) await runCommand(help, main);

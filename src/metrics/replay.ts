@@ -1,9 +1,9 @@
 /** `npm run metrics:replay`: tries poison records again. */
 import { parseArgs } from 'node:util';
 import { commandEnvironment } from '../config/command-environment.ts';
+import { runCommand } from '../config/command-line.ts';
 import { readMetricsSettings } from '../config/metrics-settings.ts';
 import { readSettings } from '../config/settings.ts';
-import { describeError } from '../errors.ts';
 import { createMetricsServices } from '../metrics-services.ts';
 import { replayPoison } from './replay-poison.ts';
 
@@ -17,7 +17,7 @@ const help = `Queues the campaign metrics that Dataverse refused again; the func
 
 Settings come from environment variables, or from local.settings.json.`;
 
-async function main(): Promise<void> {
+async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: {
       'dry-run': { type: 'boolean', default: false },
@@ -25,7 +25,10 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) return console.log(help);
+  if (values.help) {
+    console.log(help);
+    return true;
+  }
   const env = commandEnvironment();
   const services = createMetricsServices(readSettings(env), readMetricsSettings(env));
   const ids = values.id.map((id) => id.toLowerCase());
@@ -35,10 +38,7 @@ async function main(): Promise<void> {
   }
   const what = records.length === 1 ? '1 record' : `${records.length} records`;
   console.log(values['dry-run'] ? `${what} would be queued again.` : `${what} queued again.`);
+  return true;
 }
 
-main().catch((error: unknown) => {
-  const { message, hint } = describeError(error);
-  console.error(hint === undefined ? message : `${message}\n${hint}`);
-  process.exitCode = 1;
-});
+await runCommand(help, main);

@@ -61,6 +61,25 @@ test('an instance that writes directly beside a backlog also queues behind it', 
   expect([...table.rows.values()]).toEqual([record({ tokensIn: 2 })]);
 });
 
+test('rows that no older value waits for are written directly beside a backlog', async () => {
+  const { services, table, another } = createWorld(azurite);
+  const other = another();
+  for (let n = 0; n < 3; n += 1) {
+    await acceptRecords(services, numbered(20, { campaignId: `c${n}` }), true);
+    const [direct] = await acceptRecords(other, [record({ runId: `direct-${n}` })], false);
+    expect(direct!.outcome).toBe('created');
+    const [again] = await acceptRecords(other, [record({ campaignId: `c${n}`, runId: 'run-7' })], false);
+    expect(again!.outcome).toBe('created');
+  }
+  expect(await drainJournal(services)).toEqual({ written: 60, refused: 0 });
+  const { entries } = await services.journal.read({ generation: 1, offset: 0 }, 1 << 20);
+  expect(entries.length).toBe(63);
+  const [later] = await acceptRecords(other, [record({ campaignId: 'c1', runId: 'run-7' })], false);
+  expect(later!.outcome).toBe('updated');
+  expect((await services.journal.look()).pending).toBe(false);
+  expect(table.rows.size).toBe(63);
+});
+
 test('waits for Dataverse and goes on: nothing is lost, nothing is poison', async () => {
   const { services, table } = createWorld(azurite, { settings: { bulkSize: 20 } });
   await acceptRecords(services, numbered(100), true);

@@ -43,6 +43,8 @@ afterEach(async () => {
   dataverse.fault = () => undefined;
   dataverse.refuses = () => undefined;
   dataverse.delayMs = 0;
+  // After a failure all is queued for a second: each test begins with a calm app.
+  while ((await send(fresh())).status !== 201) await sleep(100);
 });
 
 async function send(body: unknown, headers: Record<string, string> = {}, method = 'POST') {
