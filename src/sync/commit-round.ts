@@ -50,8 +50,10 @@ export async function commitRound(
   fetched: readonly Fetched[],
 ): Promise<MergedRound> {
   const excluded = new Map<string, unknown>();
+  const slices = fetched.flatMap((one) => one.slices);
+  const incoming = slices.reduce((sum, slice) => sum + (slice.shardBytes ?? 0), 0);
   for (;;) {
-    const { db, etag } = await services.database.open();
+    const { db, etag } = await services.database.open(incoming);
     let kept = false;
     try {
       createBookkeeping(db);

@@ -18,8 +18,11 @@ export class DatabaseHolder {
     this.#maxBytes = maxBytes;
   }
 
-  /** The database as it stands in Blob storage; a new empty one, without ETag, where there is none. */
-  async open(): Promise<{ db: SqliteDatabase; etag: string | undefined }> {
+  /**
+   * The database as it stands in Blob storage; a new empty one, without ETag, where there is none.
+   * @param reserveBytes room for a new file to grow in: without it sql.js copies the file at each step of its growth
+   */
+  async open(reserveBytes = 0): Promise<{ db: SqliteDatabase; etag: string | undefined }> {
     const kept = this.#kept;
     this.#kept = undefined;
     const loaded = await this.#blob.load(kept?.etag);
@@ -27,7 +30,10 @@ export class DatabaseHolder {
     kept?.db.close();
     const options = { maxBytes: this.#maxBytes };
     if (loaded === 'absent' || loaded === 'unchanged') {
-      return { db: SqliteDatabase.open(this.#sqlite, undefined, options), etag: undefined };
+      return {
+        db: SqliteDatabase.open(this.#sqlite, undefined, { ...options, reserveBytes }),
+        etag: undefined,
+      };
     }
     return { db: SqliteDatabase.open(this.#sqlite, loaded.bytes, options), etag: loaded.etag };
   }

@@ -44,6 +44,7 @@ export async function fetchSlice(
     if (shard !== undefined) {
       slice.shard = paths.shard(runId, round, entity, message.slice, attempt);
       await work.putBytes(slice.shard, shard);
+      slice.shardBytes = shard.byteLength;
       services.shards.put(slice.shard, shard);
     }
     const won = await work.createIfAbsent(paths.slice(runId, round, entity, message.slice), slice);

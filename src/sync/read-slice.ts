@@ -140,6 +140,8 @@ class SliceReader {
     const base: PageQuery = {
       entitySet: this.#table.name,
       pageSize: this.#services.settings.dataverse.pageSize,
+      // Its rows are in the shard before the next page is asked for.
+      release: true,
       ...(annotations.length > 0 ? { annotations } : {}),
       ...(this.#plan.config.columns === undefined ? {} : { select: selectable(this.#table) }),
     };
@@ -199,6 +201,7 @@ class SliceReader {
       select: [this.#table.primaryKey],
       orderBy: `${this.#table.primaryKey} asc`,
       pageSize: this.#services.settings.dataverse.pageSize,
+      release: true,
       ...(position.link === undefined ? {} : { link: position.link }),
     }));
     this.#write(this.#keys, page);

@@ -134,6 +134,7 @@ export interface Slice extends ReadFigures {
   start: SliceStart;
   /** The shard's blob; absent where nothing was read. */
   shard?: string;
+  shardBytes?: number;
   deleted: number;
   keys: number;
   /** Digest over the rows' keys and versions, and over the swept keys'. */
