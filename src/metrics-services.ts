@@ -17,6 +17,9 @@ import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
 
+/** While Dataverse has asked for a longer pause, a write fails at once, and the record is queued. */
+const longestPauseSeconds = 0.5;
+
 let services: MetricsServices | undefined;
 
 /**
@@ -32,7 +35,7 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
   const telemetry = createTelemetry(invocationSink, monitor);
   const log: MetricsLog = (level, message, properties) =>
     telemetry.log(level, message, properties as Properties);
-  const transport = metricsTransport(settings, log, { maxTries: 1 });
+  const transport = metricsTransport(settings, log, { maxTries: 1, maxTotalSeconds: longestPauseSeconds });
   const reading = metricsTransport(settings, log, { maxTotalSeconds: 60 });
   const account = openStorageAccount(storageConnection(settings.storage));
   const container = account.blobs.getContainerClient(settings.containers.work);

@@ -27,6 +27,10 @@ export class FaultyDataverse {
   /** A reason to refuse a row. */
   refuses: (row: Row) => string | undefined = () => undefined;
   delayMs = 0;
+  /** Requests that came although a 429 had asked everybody to wait. */
+  impatient = 0;
+  retryAfterSeconds = 1;
+  #notBefore = 0;
   #version = 1000;
   #server = createServer((request, response) => void this.#serve(request, response));
 
@@ -45,10 +49,14 @@ export class FaultyDataverse {
     const url = decodeURIComponent(request.url ?? '');
     const kind = url.includes('UpsertMultiple') ? 'UpsertMultiple' : (request.method ?? '');
     this.requests.push(kind);
+    if (performance.now() < this.#notBefore) this.impatient += 1;
     const fault = this.fault(kind);
     if (this.delayMs > 0) await sleep(this.delayMs);
-    if (fault === '429')
-      return send(response, 429, error('0x80072322', 'Number of requests'), { 'Retry-After': '1' });
+    if (fault === '429') {
+      this.#notBefore = performance.now() + this.retryAfterSeconds * 1000;
+      const headers = { 'Retry-After': String(this.retryAfterSeconds) };
+      return send(response, 429, error('0x80072322', 'Number of requests'), headers);
+    }
     if (fault === '503')
       return send(response, 503, '<html>Service Unavailable</html>', { 'Content-Type': 'text/html' });
     if (fault === 'late') await sleep(lateMs);

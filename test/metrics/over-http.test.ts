@@ -168,6 +168,22 @@ describe('one record', () => {
     },
   );
 
+  test('no request is sent before Retry-After is over; records are queued meanwhile', async () => {
+    const faults: (Fault | undefined)[] = ['429'];
+    dataverse.fault = () => faults.shift();
+    dataverse.retryAfterSeconds = 3;
+    dataverse.impatient = 0;
+    const first = await send(fresh());
+    expect(first.status).toBe(202);
+    for (let n = 0; n < 10; n += 1) {
+      expect((await send(fresh())).status).toBeLessThan(300);
+      await sleep(200);
+    }
+    await settled(first.headers.get('location')!);
+    expect(dataverse.impatient).toBe(0);
+    dataverse.retryAfterSeconds = 1;
+  });
+
   test('a write that Dataverse carries out late does not undo a newer one', async () => {
     const value = fresh();
     const faults: (Fault | undefined)[] = ['late'];
