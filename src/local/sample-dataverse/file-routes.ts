@@ -115,7 +115,13 @@ export class FileRoutes {
     const isImage = table.columns[columnIndex(table, column)]!.type === 'Edm.Binary';
     const reference = isImage ? file?.data.toString('base64') : file && crypto.randomUUID();
     const named = columnIndex(table, `${column}_name`) >= 0 ? { [`${column}_name`]: file?.name ?? null } : {};
-    dataverse.store.update(table.logicalName, row.id, { [column]: reference ?? null, ...named });
+    const imageId =
+      columnIndex(table, `${column}id`) < 0 ? {} : { [`${column}id`]: file ? crypto.randomUUID() : null };
+    dataverse.store.update(table.logicalName, row.id, {
+      [column]: reference ?? null,
+      ...named,
+      ...(isImage ? imageId : {}),
+    });
     return noContent();
   }
 
