@@ -4,6 +4,7 @@ import { readSettings, type Settings } from './config/settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { DatabaseBlob } from './store/database-blob.ts';
+import { FileBlobs } from './store/file-blobs.ts';
 import { queueSender } from './store/queue-sender.ts';
 import { ShardCache } from './store/shard-cache.ts';
 import { loadSqlite } from './store/sqlite.ts';
@@ -52,6 +53,7 @@ export async function createSyncServices(settings: Settings): Promise<SyncServic
     published: new WorkStore(databaseContainer),
     databaseBlob,
     database: new DatabaseHolder(databaseBlob, sqlite, settings.sync.databaseMaxBytes),
+    files: new FileBlobs(databaseContainer),
     shards: new ShardCache(),
     sendFetch: queueSender(account.queues.getQueueClient(fetchQueue)),
     sendMerge: queueSender(account.queues.getQueueClient(mergeQueue)),

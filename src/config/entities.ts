@@ -45,6 +45,12 @@ const entityObject = z.strictObject({
     ),
   history: z.boolean().default(false).describe('Keep every version of each row in <table>_history.'),
   rawJson: z.boolean().default(false).describe('Keep each record as it was sent, in the column _json.'),
+  files: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Fetch the contents of file and image columns into blobs beside the database, listed in _files.',
+    ),
   columns: z
     .strictObject({ include: z.array(column).min(1).optional(), exclude: z.array(column).min(1).optional() })
     .refine((value) => !(value.include && value.exclude), 'give include or exclude, not both')

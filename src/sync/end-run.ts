@@ -12,7 +12,7 @@ export async function endRun(
   services: SyncServices,
   runId: string,
   phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
-  fault: { error?: string; hint?: string } = {},
+  more: Pick<RunDocument, 'error' | 'hint' | 'files'> = {},
 ): Promise<void> {
   const report = await runReport(services, runId);
   const stored = await services.work.read<RunDocument>(paths.run(runId));
@@ -22,7 +22,7 @@ export async function endRun(
     ...(await withQuality(services, report, phase)),
     phase,
     finishedAt: services.now().toISOString(),
-    ...fault,
+    ...more,
   };
   if (stored?.value.phase === undefined) await services.work.put(paths.run(runId), finished);
   await release(services, runId);
@@ -48,6 +48,7 @@ function tell(services: SyncServices, run: RunDocument): void {
     stagedBytes: run.database?.stagedBytes ?? 0,
     ...(run.danglingReferences === undefined ? {} : { danglingReferences: run.danglingReferences }),
     ...qualityFigures(run.quality),
+    ...(run.files === undefined ? {} : { filesFetched: run.files.fetched, filesFailed: run.files.failed }),
   };
   const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
   services.telemetry.log(level, `Run ${runId} is ${phase}.`, { runId, error, ...figures });

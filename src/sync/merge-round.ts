@@ -4,6 +4,7 @@ import { collectRound, type Fetched } from './collect-round.ts';
 import { commitRound } from './commit-round.ts';
 import { endRun } from './end-run.ts';
 import { noteMergeError } from './fail-run.ts';
+import { fetchFiles } from './fetch-files.ts';
 import { isIdle, recordIdleRound } from './idle-round.ts';
 import { loadState } from './load-state.ts';
 import { sendRound } from './plan-first-round.ts';
@@ -75,7 +76,9 @@ async function mergeOnce(services: SyncServices, plan: RoundPlan, fetched: Fetch
 async function goOn(services: SyncServices, plan: RoundPlan, merged: MergedRound): Promise<void> {
   const next = Object.entries(merged.next).filter(([, ids]) => ids.length > 0);
   if (next.length === 0) {
-    await endRun(services, plan.runId, 'complete');
+    const { more, figures } = await fetchFiles(services, plan.runId);
+    if (more) await services.sendMerge({ runId: plan.runId, round: plan.round });
+    else await endRun(services, plan.runId, 'complete', figures === undefined ? {} : { files: figures });
     return;
   }
   const first = (await services.documents.plan(plan.runId, 1))!;

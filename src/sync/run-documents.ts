@@ -35,8 +35,19 @@ export interface RunDocument {
   database?: DatabaseReport;
   /** References in the database whose target is absent; unknown where the run committed nothing. */
   danglingReferences?: number;
+  /** Contents of file and image columns; absent where none were looked for. */
+  files?: FileFigures;
   /** How the mirror stands after the run. */
   quality?: RunQuality;
+}
+
+/** What a run did with the contents of file and image columns. */
+export interface FileFigures {
+  fetched: number;
+  bytes: number;
+  /** Those that could not be had; `_files` says why, or the next run tries again. */
+  failed: number;
+  removed: number;
 }
 
 export interface DatabaseReport {

@@ -2,6 +2,7 @@ import type { EntityConfig } from '../config/entities.ts';
 import type { Settings } from '../config/settings.ts';
 import type { DataverseClient } from '../dataverse/client.ts';
 import type { DatabaseBlob } from '../store/database-blob.ts';
+import type { FileBlobs } from '../store/file-blobs.ts';
 import type { ShardCache } from '../store/shard-cache.ts';
 import type { Sqlite } from '../store/sqlite.ts';
 import type { WorkStore } from '../store/work-store.ts';
@@ -25,6 +26,8 @@ export interface SyncServices {
   published: WorkStore;
   databaseBlob: DatabaseBlob;
   database: DatabaseHolder;
+  /** Contents of file and image columns, beside the database. */
+  files: FileBlobs;
   shards: ShardCache;
   sendFetch: (message: FetchMessage) => Promise<void>;
   sendMerge: (message: MergeMessage) => Promise<void>;

@@ -47,6 +47,8 @@ export interface State {
   configDigest?: string;
   /** Digest of the labels in `_choices`. */
   choices?: string;
+  /** Whose files are kept, and the ETag of the database when every content was there. */
+  files?: { entities: string[]; etag?: string };
   entities: Record<string, EntityState>;
   /** Log rows of runs that changed nothing; the next commit takes them into the database. */
   pendingLog: SyncLogRow[];
