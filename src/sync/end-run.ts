@@ -1,4 +1,5 @@
 import { readActive } from './active-run.ts';
+import { cleanUp } from './clean-up.ts';
 import { type RunQuality, withQuality } from './quality.ts';
 import { paths, type RunDocument, type RunPhase } from './run-documents.ts';
 import { runReport } from './run-report.ts';
@@ -28,6 +29,7 @@ export async function endRun(
   await release(services, runId);
   tell(services, finished);
   await services.work.deletePrefix(paths.roundsFolder(runId));
+  await cleanUp(services);
 }
 
 function tell(services: SyncServices, run: RunDocument): void {

@@ -203,14 +203,12 @@ export interface FetchMessage {
   round: number;
   entity: string;
   slice: number;
-  traceparent?: string;
 }
 
 /** The message that asks for the merge of a round. */
 export interface MergeMessage {
   runId: string;
   round: number;
-  traceparent?: string;
 }
 
 export const fetchQueue = 'sync-fetch';
@@ -221,6 +219,8 @@ export const paths = {
   active: 'active.json',
   catalog: (digest: string) => `catalogs/${digest}.json`,
   choices: (digest: string) => `choices/${digest}.json`,
+  /** The folders of content-addressed documents. */
+  contentFolders: ['catalogs/', 'choices/', 'known-ids/'],
   knownIds: (digest: string) => `known-ids/${digest}.json`,
   run: (runId: string) => `runs/${runId}/run.json`,
   runFolder: (runId: string) => `runs/${runId}/`,
