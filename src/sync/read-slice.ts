@@ -45,7 +45,7 @@ export async function readSlice(
   try {
     return await reader.read(start);
   } finally {
-    reader.close();
+    await reader.close();
   }
 }
 
@@ -88,7 +88,9 @@ class SliceReader {
     });
   }
 
-  close(): void {
+  /** Ends a query that is still open, with the page it may be reading ahead. */
+  async close(): Promise<void> {
+    await this.#paging?.return(undefined);
     this.#shard.close();
   }
 
@@ -139,7 +141,7 @@ class SliceReader {
     const annotations = needsAnnotations(this.#table);
     const base: PageQuery = {
       entitySet: this.#table.name,
-      pageSize: this.#services.settings.dataverse.pageSize,
+      pageSize: pageSizeFor(this.#table, this.#services.settings.dataverse.pageSize),
       // Its rows are in the shard before the next page is asked for.
       release: true,
       ...(annotations.length > 0 ? { annotations } : {}),
@@ -341,6 +343,18 @@ class SliceReader {
 function withoutLink(position: SliceStart): SliceStart {
   const { link: _, ...rest } = position;
   return rest;
+}
+
+/** Bytes of a page that memory is planned for, and of one column of one row in JSON: measured on real rows. */
+const pageBytes = 32 * 1024 * 1024;
+const columnBytes = 40;
+
+/**
+ * Rows per page: a page of 5,000 rows of a table of hundreds of columns would be many times larger than one of a
+ * narrow table, and an instance holds a dozen pages at once.
+ */
+function pageSizeFor(table: Table, most: number): number {
+  return Math.max(1, Math.min(most, Math.floor(pageBytes / (columnBytes * table.columns.length))));
 }
 
 /** The columns of the table that can stand in `$select`. */
