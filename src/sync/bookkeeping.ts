@@ -85,10 +85,13 @@ export function writeMeta(db: SqliteDatabase, name: string, value: string): void
   );
 }
 
+/** Whether a later run has to look for rows of filtered tables again. */
+export const closureOpenMeta = 'closure-open';
+
 /** Rebuilds the state from the database, the truth that `state.json` caches. */
 export function readStateTable(
   db: SqliteDatabase,
-): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion' | 'choices'> {
+): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion' | 'choices' | 'closureOpen'> {
   const entities: Record<string, EntityState> = {};
   for (const row of db.all<{ entity: string; state: string }>('SELECT entity, state FROM _sync_state')) {
     entities[row.entity] = JSON.parse(row.state) as EntityState;
@@ -99,6 +102,7 @@ export function readStateTable(
     entities,
     ...(source === undefined ? {} : (JSON.parse(source) as object)),
     ...(choices === undefined ? {} : { choices: (JSON.parse(choices) as { digest: string }).digest }),
+    closureOpen: readMeta(db, closureOpenMeta) === 'true',
   };
 }
 

@@ -50,7 +50,8 @@ export function findClosure(
     unneeded.set(
       logicalName,
       ids(
-        `SELECT ${key} AS id FROM ${rows} WHERE ${key} NOT IN (SELECT id FROM temp.needed WHERE entity = ?)`,
+        // Rows that are only marked as deleted stay.
+        `SELECT id FROM (SELECT ${key} AS id FROM ${rows}${live(table)}) WHERE id NOT IN (SELECT id FROM temp.needed WHERE entity = ?)`,
       ),
     );
   }

@@ -1,8 +1,10 @@
+import type { EntityConfig } from '../config/entities.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Table } from '../schema/table.ts';
 import { DigestSum } from '../store/row-digest.ts';
 import type { SqliteDatabase } from '../store/sqlite-database.ts';
 import {
+  closureOpenMeta,
   createBookkeeping,
   readMeta,
   readStateTable,
@@ -23,6 +25,7 @@ import {
 } from './collect-round.ts';
 import { countDangling, type DanglingCounts, totalDangling } from './dangling-references.ts';
 import { describeFailure } from './fail-entity.ts';
+import { openHistory } from './history.ts';
 import { logRow, skippedReports, sourceOf } from './idle-round.ts';
 import { readKnownIds, writeKnownIds } from './known-ids.ts';
 import { readCachedState, saveState } from './load-state.ts';
@@ -181,12 +184,7 @@ class RoundCommitter {
       history: config.history,
       massDeleteLimit: allowed ? 1 : (config.massDeleteLimit ?? this.#services.settings.sync.massDeleteLimit),
       complete: readEverything(one),
-      keys:
-        finalStart(one).read.kind === 'known'
-          ? await readKnownIds(this.#services, one.plan)
-          : sweptAll(one)
-            ? 'all'
-            : undefined,
+      keys: await this.#sweptKeys(one),
     });
     if (counts.missed.length > 0) this.#ask(one.name, counts.missed);
     const { added, updated, deleted } = counts;
@@ -206,6 +204,13 @@ class RoundCommitter {
     const marks = (one: Table | undefined) => one?.columns.some((column) => column.name === deletedAtColumn);
     if (!marks(before) || marks(table)) return;
     this.#db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
+  }
+
+  /** Which keys the read compared. */
+  async #sweptKeys(one: Fetched): Promise<'all' | string[] | undefined> {
+    const { read } = finalStart(one);
+    if (read.kind === 'known' && read.whole === undefined) return readKnownIds(this.#services, one.plan);
+    return sweptAll(one) ? 'all' : undefined;
   }
 
   async #deletesAllowed(name: string): Promise<boolean> {
@@ -240,8 +245,9 @@ class RoundCommitter {
 
   /** Asks for related rows that filtered tables lack, and once nothing is missing removes those no longer needed. */
   async #close(): Promise<void> {
-    const filtered = await this.#filteredEntities();
-    if (filtered.size === 0) return;
+    const configs = await this.#filteredEntities();
+    if (configs.size === 0) return;
+    const filtered = new Set(configs.keys());
     const tables = Object.values(this.#state!.entities).map((entity) => entity.table);
     const known = new Set(tables.map((table) => table.logicalName));
     const absent = [...filtered]
@@ -259,7 +265,10 @@ class RoundCommitter {
     }
     const failed = this.#reports.some((report) => report.state === 'failed');
     // While a read is outstanding or failed, what seems unneeded may only seem so.
-    if (this.#next.size === 0 && !failed) this.#removeUnneeded(closure.unneeded);
+    if (this.#next.size === 0 && !failed) this.#removeUnneeded(closure.unneeded, configs);
+    // A run that ends before its last round leaves this to the next one, even if that finds no change.
+    const left = [...closure.missing.values(), ...closure.unneeded.values()].some((ids) => ids.length > 0);
+    this.#state!.closureOpen = this.#next.size > 0 || (failed && left);
     for (const name of filtered) {
       const state = this.#state!.entities[name];
       if (state === undefined) continue;
@@ -279,10 +288,10 @@ class RoundCommitter {
     }
   }
 
-  async #filteredEntities(): Promise<Set<string>> {
+  async #filteredEntities(): Promise<Map<string, EntityConfig>> {
     const first = await this.#services.documents.plan(this.#plan.runId, 1);
     const plans = Object.values(first?.entities ?? {});
-    return new Set(plans.filter((plan) => plan.config.filtered).map((plan) => plan.config.name));
+    return new Map(plans.filter(({ config }) => config.filtered).map(({ config }) => [config.name, config]));
   }
 
   /** Ids that this run asked Dataverse for already: those still missing do not exist there. */
@@ -300,14 +309,19 @@ class RoundCommitter {
     return asked;
   }
 
-  #removeUnneeded(unneeded: ReadonlyMap<string, string[]>): void {
+  #removeUnneeded(unneeded: ReadonlyMap<string, string[]>, configs: ReadonlyMap<string, EntityConfig>): void {
     for (const [name, ids] of unneeded) {
       if (ids.length === 0) continue;
       const { table } = this.#state!.entities[name]!;
       this.#changed.add(name);
+      const history = configs.get(name)!.history ? openHistory(this.#db, table, this.#at) : undefined;
+      const condition = `${quote(table.primaryKey)} IN (SELECT id FROM temp.unneeded)`;
       this.#db.transaction(() => {
-        for (const id of ids)
-          this.#db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(table.primaryKey)} = ?`, [id]);
+        this.#db.exec('CREATE TEMP TABLE unneeded (id TEXT PRIMARY KEY)');
+        for (const id of ids) this.#db.run('INSERT INTO temp.unneeded VALUES (?)', [id]);
+        history?.close(condition);
+        this.#db.run(`DELETE FROM main.${quote(table.name)} WHERE ${condition}`);
+        this.#db.exec('DROP TABLE temp.unneeded');
       });
       const report = this.#reports.find((one) => one.name === name);
       if (report !== undefined) {
@@ -329,6 +343,7 @@ class RoundCommitter {
       for (const [name, entity] of Object.entries(state.entities)) writeState(db, name, entity, runId);
       writeForeignKeys(db, tablesOf(state));
       writeMeta(db, 'catalog', JSON.stringify(sourceOf(this.#plan)));
+      writeMeta(db, closureOpenMeta, String(state.closureOpen === true));
       writeMeta(db, lastRound, JSON.stringify({ runId, merged: this.#merged() }));
     });
     const check = db.get<{ quick_check: string }>('PRAGMA main.quick_check')?.quick_check;

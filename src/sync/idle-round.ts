@@ -16,7 +16,7 @@ export function isIdle(
   catalog: Catalog,
   fetched: readonly Fetched[],
 ): boolean {
-  if (state.databaseEtag === undefined) return false;
+  if (state.databaseEtag === undefined || state.closureOpen === true) return false;
   if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
   const before = tablesOf(state);
   const synced = Object.values(catalog.tables);

@@ -5,13 +5,18 @@ import type { Column, Table } from '../schema/table.ts';
 export const deletedAtColumn = '_deleted_at';
 /** The record as it was sent (`rawJson: true`). */
 export const rawJsonColumn = '_json';
+/** The row's version by its ETag, for tables without a `versionnumber`: by it a changed row is told from an old one. */
+export const versionColumn = '_version';
 
 const ownColumn = (name: string): Column => ({ name, edmType: 'sync', type: 'TEXT', reading: 'text' });
 
 /** The table as the mirror holds it: Dataverse's columns, and those that the entity's options add. */
 export function mirrorTable(table: Table, config: EntityConfig): Table {
   const columns = [...table.columns];
+  const versioned = table.versionColumn !== undefined;
+  if (!versioned) columns.push(ownColumn(versionColumn));
   if (config.deletes === 'mark') columns.push(ownColumn(deletedAtColumn));
   if (config.rawJson) columns.push(ownColumn(rawJsonColumn));
-  return columns.length === table.columns.length ? table : { ...table, columns };
+  if (columns.length === table.columns.length) return table;
+  return { ...table, columns, ...(versioned ? {} : { versionColumn }) };
 }

@@ -25,7 +25,7 @@ export function bringsNothing(known: EntityState | undefined, fetched: Fetched):
   if (strategy !== known.strategy) return false;
   if (read.kind === 'delta')
     return fetched.slices.every((slice) => slice.rowsRead === 0 && slice.deleted === 0);
-  if (read.kind === 'known') return known.contentDigest === keysDigest(fetched);
+  if (read.kind === 'known') return read.whole === undefined && known.contentDigest === keysDigest(fetched);
   if (read.kind === 'modifiedon') {
     const sameWindow = known.window?.from === read.since && known.window.digest === rowsDigest(fetched);
     return sameWindow && (!sweptAll(fetched) || known.contentDigest === keysDigest(fetched));

@@ -99,7 +99,7 @@ function linkedPlan(
   return {
     config,
     strategy: 'linked',
-    read: { kind: 'known' },
+    read: { kind: 'known', ...(reread === undefined ? {} : { whole: true as const }) },
     sweep: false,
     ...(state?.knownIds === undefined ? {} : { knownIds: state.knownIds }),
     reason: because('filtered: only rows that others refer to', reread),

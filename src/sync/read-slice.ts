@@ -122,7 +122,10 @@ class SliceReader {
     if (position.part === 'keys') return this.#advanceKeys(position);
     const { read } = position;
     if (read.kind === 'ids') return this.#advanceIds(position, read.ids);
-    if (read.kind === 'known') return { ...position, part: 'keys' };
+    if (read.kind === 'known') {
+      if (read.whole === undefined) return { ...position, part: 'keys' };
+      return this.#advanceIds(position, await readKnownIds(this.#services, this.#plan));
+    }
     const page = await this.#nextPage(() => this.#rowsQuery(position));
     this.#write(this.#rows, page);
     if (page.nextLink !== undefined) return { ...position, link: page.nextLink };

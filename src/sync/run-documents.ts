@@ -69,8 +69,8 @@ export type Read =
   | { kind: 'modifiedon'; since: string }
   /** The rows with these ids; those not returned are gone. */
   | { kind: 'ids'; ids: string[] }
-  /** Keys and versions of the ids of a `linked` entity that the database holds. */
-  | { kind: 'known' };
+  /** Keys and versions of the ids of a `linked` entity that the database holds, or their whole rows. */
+  | { kind: 'known'; whole?: true };
 
 /** Whether a read returns every row of the table, so that rows absent from it are deleted rows. */
 export function isComplete(read: Read): boolean {

@@ -49,6 +49,8 @@ export interface State {
   choices?: string;
   /** Whose files are kept, and the ETag of the database when every content was there. */
   files?: { entities: string[]; etag?: string };
+  /** Filtered tables lack rows, or hold too many: an entity failed, or a run was given up before its last round. */
+  closureOpen?: boolean;
   entities: Record<string, EntityState>;
   /** Log rows of runs that changed nothing; the next commit takes them into the database. */
   pendingLog: SyncLogRow[];
