@@ -3,22 +3,28 @@ import type { EntityConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { createSyncServices } from '../../src/services.ts';
+import { ShardCache } from '../../src/store/shard-cache.ts';
+import { DatabaseHolder } from '../../src/sync/database-holder.ts';
+import { Documents } from '../../src/sync/documents.ts';
 import { failPoisonedEntity } from '../../src/sync/fail-entity.ts';
 import { failPoisonedRun } from '../../src/sync/fail-run.ts';
 import { fetchSlice } from '../../src/sync/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge-round.ts';
+import { ProgressBoard } from '../../src/sync/progress.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/run-documents.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run-status.ts';
 import type { SyncServices } from '../../src/sync/services.ts';
 import { type StartOptions, startRun } from '../../src/sync/start-run.ts';
 import type { LogLevel } from '../../src/telemetry/telemetry.ts';
+import { memoryStorage } from './memory-storage.ts';
 
 type Message =
   | { queue: 'fetch'; body: FetchMessage; tries: number }
   | { queue: 'merge'; body: MergeMessage; tries: number };
 
 export interface HarnessOptions {
-  connectionString: string;
+  /** Of real storage; without it the storage is in memory. */
+  connectionString?: string;
   dataverseUrl: string;
   entities: unknown[];
   settings?: Record<string, string>;
@@ -59,12 +65,20 @@ export class Harness {
     const settings = readSettings({
       DATAVERSE_URL: options.dataverseUrl,
       DATAVERSE_ACCESS_TOKEN: 'test',
-      AzureWebJobsStorage: options.connectionString,
+      AzureWebJobsStorage: options.connectionString ?? 'UseDevelopmentStorage=true',
       SYNC_WORK_CONTAINER: `work-${suffix}`,
       SYNC_DATABASE_CONTAINER: `database-${suffix}`,
       ...options.settings,
     });
-    return new Harness(await createSyncServices(settings), options);
+    const harness = new Harness(await createSyncServices(settings), options);
+    if (options.connectionString === undefined) Object.assign(harness.services, memoryStorage());
+    harness.restarted();
+    return harness;
+  }
+
+  /** Another entities.json, from the next run on. */
+  configure(entities: unknown[]): void {
+    this.entities = parseEntities(entities);
   }
 
   get waiting(): number {
@@ -72,13 +86,13 @@ export class Harness {
   }
 
   /** A process that was killed: what it had in memory is gone, what it had queued stays. */
-  async restarted(): Promise<void> {
-    const fresh = await createSyncServices(this.services.settings);
+  restarted(): void {
+    const { work, databaseBlob, sqlite, settings } = this.services;
     Object.assign(this.services, {
-      documents: fresh.documents,
-      database: fresh.database,
-      shards: fresh.shards,
-      progress: fresh.progress,
+      documents: new Documents(work),
+      database: new DatabaseHolder(databaseBlob, sqlite, settings.sync.databaseMaxBytes),
+      shards: new ShardCache(),
+      progress: new ProgressBoard(),
     });
   }
 

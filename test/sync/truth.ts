@@ -59,10 +59,19 @@ export function withDatabase<T>(bytes: Uint8Array, work: (db: DatabaseSync) => T
   }
 }
 
-/** Differences between a table of the database and the truth, as sentences; empty where they are equal. */
-export function differences(db: DatabaseSync, table: TruthTable, truth: readonly TruthRow[]): string[] {
+/**
+ * Differences between a table of the database and the truth, as sentences; empty where they are equal.
+ * @param options `marks`: rows with `_deleted_at` do not count
+ */
+export function differences(
+  db: DatabaseSync,
+  table: TruthTable,
+  truth: readonly TruthRow[],
+  options: { marks?: boolean } = {},
+): string[] {
   const found: string[] = [];
-  const statement = db.prepare(`SELECT * FROM "${table.entitySet}"`);
+  const live = options.marks ? ' WHERE _deleted_at IS NULL' : '';
+  const statement = db.prepare(`SELECT * FROM "${table.entitySet}"${live}`);
   statement.setReadBigInts(true);
   const rows = new Map((statement.all() as TruthRow[]).map((row) => [String(row[table.primaryKey]), row]));
   const seen = new Set<string>();
@@ -81,6 +90,11 @@ export function differences(db: DatabaseSync, table: TruthTable, truth: readonly
         if (!column.endsWith('_type')) found.push(`${table.entitySet} has no column ${column}`);
       } else if (!equal(row[column], value)) {
         found.push(`${table.entitySet} ${id} ${column}: ${show(row[column])} is not ${show(value)}`);
+      }
+      // An empty lookup carries no annotation, and must not keep an old one.
+      const type = column.replace(/_value$/, '_type');
+      if (value === null && type !== column && type in row && row[type] !== null) {
+        found.push(`${table.entitySet} ${id} ${type}: ${show(row[type])} stands beside an empty lookup`);
       }
     }
   }

@@ -1,0 +1,477 @@
+import { createDataverseClient } from '../../src/dataverse/client.ts';
+import { createCredential } from '../../src/dataverse/credential.ts';
+import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import type { Table } from '../../src/local/sample-dataverse/model.ts';
+import { Random } from '../../src/local/sample-dataverse/random.ts';
+import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/values.ts';
+import { fetchSlice } from '../../src/sync/fetch-slice.ts';
+import { mergeRound } from '../../src/sync/merge-round.ts';
+import type { FetchMessage, MergeMessage } from '../../src/sync/run-documents.ts';
+import { type RunStatus, runStatus } from '../../src/sync/run-status.ts';
+import { Harness } from './harness.ts';
+import { isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
+import {
+  type DataStep,
+  type EntityChoice,
+  type HistoryConfig,
+  plainSync,
+  type RandomHistory,
+  type SchemaStep,
+  type Step,
+  type SyncStep,
+} from './history-steps.ts';
+import { MirrorCheck } from './mirror-check.ts';
+import { addColumn, dropColumn, dropTable, restoreTable, retypeColumn } from './schema-drift.ts';
+
+/** Tables that histories are about; lookups between them form chains, loops and choices. */
+const candidates = [
+  ...['account', 'contact', 'lead', 'systemuser', 'team', 'teammembership', 'businessunit', 'accountleads'],
+  ...['new_box', 'new_shipmentline', 'new_ledgerentry', 'new_campaign', 'new_account_new_campaign'],
+  ...['activitypointer', 'email', 'task', 'new_surveyresponse'],
+];
+/** A lookup of these is cleared by nothing else than the lookup's own table. */
+const droppable = ['new_shipmentline', 'new_ledgerentry', 'lead', 'new_box', 'task', 'new_surveyresponse'];
+const types = [
+  'text',
+  'int',
+  'int64',
+  'decimal:28:12',
+  'double',
+  'bool',
+  'date',
+  'datetime',
+  'guid',
+  'memo',
+  'binary',
+];
+
+export interface WorldOptions {
+  /** Real storage; in memory without it. */
+  connectionString?: string;
+}
+
+/** A random history, being lived: a sample Dataverse, the sync's services, and what the mirror must hold. */
+export class World {
+  readonly dataverse: SampleDataverse;
+  readonly harness: Harness;
+  readonly #check: MirrorCheck;
+  readonly #clock: { now: number };
+  readonly #dropped = new Map<string, Table>();
+  readonly #gone = new Map<string, string[]>();
+  /** Messages of the runs so far, to be delivered again. */
+  readonly #sent: (() => Promise<void>)[] = [];
+  #random = new Random(1, 'world');
+  #config: EntityChoice[] = [];
+  /** Writes to storage until the process dies. */
+  #writesLeft = Number.POSITIVE_INFINITY;
+  #duplicates = false;
+
+  private constructor(dataverse: SampleDataverse, harness: Harness, clock: { now: number }) {
+    this.dataverse = dataverse;
+    this.harness = harness;
+    this.#clock = clock;
+    this.#check = new MirrorCheck(harness, dataverse);
+  }
+
+  static async create(config: HistoryConfig, options: WorldOptions = {}): Promise<World> {
+    const clock = { now: Date.parse('2026-11-21T02:00:00.000Z') };
+    const dataverse = await startSampleDataverse({
+      rows: config.rows,
+      tables: candidates.filter((name) => name !== 'activitypointer'),
+      seed: config.seed,
+      clock: () => new Date(clock.now),
+      ...(config.wideVersions ? { firstVersion: 9_007_199_254_740_993n } : {}),
+    });
+    let world: World | undefined;
+    const harness = await Harness.create({
+      ...options,
+      dataverseUrl: dataverse.url,
+      entities: ['account'],
+      settings: {
+        DATAVERSE_PAGE_SIZE: String(config.pageSize),
+        SYNC_OVERLAP_SECONDS: String(config.overlapSeconds),
+        SYNC_MASS_DELETE_LIMIT: '1',
+        ...(config.smallSlices ? { SYNC_SLICE_MB: '0.002' } : {}),
+      },
+      pick: (waiting) => world!.#random.below(Math.max(1, waiting)),
+    });
+    world = new World(dataverse, harness, clock);
+    world.#prepareServices();
+    world.#prepareTables(config);
+    return world;
+  }
+
+  static async live({ config, steps }: RandomHistory, options: WorldOptions = {}): Promise<void> {
+    const world = await World.create(config, options);
+    try {
+      for (const step of steps) await world.do(step);
+      await world.do(plainSync);
+      await world.#check.historyOfAll();
+    } finally {
+      await world.dataverse.stop();
+    }
+  }
+
+  #prepareServices(): void {
+    const { services } = this.harness;
+    const { url, credential } = services.settings.dataverse;
+    const send = { fetch: services.sendFetch, merge: services.sendMerge };
+    Object.assign(services, {
+      now: () => new Date(this.#clock.now),
+      dataverse: createDataverseClient({
+        url,
+        credential: createCredential(credential),
+        // Retries as in earnest, waits as on a fast-forward.
+        retry: { baseDelaySeconds: 0.001, maxTries: 3 },
+      }),
+      sendFetch: async (message: FetchMessage) => {
+        this.#sent.push(() => fetchSlice(services, message, { redelivered: true }));
+        await send.fetch(message);
+        if (this.#duplicates) await send.fetch(message);
+      },
+      sendMerge: async (message: MergeMessage) => {
+        this.#sent.push(() => mergeRound(services, message));
+        await send.merge(message);
+        if (this.#duplicates) await send.merge(message);
+      },
+    });
+    this.#mortal();
+    this.harness.restarted();
+  }
+
+  /** Storage that a process which died cannot reach any more. */
+  #mortal(): void {
+    const { work, published, databaseBlob } = this.harness.services;
+    const writes = [
+      'createIfAbsent',
+      'putBytes',
+      'put',
+      'putText',
+      'replaceIfUnchanged',
+      'deleteIfUnchanged',
+      'commit',
+    ];
+    for (const store of [work, published, databaseBlob] as unknown as Record<string, unknown>[]) {
+      for (const step of [...writes, 'read', 'getBytes', 'load', 'currentEtag', 'deletePrefix']) {
+        if (typeof store[step] !== 'function') continue;
+        const real = (store[step] as (...args: unknown[]) => Promise<unknown>).bind(store);
+        store[step] = async (...args: unknown[]) => {
+          if (this.#dead) throw new Error('killed');
+          // It dies before the write, or after it and before it hears so.
+          const dying = writes.includes(step) && --this.#writesLeft <= 0;
+          if (dying && this.#random.chance(0.5)) throw new Error('killed');
+          const result = await real(...args);
+          if (dying || this.#dead) throw new Error('killed');
+          return result;
+        };
+      }
+    }
+  }
+
+  get #dead(): boolean {
+    return this.#writesLeft <= 0;
+  }
+
+  #prepareTables(config: HistoryConfig): void {
+    const { store } = this.dataverse;
+    for (const name of candidates) {
+      if (!store.table(name).abstract) store.rowsOf(store.table(name));
+    }
+    if (config.versionless !== undefined) {
+      const names = droppable.filter((name) => name !== 'task');
+      dropColumn(store, names[config.versionless % names.length]!, 'versionnumber');
+    }
+    for (const choice of config.entities) this.#configure(choice);
+  }
+
+  /** Adds a table to entities.json. The first one, and abstract ones, are mirrored as a whole. */
+  #configure(choice: EntityChoice): void {
+    const free = candidates.filter(
+      (name) =>
+        this.dataverse.store.model.tables.has(name) && !this.#config.some((one) => nameOf(one) === name),
+    );
+    if (free.length === 0) return;
+    const name = free[choice.table % free.length]!;
+    const filtered = choice.filtered && this.#config.length > 0 && name !== 'activitypointer';
+    this.#config.push({ ...choice, filtered, table: candidates.indexOf(name) });
+    const entities = this.#config.map(({ table: _, ...one }) => ({ ...one, name: '' }));
+    for (const [index, one] of this.#config.entries()) entities[index]!.name = nameOf(one);
+    this.harness.configure(entities);
+  }
+
+  async do(step: Step): Promise<void> {
+    if (step.do === 'sync') await this.#sync(step);
+    else if (/column|table$/.test(step.do)) this.#changeSchema(step as SchemaStep);
+    else this.#changeData(step as DataStep);
+  }
+
+  /** The configured table of this number that rows can be written to. */
+  #table(number: number): Table | undefined {
+    const { model } = this.dataverse.store;
+    // Now and then a table that is not mirrored: it must not matter.
+    const names = [...new Set([...this.#config, ...this.#config].map(nameOf)), 'account', 'contact'];
+    const tables = names
+      .map((name) => (name === 'activitypointer' ? 'email' : name))
+      .flatMap((name) => model.tables.get(name) ?? []);
+    return tables[number % tables.length];
+  }
+
+  #changeData(step: DataStep): void {
+    const { store } = this.dataverse;
+    if (step.do === 'tick') {
+      this.#clock.now += step.milliseconds;
+      return;
+    }
+    const table = this.#table(step.table);
+    if (table === undefined) return;
+    const ids = [...store.rowsOf(table).all()].map((row) => row.id);
+    const at = (row: number): string | undefined => ids[row % ids.length];
+    const random = new Random('seed' in step ? step.seed : 1, step.do);
+    if (table.intersect !== undefined) {
+      this.#changeLinks(step, table, at);
+      return;
+    }
+    const backdate = 'backdated' in step && step.backdated ? this.#backdate(table, random) : {};
+    switch (step.do) {
+      case 'create':
+        for (let i = 0; i < step.count; i++) {
+          const values = randomValues(store, table, random, 0.7);
+          store.create(table.logicalName, { ...values, ...backdate, [table.primaryId]: random.guid() });
+        }
+        break;
+      case 'update':
+        for (let i = 0; i < Math.min(step.count, ids.length); i++) {
+          const values = randomValues(store, table, random, 0.3);
+          store.update(table.logicalName, at(step.row + i)!, { ...values, ...backdate });
+        }
+        break;
+      case 'delete':
+        for (const id of new Set(Array.from({ length: step.count }, (_, i) => at(step.row + i)))) {
+          if (id !== undefined) this.#delete(table, id);
+        }
+        break;
+      case 'recreate': {
+        const id = at(step.row);
+        if (id === undefined) break;
+        this.#delete(table, id);
+        store.create(table.logicalName, {
+          ...randomValues(store, table, random, 0.5),
+          [table.primaryId]: id,
+        });
+        break;
+      }
+      case 'revive': {
+        const gone = this.#gone.get(table.logicalName) ?? [];
+        const id = gone[step.row % gone.length];
+        if (id === undefined || store.rowsOf(table).get(id) !== undefined) break;
+        store.create(table.logicalName, {
+          ...randomValues(store, table, random, 0.5),
+          [table.primaryId]: id,
+        });
+        break;
+      }
+      case 'reparent': {
+        const id = at(step.row);
+        const lookups = table.columns.filter((column) => isSettable(column));
+        const lookup = lookups[step.lookup % lookups.length];
+        if (id === undefined || lookup === undefined) break;
+        const targets = lookupTargets(store, lookup);
+        const target = step.target % 5 === 0 ? null : (targets[step.target % targets.length] ?? null);
+        store.update(table.logicalName, id, { [lookup.name]: target });
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  #changeLinks(step: DataStep, table: Table, at: (row: number) => string | undefined): void {
+    const { store } = this.dataverse;
+    const [one, two] = table.intersect!.ends;
+    const ends = [one, two].map((end) => [...store.rowsOf(store.table(end.table)).all()].map(({ id }) => id));
+    const chosen = (list: readonly string[], n: number): string | undefined => list[n % list.length];
+    if (step.do === 'associate' || step.do === 'create') {
+      const [first, second] = step.do === 'create' ? [step.seed, step.seed >> 8] : [step.first, step.second];
+      const [a, b] = [chosen(ends[0]!, first), chosen(ends[1]!, second)];
+      if (a !== undefined && b !== undefined) store.associate(table.logicalName, a, b);
+      return;
+    }
+    const id = 'row' in step ? at(step.row) : undefined;
+    const row = id === undefined ? undefined : store.rowsOf(table).get(id);
+    if (row === undefined) return;
+    const end = (name: string): string =>
+      String(row.values[table.columns.findIndex((column) => column.name === name)]);
+    const [a, b] = [end(one.column), end(two.column)];
+    store.disassociate(table.logicalName, a, b);
+    if (step.do === 'recreate')
+      store.create(table.logicalName, { [table.primaryId]: row.id, [one.column]: a, [two.column]: b });
+  }
+
+  /** Who owns rows cannot be deleted: they go to nobody first. */
+  #delete(table: Table, id: string): void {
+    for (const other of this.dataverse.store.model.tables.values()) {
+      const owner = other.columns.findIndex((column) => column.name === '_ownerid_value');
+      if (owner < 0 || other.abstract) continue;
+      for (const row of [...this.dataverse.store.rowsOf(other).all()]) {
+        const value = row.values[owner] ?? null;
+        if (isLookup(value) && value.id === id) {
+          this.dataverse.store.update(other.logicalName, row.id, { _ownerid_value: null });
+        }
+      }
+    }
+    this.dataverse.store.delete(table.logicalName, id);
+    const gone = this.#gone.get(table.logicalName) ?? [];
+    gone.push(id);
+    this.#gone.set(table.logicalName, gone);
+  }
+
+  #backdate(table: Table, random: Random): Record<string, string> {
+    if (!table.columns.some((column) => column.name === 'modifiedon')) return {};
+    // Long ago, a little before what was read already, or ahead of time.
+    const offset = random.pick([-400 * 86_400_000, -200_000, -1_000, 3_600_000]);
+    return { modifiedon: dateTimeText(new Date(this.#clock.now + offset)) };
+  }
+
+  #changeSchema(step: SchemaStep): void {
+    const { store } = this.dataverse;
+    if (step.do === 'configure-table') {
+      this.#configure(step.choice);
+      return;
+    }
+    if (step.do === 'drop-table') {
+      const names = droppable.filter((name) => store.model.tables.has(name));
+      const table = store.model.tables.get(names[step.table % names.length] ?? '');
+      if (table === undefined) return;
+      const links = [...store.model.tables.values()].filter((other) =>
+        other.intersect?.ends.some((end) => end.table === table.logicalName),
+      );
+      const going = new Set([table, ...links].map((one) => one.logicalName));
+      // A filtered table that is gone cannot say which of its rows are still referred to, and a configured table
+      // that never was there is a mistake in the configuration.
+      const configured = this.#config.filter((one) => going.has(nameOf(one)));
+      if (configured.some((one) => one.filtered || !this.#check.hasSeen(nameOf(one)))) return;
+      for (const other of links) this.#dropped.set(other.logicalName, other);
+      this.#dropped.set(table.logicalName, table);
+      dropTable(store, table.logicalName);
+      return;
+    }
+    if (step.do === 'restore-table') {
+      const [name, table] = [...this.#dropped][step.table % this.#dropped.size] ?? [];
+      if (table === undefined || table.intersect?.ends.some((end) => !store.model.tables.has(end.table)))
+        return;
+      restoreTable(store, table);
+      this.#dropped.delete(name!);
+      return;
+    }
+    const table = this.#table(step.table);
+    if (table === undefined || table.intersect !== undefined) return;
+    const random = new Random('seed' in step ? step.seed : 1, step.do);
+    const value = (column: Table['columns'][number]) => randomValue(column, random, store.now());
+    const own = table.columns.slice(table.inherited);
+    const lookups = own.filter((column) => isSettable(column) && column.name !== '_ownerid_value');
+    const free = own.filter((column) => isFree(table, column));
+    if (step.do === 'add-column') {
+      addColumn(
+        store,
+        table.logicalName,
+        `new_extra${step.name % 4}`,
+        types[step.type % types.length]!,
+        value,
+      );
+    } else if (step.do === 'drop-column') {
+      const columns = [...free, ...lookups];
+      const column = columns[step.column % columns.length];
+      if (column !== undefined) dropColumn(store, table.logicalName, column.name);
+    } else {
+      const columns = free.filter((column) => column.name !== table.primaryName);
+      const column = columns[step.column % columns.length];
+      if (column !== undefined)
+        retypeColumn(store, table.logicalName, column.name, types[step.type % types.length]!, value);
+    }
+  }
+
+  async #sync(step: SyncStep): Promise<void> {
+    const { harness, dataverse } = this;
+    this.#clock.now += 1_000;
+    this.#random = new Random(step.seed, 'sync');
+    this.#duplicates = step.duplicates;
+    for (const fault of step.faults) {
+      const aimed =
+        fault.kind === 'expired-token'
+          ? { match: /deltatoken/ }
+          : fault.kind === 'repeat-row'
+            ? { match: /skiptoken/ }
+            : {};
+      // A row repeated from before the death of its reader would be of another read.
+      if (fault.kind === 'repeat-row' && (step.kill !== undefined || step.duplicates || step.parallel > 1))
+        continue;
+      dataverse.faults.add({ ...fault, ...aimed, retryAfter: 0, delayMs: 3 });
+    }
+    this.#writesLeft = step.kill ?? Number.POSITIVE_INFINITY;
+    const meanwhile = [...step.meanwhile];
+    let runId = await this.#start({});
+    for (let turn = 0; harness.waiting > 0 || this.#dead; turn++) {
+      if (this.#dead) {
+        this.#writesLeft = Number.POSITIVE_INFINITY;
+        harness.restarted();
+        runId = (await this.#start({ resume: true })) ?? runId;
+      }
+      if (this.#duplicates && this.#random.chance(0.1) && this.#sent.length > 0) {
+        // A message of any run so far comes again, late.
+        await this.#random
+          .pick(this.#sent)()
+          .catch(() => undefined);
+      }
+      const next = turn > 1 ? meanwhile.shift() : undefined;
+      if (next !== undefined) this.#changeData(next);
+      await Promise.all(
+        Array.from({ length: step.parallel }, () => harness.deliver().catch(() => undefined)),
+      );
+    }
+    dataverse.faults.clear();
+    this.#duplicates = false;
+    this.#writesLeft = Number.POSITIVE_INFINITY;
+    await this.#judge(step, runId);
+  }
+
+  async #start(options: { resume?: boolean }): Promise<string | undefined> {
+    return this.harness
+      .start(options)
+      .then(({ runId }) => runId)
+      .catch(() => undefined);
+  }
+
+  async #judge(step: SyncStep, runId: string | undefined): Promise<void> {
+    const { harness } = this;
+    const undisturbed = step.faults.length === 0 && step.kill === undefined;
+    let status: RunStatus | undefined;
+    if (runId !== undefined) status = await runStatus(harness.services, runId);
+    const good = status?.phase === 'complete' && status.totals.failed === 0;
+    if (undisturbed && !good) {
+      const why = status?.entities.filter((entity) => entity.state === 'failed');
+      throw new Error(
+        `an undisturbed sync did not succeed: ${status?.phase} ${status?.error} ${JSON.stringify(why)}`,
+      );
+    }
+    // A sync that says it succeeded must be right, whatever happened on the way.
+    if (!good || step.meanwhile.length > 0) return;
+    this.#clock.now += 1;
+    await this.#check.now(harness.entities, new Date(this.#clock.now).toISOString());
+    // After a fault there may be labels left to read.
+    if (!step.again || step.faults.length > 0) return;
+    this.#clock.now += 1;
+    const before = await harness.services.databaseBlob.currentEtag();
+    const again = await harness.sync();
+    const { added, updated, deleted, failed } = again.totals;
+    const after = await harness.services.databaseBlob.currentEtag();
+    if (added + updated + deleted + failed > 0 || after !== before) {
+      throw new Error(
+        `a repeated sync was not idle: ${after === before ? '' : 'it moved bytes'} ${JSON.stringify(again.entities)}`,
+      );
+    }
+  }
+}
+
+function nameOf(choice: EntityChoice): string {
+  return candidates[choice.table]!;
+}

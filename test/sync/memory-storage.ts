@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { ConflictError } from '../../src/errors.ts';
+import type { Commit, DatabaseBlob } from '../../src/store/database-blob.ts';
+import type { WorkStore } from '../../src/store/work-store.ts';
+
+interface Stored {
+  bytes: Buffer;
+  etag: string;
+  lastModified: Date;
+}
+
+/**
+ * Storage in memory with the same two primitives as the real one: create if absent, replace if unchanged.
+ * Thousands of random syncs run on it in the time that the emulator takes for a hundred; other tests run on the
+ * emulator.
+ */
+export function memoryStorage(): { work: WorkStore; published: WorkStore; databaseBlob: DatabaseBlob } {
+  const container = new Map<string, Stored>();
+  return {
+    work: new MemoryStore(new Map()) as unknown as WorkStore,
+    published: new MemoryStore(container) as unknown as WorkStore,
+    databaseBlob: new MemoryDatabase(container) as unknown as DatabaseBlob,
+  };
+}
+
+let writes = 0;
+
+function store(blobs: Map<string, Stored>, name: string, bytes: Uint8Array): string {
+  const etag = `"${++writes}"`;
+  blobs.set(name, { bytes: Buffer.from(bytes), etag, lastModified: new Date() });
+  return etag;
+}
+
+/** Every answer comes later, so that calls interleave as they do over a network. */
+const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+class MemoryStore implements Public<WorkStore> {
+  readonly #blobs: Map<string, Stored>;
+
+  constructor(blobs: Map<string, Stored>) {
+    this.#blobs = blobs;
+  }
+
+  async createIfAbsent(name: string, value: unknown): Promise<boolean> {
+    await soon();
+    if (this.#blobs.has(name)) return false;
+    store(this.#blobs, name, Buffer.from(JSON.stringify(value)));
+    return true;
+  }
+
+  async put(name: string, value: unknown): Promise<void> {
+    await soon();
+    store(this.#blobs, name, Buffer.from(JSON.stringify(value)));
+  }
+
+  async read<T>(name: string): Promise<{ value: T; etag: string } | undefined> {
+    await soon();
+    const found = this.#blobs.get(name);
+    return found && { value: JSON.parse(found.bytes.toString()) as T, etag: found.etag };
+  }
+
+  async replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string> {
+    await soon();
+    if (this.#blobs.get(name)?.etag !== etag) throw new ConflictError(`cannot replace ${name}`);
+    return store(this.#blobs, name, Buffer.from(JSON.stringify(value)));
+  }
+
+  async deleteIfUnchanged(name: string, etag: string): Promise<boolean> {
+    await soon();
+    const found = this.#blobs.get(name);
+    if (found === undefined) return false;
+    if (found.etag !== etag) throw new ConflictError(`cannot delete ${name}`);
+    return this.#blobs.delete(name);
+  }
+
+  async putBytes(name: string, bytes: Uint8Array): Promise<void> {
+    await soon();
+    store(this.#blobs, name, bytes);
+  }
+
+  async putText(name: string, text: string): Promise<void> {
+    await soon();
+    store(this.#blobs, name, Buffer.from(text));
+  }
+
+  async getBytes(name: string): Promise<Buffer | undefined> {
+    await soon();
+    const found = this.#blobs.get(name);
+    return found && Buffer.from(found.bytes);
+  }
+
+  async *list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }> {
+    await soon();
+    for (const name of [...this.#blobs.keys()].sort()) {
+      if (name.startsWith(prefix)) yield { name, lastModified: this.#blobs.get(name)!.lastModified };
+    }
+  }
+
+  async deletePrefix(prefix: string): Promise<number> {
+    await soon();
+    const names = [...this.#blobs.keys()].filter((name) => name.startsWith(prefix));
+    for (const name of names) this.#blobs.delete(name);
+    return names.length;
+  }
+}
+
+const databaseName = 'dataverse.db';
+
+class MemoryDatabase implements Public<DatabaseBlob> {
+  readonly #blobs: Map<string, Stored>;
+
+  constructor(blobs: Map<string, Stored>) {
+    this.#blobs = blobs;
+  }
+
+  async load(ifNot?: string): Promise<{ bytes: Buffer; etag: string } | 'absent' | 'unchanged'> {
+    await soon();
+    const found = this.#blobs.get(databaseName);
+    if (found === undefined) return 'absent';
+    return found.etag === ifNot ? 'unchanged' : { bytes: Buffer.from(found.bytes), etag: found.etag };
+  }
+
+  async currentEtag(): Promise<string | undefined> {
+    await soon();
+    return this.#blobs.get(databaseName)?.etag;
+  }
+
+  async commit(bytes: Uint8Array, expected: { etag: string }): Promise<Commit> {
+    await soon();
+    const found = this.#blobs.get(databaseName);
+    if ((found?.etag ?? 'absent') !== expected.etag) throw new ConflictError('cannot commit the database');
+    if (found !== undefined && digest(found.bytes) === digest(bytes)) {
+      return { etag: found.etag, blocks: 1, stagedBlocks: 0, stagedBytes: 0 };
+    }
+    const etag = store(this.#blobs, databaseName, bytes);
+    return { etag, blocks: 1, stagedBlocks: 1, stagedBytes: bytes.length };
+  }
+}
+
+/** The public members alone: private ones cannot be implemented by another class. */
+type Public<T> = { [K in keyof T]: T[K] };
+
+const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -1,0 +1,218 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { EntityConfig } from '../../src/config/entities.ts';
+import type { SampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { isLookup } from '../../src/local/sample-dataverse/values.ts';
+import type { Harness } from './harness.ts';
+import { differences, readTruth, type TruthRow, withDatabase } from './truth.ts';
+
+interface Snapshot {
+  at: string;
+  /** Of the tables with history: the rows by id. */
+  tables: Map<string, { key: string; rows: Map<string, TruthRow> }>;
+}
+
+interface Reference {
+  table: string;
+  id: string;
+}
+
+/** What a table held when it was last compared, for tables that vanish. */
+interface Held {
+  entitySet: string;
+  primaryKey: string;
+  rows: TruthRow[];
+  references: Reference[];
+}
+
+/** Compares a mirror with the truth, and remembers what it has to remember. */
+export class MirrorCheck {
+  readonly #harness: Harness;
+  readonly #dataverse: SampleDataverse;
+  readonly #snapshots: Snapshot[] = [];
+  readonly #held = new Map<string, Held>();
+  /** Ids that a table was seen to hold at some time. */
+  readonly #ever = new Map<string, Set<string>>();
+
+  constructor(harness: Harness, dataverse: SampleDataverse) {
+    this.#harness = harness;
+    this.#dataverse = dataverse;
+  }
+
+  /** Whether the table was compared before. */
+  hasSeen(name: string): boolean {
+    return this.#ever.has(name);
+  }
+
+  /** @throws where the mirror is not what it must be, with all that is wrong */
+  async now(configs: readonly EntityConfig[], at: string): Promise<void> {
+    for (const { name } of configs) await this.#read(name);
+    const needed = this.#closure(configs);
+    const bytes = await this.#harness.databaseBytes();
+    const found = withDatabase(bytes, (db) => {
+      const integrity = db.prepare('PRAGMA integrity_check').get() as { integrity_check: string };
+      const wrong = integrity.integrity_check === 'ok' ? [] : [integrity.integrity_check];
+      for (const config of configs) wrong.push(...this.#compare(db, config, needed));
+      if (wrong.length === 0) this.#remember(db, configs, at);
+      return wrong;
+    });
+    if (found.length > 0) throw new Error(`the mirror is wrong:\n${found.slice(0, 12).join('\n')}`);
+  }
+
+  /** Every state that a sync left can be asked for later. */
+  async historyOfAll(): Promise<void> {
+    withDatabase(await this.#harness.databaseBytes(), (db) => {
+      for (const { at, tables } of this.#snapshots) {
+        for (const [name, { key, rows }] of tables) compareHistory(db, name, key, at, rows);
+      }
+    });
+  }
+
+  async #read(name: string): Promise<void> {
+    const { store, url } = this.#dataverse;
+    const table = store.model.tables.get(name);
+    // A table that vanished keeps the rows it had.
+    if (table === undefined) return;
+    const references: Reference[] = [];
+    for (const row of store.visibleRows(table).all()) {
+      for (const [position, column] of table.columns.entries()) {
+        const value = row.values[position] ?? null;
+        if (isLookup(value)) references.push({ table: value.table, id: value.id });
+        const end = table.intersect?.ends.find((one) => one.column === column.name);
+        if (end !== undefined) references.push({ table: end.table, id: String(value) });
+      }
+    }
+    this.#held.set(name, {
+      entitySet: table.entitySetName!,
+      primaryKey: table.primaryId,
+      rows: await readTruth(url, table.entitySetName!),
+      references,
+    });
+  }
+
+  /** The ids of filtered tables that a chain of references leads to from a table mirrored as a whole. */
+  #closure(configs: readonly EntityConfig[]): Set<string> {
+    const filtered = new Set(configs.filter((config) => config.filtered).map((config) => config.name));
+    const needed = new Set<string>();
+    const waiting = configs
+      .filter((config) => !config.filtered)
+      .flatMap((config) => this.#held.get(config.name)?.references ?? []);
+    for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+      const key = `${one.table} ${one.id}`;
+      if (!filtered.has(one.table) || needed.has(key)) continue;
+      needed.add(key);
+      waiting.push(...this.#referencesOf(one));
+    }
+    return needed;
+  }
+
+  #referencesOf({ table: name, id }: Reference): Reference[] {
+    const { store } = this.#dataverse;
+    const table = store.model.tables.get(name);
+    const row = table && store.visibleRows(table).get(id);
+    if (table === undefined || row === undefined) return [];
+    return table.columns.flatMap((column, position) => {
+      const value = row.values[position] ?? null;
+      if (isLookup(value)) return [{ table: value.table, id: value.id }];
+      const end = table.intersect?.ends.find((one) => one.column === column.name);
+      return end === undefined ? [] : [{ table: end.table, id: String(value) }];
+    });
+  }
+
+  #compare(db: DatabaseSync, config: EntityConfig, needed: ReadonlySet<string>): string[] {
+    const held = this.#held.get(config.name);
+    if (held === undefined) return [];
+    const { entitySet, primaryKey } = held;
+    const idOf = (row: TruthRow): string => String(row[primaryKey]).toLowerCase();
+    const rows = config.filtered
+      ? held.rows.filter((row) => needed.has(`${config.name} ${idOf(row)}`))
+      : held.rows;
+    const wrong = differences(db, held, rows, { marks: config.deletes === 'mark' });
+    const here = new Set(rows.map(idOf));
+    const ever = this.#ever.get(config.name) ?? new Set();
+    const tombstones = new Set(
+      db
+        .prepare('SELECT id FROM _sync_deleted WHERE table_name = ?')
+        .all(entitySet)
+        .map((row) => String(row.id)),
+    );
+    for (const id of tombstones)
+      if (here.has(id)) wrong.push(`${entitySet} ${id} is there and has a tombstone`);
+    if (!config.filtered) {
+      for (const id of ever) {
+        if (!here.has(id) && !tombstones.has(id))
+          wrong.push(`${entitySet} ${id} was deleted without a tombstone`);
+      }
+    }
+    if (config.deletes === 'mark') {
+      const marked = db
+        .prepare(`SELECT ${primaryKey} AS id FROM ${entitySet} WHERE _deleted_at IS NOT NULL`)
+        .all();
+      const ids = new Set(marked.map((row) => String(row.id)));
+      const all = new Set(held.rows.map(idOf));
+      for (const id of ids) if (all.has(id)) wrong.push(`${entitySet} ${id} is marked as deleted and is not`);
+      for (const id of ever) {
+        if (!all.has(id) && !ids.has(id) && !config.filtered) wrong.push(`${entitySet} ${id} lost its mark`);
+      }
+    }
+    const state = db.prepare('SELECT rows FROM _sync_state WHERE entity = ?').get(config.name);
+    if (state?.rows !== rows.length)
+      wrong.push(`_sync_state counts ${state?.rows} of ${rows.length} ${entitySet}`);
+    for (const id of here) ever.add(id);
+    this.#ever.set(config.name, ever);
+    return wrong;
+  }
+
+  #remember(db: DatabaseSync, configs: readonly EntityConfig[], at: string): void {
+    const tables: Snapshot['tables'] = new Map();
+    for (const { name, history, deletes } of configs) {
+      const held = this.#held.get(name);
+      if (!history || held === undefined) continue;
+      const live = deletes === 'mark' ? ' WHERE _deleted_at IS NULL' : '';
+      const statement = db.prepare(`SELECT * FROM ${held.entitySet}${live}`);
+      statement.setReadBigInts(true);
+      const rows = new Map((statement.all() as TruthRow[]).map((row) => [String(row[held.primaryKey]), row]));
+      compareHistory(db, held.entitySet, held.primaryKey, at, rows);
+      tables.set(held.entitySet, { key: held.primaryKey, rows });
+    }
+    this.#snapshots.push({ at, tables });
+  }
+}
+
+/** The point-in-time query of the README. */
+function compareHistory(
+  db: DatabaseSync,
+  entitySet: string,
+  key: string,
+  at: string,
+  rows: ReadonlyMap<string, TruthRow>,
+): void {
+  const statement = db.prepare(
+    `SELECT * FROM ${entitySet}_history WHERE valid_from <= :at AND (valid_to IS NULL OR valid_to > :at)`,
+  );
+  statement.setReadBigInts(true);
+  const versions = statement.all({ at }) as TruthRow[];
+  const wrong: string[] = [];
+  const seen = new Set<string>();
+  for (const version of versions) {
+    const id = String(version[key]);
+    const row = rows.get(id);
+    if (seen.has(id)) wrong.push(`${entitySet}_history has two versions of ${id} at ${at}`);
+    seen.add(id);
+    if (row === undefined) {
+      wrong.push(`${entitySet}_history has ${id} at ${at}, which was not there`);
+      continue;
+    }
+    for (const [column, value] of Object.entries(row)) {
+      if (column === '_deleted_at') continue;
+      const then = version[column];
+      const same =
+        value instanceof Uint8Array
+          ? Buffer.compare(value, then as Uint8Array) === 0
+          : Object.is(value, then);
+      if (!same)
+        wrong.push(`${entitySet}_history ${id} ${column} at ${at}: ${String(then)} is not ${String(value)}`);
+    }
+  }
+  for (const id of rows.keys()) if (!seen.has(id)) wrong.push(`${entitySet}_history lacks ${id} at ${at}`);
+  if (wrong.length > 0) throw new Error(`the history is wrong:\n${wrong.slice(0, 10).join('\n')}`);
+}

@@ -1,0 +1,112 @@
+import type { Store } from '../../src/local/sample-dataverse/index.ts';
+import type { Column, Table } from '../../src/local/sample-dataverse/model.ts';
+import { columns as columnsFrom } from '../../src/local/sample-dataverse/model-builder.ts';
+import { isLookup, type Value } from '../../src/local/sample-dataverse/values.ts';
+
+/**
+ * Changes a sample organisation's schema as an administrator would. Rows keep their versions: Dataverse does not
+ * touch the rows of a table when its columns change.
+ */
+export type ValueFor = (column: Column) => Value;
+
+/** @param word the type in short: see `columns` of the sample's model builder */
+export function addColumn(
+  store: Store,
+  tableName: string,
+  name: string,
+  word: string,
+  value: ValueFor,
+): void {
+  const column = columnsFrom({ [name]: word })[0]!;
+  const table = store.table(tableName);
+  if (table.columns.some((one) => one.name === name)) return;
+  replaceColumns(store, table, [...table.columns, column], (row) => [...row, value(column)]);
+}
+
+export function dropColumn(store: Store, tableName: string, name: string): void {
+  const table = store.table(tableName);
+  const position = table.columns.findIndex((column) => column.name === name);
+  if (position < 0) return;
+  const without = <T>(list: readonly T[]): T[] => list.filter((_, index) => index !== position);
+  replaceColumns(store, table, without(table.columns), without);
+}
+
+/** Another type under the same name: the column was deleted and made anew. */
+export function retypeColumn(
+  store: Store,
+  tableName: string,
+  name: string,
+  word: string,
+  value: ValueFor,
+): void {
+  const table = store.table(tableName);
+  const position = table.columns.findIndex((column) => column.name === name);
+  if (position < 0) return;
+  const column = columnsFrom({ [name]: word })[0]!;
+  replaceColumns(store, table, table.columns.with(position, column), (row) =>
+    row.with(position, value(column)),
+  );
+}
+
+/** Deletes a table with its N:N tables; lookups to it lose it as a target, and go where it was the only one. */
+export function dropTable(store: Store, tableName: string): void {
+  const table = store.table(tableName);
+  for (const other of [...store.model.tables.values()]) {
+    if (other.intersect?.ends.some((end) => end.table === tableName)) dropTable(store, other.logicalName);
+  }
+  store.model.remove(table);
+  store.forget(table);
+  for (const other of [...store.model.tables.values()]) {
+    const lookups = other.columns.filter((column) =>
+      column.targets?.some((target) => target.table === tableName),
+    );
+    for (const { name, targets } of lookups) {
+      if (targets!.length === 1) dropColumn(store, other.logicalName, name);
+      else loseTarget(store, other.logicalName, name, tableName);
+    }
+  }
+  store.schemaChanged();
+}
+
+/** Rows that pointed to the target are written: their lookups are empty now. */
+function loseTarget(store: Store, tableName: string, name: string, target: string): void {
+  const table = store.table(tableName);
+  const position = table.columns.findIndex((column) => column.name === name);
+  const old = table.columns[position]!;
+  const column = { ...old, targets: old.targets!.filter((one) => one.table !== target) };
+  replaceColumns(store, table, table.columns.with(position, column), (row) => [...row]);
+  for (const row of [...store.rowsOf(table).all()]) {
+    const value = row.values[position]!;
+    if (isLookup(value) && value.table === target) store.update(tableName, row.id, { [name]: null });
+  }
+}
+
+/** Makes a table again, without rows. Lookups to tables that are gone by now are left out. */
+export function restoreTable(store: Store, table: Table): void {
+  const columns = table.columns
+    .map((column) =>
+      column.targets === undefined
+        ? column
+        : { ...column, targets: column.targets.filter((target) => store.model.tables.has(target.table)) },
+    )
+    .filter((column) => column.targets === undefined || column.targets.length > 0);
+  const restored: Table = { ...table, columns };
+  store.model.add(restored);
+  store.forget(restored);
+  for (const row of [...store.rowsOf(restored).all()]) store.rowsOf(restored).remove(row.id);
+  store.schemaChanged(restored);
+}
+
+function replaceColumns(
+  store: Store,
+  table: Table,
+  columns: Column[],
+  values: (row: readonly Value[]) => Value[],
+): void {
+  // A new object: what is cached by table must not meet other columns.
+  const replaced: Table = { ...table, columns };
+  store.model.remove(table);
+  store.model.add(replaced);
+  for (const row of store.rowsOf(replaced).all()) row.values = values(row.values);
+  store.schemaChanged(replaced);
+}
