@@ -5,7 +5,7 @@ import { SkipEntityError } from '../errors.ts';
 import { parseCsdl } from '../schema/csdl.ts';
 import type { TableDefinition } from '../schema/table-from-csdl.ts';
 import { resolveTables } from '../schema/tables-from-csdl.ts';
-import { loadChoices } from './choices.ts';
+import { loadChoices, readFirstLabels } from './choices.ts';
 import { describeFailure } from './fail-entity.ts';
 import { mirrorTable } from './mirror-table.ts';
 import { type Catalog, type Failure, paths } from './run-documents.ts';
@@ -47,8 +47,12 @@ export async function loadCatalog(
       return { ...kept, digest: state.catalog!, configDigest, metadataVersion };
     }
   }
-  const tables = await readTables(services, configs, state, definitions);
-  const choices = await loadChoices(services, Object.values(tables.tables), state.choices);
+  const names = configs.map(({ name }) => name);
+  const [tables, labels] = await Promise.all([
+    readTables(services, configs, state, definitions),
+    readFirstLabels(services, names),
+  ]);
+  const choices = await loadChoices(services, Object.values(tables.tables), state.choices, labels);
   const catalog = { ...tables, ...(choices.digest === undefined ? {} : { choices: choices.digest }) };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);

@@ -20,6 +20,30 @@ export interface LoadedChoices {
   settled: boolean;
 }
 
+/** What could be read without knowing the tables' columns. */
+export interface FirstLabels {
+  language?: number;
+  choices: Choice[];
+  /** The fault that broke the reading off; those that it need not stop at are logged. */
+  error?: unknown;
+}
+
+/** Begins the reading of labels by the string map, to go on beside that of the metadata document. Never rejects. */
+export async function readFirstLabels(
+  services: SyncServices,
+  logicalNames: readonly string[],
+): Promise<FirstLabels> {
+  try {
+    const [language, choices] = await Promise.all([
+      baseLanguage(services),
+      fromStringMap(services, logicalNames),
+    ]);
+    return { ...(language === undefined ? {} : { language }), choices };
+  } catch (error) {
+    return { choices: [], error };
+  }
+}
+
 /**
  * Reads the labels of the tables' choice columns and stores them. From the string map in one read; for tables that it
  * leaves out, from the tables' own definitions. Called where the metadata changed, since a new label is a change of the
@@ -27,11 +51,13 @@ export interface LoadedChoices {
  *
  * Labels are never a reason for a run to fail: whatever goes wrong is logged, and `before` stays.
  * @param before the digest of the labels in the database
+ * @param first what `readFirstLabels` read
  */
 export async function loadChoices(
   services: SyncServices,
   tables: readonly Table[],
   before: string | undefined,
+  first: FirstLabels,
 ): Promise<LoadedChoices> {
   const keep = (error: unknown): LoadedChoices => {
     const settled = !(error instanceof RetriableError);
@@ -42,10 +68,8 @@ export async function loadChoices(
   };
   try {
     const candidates = tables.filter(({ intersect }) => !intersect);
-    const [language, choices] = await Promise.all([
-      baseLanguage(services),
-      fromStringMap(services, candidates),
-    ]);
+    if (first.error !== undefined) return keep(first.error);
+    const { language, choices } = first;
     const missing = tablesWithoutLabels(candidates, choices);
     const more = await fromMetadata(services, missing);
     const all = sorted([...choices, ...more.choices]);
@@ -72,9 +96,9 @@ async function baseLanguage(services: SyncServices): Promise<number | undefined>
   }
 }
 
-async function fromStringMap(services: SyncServices, tables: readonly Table[]): Promise<Choice[]> {
+async function fromStringMap(services: SyncServices, tables: readonly string[]): Promise<Choice[]> {
   try {
-    return await services.dataverse.readChoices({ tables: tables.map(({ logicalName }) => logicalName) });
+    return await services.dataverse.readChoices({ tables });
   } catch (error) {
     if (error instanceof RetriableError) throw error;
     services.telemetry.log('info', 'The string map could not be read; labels are read table by table.', {
