@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigurationError, ConflictError, RetriableError } from '../../src/errors.ts';
 import { DatabaseBlob } from '../../src/store/database-blob.ts';
-import { DatabaseCache } from '../../src/store/database-cache.ts';
+import { DatabaseHolder } from '../../src/store/database-holder.ts';
 import { loadSqlite } from '../../src/store/sqlite.ts';
 import { SqliteDatabase } from '../../src/store/sqlite-database.ts';
 import { openStorageAccount, type StorageAccount } from '../../src/store/storage-account.ts';
@@ -208,16 +208,23 @@ describe('DatabaseBlob', () => {
   });
 });
 
-describe('DatabaseCache', () => {
-  it('gives its copy away once, and keeps none that is too large', () => {
-    const cache = new DatabaseCache(10);
-    const copy = { bytes: new Uint8Array(10), etag: '"1"' };
-    expect(cache.take()).toBeUndefined();
-    cache.put(copy);
-    expect(cache.take()).toBe(copy);
-    expect(cache.take()).toBeUndefined();
-    cache.put(copy);
-    cache.put({ bytes: new Uint8Array(11), etag: '"2"' });
-    expect(cache.take()).toBeUndefined();
+describe('DatabaseHolder', () => {
+  it('gives its database away once, and downloads only what it does not have', async () => {
+    const sqlite = await loadSqlite();
+    const { blob } = fresh();
+    const holder = new DatabaseHolder(blob, sqlite, 100_000_000);
+    const first = await holder.open();
+    expect(first.etag).toBeUndefined();
+    first.db.exec('CREATE TABLE t (x)');
+    const { etag } = await blob.commit(first.db.export(), { etag: 'absent' });
+    holder.putBack(first.db, etag);
+    const kept = await holder.open();
+    expect(kept.db === first.db && kept.etag === etag).toBe(true);
+    // Taken and not put back, as after a failure: the next one comes from the blob.
+    const loaded = await holder.open();
+    expect(loaded.db === first.db).toBe(false);
+    expect(loaded.db.all("SELECT name FROM sqlite_master WHERE type = 'table'")).toEqual([{ name: 't' }]);
+    kept.db.close();
+    loaded.db.close();
   });
 });
