@@ -16,8 +16,8 @@ export interface DrainReport {
 /** An invocation hands over to the next after so long, well within the host's limit. */
 const defaultBudgetMs = 60_000;
 /** Shows up in case this instance dies while it writes, after its lease has ended; sent anew while it lives. */
-const watchdogSeconds = 40;
-const watchdogEveryMs = 30_000;
+const watchdogSeconds = 20;
+const watchdogEveryMs = 15_000;
 /** Shorter waits for Dataverse are waited here, longer ones by a message. */
 const waitHereMs = 5_000;
 const longestBackoffSeconds = 60;

@@ -6,10 +6,10 @@ import { type JournalState, readState, stateMetadata } from './journal-state.ts'
  * Storage gives leases of 15 to 60 seconds (learn.microsoft.com: Lease Blob). When a process dies, its lease
  * holds up the next writer for this long.
  */
-const leaseSeconds = 30;
-const renewEveryMs = 8_000;
+const leaseSeconds = 15;
+const renewEveryMs = 4_000;
 /** Without a renewal for so long, the lease counts as lost before storage gives it to another. */
-const lostAfterMs = 20_000;
+const lostAfterMs = 10_000;
 
 /**
  * The exclusive right to write the journal's records to Dataverse and to move its state.
@@ -21,13 +21,14 @@ export class JournalLease {
   readonly #lease: BlobLeaseClient;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
-  #renewedAt = Date.now();
+  #renewedAt: number;
   state: JournalState;
 
-  constructor(blob: BlobClient, lease: BlobLeaseClient, state: JournalState) {
+  constructor(blob: BlobClient, lease: BlobLeaseClient, state: JournalState, acquiredAt: number) {
     this.#blob = blob;
     this.#lease = lease;
     this.state = state;
+    this.#renewedAt = acquiredAt;
     this.#timer = setInterval(() => void this.#renew(), renewEveryMs);
   }
 
@@ -60,10 +61,11 @@ export class JournalLease {
   }
 
   async #renew(): Promise<void> {
-    if (Date.now() - this.#renewedAt > lostAfterMs) this.#lost.abort();
+    const began = performance.now();
+    if (began - this.#renewedAt > lostAfterMs) this.#lost.abort();
     try {
       await this.#lease.renewLease();
-      this.#renewedAt = Date.now();
+      this.#renewedAt = began;
     } catch (error) {
       if (error instanceof RestError && error.statusCode === 409) this.#lost.abort();
     }
@@ -77,9 +79,10 @@ export async function acquireJournalLease(
 ): Promise<JournalLease | undefined> {
   const lease = blob.getBlobLeaseClient();
   for (;;) {
+    const began = performance.now();
     try {
       await lease.acquireLease(leaseSeconds);
-      break;
+      return new JournalLease(blob, lease, await readState(blob), began);
     } catch (error) {
       const code = error instanceof RestError ? error.code : undefined;
       if (code === 'LeaseAlreadyPresent') return undefined;
@@ -88,7 +91,6 @@ export async function acquireJournalLease(
       else throw error;
     }
   }
-  return new JournalLease(blob, lease, await readState(blob));
 }
 
 async function createEmpty(blob: BlobClient): Promise<void> {

@@ -11,9 +11,9 @@ export interface WakeUpMessage {
 }
 
 /** An insurance message shows up after this long … */
-const insuranceSeconds = 30;
+const insuranceSeconds = 20;
 /** … and covers appends for as long as it is this far from showing up. */
-const coversMs = 15_000;
+const coversMs = 10_000;
 /** Wake-ups right after each other are one. */
 const settleMs = 100;
 

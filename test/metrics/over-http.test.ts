@@ -364,12 +364,23 @@ test('10,000 queued records reach Dataverse with fewer than 100 requests', async
 
 test('the direct path costs little over Dataverse’s own time', async () => {
   dataverse.delayMs = 20;
-  const times: number[] = [];
-  for (let n = 0; n < 60; n += 1) {
+  const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1]!;
+  const timed = async (work: () => Promise<unknown>) => {
     const began = performance.now();
-    expect((await send(fresh())).status).toBe(201);
-    times.push(performance.now() - began);
+    await work();
+    return performance.now() - began;
+  };
+  const path = `${dataverse.url}/api/data/v9.2/apex_campaignmetricses`;
+  const values = { 'Content-Type': 'application/json' };
+  const [own, ours]: [number[], number[]] = [[], []];
+  for (let n = 0; n < 60; n += 1) {
+    const id = `00000000-0000-5000-8000-${String(n).padStart(12, '0')}`;
+    const direct = () => fetch(`${path}(${id})`, { method: 'PATCH', headers: values, body: '{}' });
+    own.push(await timed(async () => (await direct()).text()));
+    ours.push(await timed(async () => expect((await send(fresh())).status).toBe(201)));
   }
-  times.sort((a, b) => a - b);
-  console.info(`direct path: median ${times[30]!.toFixed(1)} ms, of which Dataverse takes 20 ms`);
+  const added = median(ours) - median(own);
+  console.info(
+    `direct path: ${added.toFixed(1)} ms over Dataverse's own ${median(own).toFixed(1)} ms (medians)`,
+  );
 });
