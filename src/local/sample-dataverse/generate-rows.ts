@@ -53,10 +53,11 @@ function rowMaker(model: Model, table: Table, plan: RowPlan): (index: number, ve
     const id = generatedId(plan, table.logicalName, index);
     const random = new Random(plan.seed, `${table.logicalName}/values`, index);
     const created = new Date(plan.now.getTime() - 1000 * (1 + random.below(3 * 365 * 86_400)));
-    // Several rows share a second, as after an import.
-    const modified = new Date(
-      Math.min(plan.now.getTime(), created.getTime() + 60_000 * random.below(500_000)),
-    );
+    // Spread over the row's life; a quarter share a second with others, as after an import at midnight.
+    const minutes = random.below(Math.floor((plan.now.getTime() - created.getTime()) / 60_000) + 1);
+    const moment = created.getTime() + 60_000 * minutes;
+    const midnight = moment - (moment % 86_400_000);
+    const modified = new Date(random.below(4) === 0 && midnight >= created.getTime() ? midnight : moment);
     const values = table.columns.map((column, position): Value => {
       if (column.name === table.primaryId || column.name === table.key) return id;
       if (column.name === 'versionnumber') return version;
