@@ -13,18 +13,33 @@ export class FileBlobs {
   }
 
   /**
-   * Makes `chunks` the content of a blob. What stood there before stays until the last chunk has come.
+   * Makes `chunks` the content of a blob: a single one in one request, several block by block. What stood there before
+   * stays until the last chunk has come.
    * @returns the content's length in bytes
    * @throws whatever `chunks` throws, RetriableError
    */
   async write(name: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-    let bytes = 0;
+    const blob = this.#container.getBlockBlobClient(name);
+    const options = { blobHTTPHeaders: { blobContentType: 'application/octet-stream' } };
+    const parts = chunks[Symbol.asyncIterator]();
+    const first = await parts.next();
+    const second = first.done ? first : await parts.next();
+    let bytes = first.done ? 0 : first.value.byteLength;
+    try {
+      if (second.done) {
+        await blob.upload(first.done ? '' : Buffer.from(first.value), bytes, options);
+        return bytes;
+      }
+    } catch (error) {
+      throw storageError(error, 'write', name);
+    }
     let fault: { error: unknown } | undefined;
-    const counted = async function* () {
+    const rest = async function* () {
+      yield first.value;
       try {
-        for await (const chunk of chunks) {
-          bytes += chunk.byteLength;
-          yield chunk;
+        for (let part: IteratorResult<Uint8Array> = second; !part.done; part = await parts.next()) {
+          bytes += part.value.byteLength;
+          yield part.value;
         }
       } catch (error) {
         // The upload wraps it beyond recognition.
@@ -33,11 +48,7 @@ export class FileBlobs {
       }
     };
     try {
-      await this.#container
-        .getBlockBlobClient(name)
-        .uploadStream(Readable.from(counted(), { objectMode: false }), bufferBytes, 2, {
-          blobHTTPHeaders: { blobContentType: 'application/octet-stream' },
-        });
+      await blob.uploadStream(Readable.from(rest(), { objectMode: false }), bufferBytes, 2, options);
       return bytes;
     } catch (error) {
       throw fault?.error ?? storageError(error, 'write', name);

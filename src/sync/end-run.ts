@@ -2,7 +2,7 @@ import { readActive } from './active-run.ts';
 import { cleanUp } from './clean-up.ts';
 import { type RunQuality, withQuality } from './quality.ts';
 import { paths, type RunDocument, type RunPhase } from './run-documents.ts';
-import { runReport } from './run-report.ts';
+import { addCommits, runReport } from './run-report.ts';
 import type { SyncServices } from './services.ts';
 
 /**
@@ -13,9 +13,10 @@ export async function endRun(
   services: SyncServices,
   runId: string,
   phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
-  more: Pick<RunDocument, 'error' | 'hint' | 'files'> = {},
+  more: Pick<RunDocument, 'error' | 'hint' | 'files' | 'database'> = {},
 ): Promise<void> {
   const report = await runReport(services, runId);
+  const database = addCommits(report.database, more.database);
   const stored = await services.work.read<RunDocument>(paths.run(runId));
   const finished: RunDocument = {
     ...(stored?.value ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() }),
@@ -24,6 +25,7 @@ export async function endRun(
     phase,
     finishedAt: services.now().toISOString(),
     ...more,
+    ...(database === undefined ? {} : { database }),
   };
   if (stored?.value.phase === undefined) await services.work.put(paths.run(runId), finished);
   await release(services, runId);

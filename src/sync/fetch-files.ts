@@ -10,7 +10,8 @@ import {
   writeFile,
 } from './file-table.ts';
 import { loadState, readCachedState, saveState } from './load-state.ts';
-import { type FileFigures, paths } from './run-documents.ts';
+import { type DatabaseReport, type FileFigures, paths } from './run-documents.ts';
+import { addCommits } from './run-report.ts';
 import type { SyncServices } from './services.ts';
 import type { State } from './state.ts';
 
@@ -21,6 +22,8 @@ const concurrency = 8;
 interface FilesProgress extends FileFigures {
   /** The files up to this one were tried in this run. */
   after: string;
+  /** What was committed so far. */
+  database?: DatabaseReport;
 }
 
 /**
@@ -33,7 +36,7 @@ interface FilesProgress extends FileFigures {
 export async function fetchFiles(
   services: SyncServices,
   runId: string,
-): Promise<{ more: boolean; figures?: FileFigures }> {
+): Promise<{ more: boolean; figures?: FileFigures; database?: DatabaseReport }> {
   const names = await entitiesWithFiles(services, runId);
   const state = (await readCachedState(services))?.value;
   if (state === undefined || !isDue(state, names)) return { more: false };
@@ -41,8 +44,8 @@ export async function fetchFiles(
     const before = (await services.work.read<FilesProgress>(progressName(runId)))?.value;
     const { progress, more } = await fetchSome(services, names, before ?? noProgress());
     await services.work.put(progressName(runId), progress);
-    const { after: _, ...figures } = progress;
-    return { more, figures };
+    const { after: _, database, ...figures } = progress;
+    return { more, figures, ...(database === undefined ? {} : { database }) };
   } catch (error) {
     // The rows are committed; the next run takes up the files.
     services.telemetry.log('error', 'The contents of files could not be fetched.', {
@@ -101,6 +104,8 @@ async function fetchSome(
     });
     const bytes = db.export();
     const committed = await services.databaseBlob.commit(bytes, { etag });
+    const { blocks: _, ...staged } = committed;
+    const database = addCommits(before.database, { bytes: bytes.byteLength, ...staged })!;
     const more = tried.length < todo.length;
     const whole = !more && wantedFiles(db, tables).length === 0;
     await saveState(
@@ -123,6 +128,7 @@ async function fetchSome(
         bytes: before.bytes + done.reduce((sum, file) => sum + file.bytes, 0),
         failed: before.failed + failed,
         removed: before.removed + gone.length,
+        database,
         after: tried.length === 0 ? before.after : keyOf(todo[tried.length - 1]!),
       },
     };

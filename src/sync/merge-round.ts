@@ -76,9 +76,13 @@ async function mergeOnce(services: SyncServices, plan: RoundPlan, fetched: Fetch
 async function goOn(services: SyncServices, plan: RoundPlan, merged: MergedRound): Promise<void> {
   const next = Object.entries(merged.next).filter(([, ids]) => ids.length > 0);
   if (next.length === 0) {
-    const { more, figures } = await fetchFiles(services, plan.runId);
+    const { more, figures, database } = await fetchFiles(services, plan.runId);
     if (more) await services.sendMerge({ runId: plan.runId, round: plan.round });
-    else await endRun(services, plan.runId, 'complete', figures === undefined ? {} : { files: figures });
+    else
+      await endRun(services, plan.runId, 'complete', {
+        ...(figures === undefined ? {} : { files: figures }),
+        ...(database === undefined ? {} : { database }),
+      });
     return;
   }
   const first = (await services.documents.plan(plan.runId, 1))!;

@@ -1,6 +1,6 @@
 import { addFigures } from './collect-round.ts';
 import { latestRound } from './resume-run.ts';
-import type { DatabaseReport, EntityReport, MergedRound, RoundPlan, RunDocument } from './run-documents.ts';
+import type { DatabaseReport, EntityReport, RoundPlan, RunDocument } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
 
 /** What a run did or does, from its documents: the entities in the order of entities.json. */
@@ -18,7 +18,7 @@ export async function runReport(
     const merged = await services.documents.merged(runId, round);
     const reports = merged?.entities ?? (await progressOf(services, plan));
     for (const report of reports) entities.set(report.name, together(entities.get(report.name), report));
-    database = addCommits(database, merged);
+    database = addCommits(database, merged?.database);
     danglingReferences = merged?.danglingReferences ?? danglingReferences;
   }
   return {
@@ -78,13 +78,12 @@ function together(before: EntityReport | undefined, now: EntityReport): EntityRe
   };
 }
 
-function addCommits(
+/** Two commits of one run as one: the later one's state, what both staged. */
+export function addCommits(
   before: DatabaseReport | undefined,
-  merged: MergedRound | undefined,
+  database: DatabaseReport | undefined,
 ): DatabaseReport | undefined {
-  if (merged?.database === undefined) return before;
-  const { database } = merged;
-  if (before === undefined) return database;
+  if (before === undefined || database === undefined) return database ?? before;
   return {
     ...database,
     stagedBlocks: before.stagedBlocks + database.stagedBlocks,

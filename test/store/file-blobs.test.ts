@@ -29,6 +29,9 @@ describe('FileBlobs', () => {
     expect(await blobs.write('a/b/c', each([Buffer.from('short')]))).toBe(5);
     expect((await read()).toString()).toBe('short');
 
+    expect(await blobs.write('a/b/c', each([]))).toBe(0);
+    expect((await read()).length).toBe(0);
+
     await blobs.remove('a/b/c');
     await blobs.remove('a/b/c');
     expect(await container.getBlobClient('a/b/c').exists()).toBe(false);

@@ -94,6 +94,10 @@ describe('files: true', () => {
     expect(first).toMatchObject({ phase: 'complete', files: { failed: 0, removed: 0 } });
     expect(first.files!.fetched).toBeGreaterThanOrEqual(3);
     await expectFiles(harness);
+    expect(first.database).toMatchObject({
+      bytes: (await harness.databaseBytes()).length,
+      etag: await harness.services.databaseBlob.currentEtag(),
+    });
 
     const downloads: string[] = [];
     const real = harness.services.dataverse;
