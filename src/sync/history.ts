@@ -1,5 +1,5 @@
 import { quoteIdentifier as quote } from '../schema/sql.ts';
-import type { Table } from '../schema/table.ts';
+import type { Column, Table } from '../schema/table.ts';
 import type { SqliteDatabase } from '../store/sqlite-database.ts';
 import { deletedAtColumn } from './mirror-table.ts';
 
@@ -19,15 +19,7 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
   const isNew = db.get('SELECT 1 FROM main.sqlite_master WHERE name = ?', [historyName(table)]) === undefined;
   db.exec(`CREATE TABLE IF NOT EXISTS ${name}
     (${definitions.join(', ')}, valid_from TEXT NOT NULL, valid_to TEXT, PRIMARY KEY (${key}, valid_from))`);
-  const present = new Set(
-    db
-      .all<{ name: string }>(`PRAGMA main.table_info(${quote(historyName(table))})`)
-      .map((column) => column.name),
-  );
-  for (const column of columns) {
-    if (!present.has(column.name))
-      db.exec(`ALTER TABLE ${name} ADD COLUMN ${quote(column.name)} ${column.type}`);
-  }
+  const changed = !isNew && adaptColumns(db, table, columns);
   const names = columns.map((column) => quote(column.name)).join(', ');
   const live = table.columns.some((column) => column.name === deletedAtColumn)
     ? ` WHERE ${quote(deletedAtColumn)} IS NULL`
@@ -38,6 +30,24 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
       `INSERT INTO ${name} (${names}, valid_from) SELECT ${names}, ? FROM main.${quote(table.name)}${live}`,
       [at],
     );
+
+  // What changed with the schema is a new version: older ones keep the values and types that they had.
+  if (changed) {
+    const differs = columns
+      .map((column) => quote(column.name))
+      .map((column) => `h.${column} IS NOT t.${column} OR typeof(h.${column}) <> typeof(t.${column})`);
+    db.exec('DROP TABLE IF EXISTS temp.reopened');
+    db.exec(`CREATE TEMP TABLE reopened AS SELECT t.${key} AS id FROM main.${quote(table.name)} t
+      JOIN ${name} h ON h.${key} = t.${key} AND h.valid_to IS NULL WHERE ${differs.join(' OR ')}`);
+    const reopened = `${key} IN (SELECT id FROM temp.reopened)`;
+    db.run(`DELETE FROM ${name} WHERE valid_from = ? AND ${reopened}`, [at]);
+    db.run(`UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL AND ${reopened}`, [at]);
+    db.run(
+      `INSERT INTO ${name} (${names}, valid_from) SELECT ${names}, ? FROM main.${quote(table.name)} WHERE ${reopened}`,
+      [at],
+    );
+    db.exec('DROP TABLE temp.reopened');
+  }
 
   return {
     /** Before the upsert: closes the versions that attached `shard.rows` replace, and adds the new ones. */
@@ -67,4 +77,43 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
       );
     },
   };
+}
+
+/**
+ * Gives the history the columns that the main table has. A column that has another type by now loses its declared
+ * one, so that old and new values stand in it as they are.
+ * @returns whether anything changed
+ */
+function adaptColumns(db: SqliteDatabase, table: Table, columns: readonly Column[]): boolean {
+  const name = quote(historyName(table));
+  const present = new Map(
+    db
+      .all<{ name: string; type: string }>(`PRAGMA main.table_info(${name})`)
+      .map((column) => [column.name, column.type]),
+  );
+  const added = columns.filter((column) => !present.has(column.name));
+  for (const column of added)
+    db.exec(`ALTER TABLE main.${name} ADD COLUMN ${quote(column.name)} ${column.type}`);
+  const retyped = new Set(
+    columns
+      .filter((column) => (present.get(column.name) || column.type) !== column.type)
+      .map((column) => column.name),
+  );
+  if (retyped.size > 0) {
+    const all = db.all<{ name: string; type: string; notnull: number }>(`PRAGMA main.table_info(${name})`);
+    const definitions = all.map((column) => {
+      const type = retyped.has(column.name) ? '' : column.type;
+      return `${quote(column.name)} ${type}${column.notnull === 1 ? ' NOT NULL' : ''}`;
+    });
+    const names = all.map((column) => quote(column.name)).join(', ');
+    const temporary = quote(`_sync_rebuild_${historyName(table)}`);
+    db.exec(`CREATE TABLE main.${temporary}
+      (${definitions.join(', ')}, PRIMARY KEY (${quote(table.primaryKey)}, valid_from))`);
+    db.exec(`INSERT INTO main.${temporary} (${names}) SELECT ${names} FROM main.${name}`);
+    db.exec(`DROP TABLE main.${name}`);
+    // The legacy way leaves views alone, which name the table that is away for a moment.
+    db.exec(`PRAGMA legacy_alter_table = ON; ALTER TABLE main.${temporary} RENAME TO ${name};
+      PRAGMA legacy_alter_table = OFF`);
+  }
+  return added.length > 0 || retyped.size > 0;
 }
