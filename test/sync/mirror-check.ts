@@ -170,7 +170,13 @@ export class MirrorCheck {
       const live = deletes === 'mark' ? ' WHERE _deleted_at IS NULL' : '';
       const statement = db.prepare(`SELECT * FROM ${held.entitySet}${live}`);
       statement.setReadBigInts(true);
-      const rows = new Map((statement.all() as TruthRow[]).map((row) => [String(row[held.primaryKey]), row]));
+      // Columns that Dataverse has: of others only the last values are known.
+      const columns = new Set(held.rows.flatMap((row) => Object.keys(row)));
+      const known = (row: TruthRow): TruthRow =>
+        Object.fromEntries(Object.entries(row).filter(([name]) => columns.has(name)));
+      const rows = new Map(
+        (statement.all() as TruthRow[]).map((row) => [String(row[held.primaryKey]), known(row)]),
+      );
       compareHistory(db, held.entitySet, held.primaryKey, at, rows);
       tables.set(held.entitySet, { key: held.primaryKey, rows });
     }

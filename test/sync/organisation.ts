@@ -1,0 +1,112 @@
+import { expect } from 'vitest';
+import { createDataverseClient } from '../../src/dataverse/client.ts';
+import { createCredential } from '../../src/dataverse/credential.ts';
+import {
+  type RowValues,
+  type SampleDataverse,
+  type SampleDataverseOptions,
+  type Store,
+  startSampleDataverse,
+} from '../../src/local/sample-dataverse/index.ts';
+import type { EntityReport } from '../../src/sync/run-documents.ts';
+import type { RunStatus } from '../../src/sync/run-status.ts';
+import { Harness } from './harness.ts';
+import { differences, readTruth, withDatabase } from './truth.ts';
+
+/** A small organisation and its mirror, with one clock for both that the test sets forward. */
+export class Organisation {
+  readonly dataverse: SampleDataverse;
+  readonly harness: Harness;
+  readonly clock: { now: number };
+
+  private constructor(dataverse: SampleDataverse, harness: Harness, clock: { now: number }) {
+    this.dataverse = dataverse;
+    this.harness = harness;
+    this.clock = clock;
+  }
+
+  /** @param entities what entities.json holds; rows are in the tables of `sample.tables` alone */
+  static async start(
+    entities: unknown[],
+    sample: SampleDataverseOptions = {},
+    settings: Record<string, string> = {},
+  ): Promise<Organisation> {
+    const clock = { now: Date.parse('2026-11-21T02:00:00Z') };
+    const dataverse = await startSampleDataverse({
+      rows: 0,
+      clock: () => new Date(clock.now),
+      ...sample,
+    });
+    const harness = await Harness.create({ dataverseUrl: dataverse.url, entities, settings });
+    const { url, credential } = harness.services.settings.dataverse;
+    Object.assign(harness.services, {
+      now: () => new Date(clock.now),
+      dataverse: createDataverseClient({
+        url,
+        credential: createCredential(credential),
+        retry: { baseDelaySeconds: 0.001, maxTries: 3 },
+      }),
+    });
+    return new Organisation(dataverse, harness, clock);
+  }
+
+  get store(): Store {
+    return this.dataverse.store;
+  }
+
+  /** Rows of one table by short names; returns their ids. */
+  rows(table: string, count: number, values: (index: number) => RowValues = () => ({})): string[] {
+    return Array.from({ length: count }, (_, index) => this.store.create(table, values(index)));
+  }
+
+  /** A sync some time later, which must not fail as a whole. */
+  async sync(options: Parameters<Harness['sync']>[0] = {}): Promise<RunStatus> {
+    this.clock.now += 60_000;
+    const status = await this.harness.sync(options);
+    expect(status.phase).toBe('complete');
+    return status;
+  }
+
+  async query(sql: string): Promise<Record<string, unknown>[]> {
+    return withDatabase(await this.harness.databaseBytes(), (db) => db.prepare(sql).all());
+  }
+
+  async ids(table: string): Promise<string[]> {
+    const { entitySetName, primaryId } = this.store.table(table);
+    const rows = await this.query(`SELECT ${primaryId} AS id FROM ${entitySetName} ORDER BY id`);
+    return rows.map((row) => String(row['id']));
+  }
+
+  /** Every row of the tables is in the mirror, and no other. */
+  async expectMirror(...tables: string[]): Promise<void> {
+    const bytes = await this.harness.databaseBytes();
+    for (const name of tables) {
+      const table = this.store.table(name);
+      const truth = await readTruth(this.dataverse.url, table.entitySetName!);
+      const shape = { entitySet: table.entitySetName!, primaryKey: table.primaryId };
+      withDatabase(bytes, (db) => {
+        const columns = db.prepare(`PRAGMA table_info(${shape.entitySet})`).all();
+        const marks = columns.some((column) => column['name'] === '_deleted_at');
+        expect(differences(db, shape, truth, { marks })).toEqual([]);
+      });
+    }
+  }
+
+  /** The next sync finds nothing to do, and moves no byte of the database. */
+  async expectIdle(): Promise<RunStatus> {
+    const before = await this.harness.services.databaseBlob.currentEtag();
+    const status = await this.sync();
+    expect(status.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
+    expect(await this.harness.services.databaseBlob.currentEtag()).toBe(before);
+    return status;
+  }
+
+  stop(): Promise<void> {
+    return this.dataverse.stop();
+  }
+}
+
+/** The report of one entity of a run. */
+export function reportOf(status: RunStatus, name: string): EntityReport {
+  return status.entities.find((entity) => entity.name === name)!;
+}
