@@ -26,8 +26,23 @@ const logicalName = (fallback: string) =>
     .regex(/^[a-z][a-z0-9]{1,7}_[a-z0-9_]{1,80}$/, 'is no logical name with a publisher prefix')
     .default(fallback);
 
-const seconds = (fallback: number, min: number, max: number) =>
-  z.coerce.number().min(min).max(max).default(fallback);
+/** Milliseconds from `5` or `5s` (seconds), `500ms` or `2m`. Nobody means 1,000 seconds or more: milliseconds then. */
+function milliseconds(text: string): number {
+  const found = /^(\d+(?:\.\d+)?)\s*(ms|s|m)?$/.exec(text.trim());
+  if (found === null) return Number.NaN;
+  const value = Number(found[1]);
+  const unit = found[2] ?? (value >= 1_000 ? 'ms' : 's');
+  return value * { ms: 1, s: 1_000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
+}
+
+const duration = (fallback: string, minMs: number, maxMs: number) =>
+  z
+    .string()
+    .default(fallback)
+    .transform(milliseconds)
+    .refine((value) => value >= minMs && value <= maxMs, {
+      error: `must be from ${minMs / 1000} to ${maxMs / 1000} seconds, as 5, 5s or 500ms`,
+    });
 
 const appSettings = z.object({
   METRICS_TABLE: logicalName('apex_campaignmetrics'),
@@ -36,10 +51,10 @@ const appSettings = z.object({
     .string()
     .regex(/^[a-z][a-z0-9]{1,7}_$/, 'is no publisher prefix with its underscore, such as apex_')
     .default('apex_'),
-  METRICS_WRITE_TIMEOUT: seconds(5, 0.05, 200),
-  METRICS_BULK_TIMEOUT: seconds(20, 1, 120),
+  METRICS_WRITE_TIMEOUT: duration('5', 50, 200_000),
+  METRICS_BULK_TIMEOUT: duration('20', 1_000, 120_000),
   METRICS_BULK_SIZE: z.coerce.number().int().min(1).max(1_000).default(1_000),
-  METRICS_BULK_INTERVAL: seconds(1, 0, 60),
+  METRICS_BULK_INTERVAL: duration('1', 0, 60_000),
   METRICS_MAX_BODY_MB: z.coerce.number().min(0.01).max(50).default(4),
 });
 
@@ -57,7 +72,7 @@ export function readMetricsSettings(env: Record<string, string | undefined> = pr
     const faults = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
     throw new ConfigurationError(`Wrong app settings: ${faults.join('; ')}.`, {
       operation: 'read the settings of campaign metrics',
-      hint: 'Times are in seconds, for instance METRICS_WRITE_TIMEOUT=5.',
+      hint: 'docs/campaign-metrics.md has a table of them.',
     });
   }
   const s = parsed.data;
@@ -65,10 +80,10 @@ export function readMetricsSettings(env: Record<string, string | undefined> = pr
     table: s.METRICS_TABLE,
     entitySet: s.METRICS_ENTITY_SET,
     prefix: s.METRICS_COLUMN_PREFIX,
-    writeTimeoutMs: s.METRICS_WRITE_TIMEOUT * 1000,
-    bulkTimeoutMs: s.METRICS_BULK_TIMEOUT * 1000,
+    writeTimeoutMs: s.METRICS_WRITE_TIMEOUT,
+    bulkTimeoutMs: s.METRICS_BULK_TIMEOUT,
     bulkSize: s.METRICS_BULK_SIZE,
-    bulkIntervalMs: s.METRICS_BULK_INTERVAL * 1000,
+    bulkIntervalMs: s.METRICS_BULK_INTERVAL,
     maxBodyBytes: Math.round(s.METRICS_MAX_BODY_MB * 1024 * 1024),
   };
 }

@@ -281,7 +281,17 @@ describe('what is refused is nowhere', () => {
   test.each(['PUT', 'DELETE', 'PATCH'])('405 for %s', async (method) => {
     const answer = await send(method === 'DELETE' ? undefined : fresh(), {}, method);
     expect(answer.status).toBe(405);
-    expect(answer.headers.get('allow')).toBe('GET, POST');
+    expect(answer.headers.get('allow')).toBe('GET, HEAD, POST, OPTIONS');
+  });
+
+  test('OPTIONS tells what there is, HEAD is GET without a body', async () => {
+    const key = { 'x-functions-key': host.functionKey };
+    const options = await fetch(address, { method: 'OPTIONS', headers: key });
+    expect([options.status, options.headers.get('allow')]).toEqual([204, 'GET, HEAD, POST, OPTIONS']);
+    const value = fresh();
+    await send(value);
+    const head = await fetch(`${address}/${idOf(value)}`, { method: 'HEAD', headers: key });
+    expect([head.status, await head.text()]).toEqual([200, '']);
   });
 
   test('401 without the key', async () => {
@@ -302,7 +312,8 @@ test('the OpenAPI document leads to every resource', async () => {
     const key = { 'x-functions-key': host.functionKey };
     const allowed = (await fetch(url, { method: 'DELETE', headers: key })).headers.get('allow');
     const documented = Object.keys(operations).map((method) => method.toUpperCase());
-    expect(allowed?.split(', ').sort()).toEqual(documented.sort());
+    const undocumented = ['HEAD', 'OPTIONS'];
+    expect(allowed?.split(', ').sort()).toEqual([...documented, ...undocumented].sort());
   }
 });
 
