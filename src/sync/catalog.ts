@@ -56,8 +56,10 @@ export async function loadCatalog(
   const catalog = { ...tables, ...(choices.digest === undefined ? {} : { choices: choices.digest }) };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);
-  // Without its version the next run finds the metadata changed, and asks for the labels again.
-  return { ...catalog, digest, configDigest, metadataVersion: choices.settled ? metadataVersion : undefined };
+  // Under another name the next run finds the version changed, and asks for the labels again.
+  const version =
+    metadataVersion === undefined || choices.settled ? metadataVersion : `${metadataVersion} without labels`;
+  return { ...catalog, digest, configDigest, metadataVersion: version };
 }
 
 /** A table to ask for the metadata version: any that is configured. */

@@ -26,22 +26,37 @@ export interface FirstLabels {
   choices: Choice[];
   /** The fault that broke the reading off; those that it need not stop at are logged. */
   error?: unknown;
+  /** Whether everything was answered, if only by a refusal. */
+  settled: boolean;
+  /** Ends the time that all reading of labels may take. */
+  limit: AbortSignal;
 }
+
+/** A run waits no longer for its labels: they can come with the next one. */
+const limitSeconds = 60;
 
 /** Begins the reading of labels by the string map, to go on beside that of the metadata document. Never rejects. */
 export async function readFirstLabels(
   services: SyncServices,
   logicalNames: readonly string[],
+  limit = AbortSignal.timeout(limitSeconds * 1000),
 ): Promise<FirstLabels> {
-  try {
-    const [language, choices] = await Promise.all([
-      baseLanguage(services),
-      fromStringMap(services, logicalNames),
-    ]);
-    return { ...(language === undefined ? {} : { language }), choices };
-  } catch (error) {
-    return { choices: [], error };
-  }
+  const [base, map] = await Promise.allSettled([
+    baseLanguage(services, limit),
+    fromStringMap(services, logicalNames, limit),
+  ]);
+  const language = base.status === 'fulfilled' ? base.value : undefined;
+  return {
+    ...(language === undefined ? {} : { language }),
+    ...(map.status === 'fulfilled' ? { choices: map.value } : { choices: [], error: map.reason }),
+    settled: base.status === 'fulfilled' && map.status === 'fulfilled',
+    limit,
+  };
+}
+
+/** Whether asking again may help. */
+function mayPass(error: unknown, limit: AbortSignal): boolean {
+  return error instanceof RetriableError || limit.aborted;
 }
 
 /**
@@ -60,7 +75,7 @@ export async function loadChoices(
   first: FirstLabels,
 ): Promise<LoadedChoices> {
   const keep = (error: unknown): LoadedChoices => {
-    const settled = !(error instanceof RetriableError);
+    const settled = !mayPass(error, first.limit);
     services.telemetry.log('warn', 'Labels could not be read; those from before stay.', {
       reason: describeError(error).message,
     });
@@ -69,26 +84,26 @@ export async function loadChoices(
   try {
     const candidates = tables.filter(({ intersect }) => !intersect);
     if (first.error !== undefined) return keep(first.error);
-    const { language, choices } = first;
+    const { language, choices, limit, settled } = first;
     const missing = tablesWithoutLabels(candidates, choices);
-    const more = await fromMetadata(services, missing);
+    const more = await fromMetadata(services, missing, limit);
     const all = sorted([...choices, ...more.choices]);
     if (all.length === 0 && more.refused.length > 0) return keep(more.refused[0]!.error);
     const stored: StoredChoices = { ...(language === undefined ? {} : { language }), choices: all };
     const digest = createHash('sha256').update(JSON.stringify(stored)).digest('hex').slice(0, 32);
     await services.work.createIfAbsent(paths.choices(digest), stored);
-    return { digest, settled: true };
+    return { digest, settled };
   } catch (error) {
     return keep(error);
   }
 }
 
-async function baseLanguage(services: SyncServices): Promise<number | undefined> {
+async function baseLanguage(services: SyncServices, limit: AbortSignal): Promise<number | undefined> {
   try {
-    return await services.dataverse.readBaseLanguage();
+    return await services.dataverse.readBaseLanguage({ signal: limit });
   } catch (error) {
     // Labels are then shown in English, or else in the language with the lowest code.
-    if (error instanceof RetriableError) throw error;
+    if (mayPass(error, limit)) throw error;
     services.telemetry.log('info', 'The base language could not be read.', {
       reason: describeError(error).message,
     });
@@ -96,11 +111,15 @@ async function baseLanguage(services: SyncServices): Promise<number | undefined>
   }
 }
 
-async function fromStringMap(services: SyncServices, tables: readonly string[]): Promise<Choice[]> {
+async function fromStringMap(
+  services: SyncServices,
+  tables: readonly string[],
+  limit: AbortSignal,
+): Promise<Choice[]> {
   try {
-    return await services.dataverse.readChoices({ tables });
+    return await services.dataverse.readChoices({ tables, signal: limit });
   } catch (error) {
-    if (error instanceof RetriableError) throw error;
+    if (mayPass(error, limit)) throw error;
     services.telemetry.log('info', 'The string map could not be read; labels are read table by table.', {
       reason: describeError(error).message,
     });
@@ -125,9 +144,16 @@ function tablesWithoutLabels(tables: readonly Table[], choices: readonly Choice[
   );
 }
 
-async function fromMetadata(services: SyncServices, tables: readonly Table[]): Promise<ChoiceMetadata> {
+async function fromMetadata(
+  services: SyncServices,
+  tables: readonly Table[],
+  limit: AbortSignal,
+): Promise<ChoiceMetadata> {
   if (tables.length === 0) return { choices: [], refused: [] };
-  const found = await services.dataverse.readChoiceMetadata(tables.map(({ logicalName }) => logicalName));
+  const found = await services.dataverse.readChoiceMetadata(
+    tables.map(({ logicalName }) => logicalName),
+    { signal: limit },
+  );
   for (const { table, error } of found.refused) {
     services.telemetry.log('info', `Dataverse does not tell the labels of ${table}.`, {
       entity: table,

@@ -1,8 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Choice } from '../../src/dataverse/choices.ts';
+import { RetriableError } from '../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { loadChoices, readFirstLabels } from '../../src/sync/choices.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
+import { clientFor, startServer } from '../dataverse/http-server.ts';
 import { Harness } from './harness.ts';
 import { withDatabase } from './truth.ts';
 
@@ -235,6 +238,32 @@ describe('labels', () => {
       withDatabase(await harness.databaseBytes(), (db) => {
         const tables = rows(db, 'SELECT DISTINCT table_name FROM _choices ORDER BY 1');
         expect(tables).toEqual([{ table_name: 'accounts' }, { table_name: 'contacts' }]);
+      });
+    });
+
+    it('does not wait for ever, and asks again in the next run', async () => {
+      const harness = await create(['account']);
+      const real = harness.services.dataverse;
+      await using silent = await startServer(() => undefined);
+      const { readChoices } = clientFor(silent);
+      Object.assign(harness.services, { dataverse: { ...real, readChoices } });
+      const first = await readFirstLabels(harness.services, ['account'], AbortSignal.timeout(100));
+      expect(silent.requests).toHaveLength(1);
+      expect(await loadChoices(harness.services, [], 'those before', first)).toEqual({
+        digest: 'those before',
+        settled: false,
+      });
+
+      const busy: typeof real.readChoices = async () => {
+        throw new RetriableError('busy');
+      };
+      Object.assign(harness.services, { dataverse: { ...real, readChoices: busy } });
+      expect((await harness.sync()).phase).toBe('complete');
+      Object.assign(harness.services, { dataverse: real });
+      // The metadata is the same, yet the labels are asked for again.
+      await harness.sync();
+      withDatabase(await harness.databaseBytes(), (db) => {
+        expect(rows(db, 'SELECT * FROM _choices').length).toBeGreaterThan(0);
       });
     });
 
