@@ -1,5 +1,6 @@
 import { type AppendBlobClient, type BlobClient, type ContainerClient, RestError } from '@azure/storage-blob';
 import { RetriableError } from '../errors.ts';
+import { JoinedAppends } from './joined-appends.ts';
 import {
   isBefore,
   type JournalEntry,
@@ -35,36 +36,24 @@ export class Journal {
   readonly #container: ContainerClient;
   readonly #folder: string;
   readonly #sealAt: number;
-  readonly #maxAppend: number;
   #generation = 1;
   #known: JournalState = initialState;
   readonly #waitingRows = new WaitingRows((from, maxBytes) => this.read(from, maxBytes));
-  #waiting: {
-    lines: Buffer[];
-    resolve: (positions: Position[]) => void;
-    reject: (error: unknown) => void;
-  }[] = [];
-  #appending = false;
+  readonly #appends = new JoinedAppends((bytes) => this.#appendBytes(bytes));
 
   constructor(container: ContainerClient, options: { folder?: string; sealAt?: number } = {}) {
     this.#container = container;
     this.#folder = options.folder ?? 'metrics/journal';
     // An append blob takes 50,000 appends (learn.microsoft.com: Append Block); a line has 250 bytes at least.
     this.#sealAt = options.sealAt ?? 4 * 1024 * 1024;
-    this.#maxAppend = 3 * 1024 * 1024;
   }
 
   /**
-   * Puts entries down for good, in this order, and says where. Appends that wait while another one is under
-   * way are joined, so fifty callers cost little more than one.
+   * Puts entries down for good, in this order, and says where.
    * @throws RetriableError where storage does not take them
    */
   append(entries: readonly JournalEntry[]): Promise<Position[]> {
-    const lines = entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`));
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ lines, resolve, reject });
-      if (!this.#appending) void this.#appendWaiting();
-    });
+    return this.#appends.add(entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`)));
   }
 
   /**
@@ -107,7 +96,9 @@ export class Journal {
   /** The entries from a position on, up to so many bytes, and where the next ones begin. */
   async read(from: Position, maxBytes: number): Promise<{ entries: PlacedEntry[]; next: Position }> {
     return this.#storage('read the journal', async () => {
-      let length = (await this.#length(from.generation)) ?? 0;
+      const found = await this.#length(from.generation);
+      if (found === undefined) return { entries: [], next: await this.#firstFrom(from) };
+      let length = found;
       if (from.offset >= length) {
         const sealed = length > this.#sealAt || (await this.#length(from.generation + 1)) !== undefined;
         if (!sealed) return { entries: [], next: from };
@@ -149,45 +140,11 @@ export class Journal {
   /** Removes journals that were written whole and are older than this. The last two always stay. */
   async removeWritten(before: Date): Promise<void> {
     const { generation } = await this.state();
-    for await (const blob of this.#container.listBlobsFlat({ prefix: `${this.#folder}/` })) {
-      const found = /\/(\d+)\.jsonl$/.exec(blob.name);
-      if (found !== null && Number(found[1]) < generation - 1 && blob.properties.lastModified < before) {
+    for await (const blob of this.#blobs()) {
+      if (blob.generation < generation - 1 && blob.lastModified < before) {
         await this.#container.getBlobClient(blob.name).deleteIfExists();
       }
     }
-  }
-
-  async #appendWaiting(): Promise<void> {
-    this.#appending = true;
-    while (this.#waiting.length > 0) {
-      const batch = this.#takeBatch();
-      try {
-        const lines = batch.flatMap((item) => item.lines);
-        let { generation, offset } = await this.#appendBytes(Buffer.concat(lines));
-        for (const item of batch) {
-          item.resolve(
-            item.lines.map((line) => {
-              const position = { generation, offset };
-              offset += line.length;
-              return position;
-            }),
-          );
-        }
-      } catch (error) {
-        for (const item of batch) item.reject(error);
-      }
-    }
-    this.#appending = false;
-  }
-
-  #takeBatch() {
-    let bytes = 0;
-    const count = this.#waiting.findIndex((item) => {
-      bytes += item.lines.reduce((sum, line) => sum + line.length, 0);
-      return bytes > this.#maxAppend;
-    });
-    // At least one: a list of 1,000 records is below what one append takes (100 MiB).
-    return this.#waiting.splice(0, count === -1 ? this.#waiting.length : Math.max(1, count));
   }
 
   async #appendBytes(bytes: Buffer): Promise<Position> {
@@ -222,6 +179,22 @@ export class Journal {
       if (state.generation > generation) this.#generation = state.generation;
       else await this.#blob(generation).createIfNotExists();
     });
+  }
+
+  /** Where to go on where a journal is absent: nobody has begun it yet, or the container was emptied meanwhile. */
+  async #firstFrom(from: Position): Promise<Position> {
+    for await (const { generation } of this.#blobs()) {
+      if (generation > from.generation) return { generation, offset: 0 };
+    }
+    return from;
+  }
+
+  /** All journals, oldest first, as their names are sorted. */
+  async *#blobs(): AsyncGenerator<{ generation: number; name: string; lastModified: Date }> {
+    for await (const blob of this.#container.listBlobsFlat({ prefix: `${this.#folder}/` })) {
+      const generation = Number(/\/(\d+)\.jsonl$/.exec(blob.name)?.[1] ?? 0);
+      if (generation > 0) yield { generation, name: blob.name, lastModified: blob.properties.lastModified };
+    }
   }
 
   /** The newest journal and its length. */

@@ -94,6 +94,21 @@ test('an instance that slept through the removal of its blob appends to the newe
   expect(await journal.find('1-0')).toBeUndefined();
 });
 
+test('goes on where it begins again, after its container was emptied under a running app', async () => {
+  const world = createWorld(azurite, { sealAt: 500 });
+  const { journal } = world.services;
+  for (let n = 0; n < 8; n += 1) await journal.append([entry(`r${n}`)]);
+  const lease = (await journal.lease())!;
+  await lease.change({ generation: 4, offset: 0 });
+  await lease.release();
+  for await (const blob of world.container.listBlobsFlat()) await world.container.deleteBlob(blob.name);
+  const [place] = await journal.append([entry('after')]);
+  expect((await journal.look()).pending).toBe(true);
+  const jump = await journal.read(await journal.state(), 1 << 20);
+  expect(jump).toEqual({ entries: [], next: { generation: place!.generation, offset: 0 } });
+  expect((await journal.read(jump.next, 1 << 20)).entries[0]!.record.runId).toBe('after');
+});
+
 test('gives the right to write to one holder at a time, and takes changes from nobody else', async () => {
   const world = createWorld(azurite);
   const [first, second] = await Promise.all([
