@@ -1,0 +1,30 @@
+import type { EntityReport } from '../../src/sync/run-documents.ts';
+import type { RunStatus } from '../../src/sync/run-status.ts';
+
+const figures = { rowsRead: 1234, pages: 1, requests: 1, retries: 0, bytes: 5678, seconds: 0.5 };
+
+/** An entity's report as a run that went well leaves it. */
+export function entityReport(more: Partial<EntityReport> = {}): EntityReport {
+  return {
+    ...{ name: 'account', strategy: 'delta', state: 'merged', ...figures },
+    ...{ added: 34, updated: 1200, deleted: 7, unchanged: 99 },
+    ...more,
+  };
+}
+
+/** A run of one table that is over. */
+export function runStatus(more: Partial<RunStatus> = {}): RunStatus {
+  const entities = more.entities ?? [entityReport()];
+  return {
+    runId: '20261121T030000-abcd',
+    trigger: 'timer',
+    startedAt: '2026-11-21T03:00:00.000Z',
+    finishedAt: '2026-11-21T03:00:02.500Z',
+    phase: 'complete',
+    rounds: 1,
+    entities,
+    totals: { ...figures, added: 34, updated: 1200, deleted: 7, unchanged: 99, failed: 0 },
+    seconds: 2.5,
+    ...more,
+  };
+}

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { overviewPage, runPage, statusLinks } from '../../src/http/status-page.ts';
+import { entityReport, runStatus } from './runs.ts';
+
+const links = statusLinks('https://app.example/api/sync?code=k%2Fe%22y', undefined);
+
+test('links stay below the address asked for, and keep the function key', () => {
+  expect(links).toMatchObject({
+    overview: '/api/sync?code=k%2Fe%22y',
+    schema: '/api/schema?format=markdown&code=k%2Fe%22y',
+    verify: '/api/verify?code=k%2Fe%22y',
+  });
+  expect(links.run('a b')).toBe('/api/sync/a%20b?code=k%2Fe%22y');
+  const ofRun = statusLinks('https://app.example/prefix/sync/20261121/?x=1', '20261121');
+  expect([ofRun.overview, ofRun.schema]).toEqual(['/prefix/sync', '/prefix/schema?format=markdown']);
+});
+
+test('whatever a report says is text, never markup', () => {
+  const hostile = '<img src=x onerror=alert(1)>"\'&';
+  const page = runPage(
+    runStatus({
+      runId: hostile,
+      error: hostile,
+      hint: hostile,
+      startedAt: hostile,
+      entities: [entityReport({ name: hostile, reason: hostile, error: hostile, hint: hostile })],
+    }),
+    statusLinks(`https://app.example/api/sync/1?code=${encodeURIComponent(hostile)}`, '1'),
+  );
+  expect(page.body).not.toContain('<img');
+  expect(page.body).not.toContain('"\'&');
+  expect(page.body).toContain('&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;');
+});
+
+test('a table at fault comes first, with its error and what to do', () => {
+  const held = entityReport({ name: 'contact', error: 'Too many deletes.', hint: 'Let them through.' });
+  const { body } = overviewPage(
+    { active: null, runs: [runStatus({ entities: [entityReport(), held] })] },
+    links,
+  );
+  expect(body).toContain('Sync complete, 1 table needs attention');
+  expect(body).toContain('Too many deletes.');
+  expect(body).toContain('What to do: Let them through.');
+  const page = String(body);
+  expect(page.indexOf('scope="row">contact')).toBeLessThan(page.indexOf('scope="row">account'));
+});
+
+test('only a live run makes the page load itself again', () => {
+  const fetching = runStatus({
+    phase: 'fetching',
+    entities: [entityReport({ state: 'fetching' }), entityReport({ name: 'lead', state: 'fetched' })],
+  });
+  const { body } = overviewPage({ active: fetching, runs: [fetching, runStatus()] }, links);
+  expect(body).toContain('<meta http-equiv="refresh" content="3">');
+  expect(body).toContain('1 of 2 tables read');
+  expect(overviewPage({ active: null, runs: [runStatus()] }, links).body).not.toContain(
+    'http-equiv="refresh"',
+  );
+  expect(overviewPage({ active: null, runs: [] }, links).body).toContain('No sync yet');
+});
+
+test('a page is kept nowhere, runs nothing and does not tell its address', () => {
+  expect(runPage(runStatus(), links).headers).toMatchObject({
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': expect.stringMatching(/^default-src 'none'; style-src 'sha256-/),
+    vary: 'Accept',
+  });
+});
