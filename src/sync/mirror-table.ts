@@ -1,4 +1,5 @@
 import type { EntityConfig } from '../config/entities.ts';
+import { quoteIdentifier } from '../schema/sql.ts';
 import type { Column, Table } from '../schema/table.ts';
 
 /** Set where a row was deleted in Dataverse and is kept (`deletes: "mark"`): ISO 8601, UTC. */
@@ -19,4 +20,10 @@ export function mirrorTable(table: Table, config: EntityConfig): Table {
   if (config.rawJson) columns.push(ownColumn(rawJsonColumn));
   if (columns.length === table.columns.length) return table;
   return { ...table, columns, ...(versioned ? {} : { versionColumn }) };
+}
+
+/** The condition that leaves out rows which are only marked as deleted; empty for a table without marks. */
+export function liveRows(table: Table): string {
+  const marks = table.columns.some((column) => column.name === deletedAtColumn);
+  return marks ? ` WHERE ${quoteIdentifier(deletedAtColumn)} IS NULL` : '';
 }
