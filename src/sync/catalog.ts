@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import type { EntityConfig } from '../config/entities.ts';
 import type { EntityDefinition } from '../dataverse/entity-definitions.ts';
 import { SkipEntityError } from '../errors.ts';
+import type { ColumnSelection } from '../schema/column-selection.ts';
 import { parseCsdl } from '../schema/csdl.ts';
+import { CsdlIndex } from '../schema/csdl-index.ts';
+import type { Table } from '../schema/table.ts';
 import type { TableDefinition } from '../schema/table-from-csdl.ts';
 import { resolveTables } from '../schema/tables-from-csdl.ts';
 import { loadChoices, readFirstLabels } from './choices.ts';
@@ -102,25 +105,53 @@ async function readTables(
     services.dataverse.readMetadataDocument(),
   ]);
   if (document === 'unchanged') throw new Error('The metadata document was not asked for conditionally.');
-  const requests = configs.map(({ name, columns }) => ({ logicalName: name, columns }));
-  const { tables, failures } = resolveTables(
-    parseCsdl(document.document),
-    definitions.flatMap(tableDefinition),
-    requests,
-  );
+  const csdl = parseCsdl(document.document);
+  const index = CsdlIndex.of(csdl);
+  const sameConfig = state.configDigest === digestOf(configs);
+  const requests = configs.map(({ name, columns }) => ({
+    logicalName: name,
+    columns:
+      columns && standingColumns(columns, index.properties(name), state.entities[name]?.table, sameConfig),
+  }));
+  const { tables, failures } = resolveTables(csdl, definitions.flatMap(tableDefinition), requests);
   const skipped: Record<string, Failure> = {};
   const vanished: string[] = [];
   for (const { logicalName, error } of failures) {
     // A table that was synced before and is gone keeps its rows; any other wrong entry is a mistake to tell.
     if (error instanceof SkipEntityError) skipped[logicalName] = describeFailure(error);
-    else if (state.entities[logicalName] !== undefined) vanished.push(logicalName);
-    else throw error;
+    else if (state.entities[logicalName] !== undefined && index.type(logicalName) === undefined) {
+      vanished.push(logicalName);
+    } else throw error;
   }
   const config = new Map(configs.map((one) => [one.name, one]));
   const mirrored = tables.map(
     (table) => [table.logicalName, mirrorTable(table, config.get(table.logicalName)!)] as const,
   );
   return { tables: Object.fromEntries(mirrored), skipped, vanished };
+}
+
+/**
+ * A selection without the columns that Dataverse once had: a column that was deleted there must not stop its table.
+ * A name that nobody ever saw stays, as a mistake to tell.
+ */
+function standingColumns(
+  selection: ColumnSelection,
+  properties: ReadonlyMap<string, unknown>,
+  known: Table | undefined,
+  sameConfig: boolean,
+): ColumnSelection {
+  const mirrored = new Set(
+    [...(known?.columns ?? []), ...(known?.staleColumns ?? [])].map(({ name }) => name),
+  );
+  const stands = (name: string): boolean => {
+    const names = [name, `_${name}_value`];
+    if (names.some((one) => properties.has(one))) return true;
+    return !(known !== undefined && sameConfig) && !names.some((one) => mirrored.has(one));
+  };
+  return {
+    ...(selection.include === undefined ? {} : { include: selection.include.filter(stands) }),
+    ...(selection.exclude === undefined ? {} : { exclude: selection.exclude.filter(stands) }),
+  };
 }
 
 /** What the schema needs of an entity definition; tables that the Web API does not offer have no set. */

@@ -164,6 +164,8 @@ class EntityMerger {
         (a, b) => Number(b.includes(`.${quote(version)} `)) - Number(a.includes(`.${quote(version)} `)),
       );
     }
+    // Rows from before `rawJson` was turned on lack their records.
+    if (this.#columns.includes(rawJsonColumn)) terms.push(`${existing}.${quote(rawJsonColumn)} IS NULL`);
     if (this.#marks) terms.push(`${existing}.${quote(deletedAtColumn)} IS NOT NULL`);
     return terms.length === 0 ? '0' : `(${terms.join(' OR ')})`;
   }

@@ -54,8 +54,10 @@ export function nextState(
   fetched: Fetched,
   outcome: MergeOutcome,
 ): EntityState {
-  const { read, strategy } = finalStart(fetched);
+  const { read, strategy: readBy } = finalStart(fetched);
   const byIds = fetched.plan.read.kind === 'ids';
+  // Rows read by id follow a read of this run, which may have fallen back to another strategy than the planned one.
+  const strategy = byIds ? (known?.strategy ?? readBy) : readBy;
   const complete = readEverything(fetched);
   const swept = sweptAll(fetched);
   const watermark = greatest(known?.watermark, ...fetched.slices.map((slice) => slice.maxModifiedOn));

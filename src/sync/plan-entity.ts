@@ -87,7 +87,8 @@ function untrackedPlan(
   return {
     strategy: 'modifiedon',
     read: { kind: 'modifiedon', since: windowStart(known.watermark, settings.overlapSeconds) },
-    sweep: every > 0 && known.runsSinceSweep + 1 >= every,
+    // Change tracking told of deletes until now; what it has not told any more only a comparison shows.
+    sweep: known.strategy === 'delta' || (every > 0 && known.runsSinceSweep + 1 >= every),
   };
 }
 

@@ -1,6 +1,6 @@
 import { ChangeTrackingError, parseTombstone } from '../dataverse/change-tracking.ts';
 import type { Page, PageQuery } from '../dataverse/client.ts';
-import { LinkError } from '../dataverse/errors.ts';
+import { dataverseFault, LinkError } from '../dataverse/errors.ts';
 import { createRequestStats } from '../dataverse/stats.ts';
 import { RetriableError, SyncError } from '../errors.ts';
 import type { Table } from '../schema/table.ts';
@@ -249,6 +249,9 @@ class SliceReader {
     if (error instanceof LinkError && position.read.kind === 'delta' && position.link === undefined) {
       return this.#withoutDelta(position, error.message);
     }
+    if (position.read.kind === 'delta' && isRefusal(error)) {
+      return this.#withoutDelta(position, (error as Error).message);
+    }
     const passing = error instanceof RetriableError && this.#pages > 0 && this.#signal?.aborted !== true;
     return passing ? position : undefined;
   }
@@ -341,6 +344,15 @@ class SliceReader {
     const empty = rows.rows === 0 && deleted === 0 && keys === 0;
     return { slice, shard: empty ? undefined : this.#shard.export() };
   }
+}
+
+/**
+ * Whether a stored delta link no longer fits the table: it repeats the query that it began with, and names columns
+ * that were deleted since, or an entity set that has another name by now.
+ */
+function isRefusal(error: unknown): boolean {
+  const status = dataverseFault(error)?.status;
+  return (status === 400 || status === 404) && !(error instanceof RetriableError);
 }
 
 function withoutLink(position: SliceStart): SliceStart {
