@@ -4,13 +4,13 @@ import { dataverseFault, LinkError } from '../dataverse/errors.ts';
 import { createRequestStats } from '../dataverse/stats.ts';
 import { RetriableError, SyncError } from '../errors.ts';
 import type { Table } from '../schema/table.ts';
-import { needsAnnotations } from '../schema/table-from-csdl.ts';
 import type { RecordWriter } from '../store/record-writer.ts';
 import { emptyDigest } from '../store/row-digest.ts';
 import { Shard } from '../store/shard.ts';
 import { readKnownIds } from './known-ids.ts';
 import type { EntityPlan, FetchMessage, Slice, SliceStart } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
+import { idsQuery, keysQuery, knownQuery, rowsQuery } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
 
 /** Ids asked for at a time: one `In` request or a few, well below a slice's budget. */
@@ -126,7 +126,7 @@ class SliceReader {
       if (read.whole === undefined) return { ...position, part: 'keys' };
       return this.#advanceIds(position, await readKnownIds(this.#services, this.#plan));
     }
-    const page = await this.#nextPage(() => this.#rowsQuery(position));
+    const page = await this.#nextPage(() => rowsQuery(this.#table, this.#plan, position, this.#pageSize));
     this.#write(this.#rows, page);
     if (page.nextLink !== undefined) return { ...position, link: page.nextLink };
     this.#paging = undefined;
@@ -139,39 +139,13 @@ class SliceReader {
       : undefined;
   }
 
-  #rowsQuery(position: SliceStart): PageQuery {
-    const { read, link } = position;
-    const annotations = needsAnnotations(this.#table);
-    const base: PageQuery = {
-      entitySet: this.#table.name,
-      pageSize: pageSizeFor(this.#table, this.#services.settings.dataverse.pageSize),
-      // Its rows are in the shard before the next page is asked for.
-      release: true,
-      ...(annotations.length > 0 ? { annotations } : {}),
-      ...(this.#plan.config.columns === undefined ? {} : { select: selectable(this.#table) }),
-    };
-    if (read.kind === 'delta') return { ...base, link: link ?? read.link };
-    const continued = link === undefined ? base : { ...base, link };
-    if (read.kind === 'delta-initial') return { ...continued, trackChanges: true };
-    const ordered = { ...continued, orderBy: `${this.#table.primaryKey} asc` };
-    if (read.kind !== 'modifiedon') return ordered;
-    return { ...ordered, filter: `${this.#table.modifiedOnColumn} ge ${read.since}` };
-  }
-
   async #advanceIds(position: SliceStart, ids: readonly string[]): Promise<SliceStart | undefined> {
     const offset = position.offset ?? 0;
     const batch = ids.slice(offset, offset + idsAtOnce);
     if (batch.length > 0) {
-      const annotations = needsAnnotations(this.#table);
       const before = this.#rows.rows;
       for await (const page of this.#services.dataverse.readByIds(
-        {
-          entitySet: this.#table.name,
-          primaryKey: this.#table.primaryKey,
-          ids: batch,
-          ...(annotations.length > 0 ? { annotations } : {}),
-          ...(this.#plan.config.columns === undefined ? {} : { select: selectable(this.#table) }),
-        },
+        idsQuery(this.#table, this.#plan, batch),
         this.#callOptions(),
       )) {
         this.#count(page);
@@ -201,14 +175,7 @@ class SliceReader {
       primaryKey: this.#table.primaryKey,
     });
     if (position.read.kind === 'known') return this.#advanceKnown(position);
-    const page = await this.#nextPage(() => ({
-      entitySet: this.#table.name,
-      select: [this.#table.primaryKey],
-      orderBy: `${this.#table.primaryKey} asc`,
-      pageSize: this.#services.settings.dataverse.pageSize,
-      release: true,
-      ...(position.link === undefined ? {} : { link: position.link }),
-    }));
+    const page = await this.#nextPage(() => keysQuery(this.#table, position, this.#pageSize));
     this.#write(this.#keys, page);
     if (page.nextLink !== undefined) return { ...position, link: page.nextLink };
     this.#paging = undefined;
@@ -221,12 +188,7 @@ class SliceReader {
     const batch = ids.slice(offset, offset + idsAtOnce);
     if (batch.length > 0) {
       for await (const page of this.#services.dataverse.readByIds(
-        {
-          entitySet: this.#table.name,
-          primaryKey: this.#table.primaryKey,
-          ids: batch,
-          select: [this.#table.primaryKey],
-        },
+        knownQuery(this.#table, batch),
         this.#callOptions(),
       )) {
         this.#count(page);
@@ -281,6 +243,10 @@ class SliceReader {
 
   async #readAgain(ids: string[]): Promise<void> {
     await this.#advanceIds({ strategy: 'delta', read: { kind: 'ids', ids }, part: 'rows' }, ids);
+  }
+
+  get #pageSize(): number {
+    return this.#services.settings.dataverse.pageSize;
   }
 
   #callOptions() {
@@ -358,21 +324,4 @@ function isRefusal(error: unknown): boolean {
 function withoutLink(position: SliceStart): SliceStart {
   const { link: _, ...rest } = position;
   return rest;
-}
-
-/** Bytes of a page that memory is planned for, and of one column of one row in JSON: measured on real rows. */
-const pageBytes = 32 * 1024 * 1024;
-const columnBytes = 40;
-
-/**
- * Rows per page: a page of 5,000 rows of a table of hundreds of columns would be many times larger than one of a
- * narrow table, and an instance holds a dozen pages at once.
- */
-function pageSizeFor(table: Table, most: number): number {
-  return Math.max(1, Math.min(most, Math.floor(pageBytes / (columnBytes * table.columns.length))));
-}
-
-/** The columns of the table that can stand in `$select`. */
-function selectable(table: Table): string[] {
-  return table.columns.filter((column) => column.property === column.name).map((column) => column.name);
 }
