@@ -26,11 +26,10 @@ export class TokenSource {
   async get(): Promise<string> {
     const token = this.#token;
     const now = Date.now();
-    if (token !== undefined && token.expiresOnTimestamp - now > refreshWindowMs) {
-      if (token.refreshAfterTimestamp === undefined || token.refreshAfterTimestamp > now) return token.token;
-    }
-    const stillGood = token !== undefined && token.expiresOnTimestamp > now + 10_000;
-    if (stillGood && now - this.#askedAt < askAgainMs) return token.token;
+    const leftMs = (token?.expiresOnTimestamp ?? 0) - now;
+    const isFresh = leftMs > refreshWindowMs && (token?.refreshAfterTimestamp ?? Infinity) > now;
+    const stillGood = leftMs > 10_000;
+    if (token && (isFresh || (stillGood && now - this.#askedAt < askAgainMs))) return token.token;
     this.#pending ??= this.#request(stillGood ? token : undefined).finally(() => {
       this.#pending = undefined;
     });
@@ -64,19 +63,14 @@ function tokenError(error: unknown): Error {
   const { statusCode, message, code } = error as { statusCode?: number; message?: string; code?: string };
   const text = `Cannot get a token for Dataverse: ${shortMessage(String(message))}`;
   const details = { operation: 'get a token', object: 'identity' };
-  if (
-    (statusCode !== undefined && (statusCode === 429 || statusCode >= 500)) ||
-    /^E[A-Z]+$/.test(code ?? '')
-  ) {
-    return new RetriableError(text, {
-      ...details,
-      hint: 'The token service does not answer: try again later.',
-    });
+  const isBusy = statusCode !== undefined && (statusCode === 429 || statusCode >= 500);
+  if (isBusy || /^E[A-Z]+$/.test(code ?? '')) {
+    const hint = 'The token service does not answer: try again later.';
+    return new RetriableError(text, { ...details, hint });
   }
-  return new ConfigurationError(text, {
-    ...details,
-    hint: 'Check tenant, client id and secret, or give the function app a managed identity. For local work log in with the Azure CLI.',
-  });
+  const hint =
+    'Check tenant, client id and secret, or give the function app a managed identity. For local work log in with the Azure CLI.';
+  return new ConfigurationError(text, { ...details, hint });
 }
 
 /**
@@ -89,10 +83,8 @@ export function authPolicy(tokens: TokenSource, origin: string): PipelinePolicy 
     name: 'dataverseAuthPolicy',
     async sendRequest(request, next) {
       if (new URL(request.url).origin !== origin) {
-        throw new ConfigurationError('A request to another origin was held back: the token stays here', {
-          operation: 'send a request',
-          object: origin,
-        });
+        const text = 'A request to another origin was held back: the token stays here';
+        throw new ConfigurationError(text, { operation: 'send a request', object: origin });
       }
       const token = await untilAborted(tokens.get(), request.abortSignal);
       request.headers.set('Authorization', `Bearer ${token}`);

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { createHttpHeaders, type HttpHeaders } from '@azure/core-rest-pipeline';
+import { createHttpHeaders } from '@azure/core-rest-pipeline';
 import { ConfigurationError } from '../errors.ts';
 import { errorFromResponse } from './error-response.ts';
 import { toJson } from './exact-number.ts';
-import { encodePart, MultipartFault, parseMultipart } from './multipart.ts';
+import { encodePart, MultipartFault, type MultipartPart, parseMultipart } from './multipart.ts';
 import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
 
 export interface BatchRequest {
@@ -20,10 +20,7 @@ export interface ChangeSet {
   changeSet: readonly BatchRequest[];
 }
 
-export interface BatchAnswer {
-  status: number;
-  headers: HttpHeaders;
-  body: Buffer;
+export interface BatchAnswer extends Reply {
   /** The typed error where the status is none of success; for a change set each of its requests has it. */
   error?: Error;
 }
@@ -33,49 +30,46 @@ export interface BatchOptions extends CallOptions {
   continueOnError?: boolean | undefined;
 }
 
+/** One entry per item: one answer for a request, one list for a change set; undefined where it was not carried out. */
+export type BatchAnswers = (BatchAnswer | BatchAnswer[] | undefined)[];
+
 /** learn.microsoft.com: "Execute batch operations using the Web API". */
 const maxBatchRequests = 1000;
 
 /**
- * Sends many requests in one. The answers stand in the requests' order, one entry per item: one answer
- * for a request, one list for a change set. After the first failure, without `continueOnError`, the rest
- * is not carried out and undefined.
+ * Sends many requests in one. The answers stand in the requests' order. After the first failure, without
+ * `continueOnError`, the rest is not carried out.
  */
 export async function batch(
   transport: Transport,
   items: readonly (BatchRequest | ChangeSet)[],
   options: BatchOptions = {},
-): Promise<(BatchAnswer | BatchAnswer[] | undefined)[]> {
-  const { continueOnError, ...rest } = options;
+): Promise<BatchAnswers> {
   const requests = items.flatMap((item) => ('changeSet' in item ? item.changeSet : [item]));
   if (requests.length === 0) return [];
   if (requests.length > maxBatchRequests) {
-    throw new ConfigurationError(`A batch of ${requests.length} requests is too large`, {
-      operation: 'send a batch',
-      hint: `Send at most ${maxBatchRequests} at once.`,
-    });
+    const hint = `Send at most ${maxBatchRequests} at once.`;
+    const text = `A batch of ${requests.length} requests is too large`;
+    throw new ConfigurationError(text, { operation: 'send a batch', hint });
   }
   const boundary = `batch_${randomUUID()}`;
   const call: Call = {
-    ...rest,
+    ...options,
     operation: `send a batch of ${requests.length} requests`,
     method: 'POST',
     url: '$batch',
     headers: {
       'Content-Type': `multipart/mixed; boundary="${boundary}"`,
-      ...(continueOnError ? { Prefer: 'odata.continue-on-error' } : {}),
+      ...(options.continueOnError ? { Prefer: 'odata.continue-on-error' } : {}),
     },
-    body: encodeBatch(items, boundary, `${transport.origin}/api/data/v9.2/`),
+    body: encodeBatch(items, boundary, transport.base),
     idempotent: requests.every(({ method }) => method !== 'POST'),
     // Without continue-on-error the batch takes over the status of the request that failed.
-    accepts: (status, headers) => status !== 429 && isMultipart(headers),
+    accepts: (status, headers) =>
+      status !== 429 && /^multipart\/mixed/i.test(headers.get('content-type') ?? ''),
     timeoutSeconds: 300,
   };
-  return transport.send(call, (reply) => readAnswers(call, reply, items));
-}
-
-function isMultipart(headers: HttpHeaders): boolean {
-  return /^multipart\/mixed/i.test(headers.get('content-type') ?? '');
+  return transport.send(call, (reply) => readAnswers(reply, items));
 }
 
 function encodeBatch(items: readonly (BatchRequest | ChangeSet)[], boundary: string, base: string): Buffer {
@@ -111,31 +105,29 @@ function encodeRequest(request: BatchRequest, base: string, contentId?: number):
   );
 }
 
-function readAnswers(
-  call: Call,
-  reply: Reply,
-  items: readonly (BatchRequest | ChangeSet)[],
-): (BatchAnswer | BatchAnswer[] | undefined)[] {
+function readAnswers(reply: Reply, items: readonly (BatchRequest | ChangeSet)[]): BatchAnswers {
   try {
     const parts = parseMultipart(reply.body, reply.headers.get('content-type'));
     return items.map((item, index) => {
       const part = parts[index];
       if (part === undefined) return undefined;
       const requests = 'changeSet' in item ? item.changeSet : [item];
-      const answers = (part.parts ?? [part]).map(({ status, headers, body }, place) => {
-        const answer: BatchAnswer = { status, headers: createHttpHeaders(headers), body };
-        if (status >= 200 && status < 300) return answer;
-        const isRead = requests[place]?.method === 'GET';
-        const operation = `${call.operation}, item ${index + 1}`;
-        return {
-          ...answer,
-          error: errorFromResponse({ ...reply.names, operation, isRead }, status, answer.headers, body),
-        };
-      });
+      const answers = (part.parts ?? [part]).map((inner, place) =>
+        toAnswer(reply, inner, index + 1, requests[place]?.method === 'GET'),
+      );
       return 'changeSet' in item ? answers : answers[0];
     });
   } catch (error) {
-    if (error instanceof MultipartFault) throw unreadable(call, reply, error.message);
+    if (error instanceof MultipartFault) throw unreadable(reply, error.message);
     throw error;
   }
+}
+
+function toAnswer(reply: Reply, part: MultipartPart, item: number, isRead: boolean): BatchAnswer {
+  const { status, body } = part;
+  const headers = createHttpHeaders(part.headers);
+  const names = { ...reply.names, operation: `${reply.names.operation}, item ${item}`, isRead };
+  const answer = { ...reply, names, status, headers, body };
+  if (status >= 200 && status < 300) return answer;
+  return { ...answer, error: errorFromResponse(names, status, headers, body) };
 }

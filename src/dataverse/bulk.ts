@@ -2,8 +2,10 @@ import { ConflictError } from '../errors.ts';
 import { DataverseError, dataverseFault } from './errors.ts';
 import { type RowValues, toJson } from './exact-number.ts';
 import { codes } from './fault-codes.ts';
+import { readObject } from './json-reply.ts';
 import { checkName } from './query.ts';
-import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
+import { type Call, type CallOptions, type Transport, unreadable } from './transport.ts';
+import { create, upsert } from './write.ts';
 
 export type BulkMessage = 'CreateMultiple' | 'UpdateMultiple' | 'UpsertMultiple';
 
@@ -13,7 +15,10 @@ export interface BulkWrite {
   logicalName: string;
   /** Each with its id in the primary key column, or `@odata.id` with an alternate key (UpsertMultiple). */
   rows: readonly RowValues[];
-  /** The primary key column: with it, CreateMultiple can be repeated where every row brings its id. */
+  /**
+   * The primary key column. Where every row brings its id in it, CreateMultiple can be repeated, and
+   * updates and upserts go one by one where the table has no bulk messages.
+   */
   idColumn?: string | undefined;
   /** Rows per request at most. @default 1000, where Microsoft advises to begin */
   maxRows?: number | undefined;
@@ -36,10 +41,14 @@ export interface BulkResult {
 /** Bytes of a request, well under Dataverse's limit of 116 MB with plug-ins. */
 const maxRequestBytes = 16 * 1024 * 1024;
 
+/** Rows under way together where each goes alone; the limiter decides how many really run. */
+const rowsTogether = 100;
+
 /**
  * Writes many rows with one message per thousand. Dataverse carries out each request wholly or not at
  * all (standard tables), so one that is refused is halved until the bad rows stand alone; each is
- * reported and its neighbours are written. A timeout of the database halves too.
+ * reported and its neighbours are written. A timeout of the database halves too. A table that does not
+ * know the message gets its rows one by one.
  * learn.microsoft.com: "Bulk operation messages".
  * @throws DataverseRetriableError, -SkipError, -ConfigurationError: no single row's fault. Rows before
  *   may be written; writing all again is right for updates and upserts.
@@ -55,13 +64,14 @@ export async function writeBulk(
   const parts = cutToSize(targets, write.maxRows ?? 1000);
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const [start, end] = part;
+    const rows = write.rows.slice(start, end);
     try {
-      const ids = await sendPart(transport, write, targets, start, end, options);
-      for (const [offset, id] of ids.entries()) result.ids[start + offset] = id;
-      result.written += end - start;
+      note(result, start, await writeTogether(transport, write, rows, targets.slice(start, end), options));
     } catch (error) {
-      if (!isHalved(error, end - start)) throw error;
-      if (end - start === 1) result.refused.push({ index: start, error: error as Error });
+      if (lacksMessage(error) && canGoAlone(write)) {
+        return writeOneByOne(transport, write, start, result, options);
+      }
+      if (rows.length === 1 || !isHalved(error)) refuse(result, start, error);
       else {
         const middle = Math.ceil((start + end) / 2);
         parts.unshift([start, middle], [middle, end]);
@@ -88,43 +98,69 @@ function cutToSize(targets: readonly string[], maxRows: number): [number, number
   return parts;
 }
 
-/** Whether a smaller request may do better: some row was refused, or the work was too much at once. */
-function isHalved(error: unknown, rows: number): boolean {
-  const fault = dataverseFault(error);
-  if (fault?.code === codes.sqlTimeout) return rows > 1;
-  // 405 and 501 say that the table does not know the message.
-  if (fault?.status === 405 || fault?.status === 501) return false;
-  return fault !== undefined && (error instanceof DataverseError || error instanceof ConflictError);
+function note(result: BulkResult, start: number, ids: readonly (string | undefined)[]): void {
+  for (const [offset, id] of ids.entries()) result.ids[start + offset] = id;
+  result.written += ids.length;
 }
 
-async function sendPart(
+/** @throws the error itself where it is not the row's own fault */
+function refuse(result: BulkResult, index: number, error: unknown): void {
+  if (!isRefusal(error)) throw error;
+  result.refused.push({ index, error });
+}
+
+/** Whether some row was refused: a smaller request finds out which. */
+function isRefusal(error: unknown): error is Error {
+  if (dataverseFault(error) === undefined || lacksMessage(error)) return false;
+  return error instanceof DataverseError || error instanceof ConflictError;
+}
+
+/** Whether a smaller request may do better: a row was refused, or the work was too much at once. */
+function isHalved(error: unknown): boolean {
+  return isRefusal(error) || dataverseFault(error)?.code === codes.sqlTimeout;
+}
+
+/** Whether the table does not know the message. */
+function lacksMessage(error: unknown): boolean {
+  const status = dataverseFault(error)?.status;
+  return status === 405 || status === 501;
+}
+
+function canGoAlone({ message, rows, idColumn }: BulkWrite): boolean {
+  return message === 'CreateMultiple' || rows.every((row) => ownId(row, idColumn) !== undefined);
+}
+
+/** Writes some rows, all or none, and gives their ids. */
+async function writeTogether(
   transport: Transport,
-  write: BulkWrite,
+  { message, entitySet, idColumn, headers }: BulkWrite,
+  rows: readonly RowValues[],
   targets: readonly string[],
-  start: number,
-  end: number,
   options: CallOptions,
 ): Promise<(string | undefined)[]> {
-  const { message, entitySet, idColumn } = write;
-  const rows = write.rows.slice(start, end);
-  const ownIds = idColumn === undefined ? [] : rows.map((row) => row[idColumn] as string | undefined);
-  const allOwn = ownIds.length === rows.length && ownIds.every((id) => typeof id === 'string');
+  const ownIds = rows.map((row) => ownId(row, idColumn));
+  const allOwn = !ownIds.includes(undefined);
   const call: Call = {
     ...options,
     operation: `${message} of ${rows.length} rows of ${entitySet}`,
     entity: entitySet,
     method: 'POST',
     url: `${checkName(entitySet, 'entity set name')}/Microsoft.Dynamics.CRM.${message}`,
-    headers: { 'Content-Type': 'application/json; charset=utf-8', ...write.headers },
-    body: `{"Targets":[${targets.slice(start, end).join(',')}]}`,
+    headers,
+    body: `{"Targets":[${targets.join(',')}]}`,
     idempotent: message !== 'CreateMultiple' || allOwn,
     notRetried: rows.length > 1 ? [codes.sqlTimeout] : [],
     timeoutSeconds: 300,
   };
   try {
-    return await transport.send(call, (reply) =>
-      message === 'CreateMultiple' ? readIds(call, reply, rows.length) : ownIds,
-    );
+    return await transport.send(call, (reply) => {
+      if (message !== 'CreateMultiple') return ownIds;
+      const { Ids: ids } = readObject(reply);
+      if (!Array.isArray(ids) || ids.length !== rows.length) {
+        throw unreadable(reply, 'it does not name the new ids');
+      }
+      return ids.map((id) => String(id).toLowerCase());
+    });
   } catch (error) {
     const fault = dataverseFault(error);
     // All or nothing: if a try without an answer made these rows, all of them exist.
@@ -134,12 +170,41 @@ async function sendPart(
   }
 }
 
-function readIds(call: Call, reply: Reply, expected: number): string[] {
-  try {
-    const ids = (JSON.parse(reply.body.toString()) as { Ids: string[] }).Ids;
-    if (Array.isArray(ids) && ids.length === expected) return ids.map((id) => String(id).toLowerCase());
-  } catch {
-    // Said below, without the content.
+function ownId(row: RowValues, idColumn: string | undefined): string | undefined {
+  const id = idColumn === undefined ? undefined : row[idColumn];
+  return typeof id === 'string' ? id : undefined;
+}
+
+/** Writes the rows from `start` on, each with a request of its own. */
+async function writeOneByOne(
+  transport: Transport,
+  write: BulkWrite,
+  start: number,
+  result: BulkResult,
+  options: CallOptions,
+): Promise<BulkResult> {
+  for (let at = start; at < write.rows.length; at += rowsTogether) {
+    const rows = write.rows.slice(at, at + rowsTogether);
+    const outcomes = await Promise.allSettled(rows.map((row) => writeOne(transport, write, row, options)));
+    for (const [offset, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled') note(result, at + offset, [outcome.value]);
+      else refuse(result, at + offset, outcome.reason);
+    }
   }
-  throw unreadable(call, reply, 'it does not name the new ids');
+  return result;
+}
+
+async function writeOne(
+  transport: Transport,
+  { message, entitySet, idColumn, headers }: BulkWrite,
+  row: RowValues,
+  options: CallOptions,
+): Promise<string | undefined> {
+  const all = { ...options, headers, idColumn };
+  if (message === 'CreateMultiple') return (await create(transport, entitySet, row, all)).id;
+  const id = ownId(row, idColumn)!;
+  const mode = message === 'UpdateMultiple' ? 'update' : 'any';
+  // The id stands in the URL; JSON leaves out what is undefined.
+  await upsert(transport, entitySet, id, { ...row, [idColumn!]: undefined }, { ...all, mode });
+  return id;
 }

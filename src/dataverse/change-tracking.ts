@@ -1,6 +1,6 @@
-import { type ErrorDetails, SyncError } from '../errors.ts';
+import { SyncError } from '../errors.ts';
 import { isPrivilegeFault, privilegeHint } from './error-response.ts';
-import { type DataverseFault, dataverseFault } from './errors.ts';
+import { type DataverseFault, dataverseFault, type FaultDetails, withFault } from './errors.ts';
 import { codes } from './fault-codes.ts';
 
 /**
@@ -14,17 +14,12 @@ import { codes } from './fault-codes.ts';
  */
 export type ChangeTrackingReason = 'expired' | 'not-enabled' | 'refused';
 
-export class ChangeTrackingError extends SyncError {
+export class ChangeTrackingError extends withFault(SyncError) {
   override readonly name: string = 'ChangeTrackingError';
   readonly reason: ChangeTrackingReason;
-  readonly fault: DataverseFault;
-  constructor(
-    message: string,
-    details: ErrorDetails & { reason: ChangeTrackingReason; fault: DataverseFault },
-  ) {
+  constructor(message: string, details: FaultDetails & { reason: ChangeTrackingReason }) {
     super(message, details);
     this.reason = details.reason;
-    this.fault = details.fault;
   }
 }
 
@@ -38,14 +33,8 @@ export function toChangeTrackingError(error: unknown): unknown {
   const fault = dataverseFault(error);
   const reason = fault === undefined ? undefined : reasonOf(fault);
   if (fault === undefined || reason === undefined) return error;
-  return new ChangeTrackingError((error as Error).message, {
-    reason,
-    fault,
-    operation: fault.operation,
-    object: fault.entity,
-    hint: hintOf(reason, fault),
-    cause: error,
-  });
+  const details = { reason, fault, hint: hintOf(reason, fault), cause: error };
+  return new ChangeTrackingError((error as Error).message, details);
 }
 
 function reasonOf(fault: DataverseFault): ChangeTrackingReason | undefined {

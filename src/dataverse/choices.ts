@@ -26,22 +26,19 @@ export async function readChoices(
   transport: Transport,
   options: CallOptions & { tables?: readonly string[] | undefined } = {},
 ): Promise<Choice[]> {
-  const { tables, ...rest } = options;
-  if (tables === undefined) return readStringMap(transport, undefined, rest);
-  const wanted = new Set(tables);
-  const keep = (choices: Choice[]): Choice[] => choices.filter(({ table }) => wanted.has(table));
+  if (options.tables === undefined) return readStringMap(transport, undefined, options);
+  const wanted = new Set(options.tables);
+  let choices: Choice[] = [];
   try {
-    const otherLength = transport.origin.length + 400;
-    const choices: Choice[] = [];
-    for (const names of packValues(tables, otherLength)) {
-      choices.push(...(await readStringMap(transport, inFilter('objecttypecode', names), rest)));
+    for (const names of packValues([...wanted], transport.origin.length + 400)) {
+      choices = choices.concat(await readStringMap(transport, inFilter('objecttypecode', names), options));
     }
-    return keep(choices);
   } catch (error) {
     // A service that does not filter the string map shows it as a whole.
     if (dataverseFault(error)?.status !== 400) throw error;
-    return keep(await readStringMap(transport, undefined, rest));
+    choices = await readStringMap(transport, undefined, options);
   }
+  return choices.filter(({ table }) => wanted.has(table));
 }
 
 async function readStringMap(
@@ -53,16 +50,11 @@ async function readStringMap(
   const query = { entitySet: 'stringmaps', select, filter, release: true };
   for await (const page of readPages(transport, query, options)) {
     for (const row of parseRows(page)) {
-      const value = row['attributevalue'];
+      const { objecttypecode: table, attributename: column, attributevalue: value, value: label } = row;
       const language = Number(row['langid']);
       if (typeof value !== 'number' || !Number.isInteger(language)) continue;
-      choices.push({
-        table: String(row['objecttypecode']),
-        column: String(row['attributename']),
-        value,
-        label: typeof row['value'] === 'string' ? row['value'] : '',
-        language,
-      });
+      const text = typeof label === 'string' ? label : '';
+      choices.push({ table: String(table), column: String(column), value, label: text, language });
     }
   }
   return choices;

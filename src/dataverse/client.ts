@@ -1,5 +1,4 @@
 import type { TokenCredential } from '@azure/core-auth';
-import type { HttpClient, TlsSettings } from '@azure/core-rest-pipeline';
 import { TokenSource } from './auth-policy.ts';
 import { batch } from './batch.ts';
 import { writeBulk } from './bulk.ts';
@@ -11,30 +10,20 @@ import { limiterFor } from './limiter.ts';
 import { environmentOrigin } from './links.ts';
 import { count, readMetadataDocument, readMetadataVersion } from './metadata.ts';
 import { readByIds, readPages } from './read-pages.ts';
-import type { RetryOptions } from './retry.ts';
 import type { RequestStats } from './stats.ts';
-import { type Log, request, Transport } from './transport.ts';
+import { type Call, type Reply, Transport, type TransportOptions } from './transport.ts';
 import { associate, create, deleteRow, disassociate, readRow, update, upsert } from './write.ts';
 
 export type { Page } from './page.ts';
 export type { IdQuery, PageQuery } from './read-pages.ts';
 export type { CallOptions } from './transport.ts';
 
-export interface DataverseClientOptions {
+export interface DataverseClientOptions extends Omit<TransportOptions, 'origin' | 'tokens' | 'limiter'> {
   /** `https://org.crm.dynamics.com`, or plain http on this machine. */
   url: string;
   credential: TokenCredential;
   /** How many requests run at once at most, whatever the server recommends. @default 16 */
   maxConcurrency?: number | undefined;
-  retry?: Partial<RetryOptions> | undefined;
-  /** Gets operations, statuses and ids; never a URL's query, a body or a token. */
-  log?: Log | undefined;
-  /** The transport underneath, for tests. */
-  httpClient?: HttpClient | undefined;
-  /** A certificate authority of one's own. */
-  tls?: TlsSettings | undefined;
-  /** Numbers in [0, 1) for the jitter. @default Math.random */
-  random?: (() => number) | undefined;
 }
 
 /** What the client can do: each function takes the transport first, and each is documented where it stands. */
@@ -61,7 +50,8 @@ const operations = {
   uploadFile,
   downloadFile,
   deleteFile,
-  request,
+  /** Any other request (functions, actions, table definitions), with the same token, retries and errors. */
+  request: (transport: Transport, call: Call): Promise<Reply> => transport.send(call, (reply) => reply),
 };
 
 type Bound<Operation> = Operation extends (transport: Transport, ...args: infer Args) => infer Result

@@ -1,4 +1,4 @@
-import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
+import type { TokenCredential } from '@azure/core-auth';
 import { ConfigurationError } from '../errors.ts';
 
 export interface CredentialOptions {
@@ -49,48 +49,39 @@ export function credentialKind(options: CredentialOptions): CredentialKind {
   return 'azure-cli';
 }
 
-/** @throws ConfigurationError where tenant or client id are missing for the kind that the options ask for */
+/**
+ * The credential of the kind that the options lead to. `forget` drops the token cache within, so that
+ * the next token is a new one even though the old has not expired.
+ * @throws ConfigurationError where tenant or client id are missing for that kind
+ */
 export function createCredential(options: CredentialOptions = {}): TokenCredential & { forget(): void } {
   const kind = credentialKind(options);
-  if (kind === 'client-secret' || kind === 'client-certificate' || kind === 'workload-identity') {
-    for (const name of ['tenantId', 'clientId'] as const) {
-      if (!options[name]) {
-        throw new ConfigurationError(`The ${kind} needs a ${name}`, {
-          operation: 'choose the Dataverse identity',
-          object: name,
-          hint: `Set the ${name} beside it, or remove the ${kind} to use the managed identity.`,
-        });
-      }
-    }
+  const isApplication = /^(client|workload)-/.test(kind);
+  const missing = (['tenantId', 'clientId'] as const).find((name) => !options[name]);
+  if (isApplication && missing !== undefined) {
+    throw new ConfigurationError(`The ${kind} needs a ${missing}`, {
+      operation: 'choose the Dataverse identity',
+      object: missing,
+      hint: `Set the ${missing} beside it, or remove the ${kind} to use the managed identity.`,
+    });
   }
-  return new DataverseCredential(kind, options);
+  if (kind === 'access-token') {
+    const token = { token: options.accessToken!, expiresOnTimestamp: Number.MAX_SAFE_INTEGER };
+    return { getToken: async () => token, forget: () => {} };
+  }
+  let identity: Promise<TokenCredential> | undefined;
+  return {
+    async getToken(scopes, details) {
+      identity ??= createIdentity(kind, options);
+      return (await identity).getToken(scopes, details);
+    },
+    forget() {
+      identity = undefined;
+    },
+  };
 }
 
 /** Loads `@azure/identity` when a token is first needed: it is large, and a ready token does without it. */
-class DataverseCredential implements TokenCredential {
-  readonly kind: CredentialKind;
-  readonly #options: CredentialOptions;
-  #inner: Promise<TokenCredential> | undefined;
-
-  constructor(kind: CredentialKind, options: CredentialOptions) {
-    this.kind = kind;
-    this.#options = options;
-  }
-
-  async getToken(scopes: string | string[], options?: GetTokenOptions): Promise<AccessToken | null> {
-    if (this.kind === 'access-token') {
-      return { token: this.#options.accessToken!, expiresOnTimestamp: Number.MAX_SAFE_INTEGER };
-    }
-    this.#inner ??= createIdentity(this.kind, this.#options);
-    return (await this.#inner).getToken(scopes, options);
-  }
-
-  /** Drops the token cache within, so that the next token is a new one even though the old has not expired. */
-  forget(): void {
-    this.#inner = undefined;
-  }
-}
-
 async function createIdentity(kind: CredentialKind, options: CredentialOptions): Promise<TokenCredential> {
   const identity = await import('@azure/identity');
   const { tenantId = '', clientId = '' } = options;
@@ -104,17 +95,14 @@ async function createIdentity(kind: CredentialKind, options: CredentialOptions):
       return new identity.ClientSecretCredential(tenantId, clientId, options.clientSecret!, common);
     case 'client-certificate':
       return new identity.ClientCertificateCredential(tenantId, clientId, options.certificatePath!, common);
-    case 'workload-identity':
-      return new identity.WorkloadIdentityCredential({
-        ...common,
-        tenantId,
-        clientId,
-        tokenFilePath: options.federatedTokenFile!,
-      });
+    case 'workload-identity': {
+      const tokenFilePath = options.federatedTokenFile!;
+      return new identity.WorkloadIdentityCredential({ ...common, tenantId, clientId, tokenFilePath });
+    }
     case 'managed-identity':
-      return options.managedIdentityClientId
-        ? new identity.ManagedIdentityCredential({ clientId: options.managedIdentityClientId })
-        : new identity.ManagedIdentityCredential();
+      return new identity.ManagedIdentityCredential(
+        options.managedIdentityClientId ? { clientId: options.managedIdentityClientId } : {},
+      );
     default:
       return new identity.AzureCliCredential(tenantId ? { tenantId } : {});
   }

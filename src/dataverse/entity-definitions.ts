@@ -1,7 +1,6 @@
 import { dataverseFault } from './errors.ts';
-import { parseRows } from './page.ts';
-import { toPage } from './read-pages.ts';
-import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
+import { type Row, readList } from './json-reply.ts';
+import type { CallOptions, Transport } from './transport.ts';
 
 /** What Dataverse says of a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
 export interface EntityDefinition {
@@ -23,24 +22,19 @@ export interface ManyToManyRelationship {
   entity2IntersectAttribute?: string;
 }
 
-type Members = Record<string, unknown>;
+const entityMembers =
+  'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
+const relationshipMembers =
+  'IntersectEntityName,Entity1LogicalName,Entity1IntersectAttribute,Entity2LogicalName,Entity2IntersectAttribute';
 
 /** Reads all entity definitions in one call: Dataverse does not page them. */
 export async function readEntityDefinitions(
   transport: Transport,
   options: CallOptions = {},
 ): Promise<EntityDefinition[]> {
-  const names =
-    'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
-  const rows = await readDefinitions(transport, `EntityDefinitions?$select=${names}`, options);
-  return rows.map((row) => ({
-    logicalName: text(row['LogicalName']) ?? '',
-    entitySetName: text(row['EntitySetName']),
-    primaryIdAttribute: text(row['PrimaryIdAttribute']),
-    primaryNameAttribute: text(row['PrimaryNameAttribute']),
-    isIntersect: row['IsIntersect'] === true,
-    changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
-  }));
+  const rows = await readDefinitions(transport, `EntityDefinitions?$select=${entityMembers}`, options);
+  const unknown = { logicalName: '', isIntersect: false, changeTrackingEnabled: false };
+  return rows.map((row) => ({ ...unknown, ...pick(row, entityMembers) }));
 }
 
 /** Reads all N:N relationships, each once, though both its tables list it. */
@@ -48,63 +42,38 @@ export async function readManyToMany(
   transport: Transport,
   options: CallOptions = {},
 ): Promise<ManyToManyRelationship[]> {
-  const names =
-    'IntersectEntityName,Entity1LogicalName,Entity1IntersectAttribute,Entity2LogicalName,Entity2IntersectAttribute';
-  const found = new Map<string, ManyToManyRelationship>();
-  for (const row of await readRelationshipRows(transport, names, options)) {
-    const intersectEntityName = text(row['IntersectEntityName']);
-    const entity1LogicalName = text(row['Entity1LogicalName']);
-    const entity2LogicalName = text(row['Entity2LogicalName']);
-    if (!intersectEntityName || !entity1LogicalName || !entity2LogicalName) continue;
-    found.set(intersectEntityName, {
-      intersectEntityName,
-      entity1LogicalName,
-      entity1IntersectAttribute: text(row['Entity1IntersectAttribute']),
-      entity2LogicalName,
-      entity2IntersectAttribute: text(row['Entity2IntersectAttribute']),
-    });
-  }
-  return [...found.values()];
+  const rows = await readRelationships(transport, options);
+  const found = rows.map((row) => pick(row, relationshipMembers) as Partial<ManyToManyRelationship>);
+  const whole = found.filter(
+    (one): one is ManyToManyRelationship =>
+      !!one.intersectEntityName && !!one.entity1LogicalName && !!one.entity2LogicalName,
+  );
+  return [...new Map(whole.map((one) => [one.intersectEntityName, one])).values()];
 }
 
-async function readRelationshipRows(
-  transport: Transport,
-  names: string,
-  options: CallOptions,
-): Promise<Members[]> {
+async function readRelationships(transport: Transport, options: CallOptions): Promise<Row[]> {
+  const select = `$select=${relationshipMembers}`;
   try {
-    const path = `EntityDefinitions?$select=LogicalName&$expand=ManyToManyRelationships($select=${names})`;
+    const path = `EntityDefinitions?$select=LogicalName&$expand=ManyToManyRelationships(${select})`;
     const rows = await readDefinitions(transport, path, options);
-    return rows.flatMap((row) =>
-      Array.isArray(row['ManyToManyRelationships']) ? row['ManyToManyRelationships'] : [],
-    );
+    return rows.flatMap(({ ManyToManyRelationships: own }) => (Array.isArray(own) ? own : []));
   } catch (error) {
     const status = dataverseFault(error)?.status;
     if (status !== 400 && status !== 501) throw error;
-    const path = `RelationshipDefinitions/Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata?$select=${names}`;
+    const path = `RelationshipDefinitions/Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata?${select}`;
     return readDefinitions(transport, path, options);
   }
 }
 
-async function readDefinitions(transport: Transport, url: string, options: CallOptions): Promise<Members[]> {
-  const call: Call = {
-    ...options,
-    operation: 'read the entity definitions',
-    entity: 'EntityDefinitions',
-    url,
-    timeoutSeconds: 300,
-  };
-  return transport.send(call, (reply) => toRows(call, reply));
+function readDefinitions(transport: Transport, url: string, options: CallOptions): Promise<Row[]> {
+  const named = { operation: 'read the entity definitions', entity: 'EntityDefinitions' };
+  return transport.send({ ...options, ...named, url, timeoutSeconds: 300 }, readList);
 }
 
-function toRows(call: Call, reply: Reply): Members[] {
-  try {
-    return parseRows(toPage(call, reply));
-  } catch {
-    throw unreadable(call, reply, 'it is no list of definitions');
-  }
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+/** Some members of a definition under their names here, which begin with a small letter; empty ones are left out. */
+function pick(row: Row, members: string): Row {
+  const isGiven = (value: unknown) =>
+    typeof value === 'boolean' || (typeof value === 'string' && value !== '');
+  const given = members.split(',').filter((name) => isGiven(row[name]));
+  return Object.fromEntries(given.map((name) => [name.charAt(0).toLowerCase() + name.slice(1), row[name]]));
 }

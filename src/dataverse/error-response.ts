@@ -1,4 +1,5 @@
 import type { HttpHeaders } from '@azure/core-rest-pipeline';
+import type { SyncError } from '../errors.ts';
 import {
   DataverseConfigurationError,
   DataverseConflictError,
@@ -6,6 +7,7 @@ import {
   type DataverseFault,
   DataverseRetriableError,
   DataverseSkipError,
+  type WithFault,
 } from './errors.ts';
 import { codes, isTransient, normalizeCode } from './fault-codes.ts';
 import { parseRetryAfter } from './rate-limit-headers.ts';
@@ -21,11 +23,14 @@ export interface RequestNames {
 }
 
 /** A fault of a request with its names. */
-export function faultOf(
-  { operation, entity, clientRequestId, correlationId }: RequestNames,
-  said: Omit<DataverseFault, 'operation' | 'entity' | 'clientRequestId' | 'correlationId'>,
-): DataverseFault {
-  return { operation, entity, clientRequestId, correlationId, ...said };
+export function faultOf(names: RequestNames, said: Omit<DataverseFault, 'operation'>): DataverseFault {
+  const { isRead: _, ...own } = names;
+  return { ...own, ...said };
+}
+
+/** What Microsoft's support asks for. */
+export function requestIdOf(headers: HttpHeaders): string | undefined {
+  return headers.get('x-ms-service-request-id') ?? headers.get('req_id');
 }
 
 /** The server's own sentence, on one line, shortened, without anything that looks like a token. */
@@ -41,9 +46,7 @@ export function shortMessage(text: string): string {
 export function parseErrorBody(body: Uint8Array, contentType: string | undefined) {
   const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 65_536)).toString();
   try {
-    const error = (
-      JSON.parse(text.replace(/^\uFEFF/, '')) as { error?: { code?: unknown; message?: unknown } }
-    ).error;
+    const { error } = JSON.parse(text.replace(/^\uFEFF/, ''));
     if (error && typeof error === 'object') {
       const message = typeof error.message === 'string' ? shortMessage(error.message) : '';
       return { isJson: true, code: normalizeCode(error.code), message };
@@ -68,23 +71,17 @@ export function errorFromResponse(
     status,
     code: parsed.code,
     serverMessage: parsed.message,
-    requestId: headers.get('x-ms-service-request-id') ?? headers.get('req_id'),
+    requestId: requestIdOf(headers),
     retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
     transient: isTransient(status, parsed.code, parsed.message),
   });
-  return errorFromFault(fault, names.isRead, parsed.isJson);
+  const [Class, hint] = consequence(fault, names.isRead, parsed.isJson);
+  const code = parsed.code === undefined ? '' : ` ${parsed.code}`;
+  const text = `Cannot ${names.operation}: status ${status}${code}: ${parsed.message}`;
+  return new Class(text, { fault, hint });
 }
 
-type FaultClass = typeof DataverseError | typeof DataverseRetriableError | typeof DataverseSkipError;
-type Consequence = [FaultClass | typeof DataverseConfigurationError | typeof DataverseConflictError, string?];
-
-/** Chooses the class by consequence and adds the hint. */
-function errorFromFault(fault: DataverseFault, isRead: boolean, isJson: boolean) {
-  const [Class, hint] = consequence(fault, isRead, isJson);
-  const code = fault.code === undefined ? '' : ` ${fault.code}`;
-  const message = `Cannot ${fault.operation}: status ${fault.status}${code}: ${fault.serverMessage}`;
-  return new Class(message, { fault, hint });
-}
+type Consequence = [Class: WithFault<SyncError>, hint?: string | undefined];
 
 const hints = {
   busy: 'Dataverse is busy: try again later.',
@@ -99,6 +96,7 @@ const hints = {
   unsupported: 'A column or an option of the request is not supported here.',
 };
 
+/** The class by which the caller decides, and what to do about it. */
 function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): Consequence {
   const { status = 0, code, entity: table = 'the table' } = fault;
   const refused = isRead ? DataverseSkipError : DataverseError;
@@ -111,10 +109,8 @@ function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): C
   if (status === 404 && !isJson) return [DataverseConfigurationError, hints.noService];
   if (code === codes.objectDoesNotExist || code === codes.noRowWithThatKey) return [DataverseError];
   if (code === codes.resourceNotFound || (status === 404 && isRead)) {
-    return [
-      DataverseSkipError,
-      `Check the name ${table}: entity set names are case-sensitive and irregular.`,
-    ];
+    const hint = `Check the name ${table}: entity set names are case-sensitive and irregular.`;
+    return [DataverseSkipError, hint];
   }
   if (code === codes.noRetrieveMultiple) {
     return [DataverseSkipError, `Dataverse does not let ${table} be read row by row: leave it out.`];

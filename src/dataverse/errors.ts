@@ -32,62 +32,53 @@ export interface DataverseFault {
 }
 
 /** Operation and object are the fault's own where not given. */
-interface FaultDetails extends ErrorDetails {
+export interface FaultDetails extends ErrorDetails {
   fault: DataverseFault;
 }
 
-function withNames(details: FaultDetails): FaultDetails {
-  return { operation: details.fault.operation, object: details.fault.entity, ...details };
+export interface WithFault<Base extends SyncError> {
+  new (message: string, details: FaultDetails): Base & { readonly fault: DataverseFault };
+}
+
+/** An error class of `src/errors.ts` that carries the fault too: what to do about it stays told by the class. */
+export function withFault<Base extends SyncError>(
+  Base: new (message: string, details: FaultDetails) => Base,
+): WithFault<Base> {
+  class ErrorWithFault extends (Base as unknown as typeof SyncError) {
+    readonly fault: DataverseFault;
+    constructor(message: string, details: FaultDetails) {
+      const { operation, entity: object, retryAfterSeconds } = details.fault;
+      const own = { operation, object, retryAfterSeconds, ...details };
+      super(message, own);
+      this.fault = details.fault;
+    }
+  }
+  return ErrorWithFault as unknown as WithFault<Base>;
 }
 
 /** Dataverse refused this one request for a reason of its own (bad data, missing row, too large). */
-export class DataverseError extends SyncError {
+export class DataverseError extends withFault(SyncError) {
   override readonly name: string = 'DataverseError';
-  readonly fault: DataverseFault;
-  constructor(message: string, details: FaultDetails) {
-    super(message, withNames(details));
-    this.fault = details.fault;
-  }
 }
 
 /** A passing fault that outlasted the client's own retries, or that it must not retry by itself. */
-export class DataverseRetriableError extends RetriableError {
+export class DataverseRetriableError extends withFault(RetriableError) {
   override readonly name: string = 'DataverseRetriableError';
-  readonly fault: DataverseFault;
-  constructor(message: string, details: FaultDetails) {
-    super(message, { ...withNames(details), retryAfterSeconds: details.fault.retryAfterSeconds });
-    this.fault = details.fault;
-  }
 }
 
 /** This table cannot be read as asked: missing privilege, unknown set, unsupported query. */
-export class DataverseSkipError extends SkipEntityError {
+export class DataverseSkipError extends withFault(SkipEntityError) {
   override readonly name: string = 'DataverseSkipError';
-  readonly fault: DataverseFault;
-  constructor(message: string, details: FaultDetails) {
-    super(message, withNames(details));
-    this.fault = details.fault;
-  }
 }
 
 /** Address, identity or application user are wrong: nothing will work until somebody mends it. */
-export class DataverseConfigurationError extends ConfigurationError {
+export class DataverseConfigurationError extends withFault(ConfigurationError) {
   override readonly name: string = 'DataverseConfigurationError';
-  readonly fault: DataverseFault;
-  constructor(message: string, details: FaultDetails) {
-    super(message, withNames(details));
-    this.fault = details.fault;
-  }
 }
 
 /** A condition of the write did not hold (status 412): the row exists, or changed meanwhile. */
-export class DataverseConflictError extends ConflictError {
+export class DataverseConflictError extends withFault(ConflictError) {
   override readonly name: string = 'DataverseConflictError';
-  readonly fault: DataverseFault;
-  constructor(message: string, details: FaultDetails) {
-    super(message, withNames(details));
-    this.fault = details.fault;
-  }
 }
 
 /**

@@ -1,7 +1,8 @@
 import { DataverseError, dataverseFault } from './errors.ts';
+import { codes } from './fault-codes.ts';
 import { LinkGuard } from './links.ts';
 import { checkName, rowPath } from './query.ts';
-import { type Call, type CallOptions, type Transport, unreadable } from './transport.ts';
+import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
 import { isMissingRow } from './write.ts';
 
 /** A file or image column of one row. learn.microsoft.com: "Use file column data". */
@@ -21,9 +22,8 @@ export interface FileOptions extends CallOptions {
 const defaultChunkBytes = 4 * 1024 * 1024;
 
 function fileCall(place: FilePlace, what: string, options: FileOptions): Call {
-  const { onProgress: _onProgress, chunkBytes: _chunkBytes, ...rest } = options;
   return {
-    ...rest,
+    ...options,
     operation: `${what} ${place.column} of a row of ${place.entitySet}`,
     entity: place.entitySet,
     url: `${rowPath(place.entitySet, place.id)}/${checkName(place.column, 'column name')}`,
@@ -51,7 +51,7 @@ export async function uploadFile(
   const begin = { ...call, url, headers: { 'x-ms-transfer-mode': 'chunked' } };
   const session = await transport.send(begin, (reply) => {
     const location = reply.headers.get('location');
-    if (location === undefined) throw unreadable(begin, reply, 'it names no place for the chunks');
+    if (location === undefined) throw unreadable(reply, 'it names no place for the chunks');
     const chunks = new LinkGuard(transport.origin, place.entitySet).follow(location, reply.url, 1);
     return { chunks, chunkBytes: Number(reply.headers.get('x-ms-chunk-size')) };
   });
@@ -59,10 +59,8 @@ export async function uploadFile(
   for (let start = 0; start < bytes.length; start += size) {
     const end = Math.min(start + size, bytes.length);
     const headers = { ...binary, 'Content-Range': `bytes ${start}-${end - 1}/${bytes.length}` };
-    await transport.send(
-      { ...call, url: session.chunks, headers, body: bytes.subarray(start, end) },
-      () => {},
-    );
+    const body = bytes.subarray(start, end);
+    await transport.send({ ...call, url: session.chunks, headers, body }, () => {});
     options.onProgress?.(end, bytes.length);
   }
 }
@@ -76,35 +74,40 @@ export async function* downloadFile(
   place: FilePlace,
   options: FileOptions & { fullSize?: boolean | undefined } = {},
 ): AsyncGenerator<Buffer> {
-  const { fullSize, ...rest } = options;
   const size = options.chunkBytes ?? defaultChunkBytes;
-  const call = fileCall(place, 'download', rest);
-  const url = `${call.url}/$value${fullSize ? '?size=full' : ''}`;
+  const call = fileCall(place, 'download', options);
+  const url = `${call.url}/$value${options.fullSize ? '?size=full' : ''}`;
   for (let start = 0, total = 1; start < total; ) {
-    const range = { Range: `bytes=${start}-${start + size - 1}`, Accept: '*/*' };
-    let chunk: { body: Buffer; total: number } | undefined;
-    try {
-      chunk = await transport.send({ ...call, url, headers: range }, (reply) => {
-        if (reply.status === 204) return undefined;
-        const { body, headers, status } = reply;
-        const found = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
-        if (start > 0 && (status !== 206 || (found !== null && Number(found[1]) !== start))) {
-          throw unreadable(call, reply, 'it is another range than was asked for');
-        }
-        const known = Number(found?.[2] ?? headers.get('x-ms-file-size') ?? body.length);
-        return { body, total: status === 206 ? known : start + body.length };
-      });
-    } catch (error) {
-      if (start === 0 && isEmptyColumn(error)) return;
+    const headers = { Range: `bytes=${start}-${start + size - 1}`, Accept: '*/*' };
+    const read = (reply: Reply) => readChunk(reply, start);
+    const chunk = await transport.send({ ...call, url, headers }, read).catch((error) => {
+      if (start === 0 && isEmptyColumn(error)) return undefined;
       throw error;
-    }
+    });
     if (chunk === undefined || chunk.body.length === 0) return;
-    if (start > 0 && chunk.total !== total) throw changedMeanwhile(call);
+    if (start > 0 && chunk.total !== total) {
+      throw new DataverseError(`Cannot ${call.operation}: the file was replaced meanwhile`, {
+        hint: 'Download it again.',
+        fault: { operation: call.operation, entity: call.entity, transient: true },
+      });
+    }
     total = chunk.total;
     start += chunk.body.length;
     yield chunk.body;
     options.onProgress?.(start, total);
   }
+}
+
+/** The bytes from `start` on and the file's size, as far as told; undefined where there is no file. */
+function readChunk(reply: Reply, start: number): { body: Buffer; total: number } | undefined {
+  const { body, headers, status } = reply;
+  if (status === 204) return undefined;
+  const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
+  if (start > 0 && (status !== 206 || (range !== null && Number(range[1]) !== start))) {
+    throw unreadable(reply, 'it is another range than was asked for');
+  }
+  const known = Number(range?.[2] ?? headers.get('x-ms-file-size') ?? body.length);
+  return { body, total: status === 206 ? known : start + body.length };
 }
 
 /** Removes the file from the column; no error where there is none. */
@@ -113,22 +116,16 @@ export async function deleteFile(
   place: FilePlace,
   options: CallOptions = {},
 ): Promise<void> {
-  try {
-    await transport.send({ ...fileCall(place, 'delete', options), method: 'DELETE' }, () => {});
-  } catch (error) {
-    if (!isEmptyColumn(error)) throw error;
-  }
+  const call: Call = { ...fileCall(place, 'delete', options), method: 'DELETE' };
+  await transport
+    .send(call, () => {})
+    .catch((error) => {
+      if (!isEmptyColumn(error)) throw error;
+    });
 }
 
 /** The row is there, the column holds nothing: a 404 without the code of a missing row or table. */
 function isEmptyColumn(error: unknown): boolean {
   const fault = dataverseFault(error);
-  return fault?.status === 404 && fault.code !== '0x8006088a' && !isMissingRow(error);
-}
-
-function changedMeanwhile(call: Call): DataverseError {
-  return new DataverseError(`Cannot ${call.operation}: the file was replaced meanwhile`, {
-    hint: 'Download it again.',
-    fault: { operation: call.operation, entity: call.entity, transient: true },
-  });
+  return fault?.status === 404 && fault.code !== codes.resourceNotFound && !isMissingRow(error);
 }

@@ -21,23 +21,19 @@ export function inFilter(property: string, values: readonly string[]): string {
 export function packValues(values: readonly string[], otherLength: number): string[][] {
   const room = maxUrlLength - cookieRoom - otherLength;
   const batches: string[][] = [];
-  let batch: string[] = [];
-  let used = 0;
+  let used = room;
   for (const value of new Set(values)) {
     const length = encodeValue(`${JSON.stringify(value.toWellFormed())},`).length;
     if (length > room) {
-      throw new ConfigurationError('A value is too long for a filter', {
-        operation: 'pack values into filters',
-      });
+      const operation = 'pack values into filters';
+      throw new ConfigurationError('A value is too long for a filter', { operation });
     }
     if (used + length > room) {
-      batches.push(batch);
-      batch = [];
+      batches.push([]);
       used = 0;
     }
-    batch.push(value);
+    batches.at(-1)!.push(value);
     used += length;
   }
-  if (batch.length > 0) batches.push(batch);
   return batches;
 }

@@ -72,29 +72,15 @@ export class Limiter {
     again = false,
   ): Promise<void> {
     signal?.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        reject(signal?.reason);
-      };
-      const waiter: Waiter = {
-        patienceSeconds,
-        again,
-        start: () => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve();
-        },
-        reject: (reason) => {
-          signal?.removeEventListener('abort', onAbort);
-          reject(reason);
-        },
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const place = again ? this.#waiting.filter((other) => other.again).length : this.#waiting.length;
-      this.#waiting.splice(place, 0, waiter);
-      this.#refuseImpatient();
-      this.#startWaiting();
-    });
+    const { promise, resolve: start, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { patienceSeconds, again, start, reject };
+    const onAbort = () => this.#refuse(waiter, signal?.reason);
+    signal?.addEventListener('abort', onAbort);
+    const place = again ? this.#waiting.filter((other) => other.again).length : this.#waiting.length;
+    this.#waiting.splice(place, 0, waiter);
+    this.#refuseImpatient();
+    this.#startWaiting();
+    await promise.finally(() => signal?.removeEventListener('abort', onAbort));
   }
 
   release(): void {
@@ -134,9 +120,14 @@ export class Limiter {
   #refuseImpatient(): void {
     const seconds = (this.#pausedUntil - performance.now()) / 1000;
     for (const waiter of this.#waiting.filter(({ patienceSeconds }) => patienceSeconds < seconds)) {
-      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-      waiter.reject(new PauseTooLong(Math.ceil(seconds)));
+      this.#refuse(waiter, new PauseTooLong(Math.ceil(seconds)));
     }
+  }
+
+  #refuse(waiter: Waiter, reason: unknown): void {
+    const place = this.#waiting.indexOf(waiter);
+    if (place >= 0) this.#waiting.splice(place, 1);
+    waiter.reject(reason);
   }
 
   #ceiling(): number {
@@ -146,19 +137,13 @@ export class Limiter {
   #startWaiting(): void {
     const left = this.#pausedUntil - performance.now();
     if (left > 0) {
-      if (this.#timer === undefined && this.#waiting.length > 0) {
-        this.#timer = setTimeout(() => {
-          this.#timer = undefined;
-          this.#startWaiting();
-        }, Math.ceil(left));
-      }
+      if (this.#waiting.length === 0) return;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#startWaiting(), Math.ceil(left));
       return;
     }
-    while (this.#running < this.#width) {
-      const waiter = this.#waiting.shift();
-      if (waiter === undefined) return;
-      this.#running += 1;
-      waiter.start();
+    for (; this.#running < this.#width && this.#waiting.length > 0; this.#running += 1) {
+      this.#waiting.shift()!.start();
     }
   }
 }
@@ -167,10 +152,8 @@ const limiters = new Map<string, Limiter>();
 
 /** The one limiter of this process for an origin: service protection counts per user, not per client object. */
 export function limiterFor(origin: string, cap: number): Limiter {
-  let limiter = limiters.get(origin);
-  if (limiter === undefined) {
-    limiter = new Limiter(cap);
-    limiters.set(origin, limiter);
-  } else limiter.setCap(cap);
+  const limiter = limiters.get(origin) ?? new Limiter(cap);
+  limiters.set(origin, limiter);
+  limiter.setCap(cap);
   return limiter;
 }

@@ -14,8 +14,8 @@ export function isLoopback(url: URL): boolean {
  * @throws ConfigurationError for anything but https, or http on a loopback host
  */
 export function environmentOrigin(address: string): string {
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url === undefined) throw wrongAddress('is not a URL');
+  const url = URL.parse(address);
+  if (url === null) throw wrongAddress('is not a URL');
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
     throw wrongAddress(`must use https, not ${url.protocol}//; plain http is for this machine only`);
   }
@@ -53,26 +53,19 @@ export class LinkGuard {
    * @param page the page it leads to, for the error
    */
   follow(link: string, base: string, page: number): string {
+    const object = this.#entity;
+    const place = `page ${page} of ${object}`;
     const refuse = (what: string, hint: string) =>
-      new LinkError(`The link to page ${page} of ${this.#entity} ${what}`, {
-        operation: `read page ${page} of ${this.#entity}`,
-        object: this.#entity,
-        hint,
-      });
-    const url = URL.canParse(link, base) ? new URL(link, base) : undefined;
-    if (url === undefined) throw refuse('is no URL', 'Read the table again.');
+      new LinkError(`The link to ${place} ${what}`, { operation: `read ${place}`, object, hint });
+    const url = URL.parse(link, base);
+    if (url === null) throw refuse('is no URL', 'Read the table again.');
     if (url.origin !== this.#origin || url.username !== '' || url.password !== '') {
-      throw refuse(
-        `leads to ${url.origin}, away from ${this.#origin}`,
-        'The token would have left with the request.',
-      );
+      const what = `leads to ${url.origin}, away from ${this.#origin}`;
+      throw refuse(what, 'The token would have left with the request.');
     }
     const absolute = /^https?:\/\//i.test(link) ? link : url.href;
     if (this.#seen.has(absolute)) {
-      throw refuse(
-        'was followed before',
-        'The paging cookie of the server stands still: read the table again.',
-      );
+      throw refuse('was followed before', 'The paging cookie stands still: read the table again.');
     }
     this.#seen.add(absolute);
     return absolute;

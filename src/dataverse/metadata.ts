@@ -22,9 +22,9 @@ export async function readMetadataDocument(
   transport: Transport,
   options: CallOptions & { etag?: string | undefined } = {},
 ): Promise<MetadataDocument | 'unchanged'> {
-  const { etag, ...rest } = options;
+  const { etag } = options;
   const call: Call = {
-    ...rest,
+    ...options,
     operation: 'read the metadata document',
     entity: '$metadata',
     url: '$metadata?annotations=true',
@@ -32,25 +32,24 @@ export async function readMetadataDocument(
     accepts: (status) => status === 304,
     timeoutSeconds: metadataTimeoutSeconds,
   };
-  const read = (reply: Reply) => toDocument(call, reply);
   try {
-    return await transport.send(call, read);
+    return await transport.send(call, toDocument);
   } catch (error) {
     const status = dataverseFault(error)?.status;
     if (status !== 400 && status !== 404 && status !== 501) throw error;
-    return transport.send({ ...call, url: '$metadata' }, read);
+    return transport.send({ ...call, url: '$metadata' }, toDocument);
   }
 }
 
-function toDocument(call: Call, reply: Reply): MetadataDocument | 'unchanged' {
+function toDocument(reply: Reply): MetadataDocument | 'unchanged' {
   if (reply.status === 304) return 'unchanged';
   const { body } = reply;
   // A document cut short by a proxy with a length of its own must not pass for a smaller schema.
   const head = body.toString('utf8', 0, Math.min(body.length, 2000));
-  if (!/<(\w+:)?Edmx\b/.test(head)) throw unreadable(call, reply, 'it is no CSDL document');
+  if (!/<(\w+:)?Edmx\b/.test(head)) throw unreadable(reply, 'it is no CSDL document');
   const tail = body.toString('utf8', Math.max(0, body.length - 200));
   if (!/<\/(\w+:)?Edmx>\s*$/.test(tail))
-    throw unreadable(call, reply, `it is cut short after ${body.length} bytes`);
+    throw unreadable(reply, `it is cut short after ${body.length} bytes`);
   const etag = reply.headers.get('etag');
   return etag === undefined ? { document: body } : { document: body, etag };
 }
@@ -72,7 +71,7 @@ export function readMetadataVersion(
     url: queryPath(entitySet, { select: [primaryKey], top: 1 }),
     headers: { Prefer: 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"' },
   };
-  return transport.send(call, (reply) => toPage(call, reply).metadataVersion);
+  return transport.send(call, (reply) => toPage(reply).metadataVersion);
 }
 
 /** Dataverse counts no further (learn.microsoft.com: "Count rows using Web API"). */
@@ -84,21 +83,14 @@ export async function count(
   entitySet: string,
   options: CallOptions = {},
 ): Promise<number | undefined> {
-  const call: Call = {
-    ...options,
-    operation: `count ${entitySet}`,
-    entity: entitySet,
-    url: `${queryPath(entitySet)}/$count`,
-    headers: { Accept: 'text/plain' },
-  };
+  const named = { operation: `count ${entitySet}`, entity: entitySet };
+  const url = `${queryPath(entitySet)}/$count`;
+  const headers = { Accept: 'text/plain' };
   try {
-    return await transport.send(call, (reply) => {
-      const text = reply.body
-        .toString('utf8', 0, 40)
-        .replace(/^\uFEFF/, '')
-        .trim();
-      if (!/^\d{1,15}$/.test(text)) throw unreadable(call, reply, 'it is no number');
-      return Number(text) >= countLimit ? undefined : Number(text);
+    return await transport.send({ ...options, ...named, url, headers }, (reply) => {
+      const rows = /^\uFEFF?\s*(\d{1,15})\s*$/.exec(reply.body.toString('utf8', 0, 40))?.[1];
+      if (rows === undefined) throw unreadable(reply, 'it is no number');
+      return Number(rows) >= countLimit ? undefined : Number(rows);
     });
   } catch (error) {
     // Some tables do not count: that is no fault, the caller only wants to know.

@@ -17,8 +17,7 @@ export function encodePart(
   headers: Record<string, string>,
   body: string,
 ): string {
-  const lines = (fields: Record<string, string>) =>
-    Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
+  const lines = (fields: object) => Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
   const all = [...lines(mime), '', requestLine, ...lines(headers)];
   if (all.some((line) => /[\r\n]/.test(line))) throw new RangeError('a line break in a header of a batch');
   return `${all.join('\r\n')}\r\n\r\n${body}\r\n`;
@@ -37,7 +36,7 @@ export function parseMultipart(body: Buffer, contentType: string | undefined): M
     const line = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r?\n/.exec(rest.toString('latin1', 0, 200));
     if (line === null) throw new MultipartFault('a part is no HTTP answer');
     const answer = readHead(rest.subarray(line[0].length));
-    return { status: Number(line[1]), headers: answer.headers, body: trimEnd(answer.rest) };
+    return { status: Number(line[1]), headers: answer.headers, body: withoutLineEnd(answer.rest) };
   });
 }
 
@@ -72,9 +71,8 @@ function readHead(section: Buffer): { headers: Record<string, string>; rest: Buf
   return { headers, rest: section.subarray(at) };
 }
 
-function trimEnd(body: Buffer): Buffer {
-  let end = body.length;
-  if (body[end - 1] === 0x0a) end -= 1;
-  if (body[end - 1] === 0x0d) end -= 1;
-  return body.subarray(0, end);
+/** Without the line break that belongs to the boundary after it. */
+function withoutLineEnd(body: Buffer): Buffer {
+  const lineEnd = /\r?\n?$/.exec(body.toString('latin1', body.length - 2))![0];
+  return body.subarray(0, body.length - lineEnd.length);
 }

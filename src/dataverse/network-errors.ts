@@ -10,45 +10,32 @@ import { BodyFault } from './response-body.ts';
 export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAfter?: number): Error {
   const { code, message } = error as { code?: string; message?: string };
   const isBody = error instanceof BodyFault;
-  const what =
-    timedOutAfter !== undefined
-      ? `no whole answer within ${timedOutAfter} seconds`
-      : isBody
-        ? `the body cannot be read: ${message}`
-        : code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE'
-          ? 'the connection was cut'
-          : 'the connection failed';
-  const certificate = isCertificateFault(code);
+  const isCertificate = /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code ?? '');
+  let what = 'the connection failed';
+  if (timedOutAfter !== undefined) what = `no whole answer within ${timedOutAfter} seconds`;
+  else if (isBody) what = `the body cannot be read: ${message}`;
+  else if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') what = 'the connection was cut';
   const fault = faultOf(names, {
     code: timedOutAfter === undefined ? code : 'TIMEOUT',
     serverMessage: what,
-    transient: !certificate,
+    transient: !isCertificate,
   });
-  const details = { fault, hint: hintFor(code, certificate) };
+  const hint = isCertificate ? hints.certificate : hints[code as keyof typeof hints];
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
-  if (certificate) return new DataverseConfigurationError(text, details);
-  return isBody ? new UnreadableBodyError(text, details) : new DataverseRetriableError(text, details);
+  if (isCertificate) return new DataverseConfigurationError(text, { fault, hint });
+  return new (isBody ? UnreadableBodyError : DataverseRetriableError)(text, { fault, hint });
 }
 
-function isCertificateFault(code: string | undefined): boolean {
-  return code !== undefined && /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code);
-}
-
-function hintFor(code: string | undefined, certificate: boolean): string | undefined {
-  if (certificate) return "The server's certificate is not trusted: check the address, or add its authority.";
-  if (code === 'ENOTFOUND') return 'The host is unknown: check the Dataverse address.';
-  if (code === 'ECONNREFUSED') return 'Nothing listens there: check the Dataverse address.';
-  return undefined;
-}
+const hints = {
+  certificate: "The server's certificate is not trusted: check the address, or add its authority.",
+  ENOTFOUND: 'The host is unknown: check the Dataverse address.',
+  ECONNREFUSED: 'Nothing listens there: check the Dataverse address.',
+};
 
 /** The error for a request that was not sent, since the server asked everybody to wait longer than it can. */
 export function errorFromPause(names: RequestNames, seconds: number): DataverseRetriableError {
   const said = { serverMessage: 'service protection limit', retryAfterSeconds: seconds, transient: true };
-  return new DataverseRetriableError(
-    `Cannot ${names.operation}: Dataverse asked to wait ${seconds} seconds`,
-    {
-      fault: faultOf(names, said),
-      hint: 'Dataverse is busy: try again after that time.',
-    },
-  );
+  const text = `Cannot ${names.operation}: Dataverse asked to wait ${seconds} seconds`;
+  const hint = 'Dataverse is busy: try again after that time.';
+  return new DataverseRetriableError(text, { fault: faultOf(names, said), hint });
 }

@@ -46,11 +46,10 @@ export class InStreamError extends Error {
 
 const quote = 0x22;
 const backslash = 0x5c;
-const openBracket = 0x5b;
 const closeBracket = 0x5d;
-const colon = 0x3a;
 
-/** A page's envelope without its rows is small; links are some hundred bytes. */
+/** A page's envelope without its rows is small: a link and the context have a URL's length at most. */
+const maxHeadBytes = 131_072;
 const maxTailBytes = 65_536;
 
 /**
@@ -65,7 +64,8 @@ export function scanPage(body: Buffer): Page {
   const start = findValue(body);
   if (start === undefined) throw withoutValue(body);
   const end = lastRowEnd(body, start) ?? closingBracket(body, start);
-  const envelope = parseEnvelope(body, start, end);
+  const envelope = parseObject(body.toString('utf8', 0, start) + body.toString('utf8', end));
+  if (envelope === undefined) throw notJson(body, 'the envelope around the rows');
   if ('error' in envelope) throw new InStreamError(Buffer.from(JSON.stringify(envelope)));
   if (!Array.isArray(envelope['value']) || envelope['value'].length > 0) {
     throw new PageFault('it has "value" more than once');
@@ -82,46 +82,37 @@ export function scanPage(body: Buffer): Page {
   return page;
 }
 
-function parseEnvelope(body: Buffer, start: number, end: number): Record<string, unknown> {
-  const head = body.toString('utf8', 0, start).replace(/^\uFEFF/, '');
+/** JSON's value as an object; undefined where it is no JSON. */
+function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    return JSON.parse(head + body.toString('utf8', end)) as Record<string, unknown>;
+    return Object(JSON.parse(text.replace(/^\uFEFF/, ''))) as Record<string, unknown>;
   } catch {
-    throw new PageFault(
-      `it is not JSON, or cut short after ${body.length} bytes: the envelope around the rows`,
-    );
+    return undefined;
   }
+}
+
+function notJson(body: Buffer, where: string): PageFault {
+  return new PageFault(`it is not JSON, or cut short after ${body.length} bytes: ${where}`);
 }
 
 function withoutValue(body: Buffer): Error {
   if (body.length === 0) return new PageFault('the body is empty');
-  try {
-    const envelope = JSON.parse(body.toString()) as Record<string, unknown>;
-    if (envelope !== null && typeof envelope === 'object' && 'error' in envelope)
-      return new InStreamError(body);
-    return new PageFault('it has no "value" array');
-  } catch {
-    return new PageFault(
-      `it is not JSON, or cut short after ${body.length} bytes: no "value" array was found`,
-    );
-  }
+  const envelope = parseObject(body.toString());
+  if (envelope === undefined) return notJson(body, 'no "value" array was found');
+  return 'error' in envelope ? new InStreamError(body) : new PageFault('it has no "value" array');
 }
 
-/** The position after the opening bracket of the outermost `"value": [`. */
+/**
+ * The position after the opening bracket of the outermost `"value": [`. Whether one is the outermost
+ * shows when the text up to it is closed right there: then it must be JSON.
+ */
 function findValue(body: Buffer): number | undefined {
-  let depth = 0;
-  for (let at = 0; at < body.length; at += 1) {
-    const byte = body[at]!;
-    if (byte === quote) {
-      const end = endOfString(body, at);
-      if (depth === 1 && end - at === 7 && body.toString('latin1', at + 1, end - 1) === 'value') {
-        const after = skipSpace(body, end);
-        const start = skipSpace(body, after + 1);
-        if (body[after] === colon && body[start] === openBracket) return start + 1;
-      }
-      at = end - 1;
-    } else if ((byte | 0x20) === 0x7b) depth += 1;
-    else if ((byte | 0x20) === 0x7d) depth -= 1;
+  const head = body.subarray(0, maxHeadBytes);
+  for (let at = head.indexOf('"value"'); at >= 0; at = head.indexOf('"value"', at + 1)) {
+    const opening = /^"value"\s*:\s*\[/.exec(body.toString('latin1', at, at + 1000))?.[0];
+    if (opening === undefined) continue;
+    const start = at + opening.length;
+    if (parseObject(`${body.toString('utf8', 0, start)}]}`) !== undefined) return start;
   }
   return undefined;
 }
@@ -166,12 +157,6 @@ function closingBracket(body: Buffer, from: number): number {
     }
   }
   throw new PageFault(`it is cut short after ${body.length} bytes, among the rows`);
-}
-
-function skipSpace(body: Buffer, from: number): number {
-  let at = from;
-  while (body[at] === 0x20 || body[at] === 0x0a || body[at] === 0x0d || body[at] === 0x09) at += 1;
-  return at;
 }
 
 /** The position after the closing quote of the string that begins at `from`. */

@@ -49,15 +49,17 @@ export interface QueryOptions {
 
 /** `accounts?$select=name&$filter=statecode%20eq%200` */
 export function queryPath(entitySet: string, options: QueryOptions = {}): string {
+  return checkName(entitySet, 'entity set name') + queryString(options);
+}
+
+/** `?$select=name&$top=1`, or nothing. */
+export function queryString({ select, filter, orderBy, top }: QueryOptions): string {
   const parts: string[] = [];
-  if (options.select !== undefined && options.select.length > 0) {
-    parts.push(`$select=${options.select.map((name) => checkName(name, 'column name')).join(',')}`);
-  }
-  if (options.filter !== undefined) parts.push(`$filter=${encodeValue(options.filter)}`);
-  if (options.orderBy !== undefined) parts.push(`$orderby=${encodeValue(options.orderBy)}`);
-  if (options.top !== undefined) parts.push(`$top=${options.top}`);
-  const path = checkName(entitySet, 'entity set name');
-  return parts.length === 0 ? path : `${path}?${parts.join('&')}`;
+  if (select?.length) parts.push(`$select=${select.map((name) => checkName(name, 'column name')).join(',')}`);
+  if (filter !== undefined) parts.push(`$filter=${encodeValue(filter)}`);
+  if (orderBy !== undefined) parts.push(`$orderby=${encodeValue(orderBy)}`);
+  if (top !== undefined) parts.push(`$top=${top}`);
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
 }
 
 /** A row's GUID, or the columns of an alternate key with their values. */

@@ -29,19 +29,6 @@ export function parseHeaderNumber(value: string | undefined): number | undefined
   return text && /^\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : undefined;
 }
 
-/** What is left of the service protection limits, for the debug log only. */
-export interface RateLimits {
-  remainingRequests: number | undefined;
-  remainingSeconds: number | undefined;
-}
-
-export function parseRateLimits(get: (name: string) => string | undefined): RateLimits {
-  return {
-    remainingRequests: parseHeaderNumber(get('x-ms-ratelimit-burst-remaining-xrm-requests')),
-    remainingSeconds: parseHeaderNumber(get('x-ms-ratelimit-time-remaining-xrm-requests')),
-  };
-}
-
 /** The recommended degree of parallelism, `x-ms-dop-hint`, at least 1. */
 export function parseDopHint(value: string | undefined): number | undefined {
   const hint = parseHeaderNumber(value);

@@ -58,25 +58,21 @@ export async function* readPages(
 async function* follow(transport: Transport, query: PageQuery, options: CallOptions): AsyncGenerator<Page> {
   const entity = checkName(query.entitySet, 'entity set name');
   const guard = new LinkGuard(transport.origin, entity);
-  const base = `${transport.origin}/api/data/v9.2/`;
+  const { base } = transport;
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
-  const fetch = async (url: string, number: number) => {
+  const fetch = (url: string, number: number) => {
     const call = { ...options, signal, ...pageCall(query, url, number) };
-    try {
-      return await transport.send(call, (reply) => toPage(call, reply));
-    } catch (error) {
+    return transport.send(call, toPage).catch((error) => {
       throw query.trackChanges || isDeltaLink(url) ? toChangeTrackingError(error) : error;
-    }
+    });
   };
   const link = query.link;
   let url = link === undefined ? base + queryPath(entity, query) : guard.follow(link, base, 1);
-  let number = 1;
-  let pending = fetch(url, number);
+  let pending: Promise<Page> | undefined = fetch(url, 1);
   try {
-    for (;;) {
-      const page = await pending;
-      number += 1;
+    for (let number = 2; pending !== undefined; number += 1) {
+      const page: Page = await pending;
       const next = () => {
         if (page.nextLink === undefined) return undefined;
         url = guard.follow(page.nextLink, url, number);
@@ -87,9 +83,7 @@ async function* follow(transport: Transport, query: PageQuery, options: CallOpti
       ahead?.catch(() => {});
       yield page;
       if (query.release) freeMemory(page.body);
-      const following = ahead ?? next();
-      if (following === undefined) return;
-      pending = following;
+      pending = query.readAhead === false ? next() : ahead;
     }
   } finally {
     stop.abort();
@@ -98,8 +92,8 @@ async function* follow(transport: Transport, query: PageQuery, options: CallOpti
 
 /** Only of buffers that have their memory to themselves: small ones share Node's pool. */
 function freeMemory(body: Buffer): void {
-  if (body.length > 65_536 && body.buffer instanceof ArrayBuffer && body.byteOffset === 0)
-    body.buffer.transfer(0);
+  const { buffer, byteOffset, length } = body;
+  if (length > 65_536 && buffer instanceof ArrayBuffer && byteOffset === 0) buffer.transfer(0);
 }
 
 function pageCall(query: PageQuery, url: string, number: number): Call {
@@ -118,25 +112,22 @@ function pageCall(query: PageQuery, url: string, number: number): Call {
 }
 
 /** Scans an answer; what is wrong with it becomes the typed error. */
-export function toPage(call: Call, reply: Reply): Page {
+export function toPage(reply: Reply): Page {
   try {
     return scanPage(reply.body);
   } catch (error) {
-    if (error instanceof PageFault) throw unreadable(call, reply, error.message);
+    if (error instanceof PageFault) throw unreadable(reply, error.message);
     if (error instanceof InStreamError) {
       const { code, message } = parseErrorBody(error.body, 'application/json');
-      throw unreadable(call, reply, `the answer broke off with an error: ${code ?? ''} ${message}`);
+      throw unreadable(reply, `the answer broke off with an error: ${code ?? ''} ${message}`);
     }
     throw error;
   }
 }
 
-export interface IdQuery {
-  entitySet: string;
+export interface IdQuery extends Pick<PageQuery, 'entitySet' | 'select' | 'annotations'> {
   primaryKey: string;
   ids: readonly string[];
-  select?: readonly string[] | undefined;
-  annotations?: readonly string[] | undefined;
   /** The column that the ids are looked for in. @default primaryKey */
   property?: string | undefined;
 }
@@ -152,7 +143,7 @@ export async function* readByIds(
 ): AsyncGenerator<Page> {
   const property = checkName(query.property ?? query.primaryKey, 'column name');
   const path = queryPath(query.entitySet, { select: query.select, filter: inFilter(property, []) });
-  const otherLength = transport.origin.length + '/api/data/v9.2/'.length + path.length;
+  const otherLength = transport.base.length + path.length;
   const { entitySet, select, annotations } = query;
   const batches = packValues(query.ids, otherLength);
   for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {

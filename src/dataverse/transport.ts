@@ -20,13 +20,13 @@ import {
 } from '@azure/core-rest-pipeline';
 import { SyncError } from '../errors.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
-import { errorFromResponse, faultOf, type RequestNames } from './error-response.ts';
+import { errorFromResponse, faultOf, type RequestNames, requestIdOf } from './error-response.ts';
 import { dataverseFault, UnreadableBodyError } from './errors.ts';
 import { isRolledBack } from './fault-codes.ts';
 import { type Limiter, PauseTooLong } from './limiter.ts';
 import { isLoopback } from './links.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
-import { parseDopHint, parseRateLimits } from './rate-limit-headers.ts';
+import { parseDopHint, parseHeaderNumber } from './rate-limit-headers.ts';
 import { readBody } from './response-body.ts';
 import { defaultRetryOptions, type RetryOptions, retryDelay } from './retry.ts';
 import { addRequestStats, createRequestStats, type RequestStats } from './stats.ts';
@@ -54,7 +54,8 @@ export interface Call extends CallOptions {
   method?: HttpMethods;
   /** A path below `/api/data/v9.2/`, or an absolute URL on the environment's own origin. */
   url: string;
-  headers?: Record<string, string>;
+  headers?: Record<string, string> | undefined;
+  /** A string is sent as JSON, unless the headers say otherwise. */
   body?: Buffer | string | undefined;
   /** Whether doing it twice is as good as once. @default true for GET, false otherwise */
   idempotent?: boolean;
@@ -81,10 +82,14 @@ export interface TransportOptions {
   origin: string;
   tokens: TokenSource;
   limiter: Limiter;
-  httpClient?: HttpClient | undefined;
-  tls?: TlsSettings | undefined;
-  log?: Log | undefined;
   retry?: Partial<RetryOptions> | undefined;
+  /** Gets operations, statuses and ids; never a URL's query, a body or a token. */
+  log?: Log | undefined;
+  /** The transport underneath, for tests. */
+  httpClient?: HttpClient | undefined;
+  /** A certificate authority of one's own. */
+  tls?: TlsSettings | undefined;
+  /** Numbers in [0, 1) for the jitter. @default Math.random */
   random?: (() => number) | undefined;
 }
 
@@ -95,6 +100,8 @@ const timeoutSeconds = 120;
 /** Sends requests to one environment: token, limiter, timeout, retries, errors, counting. */
 export class Transport {
   readonly origin: string;
+  /** What relative paths are below: `https://org.crm.dynamics.com/api/data/v9.2/`. */
+  readonly base: string;
   readonly stats: RequestStats = createRequestStats();
   readonly #limiter: Limiter;
   readonly #http: HttpClient;
@@ -108,19 +115,21 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.origin = options.origin;
+    this.base = `${this.origin}/api/data/v9.2/`;
     this.#limiter = options.limiter;
     this.#http = options.httpClient ?? createDefaultHttpClient();
     this.#retry = { ...defaultRetryOptions, ...options.retry };
     this.#log = options.log ?? (() => {});
     this.#random = options.random ?? Math.random;
     this.#tls = options.tls;
+    const isLocal = isLoopback(new URL(this.origin));
     // A proxy brings an agent of its own.
-    const proxied = !isLoopback(new URL(this.origin)) && getDefaultProxySettings() !== undefined;
+    const proxied = !isLocal && getDefaultProxySettings() !== undefined;
     const Agents = this.origin.startsWith('http:') ? http.Agent : https.Agent;
-    this.#unkept = proxied ? undefined : new Agents({ keepAlive: false, ...options.tls });
+    this.#unkept = proxied ? undefined : new Agents({ keepAlive: false, ...this.#tls });
     this.#pipeline = createEmptyPipeline();
     this.#pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: 'dataverse-sqlite-sync' }));
-    if (!isLoopback(new URL(this.origin))) this.#pipeline.addPolicy(proxyPolicy());
+    if (!isLocal) this.#pipeline.addPolicy(proxyPolicy());
     this.#pipeline.addPolicy(authPolicy(options.tokens, this.origin), { phase: 'Sign' });
     this.#pipeline.addPolicy(wirePolicy, { afterPhase: 'Sign' });
   }
@@ -139,7 +148,7 @@ export class Transport {
     const idempotent = call.idempotent ?? names.isRead;
     // The time in the queue before the first try does not count.
     let began: number | undefined;
-    const elapsed = () => (began === undefined ? 0 : (performance.now() - began) / 1000);
+    const elapsed = () => (began === undefined ? 0 : secondsSince(began));
     let maybeDoneBefore = false;
     for (let tries = 1; ; tries += 1) {
       names.clientRequestId = randomUUID();
@@ -152,24 +161,14 @@ export class Transport {
         if (fault === undefined || call.signal?.aborted) throw error;
         if (maybeDoneBefore) fault.maybeDoneBefore = true;
         // Some answers say that nothing was done; a gateway's, or none, leaves it open.
-        const maybeDone =
-          fault.transient &&
-          fault.status !== 429 &&
-          !isRolledBack(fault.code) &&
-          !notSent.has(fault.code ?? '');
-        const wait = retryDelay(
-          {
-            tries,
-            elapsedSeconds: elapsed(),
-            transient: fault.transient && !call.notRetried?.includes(fault.code ?? ''),
-            maybeDone,
-            idempotent,
-            retryAfterSeconds: fault.retryAfterSeconds,
-          },
-          this.#retry,
-          this.#random(),
-        );
-        const properties = logProperties(names, { status: fault.status, code: fault.code, tries });
+        const { code = '', retryAfterSeconds } = fault;
+        const saysNothingDone = fault.status === 429 || isRolledBack(code) || notSent.has(code);
+        const maybeDone = fault.transient && !saysNothingDone;
+        const transient = fault.transient && !call.notRetried?.includes(code);
+        const elapsedSeconds = elapsed();
+        const failed = { tries, elapsedSeconds, transient, maybeDone, idempotent, retryAfterSeconds };
+        const wait = retryDelay(failed, this.#retry, this.#random());
+        const properties = { ...names, status: fault.status, code: fault.code, tries };
         if (wait === undefined) {
           this.#log('warn', `Cannot ${names.operation}`, properties);
           throw error;
@@ -177,13 +176,12 @@ export class Transport {
         this.#log('info', `Trying again to ${names.operation}`, { ...properties, waitSeconds: wait });
         maybeDoneBefore ||= maybeDone;
         this.#count(call.stats, { retries: 1 });
-        if (fault.retryAfterSeconds !== undefined) this.#limiter.pause(wait);
+        if (retryAfterSeconds !== undefined) this.#limiter.pause(wait);
         else {
           const slept = performance.now();
-          await sleep(wait * 1000, undefined, { signal: call.signal }).catch(() =>
-            call.signal?.throwIfAborted(),
-          );
-          this.#waited(call.stats, slept);
+          const { signal } = call;
+          await sleep(wait * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted());
+          this.#count(call.stats, { waitedSeconds: secondsSince(slept) });
         }
       }
     }
@@ -195,7 +193,7 @@ export class Transport {
     await this.#limiter.acquire(call.signal, patience, again).catch((error) => {
       throw error instanceof PauseTooLong ? errorFromPause(names, error.seconds) : error;
     });
-    this.#waited(call.stats, queued);
+    this.#count(call.stats, { waitedSeconds: secondsSince(queued) });
   }
 
   async #try<T>(call: Call, names: RequestNames, idempotent: boolean, read: (reply: Reply) => T): Promise<T> {
@@ -211,7 +209,7 @@ export class Transport {
         if (error instanceof SyncError) throw error;
         throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
       });
-      this.#observe(reply, names, began);
+      this.#observe(reply, began);
       if ((reply.status < 200 || reply.status > 299) && !call.accepts?.(reply.status, reply.headers)) {
         throw errorFromResponse(names, reply.status, reply.headers, reply.body);
       }
@@ -224,11 +222,12 @@ export class Transport {
   }
 
   async #exchange(call: Call, names: RequestNames, idempotent: boolean, signal: AbortSignal): Promise<Reply> {
-    const url = /^https?:\/\//i.test(call.url) ? call.url : `${this.origin}/api/data/v9.2/${call.url}`;
+    const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
     const headers = createHttpHeaders({
       Accept: 'application/json',
       'OData-Version': '4.0',
       'OData-MaxVersion': '4.0',
+      ...(typeof call.body === 'string' ? { 'Content-Type': 'application/json; charset=utf-8' } : {}),
       ...call.headers,
       'x-ms-client-request-id': names.clientRequestId!,
       'x-ms-correlation-id': names.correlationId!,
@@ -257,23 +256,21 @@ export class Transport {
   }
 
   /** Lets the limiter and the debug log know what the answer said. */
-  #observe(reply: Reply, names: RequestNames, began: number): void {
+  #observe({ status, headers, body, names }: Reply, began: number): void {
     this.#answered = true;
-    const { status, headers } = reply;
     if (status === 429) {
-      const error = dataverseFault(errorFromResponse(names, status, headers, reply.body));
-      this.#limiter.throttled(error?.retryAfterSeconds ?? 0);
+      const { fault } = errorFromResponse(names, status, headers, body);
+      this.#limiter.throttled(fault.retryAfterSeconds ?? 0);
     } else this.#limiter.succeeded(parseDopHint(headers.get('x-ms-dop-hint')));
-    const seconds = (performance.now() - began) / 1000;
     this.#log('debug', `Answered: ${names.operation}`, {
-      ...logProperties(names, { status, seconds, bytes: reply.body.length }),
-      ...parseRateLimits((name) => headers.get(name)),
-      requestId: headers.get('x-ms-service-request-id') ?? headers.get('req_id'),
+      ...names,
+      status,
+      seconds: secondsSince(began),
+      bytes: body.length,
+      remainingRequests: parseHeaderNumber(headers.get('x-ms-ratelimit-burst-remaining-xrm-requests')),
+      remainingSeconds: parseHeaderNumber(headers.get('x-ms-ratelimit-time-remaining-xrm-requests')),
+      requestId: requestIdOf(headers),
     });
-  }
-
-  #waited(stats: RequestStats | undefined, since: number): void {
-    this.#count(stats, { waitedSeconds: (performance.now() - since) / 1000 });
   }
 
   #count(stats: RequestStats | undefined, more: Partial<RequestStats>): void {
@@ -282,25 +279,17 @@ export class Transport {
   }
 }
 
-/** Any other request (functions, actions, table definitions), with the same token, retries and errors. */
-export function request(transport: Transport, call: Call): Promise<Reply> {
-  return transport.send(call, (reply) => reply);
-}
-
 /** Faults of the network that come before the request is sent. */
 const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
-function logProperties(names: RequestNames, more: Record<string, unknown>): Record<string, unknown> {
-  const { operation, entity, clientRequestId, correlationId } = names;
-  return { operation, entity, clientRequestId, correlationId, ...more };
+function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
 }
 
 /** The error for an answer that is no use, for the `read` of `send`. `what` names kind and position, never content. */
-export function unreadable(call: Call, reply: Reply, what: string): UnreadableBodyError {
-  const { status, headers, names } = reply;
-  const requestId = headers.get('x-ms-service-request-id') ?? headers.get('req_id');
-  return new UnreadableBodyError(`Cannot ${call.operation}: ${what}`, {
-    fault: faultOf(names, { status, requestId, serverMessage: what, transient: true }),
+export function unreadable({ status, headers, names }: Reply, what: string): UnreadableBodyError {
+  return new UnreadableBodyError(`Cannot ${names.operation}: ${what}`, {
+    fault: faultOf(names, { status, requestId: requestIdOf(headers), serverMessage: what, transient: true }),
     hint: /html/i.test(headers.get('content-type') ?? '')
       ? 'A web page came instead of data: check that the address is a Dataverse environment.'
       : 'The answer was damaged on its way: try again later.',

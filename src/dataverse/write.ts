@@ -1,11 +1,11 @@
 import { dataverseFault } from './errors.ts';
 import { type RowValues, toJson } from './exact-number.ts';
 import { codes } from './fault-codes.ts';
-import { checkGuid, checkName, queryPath, type RowKey, rowPath } from './query.ts';
-import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
+import { type Row, readObject } from './json-reply.ts';
+import { checkGuid, checkName, queryString, type RowKey, rowPath } from './query.ts';
+import type { Call, CallOptions, Reply, Transport } from './transport.ts';
 
-/** A row as it came back, parsed: numbers beyond a double's exactness are not kept. */
-export type Row = Record<string, unknown>;
+export type { Row } from './json-reply.ts';
 
 export interface WriteOptions extends CallOptions {
   /** Columns to get back (`Prefer: return=representation`), after the server's own logic has run. */
@@ -33,17 +33,13 @@ export interface Written {
 }
 
 function writeCall(path: string, entitySet: string, row: RowValues, options: WriteOptions): Call {
-  const { returning, headers, ...rest } = options;
+  const { returning, headers } = options;
   return {
-    ...rest,
+    ...options,
     operation: `write a row of ${entitySet}`,
     entity: entitySet,
-    url: path + queryPath('x', { select: returning }).slice(1),
-    headers: {
-      'Content-Type': 'application/json; charset=utf-8',
-      ...(returning === undefined ? {} : { Prefer: 'return=representation' }),
-      ...headers,
-    },
+    url: path + queryString({ select: returning }),
+    headers: { ...(returning && { Prefer: 'return=representation' }), ...headers },
     body: toJson(row),
   };
 }
@@ -60,23 +56,19 @@ export async function create(
   row: RowValues,
   options: WriteOptions & { idColumn?: string | undefined } = {},
 ): Promise<Written> {
-  const { idColumn, ...rest } = options;
-  const ownId = idColumn === undefined ? undefined : row[idColumn];
-  const call: Call = {
-    ...writeCall(checkName(entitySet, 'entity set name'), entitySet, row, rest),
-    method: 'POST',
-    idempotent: typeof ownId === 'string',
-  };
+  const id = options.idColumn === undefined ? undefined : row[options.idColumn];
+  const own = typeof id === 'string' ? { id } : undefined;
+  const call = writeCall(checkName(entitySet, 'entity set name'), entitySet, row, options);
   try {
-    const written = await transport.send(call, (reply) => toWritten(call, reply));
-    return { ...(typeof ownId === 'string' ? { id: ownId } : {}), ...written, created: true };
+    const idempotent = own !== undefined;
+    const written = await transport.send({ ...call, method: 'POST', idempotent }, toWritten);
+    return { ...own, ...written, created: true };
   } catch (error) {
     const fault = dataverseFault(error);
     // An earlier try was carried out after all: the row that is in the way is this one.
-    if (typeof ownId === 'string' && fault?.maybeDoneBefore && fault.code === codes.duplicateRecord) {
-      return { id: ownId, created: true };
-    }
-    throw error;
+    const isOurs = fault?.maybeDoneBefore && fault.code === codes.duplicateRecord;
+    if (own === undefined || !isOurs) throw error;
+    return { ...own, created: true };
   }
 }
 
@@ -93,16 +85,14 @@ export async function upsert(
   row: RowValues,
   options: UpsertOptions = {},
 ): Promise<Written> {
-  const { mode = 'any', etag, ...rest } = options;
-  const call = writeCall(rowPath(entitySet, key), entitySet, row, rest);
+  const { mode = 'any', etag } = options;
+  const call = writeCall(rowPath(entitySet, key), entitySet, row, options);
   if (etag !== undefined || mode === 'update') call.headers!['If-Match'] = etag ?? '*';
   else if (mode === 'create') call.headers!['If-None-Match'] = '*';
   const idempotent = etag === undefined && mode !== 'create';
-  return transport.send({ ...call, method: 'PATCH', idempotent }, (reply) => {
-    const written = toWritten(call, reply);
-    if (mode === 'create') return { ...written, created: true };
-    return mode === 'update' || etag !== undefined ? { ...written, created: false } : written;
-  });
+  const written = await transport.send({ ...call, method: 'PATCH', idempotent }, toWritten);
+  if (mode === 'create') return { ...written, created: true };
+  return mode === 'update' || etag !== undefined ? { ...written, created: false } : written;
 }
 
 /** `upsert` that never makes a row. @throws DataverseError with status 404 where there is none */
@@ -123,15 +113,10 @@ export async function readRow(
   key: RowKey,
   options: CallOptions & { select?: readonly string[] | undefined } = {},
 ): Promise<Row | undefined> {
-  const { select, ...rest } = options;
-  const call: Call = {
-    ...rest,
-    operation: `read a row of ${entitySet}`,
-    entity: entitySet,
-    url: rowPath(entitySet, key) + queryPath('x', { select }).slice(1),
-  };
+  const operation = `read a row of ${entitySet}`;
+  const url = rowPath(entitySet, key) + queryString({ select: options.select });
   try {
-    return await transport.send(call, (reply) => toRow(call, reply));
+    return await transport.send({ ...options, operation, entity: entitySet, url }, readObject);
   } catch (error) {
     if (isMissingRow(error)) return undefined;
     throw error;
@@ -145,16 +130,10 @@ export function deleteRow(
   key: RowKey,
   options: CallOptions & { etag?: string | undefined } = {},
 ): Promise<boolean> {
-  const { etag, ...rest } = options;
-  const headers: Record<string, string> = etag === undefined ? {} : { 'If-Match': etag };
   const operation = `delete a row of ${entitySet}`;
-  return sendRemoval(transport, {
-    ...rest,
-    operation,
-    entity: entitySet,
-    url: rowPath(entitySet, key),
-    headers,
-  });
+  const headers = options.etag === undefined ? undefined : { 'If-Match': options.etag };
+  const url = rowPath(entitySet, key);
+  return sendRemoval(transport, { ...options, operation, entity: entitySet, url, headers });
 }
 
 /** The row at the other end of a relationship. */
@@ -177,15 +156,14 @@ export async function associate(
     entity: from.entitySet,
     method: 'POST',
     url: `${navigationPath(from, navigationProperty)}/$ref`,
-    headers: { 'Content-Type': 'application/json; charset=utf-8' },
-    body: toJson({ '@odata.id': `${transport.origin}/api/data/v9.2/${rowPath(to.entitySet, to.id)}` }),
+    body: toJson({ '@odata.id': transport.base + rowPath(to.entitySet, to.id) }),
     idempotent: true,
   };
-  try {
-    await transport.send(call, () => {});
-  } catch (error) {
-    if (dataverseFault(error)?.code !== codes.duplicateRecord) throw error;
-  }
+  await transport
+    .send(call, () => {})
+    .catch((error) => {
+      if (dataverseFault(error)?.code !== codes.duplicateRecord) throw error;
+    });
 }
 
 function navigationPath(from: RowReference, property: string): string {
@@ -223,20 +201,8 @@ export function isMissingRow(error: unknown): boolean {
   return fault.code === codes.objectDoesNotExist || fault.code === codes.noRowWithThatKey;
 }
 
-function toWritten(call: Call, reply: Reply): Written {
-  if (reply.body.length === 0) {
-    const id = /\(([0-9a-f-]{36})\)$/i.exec(reply.headers.get('odata-entityid') ?? '')?.[1];
-    return id === undefined ? {} : { id: id.toLowerCase() };
-  }
-  return { row: toRow(call, reply), created: reply.status === 201 };
-}
-
-function toRow(call: Call, reply: Reply): Row {
-  try {
-    const row: unknown = JSON.parse(reply.body.toString());
-    if (row !== null && typeof row === 'object' && !Array.isArray(row)) return row as Row;
-  } catch {
-    // Said below, without the content.
-  }
-  throw unreadable(call, reply, 'it is no row');
+function toWritten(reply: Reply): Written {
+  if (reply.body.length > 0) return { row: readObject(reply), created: reply.status === 201 };
+  const id = /\(([0-9a-f-]{36})\)$/i.exec(reply.headers.get('odata-entityid') ?? '')?.[1];
+  return id === undefined ? {} : { id: id.toLowerCase() };
 }

@@ -103,7 +103,7 @@ export class MetadataApi {
       try {
         return JSON.parse(reply.body.toString()) as Row;
       } catch {
-        throw unreadable(call, reply, 'it is not JSON');
+        throw unreadable(reply, 'it is not JSON');
       }
     });
   }

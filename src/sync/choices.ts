@@ -3,6 +3,7 @@ import type { ChoiceMetadata } from '../dataverse/choice-metadata.ts';
 import type { Choice } from '../dataverse/choices.ts';
 import { describeError, RetriableError } from '../errors.ts';
 import type { Table } from '../schema/table.ts';
+import { labelsOf } from './choice-labels.ts';
 import { paths } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
 
@@ -87,7 +88,7 @@ export async function loadChoices(
     const { language, choices, limit, settled } = first;
     const missing = tablesWithoutLabels(candidates, choices);
     const more = await fromMetadata(services, missing, limit);
-    const all = sorted([...choices, ...more.choices]);
+    const all = sorted([...choices, ...labelsOf(more)]);
     if (all.length === 0 && more.refused.length > 0) return keep(more.refused[0]!.error);
     const stored: StoredChoices = { ...(language === undefined ? {} : { language }), choices: all };
     const digest = createHash('sha256').update(JSON.stringify(stored)).digest('hex').slice(0, 32);
@@ -149,7 +150,7 @@ async function fromMetadata(
   tables: readonly Table[],
   limit: AbortSignal,
 ): Promise<ChoiceMetadata> {
-  if (tables.length === 0) return { choices: [], refused: [] };
+  if (tables.length === 0) return { columns: [], refused: [] };
   const found = await services.dataverse.readChoiceMetadata(
     tables.map(({ logicalName }) => logicalName),
     { signal: limit },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { labelsOf } from '../../src/sync/choice-labels.ts';
 import { clientFor, sendError, sendJson, startServer } from './http-server.ts';
 
 const row = (table: string, column: string, value: number, label: string, language = 1033) => ({
@@ -74,7 +75,7 @@ describe('readChoiceMetadata', () => {
     await using server = await withoutBatches();
     const found = await clientFor(server).readChoiceMetadata(['account', 'secret']);
     expect(
-      found.choices.map(({ column, value, label: text, language }) => [column, value, text, language]),
+      labelsOf(found).map(({ column, value, label: text, language }) => [column, value, text, language]),
     ).toEqual([
       ['own', 5, 'Five', 1033],
       ['own', 5, 'Fem', 1030],

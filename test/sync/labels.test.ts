@@ -194,7 +194,7 @@ describe('labels', () => {
           readBaseLanguage: async () => 1030,
           readChoiceMetadata: async () => {
             asked += 1;
-            return { choices: [], refused: [] };
+            return { columns: [], refused: [] };
           },
         },
       });
