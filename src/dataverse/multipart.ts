@@ -25,54 +25,35 @@ export function encodePart(
 
 /** @throws MultipartFault where it is cut short or no multipart at all */
 export function parseMultipart(body: Buffer, contentType: string | undefined): MultipartPart[] {
+  // One character a byte: positions and lengths stay what they are.
+  return parseText(body.toString('latin1'), contentType);
+}
+
+function parseText(text: string, contentType: string | undefined): MultipartPart[] {
   const boundary = /boundary="?([^";]+)"?/i.exec(contentType ?? '')?.[1]?.trim();
   if (boundary === undefined) throw new MultipartFault('it has no boundary');
-  return split(body, boundary).map((section) => {
-    const { headers, rest } = readHead(section);
+  const sections = text.split(`--${boundary}`).slice(1);
+  const last = sections.findIndex((section) => section.startsWith('--'));
+  if (last < 0) throw new MultipartFault(`it is cut short after ${text.length} bytes`);
+  return sections.slice(0, last).map((section) => {
+    const { headers, rest } = readHead(section.slice(section.indexOf('\n') + 1));
     const type = headers['content-type'] ?? '';
     if (/^multipart\/mixed/i.test(type)) {
-      return { status: 0, headers, body: rest, parts: parseMultipart(rest, type) };
+      return { status: 0, headers, body: Buffer.from(rest, 'latin1'), parts: parseText(rest, type) };
     }
-    const line = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r?\n/.exec(rest.toString('latin1', 0, 200));
+    const line = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r?\n/.exec(rest);
     if (line === null) throw new MultipartFault('a part is no HTTP answer');
-    const answer = readHead(rest.subarray(line[0].length));
-    return { status: Number(line[1]), headers: answer.headers, body: withoutLineEnd(answer.rest) };
+    const answer = readHead(rest.slice(line[0].length));
+    // The last line break belongs to the boundary.
+    const body = Buffer.from(answer.rest.replace(/\r?\n$/, ''), 'latin1');
+    return { status: Number(line[1]), headers: answer.headers, body };
   });
 }
 
-function split(body: Buffer, boundary: string): Buffer[] {
-  const mark = Buffer.from(`--${boundary}`);
-  const sections: Buffer[] = [];
-  let at = body.indexOf(mark);
-  while (at >= 0) {
-    const start = at + mark.length;
-    if (body.toString('latin1', start, start + 2) === '--') return sections;
-    const next = body.indexOf(mark, start);
-    if (next < 0) break;
-    const line = body.indexOf(0x0a, start);
-    sections.push(body.subarray(line + 1, next));
-    at = next;
-  }
-  throw new MultipartFault(`it is cut short after ${body.length} bytes`);
-}
-
 /** Header lines up to the empty one. A section may consist of headers alone. */
-function readHead(section: Buffer): { headers: Record<string, string>; rest: Buffer } {
-  const headers: Record<string, string> = {};
-  let at = 0;
-  while (at < section.length) {
-    const end = section.indexOf(0x0a, at);
-    const line = section.toString('latin1', at, end < 0 ? section.length : end).trim();
-    at = end < 0 ? section.length : end + 1;
-    if (line === '') break;
-    const colon = line.indexOf(':');
-    if (colon > 0) headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim();
-  }
-  return { headers, rest: section.subarray(at) };
-}
-
-/** Without the line break that belongs to the boundary after it. */
-function withoutLineEnd(body: Buffer): Buffer {
-  const lineEnd = /\r?\n?$/.exec(body.toString('latin1', body.length - 2))![0];
-  return body.subarray(0, body.length - lineEnd.length);
+function readHead(section: string): { headers: Record<string, string>; rest: string } {
+  const head = /^(?:[^\r\n]+\r?\n)*\r?\n?/.exec(section)![0];
+  const fields = [...head.matchAll(/^([^:\r\n]+):(.*)$/gm)];
+  const headers = fields.map(([, name = '', value = '']) => [name.trim().toLowerCase(), value.trim()]);
+  return { headers: Object.fromEntries(headers), rest: section.slice(head.length) };
 }

@@ -125,11 +125,7 @@ function lastRowEnd(body: Buffer, start: number): number | undefined {
   if (body.length - start < maxTailBytes) return undefined;
   const end = body.lastIndexOf(closeBracket);
   if (body.length - end > maxTailBytes) return undefined;
-  try {
-    JSON.parse(`{"value":[${body.toString('utf8', end)}`);
-  } catch {
-    return undefined;
-  }
+  if (parseObject(`{"value":[${body.toString('utf8', end)}`) === undefined) return undefined;
   // Another array after `value` would have its opening bracket near.
   let depth = 1;
   for (let at = end - 1; at > end - maxTailBytes; at -= 1) {

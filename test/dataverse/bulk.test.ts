@@ -90,3 +90,48 @@ test('a missing privilege is nobody row fault', async () => {
   await expect(clientFor(server).writeBulk(write)).rejects.toMatchObject({ name: 'DataverseSkipError' });
   expect(server.requests).toHaveLength(1);
 });
+
+test.each([405, 501])('a table without bulk messages (%d) gets its rows one by one', async (status) => {
+  const written: string[] = [];
+  await using server = await startServer((request, response) => {
+    if (request.url!.includes('Multiple'))
+      return sendError(response, status, '0x80040800', 'no such message');
+    const { n, thingid } = JSON.parse(request.body) as { n: number; thingid?: string };
+    if (n === 3) return sendError(response, 400, '0x80044331', 'A validation error occurred.');
+    if (request.method === 'POST') {
+      const id = thingid ?? `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`;
+      response.setHeader('OData-EntityId', `http://x/api/data/v9.2/new_things(${id})`);
+    }
+    written.push(
+      [request.method, thingid, request.headers['if-match'], request.url!.split('new_things')[1]].join(),
+    );
+    response.writeHead(204).end();
+  });
+  const client = clientFor(server);
+  const table = { entitySet: 'new_things', logicalName: 'new_thing', rows: rows(250), maxRows: 100 };
+  const good = rows(250).filter(({ n }) => n !== 3);
+  const withId = { ...table, idColumn: 'thingid' };
+
+  const upserted = await client.writeBulk({ ...withId, message: 'UpsertMultiple' });
+  expect(upserted).toMatchObject({
+    written: 249,
+    refused: [{ index: 3, error: { name: 'DataverseError' } }],
+  });
+  expect(written.sort()).toEqual(good.map(({ thingid }) => `PATCH,,,(${thingid})`));
+  expect(server.requests.filter(({ url }) => url!.includes('Multiple'))).toHaveLength(1);
+
+  written.length = 0;
+  expect(await client.writeBulk({ ...withId, message: 'UpdateMultiple' })).toMatchObject({ written: 249 });
+  expect(written.sort()).toEqual(good.map(({ thingid }) => `PATCH,,*,(${thingid})`));
+
+  written.length = 0;
+  const created = await client.writeBulk({ ...withId, message: 'CreateMultiple' });
+  expect(created).toMatchObject({ written: 249, refused: [{ index: 3 }] });
+  expect(created.ids).toEqual(rows(250).map(({ n, thingid }) => (n === 3 ? undefined : thingid)));
+  expect(written.sort()).toEqual(good.map(({ thingid }) => `POST,${thingid},,`));
+
+  // Without the rows' ids there is nothing to address them by.
+  await expect(client.writeBulk({ ...table, message: 'UpsertMultiple' })).rejects.toMatchObject({
+    fault: { status },
+  });
+});
