@@ -113,7 +113,7 @@ function readAnswers(reply: Reply, items: readonly (BatchRequest | ChangeSet)[])
       if (part === undefined) return undefined;
       const requests = 'changeSet' in item ? item.changeSet : [item];
       const answers = (part.parts ?? [part]).map((inner, place) =>
-        toAnswer(reply, inner, index + 1, requests[place]?.method === 'GET'),
+        toAnswer(reply, inner, index + 1, requests[place]?.method),
       );
       return 'changeSet' in item ? answers : answers[0];
     });
@@ -123,10 +123,10 @@ function readAnswers(reply: Reply, items: readonly (BatchRequest | ChangeSet)[])
   }
 }
 
-function toAnswer(reply: Reply, part: MultipartPart, item: number, isRead: boolean): BatchAnswer {
+function toAnswer(reply: Reply, part: MultipartPart, item: number, method = 'POST'): BatchAnswer {
   const { status, body } = part;
   const headers = createHttpHeaders(part.headers);
-  const names = { ...reply.names, operation: `${reply.names.operation}, item ${item}`, isRead };
+  const names = { ...reply.names, operation: `${reply.names.operation}, item ${item}`, method };
   const answer = { ...reply, names, status, headers, body };
   if (status >= 200 && status < 300) return answer;
   return { ...answer, error: errorFromResponse(names, status, headers, body) };

@@ -13,19 +13,14 @@ import { codes, isTransient, normalizeCode } from './fault-codes.ts';
 import { parseRetryAfter } from './rate-limit-headers.ts';
 
 /** What the caller knows about a request, for errors and logs. */
-export interface RequestNames {
-  operation: string;
-  entity?: string | undefined;
-  clientRequestId?: string | undefined;
-  correlationId?: string | undefined;
-  /** Reads that fail stop one table; writes that fail stop one row. */
-  isRead: boolean;
-}
+export type RequestNames = Pick<
+  DataverseFault,
+  'operation' | 'entity' | 'method' | 'clientRequestId' | 'correlationId'
+>;
 
 /** A fault of a request with its names. */
-export function faultOf(names: RequestNames, said: Omit<DataverseFault, 'operation'>): DataverseFault {
-  const { isRead: _, ...own } = names;
-  return { ...own, ...said };
+export function faultOf(names: RequestNames, said: Omit<DataverseFault, keyof RequestNames>): DataverseFault {
+  return { ...names, ...said };
 }
 
 /** What Microsoft's support asks for. */
@@ -75,7 +70,7 @@ export function errorFromResponse(
     retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
     transient: isTransient(status, parsed.code, parsed.message),
   });
-  const [Class, hint] = consequence(fault, names.isRead, parsed.isJson);
+  const [Class, hint] = consequence(fault, parsed.isJson);
   const code = parsed.code === undefined ? '' : ` ${parsed.code}`;
   const text = `Cannot ${names.operation}: status ${status}${code}: ${parsed.message}`;
   return new Class(text, { fault, hint });
@@ -97,8 +92,10 @@ const hints = {
 };
 
 /** The class by which the caller decides, and what to do about it. */
-function consequence(fault: DataverseFault, isRead: boolean, isJson: boolean): Consequence {
+function consequence(fault: DataverseFault, isJson: boolean): Consequence {
   const { status = 0, code, entity: table = 'the table' } = fault;
+  // Reads that fail stop one table; writes that fail stop one row.
+  const isRead = fault.method === 'GET';
   const refused = isRead ? DataverseSkipError : DataverseError;
   if (fault.transient) return [DataverseRetriableError, hints.busy];
   if (status === 401) return [DataverseConfigurationError, hints.token];

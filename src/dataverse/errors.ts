@@ -19,6 +19,8 @@ export interface DataverseFault {
   operation: string;
   /** The entity set it happened to. */
   entity?: string | undefined;
+  /** HTTP method. */
+  method?: string | undefined;
   /** `x-ms-service-request-id` or `REQ_ID`: what Microsoft support asks for. */
   requestId?: string | undefined;
   /** `x-ms-client-request-id` as sent. */

@@ -142,10 +142,10 @@ export class Transport {
     const names: RequestNames = {
       operation: call.operation,
       entity: call.entity,
-      isRead: (call.method ?? 'GET') === 'GET',
+      method: call.method ?? 'GET',
       correlationId: call.correlationId ?? randomUUID(),
     };
-    const idempotent = call.idempotent ?? names.isRead;
+    const idempotent = call.idempotent ?? names.method === 'GET';
     // The time in the queue before the first try does not count.
     let began: number | undefined;
     const elapsed = () => (began === undefined ? 0 : secondsSince(began));
