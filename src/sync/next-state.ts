@@ -2,6 +2,7 @@ import type { Settings } from '../config/settings.ts';
 import type { Table } from '../schema/table.ts';
 import {
   type Fetched,
+  finalSlices,
   finalStart,
   keysDigest,
   readEverything,
@@ -90,8 +91,14 @@ export function nextState(
   function contentDigest(): string | undefined {
     if (strategy === 'linked' || byIds)
       return outcome.digestOf?.() ?? (read.kind === 'known' ? keysDigest(fetched) : undefined);
-    if (complete) return rowsDigest(fetched);
-    return swept ? keysDigest(fetched) : strategy === 'modifiedon' ? known?.contentDigest : undefined;
+    // Dynamic paging may show a row twice: then only the database can tell the digest of the rows once each.
+    if (complete) return once('rowsRead') ? rowsDigest(fetched) : outcome.digestOf?.();
+    if (swept) return once('keys') ? keysDigest(fetched) : outcome.digestOf?.();
+    return strategy === 'modifiedon' ? known?.contentDigest : undefined;
+  }
+
+  function once(figure: 'rowsRead' | 'keys'): boolean {
+    return finalSlices(fetched).reduce((sum, slice) => sum + slice[figure], 0) === outcome.rows;
   }
 
   function windowAfter(mark: string): EntityState['window'] {
