@@ -155,6 +155,21 @@ describe('an idle run', () => {
     expect(documents).toBe(1);
   });
 
+  it('is recognised also after a read that showed a row on two pages', async () => {
+    org = await Organisation.start(
+      ['lead', { name: 'contact', strategy: 'full' }],
+      { rows: 300 },
+      { DATAVERSE_PAGE_SIZE: '10' },
+    );
+    const faults = ['leads', 'contacts'].map((set) =>
+      org.dataverse.faults.add({ kind: 'repeat-row', match: new RegExp(`/${set}\\?.*skiptoken`) }),
+    );
+    await org.sync();
+    expect(faults.map((fault) => fault.hits)).toEqual([1, 1]);
+    await org.expectMirror('lead', 'contact');
+    await org.expectIdle();
+  });
+
   it('is idle with every strategy and option at once', async () => {
     org = await Organisation.start(
       [
