@@ -12,12 +12,14 @@ interface ChoicesMeta {
   language?: number;
 }
 
+// The key's columns come first, as SQLite stores them without a rowid: the integrity check of SQLite up to 3.40, which
+// many systems still have, takes any other order for missing values.
 const createChoices = `CREATE TABLE IF NOT EXISTS _choices (
   table_name TEXT NOT NULL,
   column_name TEXT NOT NULL,
   value INTEGER NOT NULL,
-  label TEXT NOT NULL,
   language INTEGER NOT NULL,
+  label TEXT NOT NULL,
   PRIMARY KEY (table_name, column_name, value, language)
 ) WITHOUT ROWID`;
 
@@ -78,7 +80,8 @@ function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: StoredC
   }
   db.run(`DELETE FROM main._choices WHERE (table_name, column_name, value, language)
     NOT IN (SELECT table_name, column_name, value, language FROM temp.choices)`);
-  db.run(`INSERT INTO main._choices SELECT table_name, column_name, value, label, language FROM temp.choices WHERE true
+  db.run(`INSERT INTO main._choices (table_name, column_name, value, label, language)
+    SELECT table_name, column_name, value, label, language FROM temp.choices WHERE true
     ON CONFLICT DO UPDATE SET label = excluded.label WHERE label <> excluded.label`);
   db.exec('DROP TABLE temp.choices');
 }
