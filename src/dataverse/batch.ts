@@ -60,7 +60,7 @@ export async function batch(
     url: '$batch',
     headers: {
       'Content-Type': `multipart/mixed; boundary="${boundary}"`,
-      ...(options.continueOnError ? { Prefer: 'odata.continue-on-error' } : {}),
+      ...(options.continueOnError && { Prefer: 'odata.continue-on-error' }),
     },
     body: encodeBatch(items, boundary, transport.base),
     idempotent: requests.every(({ method }) => method !== 'POST'),
@@ -93,16 +93,13 @@ function encodeRequest(request: BatchRequest, base: string, contentId?: number):
   const url = request.path.startsWith('$') ? request.path : base + request.path;
   const headers: Record<string, string> = { Accept: 'application/json', ...request.headers };
   if (request.body !== undefined) headers['Content-Type'] = 'application/json; type=entry';
-  return encodePart(
-    {
-      'Content-Type': 'application/http',
-      'Content-Transfer-Encoding': 'binary',
-      ...(contentId ? { 'Content-ID': String(contentId) } : {}),
-    },
-    `${request.method} ${url} HTTP/1.1`,
-    headers,
-    request.body === undefined ? '' : toJson(request.body),
-  );
+  const mime = {
+    'Content-Type': 'application/http',
+    'Content-Transfer-Encoding': 'binary',
+    ...(contentId && { 'Content-ID': String(contentId) }),
+  };
+  const body = request.body === undefined ? '' : toJson(request.body);
+  return encodePart(mime, `${request.method} ${url} HTTP/1.1`, headers, body);
 }
 
 function readAnswers(reply: Reply, items: readonly (BatchRequest | ChangeSet)[]): BatchAnswers {

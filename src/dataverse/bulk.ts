@@ -1,4 +1,5 @@
 import { ConflictError } from '../errors.ts';
+import { cutToSize } from './cut-to-size.ts';
 import { DataverseError, dataverseFault } from './errors.ts';
 import { type RowValues, toJson } from './exact-number.ts';
 import { codes } from './fault-codes.ts';
@@ -7,10 +8,8 @@ import { checkName } from './query.ts';
 import { type Call, type CallOptions, type Transport, unreadable } from './transport.ts';
 import { create, upsert } from './write.ts';
 
-export type BulkMessage = 'CreateMultiple' | 'UpdateMultiple' | 'UpsertMultiple';
-
 export interface BulkWrite {
-  message: BulkMessage;
+  message: 'CreateMultiple' | 'UpdateMultiple' | 'UpsertMultiple';
   entitySet: string;
   logicalName: string;
   /** Each with its id in the primary key column, or `@odata.id` with an alternate key (UpsertMultiple). */
@@ -61,7 +60,8 @@ export async function writeBulk(
   const type = `Microsoft.Dynamics.CRM.${checkName(write.logicalName, 'logical name')}`;
   const targets = write.rows.map((row) => toJson({ '@odata.type': type, ...row }));
   const result: BulkResult = { written: 0, refused: [], ids: new Array(targets.length).fill(undefined) };
-  const parts = cutToSize(targets, write.maxRows ?? 1000);
+  const sizes = targets.map((target) => Buffer.byteLength(target) + 1);
+  const parts = cutToSize(sizes, maxRequestBytes, write.maxRows ?? 1000);
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const [start, end] = part;
     const rows = write.rows.slice(start, end);
@@ -79,23 +79,6 @@ export async function writeBulk(
     }
   }
   return result;
-}
-
-function cutToSize(targets: readonly string[], maxRows: number): [number, number][] {
-  const parts: [number, number][] = [];
-  let start = 0;
-  let bytes = 0;
-  for (const [index, target] of targets.entries()) {
-    const length = Buffer.byteLength(target) + 1;
-    if (index > start && (index - start >= maxRows || bytes + length > maxRequestBytes)) {
-      parts.push([start, index]);
-      start = index;
-      bytes = 0;
-    }
-    bytes += length;
-  }
-  if (start < targets.length) parts.push([start, targets.length]);
-  return parts;
 }
 
 function note(result: BulkResult, start: number, ids: readonly (string | undefined)[]): void {

@@ -5,7 +5,6 @@ export interface CredentialOptions {
   /** A ready bearer token, for local work and tests. Nothing else is looked at then. */
   accessToken?: string | undefined;
   tenantId?: string | undefined;
-  /** The application's client id. */
   clientId?: string | undefined;
   clientSecret?: string | undefined;
   /** Path of a PEM file with certificate and private key. */
@@ -25,20 +24,14 @@ export interface CredentialOptions {
 }
 
 /** Which of the ways to an identity the options lead to. */
-export type CredentialKind =
-  | 'access-token'
-  | 'client-secret'
-  | 'client-certificate'
-  | 'workload-identity'
-  | 'managed-identity'
-  | 'azure-cli';
+export type CredentialKind = ReturnType<typeof credentialKind>;
 
 /**
  * The one place that decides who this process is to Dataverse.
  * In order: a ready token; secret, certificate or workload identity where they are set; the managed
  * identity in Azure; the Azure CLI's login elsewhere.
  */
-export function credentialKind(options: CredentialOptions): CredentialKind {
+export function credentialKind(options: CredentialOptions) {
   const environment = options.environment ?? process.env;
   if (options.accessToken) return 'access-token';
   if (options.clientSecret) return 'client-secret';
@@ -86,9 +79,9 @@ async function createIdentity(kind: CredentialKind, options: CredentialOptions):
   const identity = await import('@azure/identity');
   const { tenantId = '', clientId = '' } = options;
   const common = {
-    ...(options.authorityHost ? { authorityHost: options.authorityHost } : {}),
-    ...(options.disableInstanceDiscovery ? { disableInstanceDiscovery: true } : {}),
-    ...(options.ca ? { tlsOptions: { ca: options.ca } } : {}),
+    ...(options.authorityHost && { authorityHost: options.authorityHost }),
+    ...(options.disableInstanceDiscovery && { disableInstanceDiscovery: true }),
+    ...(options.ca && { tlsOptions: { ca: options.ca } }),
   };
   switch (kind) {
     case 'client-secret':

@@ -3,12 +3,10 @@ import { codes } from './fault-codes.ts';
 import { LinkGuard } from './links.ts';
 import { checkName, rowPath } from './query.ts';
 import { type Call, type CallOptions, type Reply, type Transport, unreadable } from './transport.ts';
-import { isMissingRow } from './write.ts';
+import { isMissingRow, type RowReference } from './write.ts';
 
 /** A file or image column of one row. learn.microsoft.com: "Use file column data". */
-export interface FilePlace {
-  entitySet: string;
-  id: string;
+export interface FilePlace extends RowReference {
   column: string;
 }
 

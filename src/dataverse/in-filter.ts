@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../errors.ts';
+import { cutToSize } from './cut-to-size.ts';
 import { encodeValue, stringLiteral } from './query.ts';
 
 /** The longest URL that Dataverse takes (learn.microsoft.com: "Query data using the Web API"). */
@@ -20,20 +21,11 @@ export function inFilter(property: string, values: readonly string[]): string {
  */
 export function packValues(values: readonly string[], otherLength: number): string[][] {
   const room = maxUrlLength - cookieRoom - otherLength;
-  const batches: string[][] = [];
-  let used = room;
-  for (const value of new Set(values)) {
-    const length = encodeValue(`${JSON.stringify(value.toWellFormed())},`).length;
-    if (length > room) {
-      const operation = 'pack values into filters';
-      throw new ConfigurationError('A value is too long for a filter', { operation });
-    }
-    if (used + length > room) {
-      batches.push([]);
-      used = 0;
-    }
-    batches.at(-1)!.push(value);
-    used += length;
+  const unique = [...new Set(values)];
+  const sizes = unique.map((value) => encodeValue(`${JSON.stringify(value.toWellFormed())},`).length);
+  if (sizes.some((size) => size > room)) {
+    const operation = 'pack values into filters';
+    throw new ConfigurationError('A value is too long for a filter', { operation });
   }
-  return batches;
+  return cutToSize(sizes, room).map(([start, end]) => unique.slice(start, end));
 }

@@ -53,7 +53,6 @@ export class Limiter {
     return this.#running;
   }
 
-  /** Lowers or raises the cap; the width follows. */
   setCap(cap: number): void {
     this.#cap = Math.max(1, Math.floor(cap));
     this.#width = Math.min(this.#width, this.#ceiling());
@@ -66,11 +65,7 @@ export class Limiter {
    * @param again whether it was sent before: it then goes before those that were not, since its time is counted
    * @throws PauseTooLong at once where a pause is longer
    */
-  async acquire(
-    signal?: AbortSignal,
-    patienceSeconds = Number.POSITIVE_INFINITY,
-    again = false,
-  ): Promise<void> {
+  async acquire(signal?: AbortSignal, patienceSeconds = Infinity, again = false): Promise<void> {
     signal?.throwIfAborted();
     const { promise, resolve: start, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { patienceSeconds, again, start, reject };
@@ -109,7 +104,6 @@ export class Limiter {
     this.pause(seconds);
   }
 
-  /** Nobody sends for so many seconds. */
   pause(seconds: number): void {
     const until = performance.now() + Math.min(seconds, longestPause) * 1000;
     this.#pausedUntil = Math.max(this.#pausedUntil, until);

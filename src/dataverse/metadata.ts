@@ -11,9 +11,6 @@ export interface MetadataDocument {
   etag?: string;
 }
 
-/** A document of many megabytes may take the service long to make. */
-const metadataTimeoutSeconds = 600;
-
 /**
  * Reads `$metadata` with annotations, which mark change tracking and alternate keys, and without them
  * where they are refused. With an `etag` the service may answer that nothing changed.
@@ -28,9 +25,10 @@ export async function readMetadataDocument(
     operation: 'read the metadata document',
     entity: '$metadata',
     url: '$metadata?annotations=true',
-    headers: { Accept: 'application/xml', ...(etag === undefined ? {} : { 'If-None-Match': etag }) },
+    headers: { Accept: 'application/xml', ...(etag && { 'If-None-Match': etag }) },
     accepts: (status) => status === 304,
-    timeoutSeconds: metadataTimeoutSeconds,
+    // Many megabytes may take the service long to make.
+    timeoutSeconds: 600,
   };
   try {
     return await transport.send(call, toDocument);
@@ -51,7 +49,7 @@ function toDocument(reply: Reply): MetadataDocument | 'unchanged' {
   if (!/<\/(\w+:)?Edmx>\s*$/.test(tail))
     throw unreadable(reply, `it is cut short after ${body.length} bytes`);
   const etag = reply.headers.get('etag');
-  return etag === undefined ? { document: body } : { document: body, etag };
+  return { document: body, ...(etag && { etag }) };
 }
 
 /**
@@ -64,14 +62,10 @@ export function readMetadataVersion(
   primaryKey: string,
   options: CallOptions = {},
 ): Promise<string | undefined> {
-  const call: Call = {
-    ...options,
-    operation: `read the metadata version with a row of ${entitySet}`,
-    entity: entitySet,
-    url: queryPath(entitySet, { select: [primaryKey], top: 1 }),
-    headers: { Prefer: 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"' },
-  };
-  return transport.send(call, (reply) => toPage(reply).metadataVersion);
+  const named = { operation: `read the metadata version with a row of ${entitySet}`, entity: entitySet };
+  const url = queryPath(entitySet, { select: [primaryKey], top: 1 });
+  const headers = { Prefer: 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"' };
+  return transport.send({ ...options, ...named, url, headers }, (reply) => toPage(reply).metadataVersion);
 }
 
 /** Dataverse counts no further (learn.microsoft.com: "Count rows using Web API"). */

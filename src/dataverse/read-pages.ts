@@ -21,14 +21,11 @@ export interface PageQuery {
   pageSize?: number | undefined;
   /** Asks for a delta link on the last page. A table that ignores it answers without one. */
   trackChanges?: boolean | undefined;
-  /** A stored nextLink or deltaLink to go on from, used verbatim; `select`, `filter` and `orderBy` are not looked at then. */
+  /** A stored nextLink or deltaLink to go on from, used verbatim instead of `select`, `filter` and `orderBy`. */
   link?: string | undefined;
   /** Whether the next page is fetched while the caller works on this one. @default true */
   readAhead?: boolean | undefined;
-  /**
-   * Gives a page's memory back as soon as the next one is asked for, instead of when the garbage collector
-   * comes round. Its `body` must not be touched after that. @default false
-   */
+  /** Frees a page's memory as soon as the next one is asked for: its `body` must not be touched after that. @default false */
   release?: boolean | undefined;
 }
 
@@ -99,7 +96,7 @@ function freeMemory(body: Buffer): void {
 function pageCall(query: PageQuery, url: string, number: number): Call {
   const prefer = [`odata.maxpagesize=${query.pageSize ?? 5000}`];
   if (query.trackChanges && !isDeltaLink(url)) prefer.unshift('odata.track-changes');
-  if (query.annotations !== undefined && query.annotations.length > 0) {
+  if (query.annotations?.length) {
     const names = query.annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
     prefer.push(`odata.include-annotations="${names.join(',')}"`);
   }

@@ -93,7 +93,7 @@ export interface TransportOptions {
   random?: (() => number) | undefined;
 }
 
-/** A bound on the waiting for the first answer: an idle environment needs long to wake. */
+/** An idle environment needs long to wake. */
 const firstTimeoutSeconds = 300;
 const timeoutSeconds = 120;
 
@@ -223,19 +223,18 @@ export class Transport {
 
   async #exchange(call: Call, names: RequestNames, idempotent: boolean, signal: AbortSignal): Promise<Reply> {
     const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
-    const headers = createHttpHeaders({
-      Accept: 'application/json',
-      'OData-Version': '4.0',
-      'OData-MaxVersion': '4.0',
-      ...(typeof call.body === 'string' ? { 'Content-Type': 'application/json; charset=utf-8' } : {}),
-      ...call.headers,
-      'x-ms-client-request-id': names.clientRequestId!,
-      'x-ms-correlation-id': names.correlationId!,
-    });
     const request = createPipelineRequest({
       url,
       method: call.method ?? 'GET',
-      headers,
+      headers: createHttpHeaders({
+        Accept: 'application/json',
+        'OData-Version': '4.0',
+        'OData-MaxVersion': '4.0',
+        ...(typeof call.body === 'string' && { 'Content-Type': 'application/json; charset=utf-8' }),
+        ...call.headers,
+        'x-ms-client-request-id': names.clientRequestId!,
+        'x-ms-correlation-id': names.correlationId!,
+      }),
       abortSignal: signal,
       allowInsecureConnection: this.origin.startsWith('http:'),
       streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
@@ -248,11 +247,10 @@ export class Transport {
     if (!idempotent && this.#unkept !== undefined) request.agent = this.#unkept;
     this.#count(call.stats, { requests: 1 });
     const response = await this.#pipeline.sendRequest(this.#http, request);
-    const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
-    const throttled = response.status === 429 ? 1 : 0;
-    this.#count(call.stats, { bytesReceived: body.length, wireBytes, throttled });
-    const { status, headers: answered } = response;
-    return { status, headers: answered, body, url, tries: 1, names };
+    const { status, headers } = response;
+    const { body, wireBytes } = await readBody(response.readableStreamBody, headers);
+    this.#count(call.stats, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
+    return { status, headers, body, url, tries: 1, names };
   }
 
   /** Lets the limiter and the debug log know what the answer said. */

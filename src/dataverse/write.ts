@@ -115,12 +115,11 @@ export async function readRow(
 ): Promise<Row | undefined> {
   const operation = `read a row of ${entitySet}`;
   const url = rowPath(entitySet, key) + queryString({ select: options.select });
-  try {
-    return await transport.send({ ...options, operation, entity: entitySet, url }, readObject);
-  } catch (error) {
-    if (isMissingRow(error)) return undefined;
-    throw error;
-  }
+  const call = { ...options, operation, entity: entitySet, url };
+  return transport.send(call, readObject).catch((error) => {
+    if (!isMissingRow(error)) throw error;
+    return undefined;
+  });
 }
 
 /** Deletes a row. Returns whether there was one. */
@@ -136,7 +135,7 @@ export function deleteRow(
   return sendRemoval(transport, { ...options, operation, entity: entitySet, url, headers });
 }
 
-/** The row at the other end of a relationship. */
+/** One row of one table. */
 export interface RowReference {
   entitySet: string;
   id: string;
