@@ -24,7 +24,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.9375rem; }
 caption { text-align: left; color: var(--quiet); font-size: 0.875rem; padding-bottom: 0.25rem; }
 th, td { padding: 0.3rem 0.6rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { color: var(--quiet); font-weight: 600; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; min-width: 13rem; }
 td { overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .good { color: var(--good); }
@@ -32,11 +32,12 @@ td { overflow-wrap: break-word; }
 .live { color: var(--live); }
 .fault { border-left: 0.25rem solid var(--bad); background: var(--bad-back); padding: 0.5rem 0.75rem; margin: 0.5rem 0; }
 .fault p { margin: 0; }
-@media (max-width: 44rem) {
+@media (max-width: 60rem) {
   table, caption, tbody, tr, tbody th, td { display: block; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   tr { border-bottom: 1px solid var(--line); padding: 0.5rem 0; }
   th, td, .number { border: 0; padding: 0; text-align: left; white-space: normal; }
+  tbody th { min-width: 0; }
   td { display: inline-block; margin-right: 1rem; }
   td::before { content: attr(data-label) " "; color: var(--quiet); font-size: 0.875rem; }
 }

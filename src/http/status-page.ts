@@ -104,7 +104,7 @@ function progressBar({ entities }: RunStatus): Html {
 }
 
 function figures(run: RunStatus): Html {
-  const { totals, database, quality, danglingReferences } = run;
+  const { totals, database, quality, danglingReferences, files } = run;
   const pairs: [string, string | undefined][] = [
     ['Seconds', seconds(run.seconds)],
     ['Rounds', count(run.rounds)],
@@ -117,6 +117,8 @@ function figures(run: RunStatus): Html {
     ['Read from Dataverse', bytes(totals.bytes)],
     ['Database', database && bytes(database.bytes)],
     ['Database written', database && bytes(database.stagedBytes)],
+    ['Files fetched', files && count(files.fetched)],
+    ['Files that could not be had', files && count(files.failed)],
     ['Rows in all', quality && count(quality.rows)],
     ['References without target', danglingReferences === undefined ? undefined : count(danglingReferences)],
     [

@@ -103,6 +103,13 @@ describe.skipIf(chromiumPath === undefined)(
       expect(colors.filter(({ text, background }) => contrast(text, background) < 4.5)).toEqual([]);
     });
 
+    // Just where the tables begin to stand as tables, and beyond.
+    test.each([700, 961, 1600])('nothing sticks out at %i pixels', async (width) => {
+      const { page } = await open({ width });
+      await page.goto(address);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+    });
+
     test('follows a live run to its end by itself', async () => {
       let looks = 0;
       const live = runStatus({ phase: 'merging', entities: [entityReport({ state: 'fetched' })] });

@@ -45,6 +45,14 @@ test('a table at fault comes first, with its error and what to do', () => {
   expect(page.indexOf('scope="row">contact')).toBeLessThan(page.indexOf('scope="row">account'));
 });
 
+test('what became of files is shown where there are some', () => {
+  const files = { fetched: 12, bytes: 34_000, failed: 1, removed: 0 };
+  const { body } = runPage(runStatus({ files }), links);
+  expect(body).toContain('<dt>Files fetched</dt><dd>12</dd>');
+  expect(body).toContain('<dt>Files that could not be had</dt><dd>1</dd>');
+  expect(runPage(runStatus(), links).body).not.toContain('Files');
+});
+
 test('only a live run makes the page load itself again', () => {
   const fetching = runStatus({
     phase: 'fetching',
