@@ -103,7 +103,6 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
     }
     for (const column of plan.added) statements.push(addColumnSql(to, column, options));
   }
-  statements.push(...plan.added.flatMap((column) => fillSql(to, column)));
   if (changes.length > 0) statements.push(...indexSql(to, options));
   return { statements, changes, table };
 }
@@ -137,10 +136,9 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     const before = live.get(name.toLowerCase()) ?? stale.get(name.toLowerCase());
     if (before === undefined) {
       plan.added.push(column);
-      const needsReread = column.sql === undefined;
       change('new-column', name, `column ${name} (${column.edmType}) is new`, {
         lossless: true,
-        needsReread,
+        needsReread: true,
       });
       continue;
     }
@@ -201,12 +199,6 @@ function rename(from: string, to: string): string[] {
     `ALTER TABLE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`,
     'PRAGMA legacy_alter_table = OFF',
   ];
-}
-
-/** A column made from others of its row needs no reading. */
-function fillSql(table: Table, column: Column): string[] {
-  if (column.sql === undefined) return [];
-  return [`UPDATE ${quoteIdentifier(table.name)} SET ${quoteIdentifier(column.name)} = ${column.sql}`];
 }
 
 /** The declared foreign keys of some columns: `_primarycontactid_value → contacts.contactid`. */

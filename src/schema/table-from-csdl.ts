@@ -5,7 +5,6 @@ import type { Csdl } from './csdl.ts';
 import { byCodeUnit, CsdlIndex } from './csdl-index.ts';
 import { foreignKeysOf } from './foreign-keys.ts';
 import { didYouMean } from './near-matches.ts';
-import { quoteIdentifier, quoteText } from './sql.ts';
 import type { Column, ForeignKey, Table } from './table.ts';
 
 /**
@@ -57,7 +56,7 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
   const columns = [...properties.values()]
     .filter(({ name }) => kept.has(name))
     .map((property) => columnOf(property, index));
-  columns.push(...typeColumns(foreignKeys, new Set(columns.map(({ name }) => name))));
+  columns.push(...typeColumns(foreignKeys));
   columns.sort(
     (a, b) => Number(b.name === primaryKey) - Number(a.name === primaryKey) || byCodeUnit(a.name, b.name),
   );
@@ -101,29 +100,12 @@ export function unknownTable(index: CsdlIndex, name: string): ConfigurationError
 }
 
 /** One column beside each polymorphic lookup, for the table that its value belongs to. */
-function typeColumns(foreignKeys: ForeignKey[], present: ReadonlySet<string>): Column[] {
-  return foreignKeys.flatMap(({ column, targets, typeColumn }): Column[] => {
+function typeColumns(foreignKeys: ForeignKey[]): Column[] {
+  return foreignKeys.flatMap(({ column, typeColumn }): Column[] => {
     if (typeColumn === undefined) return [];
-    const base = { name: typeColumn, edmType: 'Edm.String', type: 'TEXT', reading: 'text' } as const;
-    const sql = ownerTypeSql(column, targets, present);
-    return [sql === undefined ? { ...base, property: `${column}@${lookupLogicalName}` } : { ...base, sql }];
+    const property = `${column}@${lookupLogicalName}`;
+    return [{ name: typeColumn, edmType: 'Edm.String', type: 'TEXT', reading: 'text', property }];
   });
-}
-
-/**
- * An owner is a user or a team, and which one stands in two other columns. Reading it from them saves asking for
- * annotations, which make a response about twice as large.
- */
-function ownerTypeSql(column: string, targets: string[], present: ReadonlySet<string>): string | undefined {
-  if (column !== '_ownerid_value' || targets.some((name) => name !== 'systemuser' && name !== 'team')) {
-    return undefined;
-  }
-  const kinds = { _owninguser_value: 'systemuser', _owningteam_value: 'team' };
-  if (!Object.keys(kinds).every((name) => present.has(name))) return undefined;
-  const cases = Object.entries(kinds).map(
-    ([name, type]) => `WHEN ${quoteIdentifier(name)} THEN ${quoteText(type)}`,
-  );
-  return `CASE ${quoteIdentifier(column)} ${cases.join(' ')} END`;
 }
 
 /** An N:N table has its key, two ids and a version, and nothing else. */

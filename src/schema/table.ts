@@ -23,18 +23,13 @@ export interface Column {
   name: string;
   /**
    * The JSON property it is read from: the column's own name; for `_x_type` the annotation
-   * `_x_value@Microsoft.Dynamics.CRM.lookuplogicalname`; undefined where `sql` makes it.
+   * `_x_value@Microsoft.Dynamics.CRM.lookuplogicalname`; undefined for a column of the sync's own.
    */
   property?: string;
   /** The type as in `$metadata`: `Edm.Guid`, `mscrm.BooleanManagedProperty`, `Collection(Edm.Int32)`. */
   edmType: string;
   type: SqliteType;
   reading: ColumnReading;
-  /**
-   * For a column that no property carries: an SQL expression over the row's other columns,
-   * for instance the type of `_ownerid_value` from `_owningteam_value` and `_owninguser_value`.
-   */
-  sql?: string;
 }
 
 /** A column that points to rows of other tables. */

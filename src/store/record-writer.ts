@@ -8,7 +8,7 @@ import { DigestSum } from './row-digest.ts';
 import { quoted, type SqliteDatabase } from './sqlite-database.ts';
 
 export interface RecordWriterOptions {
-  /** The table's columns; those with `sql` and no `property` are filled by SQLite. */
+  /** The table's columns, each with the JSON property that it is read from. */
   columns: readonly Column[];
   /** The JSON property that every row has. */
   primaryKey: string;
@@ -237,13 +237,12 @@ export class RecordWriter {
   }
 }
 
-/** A column of the shard's table. What SQLite makes from other columns is computed where it is read. */
+/** A column of the shard's table. */
 function definition(column: Column): string {
-  if (column.property !== undefined) return `${quoted(column.name)} ${column.type}`;
-  if (column.sql === undefined) {
-    throw new SyncError(`column ${column.name} has neither a property nor SQL`, { object: column.name });
+  if (column.property === undefined) {
+    throw new SyncError(`column ${column.name} has no property to read it from`, { object: column.name });
   }
-  return `${quoted(column.name)} ${column.type} GENERATED ALWAYS AS (${column.sql}) VIRTUAL`;
+  return `${quoted(column.name)} ${column.type}`;
 }
 
 /** Whether the bytes from `from - 4` to `to + 2` are `W/\"digits\"`. */

@@ -80,7 +80,7 @@ class SliceReader {
     this.#signal = signal;
     this.#shard = Shard.create(services.sqlite);
     this.#rows = this.#shard.recordWriter('rows', {
-      columns: table.columns.filter((column) => column.property !== undefined || column.sql !== undefined),
+      columns: table.columns.filter((column) => column.property !== undefined),
       primaryKey: table.primaryKey,
       keyless: parseTombstone,
       ...(plan.config.rawJson ? { rawJson: '_json' } : {}),

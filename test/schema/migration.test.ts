@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createTableSql, indexSql } from '../../src/schema/ddl.ts';
 import { migrationSql } from '../../src/schema/migration.ts';
-import type { Column, Table } from '../../src/schema/table.ts';
+import type { Table } from '../../src/schema/table.ts';
 import { column, open, plain, table } from './tables.ts';
 
 describe('createTableSql', () => {
@@ -102,26 +102,6 @@ describe('migrationSql', () => {
       { change: 'restored-column', column: 'c' },
     ]);
     expect(database.prepare("SELECT c FROM accounts WHERE accountid = '1'").get()).toMatchObject({ c: 1.5 });
-  });
-
-  it('fills a column made from others without reading', () => {
-    const database = filled();
-    const made: Column = {
-      name: '_b_type',
-      edmType: 'Edm.String',
-      type: 'TEXT',
-      reading: 'text',
-      sql: `CASE "b" WHEN 'x' THEN 'user' END`,
-    };
-    const { statements, changes } = migrationSql(before, { ...before, columns: [...before.columns, made] });
-    for (const statement of statements) database.exec(statement);
-    expect(changes).toMatchObject([{ needsReread: false }]);
-    expect(
-      database
-        .prepare('SELECT _b_type t FROM accounts ORDER BY accountid')
-        .all()
-        .map((r) => r['t']),
-    ).toEqual(['user', null]);
   });
 
   it('rebuilds under a new key, name or foreign keys', () => {

@@ -200,26 +200,6 @@ describe.each([
     expect(rows[0]).toMatchObject({ id: 'abc', text: 'a\nb', json: '{"a":1}' });
   });
 
-  it('fills columns that SQL makes from others', () => {
-    const columns: Column[] = [
-      id,
-      column('guid', '_owningteam_value'),
-      {
-        name: '_ownerid_type',
-        edmType: 'Edm.String',
-        type: 'TEXT',
-        reading: 'text',
-        sql: `CASE WHEN "_owningteam_value" IS NULL THEN 'systemuser' ELSE 'team' END`,
-      },
-    ];
-    const { writer, shard } = write('{"id":"1"},{"id":"2","_owningteam_value":"T"}', { columns });
-    writer.finish();
-    expect(shard.db.all('SELECT id, _ownerid_type FROM t')).toEqual([
-      { id: '1', _ownerid_type: 'systemuser' },
-      { id: '2', _ownerid_type: 'team' },
-    ]);
-  });
-
   it('writes a page wholly or not at all, and goes on after a bad one', () => {
     const { writer, shard } = write('{"id":"1"}', { maxOf: 'id' });
     const digest = writer.digest;
