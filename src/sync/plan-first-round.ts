@@ -1,9 +1,8 @@
 import { loadCatalog } from './catalog.ts';
 import { completeRound } from './complete-round.ts';
-import { readKnownIds } from './known-ids.ts';
 import { loadState } from './load-state.ts';
 import { planEntity } from './plan-entity.ts';
-import { type EntityPlan, paths, type RoundPlan } from './run-documents.ts';
+import { paths, type RoundPlan } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
 import { validateSchema } from './validate-schema.ts';
 
@@ -27,8 +26,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     if (table === undefined) continue;
     const known = state.entities[config.name];
     const reread = rereads.get(config.name);
-    const planned = planEntity(config, table, known, services.settings.sync, now, reread);
-    entities[config.name] = reread === undefined ? planned : await withWholeRows(services, planned);
+    entities[config.name] = planEntity(config, table, known, services.settings.sync, now, reread);
   }
   const plan: RoundPlan = {
     runId,
@@ -40,12 +38,6 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     entities,
   };
   await sendRound(services, plan);
-}
-
-/** A filtered entity that must be read again: by the ids it has, since reading all its table is what it is spared. */
-async function withWholeRows(services: SyncServices, plan: EntityPlan): Promise<EntityPlan> {
-  if (plan.read.kind !== 'known') return plan;
-  return { ...plan, read: { kind: 'ids', ids: await readKnownIds(services, plan) } };
 }
 
 /** Stores a plan, unless one is there already, and asks for the first slice of each of its entities. */
