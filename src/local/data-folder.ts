@@ -1,7 +1,8 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigurationError } from '../errors.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** A folder that this process holds for itself. */
 export interface DataFolder {
@@ -17,7 +18,7 @@ export interface DataFolder {
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolder(path);
     await writeFile(join(path, 'writable'), '');
     await rm(join(path, 'writable'));
   } catch (cause) {

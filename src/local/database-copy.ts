@@ -1,7 +1,8 @@
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlobClient } from '@azure/storage-blob';
 import { ConfigurationError } from '../errors.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** Keeps files equal to the database blob, replaced as a whole: a reader never sees half of one. */
 export class DatabaseCopy {
@@ -46,7 +47,7 @@ export class DatabaseCopy {
 async function replace(file: string, write: (file: string) => Promise<void>): Promise<void> {
   const beside = `${file}.new`;
   try {
-    await mkdir(dirname(file), { recursive: true });
+    await makeFolder(dirname(file));
     await write(beside);
     await rename(beside, file);
   } catch (cause) {

@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { makeFolder } from '../../src/local/make-folder.ts';
+
+let base: string;
+beforeEach(async () => {
+  base = await mkdtemp(join(tmpdir(), 'make-folder-'));
+});
+afterEach(() => rm(base, { recursive: true, force: true }));
+
+it('makes the folder and those above it, and takes one that is there', async () => {
+  const folder = join(base, 'a/b/c');
+  await Promise.all([makeFolder(folder), makeFolder(folder), makeFolder(join(base, 'a/d'))]);
+  await makeFolder(folder);
+  expect((await stat(folder)).isDirectory()).toBe(true);
+  expect(existsSync(join(base, 'a/d'))).toBe(true);
+});
+
+it('fails where a file stands in the way', async () => {
+  await writeFile(join(base, 'file'), '');
+  await expect(makeFolder(join(base, 'file'))).rejects.toThrow('EEXIST');
+  await expect(makeFolder(join(base, 'file/below'))).rejects.toThrow(/ENOTDIR|ENOENT|EEXIST/);
+});
+
+it.skipIf(!existsSync('/proc/self'))('fails at once where nobody can make folders', async () => {
+  await expect(makeFolder('/proc/nowhere')).rejects.toThrow('ENOENT');
+  await expect(makeFolder('/proc/nowhere/at/all')).rejects.toThrow('ENOENT');
+});
