@@ -48,9 +48,19 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   const out = options.out === undefined ? undefined : resolve(options.out);
   const copy = new DatabaseCopy(databaseBlob(environment), out === undefined ? [file] : [file, out]);
   const client = new SyncClient(host.url, host.functionKey);
-  const runId = await client.start();
-  const status = await Promise.race([client.follow(runId, (seen) => progress.show(seen)), stopped]);
-  progress.end();
+  const follow = async (runId: string) => {
+    const status = await Promise.race([client.follow(runId, (seen) => progress.show(seen)), stopped]);
+    progress.end();
+    return status;
+  };
+  let run = await client.start();
+  let status = await follow(run.runId);
+  if (!run.fresh && status?.phase === 'complete') {
+    // What it had read before it was broken off may be old by now.
+    say('The sync that was broken off is complete; another brings what changed since it began.');
+    run = await client.start();
+    status = await follow(run.runId);
+  }
   if (status === undefined) {
     say(STOPPING);
     return INTERRUPTED;
@@ -71,7 +81,7 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   progress.line(
     `The next sync comes by the schedule ${environment.settings['SYNC_SCHEDULE']} (UTC). Ctrl-C ends.`,
   );
-  keepUp(environment, client, copy, runId, (line) => progress.line(line));
+  keepUp(environment, client, copy, run.runId, (line) => progress.line(line));
   await stopped;
   say(STOPPING);
   return 0;

@@ -18,15 +18,16 @@ export class SyncClient {
   }
 
   /**
-   * Starts a sync, or takes up the one that a killed process left behind, and returns its run id.
+   * Starts a sync, or takes up the one that a killed process left behind (`fresh` is then false).
    *
    * @throws ConfigurationError or RetriableError with what the app says is wrong.
    */
-  async start(): Promise<string> {
+  async start(): Promise<{ runId: string; fresh: boolean }> {
     const headers = { ...this.#headers, 'content-type': 'application/json' };
     const response = await fetch(this.#url, { method: 'POST', headers, body: '{"resume":true}' });
     if (response.status !== 202 && response.status !== 409) throw await problem(response);
-    return ((await response.json()) as { runId: string }).runId;
+    const { runId, outcome } = (await response.json()) as { runId: string; outcome: string };
+    return { runId, fresh: outcome === 'started' };
   }
 
   async status(runId: string): Promise<RunStatus> {

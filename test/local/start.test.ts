@@ -151,7 +151,7 @@ test('goes on until Ctrl-C, ends cleanly, and its addresses work', async () => {
   (await openDataFolder(data)).release();
 });
 
-test('a sync that a SIGKILL ended is finished by the next start', async () => {
+test('a sync that a SIGKILL ended is finished by the next start, and followed by one that is up to date', async () => {
   const { child, says, exit } = start('--once', '--rows', '2000', '--data', data);
   // Some tables are read, others are not.
   await says(' rows in ');
@@ -159,9 +159,11 @@ test('a sync that a SIGKILL ended is finished by the next start', async () => {
   await exit;
   const { code, stdout, stderr } = await run('--once', '--json', '--rows', '2000', '--data', data);
   expect(code, stderr).toBe(0);
+  expect(stderr).toContain('another brings what changed since');
   const report = JSON.parse(stdout) as Report;
   const { rows, integrity } = countRows(report.database.file);
   expect(integrity).toEqual({ integrity_check: 'ok' });
+  expect(report.totals).toMatchObject({ added: 0, unchanged: rows });
 
   const clean = await run('--once', '--json', '--rows', '2000', '--data', join(folder, 'clean'));
   const expected = countRows((JSON.parse(clean.stdout) as Report).database.file);
