@@ -71,7 +71,27 @@ async function ask(
     const fault = dataverseFault(error);
     if (fault === undefined || fault.transient) throw error;
   }
-  return Promise.all(paths.map((path) => askOne(transport, path, options)));
+  return askOneByOne(transport, paths, options);
+}
+
+/** How many tables must refuse every question before the others are not asked: one alone may be special. */
+const tablesToTry = 2;
+
+async function askOneByOne(
+  transport: Transport,
+  paths: readonly string[],
+  options: CallOptions,
+): Promise<(Row[] | Error)[]> {
+  const askAll = (some: readonly string[]) =>
+    Promise.all(some.map((path) => askOne(transport, path, options)));
+  const first = await askAll(paths.slice(0, tablesToTry * kinds.length));
+  const others = paths.slice(first.length);
+  const refusal = first.find((answer) => answer instanceof Error);
+  // A service that knows no such question is not asked it again for each table in each run.
+  if (refusal !== undefined && first.every((answer) => answer instanceof Error)) {
+    return [...first, ...others.map(() => refusal)];
+  }
+  return [...first, ...(await askAll(others))];
 }
 
 async function askOne(transport: Transport, url: string, options: CallOptions): Promise<Row[] | Error> {

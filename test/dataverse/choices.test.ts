@@ -87,6 +87,17 @@ describe('readChoiceMetadata', () => {
     expect(found.refused.map(({ table }) => table)).toEqual(['secret']);
   });
 
+  it('asks no further tables where the first ones are refused altogether', async () => {
+    await using server = await startServer((_, response) =>
+      sendError(response, 404, '0x8006088a', 'Resource not found for the segment'),
+    );
+    const tables = ['account', 'contact', 'lead', 'team', 'task'];
+    const found = await clientFor(server).readChoiceMetadata(tables);
+    expect(found.refused.map(({ table }) => table)).toEqual(tables);
+    // The batch, and five kinds of columns of two tables.
+    expect(server.requests).toHaveLength(11);
+  });
+
   it('gives up on a passing fault instead of taking it for an answer', async () => {
     await using server = await startServer((_, response) => sendError(response, 503, '', 'busy'));
     const client = clientFor(server, { retry: { baseDelaySeconds: 0.001, maxTries: 2 } });
