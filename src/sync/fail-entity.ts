@@ -1,3 +1,4 @@
+import { LinkError } from '../dataverse/errors.ts';
 import { ConfigurationError, describeError, SkipEntityError } from '../errors.ts';
 import { completeRound } from './complete-round.ts';
 import { type Failure, type FetchMessage, paths } from './run-documents.ts';
@@ -5,7 +6,9 @@ import type { SyncServices } from './services.ts';
 
 /** Whether trying again cannot help, so that the entity fails at once and spares the queue its retries. */
 export function isFinal(error: unknown): boolean {
-  return error instanceof SkipEntityError || error instanceof ConfigurationError;
+  return (
+    error instanceof SkipEntityError || error instanceof ConfigurationError || error instanceof LinkError
+  );
 }
 
 /** An error as it is kept and shown: what happened and what to do. */
