@@ -72,7 +72,7 @@ export function readMetricsSettings(env: Record<string, string | undefined> = pr
     const faults = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
     throw new ConfigurationError(`Wrong app settings: ${faults.join('; ')}.`, {
       operation: 'read the settings of campaign metrics',
-      hint: 'docs/campaign-metrics.md has a table of them.',
+      hint: 'README.md has a table of them.',
     });
   }
   const s = parsed.data;

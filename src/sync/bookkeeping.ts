@@ -93,7 +93,10 @@ export function readStateTable(
   db: SqliteDatabase,
 ): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion' | 'choices' | 'closureOpen'> {
   const entities: Record<string, EntityState> = {};
-  for (const row of db.all<{ entity: string; state: string }>('SELECT entity, state FROM _sync_state')) {
+  // A table that its owner dropped, as the schema report says one may, is not there any more.
+  const present = `SELECT entity, state FROM _sync_state
+    WHERE table_name IN (SELECT name FROM main.sqlite_master WHERE type = 'table')`;
+  for (const row of db.all<{ entity: string; state: string }>(present)) {
     entities[row.entity] = JSON.parse(row.state) as EntityState;
   }
   const source = readMeta(db, 'catalog');
@@ -126,6 +129,13 @@ export function writeState(db: SqliteDatabase, entity: string, state: EntityStat
       JSON.stringify(state),
     ],
   );
+}
+
+/** Forgets tables that are not in the database any more, because their owner dropped them. */
+export function forgetDroppedTables(db: SqliteDatabase): void {
+  const dropped = "NOT IN (SELECT name FROM main.sqlite_master WHERE type = 'table')";
+  db.run(`DELETE FROM _sync_state WHERE table_name ${dropped}`);
+  db.run(`DELETE FROM _sync_foreign_keys WHERE table_name ${dropped}`);
 }
 
 export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {

@@ -2,6 +2,7 @@ import type { SqliteDatabase } from '../store/sqlite-database.ts';
 import {
   closureOpenMeta,
   createBookkeeping,
+  forgetDroppedTables,
   readMeta,
   writeForeignKeys,
   writeLog,
@@ -85,6 +86,7 @@ async function commit(round: OpenRound): Promise<MergedRound> {
     for (const row of state.pendingLog) writeLog(db, row);
     for (const report of round.reports) writeLog(db, logRow(round.plan, report, round.at));
     for (const [name, entity] of Object.entries(state.entities)) writeState(db, name, entity, runId);
+    forgetDroppedTables(db);
     writeForeignKeys(db, tablesOf(state));
     writeMeta(db, 'catalog', JSON.stringify(sourceOf(round.plan)));
     writeMeta(db, closureOpenMeta, String(state.closureOpen === true));

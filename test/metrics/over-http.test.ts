@@ -154,7 +154,7 @@ describe('one record', () => {
     'is queued and written when Dataverse answers %s',
     async (fault) => {
       const faults: (Fault | undefined)[] = [fault];
-      dataverse.fault = () => faults.shift();
+      dataverse.fault = (kind) => (kind === 'PATCH' ? faults.shift() : undefined);
       const value = fresh();
       const answer = await send(value);
       expect(answer.status).toBe(202);
@@ -170,7 +170,7 @@ describe('one record', () => {
 
   test('no request is sent before Retry-After is over; records are queued meanwhile', async () => {
     const faults: (Fault | undefined)[] = ['429'];
-    dataverse.fault = () => faults.shift();
+    dataverse.fault = (kind) => (kind === 'PATCH' ? faults.shift() : undefined);
     dataverse.retryAfterSeconds = 3;
     dataverse.impatient = 0;
     const first = await send(fresh());
@@ -187,7 +187,7 @@ describe('one record', () => {
   test('a write that Dataverse carries out late does not undo a newer one', async () => {
     const value = fresh();
     const faults: (Fault | undefined)[] = ['late'];
-    dataverse.fault = () => faults.shift();
+    dataverse.fault = (kind) => (kind === 'PATCH' ? faults.shift() : undefined);
     const first = await send({ ...value, tokensIn: 1 });
     expect(first.status).toBe(202);
     await settled(first.headers.get('location')!);

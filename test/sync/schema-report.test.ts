@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { SqliteDatabase } from '../../src/store/sqlite-database.ts';
 import { readSchemaReport, readSchemaReportMarkdown } from '../../src/sync/validate-schema.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { Harness } from './harness.ts';
@@ -66,5 +67,36 @@ describe('the schema report', () => {
     expect(kept.findings.find(({ kind }) => kind === 'vanished-table')?.since).toBe(
       second.findings.find(({ kind }) => kind === 'vanished-table')?.since,
     );
+  });
+
+  it('goes on where the owner dropped the table of an entity that is no longer configured', async () => {
+    const harness = await Harness.create({
+      connectionString: azurite.connectionString,
+      dataverseUrl: dataverse.url,
+      entities: ['account', 'contact'],
+    });
+    await harness.sync();
+    harness.configure(['account']);
+    await harness.sync();
+    const { databaseBlob, sqlite } = harness.services;
+    const loaded = await databaseBlob.load();
+    if (typeof loaded === 'string') throw new Error(loaded);
+    const db = SqliteDatabase.open(sqlite, loaded.bytes);
+    for (const { name } of db.all<{ name: string }>(
+      "SELECT name FROM sqlite_master WHERE type = 'view' AND name LIKE 'contacts%'",
+    )) {
+      db.exec(`DROP VIEW "${name}"`);
+    }
+    db.exec('DROP TABLE contacts');
+    await databaseBlob.commit(db.export(), { etag: loaded.etag });
+    db.close();
+    dataverse.store.delete('account', String((await readTruth(dataverse.url, 'accounts'))[0]!.accountid));
+    const status = await harness.sync();
+    expect(status).toMatchObject({ phase: 'complete', totals: { failed: 0, deleted: 1 } });
+    withDatabase(await harness.databaseBytes(), (after) => {
+      expect(after.prepare('SELECT entity FROM _sync_state').all()).toEqual([{ entity: 'account' }]);
+    });
+    const report = (await readSchemaReport(harness.services))!;
+    expect(report.findings.filter(({ table }) => table === 'contact')).toEqual([]);
   });
 });

@@ -52,7 +52,7 @@ beforeAll(async () => {
       'AzureWebJobs.disabled.Disabled': 'true',
     },
     connectionString: azurite.connectionString,
-    hiddenSeconds: 2,
+    hiddenSeconds: 4,
     log: (entry) => logs.push(entry),
   });
 });
@@ -160,7 +160,7 @@ describe('HTTP triggers', () => {
   test('end with functionTimeout', async () => {
     const response = await fetch(`${host.url}/api/hang`);
     expect(response.status).toBe(500);
-    expect(logs.some(({ message }) => message.includes('Timeout value of 3 s was exceeded'))).toBe(true);
+    expect(logs.some(({ message }) => message.includes('Timeout value of 7 s was exceeded'))).toBe(true);
   });
 });
 
@@ -227,7 +227,7 @@ describe('queue triggers', () => {
   });
 
   test('keep a message hidden while its function runs longer than it was hidden for', async () => {
-    await enqueue([{ id: 'long', milliseconds: 2900 }]);
+    await enqueue([{ id: 'long', milliseconds: 5500 }]);
     await until(async () => recorded('work').length >= 1 && (await isEmpty('fixture-work')));
     expect(recorded('work')).toHaveLength(1);
   });
