@@ -30,7 +30,7 @@ interface Options {
 
 /**
  * HTTP triggers. An unknown route and a known one with another method are both 404, as the host has it
- * (github.com/Azure/azure-functions-host issue 10098); a missing or wrong key is 401 without a body.
+ * (github.com/Azure/azure-functions-host#10098); a missing or wrong key is 401 without a body.
  */
 export class HttpListener {
   readonly #options: Options;
