@@ -151,13 +151,16 @@ test('goes on until Ctrl-C, ends cleanly, and its addresses work', async () => {
   (await openDataFolder(data)).release();
 });
 
+// Large enough that the kill comes long before the end on any machine.
+const manyRows = '20000';
+
 test('a sync that a SIGKILL ended is finished by the next start, and followed by one that is up to date', async () => {
-  const { child, says, exit } = start('--once', '--rows', '2000', '--data', data);
+  const { child, says, exit } = start('--once', '--rows', manyRows, '--data', data);
   // Some tables are read, others are not.
   await says(' rows in ');
   child.kill('SIGKILL');
   await exit;
-  const { code, stdout, stderr } = await run('--once', '--json', '--rows', '2000', '--data', data);
+  const { code, stdout, stderr } = await run('--once', '--json', '--rows', manyRows, '--data', data);
   expect(code, stderr).toBe(0);
   expect(stderr).toContain('another brings what changed since');
   const report = JSON.parse(stdout) as Report;
@@ -165,10 +168,10 @@ test('a sync that a SIGKILL ended is finished by the next start, and followed by
   expect(integrity).toEqual({ integrity_check: 'ok' });
   expect(report.totals).toMatchObject({ added: 0, unchanged: rows });
 
-  const clean = await run('--once', '--json', '--rows', '2000', '--data', join(folder, 'clean'));
+  const clean = await run('--once', '--json', '--rows', manyRows, '--data', join(folder, 'clean'));
   const expected = countRows((JSON.parse(clean.stdout) as Report).database.file);
   expect(rows).toBe(expected.rows);
-});
+}, 240_000);
 
 test('tells what is wrong in one message and ends with status 1', async () => {
   const { port } = await listen((_, res) => res.end());
