@@ -1,8 +1,8 @@
 import type { Store } from '../../src/local/sample-dataverse/index.ts';
-import type { Column, Table } from '../../src/local/sample-dataverse/model.ts';
-import type { Random } from '../../src/local/sample-dataverse/random.ts';
-import type { RowValues } from '../../src/local/sample-dataverse/store.ts';
-import { dateTimeText, type Value } from '../../src/local/sample-dataverse/values.ts';
+import type { Column, Table } from '../../src/local/sample-dataverse/metadata/model.ts';
+import type { Random } from '../../src/local/sample-dataverse/rows/random.ts';
+import type { RowValues } from '../../src/local/sample-dataverse/rows/store.ts';
+import { dateTimeText, type Value } from '../../src/local/sample-dataverse/rows/values.ts';
 
 const texts = [
   '',

@@ -1,9 +1,9 @@
 import { createDataverseClient } from '../../src/dataverse/client.ts';
 import { createCredential } from '../../src/dataverse/credential.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
-import type { Table } from '../../src/local/sample-dataverse/model.ts';
-import { Random } from '../../src/local/sample-dataverse/random.ts';
-import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/values.ts';
+import type { Table } from '../../src/local/sample-dataverse/metadata/model.ts';
+import { Random } from '../../src/local/sample-dataverse/rows/random.ts';
+import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
 import { fetchSlice } from '../../src/sync/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge-round.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/run-documents.ts';

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { EntityConfig } from '../../src/config/entities.ts';
 import type { SampleDataverse } from '../../src/local/sample-dataverse/index.ts';
-import { isLookup } from '../../src/local/sample-dataverse/values.ts';
+import { isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
 import type { Harness } from './harness.ts';
 import { differences, readTruth, type TruthRow, withDatabase } from './truth.ts';
 

@@ -1,7 +1,7 @@
 import type { Store } from '../../src/local/sample-dataverse/index.ts';
-import type { Column, Table } from '../../src/local/sample-dataverse/model.ts';
-import { columns as columnsFrom } from '../../src/local/sample-dataverse/model-builder.ts';
-import { isLookup, type Value } from '../../src/local/sample-dataverse/values.ts';
+import type { Column, Table } from '../../src/local/sample-dataverse/metadata/model.ts';
+import { columns as columnsFrom } from '../../src/local/sample-dataverse/metadata/model-builder.ts';
+import { isLookup, type Value } from '../../src/local/sample-dataverse/rows/values.ts';
 
 /**
  * Changes a sample organisation's schema as an administrator would. Rows keep their versions: Dataverse does not

@@ -1,8 +1,8 @@
-import type { FileRoutes } from './file-routes.ts';
-import type { Fragment } from './fragment.ts';
+import type { Fragment } from './http/fragment.ts';
+import type { SchemaEditor } from './metadata/schema-editor.ts';
 import type { SampleDataverseOptions } from './options.ts';
-import type { SchemaEditor } from './schema-editor.ts';
-import type { Store } from './store.ts';
+import type { Store } from './rows/store.ts';
+import type { FileRoutes } from './write/file-routes.ts';
 
 /** What has been served since the start. */
 export interface SampleDataverseStats {

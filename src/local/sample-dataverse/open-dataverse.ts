@@ -1,10 +1,10 @@
-import { buildStore } from './build-store.ts';
-import { writeCsdl } from './csdl-writer.ts';
 import type { Dataverse } from './dataverse.ts';
-import { FileRoutes } from './file-routes.ts';
-import { Fragment } from './fragment.ts';
+import { Fragment } from './http/fragment.ts';
+import { writeCsdl } from './metadata/csdl-writer.ts';
+import { SchemaEditor } from './metadata/schema-editor.ts';
 import type { SampleDataverseOptions } from './options.ts';
-import { SchemaEditor } from './schema-editor.ts';
+import { buildStore } from './rows/build-store.ts';
+import { FileRoutes } from './write/file-routes.ts';
 
 /** An organisation ready to answer, without a server before it. */
 export function openDataverse(options: SampleDataverseOptions): Dataverse {

@@ -1,4 +1,4 @@
-import type { ProtectionLimits } from './service-protection.ts';
+import type { ProtectionLimits } from './faults/service-protection.ts';
 
 export interface SampleDataverseOptions {
   /** 0, the default, takes a free port. */

@@ -1,17 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { makeCertificate } from './certificate.ts';
 import type { SampleDataverseStats } from './dataverse.ts';
-import { Exchange } from './exchange.ts';
-import type { Faults } from './faults.ts';
-import type { FileRoutes } from './file-routes.ts';
+import type { Faults } from './faults/faults.ts';
+import { makeCertificate } from './http/certificate.ts';
+import { Exchange } from './http/exchange.ts';
+import type { TokenService } from './http/token-service.ts';
+import type { SchemaEditor } from './metadata/schema-editor.ts';
 import { openDataverse } from './open-dataverse.ts';
 import type { SampleDataverseOptions } from './options.ts';
-import { prewarm } from './prewarm.ts';
-import type { SchemaEditor } from './schema-editor.ts';
-import type { Store } from './store.ts';
-import type { TokenService } from './token-service.ts';
+import { prewarm } from './rows/prewarm.ts';
+import type { Store } from './rows/store.ts';
+import type { FileRoutes } from './write/file-routes.ts';
 
 /** A running sample Dataverse. */
 export interface SampleDataverse {

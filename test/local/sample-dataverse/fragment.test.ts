@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { crc32, gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { combineCrc32, Fragment, gzipped } from '../../../src/local/sample-dataverse/fragment.ts';
+import { combineCrc32, Fragment, gzipped } from '../../../src/local/sample-dataverse/http/fragment.ts';
 
 describe('fragments', () => {
   it('make one gzip member in whatever company they are', async () => {

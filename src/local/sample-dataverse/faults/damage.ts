@@ -1,0 +1,84 @@
+import { Fragment } from '../http/fragment.ts';
+import { html } from '../http/page-envelope.ts';
+import type { ServiceRequest, ServiceResponse } from '../http/service.ts';
+import type { Fault } from './faults.ts';
+
+/** Answers that are not the service's own: those of a gateway before it. */
+export function gatewayAnswer(
+  fault: Fault,
+  unauthorized: () => ServiceResponse,
+): ServiceResponse | undefined {
+  if (fault.kind === '401') return unauthorized();
+  if (fault.kind === '502-html') {
+    return html(
+      502,
+      '<html><head><title>502 Bad Gateway</title></head><body>Application Gateway</body></html>',
+    );
+  }
+  return undefined;
+}
+
+/** What a fault does to a good answer's body. */
+export class Damage {
+  /** The last row of the page before, per set: what `repeat-row` shows again. */
+  readonly #lastRows = new Map<string, string>();
+
+  apply(fault: Fault | undefined, request: ServiceRequest, response: ServiceResponse): ServiceResponse {
+    const repeated = this.#remember(request, response);
+    switch (fault?.kind) {
+      case 'truncate': {
+        const whole = Buffer.concat(response.body.map((fragment) => fragment.bytes));
+        return withBody(response, [whole.subarray(0, Math.floor(whole.length * 0.6))]);
+      }
+      case 'not-json':
+        return withBody(response, ['<!DOCTYPE html><html><body>Sign in to your account</body></html>']);
+      case 'empty-body':
+        return withBody(response, []);
+      case 'repeat-nextlink':
+        return relink(
+          response,
+          `${request.origin}${request.path}${request.query === '' ? '' : `?${request.query}`}`,
+        );
+      case 'foreign-nextlink':
+        return relink(response, 'https://elsewhere.example/api/data/v9.2/accounts?$skiptoken=1');
+      case 'repeat-row':
+        return repeated === undefined ? response : repeatRow(response, repeated);
+      default:
+        return response;
+    }
+  }
+
+  /** Keeps the last row of a page and gives that of the one before. */
+  #remember(request: ServiceRequest, response: ServiceResponse): string | undefined {
+    if (response.body.length !== 3) return undefined;
+    const before = this.#lastRows.get(request.path);
+    const { bytes } = response.body[1]!;
+    const at = bytes.lastIndexOf('{"@odata.etag"');
+    if (at >= 0) this.#lastRows.set(request.path, bytes.subarray(at).toString());
+    return before;
+  }
+}
+
+function withBody(response: ServiceResponse, parts: readonly (Buffer | string)[]): ServiceResponse {
+  return { ...response, body: parts.map((part) => new Fragment(part)) };
+}
+
+/** Puts another address in the place of a page's next link. */
+function relink(response: ServiceResponse, url: string): ServiceResponse {
+  const link = /"@odata\.nextLink":"(?:[^"\\]|\\.)*"/;
+  const body = response.body.map((fragment) => {
+    // Links stand in the small pieces around the rows.
+    if (fragment.bytes.length > 65_536) return fragment;
+    const text = fragment.bytes.toString();
+    return link.test(text)
+      ? new Fragment(text.replace(link, () => `"@odata.nextLink":${JSON.stringify(url)}`))
+      : fragment;
+  });
+  return { ...response, body };
+}
+
+function repeatRow(response: ServiceResponse, row: string): ServiceResponse {
+  const [head, rows, tail] = response.body as [Fragment, Fragment, Fragment];
+  const separator = rows.bytes.length === 0 ? '' : ',';
+  return { ...response, body: [head, new Fragment(row + separator), rows, tail] };
+}

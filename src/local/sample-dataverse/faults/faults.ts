@@ -1,0 +1,174 @@
+import type { ServiceRequest } from '../http/service.ts';
+import { ServiceError } from '../http/service-error.ts';
+import { Random } from '../rows/random.ts';
+
+/**
+ * What can go wrong.
+ * Answered instead of the request: `429` (service protection), `503`, `504`, `502-html`, `401`,
+ * `403-not-a-member`, `sql-timeout`, `deadlock`, `query-throttled`, `expired-token` (of change tracking), `error`
+ * (status, code and message of one's own), `reset` (the connection ends without an answer), `timeout`
+ * (no answer for `delayMs`).
+ * Done to the answer of a request that was carried out: `commit-then-timeout`, `commit-then-reset`,
+ * `reset-mid-body`, `truncate` (the body ends early, and correctly so), `not-json`, `empty-body`, `slow-body`,
+ * `repeat-nextlink` (the page links to itself), `foreign-nextlink` (to another host), `repeat-row` (a page begins
+ * with the last row of the one before).
+ */
+export type FaultKind =
+  | '429'
+  | '503'
+  | '504'
+  | '502-html'
+  | '401'
+  | '403-not-a-member'
+  | 'sql-timeout'
+  | 'deadlock'
+  | 'query-throttled'
+  | 'expired-token'
+  | 'error'
+  | 'reset'
+  | 'timeout'
+  | 'commit-then-timeout'
+  | 'commit-then-reset'
+  | 'reset-mid-body'
+  | 'truncate'
+  | 'not-json'
+  | 'empty-body'
+  | 'slow-body'
+  | 'repeat-nextlink'
+  | 'foreign-nextlink'
+  | 'repeat-row';
+
+export interface Fault {
+  kind: FaultKind;
+  /** Which requests: tested against `GET /api/data/v9.2/accounts?$select=name`. All where absent. */
+  match?: RegExp | ((request: { method: string; path: string; query: string }) => boolean);
+  /** How many matching requests fail; the rest pass. Without `times` and `rate`: one. */
+  times?: number;
+  /** The share of matching requests that fail, from 0 to 1. */
+  rate?: number;
+  /** Matching requests that pass before the first failure. */
+  after?: number;
+  /** Seconds in `Retry-After`, for 429 and 503. Default 1 for 429, none for 503. */
+  retryAfter?: number;
+  /** For `timeout`, `commit-then-timeout` (default 60,000) and `slow-body` (default 2,000). */
+  delayMs?: number;
+  /** For `error`. */
+  status?: number;
+  code?: string;
+  message?: string;
+}
+
+export interface ActiveFault {
+  readonly fault: Fault;
+  /** How often it has struck. */
+  readonly hits: number;
+  remove(): void;
+}
+
+/** The faults that are switched on. */
+export class Faults {
+  readonly #active = new Set<Switched>();
+  readonly #random: Random;
+
+  constructor(seed: number) {
+    this.#random = new Random(seed, 'faults');
+  }
+
+  add(fault: Fault): ActiveFault {
+    const switched = new Switched(fault, () => this.#active.delete(switched));
+    this.#active.add(switched);
+    return switched;
+  }
+
+  clear(): void {
+    this.#active.clear();
+  }
+
+  /** The fault that strikes this request, if one does. */
+  pick(request: ServiceRequest): Fault | undefined {
+    for (const switched of this.#active) {
+      if (switched.strikes(request, () => this.#random.fraction())) return switched.fault;
+    }
+    return undefined;
+  }
+}
+
+class Switched implements ActiveFault {
+  readonly fault: Fault;
+  readonly remove: () => void;
+  hits = 0;
+  #seen = 0;
+
+  constructor(fault: Fault, remove: () => void) {
+    this.fault = fault;
+    this.remove = remove;
+  }
+
+  strikes(request: ServiceRequest, fraction: () => number): boolean {
+    const { match, after = 0, rate } = this.fault;
+    const line = `${request.method} ${request.path}${request.query === '' ? '' : `?${request.query}`}`;
+    const matches = match === undefined || (match instanceof RegExp ? match.test(line) : match(request));
+    if (!matches || this.#seen++ < after) return false;
+    const times = this.fault.times ?? (rate === undefined ? 1 : Number.POSITIVE_INFINITY);
+    if (this.hits >= times || (rate !== undefined && fraction() >= rate)) return false;
+    this.hits++;
+    return true;
+  }
+}
+
+const throttled = [
+  ['0x80072322', 'Number of requests exceeded the limit of 6000 over time window of 300 seconds.'],
+  [
+    '0x80072321',
+    'Combined execution time of incoming requests exceeded limit of 1,200,000 milliseconds over time window of 300 seconds. Decrease number of concurrent requests or reduce the duration of requests and try again later.',
+  ],
+  ['0x80072326', 'Number of concurrent requests exceeded the limit of 52.'],
+] as const;
+let nextThrottle = 0;
+
+/** The refusal that a fault sends instead of an answer, where it is one of that kind. */
+export function refusalOf(fault: Fault): ServiceError | undefined {
+  const retryAfter = (seconds: number | undefined): { headers: Record<string, string> } => ({
+    headers: seconds === undefined ? {} : { 'retry-after': String(seconds) },
+  });
+  switch (fault.kind) {
+    case '429': {
+      const [code, message] = throttled[nextThrottle++ % throttled.length]!;
+      return new ServiceError(429, code, message, retryAfter(fault.retryAfter ?? 1));
+    }
+    case '503':
+      return new ServiceError(503, '0x80060888', 'The service is unavailable.', retryAfter(fault.retryAfter));
+    case '504':
+      return new ServiceError(504, '0x80060888', 'The gateway timed out.');
+    case '403-not-a-member':
+      return new ServiceError(403, '0x80072560', 'The user is not a member of the organization.');
+    case 'sql-timeout':
+      return new ServiceError(500, '0x80044151', 'SQL timeout expired. Sql Number: -2');
+    case 'deadlock':
+      return new ServiceError(
+        500,
+        '0x80044150',
+        'Generic SQL error. Sql Number: 1205, transaction was deadlocked',
+      );
+    case 'query-throttled':
+      return new ServiceError(
+        400,
+        '0x80048544',
+        'This query cannot be executed because it conflicts with query throttling.',
+      );
+    case 'expired-token':
+      return new ServiceError(
+        400,
+        '0x80044352',
+        'Version stamp associated with the client has expired. Please perform a full sync.',
+      );
+    case 'error':
+      return new ServiceError(
+        fault.status ?? 500,
+        fault.code ?? '0x80040216',
+        fault.message ?? 'An unexpected error occurred.',
+      );
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,81 @@
+import { ServiceError } from '../http/service-error.ts';
+
+/** learn.microsoft.com: Service protection API limits. */
+export interface ProtectionLimits {
+  /** Requests per window. Default 6,000. */
+  requests?: number;
+  /** Default 300. */
+  windowSeconds?: number;
+  /** Requests at the same time. Default 52. */
+  concurrent?: number;
+}
+
+/** Counts requests in a sliding window, refuses what is too much, and says in headers how much is left. */
+export class ServiceProtection {
+  readonly #limits: Required<ProtectionLimits>;
+  readonly #dopHint: number;
+  #arrivals: number[] = [];
+  #running = 0;
+  #busySeconds = 0;
+  #closedUntil = 0;
+  /** Requests that came before the `Retry-After` of an earlier refusal had passed. */
+  early = 0;
+
+  constructor(limits: ProtectionLimits | undefined, dopHint: number) {
+    this.#limits = { requests: 6000, windowSeconds: 300, concurrent: 52, ...limits };
+    this.#dopHint = dopHint;
+  }
+
+  /** Takes note of a request; throws 429 where it is one too many. */
+  enter(now = performance.now()): void {
+    if (now < this.#closedUntil) this.early++;
+    const { requests, windowSeconds, concurrent } = this.#limits;
+    const start = now - windowSeconds * 1000;
+    if (this.#arrivals.length > 0 && this.#arrivals[0]! <= start) {
+      this.#arrivals = this.#arrivals.filter((arrival) => arrival > start);
+    }
+    this.#running++;
+    if (this.#running > concurrent) {
+      throw this.#refusal(
+        '0x80072326',
+        `Number of concurrent requests exceeded the limit of ${concurrent}.`,
+        1,
+      );
+    }
+    if (this.#arrivals.length >= requests) {
+      const seconds = Math.ceil((this.#arrivals[0]! - start) / 1000);
+      const message = `Number of requests exceeded the limit of ${requests} over time window of ${windowSeconds} seconds.`;
+      throw this.#refusal('0x80072322', message, Math.max(1, seconds));
+    }
+    this.#arrivals.push(now);
+  }
+
+  leave(milliseconds: number): void {
+    this.#running--;
+    this.#busySeconds += milliseconds / 1000;
+  }
+
+  /** After a refusal no request should come for so many seconds. */
+  close(seconds: number, now = performance.now()): void {
+    this.#closedUntil = Math.max(this.#closedUntil, now + seconds * 1000);
+  }
+
+  headers(): Record<string, string> {
+    const time = Math.max(0, 1200 - this.#busySeconds);
+    return {
+      'x-ms-ratelimit-burst-remaining-xrm-requests': String(
+        Math.max(0, this.#limits.requests - this.#arrivals.length),
+      ),
+      // With a thousands separator, as it really comes: `1,200.00`.
+      'x-ms-ratelimit-time-remaining-xrm-requests': time.toLocaleString('en-US', {
+        minimumFractionDigits: 2,
+        maximumFractionDigits: 2,
+      }),
+      'x-ms-dop-hint': String(this.#dopHint),
+    };
+  }
+
+  #refusal(code: string, message: string, seconds: number): ServiceError {
+    return new ServiceError(429, code, message, { headers: { 'retry-after': String(seconds) } });
+  }
+}

@@ -1,0 +1,43 @@
+import { Random } from '../rows/random.ts';
+import type { ChoiceOption } from './model.ts';
+
+/** English and Danish: an organisation with more than one language. */
+export const languages = [1033, 1030] as const;
+
+/** A stable id for a thing of the metadata. */
+export function metadataId(...path: string[]): string {
+  return new Random(7, path.join('/')).guid();
+}
+
+export function labelIn(language: number, text: string): string {
+  return language === 1033 ? text : `${text} (da)`;
+}
+
+/** A label as the metadata service shows it, in every installed language. */
+export function label(text: string): Record<string, unknown> {
+  const labels = languages.map((language) => ({
+    Label: labelIn(language, text),
+    LanguageCode: language,
+    IsManaged: false,
+    MetadataId: metadataId('label', String(language), text),
+    HasChanged: null,
+  }));
+  return { LocalizedLabels: labels, UserLocalizedLabel: labels[0] };
+}
+
+export function option(choice: ChoiceOption): Record<string, unknown> {
+  return {
+    Value: choice.value,
+    Color: null,
+    IsManaged: false,
+    ExternalValue: null,
+    ParentValues: [],
+    Tag: null,
+    IsHidden: false,
+    MetadataId: null,
+    HasChanged: null,
+    ...(choice.state === undefined ? {} : { State: choice.state, TransitionData: null }),
+    Label: label(choice.label),
+    Description: { LocalizedLabels: [], UserLocalizedLabel: null },
+  };
+}

@@ -1,0 +1,89 @@
+import type { Dataverse } from '../dataverse.ts';
+import { json } from '../http/page-envelope.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { noSuchSegment, ServiceError } from '../http/service-error.ts';
+import type { Store } from '../rows/store.ts';
+import { metadataId } from './labels.ts';
+import type { Table } from './model.ts';
+
+const verbs = ['Create', 'Read', 'Write', 'Delete', 'Append', 'AppendTo', 'Assign', 'Share'] as const;
+const customization = [
+  ...['prvCreateEntity', 'prvReadEntity', 'prvWriteEntity', 'prvCreateAttribute', 'prvReadAttribute'],
+  ...['prvWriteAttribute', 'prvCreateEntityKey', 'prvReadEntityKey', 'prvPublishCustomization'],
+];
+
+/** `prvReadapex_CampaignMetrics` */
+export function privilegeName(verb: (typeof verbs)[number], table: Table): string {
+  return `prv${verb}${table.schemaName}`;
+}
+
+/** Refuses with 403 what `store.deniedPrivileges` names. */
+export function requirePrivilege(store: Store, name: string): void {
+  const wanted = name.toLowerCase();
+  for (const denied of store.deniedPrivileges) {
+    if (denied.toLowerCase() !== wanted) continue;
+    throw new ServiceError(
+      403,
+      '0x80040220',
+      `Principal user (Id=${store.caller?.id ?? ''}, type=8) is missing ${name} privilege (Id=${metadataId(name)}).`,
+    );
+  }
+}
+
+/** `WhoAmI` and the functions that tell a user's privileges; undefined for any other path. */
+export function callFunction(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  segments: readonly string[],
+): ServiceResponse | undefined {
+  const context = `${request.origin}${apiRoot}/$metadata#Microsoft.Dynamics.CRM.`;
+  if (/^WhoAmI(\(\))?$/.test(segments[0]!)) {
+    const unit = [...dataverse.store.truth('businessunit').keys()][0];
+    return json({
+      '@odata.context': `${context}WhoAmIResponse`,
+      BusinessUnitId: unit ?? metadataId('businessunit'),
+      UserId: dataverse.store.caller?.id ?? metadataId('user'),
+      OrganizationId: metadataId('organization'),
+    });
+  }
+  const name = /^Microsoft\.Dynamics\.CRM\.(RetrieveUserPrivilege\w*)/.exec(segments[1] ?? '')?.[1];
+  if (name === undefined) return undefined;
+  const held = rolePrivileges(dataverse.store);
+  const answer = (privileges: typeof held): ServiceResponse =>
+    json({ '@odata.context': `${context}${name}Response`, RolePrivileges: privileges });
+  if (name === 'RetrieveUserPrivileges') return answer(held);
+  if (name === 'RetrieveUserPrivilegeByPrivilegeName') {
+    const argument = /PrivilegeName=(?:'([^']*)'|(@\w+))/.exec(segments[1]!);
+    const alias = argument?.[2];
+    const query = new URLSearchParams(request.query);
+    const wanted = (alias === undefined ? argument?.[1] : query.get(alias)?.replaceAll("'", '')) ?? '';
+    return answer(held.filter((each) => each.PrivilegeName.toLowerCase() === wanted.toLowerCase()));
+  }
+  throw noSuchSegment(name);
+}
+
+function rolePrivileges(store: Store): {
+  Depth: 'Global' | 'Local';
+  PrivilegeId: string;
+  BusinessUnitId: string;
+  PrivilegeName: string;
+}[] {
+  const denied = new Set([...store.deniedPrivileges].map((name) => name.toLowerCase()));
+  const unit = metadataId('businessunit');
+  const privilege = (name: string, global: boolean) => ({
+    Depth: global ? ('Global' as const) : ('Local' as const),
+    PrivilegeId: metadataId(name),
+    BusinessUnitId: unit,
+    PrivilegeName: name,
+  });
+  const tables = [...store.model.tables.values()].flatMap((table) =>
+    verbs.map((verb) =>
+      privilege(
+        privilegeName(verb, table),
+        !(verb === 'Read' && store.withoutOrganizationRead.has(table.logicalName)),
+      ),
+    ),
+  );
+  const others = customization.map((name) => privilege(name, true));
+  return [...tables, ...others].filter((each) => !denied.has(each.PrivilegeName.toLowerCase()));
+}

@@ -1,0 +1,141 @@
+import { badRequest, noSuchProperty } from '../http/service-error.ts';
+import { type Column, columnIndex, type Table } from '../metadata/model.ts';
+import type { Store } from '../rows/store.ts';
+import type { Row, Value } from '../rows/values.ts';
+import { comparable } from './comparable.ts';
+import type { QueryOptions } from './query-options.ts';
+import { rowFilter } from './read-rows.ts';
+import { printValue } from './row-json.ts';
+
+/** learn.microsoft.com: Aggregate data using OData: more rows are refused. */
+const mostRows = 50_000;
+
+/**
+ * `$apply` as Dataverse supports it: `filter(…)`, then `groupby((columns),aggregate(…))`, `groupby((columns))` or
+ * `aggregate(…)`. Gives the rows of the answer as JSON.
+ */
+export function applyRows(store: Store, table: Table, options: QueryOptions): string[] {
+  let rows: readonly Row[] = store.visibleRows(table).ordered();
+  if (options.filter !== undefined) rows = rows.filter(rowFilter(table, options.filter, options.aliases));
+  let answer: string[] | undefined;
+  for (const step of splitOutside(options.apply!, '/')) {
+    const [, name, inner] = /^\s*(filter|groupby|aggregate)\s*\((.*)\)\s*$/s.exec(step) ?? [];
+    if (name === undefined || inner === undefined || answer !== undefined) throw unsupported();
+    if (name === 'filter') {
+      rows = rows.filter(rowFilter(table, inner, options.aliases));
+      continue;
+    }
+    if (rows.length > mostRows) {
+      throw badRequest('The maximum record limit is exceeded. Reduce the number of records.', '0x8004E023');
+    }
+    answer = name === 'groupby' ? group(table, rows, inner) : [`{${aggregated(table, rows, inner)}}`];
+  }
+  if (answer === undefined) throw unsupported();
+  return answer;
+}
+
+function unsupported(): Error {
+  return badRequest('The $apply expression is not supported.');
+}
+
+/** `(a,b),aggregate(…)` */
+function group(table: Table, rows: readonly Row[], text: string): string[] {
+  const [, names, aggregates] = /^\s*\(([^)]*)\)\s*(?:,\s*aggregate\s*\((.*)\))?\s*$/s.exec(text) ?? [];
+  if (names === undefined) throw unsupported();
+  const columns = names.split(',').map((name) => field(table, name.trim()));
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = JSON.stringify(
+      columns.map(({ column, index }) => String(comparable(column.type, row.values[index]))),
+    );
+    const members = groups.get(key);
+    if (members === undefined) groups.set(key, [row]);
+    else members.push(row);
+  }
+  return [...groups.values()].map((members) => {
+    const shown = columns.map(({ column, index }) => {
+      const value = members[0]!.values[index] ?? null;
+      return `"${column.name}":${printValue(column, value)}`;
+    });
+    if (aggregates !== undefined) shown.push(aggregated(table, members, aggregates));
+    return `{${shown.join(',')}}`;
+  });
+}
+
+/** `costusd with sum as total,$count as records` */
+function aggregated(table: Table, rows: readonly Row[], text: string): string {
+  return splitOutside(text, ',')
+    .map((part) => {
+      const [, name, method, alias] = /^\s*([\w$]+)(?:\s+with\s+(\w+))?\s+as\s+(\w+)\s*$/.exec(part) ?? [];
+      if (name === undefined) throw unsupported();
+      if (name === '$count') return `"${alias}":${rows.length}`;
+      const { column, index } = field(table, name);
+      const values = rows.flatMap((row) => {
+        const value = row.values[index] ?? null;
+        return value === null ? [] : [value];
+      });
+      return `"${alias}":${aggregate(column, method ?? '', values)}`;
+    })
+    .join(',');
+}
+
+function field(table: Table, name: string): { column: Column; index: number } {
+  const index = columnIndex(table, name);
+  if (index < 0) throw noSuchProperty(name, table.logicalName);
+  return { column: table.columns[index]!, index };
+}
+
+function aggregate(column: Column, method: string, values: readonly Value[]): string {
+  const key = (value: Value): string | number | bigint => comparable(column.type, value)!;
+  switch (method) {
+    case 'countdistinct':
+      return String(new Set(values.map(key)).size);
+    case 'min':
+    case 'max': {
+      const sign = method === 'min' ? -1 : 1;
+      const best = values.reduce<Value>((found, value) => {
+        if (found === null) return value;
+        return (key(value) > key(found) ? 1 : -1) === sign ? value : found;
+      }, null);
+      return printValue(column, best);
+    }
+    case 'sum':
+      return values.length === 0 ? 'null' : sum(column, values);
+    case 'average':
+      return values.length === 0 ? 'null' : String(Number(sum(column, values)) / values.length);
+    default:
+      throw unsupported();
+  }
+}
+
+/** Exact for whole numbers and decimals. */
+function sum(column: Column, values: readonly Value[]): string {
+  if (column.type !== 'Edm.Decimal') {
+    if (column.type === 'Edm.Double')
+      return String(values.reduce<number>((total, value) => total + Number(value), 0));
+    return String(values.reduce<bigint>((total, value) => total + BigInt(String(value)), 0n));
+  }
+  const scale = Math.max(...values.map((value) => String(value).split('.')[1]?.length ?? 0));
+  const total = values.reduce<bigint>((sum, value) => {
+    const [whole = '0', fraction = ''] = String(value).split('.');
+    return sum + BigInt(whole + fraction.padEnd(scale, '0'));
+  }, 0n);
+  const digits = String(total < 0n ? -total : total).padStart(scale + 1, '0');
+  const sign = total < 0n ? '-' : '';
+  return scale === 0 ? sign + digits : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+}
+
+/** Splits at a separator outside brackets and quotes. */
+function splitOutside(text: string, separator: string): string[] {
+  const parts: string[] = [''];
+  let depth = 0;
+  let quoted = false;
+  for (const char of text) {
+    if (char === "'") quoted = !quoted;
+    if (!quoted && char === '(') depth++;
+    if (!quoted && char === ')') depth--;
+    if (char === separator && depth === 0 && !quoted) parts.push('');
+    else parts[parts.length - 1] += char;
+  }
+  return parts;
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { readCsdl } from '../metadata/csdl-reader.ts';
+import type { Model } from '../metadata/model.ts';
+import { sampleModel } from '../metadata/sample-model.ts';
+import { stringMap } from '../metadata/string-map.ts';
+import type { SampleDataverseOptions } from '../options.ts';
+import type { RowPlan } from './generate-rows.ts';
+import { Store } from './store.ts';
+
+const defaultRows = 20_000;
+/** Over how many tables rows are spread when a real document is served and nobody says which. */
+const spread = 20;
+
+/** The organisation's model and rows, from its own sample or from a real document. */
+export function buildStore(options: SampleDataverseOptions): { store: Store; document?: Buffer } {
+  const clock = options.clock ?? (() => new Date());
+  const document = options.metadata === undefined ? undefined : readFileSync(options.metadata);
+  const { model, counts } =
+    document === undefined ? sampleCounts(options) : realCounts(readCsdl(document), options);
+  let next = options.firstVersion ?? 72_201_545n;
+  const firstVersions = new Map<string, bigint>();
+  for (const [name, count] of counts) {
+    firstVersions.set(name, next);
+    next += BigInt(count);
+  }
+  const plan: RowPlan = {
+    seed: options.seed ?? 1,
+    counts,
+    firstVersions,
+    lazy: document !== undefined && options.tables === undefined,
+    rowBytes: options.rowBytes,
+    now: clock(),
+  };
+  const store = new Store(model, plan, next, clock);
+  return document === undefined ? { store } : { store, document };
+}
+
+function sampleCounts(options: SampleDataverseOptions): { model: Model; counts: Map<string, number> } {
+  const { model, weights } = sampleModel({ campaignMetrics: options.campaignMetrics ?? true });
+  const wanted = options.tables ?? [...weights.keys()];
+  for (const name of wanted) model.byName(name);
+  const shares = new Map(wanted.map((name) => [name, weights.get(name) ?? 0]));
+  // The organisation itself is one row, beside the rows asked for.
+  return { model, counts: shareRows(model, shares, options.rows ?? defaultRows).set('organization', 1) };
+}
+
+function realCounts(
+  model: Model,
+  options: SampleDataverseOptions,
+): { model: Model; counts: Map<string, number> } {
+  track(model, options.tracked ?? []);
+  const rows = options.rows ?? defaultRows;
+  if (options.tables !== undefined) {
+    for (const name of options.tables) model.byName(name);
+    const shares = new Map(options.tables.map((name) => [name, 1]));
+    return { model, counts: shareRows(model, shares, rows) };
+  }
+  const each = Math.ceil(rows / spread);
+  const counts = new Map<string, number>();
+  for (const table of model.tables.values()) {
+    if (table.entitySetName !== undefined && table.logicalName !== stringMap)
+      counts.set(table.logicalName, capped(model, table.logicalName, each, counts));
+  }
+  return { model, counts };
+}
+
+function track(model: Model, tracked: string[] | 'all'): void {
+  if (tracked !== 'all') for (const name of tracked) model.byName(name).changeTracking = true;
+  else for (const table of model.tables.values()) table.changeTracking = true;
+  for (const table of model.tables.values()) {
+    if (table.intersect?.ends.every((end) => model.tables.get(end.table)?.changeTracking))
+      table.changeTracking = true;
+  }
+}
+
+/** Shares by weight; the first table takes what rounding leaves, so that the sum is exact. */
+function shareRows(model: Model, weights: ReadonlyMap<string, number>, rows: number): Map<string, number> {
+  const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
+  const counts = new Map<string, number>();
+  let left = rows;
+  for (const [name, weight] of weights) {
+    const share = Math.min(
+      left,
+      Math.max(weight > 0 && rows >= weights.size ? 1 : 0, Math.floor((rows * weight) / total)),
+    );
+    counts.set(name, capped(model, name, share, counts));
+    left -= counts.get(name)!;
+  }
+  const widest = [...weights].filter(([name]) => model.byName(name).intersect === undefined);
+  const first = widest.sort((a, b) => b[1] - a[1])[0]?.[0];
+  if (first !== undefined) counts.set(first, counts.get(first)! + left);
+  return counts;
+}
+
+/** An N:N table has no more rows than there are pairs. */
+function capped(model: Model, name: string, count: number, counts: ReadonlyMap<string, number>): number {
+  const ends = model.byName(name).intersect?.ends;
+  if (ends === undefined) return count;
+  return Math.min(count, (counts.get(ends[0].table) ?? 0) * (counts.get(ends[1].table) ?? 0));
+}

@@ -1,0 +1,301 @@
+import { columnIndex, type Model, type Table } from '../metadata/model.ts';
+import { stringMap, stringMapRows } from '../metadata/string-map.ts';
+import { cascadeDelete } from '../write/cascade-delete.ts';
+import { generatedId, generateRows, type RowPlan } from './generate-rows.ts';
+import { guidOrderKey } from './guid.ts';
+import { TableRows } from './table-rows.ts';
+import { dateTimeText, type Lookup, type Row, type Value } from './values.ts';
+
+/** Values by column name, as a test or a write hands them over. */
+export type RowValues = Record<string, Value>;
+
+/**
+ * The truth: every table's rows, and the organisation's one row version counter. Tables are filled when they
+ * are first asked for.
+ */
+export class Store {
+  readonly model: Model;
+  readonly #plan: RowPlan;
+  readonly #clock: () => Date;
+  readonly #tables = new Map<string, TableRows>();
+  #version: bigint;
+  /** Grows with each change of the schema: `Microsoft.Dynamics.CRM.globalmetadataversion`. */
+  metadataVersion = 6_012_567n;
+  /** `organization.ExpireChangeTrackingInDays`. */
+  changeTrackingDays = 7;
+  /** Tables of which the caller may not read every row: change tracking is refused for them. */
+  readonly withoutOrganizationRead = new Set<string>();
+  /** Privileges that the caller lacks, as `prvReadaccount`: whatever needs one is refused with 403. */
+  readonly deniedPrivileges = new Set<string>();
+
+  constructor(model: Model, plan: RowPlan, firstFreeVersion: bigint, clock: () => Date) {
+    this.model = model;
+    this.#plan = plan;
+    this.#version = firstFreeVersion;
+    this.#clock = clock;
+  }
+
+  /** The last version given out. */
+  get version(): bigint {
+    return this.#version;
+  }
+
+  now(): Date {
+    return this.#clock();
+  }
+
+  table(logicalName: string): Table {
+    return this.model.byName(logicalName);
+  }
+
+  /** The rows that a table itself holds. */
+  rowsOf(table: Table): TableRows {
+    if (table.logicalName === stringMap && !this.#plan.counts.has(stringMap))
+      return this.#stringMapRows(table);
+    let rows = this.#tables.get(table.logicalName);
+    if (rows === undefined) {
+      rows = new TableRows(generateRows(this.model, table, this.#plan));
+      this.#tables.set(table.logicalName, rows);
+    }
+    return rows;
+  }
+
+  /** The string map follows the choices as they are. */
+  #stringMapRows(table: Table): TableRows {
+    if (this.#labels?.version !== this.metadataVersion) {
+      this.#labels = { version: this.metadataVersion, rows: new TableRows(stringMapRows(this.model, table)) };
+    }
+    return this.#labels.rows;
+  }
+  #labels: { version: bigint; rows: TableRows } | undefined;
+
+  /** The rows that a read of the table sees: an abstract table shows those of all derived ones. */
+  visibleRows(table: Table): TableRows {
+    if (!table.abstract) return this.rowsOf(table);
+    const members = this.model.family(table);
+    const holders = members.map((member) => this.rowsOf(member));
+    const known = this.#unions.get(table.logicalName);
+    const stamp = holders.map((rows) => rows.generation).join();
+    if (known?.stamp === stamp) return known.rows;
+    const rows = new TableRows(holders.flatMap((holder) => [...holder.all()]));
+    for (const holder of holders) rows.tombstones.push(...holder.tombstones);
+    this.#unions.set(table.logicalName, { stamp, rows });
+    return rows;
+  }
+  readonly #unions = new Map<string, { stamp: string; rows: TableRows }>();
+
+  /** How many rows a table shows. */
+  count(logicalName: string): number {
+    return this.visibleRows(this.table(logicalName)).size;
+  }
+
+  /** Every row of a table by id, with its values by column name: what a mirror must equal. */
+  truth(logicalName: string): Map<string, RowValues & { '@version': bigint }> {
+    const table = this.table(logicalName);
+    const truth = new Map<string, RowValues & { '@version': bigint }>();
+    for (const row of this.visibleRows(table).all()) {
+      const values: RowValues = {};
+      for (const [position, column] of table.columns.entries())
+        values[column.name] = row.values[position] ?? null;
+      truth.set(row.id, Object.assign(values, { '@version': row.version }));
+    }
+    return truth;
+  }
+
+  /** The name that a lookup shows for the row it points to. */
+  nameOf(logicalName: string, id: string): string | undefined {
+    const table = this.model.tables.get(logicalName);
+    if (table?.primaryName === undefined) return undefined;
+    const row = this.visibleRows(table).get(id);
+    const name = row?.values[columnIndex(table, table.primaryName)];
+    return typeof name === 'string' ? name : undefined;
+  }
+
+  /** Creates a row; what is not given is null. Returns its id. */
+  create(logicalName: string, values: RowValues = {}): string {
+    const table = this.table(logicalName);
+    const id = String(values[table.primaryId] ?? values[table.key] ?? crypto.randomUUID()).toLowerCase();
+    const row: Row = { id, order: guidOrderKey(id), version: 0n, values: table.columns.map(() => null) };
+    const moment = dateTimeText(this.#clock());
+    const fixed: RowValues = { [table.primaryId]: id, [table.key]: id, activitytypecode: table.logicalName };
+    this.#assign(table, row, {
+      createdon: moment,
+      ...this.#byCaller(table, ['ownerid', 'createdby', 'modifiedby']),
+      ...defaults(table),
+      ...values,
+      ...fixed,
+    });
+    this.#stamp(table, row, values);
+    this.#put(table, row);
+    return id;
+  }
+
+  update(logicalName: string, id: string, values: RowValues): void {
+    const table = this.table(logicalName);
+    const rows = this.rowsOf(table);
+    const old = rows.get(id.toLowerCase());
+    if (old === undefined) throw new Error(`the sample Dataverse has no ${logicalName} ${id}`);
+    const row: Row = { ...old, values: [...old.values] };
+    this.#assign(table, row, { ...this.#byCaller(table, ['modifiedby']), ...values });
+    this.#stamp(table, row, values);
+    this.#put(table, row);
+  }
+
+  /** The user on whose behalf requests are made: the first one, where there are users. */
+  get caller(): Lookup | undefined {
+    const users = this.#plan.counts.get('systemuser') ?? 0;
+    return users === 0 ? undefined : { id: generatedId(this.#plan, 'systemuser', 0), table: 'systemuser' };
+  }
+
+  #byCaller(table: Table, lookups: readonly string[]): RowValues {
+    const names = lookups.map((name) => `_${name}_value`).filter((name) => columnIndex(table, name) >= 0);
+    const { caller } = this;
+    return caller === undefined ? {} : Object.fromEntries(names.map((name) => [name, { ...caller }]));
+  }
+
+  /** Deletes a row; N:N rows that name it go with it, lookups to it become empty, as Dataverse cascades. */
+  delete(logicalName: string, id: string): void {
+    const table = this.table(logicalName);
+    const key = id.toLowerCase();
+    if (this.rowsOf(table).get(key) === undefined) {
+      throw new Error(`the sample Dataverse has no ${logicalName} ${id}`);
+    }
+    const tables = [...this.model.tables.values()];
+    const reached = this.#plan.lazy ? tables.filter((each) => this.#tables.has(each.logicalName)) : tables;
+    cascadeDelete(this, reached, table, key);
+    this.removeRow(table, key);
+  }
+
+  /** Links two rows through an N:N table, once. Returns the link's id. */
+  associate(intersectName: string, first: string, second: string): string {
+    const link = this.findLink(intersectName, first, second);
+    if (link !== undefined) return link.id;
+    const [one, two] = this.table(intersectName).intersect!.ends;
+    return this.create(intersectName, {
+      [one.column]: first.toLowerCase(),
+      [two.column]: second.toLowerCase(),
+    });
+  }
+
+  disassociate(intersectName: string, first: string, second: string): boolean {
+    const link = this.findLink(intersectName, first, second);
+    if (link === undefined) return false;
+    this.removeRow(this.table(intersectName), link.id);
+    return true;
+  }
+
+  findLink(intersectName: string, first: string, second: string): Row | undefined {
+    const table = this.table(intersectName);
+    const [one, two] = table.intersect!.ends.map((end) => columnIndex(table, end.column)) as [number, number];
+    for (const row of this.rowsOf(table).all()) {
+      if (row.values[one] === first.toLowerCase() && row.values[two] === second.toLowerCase()) return row;
+    }
+    return undefined;
+  }
+
+  /** Does several writes as one: where one fails, none stays. */
+  transaction<T>(work: () => T): T {
+    const outer = this.#undo;
+    const undo: (() => void)[] = [];
+    this.#undo = undo;
+    try {
+      const result = work();
+      outer?.push(...undo);
+      return result;
+    } catch (error) {
+      for (const step of undo.toReversed()) step();
+      throw error;
+    } finally {
+      this.#undo = outer;
+    }
+  }
+  #undo: (() => void)[] | undefined;
+
+  #put(table: Table, row: Row): void {
+    const rows = this.rowsOf(table);
+    const old = rows.get(row.id);
+    rows.put(row);
+    this.#undo?.push(() => (old === undefined ? rows.remove(row.id) : rows.put(old)));
+  }
+
+  /** Takes a row away and leaves a tombstone; nothing cascades. */
+  removeRow(table: Table, id: string): void {
+    const rows = this.rowsOf(table);
+    const old = rows.get(id)!;
+    rows.delete(id, this.#nextVersion());
+    this.#undo?.push(() => {
+      rows.tombstones.pop();
+      rows.put(old);
+    });
+  }
+
+  /**
+   * Forgets what was made from a table's columns after they changed. Delta tokens from before are refused from
+   * now on (0x80044352).
+   */
+  schemaChanged(table?: Table): void {
+    this.metadataVersion += 1n;
+    const version = this.#nextVersion();
+    for (const member of table === undefined ? [] : this.model.family(table)) {
+      this.#schemaVersions.set(member.logicalName, version);
+      this.rowsOf(member).schemaChanged();
+    }
+    this.#unions.clear();
+  }
+  readonly #schemaVersions = new Map<string, bigint>();
+
+  /** The row version at which a table's columns last changed. */
+  schemaVersion(table: Table): bigint {
+    return this.#schemaVersions.get(table.logicalName) ?? 0n;
+  }
+
+  forget(table: Table): void {
+    this.#tables.delete(table.logicalName);
+    this.#unions.clear();
+  }
+
+  #assign(table: Table, row: Row, values: RowValues): void {
+    for (const [name, value] of Object.entries(values)) {
+      const position = columnIndex(table, name);
+      if (position >= 0) row.values[position] = value;
+      else if (name !== 'createdon' && name !== 'activitytypecode') {
+        throw new Error(`the sample Dataverse has no column ${table.logicalName}.${name}`);
+      }
+    }
+    const owner = values['_ownerid_value'] as Lookup | null | undefined;
+    if (owner !== undefined) this.#splitOwner(table, row, owner);
+  }
+
+  #splitOwner(table: Table, row: Row, owner: Lookup | null): void {
+    for (const kind of ['systemuser', 'team']) {
+      const position = columnIndex(table, kind === 'team' ? '_owningteam_value' : '_owninguser_value');
+      if (position >= 0) row.values[position] = owner?.table === kind ? { ...owner } : null;
+    }
+  }
+
+  /** `modifiedon` may be given, to date a change back as an import does. */
+  #stamp(table: Table, row: Row, given: RowValues): void {
+    row.version = this.#nextVersion();
+    const version = columnIndex(table, 'versionnumber');
+    if (version >= 0) row.values[version] = row.version;
+    const modified = columnIndex(table, 'modifiedon');
+    if (modified >= 0 && given['modifiedon'] === undefined)
+      row.values[modified] = dateTimeText(this.#clock());
+  }
+
+  #nextVersion(): bigint {
+    this.#version += 1n;
+    return this.#version;
+  }
+}
+
+function defaults(table: Table): RowValues {
+  const values: RowValues = {};
+  for (const column of table.columns) {
+    const first = column.choice?.options[0]?.value;
+    if (first !== undefined && (column.choice?.kind === 'state' || column.choice?.kind === 'status')) {
+      values[column.name] = first;
+    }
+  }
+  return values;
+}

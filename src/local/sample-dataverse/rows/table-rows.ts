@@ -1,0 +1,106 @@
+import type { CachedPage } from '../query/page.ts';
+import type { Row } from './values.ts';
+
+/** A row that was deleted, as change tracking remembers it. */
+export interface Tombstone {
+  id: string;
+  version: bigint;
+}
+
+/** The text by which an alternate key tells rows apart; undefined where a part of the key is null. */
+export type KeyOf = (row: Row) => string | undefined;
+
+/** The rows of one table: by id, in primary key order, by alternate key, and the pages made from them. */
+export class TableRows {
+  readonly #rows: Map<string, Row>;
+  readonly tombstones: Tombstone[] = [];
+  #ordered: Row[] | undefined;
+  /** Grows with each change. */
+  generation = 0;
+  /** Pages and filtered lists that hold until a row changes. */
+  readonly pages = new Map<string, CachedPage>();
+  readonly lists = new Map<string, Row[]>();
+  readonly #indexes = new Map<string, { keyOf: KeyOf; ids: Map<string, string> }>();
+
+  constructor(rows: readonly Row[]) {
+    this.#rows = new Map(rows.map((row) => [row.id, row]));
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  get(id: string): Row | undefined {
+    return this.#rows.get(id);
+  }
+
+  all(): Iterable<Row> {
+    return this.#rows.values();
+  }
+
+  /** The rows in the server's primary key order. */
+  ordered(): Row[] {
+    this.#ordered ??= [...this.#rows.values()].sort((a, b) => (a.order < b.order ? -1 : 1));
+    return this.#ordered;
+  }
+
+  /** The row with an alternate key. The index is made at the first question and kept up to date. */
+  byKey(name: string, keyOf: KeyOf, key: string): Row | undefined {
+    let index = this.#indexes.get(name);
+    if (index === undefined) {
+      index = { keyOf, ids: new Map() };
+      for (const row of this.#rows.values()) {
+        const own = keyOf(row);
+        if (own !== undefined) index.ids.set(own, row.id);
+      }
+      this.#indexes.set(name, index);
+    }
+    const id = index.ids.get(key);
+    return id === undefined ? undefined : this.#rows.get(id);
+  }
+
+  put(row: Row): void {
+    this.#unindex(row.id);
+    this.#rows.set(row.id, row);
+    for (const { keyOf, ids } of this.#indexes.values()) {
+      const key = keyOf(row);
+      if (key !== undefined) ids.set(key, row.id);
+    }
+    this.changed();
+  }
+
+  delete(id: string, version: bigint): void {
+    this.remove(id);
+    this.tombstones.push({ id, version });
+  }
+
+  /** Takes a row away without a trace, as when a write is undone. */
+  remove(id: string): void {
+    this.#unindex(id);
+    this.#rows.delete(id);
+    this.changed();
+  }
+
+  #unindex(id: string): void {
+    const old = this.#rows.get(id);
+    if (old === undefined) return;
+    for (const { keyOf, ids } of this.#indexes.values()) {
+      const key = keyOf(old);
+      if (key !== undefined && ids.get(key) === id) ids.delete(key);
+    }
+  }
+
+  /** Forgets what was derived from the rows. */
+  changed(): void {
+    this.generation++;
+    this.#ordered = undefined;
+    this.pages.clear();
+    this.lists.clear();
+  }
+
+  /** Forgets the key indexes too, after the table's columns changed. */
+  schemaChanged(): void {
+    this.#indexes.clear();
+    this.changed();
+  }
+}

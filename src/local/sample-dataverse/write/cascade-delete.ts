@@ -1,0 +1,41 @@
+import { columnIndex, type Table } from '../metadata/model.ts';
+import type { RowValues, Store } from '../rows/store.ts';
+import { isLookup } from '../rows/values.ts';
+
+/**
+ * What a row's deletion does to others: N:N rows that name it go with it, lookups to it become empty
+ * (learn.microsoft.com: Configure table relationship cascading behavior, "Remove Link").
+ */
+export function cascadeDelete(store: Store, tables: readonly Table[], deleted: Table, id: string): void {
+  for (const table of tables) {
+    if (table.intersect !== undefined) removeLinks(store, table, deleted, id);
+    else if (!table.abstract) clearLookups(store, table, deleted, id);
+  }
+}
+
+function removeLinks(store: Store, intersect: Table, deleted: Table, id: string): void {
+  for (const end of intersect.intersect!.ends) {
+    if (end.table !== deleted.logicalName) continue;
+    const position = columnIndex(intersect, end.column);
+    for (const row of [...store.rowsOf(intersect).all()]) {
+      if (row.values[position] === id) store.removeRow(intersect, row.id);
+    }
+  }
+}
+
+function clearLookups(store: Store, table: Table, deleted: Table, id: string): void {
+  const positions = table.columns.flatMap((column, position) =>
+    column.targets?.some(({ table: name }) => name === deleted.logicalName || name === deleted.baseType)
+      ? [position]
+      : [],
+  );
+  if (positions.length === 0) return;
+  for (const row of [...store.rowsOf(table).all()]) {
+    const cleared: RowValues = {};
+    for (const position of positions) {
+      const value = row.values[position] ?? null;
+      if (isLookup(value) && value.id === id) cleared[table.columns[position]!.name] = null;
+    }
+    if (Object.keys(cleared).length > 0) store.update(table.logicalName, row.id, cleared);
+  }
+}

@@ -1,0 +1,160 @@
+import type { Dataverse } from '../dataverse.ts';
+import { Fragment } from '../http/fragment.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { badRequest, ServiceError } from '../http/service-error.ts';
+import { columnIndex, type Table } from '../metadata/model.ts';
+import { queryPairs } from '../query/query-options.ts';
+import { findRow } from '../query/row-key.ts';
+import type { Row } from '../rows/values.ts';
+import { noContent } from './write-routes.ts';
+
+const chunkSize = 4_194_304;
+
+/** A file in a column of a row. */
+export interface StoredFile {
+  name: string;
+  data: Buffer;
+}
+
+interface Upload {
+  name: string;
+  place: Place;
+  chunks: Buffer[];
+  received: number;
+}
+
+interface Place {
+  table: Table;
+  row: Row;
+  column: string;
+}
+
+/**
+ * Content of file and image columns: upload whole or in chunks, download whole or by range, removal
+ * (learn.microsoft.com: Use file column data).
+ */
+export class FileRoutes {
+  readonly #files = new Map<string, StoredFile>();
+  readonly #uploads = new Map<string, Upload>();
+
+  /** Answers a request for a file column's content, or undefined where the column is another one. */
+  answer(
+    dataverse: Dataverse,
+    request: ServiceRequest,
+    table: Table,
+    key: string,
+    segments: readonly string[],
+  ): ServiceResponse | undefined {
+    const [column = '', rest] = segments;
+    const definition = table.columns[columnIndex(table, column)];
+    if (definition === undefined || !(definition.file || definition.type === 'Edm.Binary')) return undefined;
+    const place: Place = { table, row: findRow(dataverse.store, table, key), column };
+    if (request.method === 'GET' && rest === '$value') return this.#download(request, place);
+    if (rest !== undefined) return undefined;
+    if (request.method === 'DELETE') return this.#store(dataverse, place, undefined);
+    if (request.method === 'PATCH' || request.method === 'PUT')
+      return this.#upload(dataverse, request, place);
+    return undefined;
+  }
+
+  /** What a column holds: the truth for tests. */
+  file(table: string, id: string, column: string): StoredFile | undefined {
+    return this.#files.get(`${table}/${id}/${column}`);
+  }
+
+  #upload(dataverse: Dataverse, request: ServiceRequest, place: Place): ServiceResponse {
+    const query = new Map(queryPairs(request.query));
+    const header = request.headers['x-ms-file-name'];
+    const name = query.get('x-ms-file-name') ?? (header === undefined ? 'file' : decodeURIComponent(header));
+    const token = query.get('sessiontoken');
+    if (token !== undefined) return this.#chunk(dataverse, request, token);
+    if (request.headers['x-ms-transfer-mode'] !== 'chunked') {
+      return this.#store(dataverse, place, { name, data: request.body });
+    }
+    const session = crypto.randomUUID();
+    this.#uploads.set(session, { name, place, chunks: [], received: 0 });
+    const path = `${apiRoot}/${place.table.entitySetName}(${place.row.id})/${place.column}`;
+    return {
+      status: 200,
+      headers: {
+        location: `${request.origin}${path}?sessiontoken=${session}`,
+        'x-ms-chunk-size': String(chunkSize),
+        'accept-ranges': 'bytes',
+      },
+      body: [],
+    };
+  }
+
+  #chunk(dataverse: Dataverse, request: ServiceRequest, token: string): ServiceResponse {
+    const upload = this.#uploads.get(token);
+    const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(request.headers['content-range'] ?? '');
+    if (upload === undefined || range === null) {
+      throw badRequest('The upload session or the content range is not valid.', '0x80044a01');
+    }
+    const [start, end, total] = range.slice(1).map(Number) as [number, number, number];
+    if (
+      end - start + 1 !== request.body.length ||
+      request.body.length > chunkSize ||
+      start > upload.received
+    ) {
+      throw badRequest('The chunk does not fit its content range.', '0x80044a01');
+    }
+    // A chunk that is sent again because its answer was lost changes nothing.
+    if (start === upload.received) {
+      upload.chunks.push(request.body);
+      upload.received = end + 1;
+    }
+    if (upload.received < total) return { status: 206, headers: { 'accept-ranges': 'bytes' }, body: [] };
+    return this.#store(dataverse, upload.place, { name: upload.name, data: Buffer.concat(upload.chunks) });
+  }
+
+  #store(dataverse: Dataverse, { table, row, column }: Place, file: StoredFile | undefined): ServiceResponse {
+    const key = `${table.logicalName}/${row.id}/${column}`;
+    if (file === undefined) this.#files.delete(key);
+    else this.#files.set(key, file);
+    const isImage = table.columns[columnIndex(table, column)]!.type === 'Edm.Binary';
+    const reference = isImage ? file?.data.toString('base64') : file && crypto.randomUUID();
+    const named = columnIndex(table, `${column}_name`) >= 0 ? { [`${column}_name`]: file?.name ?? null } : {};
+    const imageId =
+      columnIndex(table, `${column}id`) < 0 ? {} : { [`${column}id`]: file ? crypto.randomUUID() : null };
+    dataverse.store.update(table.logicalName, row.id, {
+      [column]: reference ?? null,
+      ...named,
+      ...(isImage ? imageId : {}),
+    });
+    return noContent();
+  }
+
+  #download(request: ServiceRequest, { table, row, column }: Place): ServiceResponse {
+    const stored =
+      this.#files.get(`${table.logicalName}/${row.id}/${column}`) ?? thumbnail(table, row, column);
+    if (stored === undefined) {
+      throw new ServiceError(404, '0x80040217', `No file attachment found for attribute: ${column}.`);
+    }
+    const { data, name } = stored;
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers['range'] ?? '');
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'x-ms-file-name': encodeURIComponent(name),
+      'x-ms-file-size': String(data.length),
+    };
+    if (range === null) return { status: 200, headers, body: [new Fragment(data)] };
+    const start = Number(range[1]);
+    const end = Math.min(Number(range[2]), data.length - 1);
+    if (start >= data.length)
+      throw new ServiceError(416, '0x80044a01', 'The range is beyond the end of the file.');
+    return {
+      status: 206,
+      headers: { ...headers, 'content-range': `bytes ${start}-${end}/${data.length}` },
+      body: [new Fragment(data.subarray(start, end + 1))],
+    };
+  }
+}
+
+/** An image column that was filled without an upload. */
+function thumbnail(table: Table, row: Row, column: string): StoredFile | undefined {
+  const value = row.values[columnIndex(table, column)];
+  return typeof value === 'string' && table.columns[columnIndex(table, column)]!.type === 'Edm.Binary'
+    ? { name: `${column}.bin`, data: Buffer.from(value, 'base64') }
+    : undefined;
+}

@@ -1,0 +1,80 @@
+import type { Dataverse } from '../dataverse.ts';
+import { setAndKey } from '../http/path.ts';
+import type { ServiceRequest, ServiceResponse } from '../http/service.ts';
+import { badRequest, noSuchSegment, ServiceError } from '../http/service-error.ts';
+import type { Table } from '../metadata/model.ts';
+import { queryPairs } from '../query/query-options.ts';
+import { findRow } from '../query/row-key.ts';
+import type { Lookup } from '../rows/values.ts';
+import { parsePayload, referencedRow } from './payload.ts';
+import { noContent } from './write-routes.ts';
+
+/**
+ * `…/accounts(<id>)/<navigation>/$ref`: links rows of an N:N relationship, or sets and clears a lookup
+ * (learn.microsoft.com: Associate and disassociate table rows).
+ */
+export function writeLink(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  key: string,
+  segment: string,
+): ServiceResponse {
+  const { store } = dataverse;
+  const { name, key: targetKey } = setAndKey(segment);
+  const row = findRow(store, table, key);
+  const single = table.columns.find((column) => column.targets?.some((target) => target.navigation === name));
+  if (single !== undefined) {
+    const value = request.method === 'DELETE' ? null : referenceIn(dataverse, request);
+    store.update(table.logicalName, row.id, { [single.name]: value });
+    return noContent();
+  }
+  const found = intersectOf(dataverse, table, name);
+  if (found === undefined) throw noSuchSegment(name);
+  const { intersect, position } = found;
+  const other =
+    request.method === 'DELETE'
+      ? referenceToRemove(dataverse, request, intersect.intersect!.ends[1 - position]!.table, targetKey)
+      : referenceIn(dataverse, request);
+  const [first, second] = position === 0 ? [row.id, other.id] : [other.id, row.id];
+  if (request.method === 'DELETE') store.disassociate(intersect.logicalName, first, second);
+  else if (store.findLink(intersect.logicalName, first, second) !== undefined) {
+    throw new ServiceError(412, '0x80040237', 'Cannot insert duplicate key.');
+  } else store.associate(intersect.logicalName, first, second);
+  return noContent();
+}
+
+function intersectOf(
+  dataverse: Dataverse,
+  table: Table,
+  navigation: string,
+): { intersect: Table; position: 0 | 1 } | undefined {
+  for (const intersect of dataverse.store.model.tables.values()) {
+    const position = intersect.intersect?.ends.findIndex(
+      (end) => end.table === table.logicalName && end.navigation === navigation,
+    );
+    if (position === 0 || position === 1) return { intersect, position };
+  }
+  return undefined;
+}
+
+function referenceIn(dataverse: Dataverse, request: ServiceRequest): Lookup {
+  return reference(dataverse, parsePayload(request.body)['@odata.id']);
+}
+
+/** `DELETE …/nav(<id>)/$ref` or `DELETE …/nav/$ref?$id=<url>` */
+function referenceToRemove(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: string,
+  key: string | undefined,
+): Lookup {
+  if (key !== undefined) return { id: findRow(dataverse.store, dataverse.store.table(table), key).id, table };
+  return reference(dataverse, queryPairs(request.query).find(([name]) => name === '$id')?.[1]);
+}
+
+function reference(dataverse: Dataverse, url: unknown): Lookup {
+  const found = typeof url === 'string' ? referencedRow(dataverse.store, url) : undefined;
+  if (found === undefined) throw badRequest("Invalid property '@odata.id' was found.", '0x80048d19');
+  return found;
+}

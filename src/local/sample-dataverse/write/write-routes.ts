@@ -1,0 +1,99 @@
+import type { Dataverse } from '../dataverse.ts';
+import { parsePreferences } from '../http/preferences.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { badRequest, noSuchProperty } from '../http/service-error.ts';
+import { columnIndex, type Table } from '../metadata/model.ts';
+import { rowResponse } from '../query/data-routes.ts';
+import { parseRowKey } from '../query/row-key.ts';
+import type { Row } from '../rows/values.ts';
+import { parsePayload, rowValues } from './payload.ts';
+import { type Conditions, createRow, deleteRow, detectDuplicate, upsertRow } from './write-rows.ts';
+
+/** `POST /accounts` */
+export function postRow(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
+  refuseReadOnly(table);
+  const values = rowValues(dataverse.store, table, parsePayload(request.body));
+  if (request.headers['mscrm.suppressduplicatedetection'] === 'false') {
+    detectDuplicate(dataverse.store, table, values);
+  }
+  return written(dataverse, request, table, createRow(dataverse.store, table, values), 201);
+}
+
+/** `PATCH /accounts(<key>)`: update, or create where the row is not there. */
+export function patchRow(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  key: string,
+): ServiceResponse {
+  refuseReadOnly(table);
+  const values = rowValues(dataverse.store, table, parsePayload(request.body));
+  const { row, created } = upsertRow(
+    dataverse.store,
+    table,
+    parseRowKey(table, key),
+    values,
+    conditionsOf(request),
+  );
+  return written(dataverse, request, table, row, created ? 201 : 200);
+}
+
+/** `DELETE /accounts(<key>)` */
+export function removeRow(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  key: string,
+): ServiceResponse {
+  refuseReadOnly(table);
+  deleteRow(dataverse.store, table, parseRowKey(table, key), conditionsOf(request));
+  return noContent();
+}
+
+/** `PUT /accounts(<key>)/name` with `{"value": …}`, and `DELETE` of the same. */
+export function writeProperty(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  key: string,
+  property: string,
+): ServiceResponse {
+  if (columnIndex(table, property) < 0) throw noSuchProperty(property, table.logicalName);
+  const value = request.method === 'DELETE' ? null : parsePayload(request.body)['value'];
+  if (value === undefined) throw badRequest("The payload needs a member 'value'.", '0x80048d19');
+  const values = rowValues(dataverse.store, table, { [property]: value });
+  upsertRow(dataverse.store, table, parseRowKey(table, key), values, { ifMatch: '*' });
+  return noContent();
+}
+
+export function conditionsOf(request: ServiceRequest): Conditions {
+  return { ifMatch: request.headers['if-match'], ifNoneMatch: request.headers['if-none-match'] };
+}
+
+/** N:N rows come and go by links alone; rows of an abstract type belong to the derived one. */
+function refuseReadOnly(table: Table): void {
+  if (table.intersect !== undefined || table.abstract) {
+    throw badRequest(
+      `The request message is not supported for entities of type '${table.logicalName}'.`,
+      '0x80040800',
+    );
+  }
+}
+
+/** 204 with the row's address, or the row itself where the caller prefers that; then without the address. */
+function written(
+  dataverse: Dataverse,
+  request: ServiceRequest,
+  table: Table,
+  row: Row,
+  status: number,
+): ServiceResponse {
+  if (parsePreferences(request.headers['prefer']).returnRepresentation) {
+    return rowResponse(dataverse, request, table, row, status);
+  }
+  return noContent({ 'odata-entityid': `${request.origin}${apiRoot}/${table.entitySetName}(${row.id})` });
+}
+
+export function noContent(headers: Record<string, string> = {}): ServiceResponse {
+  return { status: 204, headers: { 'odata-version': '4.0', ...headers }, body: [] };
+}

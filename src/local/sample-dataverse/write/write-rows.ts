@@ -1,0 +1,132 @@
+import { noSuchRow, ServiceError } from '../http/service-error.ts';
+import type { Table } from '../metadata/model.ts';
+import { columnIndex } from '../metadata/model.ts';
+import { comparable } from '../query/comparable.ts';
+import { keyReader, lookUpRow, type RowKey } from '../query/row-key.ts';
+import type { RowValues, Store } from '../rows/store.ts';
+import type { Row } from '../rows/values.ts';
+
+/** The conditions that a write may carry (learn.microsoft.com: Perform conditional operations). */
+export interface Conditions {
+  ifMatch?: string | undefined;
+  ifNoneMatch?: string | undefined;
+}
+
+/** Creates a row. A taken id or alternate key is refused with 412. */
+export function createRow(store: Store, table: Table, values: RowValues): Row {
+  const id = values[table.primaryId] ?? values[table.key];
+  if (typeof id === 'string' && store.visibleRows(table).get(id) !== undefined) throw duplicateId();
+  checkKeys(store, table, values, undefined);
+  const created = store.create(table.logicalName, values);
+  return store.rowsOf(table).get(created)!;
+}
+
+/**
+ * Refuses a row that is named as another one is: the rule that `MSCRM.SuppressDuplicateDetection: false` asks
+ * for (learn.microsoft.com: Use optional parameters).
+ */
+export function detectDuplicate(store: Store, table: Table, values: RowValues): void {
+  const name = table.primaryName === undefined ? undefined : values[table.primaryName];
+  if (typeof name !== 'string') return;
+  const columns = [table.primaryName!];
+  const found = store.rowsOf(table).byKey(columns.join(), keyReader(table, columns), name.toLowerCase());
+  if (found === undefined) return;
+  throw new ServiceError(
+    412,
+    '0x80040333',
+    'A record was not created or updated because a duplicate of the current record already exists.',
+  );
+}
+
+/** Changes a row, or creates it where it is not there: `PATCH`. Says whether it was created. */
+export function upsertRow(
+  store: Store,
+  table: Table,
+  key: RowKey,
+  values: RowValues,
+  conditions: Conditions,
+): { row: Row; created: boolean } {
+  const old = lookUpRow(store, table, key);
+  if (old === undefined) {
+    if (conditions.ifMatch !== undefined) throw missing(table, key);
+    // What the body says of the key's columns wins on creation (learn.microsoft.com: Use upsert).
+    return { row: createRow(store, table, { ...keyValues(table, key), ...values }), created: true };
+  }
+  if (conditions.ifNoneMatch === '*') throw duplicateId();
+  checkVersion(old, conditions);
+  const kept = { ...values };
+  delete kept[table.primaryId];
+  delete kept[table.key];
+  if ('columns' in key) for (const name of key.columns.keys()) delete kept[name];
+  checkKeys(store, table, kept, old);
+  store.update(table.logicalName, old.id, kept);
+  return { row: store.rowsOf(table).get(old.id)!, created: false };
+}
+
+export function deleteRow(store: Store, table: Table, key: RowKey, conditions: Conditions): void {
+  const row = lookUpRow(store, table, key);
+  if (row === undefined) throw missing(table, key);
+  checkVersion(row, conditions);
+  store.delete(table.logicalName, row.id);
+}
+
+export function missing(table: Table, key: RowKey): ServiceError {
+  return 'id' in key
+    ? noSuchRow(table.logicalName, key.id)
+    : new ServiceError(
+        404,
+        '0x80060891',
+        `A record with the specified key values does not exist in ${table.logicalName} entity`,
+      );
+}
+
+function checkVersion(row: Row, { ifMatch }: Conditions): void {
+  if (ifMatch === undefined || ifMatch === '*' || ifMatch === `W/"${row.version}"`) return;
+  throw new ServiceError(
+    412,
+    '0x80060882',
+    "The version of the existing record doesn't match the RowVersion property provided.",
+  );
+}
+
+function duplicateId(): ServiceError {
+  return new ServiceError(412, '0x80040237', 'A record with matching key values already exists.');
+}
+
+/** An alternate key may not be taken by another row. */
+function checkKeys(store: Store, table: Table, values: RowValues, old: Row | undefined): void {
+  for (const key of table.alternateKeys) {
+    if (key.failed || !key.columns.some((name) => name in values)) continue;
+    const parts = key.columns.map((name) => {
+      const index = columnIndex(table, name);
+      const value = name in values ? values[name] : old?.values[index];
+      return comparable(table.columns[index]!.type, value);
+    });
+    if (parts.includes(null)) continue;
+    const found = store
+      .rowsOf(table)
+      .byKey(key.columns.join(), keyReader(table, key.columns), parts.join('\u0000'));
+    if (found === undefined || found.id === old?.id) continue;
+    throw new ServiceError(
+      412,
+      '0x80060892',
+      `Entity Key ${key.name} violated. A record with the same value for ${key.columns.join(', ')} already exists. A duplicate record cannot be created. Select one or more unique values and try again.`,
+      {
+        details: {
+          'ErrorDetails.DuplicateEntity': `<EntityReference Id="${found.id}" LogicalName="${table.logicalName}" />`,
+        },
+      },
+    );
+  }
+}
+
+function keyValues(table: Table, key: RowKey): RowValues {
+  if ('id' in key) return { [table.primaryId]: key.id };
+  const values: RowValues = {};
+  for (const [name, text] of key.columns) {
+    const { type } = table.columns[columnIndex(table, name)]!;
+    values[name] =
+      type === 'Edm.String' || type === 'Edm.Guid' || type === 'Edm.Decimal' ? text : Number(text);
+  }
+  return values;
+}
