@@ -3,13 +3,13 @@ import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkDataverse } from './check-dataverse.ts';
 import { openDataFolder } from './data-folder.ts';
+import { startSampleDataverseThread } from './emulators/sample-dataverse-thread.ts';
+import { startStorageEmulator } from './emulators/storage-emulator.ts';
 import type { FunctionsHost, LogEntry } from './functions-host/host.ts';
 import { firstTables, tablesOf } from './local-entities.ts';
 import { localSettings } from './local-settings.ts';
 import { type LocalSource, readLocalState, sourceOf, writeLocalState } from './local-source.ts';
-import { startSampleDataverseThread } from './sample-dataverse-thread.ts';
 import { DEFAULT_PORT, type StartOptions } from './start-options.ts';
-import { startStorageEmulator } from './storage-emulator.ts';
 
 /** All that `npm start` runs: the storage, a Dataverse, and the app. */
 export interface LocalEnvironment {

@@ -2,13 +2,13 @@ import { join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
 import { DatabaseCopy } from './database-copy.ts';
-import { formatBytes } from './format.ts';
 import type { LogEntry } from './functions-host/host.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
-import { openCommand } from './open-command.ts';
-import { createProgress, NoProgress } from './progress.ts';
+import { formatBytes } from './report/format.ts';
+import { openCommand } from './report/open-command.ts';
+import { createProgress, NoProgress } from './report/progress.ts';
+import { reportJson, reportLines } from './report/run-report.ts';
 import { isOver, isSuccess } from './run-outcome.ts';
-import { reportJson, reportLines } from './run-report.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
 

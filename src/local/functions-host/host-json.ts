@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
-import { parseTimeSpan } from './time-span.ts';
+import { parseTimeSpan } from './timers/time-span.ts';
 
 /** How queue triggers read (learn.microsoft.com: Azure Queue storage bindings, "host.json settings"). */
 export interface QueueOptions {

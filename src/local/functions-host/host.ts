@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { ConfigurationError } from '../../errors.ts';
 import { installCoreApi, type RegisteredFunction } from './core-api.ts';
 import { readHostJson } from './host-json.ts';
-import { HttpListener } from './http-listener.ts';
+import { HttpListener } from './http/http-listener.ts';
 import { type InvocationEvent, Invoker } from './invoker.ts';
 import { loadApp } from './load-app.ts';
 import { filteredLog, type Log, type LogEntry } from './logger.ts';
 import { OutputBindings } from './output-bindings.ts';
-import { QueueListener } from './queue-listener.ts';
-import { Queues } from './queues.ts';
+import { QueueListener } from './queues/queue-listener.ts';
+import { Queues } from './queues/queues.ts';
 import { resolveSettings } from './setting-expressions.ts';
-import { TimerListener } from './timer-listener.ts';
+import { TimerListener } from './timers/timer-listener.ts';
 
 export interface FunctionsHostOptions {
   /** The folder with host.json and package.json. */

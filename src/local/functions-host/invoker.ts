@@ -9,7 +9,7 @@ import type {
 } from './core-api.ts';
 import type { Log } from './logger.ts';
 import type { OutputBindings } from './output-bindings.ts';
-import { MAX_TIMEOUT } from './time-span.ts';
+import { MAX_TIMEOUT } from './timers/time-span.ts';
 
 /** One run of a function, told to listeners when it starts and again when it ends. */
 export interface InvocationEvent {

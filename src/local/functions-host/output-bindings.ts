@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../../errors.ts';
 import type { Binding, FunctionMetadata, InvocationResponse, TypedData } from './core-api.ts';
-import type { Queues } from './queues.ts';
+import type { Queues } from './queues/queues.ts';
 
 /** Writes what a function returned or set with `context.extraOutputs` to the queues it names. */
 export class OutputBindings {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { readHostJson } from '../../../src/local/functions-host/host-json.ts';
 import { filteredLog, type LogEntry } from '../../../src/local/functions-host/logger.ts';
 import { resolveSettings } from '../../../src/local/functions-host/setting-expressions.ts';
-import { parseTimeSpan } from '../../../src/local/functions-host/time-span.ts';
+import { parseTimeSpan } from '../../../src/local/functions-host/timers/time-span.ts';
 
 async function hostJson(json: unknown, settings: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'host-json-'));

@@ -10,8 +10,8 @@ import { createInterface } from 'node:readline';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openDataFolder } from '../../src/local/data-folder.ts';
-import { startStorageEmulator } from '../../src/local/storage-emulator.ts';
+import { openDataFolder } from '../../../src/local/data-folder.ts';
+import { startStorageEmulator } from '../../../src/local/emulators/storage-emulator.ts';
 
 let folder: string;
 
@@ -31,7 +31,7 @@ const queue = (connectionString: string) =>
   );
 
 async function startProcess(): Promise<{ child: ChildProcess; connectionString: string }> {
-  const script = join(import.meta.dirname, 'fixtures/storage-emulator-process.ts');
+  const script = join(import.meta.dirname, '../fixtures/storage-emulator-process.ts');
   const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [connectionString] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string];
   return { child, connectionString };

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { type SampleDataverse, startSampleDataverse } from './sample-dataverse/index.ts';
+import { type SampleDataverse, startSampleDataverse } from '../sample-dataverse/index.ts';
 import type { SampleThreadOptions } from './sample-dataverse-thread.ts';
 import { runInWorkerThread } from './worker-thread.ts';
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type QueueClient, QueueServiceClient } from '@azure/storage-queue';
-import { ConfigurationError } from '../../errors.ts';
+import { ConfigurationError } from '../../../errors.ts';
 
 /** The queues that triggers and output bindings name, by connection; each is created on first use. */
 export class Queues {

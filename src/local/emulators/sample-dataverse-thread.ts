@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError } from '../../errors.ts';
 import { startWorkerThread, type WorkerThread, WorkerThreadError } from './worker-thread.ts';
 
 export interface SampleThreadOptions {

@@ -2,10 +2,10 @@ import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
-import { ConfigurationError } from '../../errors.ts';
-import type { HttpData, RegisteredFunction, TypedData } from './core-api.ts';
+import { ConfigurationError } from '../../../errors.ts';
+import type { HttpData, RegisteredFunction, TypedData } from '../core-api.ts';
+import type { Invoker } from '../invoker.ts';
 import { end, readBody, send, toHeaders, toQuery, traceOf } from './http-messages.ts';
-import type { Invoker } from './invoker.ts';
 import { RouteTemplate } from './route-template.ts';
 
 interface Route {

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError } from '../../errors.ts';
 import { startWorkerThread, WorkerThreadError } from './worker-thread.ts';
 
 export interface StorageEmulatorOptions {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { HttpCookie, HttpData } from './core-api.ts';
+import type { HttpCookie, HttpData } from '../core-api.ts';
 
 /** The largest request that Azure Functions takes, in bytes. */
 const MAX_BODY = 104_857_600;

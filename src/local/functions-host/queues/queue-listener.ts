@@ -1,8 +1,8 @@
 import type { DequeuedMessageItem } from '@azure/storage-queue';
-import type { RegisteredFunction } from './core-api.ts';
-import type { QueueOptions } from './host-json.ts';
-import type { Invoker } from './invoker.ts';
-import type { Log } from './logger.ts';
+import type { RegisteredFunction } from '../core-api.ts';
+import type { QueueOptions } from '../host-json.ts';
+import type { Invoker } from '../invoker.ts';
+import type { Log } from '../logger.ts';
 import type { Queue } from './queues.ts';
 
 /** The shortest pause between two looks at an empty queue, in milliseconds. */

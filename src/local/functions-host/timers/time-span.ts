@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../errors.ts';
+import { ConfigurationError } from '../../../errors.ts';
 
 /** The longest delay that `setTimeout` takes, in milliseconds; a longer one fires at once. */
 export const MAX_TIMEOUT = 2 ** 31 - 1;
