@@ -12,7 +12,7 @@ import { CampaignMetricsReader } from './metrics/read-campaign-metrics.ts';
 import type { MetricsLog, MetricsServices } from './metrics/services.ts';
 import { metricsQueue, WakeUp } from './metrics/wake-up.ts';
 import { storageConnection } from './services.ts';
-import { openStorageAccount } from './store/storage-account.ts';
+import { openStorageAccount } from './storage/account.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { createTelemetry, type Properties } from './telemetry/telemetry.ts';

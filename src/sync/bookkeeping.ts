@@ -1,5 +1,5 @@
 import type { Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
 import type { Strategy } from './run-documents.ts';
 import type { EntityState, State, SyncLogRow } from './state.ts';
 

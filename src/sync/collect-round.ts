@@ -1,4 +1,4 @@
-import { addDigests, emptyDigest } from '../store/row-digest.ts';
+import { addDigests, emptyDigest } from '../sqlite/row-digest.ts';
 import type {
   EntityPlan,
   EntityReport,

@@ -1,5 +1,5 @@
 import { RetriableError } from '../errors.ts';
-import type { WorkStore } from '../store/work-store.ts';
+import type { WorkStore } from '../storage/work-store.ts';
 import {
   type Catalog,
   type Failure,

@@ -1,5 +1,5 @@
 import { ConfigurationError, describeError, RetriableError } from '../errors.ts';
-import { eachOf } from '../store/each-of.ts';
+import { eachOf } from '../storage/each-of.ts';
 import {
   createFileTable,
   type FetchedFile,

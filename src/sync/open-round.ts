@@ -1,4 +1,4 @@
-import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
 import { readStateTable } from './bookkeeping.ts';
 import { readCachedState } from './load-state.ts';
 import type { Catalog, EntityReport, RoundPlan } from './run-documents.ts';

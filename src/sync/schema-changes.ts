@@ -1,6 +1,6 @@
 import { type Migration, migrationSql, newTableMigration } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
 import type { EntityState, State } from './state.ts';
 
 /** The tables of the state: what stands in the database. */

@@ -1,5 +1,5 @@
 import { SkipEntityError } from '../errors.ts';
-import { SqliteDatabase } from '../store/sqlite-database.ts';
+import { SqliteDatabase } from '../sqlite/sqlite-database.ts';
 import type { SyncServices } from './services.ts';
 
 /** Opens a shard: from the instance's cache where it was written here, else from Blob storage. */

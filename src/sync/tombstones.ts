@@ -1,5 +1,5 @@
 import type { Table } from '../schema/table.ts';
-import type { Shard } from '../store/shard.ts';
+import type { Shard } from '../sqlite/shard.ts';
 import type { FetchMessage } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
 import { openShard } from './shards.ts';

@@ -1,7 +1,7 @@
 import { choiceValuesViewSql, labelledViewSql } from '../schema/labelled-view.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../store/sqlite-database.ts';
+import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
 import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
 import type { StoredChoices } from './choices.ts';
 

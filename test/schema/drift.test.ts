@@ -8,8 +8,8 @@ import { migrationSql, newTableMigration } from '../../src/schema/migration.ts';
 import type { Column, Table } from '../../src/schema/table.ts';
 import { tablesFromSqlite } from '../../src/schema/table-from-sqlite.ts';
 import { resolveTables } from '../../src/schema/tables-from-csdl.ts';
-import { loadSqlite } from '../../src/store/sqlite.ts';
-import { SqliteDatabase } from '../../src/store/sqlite-database.ts';
+import { loadSqlite } from '../../src/sqlite/sqlite.ts';
+import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
 import { documents, parseDocument, realDocuments } from './documents.ts';
 import { plain } from './tables.ts';
 

@@ -3,8 +3,7 @@ import type { EntityConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { createSyncServices } from '../../src/services.ts';
-import { DatabaseHolder } from '../../src/store/database-holder.ts';
-import { ShardCache } from '../../src/store/shard-cache.ts';
+import { ShardCache } from '../../src/storage/shard-cache.ts';
 import { Documents } from '../../src/sync/documents.ts';
 import { failPoisonedEntity } from '../../src/sync/fail-entity.ts';
 import { failPoisonedRun } from '../../src/sync/fail-run.ts';
@@ -15,6 +14,7 @@ import type { FetchMessage, MergeMessage } from '../../src/sync/run-documents.ts
 import { type RunStatus, runStatus } from '../../src/sync/run-status.ts';
 import type { SyncServices } from '../../src/sync/services.ts';
 import { type StartOptions, startRun } from '../../src/sync/start-run.ts';
+import { DatabaseHolder } from '../../src/target/sqlite/database-cache.ts';
 import type { LogLevel } from '../../src/telemetry/telemetry.ts';
 import { memoryStorage } from './memory-storage.ts';
 

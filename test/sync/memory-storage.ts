@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ConflictError } from '../../src/errors.ts';
-import type { Commit, DatabaseBlob } from '../../src/store/database-blob.ts';
-import type { WorkStore } from '../../src/store/work-store.ts';
+import type { Commit, DatabaseBlob } from '../../src/storage/database-blob.ts';
+import type { WorkStore } from '../../src/storage/work-store.ts';
 
 interface Stored {
   bytes: Buffer;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
-import { SqliteDatabase } from '../../src/store/sqlite-database.ts';
+import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
 import { readSchemaReport, readSchemaReportMarkdown } from '../../src/sync/validate-schema.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { Harness } from './harness.ts';

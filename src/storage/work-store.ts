@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
 import { ConflictError, RetriableError, SyncError } from '../errors.ts';
 import { eachOf } from './each-of.ts';
-import { inContainer, statusOf, storageError } from './storage-errors.ts';
+import { inContainer, statusOf, storageError } from './errors.ts';
 
 /**
  * Small JSON documents and shards in one container, with the two primitives that everything concurrent is

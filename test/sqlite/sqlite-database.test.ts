@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, SyncError } from '../../src/errors.ts';
-import { withReserve } from '../../src/store/file-room.ts';
-import { loadSqlite } from '../../src/store/sqlite.ts';
-import { quoted, SqliteDatabase } from '../../src/store/sqlite-database.ts';
+import { withReserve } from '../../src/sqlite/growable-file.ts';
+import { loadSqlite } from '../../src/sqlite/sqlite.ts';
+import { quoted, SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
 import { openIndependently } from './independent.ts';
 
 const sqlite = await loadSqlite();

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
 import type { Column } from '../../src/schema/table.ts';
-import { Shard } from '../../src/store/shard.ts';
-import { loadSqlite } from '../../src/store/sqlite.ts';
+import { Shard } from '../../src/sqlite/shard.ts';
+import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 
 /**
  * Random pages, read by the scanner and by JSON.parse. The page is made of the same few keys and of values that

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
-import { storageError } from './storage-errors.ts';
+import { storageError } from './errors.ts';
 
 const bufferBytes = 4 * 1024 * 1024;
 

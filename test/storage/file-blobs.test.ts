@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FileBlobs } from '../../src/store/file-blobs.ts';
-import { openStorageAccount } from '../../src/store/storage-account.ts';
+import { openStorageAccount } from '../../src/storage/account.ts';
+import { FileBlobs } from '../../src/storage/file-blobs.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 
 describe('FileBlobs', () => {

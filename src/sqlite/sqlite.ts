@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import initSqlJs, { type SqlJsConfig, type SqlJsStatic } from 'sql.js';
 import { SyncError } from '../errors.ts';
-import { emptyFile } from './file-room.ts';
+import { emptyFile } from './growable-file.ts';
 import { type Pointers, pointersTo, type WasmMemory } from './pointers.ts';
 
 /** sql.js, loaded. */

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
 import type { Column, ColumnReading, SqliteType } from '../../src/schema/table.ts';
-import type { RecordWriterOptions } from '../../src/store/record-writer.ts';
-import { addDigests, emptyDigest, rowDigest } from '../../src/store/row-digest.ts';
-import { Shard } from '../../src/store/shard.ts';
-import { loadSqlite } from '../../src/store/sqlite.ts';
+import type { RecordWriterOptions } from '../../src/sqlite/record-writer.ts';
+import { addDigests, emptyDigest, rowDigest } from '../../src/sqlite/row-digest.ts';
+import { Shard } from '../../src/sqlite/shard.ts';
+import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { openIndependently } from './independent.ts';
 
 const sqlite = await loadSqlite();

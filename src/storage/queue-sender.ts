@@ -1,5 +1,5 @@
 import type { QueueClient } from '@azure/storage-queue';
-import { statusOf, storageError } from './storage-errors.ts';
+import { statusOf, storageError } from './errors.ts';
 
 /**
  * Sends messages as the queue trigger reads them: JSON in base64. A message sent in plain text would become

@@ -1,6 +1,6 @@
 import type { Database, SqlValue, Statement } from 'sql.js';
 import { ConfigurationError, SyncError } from '../errors.ts';
-import { fileInRoom } from './file-room.ts';
+import { fileInRoom } from './growable-file.ts';
 import type { Sqlite } from './sqlite.ts';
 
 export type Parameter = string | number | bigint | boolean | null | Uint8Array;

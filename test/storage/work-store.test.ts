@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConflictError, SyncError } from '../../src/errors.ts';
-import { ShardCache } from '../../src/store/shard-cache.ts';
-import { openStorageAccount, type StorageAccount } from '../../src/store/storage-account.ts';
-import { WorkStore } from '../../src/store/work-store.ts';
+import { openStorageAccount, type StorageAccount } from '../../src/storage/account.ts';
+import { ShardCache } from '../../src/storage/shard-cache.ts';
+import { WorkStore } from '../../src/storage/work-store.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { type FaultyProxy, startFaultyProxy } from '../faulty-proxy.ts';
 

@@ -1,6 +1,6 @@
-import type { DatabaseBlob } from './database-blob.ts';
-import type { Sqlite } from './sqlite.ts';
-import { SqliteDatabase } from './sqlite-database.ts';
+import type { Sqlite } from '../../sqlite/sqlite.ts';
+import { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { DatabaseBlob } from '../../storage/database-blob.ts';
 
 /**
  * The database in memory, kept between invocations of a warm instance together with the ETag it was read or

@@ -1,9 +1,9 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError, SyncError } from '../errors.ts';
+import { withReserve } from '../sqlite/growable-file.ts';
 import { eachOf } from './each-of.ts';
-import { withReserve } from './file-room.ts';
-import { inContainer, statusOf, storageError } from './storage-errors.ts';
+import { inContainer, statusOf, storageError } from './errors.ts';
 
 export interface DatabaseBlobOptions {
   /** Bytes of a block, at least; it doubles where the file would need too many blocks. 256 KiB unless told. */
