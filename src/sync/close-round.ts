@@ -1,10 +1,10 @@
 import type { EntityConfig } from '../config/entities.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
-import { findClosure } from './closure.ts';
-import { digestFromDatabase } from './database-digest.ts';
-import { openHistory } from './history.ts';
+import { findClosure } from '../target/sqlite/closure.ts';
+import { digestFromDatabase } from '../target/sqlite/database-digest.ts';
+import { openHistory } from '../target/sqlite/history.ts';
+import { liveRows } from '../target/sqlite/mirror-table.ts';
 import { writeKnownIds } from './known-ids.ts';
-import { liveRows } from './mirror-table.ts';
 import { askFor, type OpenRound } from './open-round.ts';
 
 /** Asks for related rows that filtered tables lack, and once nothing is missing removes those no longer needed. */

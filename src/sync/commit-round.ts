@@ -8,20 +8,20 @@ import {
   writeLog,
   writeMeta,
   writeState,
-} from './bookkeeping.ts';
+} from '../target/sqlite/bookkeeping.ts';
+import { writeChoices } from '../target/sqlite/choices-table.ts';
+import { countDangling, type DanglingCounts, totalDangling } from '../target/sqlite/dangling-references.ts';
+import { tablesOf } from '../target/sqlite/migrations.ts';
 import type { StoredChoices } from './choices.ts';
 import { closeRound } from './close-round.ts';
 import type { Fetched } from './collect-round.ts';
-import { countDangling, type DanglingCounts, totalDangling } from './dangling-references.ts';
 import { logRow, skippedReports, sourceOf } from './idle-round.ts';
 import { saveState } from './load-state.ts';
 import { mergeEntities } from './merge-entities.ts';
 import { type OpenRound, openRound } from './open-round.ts';
 import { type Catalog, type MergedRound, paths, type RoundPlan } from './run-documents.ts';
-import { tablesOf } from './schema-changes.ts';
 import type { SyncServices } from './services.ts';
 import type { State } from './state.ts';
-import { writeChoices } from './write-choices.ts';
 
 /** The round that the database holds last, so that a merge whose report was lost is not done twice. */
 const lastRound = 'last-round';

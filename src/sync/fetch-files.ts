@@ -8,7 +8,7 @@ import {
   type WantedFile,
   wantedFiles,
   writeFile,
-} from './file-table.ts';
+} from '../target/sqlite/file-table.ts';
 import { loadState, readCachedState, saveState } from './load-state.ts';
 import { type DatabaseReport, type FileFigures, paths } from './run-documents.ts';
 import { addCommits } from './run-report.ts';

@@ -1,8 +1,8 @@
+import { migrationOf, tablesOf } from '../target/sqlite/migrations.ts';
 import { emptyReport, type Fetched } from './collect-round.ts';
 import { saveState } from './load-state.ts';
 import { bringsNothing, nextState } from './next-state.ts';
 import type { Catalog, EntityReport, MergedRound, RoundPlan } from './run-documents.ts';
-import { migrationOf, tablesOf } from './schema-changes.ts';
 import type { SyncServices } from './services.ts';
 import type { LoadedState, State, SyncLogRow } from './state.ts';
 

@@ -1,5 +1,5 @@
 import { ConflictError } from '../errors.ts';
-import { readStateTable } from './bookkeeping.ts';
+import { readStateTable } from '../target/sqlite/bookkeeping.ts';
 import type { SyncServices } from './services.ts';
 import { emptyState, type LoadedState, type State, stateName } from './state.ts';
 

@@ -1,6 +1,10 @@
 import { RetriableError } from '../errors.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Table } from '../schema/table.ts';
+import { digestFromDatabase } from '../target/sqlite/database-digest.ts';
+import { type MergeCounts, mergeEntity } from '../target/sqlite/merge-entity.ts';
+import { applyMigration, migrationOf, tablesOf } from '../target/sqlite/migrations.ts';
+import { deletedAtColumn } from '../target/sqlite/mirror-table.ts';
 import {
   emptyReport,
   type Fetched,
@@ -9,14 +13,10 @@ import {
   readEverything,
   sweptAll,
 } from './collect-round.ts';
-import { digestFromDatabase } from './database-digest.ts';
 import { describeFailure } from './fail-entity.ts';
 import { readKnownIds } from './known-ids.ts';
-import { type MergeCounts, mergeEntity } from './merge-entity.ts';
-import { deletedAtColumn } from './mirror-table.ts';
 import { nextState } from './next-state.ts';
 import { askFor, type OpenRound } from './open-round.ts';
-import { applyMigration, migrationOf, tablesOf } from './schema-changes.ts';
 import { openShard } from './shards.ts';
 
 /** Merges every entity. @returns the first one that failed: the database must not be used any further then */

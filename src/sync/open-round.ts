@@ -1,5 +1,5 @@
 import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
-import { readStateTable } from './bookkeeping.ts';
+import { readStateTable } from '../target/sqlite/bookkeeping.ts';
 import { readCachedState } from './load-state.ts';
 import type { Catalog, EntityReport, RoundPlan } from './run-documents.ts';
 import type { SyncServices } from './services.ts';

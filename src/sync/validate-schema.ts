@@ -2,8 +2,8 @@ import type { EntityConfig } from '../config/entities.ts';
 import { SkipEntityError } from '../errors.ts';
 import { compareSchemas } from '../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../schema/report.ts';
+import { migrationOf, rereadReason, tablesOf } from '../target/sqlite/migrations.ts';
 import type { LoadedCatalog } from './catalog.ts';
-import { migrationOf, rereadReason, tablesOf } from './schema-changes.ts';
 import type { SyncServices } from './services.ts';
 import type { State } from './state.ts';
 

@@ -1,6 +1,6 @@
-import { readStateTable } from './bookkeeping.ts';
-import { type DanglingKey, findDangling } from './dangling-references.ts';
-import { tablesOf } from './schema-changes.ts';
+import { readStateTable } from '../target/sqlite/bookkeeping.ts';
+import { type DanglingKey, findDangling } from '../target/sqlite/dangling-references.ts';
+import { tablesOf } from '../target/sqlite/migrations.ts';
 import type { SyncServices } from './services.ts';
 import { emptyState } from './state.ts';
 

@@ -1,7 +1,7 @@
-import { quoteIdentifier as quote } from '../schema/sql.ts';
-import type { Table } from '../schema/table.ts';
-import { DigestSum } from '../sqlite/row-digest.ts';
-import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import type { Table } from '../../schema/table.ts';
+import { DigestSum } from '../../sqlite/row-digest.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { deletedAtColumn } from './mirror-table.ts';
 
 /** The digest of keys and versions of the rows in the database, as the record writer makes it of rows read. */

@@ -1,6 +1,6 @@
-import type { EntityConfig } from '../config/entities.ts';
-import { quoteIdentifier } from '../schema/sql.ts';
-import type { Column, Table } from '../schema/table.ts';
+import type { EntityConfig } from '../../config/entities.ts';
+import { quoteIdentifier } from '../../schema/sql.ts';
+import type { Column, Table } from '../../schema/table.ts';
 
 /** Set where a row was deleted in Dataverse and is kept (`deletes: "mark"`): ISO 8601, UTC. */
 export const deletedAtColumn = '_deleted_at';

@@ -1,6 +1,6 @@
-import { quoteIdentifier as quote, quoteText } from '../schema/sql.ts';
-import type { ForeignKey, Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
+import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
+import type { ForeignKey, Table } from '../../schema/table.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { deletedAtColumn } from './mirror-table.ts';
 
 /** A foreign key with references to rows that are not in the database. */

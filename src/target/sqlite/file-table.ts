@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type FileColumn, fileColumns } from '../schema/file-columns.ts';
-import { quoteIdentifier as quote } from '../schema/sql.ts';
-import type { Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
+import { type FileColumn, fileColumns } from '../../schema/file-columns.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import type { Table } from '../../schema/table.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 
 /**
  * One row for each file or image whose content was asked for. `file_id` is that of the content that was fetched: where

@@ -1,6 +1,6 @@
-import { quoteIdentifier as quote } from '../schema/sql.ts';
-import type { Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import type { Table } from '../../schema/table.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { deletedAtColumn } from './mirror-table.ts';
 
 /**

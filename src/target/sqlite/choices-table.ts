@@ -1,9 +1,9 @@
-import { choiceValuesViewSql, labelledViewSql } from '../schema/labelled-view.ts';
-import { quoteIdentifier as quote } from '../schema/sql.ts';
-import type { Table } from '../schema/table.ts';
-import type { SqliteDatabase } from '../sqlite/sqlite-database.ts';
+import { choiceValuesViewSql, labelledViewSql } from '../../schema/labelled-view.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import type { Table } from '../../schema/table.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { StoredChoices } from '../../sync/choices.ts';
 import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
-import type { StoredChoices } from './choices.ts';
 
 interface ChoicesMeta {
   digest: string;
