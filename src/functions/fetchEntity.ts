@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { fetchSlice } from '../sync/fetch-slice.ts';
-import { type FetchMessage, fetchQueue } from '../sync/run-documents.ts';
+import { type FetchMessage, fetchQueue } from '../sync/documents/run-documents.ts';
+import { fetchSlice } from '../sync/fetch/fetch-slice.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** Fetches one slice of one entity from Dataverse into a shard. */

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { failPoisonedEntity } from '../sync/fail-entity.ts';
-import { type FetchMessage, fetchQueue } from '../sync/run-documents.ts';
+import { type FetchMessage, fetchQueue } from '../sync/documents/run-documents.ts';
+import { failPoisonedEntity } from '../sync/fetch/fail-entity.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** A slice that failed too often: its entity is marked failed, and the run ends without it. */

@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { mergeRound } from '../sync/merge-round.ts';
-import { type MergeMessage, mergeQueue } from '../sync/run-documents.ts';
+import { type MergeMessage, mergeQueue } from '../sync/documents/run-documents.ts';
+import { mergeRound } from '../sync/merge/merge-round.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** Merges a fetched round into the database, then starts the next round or ends the run. */

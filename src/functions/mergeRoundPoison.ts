@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { failPoisonedRun } from '../sync/fail-run.ts';
-import { type MergeMessage, mergeQueue } from '../sync/run-documents.ts';
+import { type MergeMessage, mergeQueue } from '../sync/documents/run-documents.ts';
+import { failPoisonedRun } from '../sync/run/fail-run.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** A merge that failed too often: the run ends as failed, and the next one begins from the last good cursors. */

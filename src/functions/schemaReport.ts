@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { notFound, problemResponse } from '../http/responses.ts';
 import { syncServices } from '../services.ts';
-import { readSchemaReport, readSchemaReportMarkdown } from '../sync/validate-schema.ts';
+import { readSchemaReport, readSchemaReportMarkdown } from '../sync/plan/validate-schema.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** `GET /api/schema`: how the database's schema differs from Dataverse's; `?format=markdown` for people. */

@@ -2,7 +2,7 @@ import { app } from '@azure/functions';
 import { problemResponse, statusResponse } from '../http/responses.ts';
 import { parseStartRequest } from '../http/start-request.ts';
 import { syncServices } from '../services.ts';
-import { startRun } from '../sync/start-run.ts';
+import { startRun } from '../sync/run/start-run.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** `POST /api/sync` starts a sync: 202 with the run's id and status address, 409 where a run is live. */

@@ -4,7 +4,7 @@ import { problemPage } from '../http/problem-page.ts';
 import { notFound, problemResponse } from '../http/responses.ts';
 import { overviewPage, runPage, statusLinks } from '../http/status-page.ts';
 import { syncServices } from '../services.ts';
-import { runStatus, syncStatus } from '../sync/run-status.ts';
+import { runStatus, syncStatus } from '../sync/run/run-status.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { startRun } from '../sync/start-run.ts';
+import { startRun } from '../sync/run/start-run.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** Starts a sync on the schedule of the app setting `SYNC_SCHEDULE`; a live run is left alone, a stale one resumed. */

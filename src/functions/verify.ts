@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { notFound, problemResponse } from '../http/responses.ts';
 import { syncServices } from '../services.ts';
-import { verify } from '../sync/verify.ts';
+import { verify } from '../sync/run/verify.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** `GET /api/verify` tells which references in the database point to rows that are not in it, with examples. */

@@ -1,6 +1,6 @@
 import type { HttpResponseInit } from '@azure/functions';
 import { ConfigurationError, describeError, RetriableError } from '../errors.ts';
-import type { StartResult } from '../sync/start-run.ts';
+import type { StartResult } from '../sync/run/start-run.ts';
 
 /** RFC 9457. */
 interface Problem {

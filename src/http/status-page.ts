@@ -1,6 +1,6 @@
 import type { HttpResponseInit } from '@azure/functions';
-import type { EntityReport } from '../sync/run-documents.ts';
-import type { RunStatus } from '../sync/run-status.ts';
+import type { EntityReport } from '../sync/documents/run-documents.ts';
+import type { RunStatus } from '../sync/run/run-status.ts';
 import { type Html, html } from './html.ts';
 import { pageResponse } from './page.ts';
 import { bytes, count, seconds, time } from './page-format.ts';

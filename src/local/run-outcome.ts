@@ -1,4 +1,4 @@
-import type { RunStatus } from '../sync/run-status.ts';
+import type { RunStatus } from '../sync/run/run-status.ts';
 
 export function isOver({ phase }: RunStatus): boolean {
   return phase === 'complete' || phase === 'failed' || phase === 'abandoned';

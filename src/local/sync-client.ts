@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigurationError, RetriableError } from '../errors.ts';
-import type { RunStatus } from '../sync/run-status.ts';
+import type { RunStatus } from '../sync/run/run-status.ts';
 import { isOver } from './run-outcome.ts';
 
 /** Milliseconds between two looks at a run, at least. */

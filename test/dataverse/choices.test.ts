@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { labelsOf } from '../../src/sync/choice-labels.ts';
+import { labelsOf } from '../../src/sync/plan/choice-labels.ts';
 import { clientFor, sendError, sendJson, startServer } from './http-server.ts';
 
 const row = (table: string, column: string, value: number, label: string, language = 1033) => ({

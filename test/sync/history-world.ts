@@ -4,10 +4,10 @@ import { type SampleDataverse, startSampleDataverse } from '../../src/local/samp
 import type { Table } from '../../src/local/sample-dataverse/metadata/model.ts';
 import { Random } from '../../src/local/sample-dataverse/rows/random.ts';
 import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
-import { fetchSlice } from '../../src/sync/fetch-slice.ts';
-import { mergeRound } from '../../src/sync/merge-round.ts';
-import type { FetchMessage, MergeMessage } from '../../src/sync/run-documents.ts';
-import { type RunStatus, runStatus } from '../../src/sync/run-status.ts';
+import type { FetchMessage, MergeMessage } from '../../src/sync/documents/run-documents.ts';
+import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
+import { mergeRound } from '../../src/sync/merge/merge-round.ts';
+import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
 import { isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
 import {

@@ -8,8 +8,8 @@ import {
   type Store,
   startSampleDataverse,
 } from '../../src/local/sample-dataverse/index.ts';
-import type { EntityReport } from '../../src/sync/run-documents.ts';
-import type { RunStatus } from '../../src/sync/run-status.ts';
+import type { EntityReport } from '../../src/sync/documents/run-documents.ts';
+import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
 import { differences, readTruth, withDatabase } from './truth.ts';
 

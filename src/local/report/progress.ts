@@ -1,5 +1,5 @@
-import type { EntityReport } from '../../sync/run-documents.ts';
-import type { RunStatus } from '../../sync/run-status.ts';
+import type { EntityReport } from '../../sync/documents/run-documents.ts';
+import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
 /** Shows a run to a person who waits for it. */

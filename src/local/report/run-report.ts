@@ -1,5 +1,5 @@
-import type { EntityReport } from '../../sync/run-documents.ts';
-import type { RunStatus } from '../../sync/run-status.ts';
+import type { EntityReport } from '../../sync/documents/run-documents.ts';
+import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatSeconds, plural } from './format.ts';
 
 /** The result of a run, as lines for a person: totals first, then what went wrong and what to do about it. */

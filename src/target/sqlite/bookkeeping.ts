@@ -1,7 +1,7 @@
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { Strategy } from '../../sync/run-documents.ts';
-import type { EntityState, State, SyncLogRow } from '../../sync/state.ts';
+import type { Strategy } from '../../sync/documents/run-documents.ts';
+import type { EntityState, State, SyncLogRow } from '../../sync/documents/state.ts';
 
 /** The tables that the sync keeps for itself, and for whoever wants to know what it did. */
 const bookkeepingTables = `

@@ -2,7 +2,7 @@ import { choiceValuesViewSql, labelledViewSql } from '../../schema/labelled-view
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { StoredChoices } from '../../sync/choices.ts';
+import type { StoredChoices } from '../../sync/plan/load-choices.ts';
 import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
 
 interface ChoicesMeta {

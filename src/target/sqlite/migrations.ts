@@ -1,7 +1,7 @@
 import { type Migration, migrationSql, newTableMigration } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { EntityState, State } from '../../sync/state.ts';
+import type { EntityState, State } from '../../sync/documents/state.ts';
 
 /** The tables of the state: what stands in the database. */
 export function tablesOf(state: State): Table[] {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { createProgress } from '../../../src/local/report/progress.ts';
 import { reportJson, reportLines } from '../../../src/local/report/run-report.ts';
-import type { EntityReport } from '../../../src/sync/run-documents.ts';
-import type { RunStatus } from '../../../src/sync/run-status.ts';
+import type { EntityReport } from '../../../src/sync/documents/run-documents.ts';
+import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 
 const nothing = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };
 const unchanged = { added: 0, updated: 0, deleted: 0, unchanged: 0 };

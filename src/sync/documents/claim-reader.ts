@@ -1,0 +1,78 @@
+import { RetriableError } from '../../errors.ts';
+import type { WorkStore } from '../../storage/work-store.ts';
+import {
+  type Catalog,
+  type Failure,
+  type MergedRound,
+  paths,
+  type RoundPlan,
+  type RunDocument,
+  type Slice,
+} from './run-documents.ts';
+
+/**
+ * Reads the documents of runs. Claims never change once they exist, so what was read once is kept:
+ * a status page that asks twice a second costs one listing, not one request per slice.
+ */
+export class Documents {
+  readonly #work: WorkStore;
+  readonly #kept = new Map<string, unknown>();
+  readonly #limit: number;
+
+  constructor(work: WorkStore, limit = 2000) {
+    this.#work = work;
+    this.#limit = limit;
+  }
+
+  /** A claim by its name, undefined while it does not exist. */
+  async claim<T>(name: string): Promise<T | undefined> {
+    const kept = this.#kept.get(name);
+    if (kept !== undefined) return kept as T;
+    const read = await this.#work.read<T>(name);
+    if (read === undefined) return undefined;
+    if (this.#kept.size >= this.#limit) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(name, read.value);
+    return read.value;
+  }
+
+  plan(runId: string, round: number): Promise<RoundPlan | undefined> {
+    return this.claim(paths.plan(runId, round));
+  }
+
+  slice(runId: string, round: number, entity: string, slice: number): Promise<Slice | undefined> {
+    return this.claim(paths.slice(runId, round, entity, slice));
+  }
+
+  failure(runId: string, round: number, entity: string): Promise<Failure | undefined> {
+    return this.claim(paths.failed(runId, round, entity));
+  }
+
+  merged(runId: string, round: number): Promise<MergedRound | undefined> {
+    return this.claim(paths.merged(runId, round));
+  }
+
+  /** @throws RetriableError where the catalog is gone: the plan that names it was made from it. */
+  async catalog(digest: string): Promise<Catalog> {
+    const catalog = await this.claim<Catalog>(paths.catalog(digest));
+    if (catalog) return catalog;
+    throw new RetriableError(`The catalog ${digest} is missing.`, {
+      object: paths.catalog(digest),
+      hint: 'Blobs of the work container were deleted while a run was on; the next run makes them anew.',
+    });
+  }
+
+  async run(runId: string): Promise<RunDocument | undefined> {
+    return (await this.#work.read<RunDocument>(paths.run(runId)))?.value;
+  }
+
+  /** Every slice that an entity has claimed in a round, in order. */
+  async slices(runId: string, round: number, entity: string): Promise<Slice[]> {
+    const slices: Slice[] = [];
+    for (;;) {
+      const slice = await this.slice(runId, round, entity, slices.length);
+      if (slice === undefined) return slices;
+      slices.push(slice);
+      if (slice.next === undefined) return slices;
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import { SkipEntityError } from '../../errors.ts';
+import { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { SyncServices } from './services.ts';
+
+/** Opens a shard: from the instance's cache where it was written here, else from Blob storage. */
+export async function openShard(services: SyncServices, name: string): Promise<SqliteDatabase> {
+  const bytes = services.shards.get(name) ?? (await services.work.getBytes(name));
+  if (bytes === undefined) {
+    throw new SkipEntityError(`The shard ${name} is missing.`, {
+      object: name,
+      hint: 'Blobs of the work container were deleted while a run was on; the next run reads the rows again.',
+    });
+  }
+  return SqliteDatabase.open(services.sqlite, bytes, { locking: 'normal' });
+}

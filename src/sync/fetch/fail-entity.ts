@@ -1,0 +1,62 @@
+import { LinkError } from '../../dataverse/errors.ts';
+import { ConfigurationError, describeError, SkipEntityError } from '../../errors.ts';
+import { completeRound } from '../documents/request-merge.ts';
+import { type Failure, type FetchMessage, paths } from '../documents/run-documents.ts';
+import type { SyncServices } from '../documents/services.ts';
+
+/** Whether trying again cannot help, so that the entity fails at once and spares the queue its retries. */
+export function isFinal(error: unknown): boolean {
+  return (
+    error instanceof SkipEntityError || error instanceof ConfigurationError || error instanceof LinkError
+  );
+}
+
+/** An error as it is kept and shown: what happened and what to do. */
+export function describeFailure(error: unknown): Failure {
+  const { message, hint } = describeError(error);
+  return { error: message, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** Keeps what went wrong where the poison handler finds it: a poison message itself carries no reason. */
+export async function noteError(
+  services: SyncServices,
+  message: FetchMessage,
+  error: unknown,
+): Promise<void> {
+  const failure = describeFailure(error);
+  const { runId, entity } = message;
+  services.telemetry.log('warn', `Fetching ${entity} failed and will be tried again: ${failure.error}`, {
+    runId,
+    entity,
+    ...failure,
+  });
+  await services.work.put(paths.lastError(message.runId, message.round, message.entity), failure);
+}
+
+/** Ends one entity of a round as failed; the others go on, and the run ends without it. */
+export async function failEntity(
+  services: SyncServices,
+  message: FetchMessage,
+  error: unknown,
+): Promise<void> {
+  const { runId, round, entity } = message;
+  const failure = describeFailure(error);
+  services.telemetry.log('error', `${entity} failed in this run: ${failure.error}`, {
+    runId,
+    entity,
+    ...failure,
+  });
+  await services.work.createIfAbsent(paths.failed(runId, round, entity), failure);
+  await completeRound(services, runId, round, { resend: true });
+}
+
+/** The poison handler of the fetch queue: the entity fails with the last error that was noted. */
+export async function failPoisonedEntity(services: SyncServices, message: FetchMessage): Promise<void> {
+  const { runId, round, entity } = message;
+  const noted = await services.work.read<Failure>(paths.lastError(runId, round, entity));
+  const error = new SkipEntityError(
+    noted?.value.error ?? 'Its message failed repeatedly without leaving a reason.',
+    { hint: noted?.value.hint ?? 'The function log of fetchEntity holds the error.' },
+  );
+  await failEntity(services, message, error);
+}

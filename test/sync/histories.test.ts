@@ -1,3 +1,0 @@
-import { histories } from './random-histories.ts';
-
-histories('without a change of the schema', { seed: 20261121, runs: 110, drift: false });

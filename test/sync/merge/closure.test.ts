@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { Organisation, reportOf } from '../organisation.ts';
+import { addColumn, dropColumn } from '../schema-drift.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+const account = (id: string) => ({ id, table: 'account' });
+const contact = (id: string) => ({ id, table: 'contact' });
+
+const filtered = (name: string, options: object = {}) => ({ name, filtered: true, ...options });
+
+describe('filtered tables', () => {
+  it('hold what others refer to, through chains, loops and lookups of several tables, round by round', async () => {
+    org = await Organisation.start(['lead', filtered('contact'), filtered('account')]);
+    const [top, middle, low, stray] = org.rows('account', 4) as [string, string, string, string];
+    org.store.update('account', low, { _parentaccountid_value: account(middle) });
+    org.store.update('account', middle, { _parentaccountid_value: account(top) });
+    org.store.update('account', top, { _parentaccountid_value: account(low) });
+    const [person, boss, other] = org.rows('contact', 3) as [string, string, string];
+    org.store.update('contact', person, { _parentcustomerid_value: contact(boss) });
+    org.store.update('contact', boss, { _parentcustomerid_value: account(low) });
+    org.rows('lead', 1, () => ({ _customerid_value: contact(person) }));
+    const status = await org.sync();
+    expect(await org.ids('contact')).toEqual([person, boss].sort());
+    expect(await org.ids('account')).toEqual([top, middle, low].sort());
+    // person, then boss, then low, middle, top: each round knows what the one before brought.
+    expect(status.rounds).toBeGreaterThanOrEqual(4);
+    expect([stray, other].length).toBe(2);
+    await org.expectIdle();
+  });
+
+  it('take up a related row that changed, and let go of one that is referred to no more', async () => {
+    org = await Organisation.start(['lead', filtered('account', { history: true })]);
+    const [one, two] = org.rows('account', 2, (n) => ({ name: `account ${n}` })) as [string, string];
+    const [lead] = org.rows('lead', 1, () => ({ _customerid_value: account(one) })) as [string];
+    await org.sync();
+    org.store.update('account', one, { name: 'renamed' });
+    await org.sync();
+    expect(await org.query('SELECT name FROM accounts')).toEqual([{ name: 'renamed' }]);
+    org.store.update('lead', lead, { _customerid_value: account(two) });
+    await org.sync();
+    expect(await org.ids('account')).toEqual([two]);
+    // Its last version is closed, and it has no tombstone: it still is in Dataverse.
+    expect(
+      await org.query(
+        `SELECT count(*) AS n FROM accounts_history WHERE accountid = '${one}' AND valid_to IS NULL`,
+      ),
+    ).toEqual([{ n: 0 }]);
+    expect(await org.query('SELECT id FROM _sync_deleted')).toEqual([]);
+    await org.expectIdle();
+  });
+
+  it.each(['remove', 'mark'] as const)('lose a row that was deleted in Dataverse (%s)', async (deletes) => {
+    org = await Organisation.start(['new_ledgerentry', filtered('account', { deletes })]);
+    const [gone, kept] = org.rows('account', 2) as [string, string];
+    org.rows('new_ledgerentry', 2, (n) => ({ _new_account_value: account(n === 0 ? gone : kept) }));
+    await org.sync();
+    org.store.delete('account', gone);
+    await org.sync();
+    const live = deletes === 'mark' ? ' WHERE _deleted_at IS NULL' : '';
+    expect(await org.query(`SELECT accountid AS id FROM accounts${live}`)).toEqual([{ id: kept }]);
+    expect(await org.ids('account')).toEqual(deletes === 'mark' ? [gone, kept].sort() : [kept]);
+    expect(await org.query('SELECT id FROM _sync_deleted')).toEqual([{ id: gone }]);
+    await org.expectIdle();
+    expect(await org.ids('account')).toHaveLength(deletes === 'mark' ? 2 : 1);
+  });
+
+  it('get the values of a new column for rows that did not change', async () => {
+    org = await Organisation.start(['lead', filtered('account')]);
+    const [one] = org.rows('account', 1) as [string];
+    org.rows('lead', 1, () => ({ _customerid_value: account(one) }));
+    await org.sync();
+    addColumn(org.store, 'account', 'new_rating', 'int', () => 7);
+    await org.sync();
+    expect(await org.query('SELECT new_rating FROM accounts')).toEqual([{ new_rating: 7 }]);
+    await org.expectIdle();
+  });
+
+  it('notice changes where the table has no versionnumber', async () => {
+    org = await Organisation.start(['lead', filtered('account')]);
+    dropColumn(org.store, 'account', 'versionnumber');
+    const [one] = org.rows('account', 1, () => ({ name: 'old' })) as [string];
+    org.rows('lead', 1, () => ({ _customerid_value: account(one) }));
+    await org.sync();
+    await org.expectIdle();
+    org.store.update('account', one, { name: 'new' });
+    await org.sync();
+    expect(await org.query('SELECT name FROM accounts')).toEqual([{ name: 'new' }]);
+  });
+
+  it('are completed by the next run, though nothing changed, where fetching them failed', async () => {
+    org = await Organisation.start(['lead', filtered('account')]);
+    const [one] = org.rows('account', 1) as [string];
+    org.rows('lead', 1, () => ({ _customerid_value: account(one) }));
+    const fault = org.dataverse.faults.add({ kind: '503', match: /\/accounts\?/, times: 1000 });
+    const first = await org.sync();
+    expect(reportOf(first, 'account')).toMatchObject({ state: 'failed' });
+    expect(await org.ids('lead')).toHaveLength(1);
+    fault.remove();
+    await org.sync();
+    await org.expectMirror('lead', 'account');
+    await org.expectIdle();
+  });
+
+  it('ask once in a run for rows that do not exist, and go on without them', async () => {
+    org = await Organisation.start(['lead', filtered('account')]);
+    org.rows('lead', 1, () => ({ _customerid_value: account('00000000-0000-4000-8000-00000000dead') }));
+    expect((await org.sync()).rounds).toBe(2);
+    expect(await org.ids('account')).toEqual([]);
+    await org.expectIdle();
+  });
+
+  it('ask for hundreds of ids at a time', async () => {
+    org = await Organisation.start(['lead', filtered('account')]);
+    const ids = org.rows('account', 1500);
+    org.rows('lead', 1500, (n) => ({ _customerid_value: account(ids[n]!) }));
+    const status = await org.sync();
+    expect(await org.ids('account')).toHaveLength(1500);
+    expect(reportOf(status, 'account').requests).toBeLessThanOrEqual(4);
+    await org.expectIdle();
+  });
+});

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { paths } from '../../../src/sync/documents/run-documents.ts';
+import { stateName } from '../../../src/sync/documents/state.ts';
+import { cleanUp } from '../../../src/sync/run/clean-up.ts';
+import { type Azurite, startAzurite } from '../../azurite.ts';
+import { Harness } from '../harness.ts';
+
+describe('cleanUp', () => {
+  let azurite: Azurite;
+  beforeAll(async () => {
+    azurite = await startAzurite();
+  });
+  afterAll(() => azurite.stop());
+
+  it('keeps the latest hundred runs, and of the content-addressed documents what the state names', async () => {
+    const harness = await Harness.create({
+      connectionString: azurite.connectionString,
+      dataverseUrl: 'http://127.0.0.1:9',
+      entities: ['account'],
+    });
+    const { services } = harness;
+    const { work } = services;
+    const runId = (n: number): string => `20261121T${String(100000 + n)}Z-00000000`;
+    const names = async (prefix: string): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { name } of work.list(prefix)) found.push(name);
+      return found;
+    };
+    for (let n = 0; n < 119; n++) await work.put(paths.run(runId(n)), {});
+    await work.put(paths.catalog('named'), {});
+    await work.put(paths.catalog('forgotten'), {});
+    await work.put(paths.knownIds('fresh'), []);
+    await services.published.put(stateName, { catalog: 'named' });
+    await cleanUp(services);
+    expect(await names('runs/')).toHaveLength(119);
+
+    await work.put(paths.run(runId(119)), {});
+    services.now = () => new Date(Date.now() + 25 * 3_600_000);
+    await cleanUp(services);
+    const left = await names('runs/');
+    expect(left).toHaveLength(100);
+    expect(left[0]).toBe(paths.run(runId(20)));
+    expect(await names('catalogs/')).toEqual([paths.catalog('named')]);
+    expect(await names('known-ids/')).toEqual([]);
+  });
+});

@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { paths } from '../../../src/sync/documents/run-documents.ts';
+import { type Azurite, startAzurite } from '../../azurite.ts';
+import { Harness } from '../harness.ts';
+import { differences, readTruth, withDatabase } from '../truth.ts';
+
+const tables = [
+  { name: 'account', entitySet: 'accounts', primaryKey: 'accountid' },
+  { name: 'contact', entitySet: 'contacts', primaryKey: 'contactid' },
+  { name: 'new_shipmentline', entitySet: 'new_shipmentlineset', primaryKey: 'new_shipmentlineid' },
+];
+
+describe('a sync that is disturbed', () => {
+  let azurite: Azurite;
+  let dataverse: SampleDataverse;
+
+  beforeAll(async () => {
+    azurite = await startAzurite();
+    dataverse = await startSampleDataverse({ rows: 800 });
+  });
+  afterAll(async () => {
+    await dataverse.stop();
+    await azurite.stop();
+  });
+
+  const create = (settings: Record<string, string> = {}) =>
+    Harness.create({
+      connectionString: azurite.connectionString,
+      dataverseUrl: dataverse.url,
+      entities: tables.map((table) => table.name),
+      settings: { SYNC_SLICE_MB: '0.05', DATAVERSE_PAGE_SIZE: '25', ...settings },
+    });
+
+  async function expectMirror(harness: Harness): Promise<void> {
+    const bytes = await harness.databaseBytes();
+    for (const table of tables) {
+      const truth = await readTruth(dataverse.url, table.entitySet);
+      withDatabase(bytes, (db) => expect(differences(db, table, truth)).toEqual([]));
+    }
+  }
+
+  it('starts one run where two are asked for at once', async () => {
+    const harness = await create();
+    const results = await Promise.all([harness.start(), harness.start(), harness.start()]);
+    expect(results.map((result) => result.outcome).sort()).toEqual(['live', 'live', 'started']);
+    expect(new Set(results.map((result) => result.runId)).size).toBe(1);
+    await harness.drain();
+    await expectMirror(harness);
+  });
+
+  /** Every step that changes storage, where a process may die before or after. */
+  const steps = [
+    'createIfAbsent',
+    'putBytes',
+    'put',
+    'replaceIfUnchanged',
+    'deleteIfUnchanged',
+    'deletePrefix',
+  ] as const;
+
+  it.each([
+    ['before', 1],
+    ['after', 1],
+    ['before', 3],
+    ['after', 3],
+  ] as const)('heals when the process dies %s every step in turn (period %i)', async (when, period) => {
+    const harness = await create();
+    let calls = 0;
+    let armed = true;
+    const die = (): void => {
+      if (armed && calls++ % (period + 1) === period) throw new Error('killed');
+    };
+    const { work, published, databaseBlob } = harness.services;
+    for (const store of [work, published]) {
+      for (const step of steps) {
+        const real = store[step].bind(store) as (...args: unknown[]) => Promise<unknown>;
+        (store as unknown as Record<string, unknown>)[step] = async (...args: unknown[]) => {
+          if (when === 'before') die();
+          const result = await real(...args);
+          if (when === 'after') die();
+          return result;
+        };
+      }
+    }
+    const commit = databaseBlob.commit.bind(databaseBlob);
+    databaseBlob.commit = async (...args) => {
+      const result = await commit(...args);
+      die();
+      return result;
+    };
+    for (let round = 0; round < 40; round++) {
+      await harness.start({ resume: true }).catch(() => undefined);
+      for (let n = 0; n < 60 && harness.waiting > 0; n++) {
+        const error = await harness.deliver().catch((fault: unknown) => fault);
+        // A killed process forgets; what the queue holds is delivered to its successor.
+        if (error !== undefined) harness.restarted();
+      }
+      if ((await work.read(paths.active)) === undefined && round > 2) break;
+    }
+    armed = false;
+    await harness.drain();
+    const status = await harness.sync({ resume: true });
+    expect(status.phase).toBe('complete');
+    expect((await harness.sync()).totals).toMatchObject({ failed: 0 });
+    await expectMirror(harness);
+  });
+
+  it('goes on with the others where one entity fails, and takes it up in the next run', async () => {
+    const harness = await create();
+    const { dataverse: client } = harness.services;
+    const readPages = client.readPages.bind(client);
+    harness.services.dataverse = {
+      ...client,
+      readPages: (query, options) => {
+        if (query.entitySet === 'contacts') throw new Error('the contacts are out');
+        return readPages(query, options);
+      },
+    };
+    const first = await harness.sync();
+    expect(first.phase).toBe('complete');
+    expect(first.entities.find((entity) => entity.name === 'contact')).toMatchObject({
+      state: 'failed',
+      error: 'the contacts are out',
+    });
+    expect(first.entities.filter((entity) => entity.state === 'merged')).toHaveLength(2);
+    harness.services.dataverse = client;
+    const second = await harness.sync();
+    expect(second.totals.failed).toBe(0);
+    await expectMirror(harness);
+  });
+
+  it('gives up a merge that fails repeatedly, and the next run repairs it', async () => {
+    const harness = await create();
+    const { databaseBlob } = harness.services;
+    const commit = databaseBlob.commit.bind(databaseBlob);
+    databaseBlob.commit = async () => {
+      throw new Error('the storage account is full');
+    };
+    const first = await harness.sync();
+    expect(first).toMatchObject({ phase: 'failed', error: 'the storage account is full' });
+    databaseBlob.commit = commit;
+    expect((await harness.sync()).phase).toBe('complete');
+    await expectMirror(harness);
+  });
+
+  it('does the merge again where another writer committed in between', async () => {
+    const harness = await create();
+    await harness.sync();
+    const { databaseBlob } = harness.services;
+    const commit = databaseBlob.commit.bind(databaseBlob);
+    let raced = 0;
+    databaseBlob.commit = async (bytes, expected) => {
+      if (raced++ === 0) {
+        const loaded = await databaseBlob.load();
+        if (typeof loaded !== 'string') {
+          // Another writer's commit: the same rows in a file of another state.
+          loaded.bytes.writeUInt32BE(loaded.bytes.readUInt32BE(60) + 1, 60);
+          await commit(loaded.bytes, { etag: loaded.etag });
+        }
+      }
+      return commit(bytes, expected);
+    };
+    const box = (await readTruth(dataverse.url, 'new_shipmentlineset'))[0]!;
+    dataverse.store.delete('new_shipmentline', String(box.new_shipmentlineid));
+    const status = await harness.sync();
+    expect(status.phase).toBe('complete');
+    expect(raced).toBe(2);
+    expect(status.totals.deleted).toBe(1);
+    await expectMirror(harness);
+  });
+
+  it('keeps readers on whole states: every download throughout a sync passes integrity_check', async () => {
+    const harness = await create();
+    await harness.sync();
+    for (const { new_shipmentlineid: id } of (await readTruth(dataverse.url, 'new_shipmentlineset')).slice(
+      0,
+      5,
+    )) {
+      dataverse.store.delete('new_shipmentline', String(id));
+    }
+    let over = false;
+    let downloads = 0;
+    const reader = (async () => {
+      while (!over) {
+        const bytes = await harness.databaseBytes();
+        downloads += 1;
+        withDatabase(bytes, (db) =>
+          expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' }),
+        );
+      }
+    })();
+    await harness.sync();
+    over = true;
+    await reader;
+    expect(downloads).toBeGreaterThan(1);
+  });
+});

@@ -1,0 +1,129 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { paths } from '../../../src/sync/documents/run-documents.ts';
+import { Organisation, reportOf } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+describe('a read that is interrupted', () => {
+  it('goes on with the page that failed, and reads none twice', async () => {
+    org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+    org.rows('account', 95);
+    // More often than the client tries: the slice ends early, and the next one meets the fault again.
+    const fault = org.dataverse.faults.add({
+      kind: '503',
+      match: /\/accounts\?.*skiptoken/,
+      after: 4,
+      times: 4,
+    });
+    const served = org.dataverse.stats.rows;
+    const status = await org.sync();
+    expect(fault.hits).toBe(4);
+    expect(reportOf(status, 'account')).toMatchObject({ state: 'merged', added: 95, rowsRead: 95 });
+    // Every row was served once; the rest is labels and the like.
+    expect(org.dataverse.stats.rows - served).toBeLessThan(2 * 95);
+    await org.expectMirror('account');
+    await org.expectIdle();
+  });
+
+  it('leaves its entity as it was where the fault stays, and is taken up by the next run', async () => {
+    org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+    const ids = org.rows('account', 40);
+    org.rows('contact', 5);
+    await org.sync();
+    for (const id of ids) org.store.update('account', id, { name: 'changed' });
+    org.rows('contact', 5);
+    const fault = org.dataverse.faults.add({
+      kind: '503',
+      match: /\/accounts\?.*skiptoken/,
+      after: 1,
+      times: 1000,
+    });
+    const failed = await org.sync();
+    expect(reportOf(failed, 'account')).toMatchObject({ state: 'failed', updated: 0 });
+    expect(reportOf(failed, 'account').error).toBeTruthy();
+    expect(await org.query("SELECT count(*) AS n FROM accounts WHERE name = 'changed'")).toEqual([{ n: 0 }]);
+    await org.expectMirror('contact');
+    const log = await org.query(
+      `SELECT state, error FROM _sync_log WHERE entity = 'account' ORDER BY started_at DESC`,
+    );
+    expect(log[0]).toMatchObject({ state: 'failed' });
+    fault.remove();
+    expect(reportOf(await org.sync(), 'account')).toMatchObject({ updated: 40, strategy: 'delta' });
+    await org.expectMirror('account', 'contact');
+    await org.expectIdle();
+  });
+});
+
+describe('a run that stands still', () => {
+  /** The messages of the queue are lost, as when a storage account was emptied. */
+  async function stuck(): Promise<{ runId: string; lose: () => void; found: () => void }> {
+    const { services } = org.harness;
+    const { sendFetch } = services;
+    const lose = (): void => {
+      services.sendFetch = async () => undefined;
+    };
+    lose();
+    const { runId } = await org.harness.start();
+    return {
+      runId,
+      lose,
+      found: () => {
+        services.sendFetch = sendFetch;
+      },
+    };
+  }
+  // Blobs carry the storage's own time.
+  const later = (minutes: number): void => {
+    org.clock.now = Math.max(org.clock.now, Date.now()) + minutes * 60_000;
+  };
+
+  it('is left alone while it may live, then resumed', async () => {
+    org = await Organisation.start(['account', 'lead'], { rows: 300 });
+    const { runId, found } = await stuck();
+    later(10);
+    expect(await org.harness.start()).toEqual({ runId, outcome: 'live' });
+    found();
+    later(16);
+    expect(await org.harness.start()).toEqual({ runId, outcome: 'resumed' });
+    await org.harness.drain();
+    expect(await org.harness.services.work.read(paths.active)).toBeUndefined();
+    await org.expectMirror('account', 'lead');
+    await org.expectIdle();
+  });
+
+  it('is given up after three resumptions, for a new one', async () => {
+    org = await Organisation.start(['account'], { rows: 100 });
+    const { runId, found } = await stuck();
+    for (let n = 0; n < 3; n++) {
+      later(20);
+      expect(await org.harness.start()).toEqual({ runId, outcome: 'resumed' });
+    }
+    found();
+    later(20);
+    const next = await org.harness.start();
+    expect(next.outcome).toBe('started');
+    expect(next.runId).not.toBe(runId);
+    expect((await org.harness.services.documents.run(runId))?.phase).toBe('abandoned');
+    await org.harness.drain();
+    await org.expectMirror('account');
+    await org.expectIdle();
+  });
+
+  it('is not brought back by messages of it that come late', async () => {
+    org = await Organisation.start(['account'], { rows: 100 });
+    const { services } = org.harness;
+    const late: Parameters<typeof services.sendFetch>[0][] = [];
+    const { sendFetch } = services;
+    services.sendFetch = async (message) => {
+      late.push(message);
+      await sendFetch(message);
+    };
+    await org.sync();
+    const before = await org.query('SELECT * FROM _sync_log');
+    for (const message of [...late]) await sendFetch(message);
+    await org.harness.drain();
+    expect(await org.query('SELECT * FROM _sync_log')).toEqual(before);
+    await org.expectIdle();
+  });
+});

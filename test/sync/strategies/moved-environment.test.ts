@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { createSyncServices } from '../../../src/services.ts';
+import { type Azurite, startAzurite } from '../../azurite.ts';
+import { Harness } from '../harness.ts';
+import { differences, readTruth, withDatabase } from '../truth.ts';
+
+describe('an environment whose address changed', () => {
+  let azurite: Azurite;
+  beforeAll(async () => {
+    azurite = await startAzurite();
+  });
+  afterAll(() => azurite.stop());
+
+  it('is read anew: a stored delta link never takes the token to its old origin', async () => {
+    const before = await startSampleDataverse({ rows: 300 });
+    const harness = await Harness.create({
+      connectionString: azurite.connectionString,
+      dataverseUrl: before.url,
+      entities: ['account'],
+    });
+    await harness.sync();
+    const requests = before.stats.requests;
+
+    const after = await startSampleDataverse({ rows: 320 });
+    const { settings } = harness.services;
+    const moved = await createSyncServices({
+      ...settings,
+      dataverse: { ...settings.dataverse, url: after.url },
+    });
+    harness.services.dataverse = moved.dataverse;
+    const status = await harness.sync();
+    expect(status.entities[0]).toMatchObject({ strategy: 'delta', state: 'merged' });
+    expect(status.entities[0]!.reason).toMatch(/away from/);
+    expect(before.stats.requests).toBe(requests);
+    const truth = await readTruth(after.url, 'accounts');
+    withDatabase(await harness.databaseBytes(), (db) => {
+      expect(differences(db, { entitySet: 'accounts', primaryKey: 'accountid' }, truth)).toEqual([]);
+    });
+    await before.stop();
+    await after.stop();
+  });
+});
