@@ -1,9 +1,9 @@
 import { type MetricsSettings, readMetricsSettings } from './config/metrics-settings.ts';
 import { readSettings, type Settings } from './config/settings.ts';
-import { TokenSource } from './dataverse/auth-policy.ts';
 import { createCredential } from './dataverse/credential.ts';
-import { limiterFor } from './dataverse/limiter.ts';
-import { environmentOrigin } from './dataverse/links.ts';
+import { TokenSource } from './dataverse/transport/auth-policy.ts';
+import { limiterFor } from './dataverse/transport/limiter.ts';
+import { environmentOrigin } from './dataverse/transport/links.ts';
 import { DataverseMetricsTable } from './metrics/dataverse-metrics-table.ts';
 import { Journal } from './metrics/journal.ts';
 import { MetricsTransport } from './metrics/metrics-transport.ts';

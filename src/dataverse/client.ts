@@ -1,22 +1,22 @@
 import type { TokenCredential } from '@azure/core-auth';
-import { TokenSource } from './auth-policy.ts';
-import { batch } from './batch.ts';
-import { writeBulk } from './bulk.ts';
-import { readChoiceMetadata } from './choice-metadata.ts';
-import { readBaseLanguage, readChoices } from './choices.ts';
-import { readEntityDefinitions, readManyToMany } from './entity-definitions.ts';
-import { deleteFile, downloadFile, uploadFile } from './files.ts';
-import { limiterFor } from './limiter.ts';
-import { environmentOrigin } from './links.ts';
-import { count, readMetadataDocument, readMetadataVersion } from './metadata.ts';
-import { readByIds, readPages } from './read-pages.ts';
-import type { RequestStats } from './stats.ts';
-import { type Call, type Reply, Transport, type TransportOptions } from './transport.ts';
-import { associate, create, deleteRow, disassociate, readRow, update, upsert } from './write.ts';
+import { readChoiceMetadata } from './metadata/choice-metadata.ts';
+import { readBaseLanguage, readChoices } from './metadata/choices.ts';
+import { readEntityDefinitions, readManyToMany } from './metadata/entity-definitions.ts';
+import { count, readMetadataDocument, readMetadataVersion } from './metadata/metadata.ts';
+import { readByIds, readPages } from './read/read-pages.ts';
+import { TokenSource } from './transport/auth-policy.ts';
+import { limiterFor } from './transport/limiter.ts';
+import { environmentOrigin } from './transport/links.ts';
+import type { RequestStats } from './transport/stats.ts';
+import { type Call, type Reply, Transport, type TransportOptions } from './transport/transport.ts';
+import { batch } from './write/batch.ts';
+import { writeBulk } from './write/bulk.ts';
+import { deleteFile, downloadFile, uploadFile } from './write/files.ts';
+import { associate, create, deleteRow, disassociate, readRow, update, upsert } from './write/write.ts';
 
-export type { Page } from './page.ts';
-export type { IdQuery, PageQuery } from './read-pages.ts';
-export type { CallOptions } from './transport.ts';
+export type { Page } from './read/page.ts';
+export type { IdQuery, PageQuery } from './read/read-pages.ts';
+export type { CallOptions } from './transport/transport.ts';
 
 export interface DataverseClientOptions extends Omit<TransportOptions, 'origin' | 'tokens' | 'limiter'> {
   /** `https://org.crm.dynamics.com`, or plain http on this machine. */

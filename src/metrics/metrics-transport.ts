@@ -1,7 +1,7 @@
-import { dataverseFault } from '../dataverse/errors.ts';
-import { codes } from '../dataverse/fault-codes.ts';
-import { type Call, type Reply, Transport } from '../dataverse/transport.ts';
-import { isMissingRow } from '../dataverse/write.ts';
+import { dataverseFault } from '../dataverse/errors/errors.ts';
+import { codes } from '../dataverse/errors/fault-codes.ts';
+import { type Call, type Reply, Transport } from '../dataverse/transport/transport.ts';
+import { isMissingRow } from '../dataverse/write/write.ts';
 import { ConfigurationError } from '../errors.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { MetricsSettings } from '../config/metrics-settings.ts';
-import { exactNumber } from '../dataverse/exact-number.ts';
+import { exactNumber } from '../dataverse/write/exact-number.ts';
 import { campaignMetricsColumns } from './campaign-metrics-columns.ts';
 import {
   type CampaignMetricsField,

@@ -1,8 +1,8 @@
-import { dataverseFault } from '../dataverse/errors.ts';
-import { toJson } from '../dataverse/exact-number.ts';
-import { checkName } from '../dataverse/query.ts';
-import { type Call, type Transport, unreadable } from '../dataverse/transport.ts';
-import type { Row } from '../dataverse/write.ts';
+import { dataverseFault } from '../dataverse/errors/errors.ts';
+import { checkName } from '../dataverse/read/query.ts';
+import { type Call, type Transport, unreadable } from '../dataverse/transport/transport.ts';
+import { toJson } from '../dataverse/write/exact-number.ts';
+import type { Row } from '../dataverse/write/write.ts';
 
 /** What Dataverse knows about a table, as far as provisioning looks. */
 export interface TableMetadata {

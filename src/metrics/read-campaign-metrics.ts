@@ -1,8 +1,8 @@
 import type { MetricsSettings } from '../config/metrics-settings.ts';
-import { queryPath, stringLiteral } from '../dataverse/query.ts';
-import { readPages } from '../dataverse/read-pages.ts';
-import type { CallOptions, Transport } from '../dataverse/transport.ts';
-import { readRow } from '../dataverse/write.ts';
+import { queryPath, stringLiteral } from '../dataverse/read/query.ts';
+import { readPages } from '../dataverse/read/read-pages.ts';
+import type { CallOptions, Transport } from '../dataverse/transport/transport.ts';
+import { readRow } from '../dataverse/write/write.ts';
 import { campaignMetricsColumns, toMetricsRow } from './campaign-metrics-columns.ts';
 import type { MetricsRow } from './metrics-table.ts';
 import { rowsOfPage } from './page-rows.ts';

@@ -1,9 +1,9 @@
 import type { MetricsSettings } from '../config/metrics-settings.ts';
-import { dataverseFault } from '../dataverse/errors.ts';
-import { encodeValue, stringLiteral } from '../dataverse/query.ts';
-import { readPages } from '../dataverse/read-pages.ts';
-import type { CallOptions, Transport } from '../dataverse/transport.ts';
-import type { Row } from '../dataverse/write.ts';
+import { dataverseFault } from '../dataverse/errors/errors.ts';
+import { encodeValue, stringLiteral } from '../dataverse/read/query.ts';
+import { readPages } from '../dataverse/read/read-pages.ts';
+import type { CallOptions, Transport } from '../dataverse/transport/transport.ts';
+import type { Row } from '../dataverse/write/write.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type CampaignMetricsColumns, campaignMetricsColumns } from './campaign-metrics-columns.ts';
 import { rowsOfPage } from './page-rows.ts';

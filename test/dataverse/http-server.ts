@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { createDataverseClient, type DataverseClientOptions } from '../../src/dataverse/client.ts';
 import { createCredential } from '../../src/dataverse/credential.ts';
-import type { Log } from '../../src/dataverse/transport.ts';
+import type { Log } from '../../src/dataverse/transport/transport.ts';
 
 export interface TestServer extends AsyncDisposable {
   url: string;

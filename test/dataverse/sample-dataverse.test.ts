@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseTombstone } from '../../src/dataverse/change-tracking.ts';
 import { createDataverseClient, type DataverseClient, type PageQuery } from '../../src/dataverse/client.ts';
 import { createCredential } from '../../src/dataverse/credential.ts';
-import { exactNumber } from '../../src/dataverse/exact-number.ts';
-import { parseRows } from '../../src/dataverse/page.ts';
+import { parseTombstone } from '../../src/dataverse/read/change-tracking.ts';
+import { parseRows } from '../../src/dataverse/read/page.ts';
+import { exactNumber } from '../../src/dataverse/write/exact-number.ts';
 import {
   canMakeCertificate,
   type SampleDataverse,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors.ts';
+import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors/errors.ts';
 import type { CampaignMetrics } from '../../src/metrics/contract.ts';
 import type { MetricsRow, MetricsTable, RefusedRow } from '../../src/metrics/metrics-table.ts';
 

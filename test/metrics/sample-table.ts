@@ -1,7 +1,7 @@
 import { type MetricsSettings, readMetricsSettings } from '../../src/config/metrics-settings.ts';
-import { TokenSource } from '../../src/dataverse/auth-policy.ts';
 import { createCredential } from '../../src/dataverse/credential.ts';
-import { limiterFor } from '../../src/dataverse/limiter.ts';
+import { TokenSource } from '../../src/dataverse/transport/auth-policy.ts';
+import { limiterFor } from '../../src/dataverse/transport/limiter.ts';
 import { DataverseMetricsTable } from '../../src/metrics/dataverse-metrics-table.ts';
 import { MetricsTransport } from '../../src/metrics/metrics-transport.ts';
 import { CampaignMetricsReader } from '../../src/metrics/read-campaign-metrics.ts';

@@ -1,4 +1,4 @@
-import { LinkError } from '../../dataverse/errors.ts';
+import { LinkError } from '../../dataverse/errors/errors.ts';
 import { ConfigurationError, describeError, SkipEntityError } from '../../errors.ts';
 import { completeRound } from '../documents/request-merge.ts';
 import { type Failure, type FetchMessage, paths } from '../documents/run-documents.ts';

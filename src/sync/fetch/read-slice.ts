@@ -1,7 +1,7 @@
-import { ChangeTrackingError, parseTombstone } from '../../dataverse/change-tracking.ts';
 import type { Page, PageQuery } from '../../dataverse/client.ts';
-import { dataverseFault, LinkError } from '../../dataverse/errors.ts';
-import { createRequestStats } from '../../dataverse/stats.ts';
+import { dataverseFault, LinkError } from '../../dataverse/errors/errors.ts';
+import { ChangeTrackingError, parseTombstone } from '../../dataverse/read/change-tracking.ts';
+import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { RecordWriter } from '../../sqlite/record-writer.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EntityConfig } from '../../config/entities.ts';
-import type { EntityDefinition } from '../../dataverse/entity-definitions.ts';
+import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
 import { SkipEntityError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';

@@ -1,5 +1,5 @@
-import type { ChoiceMetadata } from '../../dataverse/choice-metadata.ts';
-import type { Choice } from '../../dataverse/choices.ts';
+import type { ChoiceMetadata } from '../../dataverse/metadata/choice-metadata.ts';
+import type { Choice } from '../../dataverse/metadata/choices.ts';
 
 interface OptionSet {
   Options?: Option[] | null;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { ChoiceMetadata } from '../../dataverse/choice-metadata.ts';
-import type { Choice } from '../../dataverse/choices.ts';
+import type { ChoiceMetadata } from '../../dataverse/metadata/choice-metadata.ts';
+import type { Choice } from '../../dataverse/metadata/choices.ts';
 import { describeError, RetriableError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import { paths } from '../documents/run-documents.ts';

@@ -135,7 +135,9 @@ describe('files: true', () => {
     await upload(harness, ids[0]!, 'new_contract', 'lost.pdf', randomBytes(100));
     await upload(harness, ids[2]!, 'new_contract', 'late.pdf', randomBytes(200));
     const real = harness.services.dataverse;
-    const { DataverseError, DataverseRetriableError } = await import('../../../src/dataverse/errors.ts');
+    const { DataverseError, DataverseRetriableError } = await import(
+      '../../../src/dataverse/errors/errors.ts'
+    );
     const downloadFile: typeof real.downloadFile = (place, options) => {
       const fault = { operation: 'download', transient: false };
       if (place.column !== 'new_contract') return real.downloadFile(place, options);

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Choice } from '../../../src/dataverse/choices.ts';
+import type { Choice } from '../../../src/dataverse/metadata/choices.ts';
 import { RetriableError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { loadChoices, readFirstLabels } from '../../../src/sync/plan/load-choices.ts';

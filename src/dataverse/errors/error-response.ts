@@ -1,0 +1,131 @@
+import type { HttpHeaders } from '@azure/core-rest-pipeline';
+import type { SyncError } from '../../errors.ts';
+import {
+  DataverseConfigurationError,
+  DataverseConflictError,
+  DataverseError,
+  type DataverseFault,
+  DataverseRetriableError,
+  DataverseSkipError,
+  type WithFault,
+} from './errors.ts';
+import { codes, isTransient, normalizeCode } from './fault-codes.ts';
+import { parseRetryAfter } from './rate-limit-headers.ts';
+
+/** What the caller knows about a request, for errors and logs. */
+export type RequestNames = Pick<
+  DataverseFault,
+  'operation' | 'entity' | 'method' | 'clientRequestId' | 'correlationId'
+>;
+
+/** A fault of a request with its names. */
+export function faultOf(names: RequestNames, said: Omit<DataverseFault, keyof RequestNames>): DataverseFault {
+  return { ...names, ...said };
+}
+
+/** What Microsoft's support asks for. */
+export function requestIdOf(headers: HttpHeaders): string | undefined {
+  return headers.get('x-ms-service-request-id') ?? headers.get('req_id');
+}
+
+/** The server's own sentence, on one line, shortened, without anything that looks like a token. */
+export function shortMessage(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  const safe = line
+    .replace(/\beyJ[\w-]+\.[\w-]+(\.[\w-]*)?/g, '[token]')
+    .replace(/\bBearer\s+[^\s,;]+/gi, 'Bearer [token]');
+  return safe.length > 400 ? `${safe.slice(0, 400)}…` : safe;
+}
+
+/** Reads `{"error":{"code","message"}}`; a body that is something else is described by its kind. */
+export function parseErrorBody(body: Uint8Array, contentType: string | undefined) {
+  const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 65_536)).toString();
+  try {
+    const { error } = JSON.parse(text.replace(/^\uFEFF/, ''));
+    if (error && typeof error === 'object') {
+      const message = typeof error.message === 'string' ? shortMessage(error.message) : '';
+      return { isJson: true, code: normalizeCode(error.code), message };
+    }
+  } catch {
+    // Gateways answer with HTML, proxies with nothing: the kind is all there is to say.
+  }
+  const kind = (contentType?.split(';')[0] ?? '').trim().slice(0, 60) || 'no content type';
+  const what = body.byteLength === 0 ? 'an empty body' : `${body.byteLength} bytes of ${kind}`;
+  return { isJson: false, code: undefined, message: `the answer was ${what}` };
+}
+
+/** The error for an answer whose status is not a success. */
+export function errorFromResponse(
+  names: RequestNames,
+  status: number,
+  headers: HttpHeaders,
+  body: Uint8Array,
+): Error & { fault: DataverseFault } {
+  const parsed = parseErrorBody(body, headers.get('content-type'));
+  const fault = faultOf(names, {
+    status,
+    code: parsed.code,
+    serverMessage: parsed.message,
+    requestId: requestIdOf(headers),
+    retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
+    transient: isTransient(status, parsed.code, parsed.message),
+  });
+  const [Class, hint] = consequence(fault, parsed.isJson);
+  const code = parsed.code === undefined ? '' : ` ${parsed.code}`;
+  const text = `Cannot ${names.operation}: status ${status}${code}: ${parsed.message}`;
+  return new Class(text, { fault, hint });
+}
+
+type Consequence = [Class: WithFault<SyncError>, hint?: string | undefined];
+
+const hints = {
+  busy: 'Dataverse is busy: try again later.',
+  token:
+    "Dataverse refused the token: check that the identity belongs to the environment's tenant and the address to the environment.",
+  noUser:
+    'The identity has no application user in this environment: create one with its client id and give it a security role.',
+  redirect: 'Redirects are not followed: use the address of the environment itself.',
+  noService: 'Nothing answers there: check that the address is a Dataverse environment.',
+  conflict: 'The row exists or changed meanwhile: read it again.',
+  tooLarge: 'The request is too large: send fewer rows at once.',
+  unsupported: 'A column or an option of the request is not supported here.',
+};
+
+/** The class by which the caller decides, and what to do about it. */
+function consequence(fault: DataverseFault, isJson: boolean): Consequence {
+  const { status = 0, code, entity: table = 'the table' } = fault;
+  // Reads that fail stop one table; writes that fail stop one row.
+  const isRead = fault.method === 'GET';
+  const refused = isRead ? DataverseSkipError : DataverseError;
+  if (fault.transient) return [DataverseRetriableError, hints.busy];
+  if (status === 401) return [DataverseConfigurationError, hints.token];
+  if (code === codes.notAMember) return [DataverseConfigurationError, hints.noUser];
+  if (isPrivilegeFault(fault)) return [DataverseSkipError, privilegeHint(table, isRead)];
+  if (status === 403) return [DataverseSkipError, `Access to ${table} is forbidden.`];
+  if (status >= 300 && status < 400) return [DataverseConfigurationError, hints.redirect];
+  if (status === 404 && !isJson) return [DataverseConfigurationError, hints.noService];
+  if (code === codes.objectDoesNotExist || code === codes.noRowWithThatKey) return [DataverseError];
+  if (code === codes.resourceNotFound || (status === 404 && isRead)) {
+    const hint = `Check the name ${table}: entity set names are case-sensitive and irregular.`;
+    return [DataverseSkipError, hint];
+  }
+  if (code === codes.noRetrieveMultiple) {
+    return [DataverseSkipError, `Dataverse does not let ${table} be read row by row: leave it out.`];
+  }
+  if (status === 412) return [DataverseConflictError, hints.conflict];
+  if (status === 413) return [DataverseError, hints.tooLarge];
+  if (status < 500) return [refused, code === codes.queryRefused ? hints.unsupported : undefined];
+  return [status === 501 ? refused : DataverseRetriableError];
+}
+
+/** What to do about a missing privilege. */
+export function privilegeHint(table: string, isRead: boolean): string {
+  const privilege = isRead ? 'organisation-level read' : 'a privilege';
+  return `The application user lacks ${privilege} on ${table}: add it to its security role.`;
+}
+
+/** Whether the identity lacks a privilege, by code or by the sentence that names it (`missing prvReadAccount`). */
+export function isPrivilegeFault(fault: DataverseFault): boolean {
+  if (fault.code === codes.privilegeDenied || fault.code === codes.principalPrivilegeDenied) return true;
+  return fault.status === 403 && /\bprv[A-Z]\w+|privilege/i.test(fault.serverMessage ?? '');
+}

@@ -1,0 +1,78 @@
+import { dataverseFault } from '../errors/errors.ts';
+import { inFilter, packValues } from '../read/in-filter.ts';
+import { parseRows } from '../read/page.ts';
+import { readPages } from '../read/read-pages.ts';
+import type { CallOptions, Transport } from '../transport/transport.ts';
+
+/** One value of a choice column (choice, state, status, yes-no) and its label in one language. */
+export interface Choice {
+  /** The table's logical name. */
+  table: string;
+  column: string;
+  value: number;
+  label: string;
+  /** Windows language code: 1033 is English. */
+  language: number;
+}
+
+const select = ['objecttypecode', 'attributename', 'attributevalue', 'value', 'langid'];
+
+/**
+ * Reads the labels of all choice columns, in every language: one read of the string map instead of a call per column
+ * (learn.microsoft.com: StringMap table/entity reference).
+ * @param options `tables`: logical names to keep; all where undefined
+ */
+export async function readChoices(
+  transport: Transport,
+  options: CallOptions & { tables?: readonly string[] | undefined } = {},
+): Promise<Choice[]> {
+  if (options.tables === undefined) return readStringMap(transport, undefined, options);
+  const wanted = new Set(options.tables);
+  let choices: Choice[] = [];
+  try {
+    for (const names of packValues([...wanted], transport.origin.length + 400)) {
+      choices = choices.concat(await readStringMap(transport, inFilter('objecttypecode', names), options));
+    }
+  } catch (error) {
+    // A service that does not filter the string map shows it as a whole.
+    if (dataverseFault(error)?.status !== 400) throw error;
+    choices = await readStringMap(transport, undefined, options);
+  }
+  return choices.filter(({ table }) => wanted.has(table));
+}
+
+async function readStringMap(
+  transport: Transport,
+  filter: string | undefined,
+  options: CallOptions,
+): Promise<Choice[]> {
+  const choices: Choice[] = [];
+  const query = { entitySet: 'stringmaps', select, filter, release: true };
+  for await (const page of readPages(transport, query, options)) {
+    for (const row of parseRows(page)) {
+      const { objecttypecode: table, attributename: column, attributevalue: value, value: label } = row;
+      const language = Number(row['langid']);
+      if (typeof value !== 'number' || !Number.isInteger(language)) continue;
+      const text = typeof label === 'string' ? label : '';
+      choices.push({ table: String(table), column: String(column), value, label: text, language });
+    }
+  }
+  return choices;
+}
+
+/**
+ * The organisation's base language, such as 1033: the language that every label has
+ * (learn.microsoft.com: Organization table/entity reference, LanguageCode). Undefined where the service does not tell.
+ */
+export async function readBaseLanguage(
+  transport: Transport,
+  options: CallOptions = {},
+): Promise<number | undefined> {
+  const query = { entitySet: 'organizations', select: ['languagecode'] };
+  for await (const page of readPages(transport, query, options)) {
+    for (const row of parseRows(page)) {
+      if (typeof row['languagecode'] === 'number') return row['languagecode'];
+    }
+  }
+  return undefined;
+}

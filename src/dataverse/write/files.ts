@@ -1,0 +1,135 @@
+import { DataverseError, dataverseFault } from '../errors/errors.ts';
+import { codes } from '../errors/fault-codes.ts';
+import { checkName, rowPath } from '../read/query.ts';
+import { LinkGuard } from '../transport/links.ts';
+import {
+  type Call,
+  type CallOptions,
+  type Reply,
+  type Transport,
+  unreadable,
+} from '../transport/transport.ts';
+import { isMissingRow, type RowReference } from './write.ts';
+
+/** A file or image column of one row. learn.microsoft.com: "Use file column data". */
+export interface FilePlace extends RowReference {
+  column: string;
+}
+
+export interface FileOptions extends CallOptions {
+  /** Called after each chunk with the bytes so far and in all. */
+  onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+  /** Bytes per request; Dataverse names its own for uploads. @default 4 MiB */
+  chunkBytes?: number | undefined;
+}
+
+const defaultChunkBytes = 4 * 1024 * 1024;
+
+function fileCall(place: FilePlace, what: string, options: FileOptions): Call {
+  return {
+    ...options,
+    operation: `${what} ${place.column} of a row of ${place.entitySet}`,
+    entity: place.entitySet,
+    url: `${rowPath(place.entitySet, place.id)}/${checkName(place.column, 'column name')}`,
+    idempotent: true,
+  };
+}
+
+/**
+ * Uploads a file in chunks. A chunk whose answer is lost is sent again; the file appears with the last.
+ * An empty file goes in one request, since a range cannot be empty.
+ */
+export async function uploadFile(
+  transport: Transport,
+  place: FilePlace,
+  fileName: string,
+  data: Uint8Array,
+  options: FileOptions = {},
+): Promise<void> {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const call = { ...fileCall(place, 'upload', options), method: 'PATCH' as const };
+  const name = encodeURIComponent(fileName.toWellFormed());
+  const binary = { 'Content-Type': 'application/octet-stream', 'x-ms-file-name': name };
+  if (bytes.length === 0) return transport.send({ ...call, headers: binary, body: bytes }, () => {});
+  const url = `${call.url}?x-ms-file-name=${name}`;
+  const begin = { ...call, url, headers: { 'x-ms-transfer-mode': 'chunked' } };
+  const session = await transport.send(begin, (reply) => {
+    const location = reply.headers.get('location');
+    if (location === undefined) throw unreadable(reply, 'it names no place for the chunks');
+    const chunks = new LinkGuard(transport.origin, place.entitySet).follow(location, reply.url, 1);
+    return { chunks, chunkBytes: Number(reply.headers.get('x-ms-chunk-size')) };
+  });
+  const size = options.chunkBytes ?? (session.chunkBytes > 0 ? session.chunkBytes : defaultChunkBytes);
+  for (let start = 0; start < bytes.length; start += size) {
+    const end = Math.min(start + size, bytes.length);
+    const headers = { ...binary, 'Content-Range': `bytes ${start}-${end - 1}/${bytes.length}` };
+    const body = bytes.subarray(start, end);
+    await transport.send({ ...call, url: session.chunks, headers, body }, () => {});
+    options.onProgress?.(end, bytes.length);
+  }
+}
+
+/**
+ * Downloads a file chunk by chunk; nothing where the column is empty.
+ * @param options `fullSize` for an image column: the picture itself, not its thumbnail
+ */
+export async function* downloadFile(
+  transport: Transport,
+  place: FilePlace,
+  options: FileOptions & { fullSize?: boolean | undefined } = {},
+): AsyncGenerator<Buffer> {
+  const size = options.chunkBytes ?? defaultChunkBytes;
+  const call = fileCall(place, 'download', options);
+  const url = `${call.url}/$value${options.fullSize ? '?size=full' : ''}`;
+  for (let start = 0, total = 1; start < total; ) {
+    const headers = { Range: `bytes=${start}-${start + size - 1}`, Accept: '*/*' };
+    const read = (reply: Reply) => readChunk(reply, start);
+    const chunk = await transport.send({ ...call, url, headers }, read).catch((error) => {
+      if (start === 0 && isEmptyColumn(error)) return undefined;
+      throw error;
+    });
+    if (chunk === undefined || chunk.body.length === 0) return;
+    if (start > 0 && chunk.total !== total) {
+      throw new DataverseError(`Cannot ${call.operation}: the file was replaced meanwhile`, {
+        hint: 'Download it again.',
+        fault: { operation: call.operation, entity: call.entity, transient: true },
+      });
+    }
+    total = chunk.total;
+    start += chunk.body.length;
+    yield chunk.body;
+    options.onProgress?.(start, total);
+  }
+}
+
+/** The bytes from `start` on and the file's size, as far as told; undefined where there is no file. */
+function readChunk(reply: Reply, start: number): { body: Buffer; total: number } | undefined {
+  const { body, headers, status } = reply;
+  if (status === 204) return undefined;
+  const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
+  if (start > 0 && (status !== 206 || (range !== null && Number(range[1]) !== start))) {
+    throw unreadable(reply, 'it is another range than was asked for');
+  }
+  const known = Number(range?.[2] ?? headers.get('x-ms-file-size') ?? body.length);
+  return { body, total: status === 206 ? known : start + body.length };
+}
+
+/** Removes the file from the column; no error where there is none. */
+export async function deleteFile(
+  transport: Transport,
+  place: FilePlace,
+  options: CallOptions = {},
+): Promise<void> {
+  const call: Call = { ...fileCall(place, 'delete', options), method: 'DELETE' };
+  await transport
+    .send(call, () => {})
+    .catch((error) => {
+      if (!isEmptyColumn(error)) throw error;
+    });
+}
+
+/** The row is there, the column holds nothing: a 404 without the code of a missing row or table. */
+function isEmptyColumn(error: unknown): boolean {
+  const fault = dataverseFault(error);
+  return fault?.status === 404 && fault.code !== codes.resourceNotFound && !isMissingRow(error);
+}

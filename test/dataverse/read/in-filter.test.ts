@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { inFilter, maxUrlLength, packValues } from '../../../src/dataverse/read/in-filter.ts';
+import { queryPath, rowPath, stringLiteral } from '../../../src/dataverse/read/query.ts';
+
+test('batches hold every value once, fit into a URL, and are as few as that allows', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(fc.uuid(), fc.string({ unit: 'binary' })), { maxLength: 2000 }),
+      (values) => {
+        const base = 'https://organisation.crm.dynamics.com/api/data/v9.2/';
+        const path = (batch: string[]) =>
+          base + queryPath('accounts', { select: ['name'], filter: inFilter('accountid', batch) });
+        const batches = packValues(values, path([]).length);
+        expect(batches.flat()).toEqual([...new Set(values)]);
+        for (const batch of batches) expect(path(batch).length).toBeLessThanOrEqual(maxUrlLength);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test('seven hundred ids go in one request', () => {
+  const ids = Array.from({ length: 700 }, (_, i) => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`);
+  expect(packValues(ids, 200)).toHaveLength(1);
+});
+
+test('values cannot leave their place', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (value) => {
+      const url = new URL(`http://x/${queryPath('accounts', { filter: inFilter('name', [value]) })}`);
+      expect([...url.searchParams.keys()]).toEqual(['$filter']);
+      const list = /^Microsoft\.Dynamics\.CRM\.In\(PropertyName='name',PropertyValues=(\[.*\])\)$/s.exec(
+        url.searchParams.get('$filter')!,
+      )![1]!;
+      expect(JSON.parse(list)).toEqual([value.toWellFormed()]);
+      const key = new URL(`http://x/${rowPath('accounts', { name: value })}`);
+      expect([key.search, key.hash]).toEqual(['', '']);
+      expect(decodeURIComponent(key.pathname)).toBe(`/accounts(name=${stringLiteral(value.toWellFormed())})`);
+    }),
+  );
+});
+
+test.each(['accounts/../x', 'accounts?$top=1', 'a b', '', '1a', 'a#b', 'a%2Fb', '$batch'])(
+  '%j is no entity set',
+  (name) => {
+    expect(() => queryPath(name)).toThrow('entity set name');
+  },
+);

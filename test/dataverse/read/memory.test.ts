@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import { clientFor } from '../http-server.ts';
+
+// A process of its own, so that only the client's memory is measured.
+const serverCode = `
+const { createServer } = require('node:http');
+const { gzipSync } = require('node:zlib');
+const row = JSON.stringify({ id: 'x'.repeat(36), text: 'y'.repeat(3900) });
+const rows = Array.from({ length: 5200 }, () => row).join(',');
+const page = (number) => gzipSync('{"value":[' + rows + ']' + (number === 54 ? '' : ',"@odata.nextLink":"/api/data/v9.2/accounts?$skiptoken=' + (number + 1) + '"') + '}', { level: 1 });
+const bodies = Array.from({ length: 55 }, (_, number) => page(number));
+const server = createServer((request, response) => {
+  response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+  response.end(bodies[Number(/skiptoken=(\\d+)/.exec(request.url)?.[1] ?? 0)]);
+});
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+`;
+
+test('a gigabyte of pages is read in flat memory', async () => {
+  const server = spawn(process.execPath, ['-e', serverCode], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const port = await new Promise<string>((resolve) =>
+      server.stdout.once('data', (data) => resolve(String(data).trim())),
+    );
+    const client = clientFor({ url: `http://127.0.0.1:${port}` });
+    setFlagsFromString('--expose-gc');
+    runInNewContext('gc')();
+    const before = process.memoryUsage().rss;
+    let peak = before;
+    for await (const page of client.readPages({ entitySet: 'accounts' })) {
+      expect(page.recordsEnd - page.recordsStart).toBeGreaterThan(20e6);
+      peak = Math.max(peak, process.memoryUsage().rss);
+    }
+    expect(client.stats.bytesReceived).toBeGreaterThan(2 ** 30);
+    expect((peak - before) / 1e6).toBeLessThan(150);
+  } finally {
+    server.kill();
+  }
+});

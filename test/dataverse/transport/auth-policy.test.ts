@@ -1,0 +1,116 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { createDataverseClient } from '../../../src/dataverse/client.ts';
+import { createCredential, credentialKind } from '../../../src/dataverse/credential.ts';
+import { TokenSource } from '../../../src/dataverse/transport/auth-policy.ts';
+import { environmentOrigin } from '../../../src/dataverse/transport/links.ts';
+import { clientFor, sendJson, startServer } from '../http-server.ts';
+
+const minute = 60_000;
+
+function counting(lifetimes: number[]) {
+  const asked: (string | string[])[] = [];
+  let forgotten = 0;
+  return {
+    asked,
+    forgotten: () => forgotten,
+    credential: {
+      forget() {
+        forgotten += 1;
+      },
+      async getToken(scope: string | string[]) {
+        asked.push(scope);
+        const lifetime = lifetimes[asked.length - 1];
+        if (lifetime === undefined) throw new Error('no more tokens');
+        return { token: `token-${asked.length}`, expiresOnTimestamp: Date.now() + lifetime };
+      },
+    },
+  };
+}
+
+test('one request for a token at a time, renewed before its end, the old one kept while renewal fails', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { asked, credential } = counting([4 * minute, 60 * minute]);
+  const source = new TokenSource(credential, 'https://org.crm.dynamics.com');
+  expect(await Promise.all([source.get(), source.get(), source.get()])).toEqual([
+    'token-1',
+    'token-1',
+    'token-1',
+  ]);
+  expect(asked).toEqual(['https://org.crm.dynamics.com/.default']);
+  expect(await source.get()).toBe('token-1');
+  vi.advanceTimersByTime(31_000);
+  expect(await source.get()).toBe('token-2');
+  expect(await source.get()).toBe('token-2');
+  const failing = counting([4 * minute]);
+  const kept = new TokenSource(failing.credential, 'https://org.crm.dynamics.com');
+  expect(await kept.get()).toBe('token-1');
+  vi.advanceTimersByTime(31_000);
+  expect(await kept.get()).toBe('token-1');
+  expect(failing.asked).toHaveLength(2);
+});
+
+test('a 401 asks for a new token once, and a second one is told', async () => {
+  await using server = await startServer((request, response) => {
+    if (request.headers['authorization'] === 'Bearer token-2') sendJson(response, { value: [] });
+    else
+      response.writeHead(401, { 'www-authenticate': 'Bearer authorization_uri=https://login.example' }).end();
+  });
+  const { credential, asked, forgotten } = counting([60 * minute, 60 * minute]);
+  const client = clientFor(server, { credential });
+  expect((await client.readPages({ entitySet: 'accounts' }).next()).value).toBeDefined();
+  expect([asked.length, forgotten(), server.requests.length]).toEqual([2, 1, 2]);
+  const refused = clientFor(server).readPages({ entitySet: 'accounts' }).next();
+  await expect(refused).rejects.toMatchObject({
+    name: 'DataverseConfigurationError',
+    fault: { status: 401 },
+  });
+  expect(server.requests).toHaveLength(4);
+});
+
+test.each([
+  ['http://org.crm.dynamics.com', 'https'],
+  ['ftp://127.0.0.1', 'https'],
+  ['http://127.0.0.1.evil.example', 'https'],
+  ['https://user:secret@org.crm.dynamics.com', 'origin alone'],
+  ['https://org.crm.dynamics.com/main.aspx?x=1', 'origin alone'],
+  ['org.crm.dynamics.com', 'not a URL'],
+])('refuses %s as an address', (url, reason) => {
+  const create = () => createDataverseClient({ url, credential: createCredential({ accessToken: 'x' }) });
+  expect(create).toThrow(reason);
+  expect(create).not.toThrow('secret');
+});
+
+test('takes https anywhere and http on this machine', () => {
+  expect(environmentOrigin('https://org.crm.dynamics.com/api/data/v9.2/')).toBe(
+    'https://org.crm.dynamics.com',
+  );
+  for (const host of ['localhost:80', '127.0.0.1:8080', '[::1]:8080'])
+    expect(environmentOrigin(`http://${host}`)).toContain('http://');
+});
+
+test('one place decides who we are', () => {
+  const environment = {};
+  const application = { tenantId: 't', clientId: 'c' };
+  expect(credentialKind({ accessToken: 'x', clientSecret: 's', environment })).toBe('access-token');
+  expect(credentialKind({ ...application, clientSecret: 's', environment })).toBe('client-secret');
+  expect(credentialKind({ ...application, certificatePath: 'p', environment })).toBe('client-certificate');
+  expect(credentialKind({ ...application, federatedTokenFile: 'p', environment })).toBe('workload-identity');
+  expect(credentialKind({ environment: { IDENTITY_ENDPOINT: 'http://x' } })).toBe('managed-identity');
+  expect(credentialKind({ managedIdentityClientId: 'm', environment })).toBe('managed-identity');
+  expect(credentialKind({ environment })).toBe('azure-cli');
+  expect(() => createCredential({ clientSecret: 's3cret', clientId: 'c' })).toThrow('tenantId');
+});
+
+test('a token service that does not answer ends with the time limit', async () => {
+  await using server = await startServer((_, response) => sendJson(response, { value: [] }));
+  const credential = { getToken: () => new Promise<never>(() => {}) };
+  const call = { operation: 'read', url: 'accounts', timeoutSeconds: 0.03 };
+  await expect(clientFor(server, { credential, retry: { maxTries: 1 } }).request(call)).rejects.toMatchObject(
+    {
+      name: 'DataverseRetriableError',
+      fault: { code: 'TIMEOUT' },
+    },
+  );
+  expect(server.requests).toHaveLength(0);
+});

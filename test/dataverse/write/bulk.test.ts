@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest';
+import { clientFor, sendError, sendJson, startServer } from '../http-server.ts';
+
+interface Target {
+  n: number;
+  '@odata.type': string;
+}
+
+const rows = (count: number) =>
+  Array.from({ length: count }, (_, n) => ({
+    n,
+    thingid: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+  }));
+
+test('cuts to a thousand and finds the bad rows among their neighbours', async () => {
+  const bad = new Set([7, 1500, 2499]);
+  const kept = new Set<number>();
+  await using server = await startServer((request, response) => {
+    const targets = (JSON.parse(request.body) as { Targets: Target[] }).Targets;
+    expect(targets.length).toBeLessThanOrEqual(1000);
+    expect(targets[0]!['@odata.type']).toBe('Microsoft.Dynamics.CRM.new_thing');
+    if (targets.some(({ n }) => bad.has(n)))
+      return sendError(response, 400, '0x80044331', 'A validation error occurred.');
+    for (const { n } of targets) {
+      expect(kept.has(n)).toBe(false);
+      kept.add(n);
+    }
+    response.writeHead(204).end();
+  });
+  const result = await clientFor(server).writeBulk({
+    message: 'UpsertMultiple',
+    entitySet: 'new_things',
+    logicalName: 'new_thing',
+    rows: rows(2500),
+  });
+  expect(result.written).toBe(2497);
+  expect(kept.size).toBe(2497);
+  expect(result.refused.map(({ index }) => index)).toEqual([...bad]);
+  expect(result.refused[0]!.error).toMatchObject({ name: 'DataverseError', fault: { code: '0x80044331' } });
+});
+
+test('halves after a timeout of the database instead of trying the same again', async () => {
+  await using server = await startServer((request, response) => {
+    const { length } = (JSON.parse(request.body) as { Targets: Target[] }).Targets;
+    if (length > 100) sendError(response, 500, '0x80044151', 'SQL timeout expired.');
+    else response.writeHead(204).end();
+  });
+  const client = clientFor(server);
+  const result = await client.writeBulk({
+    message: 'UpdateMultiple',
+    entitySet: 'new_things',
+    logicalName: 'new_thing',
+    rows: rows(400),
+  });
+  expect(result).toMatchObject({ written: 400, refused: [] });
+  expect(client.stats).toMatchObject({ requests: 7, retries: 0 });
+});
+
+test('CreateMultiple gives ids in order, and is repeated only with ids of our own', async () => {
+  await using server = await startServer((request, response, number) => {
+    const targets = (JSON.parse(request.body) as { Targets: Target[] }).Targets;
+    if (number === 1) sendJson(response, { Ids: targets.map(({ n }) => `ID-${n}`) });
+    else if (number === 2 || number === 3) response.socket!.destroy();
+    else sendError(response, 412, '0x80040237', 'A record with matching key values already exists.');
+  });
+  const client = clientFor(server);
+  const write = {
+    message: 'CreateMultiple',
+    entitySet: 'new_things',
+    logicalName: 'new_thing',
+    rows: rows(3),
+  } as const;
+  expect((await client.writeBulk(write)).ids).toEqual(['id-0', 'id-1', 'id-2']);
+  await expect(client.writeBulk(write)).rejects.toMatchObject({ name: 'DataverseRetriableError' });
+  expect(server.requests).toHaveLength(2);
+  const own = await client.writeBulk({ ...write, idColumn: 'thingid' });
+  expect(own).toMatchObject({ written: 3, refused: [], ids: rows(3).map(({ thingid }) => thingid) });
+});
+
+test('a missing privilege is nobody row fault', async () => {
+  await using server = await startServer((_, response) =>
+    sendError(response, 403, '0x80040220', 'missing prvCreateThing privilege'),
+  );
+  const write = {
+    message: 'UpsertMultiple',
+    entitySet: 'new_things',
+    logicalName: 'new_thing',
+    rows: rows(3),
+  } as const;
+  await expect(clientFor(server).writeBulk(write)).rejects.toMatchObject({ name: 'DataverseSkipError' });
+  expect(server.requests).toHaveLength(1);
+});
+
+test.each([405, 501])('a table without bulk messages (%d) gets its rows one by one', async (status) => {
+  const written: string[] = [];
+  await using server = await startServer((request, response) => {
+    if (request.url!.includes('Multiple'))
+      return sendError(response, status, '0x80040800', 'no such message');
+    const { n, thingid } = JSON.parse(request.body) as { n: number; thingid?: string };
+    if (n === 3) return sendError(response, 400, '0x80044331', 'A validation error occurred.');
+    if (request.method === 'POST') {
+      const id = thingid ?? `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`;
+      response.setHeader('OData-EntityId', `http://x/api/data/v9.2/new_things(${id})`);
+    }
+    written.push(
+      [request.method, thingid, request.headers['if-match'], request.url!.split('new_things')[1]].join(),
+    );
+    response.writeHead(204).end();
+  });
+  const client = clientFor(server);
+  const table = { entitySet: 'new_things', logicalName: 'new_thing', rows: rows(250), maxRows: 100 };
+  const good = rows(250).filter(({ n }) => n !== 3);
+  const withId = { ...table, idColumn: 'thingid' };
+
+  const upserted = await client.writeBulk({ ...withId, message: 'UpsertMultiple' });
+  expect(upserted).toMatchObject({
+    written: 249,
+    refused: [{ index: 3, error: { name: 'DataverseError' } }],
+  });
+  expect(written.sort()).toEqual(good.map(({ thingid }) => `PATCH,,,(${thingid})`));
+  expect(server.requests.filter(({ url }) => url!.includes('Multiple'))).toHaveLength(1);
+
+  written.length = 0;
+  expect(await client.writeBulk({ ...withId, message: 'UpdateMultiple' })).toMatchObject({ written: 249 });
+  expect(written.sort()).toEqual(good.map(({ thingid }) => `PATCH,,*,(${thingid})`));
+
+  written.length = 0;
+  const created = await client.writeBulk({ ...withId, message: 'CreateMultiple' });
+  expect(created).toMatchObject({ written: 249, refused: [{ index: 3 }] });
+  expect(created.ids).toEqual(rows(250).map(({ n, thingid }) => (n === 3 ? undefined : thingid)));
+  expect(written.sort()).toEqual(good.map(({ thingid }) => `POST,${thingid},,`));
+
+  // Without the rows' ids there is nothing to address them by.
+  await expect(client.writeBulk({ ...table, message: 'UpsertMultiple' })).rejects.toMatchObject({
+    fault: { status },
+  });
+});
