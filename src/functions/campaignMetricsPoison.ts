@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
-import { healPoisonedWakeUp } from '../metrics/poison-wake-up.ts';
-import { metricsQueue } from '../metrics/wake-up.ts';
+import { healPoisonedWakeUp } from '../metrics/write/poison-wake-up.ts';
+import { metricsQueue } from '../metrics/write/wake-up.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
-import { drainJournal } from '../metrics/drain-journal.ts';
-import { metricsQueue } from '../metrics/wake-up.ts';
+import { drainJournal } from '../metrics/write/drain-journal.ts';
+import { metricsQueue } from '../metrics/write/wake-up.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 

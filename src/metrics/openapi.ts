@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { campaignMetricsInput, maxRecords } from './contract.ts';
+import { campaignMetricsInput, maxRecords } from './contract/contract.ts';
 import { listQuery, summaryQuery } from './http/read-query.ts';
 import { campaignMetricsResource as resource } from './resource-schemas.ts';
 

@@ -1,9 +1,9 @@
 import type { MetricsSettings } from '../config/metrics-settings.ts';
-import type { Journal } from './journal.ts';
-import type { MetricsTable } from './metrics-table.ts';
-import type { PoisonRecords } from './poison-records.ts';
-import type { CampaignMetricsReader } from './read-campaign-metrics.ts';
-import type { WakeUp } from './wake-up.ts';
+import type { Journal } from './journal/journal.ts';
+import type { CampaignMetricsReader } from './read/read-campaign-metrics.ts';
+import type { MetricsTable } from './table/metrics-table.ts';
+import type { PoisonRecords } from './write/poison-records.ts';
+import type { WakeUp } from './write/wake-up.ts';
 
 export type MetricsLog = (
   level: 'debug' | 'info' | 'warn' | 'error',

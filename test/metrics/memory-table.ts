@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors/errors.ts';
-import type { CampaignMetrics } from '../../src/metrics/contract.ts';
-import type { MetricsRow, MetricsTable, RefusedRow } from '../../src/metrics/metrics-table.ts';
+import type { CampaignMetrics } from '../../src/metrics/contract/contract.ts';
+import type { MetricsRow, MetricsTable, RefusedRow } from '../../src/metrics/table/metrics-table.ts';
 
 const fault = (status: number) => ({ status, operation: 'write', transient: status !== 400 });
 

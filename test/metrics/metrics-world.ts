@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
 import { type QueueClient, QueueServiceClient } from '@azure/storage-queue';
 import { type MetricsSettings, readMetricsSettings } from '../../src/config/metrics-settings.ts';
-import type { CampaignMetrics, CampaignMetricsInput } from '../../src/metrics/contract.ts';
-import { Journal } from '../../src/metrics/journal.ts';
-import { PoisonRecords } from '../../src/metrics/poison-records.ts';
-import type { CampaignMetricsReader } from '../../src/metrics/read-campaign-metrics.ts';
+import type { CampaignMetrics, CampaignMetricsInput } from '../../src/metrics/contract/contract.ts';
+import { Journal } from '../../src/metrics/journal/journal.ts';
+import type { CampaignMetricsReader } from '../../src/metrics/read/read-campaign-metrics.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';
-import { WakeUp } from '../../src/metrics/wake-up.ts';
+import { PoisonRecords } from '../../src/metrics/write/poison-records.ts';
+import { WakeUp } from '../../src/metrics/write/wake-up.ts';
 import type { Azurite } from '../azurite.ts';
 import { MemoryTable } from './memory-table.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { campaignMetricsFieldNames } from '../../src/metrics/campaign-metrics-fields.ts';
-import { campaignMetricsInput } from '../../src/metrics/contract.ts';
+import { campaignMetricsFieldNames } from '../../src/metrics/contract/campaign-metrics-fields.ts';
+import { campaignMetricsInput } from '../../src/metrics/contract/contract.ts';
 import { openApi } from '../../src/metrics/openapi.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a document is looked into freely

@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { describeError } from '../../errors.ts';
-import { type Accepted, acceptRecords } from '../accept-records.ts';
-import { readRecords } from '../contract.ts';
+import { readRecords } from '../contract/contract.ts';
 import type { MetricsServices } from '../services.ts';
+import { type Accepted, acceptRecords } from '../write/accept-records.ts';
 import { collectionAddress, recordAddress, statusAddress } from './addresses.ts';
 import { json, problem, problemDetail } from './problem.ts';
 import { readRequestBody } from './read-request-body.ts';

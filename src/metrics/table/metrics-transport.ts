@@ -1,0 +1,33 @@
+import { dataverseFault } from '../../dataverse/errors/errors.ts';
+import { codes } from '../../dataverse/errors/fault-codes.ts';
+import { type Call, type Reply, Transport } from '../../dataverse/transport/transport.ts';
+import { isMissingRow } from '../../dataverse/write/write.ts';
+import { ConfigurationError } from '../../errors.ts';
+
+/**
+ * The way to Dataverse for campaign metrics. Faults of the table's setup, which Dataverse reports as if one
+ * request were wrong, are told apart from faults of a record: they would hit every record alike.
+ */
+export class MetricsTransport extends Transport {
+  override async send<T>(call: Call, read: (reply: Reply) => T): Promise<T> {
+    try {
+      return await super.send(call, read);
+    } catch (error) {
+      if (!isSetupFault(error)) throw error;
+      throw new ConfigurationError((error as Error).message, {
+        operation: call.operation,
+        ...(call.entity === undefined ? {} : { object: call.entity }),
+        hint: 'Run `npm run provision`: it creates what is missing and names the privileges that the application user needs.',
+        cause: error,
+      });
+    }
+  }
+}
+
+function isSetupFault(error: unknown): boolean {
+  const fault = dataverseFault(error);
+  if (fault?.status === undefined || fault.transient || isMissingRow(error)) return false;
+  const unknownColumn =
+    fault.code === codes.queryRefused || /could not find a property/i.test(fault.serverMessage ?? '');
+  return [403, 404, 405, 501].includes(fault.status) || (fault.status === 400 && unknownColumn);
+}

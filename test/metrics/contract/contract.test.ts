@@ -1,0 +1,205 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { campaignMetricsFieldNames } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
+import { maxRecords, readRecords } from '../../../src/metrics/contract/contract.ts';
+import { input } from '../metrics-world.ts';
+
+const now = new Date('2026-11-21T12:00:00.000Z');
+const read = (body: unknown) =>
+  readRecords(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), now);
+const one = (more: object = {}) => {
+  const result = read({ ...input(), ...more });
+  return 'records' in result ? result.records[0]! : result;
+};
+const paths = (body: unknown) => {
+  const result = read(body);
+  return 'faults' in result ? result.faults.map((fault) => fault.path) : [];
+};
+/** A body with one field's JSON text put in as it is. */
+const withText = (field: string, text: string) => {
+  const { [field as 'costUSD']: _, ...rest } = input();
+  return `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(field)}:${text}}`;
+};
+
+describe('what is taken', () => {
+  test('fills what may be left out', () => {
+    expect(one()).toEqual({
+      ...input(),
+      phase: '2-3',
+      successRate: 75,
+      createdAt: '2026-11-21T12:00:00.000Z',
+    });
+    expect(one({ agentsTotal: 3, agentsSuccessful: 2 })).toMatchObject({ successRate: 66.67 });
+    expect(one({ agentsTotal: 0, agentsSuccessful: 0 })).toMatchObject({ successRate: 0 });
+    expect(one({ successRate: 12.34 })).toMatchObject({ successRate: 12.34 });
+  });
+
+  test.each([
+    ['2026-11-21T09:30:00Z', '2026-11-21T09:30:00Z'],
+    ['2026-11-21T09:30:00+01:00', '2026-11-21T08:30:00Z'],
+    ['2026-11-21t23:30:00-05:45', '2026-11-22T05:15:00Z'],
+    ['2026-11-21T09:30:00.1230z', '2026-11-21T09:30:00.123Z'],
+    ['2024-02-29T00:00:00.1234567-00:00', '2024-02-29T00:00:00.1234567Z'],
+  ])('stores %s as UTC', (createdAt, utc) => {
+    expect(one({ createdAt })).toMatchObject({ createdAt: utc });
+  });
+
+  test.each(['0', '0.00000', '1e-5', '99999.99999', '12.50000000000000000000000', '1.5E1', '-0'])(
+    'takes the cost %s as it is',
+    (text) => {
+      expect(read(withText('costUSD', text))).toMatchObject({ records: [{ costUSD: Number(text) }] });
+    },
+  );
+
+  test('takes whole numbers however JSON writes them', () => {
+    expect(read(withText('tokensIn', '1.0'))).toMatchObject({ records: [{ tokensIn: 1 }] });
+    expect(read(withText('tokensIn', '2147483647'))).toMatchObject({ records: [{ tokensIn: 2147483647 }] });
+  });
+
+  test('takes any text that can be stored, a byte order mark, and lists', () => {
+    expect(one({ campaignId: '💶 O’Brien\'s "x" / < > * % & : \\ ? +' })).toMatchObject({ runId: 'run-1' });
+    expect(read(`\ufeff${JSON.stringify(input())}`)).toHaveProperty('records');
+    expect(read([input(), input({ phase: '1' })])).toMatchObject({ isArray: true, records: [{}, {}] });
+  });
+});
+
+describe('what is refused', () => {
+  test.each([
+    ['campaignId', ''],
+    ['campaignId', 'x'.repeat(65)],
+    ['campaignId', '\ud800'],
+    ['runId', 'a\u0000b'],
+    ['runId', 5],
+    ['phase', 'x'.repeat(17)],
+    ['phase', null],
+    ['agentsTotal', -1],
+    ['agentsTotal', '8'],
+    ['tokensIn', 2 ** 31],
+    ['tokensIn', 1.5],
+    ['tokensOut', true],
+    ['costUSD', 0.000001],
+    ['costUSD', 100000],
+    ['costUSD', -0.1],
+    ['successRate', 100.01],
+    ['successRate', 33.333],
+    ['createdAt', '2026-11-21'],
+    ['createdAt', '2026-11-21T09:30:00'],
+    ['createdAt', '2026-02-30T09:30:00Z'],
+    ['createdAt', '2026-11-21T24:00:00Z'],
+    ['createdAt', '2026-11-21T09:30:60Z'],
+    ['createdAt', '2026-11-21T09:30:00.12345678Z'],
+    ['createdAt', '1752-12-31T23:59:59Z'],
+    ['createdAt', '9999-12-31T23:59:59-01:00'],
+    ['createdAt', 0],
+    ['agentsSuccessful', 9],
+    ['colour', 'red'],
+    ['__proto__x', 1],
+    ['CampaignId', 'a'],
+    ['a/b~c', 1],
+  ])('%s: %j', (field, value) => {
+    expect(paths({ ...input(), [field]: value })).toEqual([
+      `/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+    ]);
+  });
+
+  test.each([
+    ['costUSD', '0.1234500000000000001'],
+    ['costUSD', '1.000000000000000000001'],
+    ['tokensIn', '9007199254740993'],
+    ['tokensIn', '1e400'],
+    ['tokensIn', '1e99999999999999999999'],
+  ])('a number that a double cannot keep: %s = %s', (field, text) => {
+    expect(paths(withText(field, text))).toContain(`/${field}`);
+  });
+
+  test('a key given twice, even with the same value, even escaped; and __proto__', () => {
+    expect(paths(`{"runId":"a",${JSON.stringify(input()).slice(1)}`)).toEqual(['/runId']);
+    expect(paths(`{"run\\u0049d":"a",${JSON.stringify(input()).slice(1)}`)).toEqual(['/runId']);
+    expect(paths(withText('__proto__', '{"tokensIn":1}'))).toEqual(['/__proto__']);
+  });
+
+  test('every fault of every item is told', () => {
+    const required = campaignMetricsFieldNames.filter(
+      (f) => !['phase', 'successRate', 'createdAt'].includes(f),
+    );
+    const faults = paths([
+      input(),
+      {},
+      { ...input(), tokensIn: -1, agentsSuccessful: 9, x: 1, y: 2 },
+      7,
+      null,
+      [],
+    ]);
+    expect(new Set(faults)).toEqual(
+      new Set([
+        ...required.map((field) => `/1/${field}`),
+        ...['tokensIn', 'agentsSuccessful', 'x', 'y'].map((field) => `/2/${field}`),
+        ...['/3', '/4', '/5'],
+      ]),
+    );
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['white space', ' \n '],
+    ['text', 'campaignId=a'],
+    ['half an object', '{"campaignId":"a"'],
+    ['a trailing comma', '[{},]'],
+    ['NaN', '{"tokensIn":NaN}'],
+    ['no records', '[]'],
+    ['too many records', JSON.stringify(Array(maxRecords + 1).fill(input()))],
+    ['a number', '5'],
+    ['null', 'null'],
+    ['two million brackets', `${'['.repeat(2e6)}${']'.repeat(2e6)}`],
+    ['deep objects', `${'{"a":'.repeat(1e5)}1${'}'.repeat(1e5)}`],
+  ])('%s', (_, body) => {
+    expect(paths(body)).toEqual(['']);
+  });
+
+  test('bytes that are no UTF-8', () => {
+    expect(readRecords(Buffer.from([0x7b, 0xff, 0x7d]), now)).toHaveProperty('faults');
+    expect(readRecords(Buffer.from(JSON.stringify(input()), 'utf16le'), now)).toHaveProperty('faults');
+    expect(readRecords(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), now)).toHaveProperty('faults');
+  });
+
+  test('a body full of unknown fields is not answered with a far larger one', () => {
+    const body = `{${Array.from({ length: 300_000 }, (_, n) => `"k${n}":1`).join(',')}}`;
+    const result = read(body);
+    expect('faults' in result && result.faults.length).toBe(20_000);
+  });
+});
+
+describe('for every body', () => {
+  test('never throws, and takes only what says the same afterwards', () => {
+    const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(0, 1, 2 ** 31, 1e-5, 0.1 + 0.2));
+    const value = fc.oneof(number, fc.string(), fc.constant(null), fc.boolean(), fc.constant([]));
+    const fields = fc.dictionary(fc.constantFrom(...campaignMetricsFieldNames, 'other'), value);
+    fc.assert(
+      fc.property(fields, (some) => {
+        const result = read({ ...input(), ...some });
+        if ('faults' in result) return result.faults.length > 0;
+        const [record] = result.records;
+        return Object.entries(JSON.parse(JSON.stringify(some)) as object).every(
+          ([name, sent]) => name === 'createdAt' || record![name as 'costUSD'] === sent,
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('any bytes at all', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => 'faults' in readRecords(bytes, now)));
+    fc.assert(fc.property(fc.json(), (text) => 'faults' in read(text)));
+  });
+
+  test('money with five places stays as it was', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 9_999_999_999 }), (units) => {
+        const digits = String(units).padStart(6, '0');
+        const text = `${digits.slice(0, -5)}.${digits.slice(-5)}`;
+        const result = read(withText('costUSD', text));
+        return 'records' in result && result.records[0]!.costUSD.toFixed(5) === text;
+      }),
+    );
+  });
+});

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import { record } from '../metrics-world.ts';
+import { connectTable } from '../sample-table.ts';
+
+let dataverse: SampleDataverse;
+let connected: ReturnType<typeof connectTable>;
+
+const values = Array.from({ length: 60 }, (_, n) =>
+  record({
+    campaignId: ['spring', 'O’Brien’s "summer"', "it's"][n % 3]!,
+    runId: `r${n}`,
+    agentsTotal: 4,
+    agentsSuccessful: n % 5,
+    tokensIn: n,
+    latencyAvgMs: 100 + n,
+    latencyP95Ms: 200 + n,
+    costUSD: Number((0.1 + n / 1e5).toFixed(5)),
+    createdAt: `2026-11-${String(10 + (n % 4)).padStart(2, '0')}T${String(n % 24).padStart(2, '0')}:00:00Z`,
+  }),
+);
+
+beforeAll(async () => {
+  dataverse = await startSampleDataverse({ rows: 50 });
+  for (const id of dataverse.store.truth('apex_campaignmetrics').keys()) {
+    dataverse.store.delete('apex_campaignmetrics', id);
+  }
+  connected = connectTable(dataverse.url);
+  const rows = values.map((value) => ({ id: campaignMetricsId(value), record: value }));
+  expect(await connected.table.writeMany(rows, AbortSignal.timeout(10_000))).toEqual([]);
+});
+afterAll(() => dataverse.stop());
+
+describe('a list', () => {
+  test('comes newest first, page by page, each record once', async () => {
+    const seen: string[] = [];
+    const times: string[] = [];
+    let page: string | undefined;
+    do {
+      const found = await connected.reader.list({}, 7, page);
+      if (found === 'wrong page') throw new Error(found);
+      expect(found.rows.length).toBeLessThanOrEqual(7);
+      seen.push(...found.rows.map((row) => row.id));
+      times.push(...found.rows.map((row) => row.record.createdAt));
+      page = found.next;
+    } while (page !== undefined);
+    expect(new Set(seen)).toEqual(new Set(values.map(campaignMetricsId)));
+    expect(seen).toHaveLength(60);
+    expect(times).toEqual([...times].sort().reverse());
+  });
+
+  test('is filtered', async () => {
+    for (const campaignId of new Set(values.map((value) => value.campaignId))) {
+      const found = await connected.reader.list({ campaignId }, 100);
+      expect(found !== 'wrong page' && found.rows.length).toBe(20);
+    }
+    const since = '2026-11-12T10:00:00Z';
+    const found = await connected.reader.list({ since }, 100);
+    const expected = values.filter((value) => value.createdAt >= since).length;
+    expect(found !== 'wrong page' && found.rows.length).toBe(expected);
+  });
+
+  test('takes no page token but its own', async () => {
+    const found = await connected.reader.list({ campaignId: 'spring' }, 5);
+    if (found === 'wrong page') throw new Error(found);
+    const own = Buffer.from(found.next!, 'base64url').toString();
+    const forged = [
+      own.replace('apex_campaignmetricses', 'systemusers'),
+      own.replace('spring', 'winter'),
+      own.replace('apex_campaignid', '*'),
+      `${own}&$expand=createdby`,
+      'http://example.com/api/data/v9.2/apex_campaignmetricses',
+      'nonsense',
+    ];
+    for (const link of forged) {
+      const token = Buffer.from(link).toString('base64url');
+      expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), link).toBe('wrong page');
+    }
+    expect(await connected.reader.list({ campaignId: 'winter' }, 5, found.next)).toBe('wrong page');
+  });
+});
+
+test('one record, or none', async () => {
+  const id = campaignMetricsId(values[5]!);
+  expect(await connected.reader.get(id)).toEqual({ id, record: values[5] });
+  expect(await connected.reader.get('00000000-0000-5000-8000-000000000000')).toBeUndefined();
+});
+
+describe('the summary', () => {
+  const filter = { since: '2026-11-01T00:00:00Z' };
+
+  test('adds up per day and campaign, in Dataverse', async () => {
+    const { items, aggregatedBy } = await connected.reader.summary(filter);
+    expect(aggregatedBy).toBe('dataverse');
+    expect(items).toHaveLength(12);
+    expect(items.map((item) => item.day)).toEqual([...items.map((item) => item.day)].sort().reverse());
+    for (const item of items) {
+      const group = values.filter(
+        (v) => v.campaignId === item.campaignId && v.createdAt.startsWith(item.day),
+      );
+      const sum = (name: 'tokensIn' | 'agentsTotal' | 'agentsSuccessful' | 'latencyAvgMs') =>
+        group.reduce((total, value) => total + value[name], 0);
+      expect(item).toEqual({
+        day: item.day,
+        campaignId: item.campaignId,
+        records: group.length,
+        costUSD: group.reduce((total, value) => total + Math.round(value.costUSD * 1e5), 0) / 1e5,
+        tokensIn: sum('tokensIn'),
+        tokensOut: 2000 * group.length,
+        assetsGenerated: 12 * group.length,
+        agentsTotal: sum('agentsTotal'),
+        agentsSuccessful: sum('agentsSuccessful'),
+        successRate: Math.round((sum('agentsSuccessful') / sum('agentsTotal')) * 10_000) / 100,
+        latencyAvgMs: Math.round(sum('latencyAvgMs') / group.length),
+        latencyP95Ms: Math.max(...group.map((value) => value.latencyP95Ms)),
+      });
+    }
+  });
+
+  test('is the same where Dataverse does not aggregate', async () => {
+    const whole = await connected.reader.summary(filter);
+    dataverse.faults.add({
+      kind: 'error',
+      status: 400,
+      code: '0x8004e023',
+      message: 'AggregateQueryRecordLimit exceeded',
+      match: /apply/,
+      rate: 1,
+    });
+    const added = await connected.reader.summary(filter);
+    dataverse.faults.clear();
+    expect(added).toEqual({ items: whole.items, aggregatedBy: 'rows' });
+  });
+
+  test('is cut to a campaign and to moments within a day', async () => {
+    const within = { campaignId: 'spring', since: '2026-11-10T05:00:00Z', until: '2026-11-12T20:00:00Z' };
+    const { items } = await connected.reader.summary(within);
+    const expected = values.filter(
+      (v) => v.campaignId === 'spring' && v.createdAt >= within.since && v.createdAt < within.until,
+    );
+    expect(items.reduce((sum, item) => sum + item.records, 0)).toBe(expected.length);
+    expect(await connected.reader.summary({ since: '2027-01-01T00:00:00Z' })).toMatchObject({ items: [] });
+  });
+});

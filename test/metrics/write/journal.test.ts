@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import type { JournalEntry } from '../../../src/metrics/journal/journal-entry.ts';
+import { ticketOf } from '../../../src/metrics/journal/journal-entry.ts';
+import { type Azurite, startAzurite } from '../../azurite.ts';
+import { createWorld, record } from '../metrics-world.ts';
+
+let azurite: Azurite;
+beforeAll(async () => {
+  azurite = await startAzurite();
+});
+afterAll(() => azurite.stop());
+
+const entry = (runId: string, tokensIn = 0): JournalEntry => {
+  const value = record({ runId, tokensIn });
+  return { id: campaignMetricsId(value), acceptedAt: '2026-11-21T10:00:00.000Z', record: value };
+};
+
+test('keeps entries in the order of their arrival and finds each by its ticket', async () => {
+  const { journal } = createWorld(azurite).services;
+  expect((await journal.look()).pending).toBe(false);
+  const places = (
+    await Promise.all([0, 1, 2, 3].map((n) => journal.append([entry(`a${n}`), entry(`b${n}`)])))
+  ).flat();
+  const { entries, next } = await journal.read({ generation: 1, offset: 0 }, 1 << 20);
+  expect(entries.map((e) => e.record.runId)).toEqual(['a0', 'b0', 'a1', 'b1', 'a2', 'b2', 'a3', 'b3']);
+  expect(entries.map((e) => e.position)).toEqual(places);
+  for (const [index, place] of places.entries()) {
+    expect((await journal.find(ticketOf(place)))?.record.runId).toBe(entries[index]!.record.runId);
+  }
+  expect(await journal.find('1-3')).toBeUndefined();
+  expect(await journal.find('9-0')).toBeUndefined();
+  expect(await journal.find('x')).toBeUndefined();
+  expect((await journal.read(next, 1 << 20)).entries).toEqual([]);
+  expect((await journal.look()).pending).toBe(true);
+  const lease = await journal.lease();
+  await lease!.change(next);
+  expect((await journal.look()).pending).toBe(false);
+  await lease!.release();
+});
+
+test('reads whole lines only, window by window', async () => {
+  const { journal } = createWorld(azurite).services;
+  await journal.append(Array.from({ length: 20 }, (_, n) => entry(`r${n}`)));
+  const runs: string[] = [];
+  let from = { generation: 1, offset: 0 };
+  for (;;) {
+    const { entries, next } = await journal.read(from, 1_000);
+    if (entries.length === 0) break;
+    runs.push(...entries.map((e) => e.record.runId));
+    from = next;
+  }
+  expect(runs).toEqual(Array.from({ length: 20 }, (_, n) => `r${n}`));
+});
+
+test('goes on in a new blob when one is full, with every instance agreeing which', async () => {
+  const world = createWorld(azurite, { sealAt: 2_000 });
+  const instances = [world.services.journal, world.another().journal, world.another().journal];
+  for (let n = 0; n < 30; n += 1) await instances[n % 3]!.append([entry(`r${n}`)]);
+  const runs: string[] = [];
+  let from = { generation: 1, offset: 0 };
+  for (;;) {
+    const { entries, next } = await world.another().journal.read(from, 1 << 20);
+    if (entries.length === 0 && next.generation === from.generation) break;
+    runs.push(...entries.map((e) => e.record.runId));
+    from = next;
+  }
+  expect(from.generation).toBeGreaterThan(3);
+  expect(runs).toEqual(Array.from({ length: 30 }, (_, n) => `r${n}`));
+  // An instance that starts now, or that slept since the first blob, sees what the others see.
+  for (const journal of [...instances, world.another().journal]) {
+    expect((await journal.look()).pending).toBe(true);
+  }
+  const lease = await instances[0]!.lease();
+  await lease!.change(from);
+  await lease!.release();
+  for (const journal of [...instances, world.another().journal]) {
+    expect((await journal.look()).pending).toBe(false);
+  }
+});
+
+test('an instance that slept through the removal of its blob appends to the newest', async () => {
+  const world = createWorld(azurite, { sealAt: 500 });
+  const sleeper = world.another().journal;
+  await sleeper.append([entry('first')]);
+  const { journal } = world.services;
+  for (let n = 0; n < 8; n += 1) await journal.append([entry(`r${n}`)]);
+  const lease = (await journal.lease())!;
+  await lease.change({ generation: 4, offset: 0 });
+  await journal.removeWritten(new Date(Date.now() + 60_000));
+  await lease.release();
+  const [place] = await sleeper.append([entry('after')]);
+  expect(place!.generation).toBeGreaterThanOrEqual(4);
+  expect(await journal.find('1-0')).toBeUndefined();
+});
+
+test('goes on where it begins again, after its container was emptied under a running app', async () => {
+  const world = createWorld(azurite, { sealAt: 500 });
+  const { journal } = world.services;
+  for (let n = 0; n < 8; n += 1) await journal.append([entry(`r${n}`)]);
+  const lease = (await journal.lease())!;
+  await lease.change({ generation: 4, offset: 0 });
+  await lease.release();
+  for await (const blob of world.container.listBlobsFlat()) await world.container.deleteBlob(blob.name);
+  const [place] = await journal.append([entry('after')]);
+  expect((await journal.look()).pending).toBe(true);
+  const jump = await journal.read(await journal.state(), 1 << 20);
+  expect(jump).toEqual({ entries: [], next: { generation: place!.generation, offset: 0 } });
+  expect((await journal.read(jump.next, 1 << 20)).entries[0]!.record.runId).toBe('after');
+});
+
+test('gives the right to write to one holder at a time, and takes changes from nobody else', async () => {
+  const world = createWorld(azurite);
+  const [first, second] = await Promise.all([
+    world.services.journal.lease(),
+    world.another().journal.lease(),
+  ]);
+  expect([first, second].filter(Boolean)).toHaveLength(1);
+  const holder = (first ?? second)!;
+  await holder.change({ offset: 10 });
+  await holder.release();
+  const next = (await world.another().journal.lease())!;
+  expect(next.state.offset).toBe(10);
+  await expect(holder.change({ offset: 5 })).rejects.toThrow('Another instance');
+  expect(holder.lost.aborted).toBe(true);
+  expect((await world.services.journal.state()).offset).toBe(10);
+  await next.release();
+});
