@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
-import { allMethods, answerBy } from '../metrics/http/answer.ts';
-import { listCampaignMetrics } from '../metrics/http/get-campaign-metrics.ts';
-import { postCampaignMetrics } from '../metrics/http/post-campaign-metrics.ts';
+import { allMethods, answerBy } from '../http/metrics/answer.ts';
+import { listCampaignMetrics } from '../http/metrics/get-campaign-metrics.ts';
+import { postCampaignMetrics } from '../http/metrics/post-campaign-metrics.ts';
 import { metricsServices } from '../metrics-services.ts';
 
 /** `POST /api/metrics/campaign` writes records, `GET` lists the newest. */

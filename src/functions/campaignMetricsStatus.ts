@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
-import { allMethods, answerBy } from '../metrics/http/answer.ts';
-import { getStatus } from '../metrics/http/get-status.ts';
+import { allMethods, answerBy } from '../http/metrics/answer.ts';
+import { getStatus } from '../http/metrics/get-status.ts';
 import { metricsServices } from '../metrics-services.ts';
 
 /** `GET /api/metrics/campaign/status/{ticket}`: where the Location of a 202 points. */

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
-import { allMethods, answerBy } from '../metrics/http/answer.ts';
-import { getSummary } from '../metrics/http/get-campaign-metrics.ts';
+import { allMethods, answerBy } from '../http/metrics/answer.ts';
+import { getSummary } from '../http/metrics/get-campaign-metrics.ts';
 import { metricsServices } from '../metrics-services.ts';
 
 /** `GET /api/metrics/campaign/summary`: figures per day and campaign. */

@@ -1,5 +1,5 @@
 import { app } from '@azure/functions';
-import { getOpenApi } from '../metrics/http/get-openapi.ts';
+import { getOpenApi } from '../http/metrics/get-openapi.ts';
 
 /** `GET /api/openapi.json`: how to talk to campaign metrics. */
 app.http('openApi', {

@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { problemResponse, statusResponse } from '../http/responses.ts';
-import { parseStartRequest } from '../http/start-request.ts';
+import { parseStartRequest } from '../http/sync/start-request.ts';
 import { syncServices } from '../services.ts';
 import { startRun } from '../sync/run/start-run.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';

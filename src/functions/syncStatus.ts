@@ -1,8 +1,8 @@
 import { app } from '@azure/functions';
 import { prefersHtml } from '../http/accept.ts';
-import { problemPage } from '../http/problem-page.ts';
+import { problemPage } from '../http/pages/problem-page.ts';
 import { notFound, problemResponse } from '../http/responses.ts';
-import { overviewPage, runPage, statusLinks } from '../http/status-page.ts';
+import { overviewPage, runPage, statusLinks } from '../http/sync/status-page.ts';
 import { syncServices } from '../services.ts';
 import { runStatus, syncStatus } from '../sync/run/run-status.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';

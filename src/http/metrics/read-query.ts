@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
-import { pointerStep } from '../contract/exact-json.ts';
-import { toUtc } from '../contract/rfc3339.ts';
+import { pointerStep } from '../../metrics/contract/exact-json.ts';
+import { toUtc } from '../../metrics/contract/rfc3339.ts';
 import { problem } from './problem.ts';
 
 const moment = (description: string) =>

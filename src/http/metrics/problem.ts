@@ -6,7 +6,7 @@ import {
   SkipEntityError,
   SyncError,
 } from '../../errors.ts';
-import type { Fault } from '../contract/exact-json.ts';
+import type { Fault } from '../../metrics/contract/exact-json.ts';
 
 /** A problem detail; RFC 9457. */
 export interface Problem {

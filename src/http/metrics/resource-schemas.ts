@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { campaignMetricsInput } from './contract/contract.ts';
+import { campaignMetricsInput } from '../../metrics/contract/contract.ts';
 
 /** What is answered, as schemas: for OpenAPI, and for the tests that hold the answers to them. */
 

@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { describeError } from '../../errors.ts';
-import { readRecords } from '../contract/contract.ts';
-import type { MetricsServices } from '../services.ts';
-import { type Accepted, acceptRecords } from '../write/accept-records.ts';
+import { readRecords } from '../../metrics/contract/contract.ts';
+import type { MetricsServices } from '../../metrics/services.ts';
+import { type Accepted, acceptRecords } from '../../metrics/write/accept-records.ts';
 import { collectionAddress, recordAddress, statusAddress } from './addresses.ts';
 import { json, problem, problemDetail } from './problem.ts';
 import { readRequestBody } from './read-request-body.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { overviewPage, runPage, statusLinks } from '../../src/http/status-page.ts';
+import { overviewPage, runPage, statusLinks } from '../../../src/http/sync/status-page.ts';
 import { entityReport, runStatus } from './runs.ts';
 
 const links = statusLinks('https://app.example/api/sync?code=k%2Fe%22y', undefined);

@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { overviewPage, statusLinks } from '../../src/http/status-page.ts';
+import { overviewPage, statusLinks } from '../../../src/http/sync/status-page.ts';
 import { chromiumAbsent, chromiumPath } from './chromium.ts';
 import { entityReport, runStatus } from './runs.ts';
 
-const root = resolve(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../../..');
 
 describe.skipIf(chromiumPath === undefined)(
   `the status page in Chromium${chromiumPath === undefined ? ` (skipped: ${chromiumAbsent})` : ''}`,

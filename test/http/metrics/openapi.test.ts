@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { campaignMetricsFieldNames } from '../../src/metrics/contract/campaign-metrics-fields.ts';
-import { campaignMetricsInput } from '../../src/metrics/contract/contract.ts';
-import { openApi } from '../../src/metrics/openapi.ts';
+import { openApi } from '../../../src/http/metrics/openapi.ts';
+import { campaignMetricsFieldNames } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
+import { campaignMetricsInput } from '../../../src/metrics/contract/contract.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a document is looked into freely
 const document = JSON.parse(JSON.stringify(openApi('https://app.example/api'))) as any;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { campaignMetricsInput, maxRecords } from './contract/contract.ts';
-import { listQuery, summaryQuery } from './http/read-query.ts';
+import { campaignMetricsInput, maxRecords } from '../../metrics/contract/contract.ts';
+import { listQuery, summaryQuery } from './read-query.ts';
 import { campaignMetricsResource as resource } from './resource-schemas.ts';
 
 type Json = Record<string, unknown>;

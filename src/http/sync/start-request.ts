@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BadRequest } from './responses.ts';
+import { BadRequest } from '../responses.ts';
 
 const startRequest = z.strictObject({
   /** Take up a live run at once: for a person who knows that it stands still. */

@@ -3,13 +3,13 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type FunctionsHost, startFunctionsHost } from '../../src/local/functions-host/host.ts';
-import { campaignMetricsId } from '../../src/metrics/contract/campaign-metrics-id.ts';
-import type { CampaignMetricsInput } from '../../src/metrics/contract/contract.ts';
-import { campaignMetricsResource } from '../../src/metrics/resource-schemas.ts';
-import { type Azurite, startAzurite } from '../azurite.ts';
-import { type Fault, FaultyDataverse } from './faulty-dataverse.ts';
-import { input } from './metrics-world.ts';
+import { campaignMetricsResource } from '../../../src/http/metrics/resource-schemas.ts';
+import { type FunctionsHost, startFunctionsHost } from '../../../src/local/functions-host/host.ts';
+import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import type { CampaignMetricsInput } from '../../../src/metrics/contract/contract.ts';
+import { type Azurite, startAzurite } from '../../azurite.ts';
+import { type Fault, FaultyDataverse } from '../../metrics/faulty-dataverse.ts';
+import { input } from '../../metrics/metrics-world.ts';
 
 let azurite: Azurite;
 let dataverse: FaultyDataverse;
@@ -20,7 +20,7 @@ beforeAll(async () => {
   azurite = await startAzurite();
   dataverse = new FaultyDataverse();
   host = await startFunctionsHost({
-    appRoot: resolve(import.meta.dirname, '../..'),
+    appRoot: resolve(import.meta.dirname, '../../..'),
     settings: {
       DATAVERSE_URL: await dataverse.start(),
       DATAVERSE_ACCESS_TOKEN: 'test',

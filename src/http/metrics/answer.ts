@@ -1,7 +1,7 @@
 import type { HttpHandler, HttpRequest, HttpResponseInit } from '@azure/functions';
 import { SyncError } from '../../errors.ts';
+import type { MetricsServices } from '../../metrics/services.ts';
 import { inInvocation } from '../../telemetry/invocation-log.ts';
-import type { MetricsServices } from '../services.ts';
 import { methodNotAllowed, problemOf } from './problem.ts';
 
 type Answer = (services: MetricsServices, request: HttpRequest) => Promise<HttpResponseInit>;

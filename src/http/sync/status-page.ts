@@ -1,9 +1,9 @@
 import type { HttpResponseInit } from '@azure/functions';
-import type { EntityReport } from '../sync/documents/run-documents.ts';
-import type { RunStatus } from '../sync/run/run-status.ts';
-import { type Html, html } from './html.ts';
-import { pageResponse } from './page.ts';
-import { bytes, count, seconds, time } from './page-format.ts';
+import type { EntityReport } from '../../sync/documents/run-documents.ts';
+import type { RunStatus } from '../../sync/run/run-status.ts';
+import { type Html, html } from '../pages/html.ts';
+import { pageResponse } from '../pages/page.ts';
+import { bytes, count, seconds, time } from '../pages/page-format.ts';
 
 /** Seconds between two looks at a run that is live. */
 const refreshSeconds = 3;

@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
-import { isBefore, type PlacedEntry } from '../journal/journal-entry.ts';
-import type { MetricsServices } from '../services.ts';
-import { replayHint } from '../write/poison-records.ts';
+import { isBefore, type PlacedEntry } from '../../metrics/journal/journal-entry.ts';
+import type { MetricsServices } from '../../metrics/services.ts';
+import { replayHint } from '../../metrics/write/poison-records.ts';
 import { collectionAddress, recordAddress } from './addresses.ts';
 import { json, problem } from './problem.ts';
 

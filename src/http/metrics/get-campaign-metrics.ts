@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
-import type { MetricsServices } from '../services.ts';
+import type { MetricsServices } from '../../metrics/services.ts';
 import { collectionAddress } from './addresses.ts';
 import { json, problem } from './problem.ts';
 import { listQuery, readQuery, summaryQuery } from './read-query.ts';

@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
-import { openApi } from '../openapi.ts';
+import { openApi } from './openapi.ts';
 import { json } from './problem.ts';
 
 /** `GET /api/openapi.json`. The server is where the request came to. */
