@@ -47,8 +47,8 @@ export class RetriableError extends SyncError {
 }
 
 /** This entity cannot be synced in this run (refused permission, unknown table); the others go on. */
-export class SkipEntityError extends SyncError {
-  override readonly name: string = 'SkipEntityError';
+export class SkipTableError extends SyncError {
+  override readonly name: string = 'SkipTableError';
 }
 
 /** Somebody else changed the thing first: reload it and do the work again. */

@@ -68,14 +68,14 @@ export const entitiesFile = z.union([
 ]);
 
 /** One configured table with all defaults filled in. */
-export type EntityConfig = z.infer<typeof entityObject>;
+export type TableConfig = z.infer<typeof entityObject>;
 
 /**
  * Checks the content of entities.json.
  * @returns the configured tables in the file's order
  * @throws ConfigurationError with one message that names the entry at fault
  */
-export function parseEntities(content: unknown, file = 'entities.json'): EntityConfig[] {
+export function parseEntities(content: unknown, file = 'entities.json'): TableConfig[] {
   const fail = (message: string, hint: string): never => {
     throw new ConfigurationError(`${file}: ${message}`, { operation: `read ${file}`, object: file, hint });
   };
@@ -130,7 +130,7 @@ function entryLabel(item: unknown, index: number): string {
  * Reads entities.json.
  * @throws ConfigurationError where the file is absent, no JSON, or wrong
  */
-export function readEntities(path: string): EntityConfig[] {
+export function readEntities(path: string): TableConfig[] {
   let content: unknown;
   try {
     content = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''));

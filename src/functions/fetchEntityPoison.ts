@@ -1,7 +1,7 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
 import { type FetchMessage, fetchQueue } from '../sync/documents/run-documents.ts';
-import { failPoisonedEntity } from '../sync/fetch/fail-entity.ts';
+import { failPoisonedTable } from '../sync/fetch/fail-table.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** A slice that failed too often: its entity is marked failed, and the run ends without it. */
@@ -10,6 +10,6 @@ app.storageQueue('fetchEntityPoison', {
   connection: 'AzureWebJobsStorage',
   handler: (message, context) =>
     inInvocation(context, async () => {
-      await failPoisonedEntity(await syncServices(), message as FetchMessage);
+      await failPoisonedTable(await syncServices(), message as FetchMessage);
     }),
 });

@@ -1,4 +1,4 @@
-import { ConfigurationError, SkipEntityError } from '../errors.ts';
+import { ConfigurationError, SkipTableError } from '../errors.ts';
 import { columnOf } from './column.ts';
 import { type ColumnSelection, selectColumns } from './column-selection.ts';
 import type { Csdl } from './csdl.ts';
@@ -31,7 +31,7 @@ const lookupLogicalName = 'Microsoft.Dynamics.CRM.lookuplogicalname';
  * The table model of one Dataverse table, with keys and columns inherited from its base types.
  * The same document gives the same table, in whatever order its elements stand.
  * @throws ConfigurationError where `$metadata` has no such table, or a selected column does not exist
- * @throws SkipEntityError where the table has no single key column
+ * @throws SkipTableError where the table has no single key column
  */
 export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: TableOptions = {}): Table {
   const index = CsdlIndex.of(csdl);
@@ -43,7 +43,7 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
       ? definition.primaryId
       : index.primaryId(logicalName);
   if (primaryKey === undefined || !properties.has(primaryKey)) {
-    throw new SkipEntityError(`table ${logicalName} has no single key column in $metadata`, {
+    throw new SkipTableError(`table ${logicalName} has no single key column in $metadata`, {
       operation: 'read the schema',
       object: logicalName,
       hint: 'remove it from entities.json; only tables with one id column can be mirrored',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, SkipEntityError } from '../../src/errors.ts';
+import { ConfigurationError, SkipTableError } from '../../src/errors.ts';
 import { type Csdl, parseCsdl } from '../../src/schema/csdl.ts';
 import { CsdlIndex } from '../../src/schema/csdl-index.ts';
 import type { Table } from '../../src/schema/table.ts';
@@ -229,7 +229,7 @@ describe('tableFromCsdl', () => {
     );
     expect(() => tablesFromCsdl(sample, [], ['principal'])).toThrow(/no entity set/);
     expect(() => tablesFromCsdl(sample, [], ['acount'])).toThrow(ConfigurationError);
-    expect(() => tableOf('keyless')).toThrow(SkipEntityError);
+    expect(() => tableOf('keyless')).toThrow(SkipTableError);
   });
 
   it('takes the change tracking of an N:N table from both its ends', () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { EntityConfig } from '../../src/config/entities.ts';
+import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { createSyncServices } from '../../src/services.ts';
@@ -8,7 +8,7 @@ import { Documents } from '../../src/sync/documents/claim-reader.ts';
 import { ProgressBoard } from '../../src/sync/documents/progress.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/documents/run-documents.ts';
 import type { SyncServices } from '../../src/sync/documents/services.ts';
-import { failPoisonedEntity } from '../../src/sync/fetch/fail-entity.ts';
+import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { failPoisonedRun } from '../../src/sync/run/fail-run.ts';
@@ -43,7 +43,7 @@ export class Harness {
   readonly log: { level: LogLevel; message: string }[] = [];
   readonly #waiting: Message[] = [];
   readonly #pick: (waiting: number) => number;
-  entities: EntityConfig[];
+  entities: TableConfig[];
 
   private constructor(services: SyncServices, options: HarnessOptions) {
     this.#pick = options.pick ?? (() => 0);
@@ -113,7 +113,7 @@ export class Harness {
       return undefined;
     } catch (error) {
       if (message.tries < maxDequeueCount) this.#waiting.push(message);
-      else if (message.queue === 'fetch') await failPoisonedEntity(this.services, message.body);
+      else if (message.queue === 'fetch') await failPoisonedTable(this.services, message.body);
       else await failPoisonedRun(this.services, message.body);
       return error;
     }

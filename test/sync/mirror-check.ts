@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { EntityConfig } from '../../src/config/entities.ts';
+import type { TableConfig } from '../../src/config/entities.ts';
 import type { SampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
 import type { Harness } from './harness.ts';
@@ -44,7 +44,7 @@ export class MirrorCheck {
   }
 
   /** @throws where the mirror is not what it must be, with all that is wrong */
-  async now(configs: readonly EntityConfig[], at: string): Promise<void> {
+  async now(configs: readonly TableConfig[], at: string): Promise<void> {
     for (const { name } of configs) await this.#read(name);
     const needed = this.#closure(configs);
     const bytes = await this.#harness.databaseBytes();
@@ -90,7 +90,7 @@ export class MirrorCheck {
   }
 
   /** The ids of filtered tables that a chain of references leads to from a table mirrored as a whole. */
-  #closure(configs: readonly EntityConfig[]): Set<string> {
+  #closure(configs: readonly TableConfig[]): Set<string> {
     const filtered = new Set(configs.filter((config) => config.filtered).map((config) => config.name));
     const needed = new Set<string>();
     const waiting = configs
@@ -118,7 +118,7 @@ export class MirrorCheck {
     });
   }
 
-  #compare(db: DatabaseSync, config: EntityConfig, needed: ReadonlySet<string>): string[] {
+  #compare(db: DatabaseSync, config: TableConfig, needed: ReadonlySet<string>): string[] {
     const held = this.#held.get(config.name);
     if (held === undefined) return [];
     const { entitySet, primaryKey } = held;
@@ -162,7 +162,7 @@ export class MirrorCheck {
     return wrong;
   }
 
-  #remember(db: DatabaseSync, configs: readonly EntityConfig[], at: string): void {
+  #remember(db: DatabaseSync, configs: readonly TableConfig[], at: string): void {
     const tables: Snapshot['tables'] = new Map();
     for (const { name, history, deletes } of configs) {
       const held = this.#held.get(name);

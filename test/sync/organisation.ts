@@ -8,7 +8,7 @@ import {
   type Store,
   startSampleDataverse,
 } from '../../src/local/sample-dataverse/index.ts';
-import type { EntityReport } from '../../src/sync/documents/run-documents.ts';
+import type { TableReport } from '../../src/sync/documents/run-documents.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
 import { differences, readTruth, withDatabase } from './truth.ts';
@@ -107,6 +107,6 @@ export class Organisation {
 }
 
 /** The report of one entity of a run. */
-export function reportOf(status: RunStatus, name: string): EntityReport {
+export function reportOf(status: RunStatus, name: string): TableReport {
   return status.entities.find((entity) => entity.name === name)!;
 }

@@ -3,7 +3,7 @@ import {
   ConflictError,
   type ErrorDetails,
   RetriableError,
-  SkipEntityError,
+  SkipTableError,
   SyncError,
 } from '../../errors.ts';
 
@@ -69,7 +69,7 @@ export class DataverseRetriableError extends withFault(RetriableError) {
 }
 
 /** This table cannot be read as asked: missing privilege, unknown set, unsupported query. */
-export class DataverseSkipError extends withFault(SkipEntityError) {
+export class DataverseSkipError extends withFault(SkipTableError) {
   override readonly name: string = 'DataverseSkipError';
 }
 

@@ -3,7 +3,7 @@ import {
   ConfigurationError,
   describeError,
   RetriableError,
-  SkipEntityError,
+  SkipTableError,
   SyncError,
 } from '../../errors.ts';
 import type { Fault } from '../../metrics/contract/exact-json.ts';
@@ -62,7 +62,7 @@ export function problemOf(error: unknown): HttpResponseInit {
     const seconds = Math.max(1, Math.ceil(error.retryAfterSeconds ?? 5));
     return problem(503, detail, { headers: { 'Retry-After': String(seconds) } });
   }
-  if (error instanceof ConfigurationError || error instanceof SkipEntityError) return problem(502, detail);
+  if (error instanceof ConfigurationError || error instanceof SkipTableError) return problem(502, detail);
   if (error instanceof SyncError) return problem(502, detail);
   if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
     return problem(503, 'Dataverse did not answer in time.', { headers: { 'Retry-After': '5' } });

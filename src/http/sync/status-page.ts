@@ -1,5 +1,5 @@
 import type { HttpResponseInit } from '@azure/functions';
-import type { EntityReport } from '../../sync/documents/run-documents.ts';
+import type { TableReport } from '../../sync/documents/run-documents.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { type Html, html } from '../pages/html.ts';
 import { pageResponse } from '../pages/page.ts';
@@ -133,7 +133,7 @@ function figures(run: RunStatus): Html {
   return html`<dl>${pairs.map(([term, value]) => (value === undefined ? undefined : html`<div><dt>${term}</dt><dd>${value}</dd></div>`))}</dl>`;
 }
 
-function entitiesTable(entities: readonly EntityReport[]): Html {
+function entitiesTable(entities: readonly TableReport[]): Html {
   const faulty = entities.filter((entity) => entity.error !== undefined);
   const others = entities.filter((entity) => entity.error === undefined);
   return html`<table>
@@ -144,7 +144,7 @@ ${[...faulty, ...others].map(entityRow)}</tbody>
 </table>`;
 }
 
-function entityRow(entity: EntityReport): Html {
+function entityRow(entity: TableReport): Html {
   const { name, state, error, strategy, reason } = entity;
   const style = error !== undefined ? 'bad' : state === 'merged' ? 'good' : 'live';
   return html`<tr><th scope="row">${name}</th>
@@ -154,7 +154,7 @@ ${numberCells(entity)}</tr>
 `;
 }
 
-function numberCells(entity: EntityReport): Html[] {
+function numberCells(entity: TableReport): Html[] {
   const { rowsRead, added, updated, deleted, unchanged } = entity;
   const cells: [string, string][] = [
     ['Read', count(rowsRead)],

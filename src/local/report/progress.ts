@@ -1,4 +1,4 @@
-import type { EntityReport } from '../../sync/documents/run-documents.ts';
+import type { TableReport } from '../../sync/documents/run-documents.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
@@ -68,7 +68,7 @@ class PrintedProgress implements Progress {
   end(): void {}
 }
 
-function finishedLine(entity: EntityReport): string {
+function finishedLine(entity: TableReport): string {
   if (entity.state === 'failed') return `${entity.name}: ${entity.error ?? 'failed'}`;
   return (
     `${entity.name}: ${plural(entity.rowsRead, 'row')} in ${formatSeconds(entity.seconds)}` +
@@ -134,7 +134,7 @@ class PaintedProgress implements Progress {
     return lines.map((line) => line.slice(0, columns));
   }
 
-  #entityLine(entity: EntityReport, width: number): string {
+  #entityLine(entity: TableReport, width: number): string {
     const { name, state, strategy, rowsRead } = entity;
     let seconds = entity.seconds;
     if (state === 'fetching') {
@@ -148,7 +148,7 @@ class PaintedProgress implements Progress {
     return `  ${name.padEnd(width)} ${this.#bar(state)} ${rows.padStart(14)} ${speed.padStart(12)}${tail}`;
   }
 
-  #bar(state: EntityReport['state']): string {
+  #bar(state: TableReport['state']): string {
     if (state === 'failed') return '╳'.repeat(BAR);
     if (state === 'merged') return '█'.repeat(BAR);
     if (state === 'fetched') return '▓'.repeat(BAR);

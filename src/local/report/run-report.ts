@@ -1,4 +1,4 @@
-import type { EntityReport } from '../../sync/documents/run-documents.ts';
+import type { TableReport } from '../../sync/documents/run-documents.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatSeconds, plural } from './format.ts';
 
@@ -51,7 +51,7 @@ export function reportJson(status: RunStatus, database: { file: string; bytes: n
   });
 }
 
-function entityJson(entity: EntityReport) {
+function entityJson(entity: TableReport) {
   const { name, strategy, state, rowsRead, added, updated, deleted, unchanged, seconds, requests, bytes } =
     entity;
   const { error, hint } = entity;

@@ -26,7 +26,7 @@ const lastFailure = new WeakMap<MetricsServices, number>();
  * acknowledged before this request came is in the journal by now.
  *
  * @param queue put all into the journal without trying to write
- * @throws ConfigurationError, SkipEntityError where Dataverse is not set up; RetriableError where storage fails
+ * @throws ConfigurationError, SkipTableError where Dataverse is not set up; RetriableError where storage fails
  */
 export async function acceptRecords(
   services: MetricsServices,

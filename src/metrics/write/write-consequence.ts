@@ -2,7 +2,7 @@ import {
   ConfigurationError,
   ConflictError,
   RetriableError,
-  SkipEntityError,
+  SkipTableError,
   SyncError,
 } from '../../errors.ts';
 
@@ -17,7 +17,7 @@ export type WriteConsequence = 'later' | 'setup' | 'refused';
 /** @throws the error itself where it is none of Dataverse's: a mistake in this program */
 export function consequenceOf(error: unknown): WriteConsequence {
   if (error instanceof RetriableError || error instanceof ConflictError) return 'later';
-  if (error instanceof ConfigurationError || error instanceof SkipEntityError) return 'setup';
+  if (error instanceof ConfigurationError || error instanceof SkipTableError) return 'setup';
   if (error instanceof SyncError) return 'refused';
   if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError'))
     return 'later';

@@ -10,7 +10,7 @@ export type DirectResult =
 
 /**
  * Writes rows to Dataverse while the caller waits, for no longer than `METRICS_WRITE_TIMEOUT`.
- * @throws ConfigurationError, SkipEntityError where Dataverse is not set up
+ * @throws ConfigurationError, SkipTableError where Dataverse is not set up
  */
 export async function writeDirectly(
   services: MetricsServices,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RetriableError } from '../../errors.ts';
-import { type EntityPlan, paths } from './run-documents.ts';
+import { paths, type TablePlan } from './run-documents.ts';
 import type { SyncServices } from './services.ts';
 
 /**
@@ -14,7 +14,7 @@ export async function writeKnownIds(services: SyncServices, ids: string[]): Prom
 }
 
 /** @throws RetriableError where the list that the plan names is gone */
-export async function readKnownIds(services: SyncServices, plan: EntityPlan): Promise<string[]> {
+export async function readKnownIds(services: SyncServices, plan: TablePlan): Promise<string[]> {
   if (plan.knownIds === undefined) return [];
   const ids = await services.documents.claim<string[]>(paths.knownIds(plan.knownIds));
   if (ids !== undefined) return ids;

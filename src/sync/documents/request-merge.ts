@@ -13,7 +13,7 @@ export async function completeRound(
 ): Promise<void> {
   const plan = await services.documents.plan(runId, round);
   if (plan === undefined) return;
-  const finished = await finishedEntities(services, runId, round);
+  const finished = await finishedTables(services, runId, round);
   if (Object.keys(plan.entities).some((entity) => !finished.has(entity))) return;
   const message: MergeMessage = { runId, round };
   const claimed = await services.work.createIfAbsent(paths.mergeRequest(runId, round), message);
@@ -21,7 +21,7 @@ export async function completeRound(
 }
 
 /** The entities of a round that have ended or failed, by one listing. */
-export async function finishedEntities(
+export async function finishedTables(
   services: SyncServices,
   runId: string,
   round: number,

@@ -2,7 +2,7 @@
  * The documents that a run leaves in the work container, and their names.
  * Slices, failures and merge requests are claims: created if absent, never changed afterwards.
  */
-import type { EntityConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import type { Table } from '../../schema/table.ts';
 import type { RunQuality } from '../run/quality.ts';
 
@@ -31,7 +31,7 @@ export interface RunDocument {
   error?: string;
   hint?: string;
   rounds?: number;
-  entities?: EntityReport[];
+  entities?: TableReport[];
   database?: DatabaseReport;
   /** References in the database whose target is absent; unknown where the run committed nothing. */
   danglingReferences?: number;
@@ -77,8 +77,8 @@ export function isComplete(read: Read): boolean {
   return read.kind === 'delta-initial' || read.kind === 'all';
 }
 
-export interface EntityPlan {
-  config: EntityConfig;
+export interface TablePlan {
+  config: TableConfig;
   strategy: Strategy;
   /** What slice 0 begins with. */
   read: Read;
@@ -102,7 +102,7 @@ export interface RoundPlan {
   configDigest: string;
   /** Digest of the catalog: `catalogs/{digest}.json` holds the tables by logical name. */
   catalog: string;
-  entities: Record<string, EntityPlan>;
+  entities: Record<string, TablePlan>;
 }
 
 /** `catalogs/{digest}.json`: the table models a plan refers to. Content-addressed, so never changed. */
@@ -166,7 +166,7 @@ export interface Failure {
 }
 
 /** What became of one entity in one run. */
-export interface EntityReport extends ReadFigures {
+export interface TableReport extends ReadFigures {
   name: string;
   table?: string;
   strategy: Strategy;
@@ -190,7 +190,7 @@ export interface EntityReport extends ReadFigures {
 /** `rounds/{n}/merged.json`: counts per entity, and where the run goes next. */
 export interface MergedRound {
   round: number;
-  entities: EntityReport[];
+  entities: TableReport[];
   database?: DatabaseReport;
   danglingReferences?: number;
   /** Logical names of the entities that the next round fetches, with the ids; empty ends the run. */

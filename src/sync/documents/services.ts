@@ -1,4 +1,4 @@
-import type { EntityConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { DataverseClient } from '../../dataverse/client.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
@@ -16,7 +16,7 @@ import type { FetchMessage, MergeMessage } from './run-documents.ts';
 export interface SyncServices {
   settings: Settings;
   /** Read anew for each run, so that a mistake in entities.json is told by the run that meets it. */
-  readEntities: () => EntityConfig[];
+  readEntities: () => TableConfig[];
   dataverse: DataverseClient;
   sqlite: Sqlite;
   /** Runs and their documents. */

@@ -1,4 +1,4 @@
-import { SkipEntityError } from '../../errors.ts';
+import { SkipTableError } from '../../errors.ts';
 import { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import type { SyncServices } from './services.ts';
 
@@ -6,7 +6,7 @@ import type { SyncServices } from './services.ts';
 export async function openShard(services: SyncServices, name: string): Promise<SqliteDatabase> {
   const bytes = services.shards.get(name) ?? (await services.work.getBytes(name));
   if (bytes === undefined) {
-    throw new SkipEntityError(`The shard ${name} is missing.`, {
+    throw new SkipTableError(`The shard ${name} is missing.`, {
       object: name,
       hint: 'Blobs of the work container were deleted while a run was on; the next run reads the rows again.',
     });

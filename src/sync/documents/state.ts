@@ -3,9 +3,9 @@
  * `state.json` beside it is its cache, so that a run in which nothing changed needs no database bytes.
  */
 import type { Table } from '../../schema/table.ts';
-import type { EntityReport, Strategy } from './run-documents.ts';
+import type { Strategy, TableReport } from './run-documents.ts';
 
-export interface EntityState {
+export interface TableState {
   /** The table as it stands in the database. */
   table: Table;
   strategy: Strategy;
@@ -29,7 +29,7 @@ export interface EntityState {
 }
 
 /** One row of `_sync_log`. */
-export interface SyncLogRow extends EntityReport {
+export interface SyncLogRow extends TableReport {
   runId: string;
   round: number;
   startedAt: string;
@@ -51,7 +51,7 @@ export interface State {
   files?: { entities: string[]; etag?: string };
   /** Filtered tables lack rows, or hold too many: an entity failed, or a run was given up before its last round. */
   closureOpen?: boolean;
-  entities: Record<string, EntityState>;
+  entities: Record<string, TableState>;
   /** Log rows of runs that changed nothing; the next commit takes them into the database. */
   pendingLog: SyncLogRow[];
 }

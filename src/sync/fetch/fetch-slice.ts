@@ -3,7 +3,7 @@ import { isLive } from '../documents/active-run.ts';
 import { completeRound } from '../documents/request-merge.ts';
 import { type FetchMessage, paths, type Slice, type SliceStart } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { failEntity, isFinal, noteError } from './fail-entity.ts';
+import { failTable, isFinal, noteError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
 
 /**
@@ -63,7 +63,7 @@ export async function fetchSlice(
       await noteError(services, message, error);
       throw error;
     }
-    await failEntity(services, message, error);
+    await failTable(services, message, error);
   } finally {
     progress.clear(runId, round, entity);
   }

@@ -8,7 +8,7 @@ import type { RecordWriter } from '../../sqlite/record-writer.ts';
 import { emptyDigest } from '../../sqlite/row-digest.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import { readKnownIds } from '../documents/known-ids.ts';
-import type { EntityPlan, FetchMessage, Slice, SliceStart } from '../documents/run-documents.ts';
+import type { FetchMessage, Slice, SliceStart, TablePlan } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { idsQuery, keysQuery, knownQuery, rowsQuery } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
@@ -53,7 +53,7 @@ class SliceReader {
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
   readonly #table: Table;
-  readonly #plan: EntityPlan;
+  readonly #plan: TablePlan;
   readonly #signal: AbortSignal | undefined;
   readonly #stats = createRequestStats();
   readonly #began = performance.now();
@@ -70,7 +70,7 @@ class SliceReader {
     services: SyncServices,
     message: FetchMessage,
     table: Table,
-    plan: EntityPlan,
+    plan: TablePlan,
     signal: AbortSignal | undefined,
   ) {
     this.#services = services;
@@ -113,7 +113,7 @@ class SliceReader {
       // A slice belongs to one read; another one begins a slice of its own.
       if (position !== undefined && (position.read !== here.read || this.#budgetSpent())) break;
     }
-    if (position === undefined) await this.#finishEntity(start);
+    if (position === undefined) await this.#finishTable(start);
     return this.#result(start, position);
   }
 
@@ -233,7 +233,7 @@ class SliceReader {
     return { ...fallback, part: 'rows', reason };
   }
 
-  async #finishEntity(start: SliceStart): Promise<void> {
+  async #finishTable(start: SliceStart): Promise<void> {
     if (start.read.kind === 'delta') {
       await resolveTombstones(this.#services, this.#message, this.#table, this.#shard, (ids) =>
         this.#readAgain(ids),

@@ -1,10 +1,10 @@
 import type { IdQuery, PageQuery } from '../../dataverse/client.ts';
 import type { Table } from '../../schema/table.ts';
 import { needsAnnotations } from '../../schema/table-from-csdl.ts';
-import type { EntityPlan, SliceStart } from '../documents/run-documents.ts';
+import type { SliceStart, TablePlan } from '../documents/run-documents.ts';
 
 /** The rows that a read covers, from where it stands. */
-export function rowsQuery(table: Table, plan: EntityPlan, position: SliceStart, pageSize: number): PageQuery {
+export function rowsQuery(table: Table, plan: TablePlan, position: SliceStart, pageSize: number): PageQuery {
   const { read, link } = position;
   const base: PageQuery = {
     entitySet: table.name,
@@ -34,7 +34,7 @@ export function keysQuery(table: Table, position: SliceStart, pageSize: number):
 }
 
 /** Whole rows by their ids. */
-export function idsQuery(table: Table, plan: EntityPlan, ids: readonly string[]): IdQuery {
+export function idsQuery(table: Table, plan: TablePlan, ids: readonly string[]): IdQuery {
   return { entitySet: table.name, primaryKey: table.primaryKey, ids, ...columnsOf(table, plan) };
 }
 
@@ -44,7 +44,7 @@ export function knownQuery(table: Table, ids: readonly string[]): IdQuery {
 }
 
 /** Which columns and annotations are asked for: all columns unless some are configured, annotations where needed. */
-function columnsOf(table: Table, plan: EntityPlan): Pick<PageQuery, 'annotations' | 'select'> {
+function columnsOf(table: Table, plan: TablePlan): Pick<PageQuery, 'annotations' | 'select'> {
   const annotations = needsAnnotations(table);
   const selectable = table.columns.filter((column) => column.property === column.name);
   return {

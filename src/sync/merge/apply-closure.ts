@@ -1,4 +1,4 @@
-import type { EntityConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import { findClosure } from '../../target/sqlite/closure.ts';
 import { digestFromDatabase } from '../../target/sqlite/database-digest.ts';
@@ -9,7 +9,7 @@ import { askFor, type OpenRound } from './open-round.ts';
 
 /** Asks for related rows that filtered tables lack, and once nothing is missing removes those no longer needed. */
 export async function closeRound(round: OpenRound): Promise<void> {
-  const configs = await filteredEntities(round);
+  const configs = await filteredTables(round);
   if (configs.size === 0) return;
   const filtered = new Set(configs.keys());
   const tables = Object.values(round.state.entities).map((entity) => entity.table);
@@ -50,7 +50,7 @@ export async function closeRound(round: OpenRound): Promise<void> {
   }
 }
 
-async function filteredEntities(round: OpenRound): Promise<Map<string, EntityConfig>> {
+async function filteredTables(round: OpenRound): Promise<Map<string, TableConfig>> {
   const first = await round.services.documents.plan(round.plan.runId, 1);
   const plans = Object.values(first?.entities ?? {});
   return new Map(plans.filter(({ config }) => config.filtered).map(({ config }) => [config.name, config]));
@@ -74,7 +74,7 @@ async function askedBefore(round: OpenRound): Promise<Map<string, Set<string>>> 
 function removeUnneeded(
   round: OpenRound,
   unneeded: ReadonlyMap<string, string[]>,
-  configs: ReadonlyMap<string, EntityConfig>,
+  configs: ReadonlyMap<string, TableConfig>,
 ): void {
   for (const [name, ids] of unneeded) {
     if (ids.length === 0) continue;

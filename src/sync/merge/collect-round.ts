@@ -1,12 +1,12 @@
 import { addDigests, emptyDigest } from '../../sqlite/row-digest.ts';
 import type {
-  EntityPlan,
-  EntityReport,
   Failure,
   ReadFigures,
   RoundPlan,
   Slice,
   SliceStart,
+  TablePlan,
+  TableReport,
 } from '../documents/run-documents.ts';
 import { isComplete } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -14,7 +14,7 @@ import type { SyncServices } from '../documents/services.ts';
 /** What a round fetched of one entity. */
 export interface Fetched {
   name: string;
-  plan: EntityPlan;
+  plan: TablePlan;
   slices: Slice[];
   failure?: Failure;
 }
@@ -22,12 +22,12 @@ export interface Fetched {
 /** Everything that a round fetched; undefined while an entity has neither ended nor failed. */
 export async function collectRound(services: SyncServices, plan: RoundPlan): Promise<Fetched[] | undefined> {
   const collected: Fetched[] = [];
-  for (const [name, entityPlan] of Object.entries(plan.entities)) {
+  for (const [name, tablePlan] of Object.entries(plan.entities)) {
     const slices = await services.documents.slices(plan.runId, plan.round, name);
     const ended = slices.length > 0 && slices.at(-1)!.next === undefined;
     const failure = ended ? undefined : await services.documents.failure(plan.runId, plan.round, name);
     if (!ended && failure === undefined) return undefined;
-    collected.push({ name, plan: entityPlan, slices, ...(failure === undefined ? {} : { failure }) });
+    collected.push({ name, plan: tablePlan, slices, ...(failure === undefined ? {} : { failure }) });
   }
   return collected;
 }
@@ -70,7 +70,7 @@ export function sweptAll(fetched: Fetched): boolean {
 }
 
 /** The report of an entity before anything is known of its merge. */
-export function emptyReport(fetched: Fetched): EntityReport {
+export function emptyReport(fetched: Fetched): TableReport {
   const last = fetched.slices.at(-1);
   return {
     name: fetched.name,

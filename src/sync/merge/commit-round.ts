@@ -24,7 +24,7 @@ import type { StoredChoices } from '../plan/load-choices.ts';
 import { closeRound } from './apply-closure.ts';
 import type { Fetched } from './collect-round.ts';
 import { logRow, skippedReports, sourceOf } from './idle-round.ts';
-import { mergeEntities } from './merge-entities.ts';
+import { mergeTables } from './merge-tables.ts';
 import { type OpenRound, openRound } from './open-round.ts';
 
 /** The round that the database holds last, so that a merge whose report was lost is not done twice. */
@@ -54,7 +54,7 @@ export async function commitRound(
         await publishAgain(round);
         return done;
       }
-      const failed = await mergeEntities(round, fetched, excluded);
+      const failed = await mergeTables(round, fetched, excluded);
       if (failed !== undefined) {
         // One entity's fault must not hold back the others: begin again from the blob, without it.
         excluded.set(failed.name, failed.error);

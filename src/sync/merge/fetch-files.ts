@@ -37,7 +37,7 @@ export async function fetchFiles(
   services: SyncServices,
   runId: string,
 ): Promise<{ more: boolean; figures?: FileFigures; database?: DatabaseReport }> {
-  const names = await entitiesWithFiles(services, runId);
+  const names = await tablesWithFiles(services, runId);
   const state = (await readCachedState(services))?.value;
   if (state === undefined || !isDue(state, names)) return { more: false };
   try {
@@ -59,7 +59,7 @@ export async function fetchFiles(
 const progressName = (runId: string): string => `${paths.roundsFolder(runId)}files.json`;
 const noProgress = (): FilesProgress => ({ fetched: 0, bytes: 0, failed: 0, removed: 0, after: '' });
 
-async function entitiesWithFiles(services: SyncServices, runId: string): Promise<string[]> {
+async function tablesWithFiles(services: SyncServices, runId: string): Promise<string[]> {
   const plan = await services.documents.plan(runId, 1);
   return Object.values(plan?.entities ?? {})
     .filter(({ config }) => config.files)

@@ -1,6 +1,6 @@
 import { migrationOf, tablesOf } from '../../target/sqlite/migrations.ts';
 import { saveState } from '../documents/load-state.ts';
-import type { Catalog, EntityReport, MergedRound, RoundPlan } from '../documents/run-documents.ts';
+import type { Catalog, MergedRound, RoundPlan, TableReport } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { LoadedState, State, SyncLogRow } from '../documents/state.ts';
 import { emptyReport, type Fetched } from './collect-round.ts';
@@ -40,7 +40,7 @@ export async function recordIdleRound(
 ): Promise<MergedRound> {
   const { state, etag } = loaded;
   const at = services.now().toISOString();
-  const reports = fetched.map((one): EntityReport => {
+  const reports = fetched.map((one): TableReport => {
     const known = state.entities[one.name];
     if (one.failure !== undefined || known === undefined) return emptyReport(one);
     return { ...emptyReport(one), table: known.table.name, state: 'merged', unchanged: known.rows };
@@ -85,12 +85,12 @@ export function sourceOf(plan: RoundPlan): Pick<State, 'catalog' | 'configDigest
   };
 }
 
-export function logRow(plan: RoundPlan, report: EntityReport, at: string): SyncLogRow {
+export function logRow(plan: RoundPlan, report: TableReport, at: string): SyncLogRow {
   return { ...report, runId: plan.runId, round: plan.round, startedAt: plan.createdAt, finishedAt: at };
 }
 
 /** Reports of configured tables that cannot be mirrored. */
-export function skippedReports(catalog: Catalog): EntityReport[] {
+export function skippedReports(catalog: Catalog): TableReport[] {
   const none = {
     rowsRead: 0,
     pages: 0,

@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
-import type { EntityState } from '../documents/state.ts';
-import { windowStart } from '../plan/plan-entity.ts';
+import type { TableState } from '../documents/state.ts';
+import { windowStart } from '../plan/plan-table.ts';
 import {
   type Fetched,
   finalSlices,
@@ -19,7 +19,7 @@ const fallbackHours = 24;
  * Whether a read shows by itself, without the database, that nothing changed:
  * an empty delta, or keys and versions with the digest that the last read of the same scope had.
  */
-export function bringsNothing(known: EntityState | undefined, fetched: Fetched): boolean {
+export function bringsNothing(known: TableState | undefined, fetched: Fetched): boolean {
   if (fetched.failure !== undefined) return true;
   if (known === undefined) return false;
   const { read, strategy } = finalStart(fetched);
@@ -50,11 +50,11 @@ export interface MergeOutcome {
 /** What is known of an entity after a round was merged: cursors advance only here, with the rows they belong to. */
 export function nextState(
   settings: Settings['sync'],
-  known: EntityState | undefined,
+  known: TableState | undefined,
   table: Table,
   fetched: Fetched,
   outcome: MergeOutcome,
-): EntityState {
+): TableState {
   const { read, strategy: readBy } = finalStart(fetched);
   const byIds = fetched.plan.read.kind === 'ids';
   // Rows read by id follow a read of this run, which may have fallen back to another strategy than the planned one.
@@ -62,7 +62,7 @@ export function nextState(
   const complete = readEverything(fetched);
   const swept = sweptAll(fetched);
   const watermark = greatest(known?.watermark, ...fetched.slices.map((slice) => slice.maxModifiedOn));
-  const state: EntityState = {
+  const state: TableState = {
     table,
     strategy,
     rows: outcome.rows,
@@ -101,7 +101,7 @@ export function nextState(
     return finalSlices(fetched).reduce((sum, slice) => sum + slice[figure], 0) === outcome.rows;
   }
 
-  function windowAfter(mark: string): EntityState['window'] {
+  function windowAfter(mark: string): TableState['window'] {
     const from = windowStart(mark, settings.overlapSeconds);
     if (read.kind === 'modifiedon' && read.since === from) return { from, digest: rowsDigest(fetched) };
     const digest = outcome.digestOf?.(from);
@@ -112,10 +112,10 @@ export function nextState(
 
 /** Remembers a refused change tracking, and forgets it once tracking works again. */
 function fallbackState(
-  known: EntityState | undefined,
+  known: TableState | undefined,
   fetched: Fetched,
   at: string,
-): Pick<EntityState, 'fallback'> {
+): Pick<TableState, 'fallback'> {
   const start = finalStart(fetched);
   if (start.strategy === 'delta') return {};
   if (fetched.plan.strategy === 'delta' && start.reason !== undefined) {

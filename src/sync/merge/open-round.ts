@@ -1,7 +1,7 @@
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { readStateTable } from '../../target/sqlite/bookkeeping.ts';
 import { readCachedState } from '../documents/load-state.ts';
-import type { Catalog, EntityReport, RoundPlan } from '../documents/run-documents.ts';
+import type { Catalog, RoundPlan, TableReport } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { emptyState, type State } from '../documents/state.ts';
 
@@ -17,7 +17,7 @@ export interface OpenRound {
   at: string;
   state: State;
   stateEtag: string | undefined;
-  reports: EntityReport[];
+  reports: TableReport[];
   /** Ids that the next round fetches, by logical name. */
   next: Map<string, Set<string>>;
   /** Logical names of the tables whose rows or schema this round changed. */

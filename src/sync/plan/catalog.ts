@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { EntityConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
-import { SkipEntityError } from '../../errors.ts';
+import { SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
@@ -12,7 +12,7 @@ import { mirrorTable } from '../../target/sqlite/mirror-table.ts';
 import { type Catalog, type Failure, paths } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
-import { describeFailure } from '../fetch/fail-entity.ts';
+import { describeFailure } from '../fetch/fail-table.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
 
 /** The configured tables as Dataverse has them now. */
@@ -31,7 +31,7 @@ export interface LoadedCatalog extends Catalog {
  */
 export async function loadCatalog(
   services: SyncServices,
-  configs: readonly EntityConfig[],
+  configs: readonly TableConfig[],
   state: State,
 ): Promise<LoadedCatalog> {
   const configDigest = digestOf(configs);
@@ -68,7 +68,7 @@ export async function loadCatalog(
 /** A table to ask for the metadata version: any that is configured. */
 function firstTable(
   definitions: readonly EntityDefinition[] | undefined,
-  configs: readonly EntityConfig[],
+  configs: readonly TableConfig[],
 ): { name: string; primaryKey: string } | undefined {
   const names = new Set(configs.map(({ name }) => name));
   for (const { logicalName, entitySetName, primaryIdAttribute } of definitions ?? []) {
@@ -96,7 +96,7 @@ async function readVersion(
 
 async function readTables(
   services: SyncServices,
-  configs: readonly EntityConfig[],
+  configs: readonly TableConfig[],
   state: State,
   known: readonly EntityDefinition[] | undefined,
 ): Promise<Catalog> {
@@ -118,7 +118,7 @@ async function readTables(
   const vanished: string[] = [];
   for (const { logicalName, error } of failures) {
     // A table that was synced before and is gone keeps its rows; any other wrong entry is a mistake to tell.
-    if (error instanceof SkipEntityError) skipped[logicalName] = describeFailure(error);
+    if (error instanceof SkipTableError) skipped[logicalName] = describeFailure(error);
     else if (state.entities[logicalName] !== undefined && index.type(logicalName) === undefined) {
       vanished.push(logicalName);
     } else throw error;

@@ -3,7 +3,7 @@ import { completeRound } from '../documents/request-merge.ts';
 import { paths, type RoundPlan } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadCatalog } from './catalog.ts';
-import { planEntity } from './plan-entity.ts';
+import { planTable } from './plan-table.ts';
 import { validateSchema } from './validate-schema.ts';
 
 /**
@@ -26,7 +26,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     if (table === undefined) continue;
     const known = state.entities[config.name];
     const reread = rereads.get(config.name);
-    entities[config.name] = planEntity(config, table, known, services.settings.sync, now, reread);
+    entities[config.name] = planTable(config, table, known, services.settings.sync, now, reread);
   }
   const plan: RoundPlan = {
     runId,

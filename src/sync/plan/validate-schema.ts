@@ -1,5 +1,5 @@
-import type { EntityConfig } from '../../config/entities.ts';
-import { SkipEntityError } from '../../errors.ts';
+import type { TableConfig } from '../../config/entities.ts';
+import { SkipTableError } from '../../errors.ts';
 import { compareSchemas } from '../../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../../schema/report.ts';
 import { migrationOf, rereadReason, tablesOf } from '../../target/sqlite/migrations.ts';
@@ -20,7 +20,7 @@ export async function validateSchema(
   services: SyncServices,
   catalog: LoadedCatalog,
   state: State,
-  configs: readonly EntityConfig[],
+  configs: readonly TableConfig[],
   runId: string,
 ): Promise<Map<string, string>> {
   await storeReport(services, catalog, state, configs, runId);
@@ -31,14 +31,14 @@ async function storeReport(
   services: SyncServices,
   catalog: LoadedCatalog,
   state: State,
-  configs: readonly EntityConfig[],
+  configs: readonly TableConfig[],
   runId: string,
 ): Promise<void> {
   const previous = await readSchemaReport(services);
   const generatedAt = services.now().toISOString();
   const failures = Object.entries(catalog.skipped).map(([logicalName, { error, hint }]) => ({
     logicalName,
-    error: new SkipEntityError(error, hint === undefined ? {} : { hint }),
+    error: new SkipTableError(error, hint === undefined ? {} : { hint }),
   }));
   const names = configs.map((config) => config.name);
   const findings = compareSchemas(tablesOf(state), Object.values(catalog.tables), names, {
@@ -76,7 +76,7 @@ function findRereads(
   services: SyncServices,
   catalog: LoadedCatalog,
   state: State,
-  configs: readonly EntityConfig[],
+  configs: readonly TableConfig[],
 ): Map<string, string> {
   const rereads = new Map<string, string>();
   const before = tablesOf(state);

@@ -1,7 +1,7 @@
 import { isLive } from '../documents/active-run.ts';
 import { type Failure, type MergeMessage, paths } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { describeFailure } from '../fetch/fail-entity.ts';
+import { describeFailure } from '../fetch/fail-table.ts';
 import { endRun } from './end-run.ts';
 
 /** Keeps why a merge failed where the poison handler finds it. */

@@ -1,6 +1,6 @@
 import { describeError } from '../../errors.ts';
 import { readCachedState } from '../documents/load-state.ts';
-import type { EntityReport, RunDocument, RunPhase, Strategy } from '../documents/run-documents.ts';
+import type { RunDocument, RunPhase, Strategy, TableReport } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
 
@@ -30,12 +30,12 @@ export async function withQuality(
   services: SyncServices,
   report: Pick<RunDocument, 'entities'>,
   phase: RunPhase,
-): Promise<{ entities: EntityReport[]; quality?: RunQuality }> {
+): Promise<{ entities: TableReport[]; quality?: RunQuality }> {
   const reports = report.entities ?? [];
   const state = (await readCachedState(services))?.value;
   if (state === undefined) return { entities: reports };
   const entities = await Promise.all(
-    reports.map(async (entity): Promise<EntityReport> => {
+    reports.map(async (entity): Promise<TableReport> => {
       const known = state.entities[entity.name];
       if (known === undefined) return entity;
       const { rows, syncedAt, table, strategy } = known;
@@ -50,7 +50,7 @@ export async function withQuality(
   return { entities, quality: qualityOf(services, state, entities) };
 }
 
-function changed({ state, error, added, updated, deleted }: EntityReport): boolean {
+function changed({ state, error, added, updated, deleted }: TableReport): boolean {
   return state === 'merged' && error === undefined && added + updated + deleted > 0;
 }
 
@@ -70,7 +70,7 @@ async function countRows(
   }
 }
 
-function qualityOf(services: SyncServices, state: State, entities: readonly EntityReport[]): RunQuality {
+function qualityOf(services: SyncServices, state: State, entities: readonly TableReport[]): RunQuality {
   const byStrategy: RunQuality['byStrategy'] = {};
   let rows = 0;
   let oldest: string | undefined;

@@ -1,4 +1,4 @@
-import { completeRound, finishedEntities } from '../documents/request-merge.ts';
+import { completeRound, finishedTables } from '../documents/request-merge.ts';
 import { paths } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 
@@ -12,7 +12,7 @@ export async function resumeRun(services: SyncServices, runId: string): Promise<
     await services.sendMerge({ runId, round });
     return;
   }
-  const finished = await finishedEntities(services, runId, round);
+  const finished = await finishedTables(services, runId, round);
   for (const entity of Object.keys(plan.entities)) {
     if (finished.has(entity)) continue;
     const slices = await services.documents.slices(runId, round, entity);

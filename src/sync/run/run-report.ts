@@ -1,4 +1,4 @@
-import type { DatabaseReport, EntityReport, RoundPlan, RunDocument } from '../documents/run-documents.ts';
+import type { DatabaseReport, RoundPlan, RunDocument, TableReport } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../merge/collect-round.ts';
 import { latestRound } from './resume-run.ts';
@@ -10,7 +10,7 @@ export async function runReport(
 ): Promise<Pick<RunDocument, 'rounds' | 'entities' | 'database' | 'danglingReferences'>> {
   if ((await services.documents.plan(runId, 1)) === undefined) return { rounds: 0, entities: [] };
   const rounds = await latestRound(services, runId);
-  const entities = new Map<string, EntityReport>();
+  const entities = new Map<string, TableReport>();
   let database: DatabaseReport | undefined;
   let danglingReferences: number | undefined;
   for (let round = 1; round <= rounds; round++) {
@@ -30,10 +30,10 @@ export async function runReport(
 }
 
 /** The reports of a round that is not merged yet. */
-async function progressOf(services: SyncServices, plan: RoundPlan): Promise<EntityReport[]> {
+async function progressOf(services: SyncServices, plan: RoundPlan): Promise<TableReport[]> {
   const { runId, round } = plan;
   return Promise.all(
-    Object.entries(plan.entities).map(async ([name, entity]): Promise<EntityReport> => {
+    Object.entries(plan.entities).map(async ([name, entity]): Promise<TableReport> => {
       const slices = await services.documents.slices(runId, round, name);
       const failure = await services.documents.failure(runId, round, name);
       const running = services.progress.get(runId, round, name);
@@ -61,7 +61,7 @@ async function progressOf(services: SyncServices, plan: RoundPlan): Promise<Enti
 }
 
 /** An entity's rounds as one line: figures add up, the rest is the latest's. */
-function together(before: EntityReport | undefined, now: EntityReport): EntityReport {
+function together(before: TableReport | undefined, now: TableReport): TableReport {
   if (before === undefined) return now;
   const merged = now.state === 'merged';
   return {

@@ -1,5 +1,5 @@
 import { readActive } from '../documents/active-run.ts';
-import { type EntityReport, paths, type RunDocument, type RunPhase } from '../documents/run-documents.ts';
+import { paths, type RunDocument, type RunPhase, type TableReport } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../merge/collect-round.ts';
 import { latestRound } from './resume-run.ts';
@@ -9,9 +9,9 @@ import { runReport } from './run-report.ts';
 export interface RunStatus extends RunDocument {
   phase: RunPhase;
   rounds: number;
-  entities: EntityReport[];
+  entities: TableReport[];
   totals: Omit<
-    EntityReport,
+    TableReport,
     | 'name'
     | 'table'
     | 'strategy'
@@ -77,7 +77,7 @@ async function livePhase(services: SyncServices, runId: string): Promise<RunPhas
   return merging === undefined ? 'fetching' : 'merging';
 }
 
-function totalsOf(entities: readonly EntityReport[]): RunStatus['totals'] {
+function totalsOf(entities: readonly TableReport[]): RunStatus['totals'] {
   const sum = (name: 'added' | 'updated' | 'deleted' | 'unchanged'): number =>
     entities.reduce((total, entity) => total + entity[name], 0);
   return {

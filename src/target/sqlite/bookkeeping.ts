@@ -1,7 +1,7 @@
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import type { Strategy } from '../../sync/documents/run-documents.ts';
-import type { EntityState, State, SyncLogRow } from '../../sync/documents/state.ts';
+import type { State, SyncLogRow, TableState } from '../../sync/documents/state.ts';
 
 /** The tables that the sync keeps for itself, and for whoever wants to know what it did. */
 const bookkeepingTables = `
@@ -92,12 +92,12 @@ export const closureOpenMeta = 'closure-open';
 export function readStateTable(
   db: SqliteDatabase,
 ): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion' | 'choices' | 'closureOpen'> {
-  const entities: Record<string, EntityState> = {};
+  const entities: Record<string, TableState> = {};
   // A table that its owner dropped, as the schema report says one may, is not there any more.
   const present = `SELECT entity, state FROM _sync_state
     WHERE table_name IN (SELECT name FROM main.sqlite_master WHERE type = 'table')`;
   for (const row of db.all<{ entity: string; state: string }>(present)) {
-    entities[row.entity] = JSON.parse(row.state) as EntityState;
+    entities[row.entity] = JSON.parse(row.state) as TableState;
   }
   const source = readMeta(db, 'catalog');
   const choices = readMeta(db, choicesMeta);
@@ -110,7 +110,7 @@ export function readStateTable(
 }
 
 /** Writes an entity's state: the columns for people to query, and the whole as JSON. */
-export function writeState(db: SqliteDatabase, entity: string, state: EntityState, runId: string): void {
+export function writeState(db: SqliteDatabase, entity: string, state: TableState, runId: string): void {
   db.run(
     `INSERT INTO _sync_state (entity, table_name, strategy, delta_link, watermark, rows, synced_at, last_run, state)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,7 +1,7 @@
 import { type Migration, migrationSql, newTableMigration } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { EntityState, State } from '../../sync/documents/state.ts';
+import type { State, TableState } from '../../sync/documents/state.ts';
 
 /** The tables of the state: what stands in the database. */
 export function tablesOf(state: State): Table[] {
@@ -10,7 +10,7 @@ export function tablesOf(state: State): Table[] {
 
 /** What brings one entity's table from the state's schema to the catalog's; no changes where they are equal. */
 export function migrationOf(
-  known: EntityState | undefined,
+  known: TableState | undefined,
   table: Table,
   synced: readonly Table[],
   syncedBefore: readonly Table[],

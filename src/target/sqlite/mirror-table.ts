@@ -1,4 +1,4 @@
-import type { EntityConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import { quoteIdentifier } from '../../schema/sql.ts';
 import type { Column, Table } from '../../schema/table.ts';
 
@@ -12,7 +12,7 @@ export const versionColumn = '_version';
 const ownColumn = (name: string): Column => ({ name, edmType: 'sync', type: 'TEXT', reading: 'text' });
 
 /** The table as the mirror holds it: Dataverse's columns, and those that the entity's options add. */
-export function mirrorTable(table: Table, config: EntityConfig): Table {
+export function mirrorTable(table: Table, config: TableConfig): Table {
   const columns = [...table.columns];
   const versioned = table.versionColumn !== undefined;
   if (!versioned) columns.push(ownColumn(versionColumn));

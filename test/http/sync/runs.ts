@@ -1,10 +1,10 @@
-import type { EntityReport } from '../../../src/sync/documents/run-documents.ts';
+import type { TableReport } from '../../../src/sync/documents/run-documents.ts';
 import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 
 const figures = { rowsRead: 1234, pages: 1, requests: 1, retries: 0, bytes: 5678, seconds: 0.5 };
 
 /** An entity's report as a run that went well leaves it. */
-export function entityReport(more: Partial<EntityReport> = {}): EntityReport {
+export function entityReport(more: Partial<TableReport> = {}): TableReport {
   return {
     ...{ name: 'account', strategy: 'delta', state: 'merged', ...figures },
     ...{ added: 34, updated: 1200, deleted: 7, unchanged: 99 },

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import { createProgress } from '../../../src/local/report/progress.ts';
 import { reportJson, reportLines } from '../../../src/local/report/run-report.ts';
-import type { EntityReport } from '../../../src/sync/documents/run-documents.ts';
+import type { TableReport } from '../../../src/sync/documents/run-documents.ts';
 import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 
 const nothing = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };
 const unchanged = { added: 0, updated: 0, deleted: 0, unchanged: 0 };
 
-function entity(name: string, state: EntityReport['state'], more: Partial<EntityReport> = {}): EntityReport {
+function entity(name: string, state: TableReport['state'], more: Partial<TableReport> = {}): TableReport {
   return { ...nothing, ...unchanged, name, strategy: 'delta', state, ...more };
 }
 
-function status(phase: RunStatus['phase'], entities: EntityReport[]): RunStatus {
+function status(phase: RunStatus['phase'], entities: TableReport[]): RunStatus {
   return {
     runId: 'run',
     trigger: 'http',

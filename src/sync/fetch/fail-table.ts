@@ -1,14 +1,12 @@
 import { LinkError } from '../../dataverse/errors/errors.ts';
-import { ConfigurationError, describeError, SkipEntityError } from '../../errors.ts';
+import { ConfigurationError, describeError, SkipTableError } from '../../errors.ts';
 import { completeRound } from '../documents/request-merge.ts';
 import { type Failure, type FetchMessage, paths } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Whether trying again cannot help, so that the entity fails at once and spares the queue its retries. */
 export function isFinal(error: unknown): boolean {
-  return (
-    error instanceof SkipEntityError || error instanceof ConfigurationError || error instanceof LinkError
-  );
+  return error instanceof SkipTableError || error instanceof ConfigurationError || error instanceof LinkError;
 }
 
 /** An error as it is kept and shown: what happened and what to do. */
@@ -34,7 +32,7 @@ export async function noteError(
 }
 
 /** Ends one entity of a round as failed; the others go on, and the run ends without it. */
-export async function failEntity(
+export async function failTable(
   services: SyncServices,
   message: FetchMessage,
   error: unknown,
@@ -51,12 +49,12 @@ export async function failEntity(
 }
 
 /** The poison handler of the fetch queue: the entity fails with the last error that was noted. */
-export async function failPoisonedEntity(services: SyncServices, message: FetchMessage): Promise<void> {
+export async function failPoisonedTable(services: SyncServices, message: FetchMessage): Promise<void> {
   const { runId, round, entity } = message;
   const noted = await services.work.read<Failure>(paths.lastError(runId, round, entity));
-  const error = new SkipEntityError(
+  const error = new SkipTableError(
     noted?.value.error ?? 'Its message failed repeatedly without leaving a reason.',
     { hint: noted?.value.hint ?? 'The function log of fetchEntity holds the error.' },
   );
-  await failEntity(services, message, error);
+  await failTable(services, message, error);
 }

@@ -2,12 +2,12 @@ import { RetriableError } from '../../errors.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import { digestFromDatabase } from '../../target/sqlite/database-digest.ts';
-import { type MergeCounts, mergeEntity } from '../../target/sqlite/merge-entity.ts';
+import { type MergeCounts, mergeTable } from '../../target/sqlite/merge-table.ts';
 import { applyMigration, migrationOf, tablesOf } from '../../target/sqlite/migrations.ts';
 import { deletedAtColumn } from '../../target/sqlite/mirror-table.ts';
 import { readKnownIds } from '../documents/known-ids.ts';
 import { openShard } from '../documents/shards.ts';
-import { describeFailure } from '../fetch/fail-entity.ts';
+import { describeFailure } from '../fetch/fail-table.ts';
 import {
   emptyReport,
   type Fetched,
@@ -20,7 +20,7 @@ import { nextState } from './next-state.ts';
 import { askFor, type OpenRound } from './open-round.ts';
 
 /** Merges every entity. @returns the first one that failed: the database must not be used any further then */
-export async function mergeEntities(
+export async function mergeTables(
   round: OpenRound,
   fetched: readonly Fetched[],
   excluded: ReadonlyMap<string, unknown>,
@@ -68,7 +68,7 @@ async function mergeOne(
     .map((slice) => ({ open: () => openShard(round.services, slice.shard!), final: final.has(slice) }));
   const { config } = one.plan;
   const allowed = await deletesAllowed(round, one.name);
-  const counts = await mergeEntity(round.db, table, shards, {
+  const counts = await mergeTable(round.db, table, shards, {
     runId,
     at: round.at,
     history: config.history,

@@ -43,13 +43,13 @@ const massDeleteMinimumRows = 20;
  * Merges the shards of one entity into its table, in order: rows first, then deletes. Only rows that differ are
  * written, so an unchanged row touches no block of the file.
  */
-export async function mergeEntity(
+export async function mergeTable(
   db: SqliteDatabase,
   table: Table,
   shards: readonly ShardPart[],
   options: MergeOptions,
 ): Promise<MergeCounts> {
-  const merger = new EntityMerger(db, table, options);
+  const merger = new TableMerger(db, table, options);
   for (const shard of shards) {
     const opened = await shard.open();
     try {
@@ -61,7 +61,7 @@ export async function mergeEntity(
   return merger.finish();
 }
 
-class EntityMerger {
+class TableMerger {
   readonly #db: SqliteDatabase;
   readonly #options: MergeOptions;
   readonly #table: Table;

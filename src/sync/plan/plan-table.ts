@@ -1,8 +1,8 @@
-import type { EntityConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
-import type { EntityPlan, Read, Strategy } from '../documents/run-documents.ts';
-import type { EntityState } from '../documents/state.ts';
+import type { Read, Strategy, TablePlan } from '../documents/run-documents.ts';
+import type { TableState } from '../documents/state.ts';
 
 /**
  * Chooses how one entity is read in this run, from its metadata, its configuration and what is known of it.
@@ -13,14 +13,14 @@ import type { EntityState } from '../documents/state.ts';
  *
  * @param needsReread why everything must be read again (a new column, a rebuilt one), undefined where not
  */
-export function planEntity(
-  config: EntityConfig,
+export function planTable(
+  config: TableConfig,
   table: Table,
-  state: EntityState | undefined,
+  state: TableState | undefined,
   settings: Settings['sync'],
   now: Date,
   needsReread?: string,
-): EntityPlan {
+): TablePlan {
   const known = needsReread === undefined ? state : undefined;
   if (config.filtered) return linkedPlan(config, state, needsReread);
 
@@ -44,9 +44,9 @@ function because(reason: string, reread: string | undefined): string {
 }
 
 function chooseStrategy(
-  config: EntityConfig,
+  config: TableConfig,
   table: Table,
-  state: EntityState | undefined,
+  state: TableState | undefined,
   now: Date,
 ): { strategy: Strategy; reason: string } {
   const timed: Strategy = table.modifiedOnColumn === undefined ? 'full' : 'modifiedon';
@@ -71,9 +71,9 @@ function chooseStrategy(
 
 /** The read without change tracking: the first time, and for tables without modifiedon, every row. */
 function untrackedPlan(
-  config: EntityConfig,
+  config: TableConfig,
   table: Table,
-  known: EntityState | undefined,
+  known: TableState | undefined,
   settings: Settings['sync'],
 ): { strategy: Strategy; read: Read; sweep: boolean } {
   if (table.modifiedOnColumn === undefined || config.strategy === 'full') {
@@ -93,10 +93,10 @@ function untrackedPlan(
 }
 
 function linkedPlan(
-  config: EntityConfig,
-  state: EntityState | undefined,
+  config: TableConfig,
+  state: TableState | undefined,
   reread: string | undefined,
-): EntityPlan {
+): TablePlan {
   return {
     config,
     strategy: 'linked',
