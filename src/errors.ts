@@ -65,3 +65,15 @@ export function describeError(error: unknown): { message: string; hint?: string 
   }
   return { message: error instanceof Error ? error.message : String(error) };
 }
+
+/** An error as a document keeps it and a report shows it. */
+export interface Failure {
+  error: string;
+  hint?: string;
+}
+
+/** An error as it is kept and shown: what happened and what to do. */
+export function describeFailure(error: unknown): Failure {
+  const { message, hint } = describeError(error);
+  return { error: message, hint };
+}

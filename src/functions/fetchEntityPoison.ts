@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { type FetchMessage, fetchQueue } from '../sync/documents/run-documents.ts';
+import { type FetchMessage, fetchQueue } from '../sync/documents/messages.ts';
 import { failPoisonedTable } from '../sync/fetch/fail-table.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 

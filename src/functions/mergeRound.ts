@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { type MergeMessage, mergeQueue } from '../sync/documents/run-documents.ts';
+import { type MergeMessage, mergeQueue } from '../sync/documents/messages.ts';
 import { mergeRound } from '../sync/merge/merge-round.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 

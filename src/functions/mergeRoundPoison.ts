@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
 import { syncServices } from '../services.ts';
-import { type MergeMessage, mergeQueue } from '../sync/documents/run-documents.ts';
+import { type MergeMessage, mergeQueue } from '../sync/documents/messages.ts';
 import { failPoisonedRun } from '../sync/run/fail-run.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 

@@ -4,7 +4,7 @@ import { type SampleDataverse, startSampleDataverse } from '../../src/local/samp
 import type { Table } from '../../src/local/sample-dataverse/metadata/model.ts';
 import { Random } from '../../src/local/sample-dataverse/rows/random.ts';
 import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
-import type { FetchMessage, MergeMessage } from '../../src/sync/documents/run-documents.ts';
+import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';

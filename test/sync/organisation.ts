@@ -8,7 +8,7 @@ import {
   type Store,
   startSampleDataverse,
 } from '../../src/local/sample-dataverse/index.ts';
-import type { TableReport } from '../../src/sync/documents/run-documents.ts';
+import type { TableReport } from '../../src/sync/documents/report.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
 import { differences, readTruth, withDatabase } from './truth.ts';

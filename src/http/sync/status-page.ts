@@ -1,5 +1,5 @@
 import type { HttpResponseInit } from '@azure/functions';
-import type { TableReport } from '../../sync/documents/run-documents.ts';
+import type { TableReport } from '../../sync/documents/report.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { type Html, html } from '../pages/html.ts';
 import { pageResponse } from '../pages/page.ts';

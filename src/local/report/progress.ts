@@ -1,4 +1,4 @@
-import type { TableReport } from '../../sync/documents/run-documents.ts';
+import type { TableReport } from '../../sync/documents/report.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 

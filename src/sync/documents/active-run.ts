@@ -1,4 +1,5 @@
-import { type ActiveRun, paths } from './run-documents.ts';
+import { paths } from './paths.ts';
+import type { ActiveRun } from './run.ts';
 import type { SyncServices } from './services.ts';
 
 /** Which run is live, with the ETag of that claim. */

@@ -1,14 +1,11 @@
-import { RetriableError } from '../../errors.ts';
+import { type Failure, RetriableError } from '../../errors.ts';
 import type { WorkStore } from '../../storage/work-store.ts';
-import {
-  type Catalog,
-  type Failure,
-  type MergedRound,
-  paths,
-  type RoundPlan,
-  type RunDocument,
-  type Slice,
-} from './run-documents.ts';
+import type { Catalog } from './catalog.ts';
+import { paths } from './paths.ts';
+import type { RoundPlan } from './plan.ts';
+import type { MergedRound } from './report.ts';
+import type { RunDocument } from './run.ts';
+import type { Slice } from './slice.ts';
 
 /**
  * Reads the documents of runs. Claims never change once they exist, so what was read once is kept:

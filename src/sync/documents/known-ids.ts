@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { RetriableError } from '../../errors.ts';
-import { paths, type TablePlan } from './run-documents.ts';
+import { paths } from './paths.ts';
+import type { TablePlan } from './plan.ts';
 import type { SyncServices } from './services.ts';
 
 /**

@@ -1,4 +1,5 @@
-import { type MergeMessage, paths } from './run-documents.ts';
+import type { MergeMessage } from './messages.ts';
+import { paths } from './paths.ts';
 import type { SyncServices } from './services.ts';
 
 /**

@@ -9,8 +9,8 @@ import type { WorkStore } from '../../storage/work-store.ts';
 import type { DatabaseHolder } from '../../target/sqlite/database-cache.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { Documents } from './claim-reader.ts';
+import type { FetchMessage, MergeMessage } from './messages.ts';
 import type { ProgressBoard } from './progress.ts';
-import type { FetchMessage, MergeMessage } from './run-documents.ts';
 
 /** What a run works with. Made once per process; tests make their own. */
 export interface SyncServices {

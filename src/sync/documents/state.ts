@@ -3,7 +3,8 @@
  * `state.json` beside it is its cache, so that a run in which nothing changed needs no database bytes.
  */
 import type { Table } from '../../schema/table.ts';
-import type { Strategy, TableReport } from './run-documents.ts';
+import type { Strategy } from './plan.ts';
+import type { TableReport } from './report.ts';
 
 export interface TableState {
   /** The table as it stands in the database. */

@@ -1,18 +1,13 @@
 import { LinkError } from '../../dataverse/errors/errors.ts';
-import { ConfigurationError, describeError, SkipTableError } from '../../errors.ts';
+import { ConfigurationError, describeFailure, type Failure, SkipTableError } from '../../errors.ts';
+import type { FetchMessage } from '../documents/messages.ts';
+import { paths } from '../documents/paths.ts';
 import { completeRound } from '../documents/request-merge.ts';
-import { type Failure, type FetchMessage, paths } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Whether trying again cannot help, so that the entity fails at once and spares the queue its retries. */
 export function isFinal(error: unknown): boolean {
   return error instanceof SkipTableError || error instanceof ConfigurationError || error instanceof LinkError;
-}
-
-/** An error as it is kept and shown: what happened and what to do. */
-export function describeFailure(error: unknown): Failure {
-  const { message, hint } = describeError(error);
-  return { error: message, ...(hint === undefined ? {} : { hint }) };
 }
 
 /** Keeps what went wrong where the poison handler finds it: a poison message itself carries no reason. */

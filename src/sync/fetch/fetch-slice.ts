@@ -1,8 +1,10 @@
 import { RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
+import type { FetchMessage } from '../documents/messages.ts';
+import { paths } from '../documents/paths.ts';
 import { completeRound } from '../documents/request-merge.ts';
-import { type FetchMessage, paths, type Slice, type SliceStart } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
+import type { Slice, SliceStart } from '../documents/slice.ts';
 import { failTable, isFinal, noteError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
 

@@ -8,8 +8,10 @@ import type { RecordWriter } from '../../sqlite/record-writer.ts';
 import { emptyDigest } from '../../sqlite/row-digest.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import { readKnownIds } from '../documents/known-ids.ts';
-import type { FetchMessage, Slice, SliceStart, TablePlan } from '../documents/run-documents.ts';
+import type { FetchMessage } from '../documents/messages.ts';
+import type { TablePlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
+import type { Slice, SliceStart } from '../documents/slice.ts';
 import { idsQuery, keysQuery, knownQuery, rowsQuery } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
 

@@ -1,7 +1,8 @@
 import type { IdQuery, PageQuery } from '../../dataverse/client.ts';
 import type { Table } from '../../schema/table.ts';
 import { needsAnnotations } from '../../schema/table-from-csdl.ts';
-import type { SliceStart, TablePlan } from '../documents/run-documents.ts';
+import type { TablePlan } from '../documents/plan.ts';
+import type { SliceStart } from '../documents/slice.ts';
 
 /** The rows that a read covers, from where it stands. */
 export function rowsQuery(table: Table, plan: TablePlan, position: SliceStart, pageSize: number): PageQuery {

@@ -1,6 +1,6 @@
 import type { Table } from '../../schema/table.ts';
 import type { Shard } from '../../sqlite/shard.ts';
-import type { FetchMessage } from '../documents/run-documents.ts';
+import type { FetchMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { openShard } from '../documents/shards.ts';
 

@@ -1,15 +1,10 @@
+import type { Failure } from '../../errors.ts';
 import { addDigests, emptyDigest } from '../../sqlite/row-digest.ts';
-import type {
-  Failure,
-  ReadFigures,
-  RoundPlan,
-  Slice,
-  SliceStart,
-  TablePlan,
-  TableReport,
-} from '../documents/run-documents.ts';
-import { isComplete } from '../documents/run-documents.ts';
+import type { RoundPlan, TablePlan } from '../documents/plan.ts';
+import { isComplete } from '../documents/plan.ts';
+import type { TableReport } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
+import type { ReadFigures, Slice, SliceStart } from '../documents/slice.ts';
 
 /** What a round fetched of one entity. */
 export interface Fetched {

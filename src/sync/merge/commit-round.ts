@@ -16,8 +16,11 @@ import {
   totalDangling,
 } from '../../target/sqlite/dangling-references.ts';
 import { tablesOf } from '../../target/sqlite/migrations.ts';
+import type { Catalog } from '../documents/catalog.ts';
 import { saveState } from '../documents/load-state.ts';
-import { type Catalog, type MergedRound, paths, type RoundPlan } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
 import type { StoredChoices } from '../plan/load-choices.ts';

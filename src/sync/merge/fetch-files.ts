@@ -10,7 +10,8 @@ import {
   writeFile,
 } from '../../target/sqlite/file-table.ts';
 import { loadState, readCachedState, saveState } from '../documents/load-state.ts';
-import { type DatabaseReport, type FileFigures, paths } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
+import type { DatabaseReport, FileFigures } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
 import { addCommits } from '../run/run-report.ts';

@@ -1,6 +1,8 @@
 import { migrationOf, tablesOf } from '../../target/sqlite/migrations.ts';
+import type { Catalog } from '../documents/catalog.ts';
 import { saveState } from '../documents/load-state.ts';
-import type { Catalog, MergedRound, RoundPlan, TableReport } from '../documents/run-documents.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { MergedRound, TableReport } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { LoadedState, State, SyncLogRow } from '../documents/state.ts';
 import { emptyReport, type Fetched } from './collect-round.ts';

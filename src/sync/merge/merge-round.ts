@@ -1,7 +1,10 @@
 import { ConflictError, RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import { loadState } from '../documents/load-state.ts';
-import { type MergedRound, type MergeMessage, paths, type RoundPlan } from '../documents/run-documents.ts';
+import type { MergeMessage } from '../documents/messages.ts';
+import { paths } from '../documents/paths.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { sendRound } from '../plan/plan-first-round.ts';
 import { endRun } from '../run/end-run.ts';

@@ -1,4 +1,4 @@
-import { RetriableError } from '../../errors.ts';
+import { describeFailure, RetriableError } from '../../errors.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import { digestFromDatabase } from '../../target/sqlite/database-digest.ts';
@@ -7,7 +7,6 @@ import { applyMigration, migrationOf, tablesOf } from '../../target/sqlite/migra
 import { deletedAtColumn } from '../../target/sqlite/mirror-table.ts';
 import { readKnownIds } from '../documents/known-ids.ts';
 import { openShard } from '../documents/shards.ts';
-import { describeFailure } from '../fetch/fail-table.ts';
 import {
   emptyReport,
   type Fetched,

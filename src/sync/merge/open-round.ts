@@ -1,7 +1,9 @@
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { readStateTable } from '../../target/sqlite/bookkeeping.ts';
+import type { Catalog } from '../documents/catalog.ts';
 import { readCachedState } from '../documents/load-state.ts';
-import type { Catalog, RoundPlan, TableReport } from '../documents/run-documents.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { TableReport } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { emptyState, type State } from '../documents/state.ts';
 

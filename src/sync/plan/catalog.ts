@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableConfig } from '../../config/entities.ts';
 import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
-import { SkipTableError } from '../../errors.ts';
+import { describeFailure, type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
@@ -9,10 +9,10 @@ import type { Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
 import { mirrorTable } from '../../target/sqlite/mirror-table.ts';
-import { type Catalog, type Failure, paths } from '../documents/run-documents.ts';
+import type { Catalog } from '../documents/catalog.ts';
+import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
-import { describeFailure } from '../fetch/fail-table.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
 
 /** The configured tables as Dataverse has them now. */

@@ -3,7 +3,7 @@ import type { ChoiceMetadata } from '../../dataverse/metadata/choice-metadata.ts
 import type { Choice } from '../../dataverse/metadata/choices.ts';
 import { describeError, RetriableError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
-import { paths } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { labelsOf } from './choice-labels.ts';
 

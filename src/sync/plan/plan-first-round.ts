@@ -1,6 +1,7 @@
 import { loadState } from '../documents/load-state.ts';
+import { paths } from '../documents/paths.ts';
+import type { RoundPlan } from '../documents/plan.ts';
 import { completeRound } from '../documents/request-merge.ts';
-import { paths, type RoundPlan } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadCatalog } from './catalog.ts';
 import { planTable } from './plan-table.ts';

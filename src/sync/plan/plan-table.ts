@@ -1,7 +1,7 @@
 import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
-import type { Read, Strategy, TablePlan } from '../documents/run-documents.ts';
+import type { Read, Strategy, TablePlan } from '../documents/plan.ts';
 import type { TableState } from '../documents/state.ts';
 
 /**

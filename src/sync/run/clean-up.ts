@@ -1,5 +1,5 @@
 import { readCachedState } from '../documents/load-state.ts';
-import { paths } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Reports of this many runs are kept, and some more before the surplus is worth deleting. */

@@ -1,8 +1,9 @@
 import { readActive } from '../documents/active-run.ts';
-import { paths, type RunDocument, type RunPhase } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
+import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { cleanUp } from './clean-up.ts';
-import { type RunQuality, withQuality } from './quality.ts';
+import { withQuality } from './quality.ts';
 import { addCommits, runReport } from './run-report.ts';
 
 /**

@@ -1,7 +1,8 @@
+import { describeFailure, type Failure } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
-import { type Failure, type MergeMessage, paths } from '../documents/run-documents.ts';
+import type { MergeMessage } from '../documents/messages.ts';
+import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { describeFailure } from '../fetch/fail-table.ts';
 import { endRun } from './end-run.ts';
 
 /** Keeps why a merge failed where the poison handler finds it. */

@@ -1,22 +1,9 @@
 import { describeError } from '../../errors.ts';
 import { readCachedState } from '../documents/load-state.ts';
-import type { RunDocument, RunPhase, Strategy, TableReport } from '../documents/run-documents.ts';
+import type { TableReport } from '../documents/report.ts';
+import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
-
-/** How good the mirror is after a run. */
-export interface RunQuality {
-  /** Tables in the database and their rows, by how their changes are found. */
-  byStrategy: Partial<Record<Strategy, { tables: number; rows: number }>>;
-  rows: number;
-  /** When the table that is furthest behind was last read without fault: ISO 8601, UTC. */
-  oldestSync?: string;
-  /** Seconds from then to the run's end: a change that the mirror lacks is no older. */
-  ageSeconds?: number;
-  /** Tables whose rows were compared with Dataverse's own count, and those that differ. */
-  counted: number;
-  miscounted: string[];
-}
 
 /** Dataverse counts no further (learn.microsoft.com: "Count rows using Web API"). */
 const countLimit = 5000;

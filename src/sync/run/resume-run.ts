@@ -1,5 +1,5 @@
+import { paths } from '../documents/paths.ts';
 import { completeRound, finishedTables } from '../documents/request-merge.ts';
-import { paths } from '../documents/run-documents.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Sends messages again for whatever a run lacks. Duplicates are harmless: they meet claimed results. */

@@ -1,4 +1,6 @@
-import type { DatabaseReport, RoundPlan, RunDocument, TableReport } from '../documents/run-documents.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { DatabaseReport, TableReport } from '../documents/report.ts';
+import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../merge/collect-round.ts';
 import { latestRound } from './resume-run.ts';

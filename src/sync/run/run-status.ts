@@ -1,5 +1,7 @@
 import { readActive } from '../documents/active-run.ts';
-import { paths, type RunDocument, type RunPhase, type TableReport } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
+import type { TableReport } from '../documents/report.ts';
+import type { RunDocument, RunPhase } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../merge/collect-round.ts';
 import { latestRound } from './resume-run.ts';

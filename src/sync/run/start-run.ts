@@ -1,6 +1,7 @@
 import { describeError, RetriableError } from '../../errors.ts';
 import { readActive } from '../documents/active-run.ts';
-import { type ActiveRun, paths, type RunDocument } from '../documents/run-documents.ts';
+import { paths } from '../documents/paths.ts';
+import type { ActiveRun, RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { planFirstRound } from '../plan/plan-first-round.ts';
 import { endRun } from './end-run.ts';

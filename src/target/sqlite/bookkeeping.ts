@@ -1,6 +1,6 @@
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { Strategy } from '../../sync/documents/run-documents.ts';
+import type { Strategy } from '../../sync/documents/plan.ts';
 import type { State, SyncLogRow, TableState } from '../../sync/documents/state.ts';
 
 /** The tables that the sync keeps for itself, and for whoever wants to know what it did. */

@@ -1,4 +1,4 @@
-import type { TableReport } from '../../../src/sync/documents/run-documents.ts';
+import type { TableReport } from '../../../src/sync/documents/report.ts';
 import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 
 const figures = { rowsRead: 1234, pages: 1, requests: 1, retries: 0, bytes: 5678, seconds: 0.5 };

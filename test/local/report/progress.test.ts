@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createProgress } from '../../../src/local/report/progress.ts';
 import { reportJson, reportLines } from '../../../src/local/report/run-report.ts';
-import type { TableReport } from '../../../src/sync/documents/run-documents.ts';
+import type { TableReport } from '../../../src/sync/documents/report.ts';
 import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 
 const nothing = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };

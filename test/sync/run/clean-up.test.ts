@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { paths } from '../../../src/sync/documents/run-documents.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
 import { stateName } from '../../../src/sync/documents/state.ts';
 import { cleanUp } from '../../../src/sync/run/clean-up.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
-import { paths } from '../../../src/sync/documents/run-documents.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { Harness } from '../harness.ts';
 import { differences, readTruth, withDatabase } from '../truth.ts';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { paths } from '../../../src/sync/documents/run-documents.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
 let org: Organisation;
