@@ -2,13 +2,14 @@ import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkDataverse } from './check-dataverse.ts';
-import { openDataFolder } from './data-folder.ts';
+import { openDataFolder } from './data-folder/data-folder.ts';
+import { readLocalState, writeLocalState } from './data-folder/local-state.ts';
 import { startSampleDataverseThread } from './emulators/sample-dataverse-thread.ts';
 import { startStorageEmulator } from './emulators/storage-emulator.ts';
 import type { FunctionsHost, LogEntry } from './functions-host/host.ts';
-import { firstTables, tablesOf } from './local-entities.ts';
 import { localSettings } from './local-settings.ts';
-import { type LocalSource, readLocalState, sourceOf, writeLocalState } from './local-source.ts';
+import { type LocalSource, sourceOf } from './local-source.ts';
+import { firstTables, tablesOf } from './sample-tables.ts';
 import { DEFAULT_PORT, type StartOptions } from './start-options.ts';
 
 /** All that `npm start` runs: the storage, a Dataverse, and the app. */

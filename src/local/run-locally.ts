@@ -1,16 +1,16 @@
 import { join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
-import { DatabaseCopy } from './database-copy.ts';
+import { DatabaseCopy } from './data-folder/database-copy.ts';
 import type { LogEntry } from './functions-host/host.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
-import { formatBytes } from './report/format.ts';
-import { openCommand } from './report/open-command.ts';
-import { createProgress, NoProgress } from './report/progress.ts';
-import { reportJson, reportLines } from './report/run-report.ts';
 import { isOver, isSuccess } from './run-outcome.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
+import { formatBytes } from './terminal/format.ts';
+import { openCommand } from './terminal/open-command.ts';
+import { createProgress, NoProgress } from './terminal/progress.ts';
+import { reportJson, reportLines } from './terminal/run-report.ts';
 
 /** The exit status of a process that Ctrl-C ended before its work was done. */
 const INTERRUPTED = 130;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openDataFolder } from '../../src/local/data-folder.ts';
+import { openDataFolder } from '../../src/local/data-folder/data-folder.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 

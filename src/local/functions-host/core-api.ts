@@ -1,5 +1,5 @@
 import Module from 'node:module';
-import type { LogLevel } from './logger.ts';
+import type { LogLevel } from './log.ts';
 
 /**
  * The module `@azure/functions-core` that the Node.js worker offers to `@azure/functions`. It is no package:

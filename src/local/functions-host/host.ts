@@ -5,11 +5,11 @@ import { readHostJson } from './host-json.ts';
 import { HttpListener } from './http/http-listener.ts';
 import { type InvocationEvent, Invoker } from './invoker.ts';
 import { loadApp } from './load-app.ts';
-import { filteredLog, type Log, type LogEntry } from './logger.ts';
+import { filteredLog, type Log, type LogEntry } from './log.ts';
 import { OutputBindings } from './output-bindings.ts';
 import { QueueListener } from './queues/queue-listener.ts';
 import { Queues } from './queues/queues.ts';
-import { resolveSettings } from './setting-expressions.ts';
+import { resolveSettings } from './resolve-settings.ts';
 import { TimerListener } from './timers/timer-listener.ts';
 
 export interface FunctionsHostOptions {

@@ -7,7 +7,7 @@ import type {
   InvocationResponse,
   RegisteredFunction,
 } from './core-api.ts';
-import type { Log } from './logger.ts';
+import type { Log } from './log.ts';
 import type { OutputBindings } from './output-bindings.ts';
 import { MAX_TIMEOUT } from './timers/time-span.ts';
 

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openDataFolder } from '../../../src/local/data-folder.ts';
+import { openDataFolder } from '../../../src/local/data-folder/data-folder.ts';
 import { startStorageEmulator } from '../../../src/local/emulators/storage-emulator.ts';
 
 let folder: string;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readHostJson } from '../../../src/local/functions-host/host-json.ts';
-import { filteredLog, type LogEntry } from '../../../src/local/functions-host/logger.ts';
-import { resolveSettings } from '../../../src/local/functions-host/setting-expressions.ts';
+import { filteredLog, type LogEntry } from '../../../src/local/functions-host/log.ts';
+import { resolveSettings } from '../../../src/local/functions-host/resolve-settings.ts';
 import { parseTimeSpan } from '../../../src/local/functions-host/timers/time-span.ts';
 
 async function hostJson(json: unknown, settings: Record<string, string> = {}) {

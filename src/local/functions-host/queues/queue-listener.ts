@@ -2,8 +2,9 @@ import type { DequeuedMessageItem } from '@azure/storage-queue';
 import type { RegisteredFunction } from '../core-api.ts';
 import type { QueueOptions } from '../host-json.ts';
 import type { Invoker } from '../invoker.ts';
-import type { Log } from '../logger.ts';
-import type { Queue } from './queues.ts';
+import type { Log } from '../log.ts';
+import { HeldMessage } from './held-message.ts';
+import type { Queue } from './queue.ts';
 
 /** The shortest pause between two looks at an empty queue, in milliseconds. */
 const MIN_POLLING_INTERVAL = 100;
@@ -154,66 +155,5 @@ export class QueueListener {
 
   #write(level: 'warning' | 'error', text: string): void {
     this.#options.log({ level, category: this.#category, message: text });
-  }
-}
-
-/** A message that this process holds: hidden from others, and hidden anew at half time. */
-class HeldMessage {
-  readonly #id: string;
-  readonly #queue: Queue;
-  readonly #timer: NodeJS.Timeout;
-  #receipt: string;
-  /** Changes of the message follow each other, since each gives a new receipt. */
-  #last: Promise<unknown> = Promise.resolve();
-  #over = false;
-
-  constructor(item: DequeuedMessageItem, queue: Queue, seconds: number, onError: (error: Error) => void) {
-    this.#id = item.messageId;
-    this.#receipt = item.popReceipt;
-    this.#queue = queue;
-    this.#timer = setInterval(
-      () => {
-        this.#change(() => this.#hide(seconds)).catch(onError);
-      },
-      (seconds * 1000) / 2,
-    );
-  }
-
-  /** Shows the message again after so many seconds. */
-  release(seconds: number): Promise<void> {
-    return this.#end(() => this.#hide(seconds));
-  }
-
-  delete(): Promise<void> {
-    return this.#end(async () => {
-      await this.#queue.client.deleteMessage(this.#id, this.#receipt);
-    });
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-  }
-
-  #end(change: () => Promise<void>): Promise<void> {
-    if (this.#over) return Promise.resolve();
-    this.#over = true;
-    this.close();
-    return this.#change(change);
-  }
-
-  #change(change: () => Promise<void>): Promise<void> {
-    const next = this.#last.then(change);
-    this.#last = next.catch(() => undefined);
-    return next;
-  }
-
-  async #hide(seconds: number): Promise<void> {
-    const { popReceipt } = await this.#queue.client.updateMessage(
-      this.#id,
-      this.#receipt,
-      undefined,
-      seconds,
-    );
-    if (popReceipt !== undefined) this.#receipt = popReceipt;
   }
 }

@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer';
-import { type QueueClient, QueueServiceClient } from '@azure/storage-queue';
+import { QueueServiceClient } from '@azure/storage-queue';
 import { ConfigurationError } from '../../../errors.ts';
+import { Queue } from './queue.ts';
 
 /** The queues that triggers and output bindings name, by connection; each is created on first use. */
 export class Queues {
@@ -43,68 +43,6 @@ export class Queues {
     }
     return service;
   }
-}
-
-/** One queue with its message encoding. Those who wait for messages are woken by messages sent here. */
-export class Queue {
-  readonly client: QueueClient;
-  readonly #encoding: 'base64' | 'none';
-  readonly #waiting = new Set<() => void>();
-  #created: Promise<unknown> | undefined;
-
-  constructor(client: QueueClient, encoding: 'base64' | 'none') {
-    this.client = client;
-    this.#encoding = encoding;
-  }
-
-  create(): Promise<unknown> {
-    this.#created ??= this.client.createIfNotExists().catch((error) => {
-      this.#created = undefined;
-      throw error;
-    });
-    return this.#created;
-  }
-
-  async send(message: string | Uint8Array): Promise<void> {
-    await this.sendEncoded(
-      this.#encoding === 'base64' ? Buffer.from(message).toString('base64') : asText(message),
-    );
-  }
-
-  /** Sends a text that is in the queue's encoding already, such as a message on its way to the poison queue. */
-  async sendEncoded(text: string): Promise<void> {
-    await this.create();
-    await this.client.sendMessage(text);
-    for (const wake of this.#waiting) wake();
-  }
-
-  /** The message's text, or undefined where it is not in the queue's encoding. */
-  decode(text: string): string | undefined {
-    if (this.#encoding === 'none') return text;
-    const bytes = Buffer.from(text, 'base64');
-    const canonical = bytes.toString('base64') === text.trim();
-    return canonical && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
-  }
-
-  /** Waits for `milliseconds`, or until a message is sent through this object, or until `signal` aborts. */
-  wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, milliseconds);
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done);
-      if (signal.aborted) done();
-    });
-  }
-}
-
-function asText(message: string | Uint8Array): string {
-  return typeof message === 'string' ? message : Buffer.from(message).toString('utf8');
 }
 
 function checkName(name: string): string {

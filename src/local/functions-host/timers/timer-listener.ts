@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { InvocationRequest, RegisteredFunction, RetryOptions } from '../core-api.ts';
 import type { Invoker } from '../invoker.ts';
-import type { Log } from '../logger.ts';
+import type { Log } from '../log.ts';
 import { Ncrontab } from './ncrontab.ts';
 import { MAX_TIMEOUT, parseTimeSpan } from './time-span.ts';
 

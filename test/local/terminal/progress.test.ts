@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createProgress } from '../../../src/local/report/progress.ts';
-import { reportJson, reportLines } from '../../../src/local/report/run-report.ts';
+import { createProgress } from '../../../src/local/terminal/progress.ts';
+import { reportJson, reportLines } from '../../../src/local/terminal/run-report.ts';
 import type { TableReport } from '../../../src/sync/documents/report.ts';
 import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 

@@ -1,7 +1,7 @@
 import { copyFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlobClient } from '@azure/storage-blob';
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError } from '../../errors.ts';
 import { makeFolder } from './make-folder.ts';
 
 /** Keeps files equal to the database blob, replaced as a whole: a reader never sees half of one. */

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RegisteredFunction } from '../../../src/local/functions-host/core-api.ts';
-import type { Invoker } from '../../../src/local/functions-host/invoker.ts';
-import { QueueListener } from '../../../src/local/functions-host/queues/queue-listener.ts';
-import { Queues } from '../../../src/local/functions-host/queues/queues.ts';
-import { type Azurite, startAzurite } from '../../azurite.ts';
+import type { RegisteredFunction } from '../../../../src/local/functions-host/core-api.ts';
+import type { Invoker } from '../../../../src/local/functions-host/invoker.ts';
+import { QueueListener } from '../../../../src/local/functions-host/queues/queue-listener.ts';
+import { Queues } from '../../../../src/local/functions-host/queues/queues.ts';
+import { type Azurite, startAzurite } from '../../../azurite.ts';
 
 let azurite: Azurite;
 

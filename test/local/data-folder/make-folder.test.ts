@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { makeFolder } from '../../src/local/make-folder.ts';
+import { makeFolder } from '../../../src/local/data-folder/make-folder.ts';
 
 let base: string;
 beforeEach(async () => {

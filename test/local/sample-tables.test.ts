@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { firstTables } from '../../src/local/local-entities.ts';
+import { firstTables } from '../../src/local/sample-tables.ts';
 import { sharedAbsent, sharedPath } from '../shared.ts';
 
 const documents = sharedPath('dataverse/metadata');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RouteTemplate } from '../../../src/local/functions-host/http/route-template.ts';
+import { RouteTemplate } from '../../../../src/local/functions-host/http/route-template.ts';
 
 const guid = '6f9619ff-8b86-d011-b42d-00cf4fc964ff';
 
