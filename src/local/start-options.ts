@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 
-/** The options of `npm start`, checked. */
+/** The options of `npm start`, validated. */
 export interface StartOptions {
   once: boolean;
-  /** The origin of another Dataverse than the sample one. */
+  /** The origin of a Dataverse environment other than the sample. */
   dataverse?: string;
   entities?: string;
   out?: string;
@@ -16,35 +16,36 @@ export interface StartOptions {
 }
 
 export const DEFAULT_ROWS = 20_000;
-/** The port that `func start` takes too. */
+/** The default port of `func start`. */
 export const DEFAULT_PORT = 7071;
 
 export const helpText = `Usage: npm start -- [options]
 
-Runs the function app on this machine, with a storage emulator and a sample Dataverse,
-makes a first sync at once, and goes on by the schedule until Ctrl-C.
+Runs the function app on this machine with a storage emulator and a sample Dataverse.
+Runs a first sync at once, then syncs on schedule until Ctrl-C.
 
-  --once             make one sync, then exit; status 1 where an entity failed
-  --dataverse URL    another Dataverse than the sample one, such as https://contoso.crm.dynamics.com
-                     (plain HTTP for loopback addresses only); DATAVERSE_ACCESS_TOKEN may hold a
-                     ready token, other credentials come from local.settings.json
-  --entities FILE    the tables to sync; by default entities.json
-  --out FILE         copy the finished database there
-  --data DIR         where the storage emulator keeps its files; by default a folder in .data
-  --port N           where the functions listen; by default ${DEFAULT_PORT}, with --once any free port
-  --rows N           rows of the sample Dataverse; by default ${DEFAULT_ROWS}
-  --metadata FILE    let the sample Dataverse serve this $metadata document, with made-up rows
-  --quiet            no progress, only the result
+  --once             run one sync, then exit; the exit status is 1 if a table failed
+  --dataverse URL    sync a Dataverse environment other than the sample, for example
+                     https://contoso.crm.dynamics.com (http:// for loopback addresses only);
+                     set DATAVERSE_ACCESS_TOKEN to an access token, or configure other
+                     credentials in local.settings.json
+  --entities FILE    the tables to sync (default: entities.json)
+  --out FILE         copy the finished database to this file
+  --data DIR         where the storage emulator keeps its files (default: a folder in .data)
+  --port N           the port of the functions (default: ${DEFAULT_PORT}; with --once, any free port)
+  --rows N           the number of rows in the sample Dataverse (default: ${DEFAULT_ROWS})
+  --metadata FILE    let the sample Dataverse serve this $metadata document, with generated rows
+  --quiet            print only the result, not the progress
   --json             print one line of JSON at the end, and nothing else, to standard output
   --help             show this text
 `;
 
-/** The command line is wrong: show the help. */
+/** The command line is invalid: the caller shows the help. */
 export class UsageError extends Error {
   override readonly name: string = 'UsageError';
 }
 
-/** @throws UsageError for an unknown option or a value that makes no sense. */
+/** @throws UsageError for an unknown option or an invalid value */
 export function parseStartOptions(args: string[]): StartOptions | 'help' {
   let values: ReturnType<typeof parse>;
   try {
@@ -53,23 +54,13 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     throw new UsageError((error as Error).message.split('. ')[0]);
   }
   if (values.help) return 'help';
-  const port = wholeNumber('port', values.port, 65_535);
   const { once = false, quiet = false, json = false, dataverse, entities, out, data, metadata } = values;
   if (dataverse !== undefined && (metadata !== undefined || values.rows !== undefined)) {
-    throw new UsageError('--metadata and --rows are for the sample Dataverse; --dataverse names another');
+    throw new UsageError('--metadata and --rows apply to the sample Dataverse only, not to --dataverse');
   }
-  return {
-    once,
-    quiet,
-    json,
-    rows: wholeNumber('rows', values.rows, 100_000_000) ?? DEFAULT_ROWS,
-    ...(port !== undefined && { port }),
-    ...(dataverse !== undefined && { dataverse: origin(dataverse) }),
-    ...(entities !== undefined && { entities }),
-    ...(out !== undefined && { out }),
-    ...(data !== undefined && { data }),
-    ...(metadata !== undefined && { metadata }),
-  };
+  const port = wholeNumber('port', values.port, 65_535);
+  const rows = wholeNumber('rows', values.rows, 100_000_000) ?? DEFAULT_ROWS;
+  return { once, quiet, json, rows, port, dataverse: origin(dataverse), entities, out, data, metadata };
 }
 
 function parse(args: string[]) {
@@ -101,11 +92,12 @@ function wholeNumber(name: string, text: string | undefined, max: number): numbe
 
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-function origin(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+function origin(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(text);
   if (url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname)))
     return url.origin;
   throw new UsageError(
-    `--dataverse takes an address such as https://contoso.crm.dynamics.com (http:// for this machine only), not "${text}"`,
+    `--dataverse takes a URL such as https://contoso.crm.dynamics.com (http:// for loopback addresses only), not "${text}"`,
   );
 }

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { helpText, parseStartOptions } from '../../src/local/start-options.ts';
 
-test('the defaults are the sample Dataverse, and to go on', () => {
+test('without options the sample Dataverse is synced until Ctrl-C', () => {
   expect(parseStartOptions([])).toEqual({ once: false, quiet: false, json: false, rows: 20_000 });
 });
 
-test('every option is in the help, and taken', () => {
+test('every option is parsed and is in the help', () => {
   const args = ['--once', '--quiet', '--json', '--port', '0', '--rows', '7'];
   const more = ['--entities', 'e.json', '--out', 'o.db', '--data', 'd', '--metadata', 'm.xml'];
   expect(parseStartOptions([...args, ...more])).toEqual({
@@ -28,7 +28,7 @@ test.each([
   ['https://contoso.crm.dynamics.com/main.aspx', 'https://contoso.crm.dynamics.com'],
   ['http://localhost:8080', 'http://localhost:8080'],
   ['http://127.0.0.1:8080/', 'http://127.0.0.1:8080'],
-])('--dataverse %s means %s', (address, origin) => {
+])('--dataverse %s gives %s', (address, origin) => {
   expect(parseStartOptions(['--dataverse', address])).toMatchObject({ dataverse: origin });
 });
 
@@ -38,9 +38,9 @@ test.each([
   [['--port', '70000'], '--port takes a whole number up to 65535'],
   [['--rows', '-1'], 'rows'],
   [['--rows', '1e3'], '--rows takes a whole number'],
-  [['--dataverse', 'http://contoso.crm.dynamics.com'], 'http:// for this machine only'],
-  [['--dataverse', 'contoso'], '--dataverse takes an address'],
-  [['--dataverse', 'https://contoso.crm.dynamics.com', '--rows', '1'], 'are for the sample Dataverse'],
-])('%j is refused', (args, message) => {
+  [['--dataverse', 'http://contoso.crm.dynamics.com'], 'http:// for loopback addresses only'],
+  [['--dataverse', 'contoso'], '--dataverse takes a URL'],
+  [['--dataverse', 'https://contoso.crm.dynamics.com', '--rows', '1'], 'apply to the sample Dataverse only'],
+])('%j is rejected', (args, message) => {
   expect(() => parseStartOptions(args)).toThrow(message);
 });
