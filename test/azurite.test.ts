@@ -6,7 +6,7 @@ import { QueueServiceClient } from '@azure/storage-queue';
 import { expect, it } from 'vitest';
 import { startAzurite } from './azurite.ts';
 
-it('serves blobs and queues, two at once, each with its own data', async () => {
+it('serves blobs and queues; two at once have separate data', async () => {
   const [one, other] = await Promise.all([startAzurite(), startAzurite()]);
   const container = BlobServiceClient.fromConnectionString(one.connectionString).getContainerClient('blobs');
   await container.create();
@@ -21,7 +21,7 @@ it('serves blobs and queues, two at once, each with its own data', async () => {
   await Promise.all([one.stop(), other.stop()]);
 });
 
-it('keeps its data in a folder over a stop', async () => {
+it('keeps the data in its folder after a stop', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'azurite-'));
   const before = await startAzurite({ folder });
   const service = BlobServiceClient.fromConnectionString(before.connectionString);

@@ -3,28 +3,20 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import {
+  emulatorConnectionString,
+  type StorageEmulator,
+  type StorageEmulatorOptions,
+  type StorageEmulatorPorts,
+} from '../src/local/emulators/storage-emulator.ts';
 
 /** A running storage emulator with blob and queue services on ports of its own. */
-export interface Azurite {
-  connectionString: string;
-  blobPort: number;
-  queuePort: number;
-  stop(): Promise<void>;
-}
+export type Azurite = StorageEmulator;
 
-export interface AzuriteOptions {
-  /** Keep the data in this folder, so that it outlives a stop; otherwise all is in memory. */
-  folder?: string;
-  /** Fixed ports, to come back where clients expect it after a stop. */
-  blobPort?: number;
-  queuePort?: number;
-}
+/** Without a folder the data stays in memory. Fixed ports let clients reconnect after a stop. */
+export type AzuriteOptions = Partial<StorageEmulatorOptions>;
 
-/** Azurite's well-known account; see learn.microsoft.com: Use the Azurite emulator for local Azure Storage development. */
-const account = 'devstoreaccount1';
-const accountKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
-
-/** Starts a real storage emulator as a child process. It ends with `stop()`, or with this process. */
+/** Starts Azurite as a child process, which ends with `stop()` or with this process. */
 export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const home = dirname(createRequire(import.meta.url).resolve('azurite/package.json'));
   const persistence =
@@ -37,7 +29,7 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
       ...['--blobPort', String(options.blobPort ?? 0), '--queuePort', String(options.queuePort ?? 0)],
       ...['--tablePort', '0'],
     ],
-    // In memory it still wants a folder that exists, and takes the current one.
+    // Even in memory Azurite needs an existing folder: the current one.
     { cwd: options.folder ?? tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const endWithUs = () => child.kill('SIGKILL');
@@ -47,26 +39,16 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
     await end(child);
   };
   try {
-    const { blobPort, queuePort } = await listeningPorts(child);
-    const endpoints = [
-      `BlobEndpoint=http://127.0.0.1:${blobPort}/${account}`,
-      `QueueEndpoint=http://127.0.0.1:${queuePort}/${account}`,
-    ];
-    const connectionString = [
-      'DefaultEndpointsProtocol=http',
-      `AccountName=${account}`,
-      `AccountKey=${accountKey}`,
-      ...endpoints,
-    ].join(';');
-    return { connectionString, blobPort, queuePort, stop };
+    const ports = await listeningPorts(child);
+    return { ...ports, connectionString: emulatorConnectionString(ports), stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** The ports that the emulator says it listens on, once it serves all of its services. */
-function listeningPorts(child: ChildProcess): Promise<{ blobPort: number; queuePort: number }> {
+/** The ports that Azurite prints, once all three services listen. */
+function listeningPorts(child: ChildProcess): Promise<StorageEmulatorPorts> {
   return new Promise((resolve, reject) => {
     const ports = new Map<string, number>();
     let output = '';
@@ -77,7 +59,7 @@ function listeningPorts(child: ChildProcess): Promise<{ blobPort: number; queueP
       ports.set(found[1]!, Number(found[2]));
       if (ports.size === 3) resolve({ blobPort: ports.get('Blob')!, queuePort: ports.get('Queue')! });
     };
-    // Both streams are read to the end: a full pipe would stop the child.
+    // Read both streams to the end: a full pipe would block the child.
     createInterface({ input: child.stdout! }).on('line', read);
     createInterface({ input: child.stderr! }).on('line', read);
     child.once('error', reject);
@@ -89,8 +71,8 @@ async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
-  // It waits for open connections, which keep-alive clients never close.
-  const impatience = setTimeout(() => child.kill('SIGKILL'), 1_000);
+  // Azurite waits for open connections, which keep-alive clients never close.
+  const timer = setTimeout(() => child.kill('SIGKILL'), 1_000);
   await ended;
-  clearTimeout(impatience);
+  clearTimeout(timer);
 }

@@ -1,43 +1,39 @@
 import { ConfigurationError } from '../errors.ts';
 
-/** Milliseconds to wait for an answer before the address counts as unreachable. */
-const PATIENCE = 15_000;
+/** Milliseconds to wait for an answer. */
+const TIMEOUT = 15_000;
 
 /**
- * Asks a Dataverse one question before anything starts, so that a wrong address or an old token is told at once.
- * Any answer will do, since nothing but the rows themselves is needed of the service: without `DATAVERSE_ACCESS_TOKEN` it is 401, which says that somebody is there.
+ * Sends one request to Dataverse before anything else starts, so that a wrong address or an expired token is reported
+ * at once. Any answer counts as reachable: without a token it is 401.
  *
- * @throws ConfigurationError where nobody answers, or the token is refused.
+ * @throws ConfigurationError if nothing answers, or Dataverse rejects the token
  */
 export async function checkDataverse(origin: string, token: string | undefined): Promise<void> {
-  const operation = 'reach Dataverse';
+  const details = { operation: 'reach Dataverse', object: origin };
+  const headers = new Headers({ accept: 'application/json' });
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
   let status: number;
   try {
     const response = await fetch(`${origin}/api/data/v9.2/WhoAmI`, {
-      headers: {
-        accept: 'application/json',
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      },
+      headers,
       redirect: 'manual',
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(TIMEOUT),
     });
     await response.body?.cancel();
     status = response.status;
   } catch (cause) {
     const { code, message } = ((cause as Error).cause ?? cause) as NodeJS.ErrnoException;
-    const reason = code ?? message;
-    throw new ConfigurationError(`Dataverse at ${origin} cannot be reached (${reason})`, {
-      operation,
-      object: origin,
-      hint: 'Check the address, and whether this machine may connect to it.',
+    throw new ConfigurationError(`Cannot reach Dataverse at ${origin} (${code ?? message})`, {
+      ...details,
+      hint: 'Check the address, and whether this machine can connect to it.',
       cause,
     });
   }
   if (token !== undefined && status === 401) {
-    throw new ConfigurationError(`Dataverse at ${origin} refuses the token`, {
-      operation,
-      object: origin,
-      hint: 'Put a new token for this environment in DATAVERSE_ACCESS_TOKEN; they last about an hour.',
+    throw new ConfigurationError(`Dataverse at ${origin} rejected the access token`, {
+      ...details,
+      hint: 'Set DATAVERSE_ACCESS_TOKEN to a new token for this environment. Tokens expire after about an hour.',
     });
   }
 }

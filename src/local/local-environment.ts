@@ -12,7 +12,7 @@ import { type LocalSource, sourceOf } from './local-source.ts';
 import { firstTables, tablesOf } from './sample-tables.ts';
 import { DEFAULT_PORT, type StartOptions } from './start-options.ts';
 
-/** All that `npm start` runs: the storage, a Dataverse, and the app. */
+/** All parts of `npm start`: the storage, a Dataverse, and the app. */
 export interface LocalEnvironment {
   host: FunctionsHost;
   source: LocalSource;
@@ -20,16 +20,16 @@ export interface LocalEnvironment {
   connectionString: string;
   settings: Record<string, string>;
   dataFolder: string;
-  /** Everything that the app and the host log. */
+  /** The log of the app and the host. */
   logFile: string;
-  /** The tables that were chosen because nobody named them. */
-  chosenTables?: string[];
+  /** The tables of a `--metadata` document that are synced without `--entities`. */
+  defaultTables?: string[];
 }
 
 /**
- * Starts everything; `parts` takes what has to be stopped, in the order of its start.
+ * Starts all parts. Each part registers with `parts` how to stop it, in the order of the starts.
  *
- * @throws ConfigurationError with what the user can do about it.
+ * @throws ConfigurationError with a hint for the user
  */
 export async function startLocalEnvironment(
   appRoot: string,
@@ -37,12 +37,15 @@ export async function startLocalEnvironment(
   parts: AsyncDisposableStack,
   log: (entry: LogEntry) => void,
 ): Promise<LocalEnvironment> {
-  const isSample = options.dataverse === undefined;
+  const { dataverse, rows, once } = options;
   const metadata = options.metadata === undefined ? undefined : resolve(options.metadata);
-  if (!isSample) await checkDataverse(options.dataverse!, process.env['DATAVERSE_ACCESS_TOKEN'] || undefined);
-  const named = options.entities === undefined ? undefined : resolve(options.entities);
-  const chosen = metadata !== undefined && named === undefined ? await firstTables(metadata) : undefined;
-  const tables = metadata === undefined ? undefined : (chosen ?? (await tablesOf(named!)));
+  if (dataverse !== undefined) {
+    await checkDataverse(dataverse, process.env['DATAVERSE_ACCESS_TOKEN'] || undefined);
+  }
+  let entitiesFile = resolve(options.entities ?? join(appRoot, 'entities.json'));
+  const defaultTables =
+    metadata !== undefined && options.entities === undefined ? await firstTables(metadata) : undefined;
+  const tables = metadata === undefined ? undefined : (defaultTables ?? (await tablesOf(entitiesFile)));
 
   const source = sourceOf(options, tables);
   const data = await openDataFolder(resolve(options.data ?? join(appRoot, '.data', source.folderName)));
@@ -50,15 +53,8 @@ export async function startLocalEnvironment(
   const state = await readLocalState(data.path, source);
 
   const startSample = async () => {
-    const { rows } = options;
-    const { since, samplePort } = state;
-    const sample = await startSampleDataverseThread({
-      rows,
-      since,
-      ...(metadata !== undefined && { metadata }),
-      ...(tables !== undefined && { tables }),
-      ...(samplePort !== undefined && { port: samplePort }),
-    });
+    const { since, samplePort: port } = state;
+    const sample = await startSampleDataverseThread({ rows, since, metadata, tables, port });
     parts.defer(() => sample.stop());
     state.samplePort = Number(new URL(sample.report.url).port);
     return sample.report.url;
@@ -69,23 +65,21 @@ export async function startLocalEnvironment(
     return emulator.connectionString;
   };
   const [dataverseUrl, connectionString, { startFunctionsHost }] = await Promise.all([
-    isSample ? startSample() : options.dataverse!,
+    dataverse ?? startSample(),
     startStorage(),
-    // The threads start meanwhile.
+    // Load the host while the threads start.
     import('./functions-host/host.ts'),
   ]);
   await writeLocalState(data.path, state);
 
-  let entitiesFile = named ?? join(appRoot, 'entities.json');
-  if (chosen !== undefined) {
+  if (defaultTables !== undefined) {
     entitiesFile = join(data.path, 'entities.json');
-    await writeFile(entitiesFile, `${JSON.stringify(chosen, null, 2)}\n`);
+    await writeFile(entitiesFile, `${JSON.stringify(defaultTables, null, 2)}\n`);
   }
-  const { once } = options;
   const settings = await localSettings({
     appRoot,
     dataverseUrl,
-    isSample,
+    isSample: dataverse === undefined,
     connectionString,
     entitiesFile,
     once,
@@ -105,14 +99,6 @@ export async function startLocalEnvironment(
     },
   });
   parts.defer(() => host.stop());
-  return {
-    host,
-    source,
-    dataverseUrl,
-    connectionString,
-    settings,
-    dataFolder: data.path,
-    logFile,
-    ...(chosen !== undefined && { chosenTables: chosen }),
-  };
+  const dataFolder = data.path;
+  return { host, source, dataverseUrl, connectionString, settings, dataFolder, logFile, defaultTables };
 }

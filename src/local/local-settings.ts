@@ -5,7 +5,6 @@ import { ConfigurationError } from '../errors.ts';
 export interface LocalSettingsInput {
   appRoot: string;
   dataverseUrl: string;
-  /** The sample Dataverse takes any token. */
   isSample: boolean;
   connectionString: string;
   entitiesFile: string;
@@ -13,8 +12,10 @@ export interface LocalSettingsInput {
 }
 
 /**
- * The app settings for a local run: `Values` of local.settings.json where it exists, then the environment, then
- * what this run decides. The storage is always the emulator.
+ * The app settings of a local run: `Values` of local.settings.json if the file exists, then the environment, then the
+ * settings that `npm start` decides. The storage is always the emulator.
+ *
+ * @throws ConfigurationError if local.settings.json is not valid JSON
  */
 export async function localSettings(input: LocalSettingsInput): Promise<Record<string, string>> {
   const values = await readValues(join(input.appRoot, 'local.settings.json'));
@@ -22,18 +23,19 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
   for (const [name, value] of [...Object.entries(values), ...Object.entries(process.env)]) {
     if (typeof value === 'string') settings[name] = value;
   }
-  return {
-    ...settings,
+  Object.assign(settings, {
     FUNCTIONS_WORKER_RUNTIME: 'node',
     DATAVERSE_URL: input.dataverseUrl,
-    ...(input.isSample && { DATAVERSE_ACCESS_TOKEN: 'sample' }),
     AzureWebJobsStorage: input.connectionString,
     SYNC_ENTITIES_FILE: input.entitiesFile,
-    // Nobody pays for a look at an empty queue here, and a person waits.
+    // Polling an empty queue costs nothing here, and a person waits.
     AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
-    // The one sync is asked for; the timer would only find it live.
-    ...(input.once && { 'AzureWebJobs.syncTimer.Disabled': 'true' }),
-  };
+  });
+  // The sample Dataverse accepts any token.
+  if (input.isSample) settings['DATAVERSE_ACCESS_TOKEN'] = 'sample';
+  // `npm start` requests the one sync itself.
+  if (input.once) settings['AzureWebJobs.syncTimer.Disabled'] = 'true';
+  return settings;
 }
 
 async function readValues(file: string): Promise<Record<string, unknown>> {

@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import { DEFAULT_ROWS, type StartOptions } from './start-options.ts';
 
-/** Where the rows come from. A data folder belongs to one source: its cursors mean nothing to another. */
+/** Where the rows come from. A data folder belongs to one source, because its cursors are valid there only. */
 export interface LocalSource {
-  /** Says what it is, for people, and tells sources apart. */
+  /** Names the source, for people and for comparison. Data folders store it: another text makes them unusable. */
   identity: string;
-  /** The folder in `.data` that it has by default. */
+  /** Its default folder in `.data`. */
   folderName: string;
 }
 
-/** `tables` are those that the sample Dataverse makes rows for, where it serves a real document. */
+/** `tables` are the tables that have rows if the sample Dataverse serves a real metadata document. */
 export function sourceOf(options: StartOptions, tables: readonly string[] | undefined): LocalSource {
   if (options.dataverse !== undefined) {
     return { identity: options.dataverse, folderName: new URL(options.dataverse).host.replace(':', '-') };

@@ -12,18 +12,18 @@ import { openCommand } from './terminal/open-command.ts';
 import { createProgress, NoProgress } from './terminal/progress.ts';
 import { reportJson, reportLines } from './terminal/run-report.ts';
 
-/** The exit status of a process that Ctrl-C ended before its work was done. */
+/** The exit status after Ctrl-C before the first sync is complete. */
 const INTERRUPTED = 130;
-const STOPPING = 'Stopping … (Ctrl-C again ends at once)';
+const STOPPING = 'Stopping … (press Ctrl-C again to exit immediately)';
 
 /**
- * `npm start`: starts all parts, makes a first sync, shows it, and goes on by the schedule unless `--once`.
- * Returns the exit status; `stop` ends it from outside.
+ * `npm start`: starts all parts, runs a first sync, prints its result and, without `--once`, keeps syncing on
+ * schedule until `stop` aborts. Returns the exit status.
  *
- * @throws ConfigurationError or RetriableError with what the user can do about it.
+ * @throws ConfigurationError or RetriableError with a hint for the user
  */
 export async function runLocally(appRoot: string, options: StartOptions, stop: AbortSignal): Promise<number> {
-  // With --json, standard output is for the one line alone.
+  // With --json, standard output carries only the JSON line.
   const terminal = options.json ? process.stderr : process.stdout;
   const progress = options.quiet ? new NoProgress(terminal) : createProgress(terminal);
   const say = options.quiet ? () => undefined : (text: string) => progress.line(text);
@@ -36,11 +36,12 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   });
   if (stop.aborted) return INTERRUPTED;
   const stopped = new Promise<undefined>((done) => stop.addEventListener('abort', () => done(undefined)));
-  const { host, source, chosenTables } = environment;
-  say(`Reading ${source.identity} (${environment.dataverseUrl})`);
-  if (chosenTables !== undefined) {
+  const { host, source, dataverseUrl, defaultTables } = environment;
+  say(`Reading ${source.identity} (${dataverseUrl})`);
+  if (defaultTables !== undefined) {
+    const count = defaultTables.length;
     say(
-      `The first ${chosenTables.length} tables with modifiedon (--entities names others): ${chosenTables.join(', ')}`,
+      `Tables: the first ${count} that have a modifiedon column; use --entities to choose others: ${defaultTables.join(', ')}`,
     );
   }
 
@@ -56,8 +57,8 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   let run = await client.start();
   let status = await follow(run.runId);
   if (!run.fresh && status?.phase === 'complete') {
-    // What it had read before it was broken off may be old by now.
-    say('The sync that was broken off is complete; another brings what changed since it began.');
+    // The rows that were read before the interruption may be out of date.
+    say('The interrupted sync is complete. Another sync reads the changes made since it started.');
     run = await client.start();
     status = await follow(run.runId);
   }
@@ -77,22 +78,24 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   if (options.once) return success ? 0 : 1;
 
   progress.line(`Status     ${host.url}/api/sync?code=${host.functionKey}`);
-  progress.line(`Dataverse  ${environment.dataverseUrl}`);
-  progress.line(
-    `The next sync comes by the schedule ${environment.settings['SYNC_SCHEDULE']} (UTC). Ctrl-C ends.`,
-  );
-  keepUp(environment, client, copy, run.runId, (line) => progress.line(line));
+  progress.line(`Dataverse  ${dataverseUrl}`);
+  const schedule = environment.settings['SYNC_SCHEDULE'];
+  progress.line(`Further syncs run on the schedule ${schedule} (UTC). Press Ctrl-C to stop.`);
+  reportFurtherRuns(environment, client, copy, run.runId, (line) => progress.line(line));
   await stopped;
   say(STOPPING);
   return 0;
 }
 
-/** What of the app's log a person sees: warnings and errors, but not what the answer to the start tells anyway. */
+/**
+ * The line that the terminal shows for a log entry: warnings and errors only. Those of the function syncStart are
+ * left out, because its HTTP response says the same.
+ */
 function logLine({ level, category, message }: LogEntry): string | undefined {
   if (level !== 'warning' && level !== 'error' && level !== 'critical') return undefined;
   if (category.startsWith('Function.syncStart')) return undefined;
   const name = category.replace(/^Function\.|\.User$/g, '');
-  // The fields at the end are in the log file.
+  // The log file has the other lines and the fields at the end.
   return `  ${level} in ${name}: ${message.split('\n')[0]!.replace(/ \[\w+=.*\]$/, '')}`;
 }
 
@@ -102,27 +105,27 @@ function databaseBlob({ connectionString, settings }: LocalEnvironment) {
     .getBlobClient(settings['SYNC_DATABASE_NAME'] || 'dataverse.db');
 }
 
-/** After each further sync: the files are brought up to date, and its totals are told. */
-function keepUp(
+/** After each further run, prints its totals and updates the copies of the database. */
+function reportFurtherRuns(
   { host }: LocalEnvironment,
   client: SyncClient,
   copy: DatabaseCopy,
   lastRunId: string,
   say: (line: string) => void,
 ): void {
-  let told = lastRunId;
-  let looks = Promise.resolve();
-  const look = async () => {
+  let reported = lastRunId;
+  let checks = Promise.resolve();
+  const check = async () => {
     const latest = await client.latest();
-    if (latest === undefined || latest.runId === told || !isOver(latest)) return;
-    told = latest.runId;
+    if (latest === undefined || latest.runId === reported || !isOver(latest)) return;
+    reported = latest.runId;
     for (const line of reportLines(latest)) say(line);
     await copy.update();
   };
   host.onInvocation(({ state, functionName }) => {
-    // A look is an invocation too.
+    // The check itself invokes syncStatus.
     if (state === 'started' || functionName === 'syncStatus') return;
-    // The next sync may go better: a file that cannot be written now is told, and tried again then.
-    looks = looks.then(look).catch((error) => say(`  ${describeError(error).message}`));
+    // If a file cannot be written now, say so; the next run writes it again.
+    checks = checks.then(check).catch((error) => say(`  ${describeError(error).message}`));
   });
 }

@@ -4,9 +4,9 @@ export function isOver({ phase }: RunStatus): boolean {
   return phase === 'complete' || phase === 'failed' || phase === 'abandoned';
 }
 
-/** Whether the run did all that it was asked for. */
-export function isSuccess({ phase, entities }: RunStatus): boolean {
+/** Whether the run completed and no table has an error. */
+export function isSuccess({ phase, entities: tables }: RunStatus): boolean {
   return (
-    phase === 'complete' && entities.every(({ state, error }) => state !== 'failed' && error === undefined)
+    phase === 'complete' && tables.every(({ state, error }) => state !== 'failed' && error === undefined)
   );
 }

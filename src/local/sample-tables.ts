@@ -1,35 +1,36 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigurationError } from '../errors.ts';
 
-/** How many tables of a `$metadata` document are synced where nobody says which. */
+/** How many tables of a `$metadata` document are synced without `--entities`. */
 const COUNT = 20;
 
 /**
- * The first tables of a `$metadata` document that have a `modifiedon` column, by logical name.
+ * The logical names of the first tables of a `$metadata` document that have a `modifiedon` column and a key of one
+ * column.
  *
- * @throws ConfigurationError where the document cannot be read or has no such table.
+ * @throws ConfigurationError if the document cannot be read or has no such table
  */
-export async function firstTables(metadata: string): Promise<string[]> {
+export async function firstTables(metadataFile: string): Promise<string[]> {
   const [{ parseCsdl }, { CsdlIndex }] = await Promise.all([
     import('../schema/csdl.ts'),
     import('../schema/csdl-index.ts'),
   ]);
-  const csdl = parseCsdl(await read(metadata));
+  const csdl = parseCsdl(await read(metadataFile));
   const index = CsdlIndex.of(csdl);
   const names = csdl.entitySets
     .map(({ entityType }) => entityType)
     .filter((name) => index.type(name)?.abstract === false && index.properties(name).has('modifiedon'))
     .filter((name) => index.key(name).length === 1);
   if (names.length === 0) {
-    throw new ConfigurationError(`${metadata} has no table with a modifiedon column`, {
-      object: metadata,
-      hint: 'Name the tables with --entities FILE.',
+    throw new ConfigurationError(`${metadataFile} has no table with a modifiedon column`, {
+      object: metadataFile,
+      hint: 'Name the tables with --entities.',
     });
   }
   return [...new Set(names)].slice(0, COUNT);
 }
 
-/** The logical names that an entities file lists. What else is wrong with it, the app says. */
+/** The logical names of the tables in an entities file. The app itself reports any other fault in the file. */
 export async function tablesOf(entitiesFile: string): Promise<string[]> {
   const { readEntities } = await import('../config/entities.ts');
   return readEntities(entitiesFile).map(({ name }) => name);

@@ -2,7 +2,7 @@ import { enableCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import { helpText, parseStartOptions, type StartOptions, UsageError } from './start-options.ts';
 
-/** The command behind `npm start`. Everything heavy is loaded after the options are known to be right. */
+/** The command behind `npm start`. It loads the large modules only once the options are valid. */
 async function main(): Promise<number> {
   let options: StartOptions | 'help';
   try {
@@ -38,5 +38,5 @@ async function main(): Promise<number> {
   }
 }
 
-// Keep-alive connections and Azurite's timers would hold the process.
+// Exit explicitly: keep-alive connections and Azurite's timers would keep the process running.
 process.exit(await main());

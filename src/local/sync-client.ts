@@ -3,10 +3,10 @@ import { ConfigurationError, RetriableError } from '../errors.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
 import { isOver } from './run-outcome.ts';
 
-/** Milliseconds between two looks at a run, at least. */
-const INTERVAL = 200;
+/** Minimum milliseconds between two polls of a run. */
+const POLLING_INTERVAL = 200;
 
-/** Talks to the app over its own HTTP functions, as any caller would. */
+/** Calls the app's own HTTP functions, as any other client does. */
 export class SyncClient {
   readonly #url: string;
   readonly #headers: Record<string, string>;
@@ -18,55 +18,53 @@ export class SyncClient {
   }
 
   /**
-   * Starts a sync, or takes up the one that a killed process left behind (`fresh` is then false).
+   * Starts a run, or resumes the run of a killed process (then `fresh` is false).
    *
-   * @throws ConfigurationError or RetriableError with what the app says is wrong.
+   * @throws ConfigurationError or RetriableError with the app's explanation
    */
   async start(): Promise<{ runId: string; fresh: boolean }> {
     const headers = { ...this.#headers, 'content-type': 'application/json' };
     const response = await fetch(this.#url, { method: 'POST', headers, body: '{"resume":true}' });
-    if (response.status !== 202 && response.status !== 409) throw await problem(response);
+    if (response.status !== 202 && response.status !== 409) throw await errorOf(response);
     const { runId, outcome } = (await response.json()) as { runId: string; outcome: string };
     return { runId, fresh: outcome === 'started' };
   }
 
-  async status(runId: string): Promise<RunStatus> {
-    const response = await fetch(`${this.#url}/${runId}`, { headers: this.#headers });
-    if (!response.ok) throw await problem(response);
-    return (await response.json()) as RunStatus;
-  }
-
-  /** The latest run, where there is one. */
+  /** The latest run, if there is one. */
   async latest(): Promise<RunStatus | undefined> {
-    const response = await fetch(this.#url, { headers: this.#headers });
-    if (!response.ok) throw await problem(response);
-    return ((await response.json()) as { runs: RunStatus[] }).runs[0];
+    return (await this.#get<{ runs: RunStatus[] }>(this.#url)).runs[0];
   }
 
-  /** Looks at the run until it is over, and hands over each look. */
-  async follow(runId: string, seen: (status: RunStatus) => void): Promise<RunStatus> {
+  /** Polls the run until it is over, and passes each status to `onStatus`. */
+  async follow(runId: string, onStatus: (status: RunStatus) => void): Promise<RunStatus> {
     for (;;) {
       const began = performance.now();
-      const status = await this.status(runId);
-      seen(status);
+      const status = await this.#get<RunStatus>(`${this.#url}/${runId}`);
+      onStatus(status);
       if (isOver(status)) return status;
-      // Looking takes its time from the sync itself: never more than a fifth of it.
-      await delay(Math.max(INTERVAL, 4 * (performance.now() - began)));
+      // A poll takes time from the sync itself: at most a fifth.
+      await delay(Math.max(POLLING_INTERVAL, 4 * (performance.now() - began)));
     }
+  }
+
+  async #get<T>(url: string): Promise<T> {
+    const response = await fetch(url, { headers: this.#headers });
+    if (!response.ok) throw await errorOf(response);
+    return (await response.json()) as T;
   }
 }
 
-/** The app's `application/problem+json`, as the error that it was there. */
-async function problem(response: Response): Promise<Error> {
-  const text = await response.text();
-  let said: { detail?: string; hint?: string } = {};
+/** Turns the app's `application/problem+json` back into an error. */
+async function errorOf(response: Response): Promise<Error> {
+  let problem: { detail?: string; hint?: string } = {};
   try {
-    said = JSON.parse(text) as typeof said;
+    problem = JSON.parse(await response.text()) as typeof problem;
   } catch {
-    // No problem document: the host's own answer, whose status says it all.
+    // The host itself answered, without a problem document: the status is all there is.
   }
-  const message = said.detail ?? `The app answered ${response.status} to ${new URL(response.url).pathname}`;
-  const details = { operation: 'start a sync', ...(said.hint !== undefined && { hint: said.hint }) };
+  const message =
+    problem.detail ?? `The app answered ${response.status} to ${new URL(response.url).pathname}`;
+  const details = { operation: 'start a sync', hint: problem.hint };
   return response.status === 503
     ? new RetriableError(message, details)
     : new ConfigurationError(message, details);

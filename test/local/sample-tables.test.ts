@@ -6,7 +6,7 @@ import { sharedAbsent, sharedPath } from '../shared.ts';
 
 const documents = sharedPath('dataverse/metadata');
 
-test('of a real document the first 20 tables with modifiedon are taken', async (context) => {
+test('the first 20 tables with modifiedon are chosen from a real document', async (context) => {
   if (documents === undefined) return context.skip(sharedAbsent);
   const file = join(
     documents,
@@ -21,7 +21,7 @@ test('of a real document the first 20 tables with modifiedon are taken', async (
     expect(text).toMatch(new RegExp(`<EntitySet Name="\\w+" EntityType="[\\w.]+\\.${table}"`));
 });
 
-test('a document that is absent is named', async () => {
+test('the error names an absent document', async () => {
   await expect(firstTables('/nowhere/metadata.xml')).rejects.toMatchObject({
     message: expect.stringContaining('/nowhere/metadata.xml'),
     hint: '--metadata takes the path of a $metadata document.',

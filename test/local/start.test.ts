@@ -31,8 +31,8 @@ interface Started {
   child: ChildProcess;
   output: { stdout: string; stderr: string };
   exit: Promise<number | null>;
-  /** Resolves when standard output holds the text; rejects where the process ends without. */
-  says(text: string): Promise<void>;
+  /** Resolves when standard output contains the text; rejects if the process ends before. */
+  prints(text: string): Promise<void>;
 }
 
 /** The built command, as `npm start -- …` runs it. */
@@ -47,14 +47,16 @@ function start(...args: string[]): Started {
   child.stdout.on('data', (chunk) => (output.stdout += chunk));
   child.stderr.on('data', (chunk) => (output.stderr += chunk));
   const exit = once(child, 'close').then(([code]) => code as number | null);
-  const says = (text: string) =>
+  const prints = (text: string) =>
     new Promise<void>((done, fail) => {
-      const look = () => output.stdout.includes(text) && done();
-      child.stdout.on('data', look);
-      look();
-      exit.then(() => fail(new Error(`It ended without "${text}":\n${output.stdout}${output.stderr}`)));
+      const check = () => output.stdout.includes(text) && done();
+      child.stdout.on('data', check);
+      check();
+      exit.then(() =>
+        fail(new Error(`The process ended without printing "${text}":\n${output.stdout}${output.stderr}`)),
+      );
     });
-  return { child, output, exit, says };
+  return { child, output, exit, prints };
 }
 
 let token: string | undefined;
@@ -90,7 +92,7 @@ interface Report {
   database: { file: string; bytes: number; stagedBlocks: number; stagedBytes: number };
 }
 
-/** Rows of all mirrored tables, by an SQLite that shares nothing with the one that wrote them. */
+/** Counts the rows of all mirrored tables with node:sqlite, which is independent of the sql.js that wrote them. */
 function countRows(file: string): { tables: number; rows: number; integrity: unknown } {
   const database = new DatabaseSync(file, { readOnly: true });
   const tables = database
@@ -106,7 +108,7 @@ function countRows(file: string): { tables: number; rows: number; integrity: unk
   return { tables: tables.length, rows, integrity };
 }
 
-test('one sync, told as one line of JSON; a second one finds all unchanged and writes no block', async () => {
+test('--once --json prints one line of JSON; a second sync finds no changes and writes no block', async () => {
   const out = join(folder, 'out/copy.db');
   const args = ['--once', '--json', '--rows', '500', '--data', data, '--out', out];
   const first = await run(...args);
@@ -132,15 +134,15 @@ test('one sync, told as one line of JSON; a second one finds all unchanged and w
   expect(again.database).toMatchObject({ stagedBlocks: 0, stagedBytes: 0, bytes: report.database.bytes });
 });
 
-test('goes on until Ctrl-C, ends cleanly, and its addresses work', async () => {
-  const { child, output, exit, says } = start('--rows', '200', '--data', data, '--port', '0');
-  await says('Ctrl-C ends.');
+test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async () => {
+  const { child, output, exit, prints } = start('--rows', '200', '--data', data, '--port', '0');
+  await prints('Press Ctrl-C to stop.');
   const address = /^Status +(\S+)$/m.exec(output.stdout)?.[1];
   const { runs } = (await (await fetch(address!)).json()) as { runs: { phase: string }[] };
   expect(runs.map(({ phase }) => phase)).toEqual(['complete']);
   await expect(openDataFolder(data)).rejects.toThrow('in use by another process');
 
-  // A further sync is told, and its database copied.
+  // A further sync is reported.
   const before = output.stdout.length;
   await fetch(address!, { method: 'POST' });
   while (!output.stdout.slice(before).includes('Sync complete')) await once(child.stdout!, 'data');
@@ -151,18 +153,18 @@ test('goes on until Ctrl-C, ends cleanly, and its addresses work', async () => {
   (await openDataFolder(data)).release();
 });
 
-// Large enough that the kill comes long before the end on any machine.
+// Enough rows that the kill comes long before the end on any machine.
 const manyRows = '20000';
 
-test('a sync that a SIGKILL ended is finished by the next start, and followed by one that is up to date', async () => {
-  const { child, says, exit } = start('--once', '--rows', manyRows, '--data', data);
-  // Some tables are read, others are not.
-  await says(' rows in ');
+test('after a SIGKILL the next start completes the sync and runs another one', async () => {
+  const { child, prints, exit } = start('--once', '--rows', manyRows, '--data', data);
+  // Some tables have been read, others have not.
+  await prints(' rows in ');
   child.kill('SIGKILL');
   await exit;
   const { code, stdout, stderr } = await run('--once', '--json', '--rows', manyRows, '--data', data);
   expect(code, stderr).toBe(0);
-  expect(stderr).toContain('another brings what changed since');
+  expect(stderr).toContain('Another sync reads the changes made since');
   const report = JSON.parse(stdout) as Report;
   const { rows, integrity } = countRows(report.database.file);
   expect(integrity).toEqual({ integrity_check: 'ok' });
@@ -173,7 +175,7 @@ test('a sync that a SIGKILL ended is finished by the next start, and followed by
   expect(rows).toBe(expected.rows);
 }, 240_000);
 
-test('tells what is wrong in one message and ends with status 1', async () => {
+test('prints one error message with a hint and exits with status 1', async () => {
   const { port } = await listen((_, res) => res.end());
   const taken = await run('--rows', '20', '--data', data, '--port', String(port));
   expect([taken.code, taken.stderr]).toEqual([
@@ -185,11 +187,11 @@ test('tells what is wrong in one message and ends with status 1', async () => {
   await writeFile(file, '');
   const unwritable = await run('--once', '--data', join(file, 'data'));
   expect(unwritable.code).toBe(1);
-  expect(unwritable.stderr).toMatch(/^Error: The data folder .* cannot be written.*\n {2}→ .*--data.*\n$/);
+  expect(unwritable.stderr).toMatch(/^Error: The data folder .* is not writable.*\n {2}→ .*--data.*\n$/);
 
   const closed = await run('--once', '--data', data, '--dataverse', 'http://127.0.0.1:1');
   expect(closed.code).toBe(1);
-  expect(closed.stderr).toContain('Error: Dataverse at http://127.0.0.1:1 cannot be reached');
+  expect(closed.stderr).toContain('Error: Cannot reach Dataverse at http://127.0.0.1:1');
 
   const entities = join(folder, 'entities.json');
   await writeFile(entities, '["account", "acount"]');
@@ -198,7 +200,7 @@ test('tells what is wrong in one message and ends with status 1', async () => {
   expect(unknown.stderr).toContain('Dataverse has no table acount; did you mean account?');
 });
 
-test('tells that the token is refused', async () => {
+test('reports a rejected access token', async () => {
   const { url } = await listen((req, res) => {
     res.writeHead(req.headers.authorization === 'Bearer fresh' ? 200 : 401).end();
   });
@@ -206,7 +208,9 @@ test('tells that the token is refused', async () => {
   const { code, stderr } = await run('--once', '--data', data, '--dataverse', url);
   token = undefined;
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^Error: Dataverse at \S+ refuses the token\n {2}→ .*DATAVERSE_ACCESS_TOKEN/);
+  expect(stderr).toMatch(
+    /^Error: Dataverse at \S+ rejected the access token\n {2}→ .*DATAVERSE_ACCESS_TOKEN/,
+  );
 });
 
 test('a data folder belongs to one source', async () => {
@@ -215,7 +219,7 @@ test('a data folder belongs to one source', async () => {
   expect(code).toBe(1);
   expect(stderr).toContain('belongs to the sample Dataverse with 50 rows');
 
-  // The stored links lead to one address.
+  // The stored links contain the address of the sample Dataverse.
   const { samplePort } = JSON.parse(await readFile(join(data, 'local.json'), 'utf8')) as {
     samplePort: number;
   };
@@ -225,11 +229,11 @@ test('a data folder belongs to one source', async () => {
   const taken = await run('--once', '--rows', '50', '--data', data);
   expect([taken.code, taken.stderr]).toEqual([
     1,
-    expect.stringContaining(`Port ${samplePort}, where the sample`),
+    expect.stringContaining(`Port ${samplePort}, which the sample Dataverse used before`),
   ]);
 });
 
-test('an unknown option shows the help and ends with status 2', async () => {
+test('an unknown option prints the help and exits with status 2', async () => {
   const { code, stderr } = await run('--onec');
   expect(code).toBe(2);
   expect(stderr).toContain("Unknown option '--onec'");

@@ -4,28 +4,28 @@ import { DatabaseSync } from 'node:sqlite';
 import { ConfigurationError } from '../../errors.ts';
 import { makeFolder } from './make-folder.ts';
 
-/** A folder that this process holds for itself. */
+/** A folder that this process has locked. */
 export interface DataFolder {
   path: string;
   release(): void;
 }
 
 /**
- * Makes the folder, checks that it can be written, and holds it until released. The lock is SQLite's on the
- * file `lock`, which the operating system drops with the process: a killed one leaves nothing behind.
+ * Creates the folder, checks that it is writable, and locks it until it is released. The lock is SQLite's lock on the
+ * file `lock`: the operating system drops it when the process ends, so a killed process leaves no lock behind.
  *
- * @throws ConfigurationError where the folder cannot be written or another process holds it.
+ * @throws ConfigurationError if the folder is not writable or another process has locked it
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
+  const details = { operation: 'open the data folder', object: path };
   try {
     await makeFolder(path);
     await writeFile(join(path, 'writable'), '');
     await rm(join(path, 'writable'));
   } catch (cause) {
-    throw new ConfigurationError(`The data folder ${path} cannot be written: ${(cause as Error).message}`, {
-      operation: 'open the data folder',
-      object: path,
-      hint: 'Make it writable, or choose another with --data DIR.',
+    throw new ConfigurationError(`The data folder ${path} is not writable: ${(cause as Error).message}`, {
+      ...details,
+      hint: 'Make the folder writable, or choose another one with --data.',
       cause,
     });
   }
@@ -35,9 +35,8 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
   } catch (cause) {
     lock.close();
     throw new ConfigurationError(`The data folder ${path} is in use by another process`, {
-      operation: 'open the data folder',
-      object: path,
-      hint: 'End that process first, or choose another folder with --data DIR.',
+      ...details,
+      hint: 'Stop that process, or choose another folder with --data.',
       cause,
     });
   }

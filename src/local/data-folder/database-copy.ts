@@ -4,7 +4,7 @@ import type { BlobClient } from '@azure/storage-blob';
 import { ConfigurationError } from '../../errors.ts';
 import { makeFolder } from './make-folder.ts';
 
-/** Keeps files equal to the database blob, replaced as a whole: a reader never sees half of one. */
+/** Copies the database blob to files. Each file is replaced atomically, so a reader never sees a partial copy. */
 export class DatabaseCopy {
   readonly #blob: BlobClient;
   readonly #files: readonly string[];
@@ -16,15 +16,15 @@ export class DatabaseCopy {
     this.#files = files;
   }
 
-  /** The size of the database in bytes, 0 while there is none. */
+  /** The size of the last copy in bytes, 0 before the first. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Copies the blob where it changed since the last copy.
+   * Copies the blob if it changed since the last copy. Does nothing while there is no blob.
    *
-   * @throws ConfigurationError where a file cannot be written.
+   * @throws ConfigurationError if a file cannot be written
    */
   async update(): Promise<void> {
     const properties = await this.#blob.getProperties().catch((error: { statusCode?: number }) => {
@@ -32,10 +32,10 @@ export class DatabaseCopy {
       throw error;
     });
     if (properties === undefined || properties.etag === this.#etag) return;
-    const conditions = properties.etag === undefined ? {} : { conditions: { ifMatch: properties.etag } };
+    const conditions = { ifMatch: properties.etag };
     const [first, ...others] = this.#files;
     await replace(first!, async (file) => {
-      await this.#blob.downloadToFile(file, 0, undefined, conditions);
+      await this.#blob.downloadToFile(file, 0, undefined, { conditions });
     });
     for (const other of others) await replace(other, (file) => copyFile(first!, file));
     this.#etag = properties.etag;
@@ -43,20 +43,20 @@ export class DatabaseCopy {
   }
 }
 
-/** Writes beside the file, then renames: whoever has the old one open keeps it. */
+/** Writes a new file beside the old one, then renames it: a process that has the old file open keeps it. */
 async function replace(file: string, write: (file: string) => Promise<void>): Promise<void> {
-  const beside = `${file}.new`;
+  const newFile = `${file}.new`;
   try {
     await makeFolder(dirname(file));
-    await write(beside);
-    await rename(beside, file);
+    await write(newFile);
+    await rename(newFile, file);
   } catch (cause) {
-    await rm(beside, { force: true });
+    await rm(newFile, { force: true });
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
     throw new ConfigurationError(`Cannot write ${file}: ${(cause as Error).message}`, {
       operation: 'copy the database',
       object: file,
-      hint: 'Choose a file in a folder that can be written.',
+      hint: 'Choose a file in a writable folder.',
       cause,
     });
   }

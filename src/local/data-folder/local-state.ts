@@ -4,18 +4,19 @@ import { join } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
 import type { LocalSource } from '../local-source.ts';
 
-/** What has to be the same at the next start: `local.json` in the data folder. */
+/** What one start keeps for the next: `local.json` in the data folder. */
 export interface LocalState {
+  /** The source's identity. */
   source: string;
-  /** So that the status page's address stays. */
+  /** Kept so that the address of the status page stays valid. */
   functionKey: string;
-  /** When the sample's rows were made; they count back from there. */
+  /** When the newest row of the sample Dataverse was created, in ISO 8601. */
   since: string;
-  /** So that the sample's links stay good. */
+  /** Kept so that the stored links to the sample Dataverse stay valid. */
   samplePort?: number;
 }
 
-/** @throws ConfigurationError where the folder belongs to another source. */
+/** @throws ConfigurationError if the file is damaged or the folder belongs to another source */
 export async function readLocalState(folder: string, source: LocalSource): Promise<LocalState> {
   const file = join(folder, 'local.json');
   let state: LocalState;
@@ -25,7 +26,7 @@ export async function readLocalState(folder: string, source: LocalSource): Promi
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
       throw new ConfigurationError(`Cannot read ${file}: ${(cause as Error).message}`, {
         object: file,
-        hint: `Remove the folder ${folder}: the next sync fills it anew.`,
+        hint: `Delete the folder ${folder}; the next start creates it again.`,
         cause,
       });
     }
@@ -38,10 +39,7 @@ export async function readLocalState(folder: string, source: LocalSource): Promi
   if (state.source !== source.identity) {
     throw new ConfigurationError(
       `The data folder ${folder} belongs to ${state.source}, not to ${source.identity}`,
-      {
-        object: folder,
-        hint: 'Choose another folder with --data, or remove this one.',
-      },
+      { object: folder, hint: 'Choose another folder with --data, or delete this one.' },
     );
   }
   return state;

@@ -2,20 +2,20 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a folder and those above it. Unlike `mkdir` with `recursive`, it fails at once in a file system that lets
- * nobody make folders but says that they do not exist (`/proc`): there Node.js tries for ever, at full load.
+ * Creates a folder and its parents. In a file system that allows no new folders and reports ENOENT for them (`/proc`),
+ * `mkdir` with `recursive` never returns and keeps a core busy; this function fails at once.
  *
- * @throws the system's error where the folder cannot be made
+ * @throws the system's error if the folder cannot be created
  */
 export async function makeFolder(path: string): Promise<void> {
   const folder = resolve(path);
   if (await isFolder(folder)) return;
-  const above = dirname(folder);
-  if (above !== folder) await makeFolder(above);
+  const parent = dirname(folder);
+  if (parent !== folder) await makeFolder(parent);
   try {
     await mkdir(folder);
   } catch (error) {
-    // Another may have made it first.
+    // Another process may have created it first.
     if (!(await isFolder(folder))) throw error;
   }
 }

@@ -3,23 +3,23 @@ import { type SampleDataverse, startSampleDataverse } from '../sample-dataverse/
 import type { SampleThreadOptions } from './sample-dataverse-thread.ts';
 import { runInWorkerThread } from './worker-thread.ts';
 
-/** Below the ports that operating systems give away by themselves, so that it is likely free the next time too. */
-const somePort = () => randomInt(20_000, 30_000);
+/** A port below the range from which operating systems assign ports, so that it is likely free at the next start. */
+const randomPort = () => randomInt(20_000, 30_000);
 
-/** The sample Dataverse in a thread of its own, so that making rows and pages takes no time from the sync. */
+/** The sample Dataverse in a thread of its own, so that generating rows and pages does not slow the sync down. */
 await runInWorkerThread(async ({ since, port, ...options }: SampleThreadOptions) => {
   const start = async (triedPort: number): Promise<SampleDataverse> => {
-    // The rows' times count back from the first look at the clock: the same rows at each start.
-    let moments = 0;
-    const clock = () => (moments++ === 0 ? new Date(since) : new Date());
+    // The first reading of the clock dates the rows: a fixed time gives the same rows at each start.
+    let readings = 0;
+    const clock = () => (readings++ === 0 ? new Date(since) : new Date());
     try {
       return await startSampleDataverse({ ...options, clock, port: triedPort });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE' && port === undefined)
-        return start(somePort());
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (isTaken && port === undefined) return start(randomPort());
       throw error;
     }
   };
-  const dataverse = await start(port ?? somePort());
+  const dataverse = await start(port ?? randomPort());
   return { report: { url: dataverse.url }, stop: () => dataverse.stop() };
 });

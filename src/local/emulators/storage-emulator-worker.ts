@@ -2,16 +2,16 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import Module, { createRequire, enableCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Ports, StorageEmulatorOptions } from './storage-emulator.ts';
+import type { StorageEmulatorOptions, StorageEmulatorPorts } from './storage-emulator.ts';
 import { runInWorkerThread } from './worker-thread.ts';
 
 /*
- * Azurite keeps its metadata in memory and writes it every five seconds, so a killed process would lose
- * writes that were acknowledged. Here a request that changes something is answered only when the metadata
- * are in their file. Blocks that are not committed yet need no such care: their commit waits for them too.
+ * Azurite keeps its metadata in memory and saves it to a file every five seconds, so a killed process would lose
+ * acknowledged writes. This worker answers a request that changes something only after the metadata is saved.
+ * An uncommitted block is the exception: its commit saves it.
  */
 
-/** The parts of Azurite's server classes that are used here; the package has no type declarations. */
+/** The parts of Azurite's server classes that this file uses. The package has no type declarations. */
 interface AzuriteServer {
   start(): Promise<void>;
   close(): Promise<void>;
@@ -31,13 +31,13 @@ type ConfigurationClass = new (...args: unknown[]) => unknown;
 
 enableCompileCache();
 const require = createRequire(import.meta.url);
-leaveOutTelemetry();
+skipTelemetry();
 
 /**
- * Azurite's usage telemetry never starts here, yet its library would be loaded: 2,900 modules, half of the time
- * that a start takes, and 100 MB. It is only kept in a field, so an empty object does in its place.
+ * Replaces the telemetry library with an empty object. Azurite's telemetry never starts here, but loading its library
+ * takes 2,900 modules, half of the start time, and 100 MB. Azurite only stores the library in a field.
  */
-function leaveOutTelemetry(): void {
+function skipTelemetry(): void {
   const telemetry = createRequire(require.resolve('azurite/dist/src/common/Telemetry.js'));
   const file = telemetry.resolve('applicationinsights');
   telemetry.cache[file] = Object.assign(new Module(file), { exports: {}, loaded: true });
@@ -52,7 +52,7 @@ function createServer(service: 'Blob' | 'Queue', port: number, folder: string): 
   const extents = [
     { locationId: 'Default', locationPath: join(folder, `__${kind}storage__`), maxConcurrency: 10 },
   ];
-  // In the order of the constructor: host, port, keep-alive seconds, files, access log and its stream,
+  // The constructor's parameters: host, port, keep-alive seconds, files, access log and its stream,
   // debug log and its file, loose, skipApiVersionCheck.
   const configuration = new Configuration(
     '127.0.0.1',
@@ -69,8 +69,8 @@ function createServer(service: 'Blob' | 'Queue', port: number, folder: string): 
 const saving = new WeakMap<Loki, Promise<void>>();
 
 /**
- * Resolves when the file holds what the database holds now. Saves that are asked for while one runs are done
- * together after it (Loki's "throttled saves"). Where nothing changed, the save that took it may still run.
+ * Resolves when the file has the database's current content. Loki joins the saves that are requested during a save
+ * into one that follows it ("throttled saves"). If nothing changed, the last save may still be running.
  */
 function save(db: Loki): Promise<void> {
   if (db.autosaveDirty()) {
@@ -83,7 +83,7 @@ function save(db: Loki): Promise<void> {
   return saving.get(db) ?? Promise.resolve();
 }
 
-/** Saves every second what no answer waited for, such as the visibility of received messages. */
+/** Saves every second the changes that no response waits for, such as the visibility of received messages. */
 function saveRegularly(db: Loki): void {
   db.autosaveDisable();
   setInterval(() => void save(db), 1000);
@@ -93,8 +93,8 @@ function changesSomething(req: IncomingMessage): boolean {
   return req.method !== 'GET' && req.method !== 'HEAD' && !/[?&]comp=block(&|$)/.test(req.url ?? '');
 }
 
-/** Holds the end of each answer back until what the request changed is in the files. */
-function answerWhenSaved(server: AzuriteServer): void {
+/** Delays the end of each response until the request's changes are saved. */
+function respondWhenSaved(server: AzuriteServer): void {
   const listeners = server.httpServer.listeners('request') as RequestListener[];
   server.httpServer.removeAllListeners('request');
   server.httpServer.on('request', (req: IncomingMessage, res: ServerResponse) => {
@@ -102,7 +102,7 @@ function answerWhenSaved(server: AzuriteServer): void {
       const end = res.end;
       res.end = ((...args: Parameters<typeof end>) => {
         res.end = end;
-        // The extents come first: the metadata point at them.
+        // Save the extents first: the metadata refers to them.
         save(server.extentMetadataStore.db)
           .then(() => save(server.metadataStore.db))
           .then(
@@ -116,7 +116,9 @@ function answerWhenSaved(server: AzuriteServer): void {
   });
 }
 
-async function start(options: StorageEmulatorOptions): Promise<{ report: Ports; stop(): Promise<unknown> }> {
+async function start(
+  options: StorageEmulatorOptions,
+): Promise<{ report: StorageEmulatorPorts; stop(): Promise<unknown> }> {
   const servers = [
     createServer('Blob', options.blobPort ?? 0, options.folder),
     createServer('Queue', options.queuePort ?? 0, options.folder),
@@ -125,7 +127,7 @@ async function start(options: StorageEmulatorOptions): Promise<{ report: Ports; 
     await server.start();
     saveRegularly(server.extentMetadataStore.db);
     saveRegularly(server.metadataStore.db);
-    answerWhenSaved(server);
+    respondWhenSaved(server);
   }
   const [blobPort, queuePort] = servers.map((server) => (server.httpServer.address() as AddressInfo).port);
   return {

@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-/** A part of the local environment that runs in a thread of its own, so that it may have its own core. */
+/** A part of the local environment in a thread of its own, so that it can use another core. */
 export interface WorkerThread<Report> {
   report: Report;
-  /** Asks it to end in order, and waits for that. */
+  /** Asks the thread to stop, and waits until it has ended. */
   stop(): Promise<void>;
 }
 
 /** Why a thread could not start. */
 export class WorkerThreadError extends Error {
   override readonly name: string = 'WorkerThreadError';
-  /** Node's code, such as EADDRINUSE. */
+  /** The system's code, for example EADDRINUSE. */
   readonly code: string | undefined;
   readonly port: number | undefined;
 
@@ -25,10 +25,9 @@ export class WorkerThreadError extends Error {
 type Message<Report> = { report: Report } | { error: { message: string; code?: string; port?: number } };
 
 /**
- * Starts the module `name` of this folder as a thread. It runs from TypeScript (tests) as from the build, since
- * it lies beside this file under the same ending.
+ * Starts the module `name` of this folder in a thread: the TypeScript file in tests, the built file otherwise.
  *
- * @throws WorkerThreadError where the thread says why it cannot start, or ends before it has started.
+ * @throws WorkerThreadError if the thread reports that it cannot start, or ends before it has started
  */
 export async function startWorkerThread<Report>(name: string, data: unknown): Promise<WorkerThread<Report>> {
   const worker = new Worker(new URL(import.meta.url.replace(/worker-thread(\.[jt]s)$/, `${name}$1`)), {
@@ -39,7 +38,7 @@ export async function startWorkerThread<Report>(name: string, data: unknown): Pr
   const failed = (async (): Promise<[Message<Report>]> => [
     { error: { message: `the thread ended with code ${await ended}` } },
   ])();
-  // An exception that the thread did not catch rejects here.
+  // An uncaught exception of the thread rejects `once`.
   const [message] = (await Promise.race([once(worker, 'message'), failed])) as [Message<Report>];
   if ('error' in message) {
     await worker.terminate();
@@ -56,7 +55,7 @@ export async function startWorkerThread<Report>(name: string, data: unknown): Pr
   };
 }
 
-/** The thread's own side: starts the part, tells what came of it, and ends it when asked to. */
+/** Runs in the thread: starts the part, reports the result, and stops the part on request. */
 export async function runInWorkerThread<Data, Report>(
   start: (data: Data) => Promise<{ report: Report; stop(): Promise<unknown> }>,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The one command that opens the database: SQLite's shell, or where that is absent a list of the tables by Node.js. */
+/** The command that opens the database: SQLite's shell if installed, otherwise a list of the tables by Node.js. */
 export function openCommand(file: string): string {
   if (isInstalled('sqlite3')) return `sqlite3 ${quote(file)}`;
   const script =

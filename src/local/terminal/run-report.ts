@@ -1,63 +1,51 @@
-import type { TableReport } from '../../sync/documents/report.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
-import { formatBytes, formatSeconds, plural } from './format.ts';
+import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
-/** The result of a run, as lines for a person: totals first, then what went wrong and what to do about it. */
+/** The result of a run as lines for a person: totals first, then each fault and what to do about it. */
 export function reportLines(status: RunStatus): string[] {
-  const { totals, entities, phase } = status;
-  const read = `${plural(totals.rowsRead, 'row')} read in ${plural(totals.requests, 'request')}, ${formatBytes(totals.bytes)}`;
-  const changes =
-    `${plural(totals.added, 'row')} added, ${totals.updated.toLocaleString('en-US')} updated, ` +
-    `${totals.deleted.toLocaleString('en-US')} deleted, ${totals.unchanged.toLocaleString('en-US')} unchanged`;
+  const { totals, entities: tables, phase, seconds, database } = status;
   const lines = [
-    `Sync ${phase} in ${formatSeconds(status.seconds)}: ${plural(entities.length, 'table')}, ${read}`,
+    `Sync ${phase} in ${formatSeconds(seconds)}: ${plural(tables.length, 'table')}, ` +
+      `${plural(totals.rowsRead, 'row')} read in ${plural(totals.requests, 'request')}, ${formatBytes(totals.bytes)}`,
+    `  ${plural(totals.added, 'row')} added, ${formatCount(totals.updated)} updated, ` +
+      `${formatCount(totals.deleted)} deleted, ${formatCount(totals.unchanged)} unchanged`,
   ];
-  lines.push(`  ${changes}`);
-  if (status.database !== undefined) {
-    const { stagedBlocks, stagedBytes } = status.database;
-    lines.push(`  ${plural(stagedBlocks, 'block')} of the database written (${formatBytes(stagedBytes)})`);
+  if (database !== undefined) {
+    lines.push(
+      `  ${plural(database.stagedBlocks, 'database block')} written (${formatBytes(database.stagedBytes)})`,
+    );
   }
-  if (status.error !== undefined) lines.push(...faultLines('The run failed', status));
-  for (const entity of entities) {
-    if (entity.error !== undefined) lines.push(...faultLines(`${entity.name} ${entity.state}`, entity));
-  }
+  const addFault = (subject: string, { error, hint }: { error?: string; hint?: string }) => {
+    if (error !== undefined) lines.push(`  ${subject}: ${error}`);
+    if (error !== undefined && hint !== undefined) lines.push(`    → ${hint}`);
+  };
+  addFault('The run failed', status);
+  for (const table of tables) addFault(`${table.name} ${table.state}`, table);
   return lines;
 }
 
-function faultLines(subject: string, { error, hint }: { error?: string; hint?: string }): string[] {
-  return [`  ${subject}: ${error}`, ...(hint === undefined ? [] : [`    → ${hint}`])];
-}
+/** The fields of each table in the line of `--json`. */
+const TABLE_FIELDS = [
+  ...(['name', 'strategy', 'state', 'rowsRead', 'added', 'updated', 'deleted', 'unchanged'] as const),
+  ...(['seconds', 'requests', 'bytes', 'error', 'hint'] as const),
+];
 
-/** The one line of `--json`; its fields are a contract for scripts. */
+/** The one line of `--json`. Scripts rely on its fields. */
 export function reportJson(status: RunStatus, database: { file: string; bytes: number }): string {
   const { runId, phase, totals, seconds, error, hint } = status;
-  const { requests, bytes } = totals;
+  const { bytes = database.bytes, stagedBlocks = 0, stagedBytes = 0 } = status.database ?? {};
   return JSON.stringify({
     runId,
     phase,
-    ...(error !== undefined && { error }),
-    ...(hint !== undefined && { hint }),
-    entities: status.entities.map(entityJson),
+    error,
+    hint,
+    entities: status.entities.map((table) =>
+      Object.fromEntries(TABLE_FIELDS.map((field) => [field, table[field]])),
+    ),
     totals,
     seconds,
-    requests,
-    bytes,
-    database: {
-      file: database.file,
-      bytes: status.database?.bytes ?? database.bytes,
-      stagedBlocks: status.database?.stagedBlocks ?? 0,
-      stagedBytes: status.database?.stagedBytes ?? 0,
-    },
+    requests: totals.requests,
+    bytes: totals.bytes,
+    database: { file: database.file, bytes, stagedBlocks, stagedBytes },
   });
-}
-
-function entityJson(entity: TableReport) {
-  const { name, strategy, state, rowsRead, added, updated, deleted, unchanged, seconds, requests, bytes } =
-    entity;
-  const { error, hint } = entity;
-  return {
-    ...{ name, strategy, state, rowsRead, added, updated, deleted, unchanged, seconds, requests, bytes },
-    ...(error !== undefined && { error }),
-    ...(hint !== undefined && { hint }),
-  };
 }

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(base, { recursive: true, force: true }));
 
-it('makes the folder and those above it, and takes one that is there', async () => {
+it('creates the folder and its parents, or accepts an existing one', async () => {
   const folder = join(base, 'a/b/c');
   await Promise.all([makeFolder(folder), makeFolder(folder), makeFolder(join(base, 'a/d'))]);
   await makeFolder(folder);
@@ -19,13 +19,13 @@ it('makes the folder and those above it, and takes one that is there', async () 
   expect(existsSync(join(base, 'a/d'))).toBe(true);
 });
 
-it('fails where a file stands in the way', async () => {
+it('fails if a file is in the way', async () => {
   await writeFile(join(base, 'file'), '');
   await expect(makeFolder(join(base, 'file'))).rejects.toThrow('EEXIST');
   await expect(makeFolder(join(base, 'file/below'))).rejects.toThrow(/ENOTDIR|ENOENT|EEXIST/);
 });
 
-it.skipIf(!existsSync('/proc/self'))('fails at once where nobody can make folders', async () => {
+it.skipIf(!existsSync('/proc/self'))('fails at once in a file system without new folders', async () => {
   await expect(makeFolder('/proc/nowhere')).rejects.toThrow('ENOENT');
   await expect(makeFolder('/proc/nowhere/at/all')).rejects.toThrow('ENOENT');
 });

@@ -43,7 +43,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-test('blobs and messages are there after a stop', async () => {
+test('blobs and messages survive a stop', async () => {
   const first = await startStorageEmulator({ folder });
   const data = randomBytes(1_000_000);
   await blobs(first.connectionString).create();
@@ -59,7 +59,7 @@ test('blobs and messages are there after a stop', async () => {
   await second.stop();
 });
 
-test('what was acknowledged is there after a SIGKILL', async () => {
+test('acknowledged writes survive a SIGKILL', async () => {
   const { child, connectionString } = await startProcess();
   const container = blobs(connectionString);
   const messages = queue(connectionString);
@@ -100,7 +100,7 @@ test('what was acknowledged is there after a SIGKILL', async () => {
       acknowledged.messages.push(`message ${count}`);
     }),
   );
-  // In the midst of writing, and well before Azurite alone would have written its metadata.
+  // Kill during the writes, and before the five seconds after which Azurite alone saves its metadata.
   while (acknowledged.messages.length < 40 || acknowledged.committed.size < 10) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -125,7 +125,7 @@ test('what was acknowledged is there after a SIGKILL', async () => {
   await again.stop();
 });
 
-test('a port that is taken is named', async () => {
+test('the error names a port that is taken', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
@@ -136,15 +136,15 @@ test('a port that is taken is named', async () => {
   other.close();
 });
 
-test('damaged files are told, with what to do', async () => {
+test('the error about damaged files says what to do', async () => {
   await writeFile(join(folder, '__azurite_db_blob__.json'), '{"half":');
   await expect(startStorageEmulator({ folder })).rejects.toMatchObject({
     message: expect.stringContaining('The storage emulator cannot start'),
-    hint: expect.stringContaining('remove the folder'),
+    hint: expect.stringContaining('delete the folder'),
   });
 });
 
-test('a data folder has one process, and a killed one lets go', async () => {
+test('one process locks a data folder until it ends or is killed', async () => {
   const { child } = await startProcess();
   await expect(openDataFolder(folder)).rejects.toThrow('in use by another process');
   await kill(child);
@@ -152,10 +152,10 @@ test('a data folder has one process, and a killed one lets go', async () => {
   held.release();
 });
 
-test('a data folder that cannot be written is named', async () => {
+test('the error names a data folder that is not writable', async () => {
   await writeFile(join(folder, 'file'), '');
   await expect(openDataFolder(join(folder, 'file', 'data'))).rejects.toMatchObject({
-    message: expect.stringContaining('cannot be written'),
+    message: expect.stringContaining('is not writable'),
     hint: expect.stringContaining('--data'),
   });
 });

@@ -7,18 +7,18 @@ import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 const nothing = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };
 const unchanged = { added: 0, updated: 0, deleted: 0, unchanged: 0 };
 
-function entity(name: string, state: TableReport['state'], more: Partial<TableReport> = {}): TableReport {
+function table(name: string, state: TableReport['state'], more: Partial<TableReport> = {}): TableReport {
   return { ...nothing, ...unchanged, name, strategy: 'delta', state, ...more };
 }
 
-function status(phase: RunStatus['phase'], entities: TableReport[]): RunStatus {
+function status(phase: RunStatus['phase'], tables: TableReport[]): RunStatus {
   return {
     runId: 'run',
     trigger: 'http',
     startedAt: '2026-11-21T00:00:00Z',
     phase,
     rounds: 1,
-    entities,
+    entities: tables,
     totals: { ...nothing, ...unchanged, rowsRead: 12_345, bytes: 2_500_000, added: 12_000, failed: 0 },
     seconds: 2.5,
   };
@@ -27,7 +27,7 @@ function status(phase: RunStatus['phase'], entities: TableReport[]): RunStatus {
 const ESCAPE = '\u001B';
 const TOKENS = new RegExp(`${ESCAPE}\\[(\\d*)[AK]|\\n|[^${ESCAPE}\\n]+`, 'g');
 
-/** What a terminal of that many rows shows: knows line feeds, "up" and "clear to the end of the line". */
+/** The content of a terminal: interprets line feeds, "cursor up" and "clear to the end of the line". */
 class Screen {
   readonly isTTY = true;
   readonly columns = 100;
@@ -59,17 +59,17 @@ class Screen {
   }
 }
 
-test('a terminal shows each entity in its place, and lines above', () => {
+test('a terminal shows each table on its own line, and permanent lines above', () => {
   const screen = new Screen(24);
   const progress = createProgress(screen);
   progress.show(
-    status('fetching', [entity('account', 'fetching', { rowsRead: 5000 }), entity('contact', 'waiting')]),
+    status('fetching', [table('account', 'fetching', { rowsRead: 5000 }), table('contact', 'waiting')]),
   );
   progress.line('a warning');
   progress.show(
     status('merging', [
-      entity('account', 'fetched', { rowsRead: 12_345, seconds: 1.5 }),
-      entity('contact', 'failed', { error: 'refused' }),
+      table('account', 'fetched', { rowsRead: 12_345, seconds: 1.5 }),
+      table('contact', 'failed', { error: 'refused' }),
     ]),
   );
   progress.end();
@@ -84,26 +84,26 @@ test('a terminal shows each entity in its place, and lines above', () => {
   ]);
 });
 
-test('a low terminal shows those at work first', () => {
+test('a terminal with few rows shows the active tables first', () => {
   const screen = new Screen(8);
-  const entities = Array.from({ length: 20 }, (_, index) =>
-    entity(`table${index}`, index === 19 ? 'fetching' : 'waiting'),
+  const tables = Array.from({ length: 20 }, (_, index) =>
+    table(`table${index}`, index === 19 ? 'fetching' : 'waiting'),
   );
-  createProgress(screen).show(status('fetching', entities));
+  createProgress(screen).show(status('fetching', tables));
   expect(screen.lines).toHaveLength(7);
   expect(screen.lines[0]).toContain('table19');
   expect(screen.lines[4]).toBe('  … and 16 more');
 });
 
-test('a file gets one line for each entity that is done', () => {
+test('a file gets one line for each finished table', () => {
   let text = '';
   const progress = createProgress({ write: (part: string) => (text += part) });
-  const read = entity('account', 'fetched', { rowsRead: 3000, seconds: 1.5, bytes: 1_234_567 });
-  progress.show(status('fetching', [entity('account', 'fetching'), entity('contact', 'waiting')]));
-  progress.show(status('fetching', [read, entity('contact', 'fetching')]));
-  progress.show(status('merging', [read, entity('contact', 'failed', { error: 'refused' })]));
+  const read = table('account', 'fetched', { rowsRead: 3000, seconds: 1.5, bytes: 1_234_567 });
+  progress.show(status('fetching', [table('account', 'fetching'), table('contact', 'waiting')]));
+  progress.show(status('fetching', [read, table('contact', 'fetching')]));
+  progress.show(status('merging', [read, table('contact', 'failed', { error: 'refused' })]));
   progress.show(
-    status('complete', [{ ...read, state: 'merged' }, entity('contact', 'failed', { error: 'refused' })]),
+    status('complete', [{ ...read, state: 'merged' }, table('contact', 'failed', { error: 'refused' })]),
   );
   progress.end();
   expect(text.split('\n')).toEqual([
@@ -114,10 +114,10 @@ test('a file gets one line for each entity that is done', () => {
   ]);
 });
 
-test('the report names totals, and what failed with what to do', () => {
+test('the report shows totals, and each fault with its hint', () => {
   const run = status('complete', [
-    entity('account', 'merged'),
-    entity('lead', 'failed', { error: 'refused', hint: 'ask' }),
+    table('account', 'merged'),
+    table('lead', 'failed', { error: 'refused', hint: 'ask' }),
   ]);
   expect(reportLines(run)).toEqual([
     'Sync complete in 2.5 s: 2 tables, 12,345 rows read in 0 requests, 2.5 MB',
