@@ -1,11 +1,12 @@
 import Module from 'node:module';
 import type { LogLevel } from './log.ts';
 
-/**
- * The module `@azure/functions-core` that the Node.js worker offers to `@azure/functions`. It is no package:
- * the worker answers the `require` for it, and so does this file. The types follow the worker's own
- * (github.com/Azure/azure-functions-nodejs-worker, types-core), as far as this host uses them.
+/*
+ * The module `@azure/functions-core`, which the Node.js worker provides to `@azure/functions`. It is not a package:
+ * the worker answers the `require` for it, and so does this file. The types are the part of the worker's types that
+ * this host uses (github.com/Azure/azure-functions-nodejs-worker, types-core).
  */
+
 export interface TypedData {
   string?: string;
   json?: string;
@@ -38,7 +39,7 @@ export interface HttpCookie {
   maxAge?: { value?: number };
 }
 
-/** A trigger or an output with its options, such as `queueName` or `route`. */
+/** A trigger or an output with its options, for example `queueName` or `route`. */
 export type Binding = { type: string; direction: 'in' | 'out' } & Record<string, unknown>;
 
 export interface FunctionMetadata {
@@ -77,7 +78,7 @@ export interface CoreInvocationContext {
   log(level: LogLevel, category: string, message: string): void;
 }
 
-/** What `@azure/functions` hands over: its conversions between the worker's data and the app's. */
+/** The conversions of `@azure/functions` between the worker's data and the app's. */
 export interface ProgrammingModel {
   getInvocationModel(context: CoreInvocationContext): {
     getArguments(): Promise<{ context: unknown; inputs: unknown[] }>;
@@ -88,12 +89,17 @@ export interface ProgrammingModel {
 }
 
 export type HookName = 'appStart' | 'appTerminate' | 'preInvocation' | 'postInvocation' | 'log';
-// biome-ignore lint/suspicious/noExplicitAny: each hook has its own context, which @azure/functions wraps.
+// biome-ignore lint/suspicious/noExplicitAny: each hook has its own context type, which @azure/functions wraps.
 type HookCallback = (context: any) => unknown;
 
 export interface RegisteredFunction {
   metadata: FunctionMetadata;
   callback: FunctionCallback;
+}
+
+/** The trigger of a function: always its first binding. */
+export function triggerOf(metadata: FunctionMetadata): [name: string, binding: Binding] {
+  return Object.entries(metadata.bindings)[0]!;
 }
 
 class Disposable {
@@ -114,11 +120,11 @@ class Disposable {
   }
 }
 
-/** What the app registered while its files were loaded. */
+/** The functions and hooks that the app registered while its files were loaded. */
 export class AppRegistrations {
   readonly functions = new Map<string, RegisteredFunction>();
   programmingModel: ProgrammingModel | undefined;
-  /** The data that app hooks share with each other. */
+  /** The data that the app hooks share. */
   readonly hookData: Record<string, unknown> = {};
   readonly #hooks = new Map<string, HookCallback[]>();
   #loaded = false;
@@ -126,7 +132,7 @@ export class AppRegistrations {
   register(metadata: FunctionMetadata, callback: FunctionCallback): void {
     if (this.#loaded) throw new Error('A function can only be registered during app startup.');
     if (this.functions.has(metadata.name))
-      throw new Error(`A function named "${metadata.name}" exists already.`);
+      throw new Error(`A function named "${metadata.name}" is already registered.`);
     this.functions.set(metadata.name, { metadata, callback });
   }
 
@@ -140,17 +146,17 @@ export class AppRegistrations {
     });
   }
 
-  /** Runs the hooks in their order of registration; the first that throws ends it. */
+  /** Runs the hooks in their order of registration. Rejects with the first error. */
   async runHooks(name: Exclude<HookName, 'log'>, context: object): Promise<void> {
     for (const callback of [...(this.#hooks.get(name) ?? [])]) await callback(context);
   }
 
-  /** Log hooks cannot wait, since logging is synchronous. */
+  /** Logging is synchronous, so log hooks are not awaited. */
   runLogHooks(context: object): void {
     for (const callback of [...(this.#hooks.get('log') ?? [])]) callback(context);
   }
 
-  /** After this nothing more can be registered. */
+  /** Rejects later registrations of functions. */
   close(): void {
     this.#loaded = true;
   }
@@ -159,16 +165,16 @@ export class AppRegistrations {
 let installed: AppRegistrations | undefined;
 
 /**
- * Answers `require('@azure/functions-core')` from now on. It must run before the app's first `app.*` call,
- * since `@azure/functions` asks once and remembers; therefore a process can hold one app.
+ * Answers `require('@azure/functions-core')` from now on. It must run before the app's first `app.*` call, because
+ * `@azure/functions` requires the module once and keeps it. Therefore a process can have one app only.
  *
- * @throws Error where this process has a host already.
+ * @throws Error if this process already has a host
  */
 export function installCoreApi(
   log: (level: LogLevel, category: string, message: string) => void,
 ): AppRegistrations {
   if (installed !== undefined)
-    throw new Error('This process holds a functions host already: one app per process.');
+    throw new Error('This process already has a functions host: one app per process.');
   const registrations = new AppRegistrations();
   installed = registrations;
   const api = {

@@ -3,25 +3,25 @@ import { join } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
 import { parseTimeSpan } from './timers/time-span.ts';
 
-/** How queue triggers read (learn.microsoft.com: Azure Queue storage bindings, "host.json settings"). */
+/** Options of queue triggers (learn.microsoft.com: Azure Queue storage bindings, "host.json settings"). */
 export interface QueueOptions {
   batchSize: number;
   newBatchThreshold: number;
   maxDequeueCount: number;
-  /** Milliseconds a message stays hidden after its function failed. */
+  /** Milliseconds before a failed message is visible again. */
   visibilityTimeout: number;
-  /** Milliseconds between two looks at an empty queue, at most. */
+  /** Maximum milliseconds between two polls of an empty queue. */
   maxPollingInterval: number;
   messageEncoding: 'base64' | 'none';
 }
 
-/** What this host honours of host.json. */
+/** The part of host.json that this host supports. */
 export interface HostJson {
   queues: QueueOptions;
   routePrefix: string;
-  /** Milliseconds an invocation may take; Infinity for "-1". */
+  /** Maximum milliseconds of an invocation; Infinity for "-1". */
   functionTimeout: number;
-  /** Log category or its prefix → the least level that is written. */
+  /** Log category or its prefix → the lowest level that is logged. */
   logLevels: Readonly<Record<string, string>>;
 }
 
@@ -33,7 +33,7 @@ const OVERRIDE = 'AzureFunctionsJobHost__';
  * Reads `<appRoot>/host.json`. A setting `AzureFunctionsJobHost__a__b` overrides `a.b`, as on Azure
  * (learn.microsoft.com: host.json reference, "Override host.json values").
  *
- * @throws ConfigurationError where the file is absent, no JSON, or holds a value out of its range.
+ * @throws ConfigurationError if the file is absent or not JSON, or a value is out of range
  */
 export async function readHostJson(
   appRoot: string,
@@ -54,7 +54,7 @@ export async function readHostJson(
   const batchSize = integer(queues, 'batchSize', 16, 1, 32);
   const encoding = text(queues, 'messageEncoding', 'base64').toLowerCase();
   if (encoding !== 'base64' && encoding !== 'none') {
-    throw new ConfigurationError(`host.json: messageEncoding is "base64" or "none", not "${encoding}"`);
+    throw new ConfigurationError(`host.json: messageEncoding must be "base64" or "none", not "${encoding}"`);
   }
   const timeout = text(json, 'functionTimeout', '00:30:00');
   return {
@@ -88,7 +88,7 @@ function override(json: Json, path: string[], value: string): void {
   override(inner, path.slice(1), value);
 }
 
-/** The host does not mind letter case in host.json. */
+/** The host ignores letter case in host.json. */
 function keyOf(json: Json, name: string): string | undefined {
   return Object.keys(json).find((key) => key.toLowerCase() === name.toLowerCase());
 }
@@ -103,21 +103,19 @@ function child(json: Json, name: string): Json {
   return value !== null && typeof value === 'object' ? value : {};
 }
 
-function text(json: Json, name: string, otherwise: string): string {
-  return String(settingOf(json, name) ?? otherwise);
+function text(json: Json, name: string, fallback: string): string {
+  return String(settingOf(json, name) ?? fallback);
 }
 
-function span(json: Json, name: string, otherwise: string): number {
-  return parseTimeSpan(text(json, name, otherwise), `host.json: ${name}`);
+function span(json: Json, name: string, fallback: string): number {
+  return parseTimeSpan(text(json, name, fallback), `host.json: ${name}`);
 }
 
-function integer(json: Json, name: string, otherwise: number, min: number, max: number): number {
-  const number = Number(settingOf(json, name) ?? otherwise);
+function integer(json: Json, name: string, fallback: number, min: number, max: number): number {
+  const number = Number(settingOf(json, name) ?? fallback);
   if (Number.isInteger(number) && number >= min && number <= max) return number;
   throw new ConfigurationError(
-    `host.json: ${name} is a whole number from ${min} to ${max}, not ${settingOf(json, name)}`,
-    {
-      object: name,
-    },
+    `host.json: ${name} must be a whole number from ${min} to ${max}, not ${settingOf(json, name)}`,
+    { object: name },
   );
 }

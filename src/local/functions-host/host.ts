@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ConfigurationError } from '../../errors.ts';
-import { installCoreApi, type RegisteredFunction } from './core-api.ts';
+import { installCoreApi, type RegisteredFunction, triggerOf } from './core-api.ts';
 import { readHostJson } from './host-json.ts';
 import { HttpListener } from './http/http-listener.ts';
 import { type InvocationEvent, Invoker } from './invoker.ts';
@@ -15,43 +15,49 @@ import { TimerListener } from './timers/timer-listener.ts';
 export interface FunctionsHostOptions {
   /** The folder with host.json and package.json. */
   appRoot: string;
-  /** App settings; put into `process.env` before the app loads. */
+  /** App settings. They are assigned to `process.env` before the app loads. */
   settings: Record<string, string>;
-  /** The port for HTTP; any free one where absent or 0. */
+  /** The port for HTTP. Absent or 0: any free port. */
   port?: number;
-  /** The storage that `AzureWebJobsStorage` stands for. */
+  /** The connection string for `AzureWebJobsStorage`. */
   connectionString: string;
-  /** Made anew at each start where absent. */
+  /** Absent: a new key at each start. */
   functionKey?: string;
   /**
-   * Seconds that a queue message stays hidden while its function runs; renewed at half. On Azure it is 600;
-   * here 60, so that the messages of a killed process come back soon.
+   * Seconds for which a queue message is hidden while its function runs; renewed at half. On Azure it is 600.
+   *
+   * @default 60, so that the messages of a killed process are soon visible again
    */
   hiddenSeconds?: number;
   log?: Log;
 }
 
 export interface FunctionsHost {
-  /** Without a slash at the end, such as `http://127.0.0.1:7071`. */
+  /** Without a trailing slash, for example `http://127.0.0.1:7071`. */
   url: string;
   functions: { name: string; trigger: string }[];
   /** For `?code=` or the header `x-functions-key`. */
   functionKey: string;
-  /** Opens `authLevel: 'admin'` and `POST /admin/functions/{name}` too. */
+  /** Also valid for `authLevel: 'admin'` and `POST /admin/functions/{name}`. */
   masterKey: string;
-  /** Runs a timer function now, with its retries. @throws what its last try threw. */
+  /** Runs a timer function now, with its retries. @throws the error of the last try */
   invokeTimer(name: string): Promise<void>;
-  /** Takes no more work, waits for what runs up to `limit` milliseconds (5,000), then gives messages back. */
+  /**
+   * Accepts no more work, waits up to `limit` milliseconds for running invocations, then makes their messages visible
+   * again.
+   *
+   * @param options.limit default 5,000
+   */
   stop(options?: { limit?: number }): Promise<void>;
-  /** Tells of every invocation's start and end; returns how to stop that. */
+  /** Calls the listener at the start and the end of each invocation. Returns a function that removes the listener. */
   onInvocation(listener: (event: InvocationEvent) => void): () => void;
 }
 
 /**
- * Stands in for the Azure Functions host: loads the built app, takes its registrations through
- * `@azure/functions` itself, and runs its timers, HTTP routes and queues on this machine. One app per process.
+ * Replaces the Azure Functions host on this machine: loads the built app, receives its registrations from
+ * `@azure/functions`, and runs its timers, HTTP routes and queues. A process can have one app only.
  *
- * @throws ConfigurationError for what is wrong with the app, its settings or the port.
+ * @throws ConfigurationError if the app, its settings or the port are not valid
  */
 export async function startFunctionsHost(options: FunctionsHostOptions): Promise<FunctionsHost> {
   Object.assign(process.env, { AzureWebJobsStorage: options.connectionString }, options.settings);
@@ -63,9 +69,9 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
   app.close();
   const model = app.programmingModel;
   if (model === undefined) {
-    throw new ConfigurationError('The app registered no function', {
+    throw new ConfigurationError('The app registers no functions', {
       object: options.appRoot,
-      hint: 'Its files must call app.http, app.timer or app.storageQueue of @azure/functions 4.',
+      hint: 'Call app.http, app.timer or app.storageQueue of @azure/functions 4 in its files.',
     });
   }
   const { HttpUri } = (await model.getCapabilities?.({})) ?? {};
@@ -78,7 +84,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
   const queueListeners: QueueListener[] = [];
   const timers = new Map<string, TimerListener>();
   const httpFunctions: RegisteredFunction[] = [];
-  const byQueue = new Map<string, RegisteredFunction>();
+  const queueFunctions = new Map<string, RegisteredFunction>();
   const functions: FunctionsHost['functions'] = [];
 
   for (const { metadata, callback } of app.functions.values()) {
@@ -88,7 +94,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     const bindings = resolveSettings(metadata.bindings, settings, where);
     const fn: RegisteredFunction = { metadata: { ...metadata, bindings }, callback };
     OutputBindings.check(fn.metadata);
-    const trigger = Object.values(bindings)[0]!;
+    const [, trigger] = triggerOf(fn.metadata);
     functions.push({ name, trigger: trigger.type });
     if (trigger.type === 'httpTrigger') {
       httpFunctions.push(fn);
@@ -109,9 +115,9 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
           hiddenSeconds: options.hiddenSeconds ?? 60,
         }),
       );
-      byQueue.set(name, fn);
+      queueFunctions.set(name, fn);
     } else {
-      const message = `${where} has a ${trigger.type}, which the local functions host does not run.`;
+      const message = `${where}: the local functions host does not support the trigger ${trigger.type}.`;
       log({ level: 'warning', category: 'Host.Startup', message });
     }
   }
@@ -124,16 +130,13 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     masterKey,
     streamUri: HttpUri,
     invokeByName: (name, input) => {
-      const fn = byQueue.get(name);
+      const fn = queueFunctions.get(name);
       if (fn === undefined) return timers.get(name)?.invoke();
-      const [trigger] = Object.keys(fn.metadata.bindings);
-      const data = { string: input };
-      return invoker
-        .invoke(fn, {
-          reason: 'This function was programmatically called.',
-          inputData: [{ name: trigger!, data }],
-        })
-        .then(() => undefined);
+      const [trigger] = triggerOf(fn.metadata);
+      return invoker.invoke(fn, {
+        reason: 'This function was programmatically called.',
+        inputData: [{ name: trigger, data: { string: input } }],
+      });
     },
   });
   const url = await http.start(options.port ?? 0);
@@ -156,10 +159,10 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     http.close();
     await Promise.all([...timers.values(), ...queueListeners].map((listener) => listener.stop()));
     if (!(await invoker.drain(limit))) {
-      const message = `${invoker.running} invocations still run after ${limit} ms; their messages are given back.`;
+      const message = `${invoker.running} invocations still run after ${limit} ms. Their messages become visible again.`;
       log({ level: 'warning', category: 'Host.Shutdown', message });
     }
-    await Promise.all(queueListeners.map((listener) => listener.abandon()));
+    await Promise.all(queueListeners.map((listener) => listener.releaseAll()));
     http.abort();
     await app.runHooks('appTerminate', { hookData: app.hookData });
   };
@@ -171,7 +174,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     invokeTimer: async (name) => {
       const timer = timers.get(name);
       if (timer === undefined)
-        throw new ConfigurationError(`There is no timer function "${name}"`, { object: name });
+        throw new ConfigurationError(`Timer function "${name}" not found`, { object: name });
       return timer.invoke();
     },
     stop: ({ limit = 5000 } = {}) => {

@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type {
   AppRegistrations,
   CoreInvocationContext,
-  FunctionCallback,
   InvocationRequest,
   InvocationResponse,
   RegisteredFunction,
@@ -11,12 +10,12 @@ import type { Log } from './log.ts';
 import type { OutputBindings } from './output-bindings.ts';
 import { MAX_TIMEOUT } from './timers/time-span.ts';
 
-/** One run of a function, told to listeners when it starts and again when it ends. */
+/** Sent to listeners when an invocation starts and when it ends. */
 export interface InvocationEvent {
   functionName: string;
   invocationId: string;
   state: 'started' | 'succeeded' | 'failed';
-  /** Milliseconds; absent while it runs. */
+  /** Milliseconds; absent at the start. */
   duration?: number;
   error?: unknown;
 }
@@ -26,13 +25,13 @@ export interface Invocation {
   inputData: InvocationRequest['inputData'];
   triggerMetadata?: InvocationRequest['triggerMetadata'];
   retryContext?: InvocationRequest['retryContext'];
-  /** W3C trace context of the caller; a new one where absent. */
+  /** The caller's W3C trace context. Absent: a new one. */
   traceParent?: string;
-  /** Why it runs, for the log: `New queue message detected on 'orders'.` */
+  /** The reason in the log, for example `New queue message detected on 'orders'.` */
   reason: string;
 }
 
-/** Runs functions as the worker does: arguments, pre hooks, handler, post hooks, response, then outputs. */
+/** Runs functions as the worker does: arguments, preInvocation hooks, handler, postInvocation hooks, response, outputs. */
 export class Invoker {
   readonly #app: AppRegistrations;
   readonly #outputs: OutputBindings;
@@ -41,7 +40,7 @@ export class Invoker {
   readonly #running = new Map<string, { promise: Promise<unknown>; context?: unknown }>();
   readonly #listeners = new Set<(event: InvocationEvent) => void>();
 
-  /** `timeout` is host.json's functionTimeout in milliseconds. */
+  /** `timeout` is functionTimeout of host.json, in milliseconds. */
   constructor(app: AppRegistrations, outputs: OutputBindings, log: Log, timeout: number) {
     this.#app = app;
     this.#outputs = outputs;
@@ -58,7 +57,7 @@ export class Invoker {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Resolves when nothing runs any more, or after `limit` milliseconds; returns whether all ended. */
+  /** Waits for all running invocations, at most `limit` milliseconds. Returns whether all have ended. */
   async drain(limit: number): Promise<boolean> {
     const deadline = Date.now() + limit;
     while (this.#running.size > 0) {
@@ -73,10 +72,10 @@ export class Invoker {
   }
 
   /**
-   * Runs the function once. Output bindings are written before it resolves.
+   * Runs the function once, and writes its output bindings before it resolves.
    *
-   * @throws what the handler threw, or an error where functionTimeout passed: then the handler goes on in the
-   * background (JavaScript cannot end it), yet its result counts for nothing. On Azure the worker restarts.
+   * @throws the handler's error, or an error after functionTimeout. JavaScript cannot abort the handler: it continues
+   * in the background, but its result is ignored. On Azure the worker restarts.
    */
   invoke(fn: RegisteredFunction, invocation: Invocation): Promise<InvocationResponse> {
     const invocationId = invocation.invocationId ?? randomUUID();
@@ -142,8 +141,8 @@ export class Invoker {
       request: {
         inputData: invocation.inputData,
         traceContext: { traceParent: invocation.traceParent ?? newTraceParent() },
-        ...(invocation.triggerMetadata && { triggerMetadata: invocation.triggerMetadata }),
-        ...(invocation.retryContext && { retryContext: invocation.retryContext }),
+        triggerMetadata: invocation.triggerMetadata,
+        retryContext: invocation.retryContext,
       },
       log: (level, logCategory, message) => {
         const hook = {
@@ -163,12 +162,7 @@ export class Invoker {
     if (running !== undefined) running.context = context;
 
     const hookData = {};
-    const pre = {
-      hookData,
-      invocationContext: context,
-      inputs,
-      functionCallback: fn.callback as FunctionCallback,
-    };
+    const pre = { hookData, invocationContext: context, inputs, functionCallback: fn.callback };
     core.state = 'preInvocationHooks';
     await this.#app.runHooks('preInvocation', pre);
     const post = {

@@ -4,12 +4,12 @@ import { pathToFileURL } from 'node:url';
 import { ConfigurationError, describeError } from '../../errors.ts';
 
 /**
- * Loads every file that `main` of `<appRoot>/package.json` names (one path or a glob), `index` first and then
- * by name. What lies outside of `main` is never registered, on Azure as here.
+ * Loads all files that `main` of `<appRoot>/package.json` matches (a path or a glob), `index` first, then by name. As
+ * on Azure, functions in other files are not registered.
  *
- * @throws ConfigurationError where nothing matches, or a file throws while it loads.
+ * @throws ConfigurationError if no file matches, or a file throws while it loads
  */
-export async function loadApp(appRoot: string): Promise<string[]> {
+export async function loadApp(appRoot: string): Promise<void> {
   const packageFile = join(appRoot, 'package.json');
   let main: unknown;
   try {
@@ -29,7 +29,7 @@ export async function loadApp(appRoot: string): Promise<string[]> {
   if (files.length === 0) {
     throw new ConfigurationError(`No file matches "main" (${main}) in ${appRoot}`, {
       object: main,
-      hint: 'Build the app first: npm run build.',
+      hint: 'Build the app: npm run build.',
     });
   }
   for (const file of files) {
@@ -37,15 +37,14 @@ export async function loadApp(appRoot: string): Promise<string[]> {
       await import(pathToFileURL(join(appRoot, file)).href);
     } catch (cause) {
       const { message, hint } = describeError(cause);
-      throw new ConfigurationError(`${file} could not be loaded: ${message}`, {
+      throw new ConfigurationError(`Cannot load ${file}: ${message}`, {
         operation: 'load the function app',
         object: file,
         cause,
-        ...(hint !== undefined && { hint }),
+        hint,
       });
     }
   }
-  return files;
 }
 
 function isIndex(file: string): boolean {

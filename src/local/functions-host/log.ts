@@ -1,11 +1,11 @@
-/** The levels of the host, from the most talkative to silence. */
+/** The log levels of the host, from the lowest to `none`. */
 const LEVELS = ['trace', 'debug', 'information', 'warning', 'error', 'critical', 'none'] as const;
 
 export type LogLevel = (typeof LEVELS)[number];
 
 export interface LogEntry {
   level: LogLevel;
-  /** `Function.<name>.User` for what the app logs, `Function.<name>` and `Host.*` for the host's own. */
+  /** `Function.<name>.User` for the app's entries, `Function.<name>` and `Host.*` for the host's. */
   category: string;
   message: string;
   invocationId?: string;
@@ -14,8 +14,8 @@ export interface LogEntry {
 export type Log = (entry: LogEntry) => void;
 
 /**
- * Passes on what host.json's `logging.logLevel` lets through: the longest category prefix decides, then
- * `default`, then Information.
+ * Passes on the entries that `logging.logLevel` of host.json allows. The longest matching category prefix decides,
+ * then `default`, then Information.
  */
 export function filteredLog(logLevels: Readonly<Record<string, string>>, log: Log): Log {
   const thresholds = new Map<string, number>();

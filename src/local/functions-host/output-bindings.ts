@@ -2,7 +2,7 @@ import { ConfigurationError } from '../../errors.ts';
 import type { Binding, FunctionMetadata, InvocationResponse, TypedData } from './core-api.ts';
 import type { Queues } from './queues/queues.ts';
 
-/** Writes what a function returned or set with `context.extraOutputs` to the queues it names. */
+/** Sends a function's return value and `context.extraOutputs` to the queues of its output bindings. */
 export class OutputBindings {
   readonly #queues: Queues;
 
@@ -10,12 +10,12 @@ export class OutputBindings {
     this.#queues = queues;
   }
 
-  /** @throws ConfigurationError for an output that this host cannot write; nothing may be lost silently. */
+  /** @throws ConfigurationError for an output that this host cannot write, so that no output is lost silently */
   static check(metadata: FunctionMetadata): void {
     for (const binding of Object.values(metadata.bindings)) {
       if (binding.direction === 'out' && binding.type !== 'queue' && binding.type !== 'http') {
         throw new ConfigurationError(
-          `Function ${metadata.name}: the local functions host has no output binding "${binding.type}"`,
+          `Function ${metadata.name}: the local functions host does not support the output binding "${binding.type}"`,
           { object: metadata.name, hint: 'Run the app with Azure Functions Core Tools (func start).' },
         );
       }
@@ -34,7 +34,7 @@ export class OutputBindings {
   }
 }
 
-/** An array is one message an element; a string element goes as it is, anything else as JSON. */
+/** Each element of an array is a message: a string as it is, any other value as JSON. */
 function toMessages(data: TypedData): (string | Uint8Array)[] {
   if (data.bytes !== undefined) return [data.bytes];
   if (data.json === undefined) return [data.string ?? String(data.int ?? data.double ?? '')];

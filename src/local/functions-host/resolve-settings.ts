@@ -1,10 +1,11 @@
 import { ConfigurationError } from '../../errors.ts';
 
 /**
- * Replaces every `%NAME%` in the strings of a binding by the app setting of that name, at any depth
+ * Replaces each `%NAME%` in the strings of a binding with the app setting of that name, at any depth
  * (learn.microsoft.com: Azure Functions binding expression patterns, "App settings").
  *
- * @throws ConfigurationError where a setting is absent; `where` names the function.
+ * @param where the function, for the error message
+ * @throws ConfigurationError if a setting is absent
  */
 export function resolveSettings<T>(
   value: T,
@@ -15,9 +16,9 @@ export function resolveSettings<T>(
     return value.replace(/%([^%\s]+)%/g, (_, name: string) => {
       const setting = settings[name];
       if (setting !== undefined) return setting;
-      throw new ConfigurationError(`${where}: %${name}% does not resolve to a value`, {
+      throw new ConfigurationError(`${where}: the app setting ${name} is not set`, {
         object: name,
-        hint: `Add the app setting ${name}.`,
+        hint: `Set ${name}, or remove %${name}% from the binding.`,
       });
     }) as T;
   }

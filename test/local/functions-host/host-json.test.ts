@@ -14,7 +14,7 @@ async function hostJson(json: unknown, settings: Record<string, string> = {}) {
 }
 
 describe('host.json', () => {
-  test('has the defaults of the host', async () => {
+  test('has the defaults of the Azure host', async () => {
     expect(await hostJson({ version: '2.0' })).toMatchObject({
       queues: {
         batchSize: 16,
@@ -28,12 +28,12 @@ describe('host.json', () => {
     });
   });
 
-  test("the project's own is read", async () => {
+  test('of this project is valid', async () => {
     const { queues } = await readHostJson(resolve(import.meta.dirname, '../../..'), {});
     expect(queues.visibilityTimeout).toBe(10_000);
   });
 
-  test('gives way to settings', async () => {
+  test('is overridden by settings', async () => {
     const json = { functionTimeout: '-1', extensions: { queues: { batchSize: 8 } } };
     const read = await hostJson(json, {
       AzureFunctionsJobHost__extensions__queues__batchSize: '4',
@@ -45,10 +45,10 @@ describe('host.json', () => {
 
   test.each([
     ['not json', /Cannot read .*host\.json/],
-    [{ extensions: { queues: { batchSize: 33 } } }, 'batchSize is a whole number from 1 to 32, not 33'],
+    [{ extensions: { queues: { batchSize: 33 } } }, 'batchSize must be a whole number from 1 to 32, not 33'],
     [{ extensions: { queues: { messageEncoding: 'utf8' } } }, 'messageEncoding'],
     [{ functionTimeout: '5 minutes' }, 'functionTimeout: "5 minutes" is not a time span'],
-  ])('%j is refused', async (json, message) => {
+  ])('%j is rejected', async (json, message) => {
     await expect(hostJson(json)).rejects.toThrow(message);
   });
 });
@@ -62,23 +62,21 @@ test.each([
   expect(parseTimeSpan(text, 'test')).toBe(expected);
 });
 
-test.each(['10', '00:60:00', '00:00:61', 'soon'])('%s is no time span', (text) => {
+test.each(['10', '00:60:00', '00:00:61', 'soon'])('%s is not a time span', (text) => {
   expect(() => parseTimeSpan(text, 'test')).toThrow('is not a time span');
 });
 
-test('settings replace their names at any depth', () => {
+test('names of settings are replaced at any depth', () => {
   const binding = { queueName: '%A%-poison', list: ['%B%', 1, null], text: '100% of %A%' };
   expect(resolveSettings(binding, { A: 'jobs', B: 'x' }, 'Function f')).toEqual({
     queueName: 'jobs-poison',
     list: ['x', 1, null],
     text: '100% of jobs',
   });
-  expect(() => resolveSettings('%C%', {}, 'Function f')).toThrow(
-    'Function f: %C% does not resolve to a value',
-  );
+  expect(() => resolveSettings('%C%', {}, 'Function f')).toThrow('Function f: the app setting C is not set');
 });
 
-test('the longest category decides what is logged', () => {
+test('the longest matching category decides what is logged', () => {
   const seen: string[] = [];
   const log = filteredLog(
     { default: 'Warning', Function: 'Error', 'Function.a': 'Trace', 'Function.b.User': 'None' },

@@ -27,7 +27,7 @@ let azurite: Azurite;
 let host: FunctionsHost;
 let queues: QueueServiceClient;
 
-/** Waits until the condition holds; the test's own time limit ends it otherwise. */
+/** Waits until the condition is true, or until the test times out. */
 async function until(condition: () => unknown): Promise<void> {
   while (!(await condition())) await delay(20);
 }
@@ -68,25 +68,25 @@ beforeEach(() => {
 });
 
 describe('the app', () => {
-  test('is registered whole, with settings in its bindings', () => {
+  test('is registered with all functions, and with settings in its bindings', () => {
     expect(host.functions).toContainEqual({ name: 'work', trigger: 'queueTrigger' });
     expect(host.functions).toContainEqual({ name: 'tick', trigger: 'timerTrigger' });
     expect(host.functions).toContainEqual({ name: 'greet', trigger: 'httpTrigger' });
   });
 
-  test('lacks what a setting disables', async () => {
+  test('does not have functions that a setting disables', async () => {
     expect(host.functions.map(({ name }) => name)).not.toContain('disabled');
     expect((await fetch(`${host.url}/api/disabled`)).status).toBe(404);
   });
 
-  test('fits a process once', async () => {
+  test('can be loaded once per process', async () => {
     const again = startFunctionsHost({ appRoot, settings: {}, connectionString: azurite.connectionString });
     await expect(again).rejects.toThrow('one app per process');
   });
 });
 
 describe('HTTP triggers', () => {
-  test('take method, route parameters, query, headers and body, and give status, headers, cookies and body', async () => {
+  test('pass on the request, and send status, headers, cookies and body', async () => {
     const traceparent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
     const response = await fetch(`${host.url}/api/greet/Zo%C3%AB%20%26?a=1&a=2&b=`, {
       method: 'POST',
@@ -109,13 +109,13 @@ describe('HTTP triggers', () => {
     });
   });
 
-  test('may lack an optional parameter, and do not mind letter case', async () => {
+  test('accept a route without its optional parameter, in any letter case', async () => {
     const response = await fetch(`${host.url}/API/Greet`);
     expect(response.status).toBe(201);
     expect(await response.json()).toMatchObject({ params: {}, body: null, method: 'GET' });
   });
 
-  test('answer 404 to an unknown route and to another method', async () => {
+  test('respond 404 to an unknown route and to another method', async () => {
     for (const [path, method] of [
       ['/api/unknown', 'GET'],
       ['/greet', 'GET'],
@@ -128,7 +128,7 @@ describe('HTTP triggers', () => {
     }
   });
 
-  test('ask for the function key, in the query or a header', async () => {
+  test('require the function key, in the query or a header', async () => {
     const id = 'f47ac10b-58cc-4372-a567-0e02b2c3d479';
     const address = `${host.url}/api/secret/${id}`;
     const status = async (url: string, headers: Record<string, string> = {}) =>
@@ -142,12 +142,12 @@ describe('HTTP triggers', () => {
     expect(await status(`${host.url}/api/operate?code=${host.masterKey}`)).toBe(200);
   });
 
-  test('prefer the literal route', async () => {
+  test('prefer a literal route', async () => {
     const response = await fetch(`${host.url}/api/secret/latest?code=${host.functionKey}`);
     expect(await response.text()).toBe('latest');
   });
 
-  test('answer 500 without details when the function throws, and 204 when it returns nothing', async () => {
+  test('respond 500 without details if the function throws, and 204 if it returns nothing', async () => {
     const failed = await fetch(`${host.url}/api/fail`);
     expect([failed.status, await failed.text()]).toEqual([500, '']);
     expect(logs.filter(({ level }) => level === 'error').map(({ message }) => message)).toEqual([
@@ -157,7 +157,7 @@ describe('HTTP triggers', () => {
     expect([nothing.status, await nothing.text()]).toEqual([204, '']);
   });
 
-  test('end with functionTimeout', async () => {
+  test('fail after functionTimeout', async () => {
     const response = await fetch(`${host.url}/api/hang`);
     expect(response.status).toBe(500);
     expect(logs.some(({ message }) => message.includes('Timeout value of 7 s was exceeded'))).toBe(true);
@@ -182,7 +182,7 @@ describe('hooks and logs', () => {
     ]);
   });
 
-  test('invocations are told to listeners', async () => {
+  test('listeners receive the start and end of invocations', async () => {
     const events: string[] = [];
     const off = host.onInvocation(({ functionName, state }) => events.push(`${functionName} ${state}`));
     await fetch(`${host.url}/api/fail`);
@@ -193,9 +193,9 @@ describe('hooks and logs', () => {
 });
 
 describe('queue triggers', () => {
-  test('take an array as one message an element, with metadata, and write the return value', async () => {
+  test('receive each element of an array as a message, with metadata, and write the return value', async () => {
     const results = queues.getQueueClient('fixture-results');
-    // The host creates it with the first message, which is sent only after the function was recorded.
+    // The host creates this queue with its first message, which it sends after the function has recorded itself.
     await results.createIfNotExists();
     expect((await enqueue([{ id: 'a' }, { id: 'b' }])).status).toBe(202);
     await until(() => recorded('work').length === 2);
@@ -218,21 +218,21 @@ describe('queue triggers', () => {
     await until(() => isEmpty('fixture-work'));
   });
 
-  test('run batchSize + newBatchThreshold at once, and no more', async () => {
-    await enqueue(
-      Array.from({ length: 12 }, (_, id) => ({ id: String(id), milliseconds: 40 + ((id * 53) % 100) })),
-    );
+  test('run at most batchSize + newBatchThreshold functions at once', async () => {
+    // While the long message runs, the host receives two more at a time, however slow the machine is.
+    const short = Array.from({ length: 11 }, (_, id) => ({ id: String(id), milliseconds: (id * 53) % 100 }));
+    await enqueue([{ id: 'long', milliseconds: 2000 }, ...short]);
     await until(async () => recorded('work').length === 12 && (await isEmpty('fixture-work')));
     expect(Math.max(...recorded('work').map(({ atWork }) => atWork!))).toBe(3);
   });
 
-  test('keep a message hidden while its function runs longer than it was hidden for', async () => {
+  test('keep a message hidden while its function runs longer than its hidden time', async () => {
     await enqueue([{ id: 'long', milliseconds: 5500 }]);
     await until(async () => recorded('work').length >= 1 && (await isEmpty('fixture-work')));
     expect(recorded('work')).toHaveLength(1);
   });
 
-  test('try again after a failure and hand over to the poison queue', async () => {
+  test('retry after a failure, then move the message to the poison queue', async () => {
     await enqueue([{ id: 'bad', fail: true }]);
     await until(() => recorded('poison').length === 1);
     expect(recorded('work').map(({ metadata }) => metadata?.['dequeueCount'])).toEqual([1, 2]);
@@ -240,10 +240,10 @@ describe('queue triggers', () => {
     await until(() => isEmpty('fixture-work'));
   });
 
-  test('hand over a message that is not base64', async () => {
+  test('move a message that is not base64 to the poison queue', async () => {
     const poison = queues.getQueueClient('fixture-work-poison');
     await queues.getQueueClient('fixture-work').sendMessage('not base64!');
-    // Its poison handler cannot read it either, so it stays nowhere but in the log.
+    // The poison trigger cannot decode it either.
     await until(() => logs.some(({ message }) => message.includes('is not base64-encoded text')));
     await until(() => isEmpty('fixture-work'));
     await poison.clearMessages();
@@ -252,7 +252,7 @@ describe('queue triggers', () => {
 });
 
 describe('timer triggers', () => {
-  test('fire by their schedule', async () => {
+  test('fire on schedule', async () => {
     await until(() => recorded('tick').length >= 2);
     expect(recorded('tick')[0]?.timer).toMatchObject({
       isPastDue: expect.any(Boolean),
@@ -261,17 +261,17 @@ describe('timer triggers', () => {
     });
   });
 
-  test('can be called, and try again as their retry policy says', async () => {
+  test('can be invoked, and retry according to their retry policy', async () => {
     await host.invokeTimer('stubborn');
     expect(recorded('stubborn').map(({ retry }) => retry)).toEqual([
       undefined,
       { retryCount: 1, maxRetryCount: 2, exception: { message: 'broken on purpose' } },
       { retryCount: 2, maxRetryCount: 2, exception: { message: 'broken on purpose' } },
     ]);
-    await expect(host.invokeTimer('unknown')).rejects.toThrow('There is no timer function "unknown"');
+    await expect(host.invokeTimer('unknown')).rejects.toThrow('Timer function "unknown" not found');
   });
 
-  test('can be called over HTTP with the master key', async () => {
+  test('can be invoked over HTTP with the master key', async () => {
     const call = (key: string) =>
       fetch(`${host.url}/admin/functions/stubborn`, {
         method: 'POST',

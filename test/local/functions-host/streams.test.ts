@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => host.stop());
 
-test('bodies pass as streams, each part before the next is written', async () => {
+test('bodies are streamed: each part arrives before the next is written', async () => {
   const parts = new TransformStream<Uint8Array, Uint8Array>();
   const writer = parts.writable.getWriter();
   const encoder = new TextEncoder();
@@ -32,6 +32,6 @@ test('bodies pass as streams, each part before the next is written', async () =>
   expect((await reader.read()).done).toBe(true);
 });
 
-test('nothing returned is 204', async () => {
+test('a function that returns nothing gives 204', async () => {
   expect((await fetch(`${host.url}/nothing`)).status).toBe(204);
 });

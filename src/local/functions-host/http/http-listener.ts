@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { ConfigurationError } from '../../../errors.ts';
-import type { HttpData, RegisteredFunction, TypedData } from '../core-api.ts';
+import { type RegisteredFunction, type TypedData, triggerOf } from '../core-api.ts';
 import type { Invoker } from '../invoker.ts';
-import { end, readBody, send, toHeaders, toQuery, traceOf } from './http-messages.ts';
+import { end, readBody, send, toHeaders, toQuery, traceParentOf } from './http-messages.ts';
 import { RouteTemplate } from './route-template.ts';
 
 interface Route {
@@ -20,17 +20,19 @@ interface Options {
   routePrefix: string;
   invoker: Invoker;
   functionKey: string;
-  /** Opens everything, `authLevel: admin` and `/admin/functions/{name}` too. */
+  /** Valid for every route, including `authLevel: admin` and `/admin/functions/{name}`. */
   masterKey: string;
-  /** Where `@azure/functions` takes requests when the app asked for HTTP streams. */
+  /** The URL where `@azure/functions` receives requests if the app enabled HTTP streams. */
   streamUri: string | undefined;
-  /** Runs a function that has no HTTP trigger; undefined where there is none of that name. */
-  invokeByName(name: string, input: string): Promise<void> | undefined;
+  /** Runs a function that has no HTTP trigger. Undefined: there is no such function. */
+  invokeByName(name: string, input: string): Promise<unknown> | undefined;
 }
 
+const REASON = 'This function was programmatically called via the host APIs.';
+
 /**
- * HTTP triggers. An unknown route and a known one with another method are both 404, as the host has it
- * (github.com/Azure/azure-functions-host#10098); a missing or wrong key is 401 without a body.
+ * HTTP triggers. An unknown route and a known route with another method are both 404, as in the Azure host
+ * (github.com/Azure/azure-functions-host#10098). A missing or wrong key is 401 without a body.
  */
 export class HttpListener {
   readonly #options: Options;
@@ -43,15 +45,15 @@ export class HttpListener {
       .map((fn) => toRoute(fn, options.routePrefix))
       .sort((a, b) => RouteTemplate.compare(a.template, b.template));
     this.#server = createServer((req, res) => {
-      this.#answer(req, res).catch(() => {
-        // The invoker has logged the error. The caller learns no more than that there was one.
+      this.#respond(req, res).catch(() => {
+        // The invoker has logged the error; the caller gets no details.
         if (res.headersSent) res.destroy();
         else res.writeHead(500, { 'content-length': 0 }).end();
       });
     });
   }
 
-  /** Listens on the loopback address and returns its URL. @throws ConfigurationError where the port is taken. */
+  /** Listens on the loopback address and returns its URL. @throws ConfigurationError if the port is taken */
   async start(port: number): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -74,7 +76,7 @@ export class HttpListener {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Takes no new connections; requests under way go on. */
+  /** Accepts no new connections. Requests in progress continue. */
   close(): void {
     this.#server.close();
     this.#server.closeIdleConnections();
@@ -84,11 +86,11 @@ export class HttpListener {
     this.#server.closeAllConnections();
   }
 
-  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async #respond(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const url = new URL(req.url ?? '/', `http://${req.headers.host ?? '127.0.0.1'}`);
     const path = url.pathname;
     const admin = /^\/admin\/functions\/([^/]+)\/?$/i.exec(path);
-    if (admin !== null && req.method === 'POST') return this.#answerAdmin(admin[1]!, req, res, url);
+    if (admin !== null && req.method === 'POST') return this.#respondAdmin(admin[1]!, req, res, url);
     for (const route of this.#routes) {
       const params = route.methods.has(req.method ?? '') ? route.template.match(path) : undefined;
       if (params === undefined) continue;
@@ -100,7 +102,7 @@ export class HttpListener {
   }
 
   /** learn.microsoft.com: Manually run a non HTTP-triggered function. */
-  async #answerAdmin(name: string, req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
+  async #respondAdmin(name: string, req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
     if (!this.#isAllowed('admin', req, url)) return end(res, 401);
     const body = await readBody(req);
     let input: unknown;
@@ -111,7 +113,7 @@ export class HttpListener {
     }
     const text = typeof input === 'string' ? input : input === undefined ? '' : JSON.stringify(input);
     const running = this.#options.invokeByName(name, text);
-    // The answer does not wait, and the invoker logs what goes wrong.
+    // The response does not wait, and the invoker logs errors.
     running?.catch(() => undefined);
     end(res, running === undefined ? 404 : 202);
   }
@@ -121,8 +123,8 @@ export class HttpListener {
     const key = req.headers['x-functions-key'] ?? url.searchParams.get('code');
     if (typeof key !== 'string') return false;
     return (
-      isSame(key, this.#options.masterKey) ||
-      (authLevel === 'function' && isSame(key, this.#options.functionKey))
+      isEqual(key, this.#options.masterKey) ||
+      (authLevel === 'function' && isEqual(key, this.#options.functionKey))
     );
   }
 
@@ -135,7 +137,7 @@ export class HttpListener {
   ): Promise<void> {
     const bytes = await readBody(req);
     if (bytes === undefined) return end(res, 413);
-    const http: HttpData = {
+    const http = {
       method: req.method!,
       url: url.href,
       headers: toHeaders(req),
@@ -144,14 +146,14 @@ export class HttpListener {
       body: bytes.length > 0 ? { bytes } : null,
     };
     const response = await this.#options.invoker.invoke(route.fn, {
-      reason: `This function was programmatically called via the host APIs.`,
-      inputData: [{ name: Object.keys(route.fn.metadata.bindings)[0]!, data: { http } }],
-      ...traceOf(req),
+      reason: REASON,
+      inputData: [{ name: triggerOf(route.fn.metadata)[0], data: { http } }],
+      traceParent: traceParentOf(req),
     });
     send(res, response.returnValue?.http);
   }
 
-  /** Hands the request to the server that `@azure/functions` opens for streams, body and answer unbuffered. */
+  /** Forwards the request to the stream server of `@azure/functions`, without buffering request or response. */
   async #forward(
     route: Route,
     req: IncomingMessage,
@@ -169,13 +171,13 @@ export class HttpListener {
         'x-ms-invocation-id': invocationId,
       },
     });
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    const responded = new Promise<IncomingMessage>((resolve, reject) => {
       target.once('response', resolve).once('error', reject);
     });
-    const relayed = answered.then(async (answer) => {
-      const { 'x-ms-invocation-id': _, ...rest } = answer.headers;
-      res.writeHead(answer.statusCode ?? 500, rest);
-      await pipeline(answer, res);
+    const relayed = responded.then(async (response) => {
+      const { 'x-ms-invocation-id': _, ...rest } = response.headers;
+      res.writeHead(response.statusCode ?? 500, rest);
+      await pipeline(response, res);
     });
     const sent = pipeline(req, target);
     sent.catch(() => undefined);
@@ -185,26 +187,26 @@ export class HttpListener {
     try {
       await this.#options.invoker.invoke(route.fn, {
         invocationId,
-        reason: 'This function was programmatically called via the host APIs.',
-        inputData: [{ name: Object.keys(route.fn.metadata.bindings)[0]!, data: {} }],
+        reason: REASON,
+        inputData: [{ name: triggerOf(route.fn.metadata)[0], data: {} }],
         triggerMetadata,
-        ...traceOf(req),
+        traceParent: traceParentOf(req),
       });
     } catch (error) {
       target.destroy();
       throw error;
     }
-    // A function that returns nothing leaves the stream's server without an answer.
-    const nothing = setTimeout(() => target.destroy(), 1000);
-    const got = await answered.catch(() => undefined);
-    clearTimeout(nothing);
-    if (got === undefined) return end(res, 204);
+    // The stream server sends no response for a function that returns nothing.
+    const timer = setTimeout(() => target.destroy(), 1000);
+    const response = await responded.catch(() => undefined);
+    clearTimeout(timer);
+    if (response === undefined) return end(res, 204);
     await relayed;
   }
 }
 
 function toRoute(fn: RegisteredFunction, prefix: string): Route {
-  const trigger = Object.values(fn.metadata.bindings)[0]!;
+  const [, trigger] = triggerOf(fn.metadata);
   const route = typeof trigger['route'] === 'string' ? trigger['route'] : fn.metadata.name;
   const methods = (trigger['methods'] as string[] | undefined) ?? ['GET', 'POST'];
   return {
@@ -215,7 +217,7 @@ function toRoute(fn: RegisteredFunction, prefix: string): Route {
   };
 }
 
-function isSame(given: string, key: string): boolean {
+function isEqual(given: string, key: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(key)];
   return a.length === b.length && timingSafeEqual(a, b);
 }

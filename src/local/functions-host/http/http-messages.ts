@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpCookie, HttpData } from '../core-api.ts';
 
-/** The largest request that Azure Functions takes, in bytes. */
+/** The largest request body that Azure Functions accepts, in bytes. */
 const MAX_BODY = 104_857_600;
 
-/** The whole body; undefined where it is larger than the host takes. */
+/** The whole body, or undefined if it is larger than the host accepts. */
 export async function readBody(req: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -15,7 +15,7 @@ export async function readBody(req: IncomingMessage): Promise<Buffer | undefined
   return size <= MAX_BODY ? Buffer.concat(chunks) : undefined;
 }
 
-/** One text a header; those that belong to the connection stay behind. */
+/** Each header as one text, without those of the connection. */
 export function toHeaders(req: IncomingMessage): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, values] of Object.entries(req.headersDistinct)) {
@@ -24,27 +24,25 @@ export function toHeaders(req: IncomingMessage): Record<string, string> {
   return headers;
 }
 
-/** A name that comes twice has its values joined, as the host does. */
+/** The values of a repeated name are joined, as in the Azure host. */
 export function toQuery(search: URLSearchParams): Record<string, string> {
   const query: Record<string, string> = {};
   for (const name of new Set(search.keys())) query[name] = search.getAll(name).join(',');
   return query;
 }
 
-/** The caller's W3C trace context, where it sent one. */
-export function traceOf(req: IncomingMessage): { traceParent?: string } {
-  const header = req.headers['traceparent'];
-  return typeof header === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header)
-    ? { traceParent: header }
-    : {};
+/** The caller's W3C trace context, if the request has one. */
+export function traceParentOf(req: IncomingMessage): string | undefined {
+  const header = String(req.headers['traceparent']);
+  return /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(header) ? header : undefined;
 }
 
-/** An answer without a body, as the host gives for 401, 404 and 500. */
+/** Sends a response without a body, as the Azure host does for 401, 404 and 500. */
 export function end(res: ServerResponse, status: number): void {
   res.writeHead(status, { 'content-length': 0 }).end();
 }
 
-/** The function's answer; 204 where it returned none. */
+/** Sends the function's response; 204 if it returned nothing. */
 export function send(res: ServerResponse, http: HttpData | undefined): void {
   if (http === undefined) {
     end(res, 204);

@@ -2,26 +2,26 @@ import { ConfigurationError } from '../../../errors.ts';
 
 type Check = (value: string) => boolean;
 
-/** A part of the template's path: a literal, or a parameter with the text around it. */
+/** A segment of the template's path: a literal, or a parameter with the text around it. */
 interface Segment {
   pattern: string;
   names: string[];
   checks: [name: string, check: Check][];
   optional: boolean;
-  /** ASP.NET's order: literal 1, constrained parameter 2, parameter 3, catch-all 4 and 5. */
+  /** ASP.NET's order: literal 1, constrained parameter 2, parameter 3, constrained catch-all 4, catch-all 5. */
   precedence: number;
 }
 
 /**
- * A route template as HTTP triggers take it: `sync/{runId}`, `{runId?}`, `{id:guid}`, `{**rest}`
- * (learn.microsoft.com: Routing in ASP.NET Core, "Route templates"). Letter case does not matter.
+ * The route template of an HTTP trigger: `sync/{runId}`, `{runId?}`, `{id:guid}`, `{**rest}`
+ * (learn.microsoft.com: Routing in ASP.NET Core, "Route templates"). Letter case is ignored.
  */
 export class RouteTemplate {
   readonly template: string;
   readonly #segments: Segment[];
   readonly #pattern: RegExp;
 
-  /** @throws ConfigurationError where the template has a constraint that is not known. */
+  /** @throws ConfigurationError if the template is not valid or has an unknown constraint */
   constructor(template: string) {
     this.template = template;
     this.#segments = template
@@ -34,7 +34,7 @@ export class RouteTemplate {
     this.#pattern = new RegExp(`^${body.join('')}/?$`, 'i');
   }
 
-  /** The parameters of a path (without query), or undefined where it does not match. */
+  /** The parameters of a path (without its query), or undefined if it does not match. */
   match(path: string): Record<string, string> | undefined {
     const found = this.#pattern.exec(path === '' ? '/' : path);
     if (found === null) return undefined;
@@ -52,7 +52,7 @@ export class RouteTemplate {
     return params;
   }
 
-  /** Sorts the more specific template first. */
+  /** Sorts more specific templates first. */
   static compare(a: RouteTemplate, b: RouteTemplate): number {
     const length = Math.max(a.#segments.length, b.#segments.length);
     for (let index = 0; index < length; index++) {
@@ -85,7 +85,7 @@ function parseSegment(text: string, template: string): Segment {
 
 function toPattern(literal: string, template: string): string {
   if (/[{}]/.test(literal)) {
-    throw new ConfigurationError(`The route "${template}" cannot be read at "${literal}"`, {
+    throw new ConfigurationError(`The route "${template}" is not valid at "${literal}"`, {
       object: template,
     });
   }

@@ -1,13 +1,13 @@
 import type { DequeuedMessageItem } from '@azure/storage-queue';
 import type { Queue } from './queue.ts';
 
-/** A message that this process holds: hidden from others, and hidden anew at half time. */
+/** A message that this process is handling. It stays hidden from other processes: its hidden time is renewed at half. */
 export class HeldMessage {
   readonly #id: string;
   readonly #queue: Queue;
   readonly #timer: NodeJS.Timeout;
   #receipt: string;
-  /** Changes of the message follow each other, since each gives a new receipt. */
+  /** Changes run one after the other, because each returns a new pop receipt. */
   #last: Promise<unknown> = Promise.resolve();
   #over = false;
 
@@ -23,7 +23,7 @@ export class HeldMessage {
     );
   }
 
-  /** Shows the message again after so many seconds. */
+  /** Makes the message visible again after `seconds`. */
   release(seconds: number): Promise<void> {
     return this.#end(() => this.#hide(seconds));
   }
@@ -52,12 +52,8 @@ export class HeldMessage {
   }
 
   async #hide(seconds: number): Promise<void> {
-    const { popReceipt } = await this.#queue.client.updateMessage(
-      this.#id,
-      this.#receipt,
-      undefined,
-      seconds,
-    );
+    const { client } = this.#queue;
+    const { popReceipt } = await client.updateMessage(this.#id, this.#receipt, undefined, seconds);
     if (popReceipt !== undefined) this.#receipt = popReceipt;
   }
 }

@@ -1,12 +1,12 @@
 import type { DequeuedMessageItem } from '@azure/storage-queue';
-import type { RegisteredFunction } from '../core-api.ts';
+import { type RegisteredFunction, triggerOf } from '../core-api.ts';
 import type { QueueOptions } from '../host-json.ts';
 import type { Invoker } from '../invoker.ts';
 import type { Log } from '../log.ts';
 import { HeldMessage } from './held-message.ts';
 import type { Queue } from './queue.ts';
 
-/** The shortest pause between two looks at an empty queue, in milliseconds. */
+/** Minimum milliseconds between two polls of an empty queue. */
 const MIN_POLLING_INTERVAL = 100;
 
 interface Options {
@@ -16,14 +16,14 @@ interface Options {
   queueOptions: QueueOptions;
   invoker: Invoker;
   log: Log;
-  /** Seconds that a message stays hidden while its function runs; renewed at half. */
+  /** Seconds for which a message is hidden while its function runs; renewed at half. */
   hiddenSeconds: number;
 }
 
 /**
- * A queue trigger. Takes `batchSize` messages whenever no more than `newBatchThreshold` are at work, deletes a
- * message after success, shows it again after `visibilityTimeout` on failure, and moves it to
- * `<queue>-poison` after `maxDequeueCount` failures or where it cannot be decoded
+ * A queue trigger. It receives `batchSize` messages whenever at most `newBatchThreshold` are being handled. It deletes
+ * a message after success, makes it visible again `visibilityTimeout` after a failure, and moves it to
+ * `<queue>-poison` after `maxDequeueCount` failures or if it cannot be decoded
  * (learn.microsoft.com: Azure Queue storage trigger for Azure Functions).
  */
 export class QueueListener {
@@ -44,15 +44,15 @@ export class QueueListener {
     this.#loop = this.#listen();
   }
 
-  /** Takes no more messages. Those at work go on. */
+  /** Receives no more messages. Invocations that are running continue. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#wakeUp?.();
     await this.#loop;
   }
 
-  /** Gives back the messages that are still at work, so that the next process gets them at once. */
-  async abandon(): Promise<void> {
+  /** Makes the messages that are still being handled visible again, so that the next process receives them at once. */
+  async releaseAll(): Promise<void> {
     await Promise.allSettled([...this.#held].map((message) => message.release(0)));
   }
 
@@ -72,11 +72,11 @@ export class QueueListener {
       if (messages.length > 0) {
         pause = MIN_POLLING_INTERVAL;
       } else {
-        const before = performance.now();
+        const began = performance.now();
         const limit = Math.min(pause, queueOptions.maxPollingInterval);
         await queue.wait(limit, signal);
-        const woken = performance.now() - before < limit - 1;
-        pause = woken ? MIN_POLLING_INTERVAL : Math.min(pause * 2, queueOptions.maxPollingInterval);
+        const wasWoken = performance.now() - began < limit - 1;
+        pause = wasWoken ? MIN_POLLING_INTERVAL : Math.min(pause * 2, queueOptions.maxPollingInterval);
       }
     }
   }
@@ -90,7 +90,7 @@ export class QueueListener {
       });
       return receivedMessageItems;
     } catch (error) {
-      this.#write('error', `Cannot read queue '${queue.client.name}': ${(error as Error).message}`);
+      this.#log('error', `Cannot read queue '${queue.client.name}': ${(error as Error).message}`);
       await queue.wait(1000, this.#stopping.signal);
       return [];
     }
@@ -98,11 +98,11 @@ export class QueueListener {
 
   #handle(item: DequeuedMessageItem): void {
     const message = new HeldMessage(item, this.#options.queue, this.#options.hiddenSeconds, (error) =>
-      this.#write('warning', `Cannot keep message ${item.messageId} hidden: ${error.message}`),
+      this.#log('warning', `Cannot keep message ${item.messageId} hidden: ${error.message}`),
     );
     this.#held.add(message);
     this.#process(item, message)
-      .catch((error) => this.#write('error', `Message ${item.messageId}: ${(error as Error).message}`))
+      .catch((error) => this.#log('error', `Message ${item.messageId}: ${(error as Error).message}`))
       .finally(() => {
         message.close();
         this.#held.delete(message);
@@ -114,16 +114,16 @@ export class QueueListener {
     const { queue, queueOptions, fn, invoker } = this.#options;
     const text = queue.decode(item.messageText);
     if (text === undefined) {
-      this.#write('error', `Message ${item.messageId} is not ${queueOptions.messageEncoding}-encoded text.`);
+      this.#log('error', `Message ${item.messageId} is not ${queueOptions.messageEncoding}-encoded text.`);
       return this.#poison(item, message);
     }
-    // A process that was killed each time never gets to count a failure: the next delivery does.
+    // A process that is killed counts no failure, so the dequeue count decides at the next delivery.
     if (item.dequeueCount > queueOptions.maxDequeueCount) return this.#poison(item, message);
-    const [trigger] = Object.keys(fn.metadata.bindings);
+    const [trigger] = triggerOf(fn.metadata);
     try {
       await invoker.invoke(fn, {
         reason: `New queue message detected on '${queue.client.name}'.`,
-        inputData: [{ name: trigger!, data: { string: text } }],
+        inputData: [{ name: trigger, data: { string: text } }],
         triggerMetadata: {
           QueueTrigger: { string: text },
           Id: { string: item.messageId },
@@ -135,7 +135,7 @@ export class QueueListener {
         },
       });
     } catch {
-      // The invoker has logged the error. What is left is the message.
+      // The invoker has logged the error.
       if (item.dequeueCount >= queueOptions.maxDequeueCount) return this.#poison(item, message);
       return message.release(Math.ceil(queueOptions.visibilityTimeout / 1000));
     }
@@ -144,7 +144,7 @@ export class QueueListener {
 
   async #poison(item: DequeuedMessageItem, message: HeldMessage): Promise<void> {
     const { poisonQueue, queueOptions } = this.#options;
-    this.#write(
+    this.#log(
       'warning',
       `Message ${item.messageId} has been dequeued ${item.dequeueCount} of ${queueOptions.maxDequeueCount} times. ` +
         `Moving it to queue '${poisonQueue.client.name}'.`,
@@ -153,7 +153,7 @@ export class QueueListener {
     await message.delete();
   }
 
-  #write(level: 'warning' | 'error', text: string): void {
-    this.#options.log({ level, category: this.#category, message: text });
+  #log(level: 'warning' | 'error', message: string): void {
+    this.#options.log({ level, category: this.#category, message });
   }
 }

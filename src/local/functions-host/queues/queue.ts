@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { QueueClient } from '@azure/storage-queue';
 
-/** One queue with its message encoding. Those who wait for messages are woken by messages sent here. */
+/** One queue with its message encoding. A message sent through this object wakes its waiting listeners. */
 export class Queue {
   readonly client: QueueClient;
   readonly #encoding: 'base64' | 'none';
@@ -13,6 +13,7 @@ export class Queue {
     this.#encoding = encoding;
   }
 
+  /** Creates the queue once. */
   create(): Promise<unknown> {
     this.#created ??= this.client.createIfNotExists().catch((error) => {
       this.#created = undefined;
@@ -27,14 +28,14 @@ export class Queue {
     );
   }
 
-  /** Sends a text that is in the queue's encoding already, such as a message on its way to the poison queue. */
+  /** Sends a text that is already encoded, for example to the poison queue. */
   async sendEncoded(text: string): Promise<void> {
     await this.create();
     await this.client.sendMessage(text);
     for (const wake of this.#waiting) wake();
   }
 
-  /** The message's text, or undefined where it is not in the queue's encoding. */
+  /** The message's text, or undefined if it is not in the queue's encoding. */
   decode(text: string): string | undefined {
     if (this.#encoding === 'none') return text;
     const bytes = Buffer.from(text, 'base64');
@@ -42,7 +43,7 @@ export class Queue {
     return canonical && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
   }
 
-  /** Waits for `milliseconds`, or until a message is sent through this object, or until `signal` aborts. */
+  /** Waits for `milliseconds`, until a message is sent through this object, or until `signal` aborts. */
   wait(milliseconds: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {

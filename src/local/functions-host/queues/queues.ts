@@ -2,7 +2,7 @@ import { QueueServiceClient } from '@azure/storage-queue';
 import { ConfigurationError } from '../../../errors.ts';
 import { Queue } from './queue.ts';
 
-/** The queues that triggers and output bindings name, by connection; each is created on first use. */
+/** The queues of triggers and output bindings, by connection. */
 export class Queues {
   readonly #services = new Map<string, QueueServiceClient>();
   readonly #queues = new Map<string, Queue>();
@@ -14,7 +14,7 @@ export class Queues {
     this.#encoding = encoding;
   }
 
-  /** The queue of a binding; `connection` names a setting, as bindings write it. */
+  /** The queue of a binding, whose `connection` names an app setting. */
   get(name: string, connection: unknown): Queue {
     const prefix = typeof connection === 'string' && connection !== '' ? connection : 'AzureWebJobsStorage';
     const key = `${prefix}/${name}`;
@@ -29,9 +29,9 @@ export class Queues {
   #service(prefix: string): QueueServiceClient {
     const connectionString = this.#settings[`AzureWebJobs${prefix}`] ?? this.#settings[prefix];
     if (connectionString === undefined) {
-      throw new ConfigurationError(`The storage connection "${prefix}" has no app setting`, {
+      throw new ConfigurationError(`The app setting of the storage connection "${prefix}" is not set`, {
         object: prefix,
-        hint: `Set ${prefix} to a connection string; identity-based connections need Azure.`,
+        hint: `Set ${prefix} to a connection string. Identity-based connections work on Azure only.`,
       });
     }
     let service = this.#services.get(connectionString);
@@ -47,8 +47,8 @@ export class Queues {
 
 function checkName(name: string): string {
   if (/^[a-z0-9](?:-?[a-z0-9])+$/.test(name) && name.length >= 3 && name.length <= 63) return name;
-  throw new ConfigurationError(`"${name}" cannot be the name of a queue`, {
+  throw new ConfigurationError(`"${name}" is not a valid queue name`, {
     object: name,
-    hint: 'Queue names have 3 to 63 lower-case letters, digits and single hyphens.',
+    hint: 'Use 3 to 63 lower-case letters, digits and single hyphens.',
   });
 }

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../../../errors.ts';
 
-/** One field of the expression: its allowed values, and the names that may stand for them. */
+/** One field of the expression: its allowed values and their names. */
 interface Field {
   name: string;
   min: number;
@@ -22,18 +22,18 @@ const FIELDS: readonly Field[] = [
   { name: 'day of week', min: 0, max: 6, names: DAYS },
 ];
 
-/** Far enough for a 29 February on a given weekday; beyond it the expression never comes true. */
+/** Long enough for a 29 February on a given weekday. */
 const HORIZON_YEARS = 50;
 
 /**
- * An NCRONTAB expression, as timer triggers take it: `{second} {minute} {hour} {day} {month} {day of week}`;
- * with five fields the second is 0. Day and day of week must both match. Times are UTC, as on Azure
+ * An NCRONTAB expression of a timer trigger: `{second} {minute} {hour} {day} {month} {day of week}`. With five fields
+ * the second is 0. Day and day of week must both match. Times are UTC, as on Azure
  * (learn.microsoft.com: Timer trigger for Azure Functions, "NCRONTAB expressions").
  */
 export class Ncrontab {
   readonly #fields: readonly ReadonlySet<number>[];
 
-  /** @throws ConfigurationError naming the field that cannot be read. */
+  /** @throws ConfigurationError that names the invalid field */
   constructor(expression: string) {
     const texts = expression.trim().split(/\s+/);
     if (texts.length === 5) texts.unshift('0');
@@ -45,11 +45,11 @@ export class Ncrontab {
     }
     this.#fields = FIELDS.map((field, index) => parseField(texts[index]!, field, expression));
     if (this.next(new Date(Date.UTC(2000, 0, 1))) === undefined) {
-      throw new ConfigurationError(`The schedule "${expression}" never comes true`, { object: expression });
+      throw new ConfigurationError(`The schedule "${expression}" never matches`, { object: expression });
     }
   }
 
-  /** The first time after `after` that matches, or undefined where there is none within 50 years. */
+  /** The first matching time after `after`, or undefined if there is none within 50 years. */
   next(after: Date): Date | undefined {
     const [seconds, minutes, hours, days, months, weekdays] = this.#fields as ReadonlySet<number>[];
     const time = new Date(Math.floor(after.getTime() / 1000) * 1000 + 1000);
@@ -95,7 +95,7 @@ function parseField(text: string, field: Field, expression: string): ReadonlySet
     if (rest.length > 0 || more.length > 0) fail(part);
     const every = step === undefined ? 1 : /^[1-9]\d*$/.test(step) ? Number(step) : fail(part);
     const first = range === '*' ? field.min : value(from);
-    // `a/n` runs from a to the end of the field; a plain `a` is only itself.
+    // `a/n` runs from a to the end of the field; `a` alone is one value.
     const last =
       range === '*' ? field.max : to !== undefined ? value(to) : step === undefined ? first : field.max;
     if (first > last) fail(part);

@@ -1,14 +1,15 @@
 import { ConfigurationError } from '../../../errors.ts';
 
-/** The longest delay that `setTimeout` takes, in milliseconds; a longer one fires at once. */
+/** The longest delay of `setTimeout` in milliseconds; a longer one fires at once. */
 export const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /**
- * Reads a .NET TimeSpan as host.json writes it (`hh:mm:ss`, `d.hh:mm:ss`, with a fraction of a second) and
- * returns milliseconds. Three parts whose first is 24 or more are days, hours and minutes, as .NET has it
+ * The milliseconds of a .NET TimeSpan as host.json has it (`hh:mm:ss`, `d.hh:mm:ss`, with a fraction of a second). If
+ * the first of three parts is 24 or more, .NET reads days, hours and minutes
  * (learn.microsoft.com: Timer trigger for Azure Functions, "TimeSpan").
  *
- * @throws ConfigurationError where the text is no TimeSpan; `where` names the setting.
+ * @param where the setting, for the error message
+ * @throws ConfigurationError if the text is not a TimeSpan
  */
 export function parseTimeSpan(text: string, where: string): number {
   const match = /^(?:(\d+)\.)?(\d+):(\d{1,2}):(\d{1,2})(\.\d{1,7})?$/.exec(text.trim());

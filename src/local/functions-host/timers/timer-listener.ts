@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { InvocationRequest, RegisteredFunction, RetryOptions } from '../core-api.ts';
+import {
+  type InvocationRequest,
+  type RegisteredFunction,
+  type RetryOptions,
+  triggerOf,
+} from '../core-api.ts';
 import type { Invoker } from '../invoker.ts';
 import type { Log } from '../log.ts';
 import { Ncrontab } from './ncrontab.ts';
@@ -12,9 +17,9 @@ interface Options {
 }
 
 /**
- * A timer trigger: an NCRONTAB expression or a time span. Ticks missed while an earlier run or the machine's
- * sleep took the time are made up for by one run with `isPastDue`, never by several. The schedule's status
- * lives in memory, so a restart begins anew.
+ * A timer trigger with an NCRONTAB expression or a time span. Occurrences that were missed because of a long run or
+ * because the machine slept are replaced by one run with `isPastDue`. The schedule's status is kept in memory only, so
+ * a restart resets it.
  */
 export class TimerListener {
   readonly #options: Options;
@@ -23,10 +28,10 @@ export class TimerListener {
   readonly #stopping = new AbortController();
   #last = new Date(0);
 
-  /** @throws ConfigurationError where the schedule cannot be read. */
+  /** @throws ConfigurationError if the schedule is not valid */
   constructor(options: Options) {
     this.#options = options;
-    const trigger = Object.values(options.fn.metadata.bindings)[0]!;
+    const [, trigger] = triggerOf(options.fn.metadata);
     this.#next = parseSchedule(String(trigger['schedule']), options.fn.metadata.name);
     this.#runOnStartup = trigger['runOnStartup'] === true;
   }
@@ -41,12 +46,12 @@ export class TimerListener {
     );
   }
 
-  /** Fires no more. A run under way goes on; the invoker knows of it. */
+  /** Starts no more runs. A run that is in progress continues; the invoker waits for it. */
   stop(): void {
     this.#stopping.abort();
   }
 
-  /** Runs the function now, with the retries that it asks for. @throws what its last try threw. */
+  /** Runs the function now, with the retries of its retry policy. @throws the error of the last try */
   async invoke(isPastDue = false, reason = 'This function was programmatically called.'): Promise<void> {
     const { fn, invoker, log } = this.#options;
     const retry = fn.metadata.retryOptions;
@@ -61,14 +66,14 @@ export class TimerListener {
       IsPastDue: isPastDue,
     };
     this.#last = now;
-    const [trigger] = Object.keys(fn.metadata.bindings);
+    const [trigger] = triggerOf(fn.metadata);
     let retryContext: InvocationRequest['retryContext'];
     for (let count = 0; ; count++) {
       try {
         await invoker.invoke(fn, {
           reason,
-          inputData: [{ name: trigger!, data: { json: JSON.stringify(schedule) } }],
-          ...(retryContext && { retryContext }),
+          inputData: [{ name: trigger, data: { json: JSON.stringify(schedule) } }],
+          retryContext,
         });
         return;
       } catch (error) {
@@ -80,12 +85,8 @@ export class TimerListener {
           exception: { message: error instanceof Error ? error.message : String(error) },
         };
         const pause = retryDelay(retry, count);
-        const name = fn.metadata.name;
-        log({
-          level: 'warning',
-          category: `Function.${name}`,
-          message: `Trying ${name} again in ${pause} ms.`,
-        });
+        const { name } = fn.metadata;
+        log({ level: 'warning', category: `Function.${name}`, message: `Retrying ${name} in ${pause} ms.` });
         await delay(pause, undefined, { signal: this.#stopping.signal }).catch(() => {
           throw error;
         });
@@ -101,18 +102,18 @@ export class TimerListener {
       const following = this.#next(due);
       await this.#tick(following !== undefined && following.getTime() <= Date.now());
       const now = new Date();
-      // An occurrence that passed while the function ran is run once, at once.
+      // If occurrences passed while the function ran, run it once at once.
       due =
         following !== undefined && following <= now ? latestBefore(this.#next, following, now) : following;
     }
   }
 
   async #tick(isPastDue: boolean): Promise<void> {
-    // The invoker has logged the error; the next occurrence comes all the same.
+    // The invoker has logged the error; the schedule continues.
     await this.invoke(isPastDue, `Timer fired at ${new Date().toISOString()}`).catch(() => undefined);
   }
 
-  /** Sleeps in pieces, since `setTimeout` takes no more than 24.8 days. False where the host stops. */
+  /** Sleeps in parts, because `setTimeout` is limited to 24.8 days. Returns false if the host stops. */
   async #sleepUntil(due: Date): Promise<boolean> {
     for (let left = due.getTime() - Date.now(); left > 0; left = due.getTime() - Date.now()) {
       try {
@@ -125,7 +126,7 @@ export class TimerListener {
   }
 }
 
-/** The latest occurrence that is not after `now`, so that a long backlog counts once. */
+/** The latest occurrence that is not after `now`, so that a backlog counts as one. */
 function latestBefore(next: (after: Date) => Date | undefined, first: Date, now: Date): Date {
   let latest = first;
   for (let due = next(latest); due !== undefined && due <= now; due = next(latest)) latest = due;

@@ -26,11 +26,11 @@ describe('route templates', () => {
     ['api/{**rest}', '/api/a/b%2Fc', { rest: 'a/b/c' }],
     ['api/{**rest}', '/api', {}],
     ['/', '/', {}],
-  ])('%s takes %s as %j', (template, path, params) => {
+  ])('%s matches %s with %j', (template, path, params) => {
     expect(new RouteTemplate(template).match(path)).toEqual(params);
   });
 
-  test('the more specific comes first', () => {
+  test('more specific templates come first', () => {
     const templates = ['api/{**all}', 'api/{id}', 'api/{id:guid}', 'api/latest'].map(
       (text) => new RouteTemplate(text),
     );
@@ -42,7 +42,7 @@ describe('route templates', () => {
     ]);
   });
 
-  test.each(['api/{id', 'api/{id:unheardof}', 'api/{1}'])('%s is refused', (template) => {
+  test.each(['api/{id', 'api/{id:unheardof}', 'api/{1}'])('%s is rejected', (template) => {
     expect(() => new RouteTemplate(template)).toThrow(/The route/);
   });
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => azurite.stop());
 
-/** A listener on a queue of its own, whose function is `run`. */
+/** A listener on its own queue, whose function is `run`. */
 function listenTo(queueName: string, run: () => Promise<unknown>) {
   const queues = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64');
   const queue = queues.get(queueName, undefined);
@@ -42,12 +42,12 @@ function listenTo(queueName: string, run: () => Promise<unknown>) {
   return { listener, queue, poisonQueue };
 }
 
-test('a message whose deliveries are used up goes to the poison queue and does not run', async () => {
+test('a message that was delivered too often goes to the poison queue without running', async () => {
   let runs = 0;
   const { listener, queue, poisonQueue } = listenTo('used-up', async () => runs++);
   await queue.send('{"id":"killer"}');
   await poisonQueue.create();
-  // Two deliveries to processes that did not live to count a failure.
+  // Two deliveries to processes that were killed before they counted a failure.
   for (let count = 0; count < 2; count++) {
     const [message] = (await queue.client.receiveMessages({ visibilityTimeout: 30 })).receivedMessageItems;
     await queue.client.updateMessage(message!.messageId, message!.popReceipt, undefined, 0);
@@ -63,7 +63,7 @@ test('a message whose deliveries are used up goes to the poison queue and does n
   expect(runs).toBe(0);
 });
 
-test('a message that is given up at the end can be had at once, and once only', async () => {
+test('a message that is released at the stop is visible at once, and stays in the queue', async () => {
   let finish = () => undefined as unknown;
   const started = Promise.withResolvers<void>();
   const { listener, queue } = listenTo('given-up', () => {
@@ -77,14 +77,14 @@ test('a message that is given up at the end can be had at once, and once only', 
   await started.promise;
   await listener.stop();
   expect((await queue.client.receiveMessages()).receivedMessageItems).toHaveLength(0);
-  await listener.abandon();
-  // The function ends too late: the message is not its own any more, and stays.
+  await listener.releaseAll();
+  // The function ends too late to delete the message.
   finish();
   await delay(50);
   expect((await queue.client.receiveMessages()).receivedMessageItems).toHaveLength(1);
 });
 
-test('text that is not in the encoding is told apart', () => {
+test('text in another encoding is not decoded', () => {
   const queue = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64').get(
     'encoding',
     undefined,
@@ -94,10 +94,10 @@ test('text that is not in the encoding is told apart', () => {
   expect(queue.decode(Buffer.from([0xff, 0xfe]).toString('base64'))).toBeUndefined();
 });
 
-test('a connection without setting, and a name that no queue can have, are refused', () => {
+test('a connection without a setting and an invalid queue name are rejected', () => {
   const queues = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64');
   expect(() => queues.get('jobs', 'Elsewhere')).toThrow(
-    'The storage connection "Elsewhere" has no app setting',
+    'The app setting of the storage connection "Elsewhere" is not set',
   );
-  expect(() => queues.get('No_Queue', undefined)).toThrow('"No_Queue" cannot be the name of a queue');
+  expect(() => queues.get('No_Queue', undefined)).toThrow('"No_Queue" is not a valid queue name');
 });
