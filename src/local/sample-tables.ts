@@ -5,8 +5,8 @@ import { ConfigurationError } from '../errors.ts';
 const COUNT = 20;
 
 /**
- * The logical names of the first tables of a `$metadata` document that have a `modifiedon` column and a key of one
- * column.
+ * Returns the logical names of the first tables of a `$metadata` document that have a `modifiedon` column and a
+ * single-column key.
  *
  * @throws ConfigurationError if the document cannot be read or has no such table
  */
@@ -24,7 +24,7 @@ export async function firstTables(metadataFile: string): Promise<string[]> {
   if (names.length === 0) {
     throw new ConfigurationError(`${metadataFile} has no table with a modifiedon column`, {
       object: metadataFile,
-      hint: 'Name the tables with --entities.',
+      hint: 'Choose the tables with --entities.',
     });
   }
   return [...new Set(names)].slice(0, COUNT);

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: a first sync and an idle one against a sample Dataverse in a process of its own, beside a floor
- * measured in the same run. These machines are noisy: trust the ratios, and the medians over the rounds.
+ * `npm run bench`: measures a first sync and an idle sync against a sample Dataverse in its own process, and a floor
+ * (see floor.ts) in the same rounds. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { type Measured, measured } from './measured.ts';
+import { type Measurement, measure } from './measure.ts';
 import { wideMetadata } from './wide-metadata.ts';
 
 const { values } = parseArgs({
@@ -28,18 +28,18 @@ writeFileSync(metadata, document);
 writeFileSync(entities, JSON.stringify(tables));
 
 const dataverse = await startDataverse();
-const floors: Measured[] = [];
-const firsts: Measured[] = [];
-const idles: Measured[] = [];
+const floors: Measurement[] = [];
+const firsts: Measurement[] = [];
+const idles: Measurement[] = [];
 try {
   const sets = tables.map((name) => `${name}s`).join(',');
-  const floor = () => measured(join(import.meta.dirname, 'floor.ts'), [dataverse.url, sets]);
-  // Not counted: the sample Dataverse makes and compresses each page once.
+  const floor = () => measure(join(import.meta.dirname, 'floor.ts'), [dataverse.url, sets]);
+  // A warm-up that is not counted: the sample Dataverse generates and compresses each page only once.
   await floor();
   for (let round = 0; round < Number(values.rounds); round++) {
     const data = join(folder, `data-${round}`);
     const sync = () =>
-      measured(
+      measure(
         join(root, 'dist/local/start.js'),
         ['--once', '--json', '--quiet', '--dataverse', dataverse.url, '--entities', entities, '--data', data],
         { DATAVERSE_ACCESS_TOKEN: 'bench' },
@@ -67,7 +67,7 @@ function startDataverse(): Promise<{ url: string; stop(): void }> {
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the sample Dataverse ended with ${code}`)));
+    child.once('exit', (code) => reject(new Error(`The sample Dataverse exited with ${code}`)));
     createInterface(child.stdout).once('line', (line) => {
       resolve({ url: (JSON.parse(line) as { url: string }).url, stop: () => void child.kill() });
     });
@@ -78,17 +78,17 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-function secondsOf(run: Measured): number {
+function secondsOf(run: Measurement): number {
   return Number(run.result.seconds);
 }
 
-function show(runs: Measured[]): string {
+function show(runs: Measurement[]): string {
   return `${secondsOf(runs.at(-1)!).toFixed(2)} s`;
 }
 
 function print(): void {
   const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
-  const line = (name: string, runs: Measured[]): Record<string, string | number> => {
+  const line = (name: string, runs: Measurement[]): Record<string, string | number> => {
     const { result } = runs.at(-1)!;
     const database = (result.database ?? {}) as { stagedBytes?: number };
     return {

@@ -1,6 +1,6 @@
 /**
- * The floor: what anybody would write who needs no incremental sync, no storage and no restart. The same pages by
- * plain HTTP, `JSON.parse`, and one INSERT per row with `node:sqlite` in one transaction.
+ * The floor: the simplest program that copies the rows, without incremental sync, storage or restarts. It reads the
+ * same pages over HTTP, parses them with `JSON.parse`, and inserts the rows with `node:sqlite` in one transaction.
  * Usage: floor.ts URL ENTITY_SET,…
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';

@@ -1,4 +1,4 @@
-/** Preloaded into a measured process: writes what it used, worker threads included, to the file in `BENCH_USAGE`. */
+/** Preloaded into a measured process: writes its usage, including worker threads, to the file in `BENCH_USAGE`. */
 import { writeFileSync } from 'node:fs';
 
 const file = process.env.BENCH_USAGE;

@@ -1,6 +1,6 @@
 /**
- * A `$metadata` document for the bench: tables as wide as real ones, so that a row's JSON is mostly names, numbers,
- * lookups and nulls, as in Dataverse, rather than long texts.
+ * A `$metadata` document for the bench, with tables as wide as real ones: as in Dataverse, the JSON of a row is mostly
+ * names, numbers, lookups and nulls, not long texts.
  */
 const types: [type: string, share: number][] = [
   ['Edm.String', 34],
@@ -50,7 +50,7 @@ function property(name: string, type: string): string {
   return `<Property Name="${name}" Type="${type}" />`;
 }
 
-/** The types in their shares, mixed. */
+/** `count` types in the proportion of their shares, mixed. */
 function spread(count: number): string[] {
   return Array.from({ length: count }, (_, n) => {
     let place = (n * 37) % 100;

@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openDataFolder } from '../../src/local/data-folder/data-folder.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+// Each test starts several processes; on a busy machine each takes ten seconds or more.
+vi.setConfig({ testTimeout: 240_000 });
 
 let folder: string;
 let data: string;
@@ -173,7 +175,7 @@ test('after a SIGKILL the next start completes the sync and runs another one', a
   const clean = await run('--once', '--json', '--rows', manyRows, '--data', join(folder, 'clean'));
   const expected = countRows((JSON.parse(clean.stdout) as Report).database.file);
   expect(rows).toBe(expected.rows);
-}, 240_000);
+});
 
 test('prints one error message with a hint and exits with status 1', async () => {
   const { port } = await listen((_, res) => res.end());

@@ -117,7 +117,7 @@ export class QueueListener {
       this.#log('error', `Message ${item.messageId} is not ${queueOptions.messageEncoding}-encoded text.`);
       return this.#poison(item, message);
     }
-    // A process that is killed counts no failure, so the dequeue count decides at the next delivery.
+    // A process that was killed during each delivery did not move the message, so do it now.
     if (item.dequeueCount > queueOptions.maxDequeueCount) return this.#poison(item, message);
     const [trigger] = triggerOf(fn.metadata);
     try {

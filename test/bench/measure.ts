@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export interface Measured {
+export interface Measurement {
   /** The last line of standard output, which is JSON. */
   result: Record<string, unknown>;
   wallSeconds: number;
@@ -11,12 +11,12 @@ export interface Measured {
   peakBytes: number;
 }
 
-/** Runs a script in a process of its own and measures the whole of it. @throws where it exits with an error */
-export async function measured(
+/** Runs a script in its own process and measures the process. @throws Error if the script fails */
+export async function measure(
   script: string,
   args: string[],
   env: Record<string, string> = {},
-): Promise<Measured> {
+): Promise<Measurement> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-usage-'));
   const usage = join(folder, 'usage.json');
   const began = performance.now();
@@ -39,8 +39,8 @@ export async function measured(
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
   const wallSeconds = (performance.now() - began) / 1000;
   if (code !== 0)
-    throw new Error(`${script} ended with ${code}: ${errors.slice(-2000)}${output.slice(-2000)}`);
-  const { cpuSeconds, peakBytes } = JSON.parse(readFileSync(usage, 'utf8')) as Measured;
+    throw new Error(`${script} exited with ${code}: ${errors.slice(-2000)}${output.slice(-2000)}`);
+  const { cpuSeconds, peakBytes } = JSON.parse(readFileSync(usage, 'utf8')) as Measurement;
   rmSync(folder, { recursive: true });
   return { result: JSON.parse(output.trim().split('\n').at(-1)!), wallSeconds, cpuSeconds, peakBytes };
 }
