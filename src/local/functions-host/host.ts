@@ -81,10 +81,9 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
   const invoker = new Invoker(app, new OutputBindings(queues), log, hostJson.functionTimeout);
   const functionKey = options.functionKey ?? newKey();
   const masterKey = newKey();
-  const queueListeners: QueueListener[] = [];
+  const queueListeners = new Map<string, QueueListener>();
   const timers = new Map<string, TimerListener>();
   const httpFunctions: RegisteredFunction[] = [];
-  const queueFunctions = new Map<string, RegisteredFunction>();
   const functions: FunctionsHost['functions'] = [];
 
   for (const { metadata, callback } of app.functions.values()) {
@@ -104,18 +103,12 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
       const queueName = String(trigger['queueName']);
       const queue = queues.get(queueName, trigger['connection']);
       const poisonQueue = queues.get(`${queueName}-poison`, trigger['connection']);
-      queueListeners.push(
-        new QueueListener({
-          fn,
-          queue,
-          poisonQueue,
-          queueOptions: hostJson.queues,
-          invoker,
-          log,
-          hiddenSeconds: options.hiddenSeconds ?? 60,
-        }),
+      const { hiddenSeconds = 60 } = options;
+      const queueOptions = hostJson.queues;
+      queueListeners.set(
+        name,
+        new QueueListener({ fn, queue, poisonQueue, queueOptions, invoker, log, hiddenSeconds }),
       );
-      queueFunctions.set(name, fn);
     } else {
       const message = `${where}: the local functions host does not support the trigger ${trigger.type}.`;
       log({ level: 'warning', category: 'Host.Startup', message });
@@ -129,40 +122,29 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     functionKey,
     masterKey,
     streamUri: HttpUri,
-    invokeByName: (name, input) => {
-      const fn = queueFunctions.get(name);
-      if (fn === undefined) return timers.get(name)?.invoke();
-      const [trigger] = triggerOf(fn.metadata);
-      return invoker.invoke(fn, {
-        reason: 'This function was programmatically called.',
-        inputData: [{ name: trigger, data: { string: input } }],
-      });
-    },
+    invokeByName: (name, input) => queueListeners.get(name)?.invoke(input) ?? timers.get(name)?.invoke(),
   });
   const url = await http.start(options.port ?? 0);
   try {
-    await Promise.all(queueListeners.map((listener) => listener.start()));
+    await Promise.all([...queueListeners.values()].map((listener) => listener.start()));
   } catch (error) {
     http.close();
-    await Promise.all(queueListeners.map((listener) => listener.stop()));
+    await Promise.all([...queueListeners.values()].map((listener) => listener.stop()));
     throw error;
   }
   for (const timer of timers.values()) timer.start();
-  log({
-    level: 'information',
-    category: 'Host.Startup',
-    message: `${functions.length} functions found at ${url}`,
-  });
+  const message = `${functions.length} functions found at ${url}`;
+  log({ level: 'information', category: 'Host.Startup', message });
 
   let stopped: Promise<void> | undefined;
   const stop = async (limit: number): Promise<void> => {
     http.close();
-    await Promise.all([...timers.values(), ...queueListeners].map((listener) => listener.stop()));
+    await Promise.all([...timers.values(), ...queueListeners.values()].map((listener) => listener.stop()));
     if (!(await invoker.drain(limit))) {
       const message = `${invoker.running} invocations still run after ${limit} ms. Their messages become visible again.`;
       log({ level: 'warning', category: 'Host.Shutdown', message });
     }
-    await Promise.all(queueListeners.map((listener) => listener.releaseAll()));
+    await Promise.all([...queueListeners.values()].map((listener) => listener.releaseAll()));
     http.abort();
     await app.runHooks('appTerminate', { hookData: app.hookData });
   };

@@ -249,6 +249,17 @@ describe('queue triggers', () => {
     await poison.clearMessages();
     expect(recorded('work')).toHaveLength(0);
   });
+
+  test('can be invoked over HTTP, with an input instead of a message', async () => {
+    const response = await fetch(`${host.url}/admin/functions/work`, {
+      method: 'POST',
+      headers: { 'x-functions-key': host.masterKey },
+      body: JSON.stringify({ input: { id: 'by hand' } }),
+    });
+    expect(response.status).toBe(202);
+    await until(() => recorded('work').length === 1);
+    expect(recorded('work')[0]?.message).toEqual({ id: 'by hand' });
+  });
 });
 
 describe('timer triggers', () => {

@@ -25,7 +25,7 @@ interface Options {
   /** The URL where `@azure/functions` receives requests if the app enabled HTTP streams. */
   streamUri: string | undefined;
   /** Runs a function that has no HTTP trigger. Undefined: there is no such function. */
-  invokeByName(name: string, input: string): Promise<unknown> | undefined;
+  invokeByName(name: string, input: string): Promise<void> | undefined;
 }
 
 const REASON = 'This function was programmatically called via the host APIs.';

@@ -56,6 +56,15 @@ export class QueueListener {
     await Promise.allSettled([...this.#held].map((message) => message.release(0)));
   }
 
+  /** Runs the function now with this input, without a message. */
+  async invoke(input: string): Promise<void> {
+    const { fn, invoker } = this.#options;
+    await invoker.invoke(fn, {
+      reason: 'This function was programmatically called.',
+      inputData: [{ name: triggerOf(fn.metadata)[0], data: { string: input } }],
+    });
+  }
+
   async #listen(): Promise<void> {
     const { queue, queueOptions } = this.#options;
     const { signal } = this.#stopping;
