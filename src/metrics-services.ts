@@ -1,9 +1,9 @@
+import { environmentOrigin } from './config/environment-url.ts';
 import { type MetricsSettings, readMetricsSettings } from './config/metrics-settings.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { TokenSource } from './dataverse/transport/auth-policy.ts';
 import { limiterFor } from './dataverse/transport/limiter.ts';
-import { environmentOrigin } from './dataverse/transport/links.ts';
 import { Journal } from './metrics/journal/journal.ts';
 import { CampaignMetricsReader } from './metrics/read/read-campaign-metrics.ts';
 import type { MetricsLog, MetricsServices } from './metrics/services.ts';

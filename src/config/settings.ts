@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
+import { environmentOrigin } from './environment-url.ts';
 
 /** How the app signs in to Dataverse; `createCredential` of the Dataverse client turns it into a credential. */
 export interface DataverseCredentialSettings {
@@ -116,7 +117,7 @@ export function readSettings(
   const s = parsed.data;
   return {
     dataverse: {
-      url: dataverseUrl(s.DATAVERSE_URL),
+      url: environmentOrigin(s.DATAVERSE_URL, 'DATAVERSE_URL'),
       credential: defined({
         accessToken: s.DATAVERSE_ACCESS_TOKEN,
         tenantId: s.DATAVERSE_TENANT_ID,
@@ -145,28 +146,6 @@ export function readSettings(
       databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
     },
   };
-}
-
-const loopback = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
-
-function dataverseUrl(value: string): string {
-  const hint = 'Use the environment URL, for instance https://contoso.crm.dynamics.com.';
-  if (!URL.canParse(value))
-    throw new ConfigurationError(`DATAVERSE_URL is no URL: ${value}`, { object: 'DATAVERSE_URL', hint });
-  const url = new URL(value);
-  if (url.username !== '' || url.password !== '') {
-    throw new ConfigurationError('DATAVERSE_URL must not hold a user name or a password.', {
-      object: 'DATAVERSE_URL',
-      hint,
-    });
-  }
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.test(url.hostname))) {
-    throw new ConfigurationError(
-      `DATAVERSE_URL must begin with https:// (plain HTTP is for loopback addresses only), not ${url.protocol}//${url.host}.`,
-      { object: 'DATAVERSE_URL', hint },
-    );
-  }
-  return url.origin;
 }
 
 function storageSettings(s: z.infer<typeof appSettings>): StorageSettings {

@@ -1,4 +1,5 @@
 import type { TokenCredential } from '@azure/core-auth';
+import { environmentOrigin } from '../config/environment-url.ts';
 import { readChoiceMetadata } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
 import { readEntityDefinitions, readManyToMany } from './metadata/entity-definitions.ts';
@@ -6,7 +7,6 @@ import { count, readMetadataDocument, readMetadataVersion } from './metadata/met
 import { readByIds, readPages } from './read/read-pages.ts';
 import { TokenSource } from './transport/auth-policy.ts';
 import { limiterFor } from './transport/limiter.ts';
-import { environmentOrigin } from './transport/links.ts';
 import type { RequestStats } from './transport/stats.ts';
 import { type Call, type Reply, Transport, type TransportOptions } from './transport/transport.ts';
 import { batch } from './write/batch.ts';

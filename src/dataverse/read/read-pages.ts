@@ -1,7 +1,7 @@
 import { parseErrorBody } from '../errors/error-response.ts';
 import { dataverseFault } from '../errors/errors.ts';
 import { codes } from '../errors/fault-codes.ts';
-import { LinkGuard } from '../transport/links.ts';
+import { LinkGuard } from '../transport/link-guard.ts';
 import {
   type Call,
   type CallOptions,

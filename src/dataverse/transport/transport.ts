@@ -18,6 +18,7 @@ import {
   type TlsSettings,
   userAgentPolicy,
 } from '@azure/core-rest-pipeline';
+import { isLoopback } from '../../config/environment-url.ts';
 import { SyncError } from '../../errors.ts';
 import { errorFromResponse, faultOf, type RequestNames, requestIdOf } from '../errors/error-response.ts';
 import { dataverseFault, UnreadableBodyError } from '../errors/errors.ts';
@@ -25,7 +26,6 @@ import { isRolledBack } from '../errors/fault-codes.ts';
 import { parseDopHint, parseHeaderNumber } from '../errors/rate-limit-headers.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
 import { type Limiter, PauseTooLong } from './limiter.ts';
-import { isLoopback } from './links.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
 import { readBody } from './response-body.ts';
 import { defaultRetryOptions, type RetryOptions, retryDelay } from './retry.ts';
