@@ -1,20 +1,20 @@
 /**
- * The error tree, sorted by consequence: what the caller does next is decided by the class alone.
- * Every error names the operation, the thing it happened to, its cause, and what to do about it.
+ * The errors that this project throws on purpose. The class alone decides what the caller does next.
+ * Each error names the operation, its object, its cause and what to do about it.
  */
 
-/** What an error carries beside its message. No field may hold a secret or row data. */
+/** What an error carries besides its message. No field may contain a secret or row data. */
 export interface ErrorDetails {
-  /** What was being done, as a verb and its object: `read page 3 of accounts`. */
+  /** The operation that failed, as a verb and its object: `read page 3 of accounts`. */
   operation?: string;
-  /** The thing it happened to: a table's logical name, a blob, a setting. */
+  /** What the operation worked on: a table's logical name, a blob, a setting. */
   object?: string;
   /** What the reader can do about it, as an instruction. */
   hint?: string;
   cause?: unknown;
 }
 
-/** The base of all errors that this project throws on purpose. */
+/** Base class of all errors below. */
 export class SyncError extends Error {
   override readonly name: string = 'SyncError';
   readonly operation: string | undefined;
@@ -22,6 +22,7 @@ export class SyncError extends Error {
   readonly hint: string | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
+    // `{ cause: undefined }` would print a cause.
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.operation = details.operation;
     this.object = details.object;
@@ -29,15 +30,15 @@ export class SyncError extends Error {
   }
 }
 
-/** The configuration is wrong: stop and tell the user. Trying again cannot help. */
+/** The configuration is wrong: stop and tell the user. A retry cannot help. */
 export class ConfigurationError extends SyncError {
   override readonly name: string = 'ConfigurationError';
 }
 
-/** A passing fault (network, throttling, a busy service): the queue delivers the message again. */
+/** A transient fault (network, throttling, a busy service): the queue delivers the message again. */
 export class RetriableError extends SyncError {
   override readonly name: string = 'RetriableError';
-  /** Seconds to wait before the next try, where the service said so. */
+  /** Seconds to wait before the retry, if the service named them. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(message: string, details: ErrorDetails & { retryAfterSeconds?: number | undefined } = {}) {
@@ -46,33 +47,29 @@ export class RetriableError extends SyncError {
   }
 }
 
-/** This entity cannot be synced in this run (refused permission, unknown table); the others go on. */
+/** This table cannot be synced in this run (missing privilege, unknown table). The other tables continue. */
 export class SkipTableError extends SyncError {
   override readonly name: string = 'SkipTableError';
 }
 
-/** Somebody else changed the thing first: reload it and do the work again. */
+/** Another writer changed the object first: read it again and repeat the work. */
 export class ConflictError extends SyncError {
   override readonly name: string = 'ConflictError';
 }
 
-/** The error's message and hint for people, one line, never a stack. */
+/** The error's message and hint for people, without a stack. */
 export function describeError(error: unknown): { message: string; hint?: string } {
-  if (error instanceof SyncError) {
-    return error.hint === undefined
-      ? { message: error.message }
-      : { message: error.message, hint: error.hint };
-  }
+  if (error instanceof SyncError) return { message: error.message, hint: error.hint };
   return { message: error instanceof Error ? error.message : String(error) };
 }
 
-/** An error as a document keeps it and a report shows it. */
+/** An error as documents store it and reports show it. */
 export interface Failure {
   error: string;
   hint?: string;
 }
 
-/** An error as it is kept and shown: what happened and what to do. */
+/** The error as a `Failure`. */
 export function describeFailure(error: unknown): Failure {
   const { message, hint } = describeError(error);
   return { error: message, hint };

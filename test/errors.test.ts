@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigurationError, describeError, RetriableError, SyncError } from '../src/errors.ts';
 
 describe('describeError', () => {
-  it('gives message and hint of our own errors', () => {
+  it('returns the message and hint of a SyncError', () => {
     const error = new ConfigurationError('DATAVERSE_URL is missing', {
       hint: 'set it in local.settings.json',
     });
@@ -12,12 +12,12 @@ describe('describeError', () => {
     });
   });
 
-  it('gives the message of anything else', () => {
+  it('returns the message of any other error', () => {
     expect(describeError(new TypeError('no'))).toEqual({ message: 'no' });
     expect(describeError('text')).toEqual({ message: 'text' });
   });
 
-  it('keeps the cause', () => {
+  it('leaves the cause on the error', () => {
     const cause = new Error('reset');
     const error = new RetriableError('busy', { cause, retryAfterSeconds: 3 });
     expect(error).toBeInstanceOf(SyncError);

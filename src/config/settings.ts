@@ -1,34 +1,36 @@
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { environmentOrigin } from './environment-url.ts';
+import { parseSettings } from './parse-settings.ts';
 
-/** How the app signs in to Dataverse; `createCredential` of the Dataverse client turns it into a credential. */
+/** How the app signs in to Dataverse; the client's `createCredential` turns this into a credential. */
 export interface DataverseCredentialSettings {
-  /** A ready token, for development and tests. Never logged. */
+  /** A bearer token, for development and tests. Never logged. */
   accessToken?: string;
   tenantId?: string;
-  /** The application's client id, or that of a user-assigned managed identity. */
+  /** Client id of the application, or of a user-assigned managed identity. */
   clientId?: string;
   clientSecret?: string;
   certificatePath?: string;
-  /** A federated token's file, for workload identity. */
+  /** File with a federated token, for workload identity. */
   federatedTokenFile?: string;
-  /** Another authority host than `login.microsoftonline.com`: national clouds, tests. */
+  /** Authority host to use instead of `login.microsoftonline.com`, for national clouds and tests. */
   authorityHost?: string;
 }
 
 export interface StorageSettings {
-  /** Of the storage account or the emulator; absent where an identity is used instead. */
+  /** Connection string of the storage account or the emulator; undefined if an identity is used. */
   connectionString?: string;
   blobServiceUri?: string;
   queueServiceUri?: string;
   clientId?: string;
 }
 
-/** Everything that app settings decide, read and checked once. Times in seconds, sizes in bytes. */
+/** The app settings, validated. Times in seconds, sizes in bytes. */
 export interface Settings {
   dataverse: {
+    /** The environment's origin, without a path. */
     url: string;
     credential: DataverseCredentialSettings;
     maxConcurrency: number;
@@ -37,6 +39,7 @@ export interface Settings {
   storage: StorageSettings;
   containers: { work: string; database: string };
   databaseName: string;
+  /** Absolute path. */
   entitiesFile: string;
   sync: {
     sliceSeconds: number;
@@ -53,14 +56,16 @@ const megabyte = 1024 * 1024;
 
 const number = (fallback: number, min: number, max: number) =>
   z.coerce.number().min(min).max(max).default(fallback);
+const integer = (fallback: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback);
 const container = (fallback: string) =>
   z
     .string()
-    .regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'is no valid container name')
+    .regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'must be a valid container name')
     .default(fallback);
 const text = z.string().trim().min(1).optional();
 
-/** The app settings by name, with their defaults. The README's table explains each. */
+/** The app settings with their defaults. The documentation explains each one. */
 const appSettings = z.object({
   DATAVERSE_URL: z.string().trim().min(1),
   DATAVERSE_ACCESS_TOKEN: text,
@@ -70,8 +75,8 @@ const appSettings = z.object({
   DATAVERSE_CLIENT_CERTIFICATE_PATH: text,
   DATAVERSE_FEDERATED_TOKEN_FILE: text,
   DATAVERSE_AUTHORITY_HOST: text,
-  DATAVERSE_MAX_CONCURRENCY: number(16, 1, 52),
-  DATAVERSE_PAGE_SIZE: number(5000, 1, 5000),
+  DATAVERSE_MAX_CONCURRENCY: integer(16, 1, 52),
+  DATAVERSE_PAGE_SIZE: integer(5000, 1, 5000),
   AzureWebJobsStorage: text,
   AzureWebJobsStorage__blobServiceUri: text,
   AzureWebJobsStorage__queueServiceUri: text,
@@ -85,40 +90,28 @@ const appSettings = z.object({
   SYNC_SLICE_MB: number(64, 0.001, 1024),
   SYNC_STALE_AFTER: number(900, 1, 86_400),
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
-  SYNC_RECONCILE_EVERY: number(1, 0, 10_000),
+  SYNC_RECONCILE_EVERY: integer(1, 0, 10_000),
   SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),
   SYNC_DATABASE_MAX_MB: number(1700, 1, 3500),
 });
 
 /**
- * Reads and checks the app settings.
- * @param root the folder that holds host.json; relative paths start there
- * @throws ConfigurationError that names every wrong setting at once
+ * Reads and validates the app settings.
+ * @param root the folder that contains host.json; relative paths are resolved against it
+ * @throws ConfigurationError that names every invalid setting
  */
 export function readSettings(
   env: Record<string, string | undefined> = process.env,
   root: string = process.cwd(),
 ): Settings {
-  // An empty setting means: not set. Azure shows settings that were cleared as empty.
-  const given = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
-  );
-  const parsed = appSettings.safeParse(given);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => {
-      const name = String(issue.path[0]);
-      return given[name] === undefined ? `${name} is missing` : `${name}: ${issue.message}`;
-    });
-    throw new ConfigurationError(`Wrong app settings: ${faults.join('; ')}.`, {
-      operation: 'read the app settings',
-      hint: 'Set them in the function app, or in local.settings.json when running locally; local.settings.json.example lists all.',
-    });
-  }
-  const s = parsed.data;
+  const s = parseSettings(appSettings, env, {
+    operation: 'read the app settings',
+    hint: 'Set them in the function app, or in local.settings.json to run locally; local.settings.json.example lists all of them.',
+  });
   return {
     dataverse: {
       url: environmentOrigin(s.DATAVERSE_URL, 'DATAVERSE_URL'),
-      credential: defined({
+      credential: {
         accessToken: s.DATAVERSE_ACCESS_TOKEN,
         tenantId: s.DATAVERSE_TENANT_ID,
         clientId: s.DATAVERSE_CLIENT_ID,
@@ -126,16 +119,14 @@ export function readSettings(
         certificatePath: s.DATAVERSE_CLIENT_CERTIFICATE_PATH,
         federatedTokenFile: s.DATAVERSE_FEDERATED_TOKEN_FILE,
         authorityHost: s.DATAVERSE_AUTHORITY_HOST,
-      }),
+      },
       maxConcurrency: s.DATAVERSE_MAX_CONCURRENCY,
       pageSize: s.DATAVERSE_PAGE_SIZE,
     },
     storage: storageSettings(s),
     containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
     databaseName: s.SYNC_DATABASE_NAME,
-    entitiesFile: isAbsolute(s.SYNC_ENTITIES_FILE)
-      ? s.SYNC_ENTITIES_FILE
-      : resolve(root, s.SYNC_ENTITIES_FILE),
+    entitiesFile: resolve(root, s.SYNC_ENTITIES_FILE),
     sync: {
       sliceSeconds: s.SYNC_SLICE_SECONDS,
       sliceBytes: Math.round(s.SYNC_SLICE_MB * megabyte),
@@ -149,29 +140,17 @@ export function readSettings(
 }
 
 function storageSettings(s: z.infer<typeof appSettings>): StorageSettings {
+  const connectionString = s.AzureWebJobsStorage;
   const account = s.AzureWebJobsStorage__accountName;
   const blobServiceUri =
     s.AzureWebJobsStorage__blobServiceUri ?? (account && `https://${account}.blob.core.windows.net`);
   const queueServiceUri =
     s.AzureWebJobsStorage__queueServiceUri ?? (account && `https://${account}.queue.core.windows.net`);
-  if (
-    s.AzureWebJobsStorage === undefined &&
-    (blobServiceUri === undefined || queueServiceUri === undefined)
-  ) {
+  if (connectionString === undefined && (blobServiceUri === undefined || queueServiceUri === undefined)) {
     throw new ConfigurationError('No storage account is configured.', {
       object: 'AzureWebJobsStorage',
       hint: 'Set AzureWebJobsStorage to a connection string (locally UseDevelopmentStorage=true), or AzureWebJobsStorage__blobServiceUri and __queueServiceUri for a managed identity.',
     });
   }
-  return defined({
-    connectionString: s.AzureWebJobsStorage,
-    blobServiceUri,
-    queueServiceUri,
-    clientId: s.AzureWebJobsStorage__clientId,
-  });
-}
-
-/** The object without its undefined members. */
-function defined<T extends Record<string, unknown>>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as never;
+  return { connectionString, blobServiceUri, queueServiceUri, clientId: s.AzureWebJobsStorage__clientId };
 }

@@ -4,7 +4,7 @@ import { entitiesJsonSchema, parseEntities, readEntities } from '../../src/confi
 import { ConfigurationError } from '../../src/errors.ts';
 
 describe('entities.json', () => {
-  it('takes names and objects, in a list or beside a $schema', () => {
+  it('accepts names and objects, in a list or next to a $schema', () => {
     const expected = [
       expect.objectContaining({ name: 'account', filtered: false, deletes: 'remove' }),
       expect.objectContaining({ name: 'contact', filtered: true }),
@@ -17,26 +17,27 @@ describe('entities.json', () => {
   it.each([
     [[], /list of entities is empty/],
     [{ entities: [] }, /list of entities is empty/],
-    [['account', 'contact', 'account'], /entry 3 \(account\) is a duplicate: account is entry 1/],
+    [['account', 'contact', 'account'], /entry 3 \(account\) is a duplicate: entry 1 already names account/],
     [[{ name: 'account', filterd: true }], /entry 1 \(account\) has an unknown key: filterd/],
     [['Account'], /entry 1 \(Account\).*logical name/],
     [['account', 7], /entry 2/],
     [[{ filtered: true }], /entry 1: name/],
     [[{ name: 'account', columns: { include: ['a'], exclude: ['b'] } }], /entry 1 \(account\): columns/],
     [{ entitys: ['account'] }, /unknown key: entitys/],
-    ['account', /holds no list/],
-    [null, /holds no list/],
-  ])('refuses %j with a message that names the entry', (content, message) => {
+    [{ entities: 'account' }, /"entities" must be a list/],
+    ['account', /the content must be a list/],
+    [null, /the content must be a list/],
+  ])('rejects %j with a message that names the entry', (content, message) => {
     expect(() => parseEntities(content)).toThrow(ConfigurationError);
     expect(() => parseEntities(content)).toThrow(message);
   });
 
-  it('names a file that is absent or no JSON', () => {
-    expect(() => readEntities('/nowhere/entities.json')).toThrow(/There is no \/nowhere\/entities\.json/);
+  it('names a file that is missing or not JSON', () => {
+    expect(() => readEntities('/nowhere/entities.json')).toThrow(/\/nowhere\/entities\.json not found/);
     expect(() => readEntities(import.meta.filename)).toThrow(/not valid JSON/);
   });
 
-  it('has a JSON Schema for editors that is the one the check is made from', () => {
+  it('keeps entities.schema.json equal to the schema that validates', () => {
     const stored = JSON.parse(
       readFileSync(new URL('../../src/config/entities.schema.json', import.meta.url), 'utf8'),
     );

@@ -9,18 +9,18 @@ const least = {
 };
 
 describe('readSettings', () => {
-  it('needs an environment URL and a storage account, and has defaults for the rest', () => {
+  it('requires an environment URL and a storage account, and has defaults for the rest', () => {
     const settings = readSettings(least, '/app');
     expect(settings.dataverse.url).toBe('https://contoso.crm.dynamics.com');
     expect(settings.entitiesFile).toBe('/app/entities.json');
     expect(settings.containers).toEqual({ work: 'sync-work', database: 'dataverse' });
   });
 
-  it('takes an empty setting as not set', () => {
+  it('treats an empty setting as not set', () => {
     expect(readSettings({ ...least, SYNC_SLICE_MB: '' }).sync.sliceBytes).toBe(64 * 1024 * 1024);
   });
 
-  it('names every wrong setting at once', () => {
+  it('names every invalid setting in one error', () => {
     const wrong = { AzureWebJobsStorage: 'x', SYNC_SLICE_SECONDS: 'soon', SYNC_WORK_CONTAINER: 'A' };
     expect(() => readSettings(wrong)).toThrow(ConfigurationError);
     expect(() => readSettings(wrong)).toThrow(
@@ -28,13 +28,20 @@ describe('readSettings', () => {
     );
   });
 
+  it.each(['DATAVERSE_PAGE_SIZE', 'DATAVERSE_MAX_CONCURRENCY', 'SYNC_RECONCILE_EVERY'])(
+    'requires a whole number for %s',
+    (name) => {
+      expect(() => readSettings({ ...least, [name]: '1.5' })).toThrow(`${name}: Invalid input: expected int`);
+    },
+  );
+
   it('names DATAVERSE_URL in the error about its value', () => {
     expect(() => readSettings({ ...least, DATAVERSE_URL: 'contoso' })).toThrow(
       'DATAVERSE_URL is not a valid URL: contoso',
     );
   });
 
-  it('takes storage by identity, by addresses or by account name', () => {
+  it('reads the storage account from a connection string or from an account name', () => {
     const { AzureWebJobsStorage: _, ...rest } = least;
     expect(() => readSettings(rest)).toThrow(/No storage account/);
     expect(readSettings({ ...rest, AzureWebJobsStorage__accountName: 'acc' }).storage).toMatchObject({
@@ -43,7 +50,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('reads local.settings.json.example but for the credentials it leaves empty', () => {
+  it('reads local.settings.json.example, whose credentials are empty, as the defaults', () => {
     const example = JSON.parse(
       readFileSync(new URL('../../local.settings.json.example', import.meta.url), 'utf8'),
     ) as {
