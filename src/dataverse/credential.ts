@@ -2,34 +2,31 @@ import type { TokenCredential } from '@azure/core-auth';
 import { ConfigurationError } from '../errors.ts';
 
 export interface CredentialOptions {
-  /** A ready bearer token, for local work and tests. Nothing else is looked at then. */
+  /** A bearer token, for local work and tests. All other options are ignored then. */
   accessToken?: string | undefined;
   tenantId?: string | undefined;
+  /** Client id of the application, or of a user-assigned managed identity. */
   clientId?: string | undefined;
   clientSecret?: string | undefined;
   /** Path of a PEM file with certificate and private key. */
   certificatePath?: string | undefined;
-  /** The client id of a user-assigned managed identity. */
-  managedIdentityClientId?: string | undefined;
-  /** Path of a federated token (workload identity). */
+  /** Path of a federated token, for workload identity. */
   federatedTokenFile?: string | undefined;
-  /** Another token service than login.microsoftonline.com. */
+  /** Token service to use instead of `https://login.microsoftonline.com`. */
   authorityHost?: string | undefined;
-  /** Do not ask Microsoft whether the authority host is genuine: for a token service of one's own. */
+  /** Do not ask Microsoft whether the authority host is genuine: for a private token service. */
   disableInstanceDiscovery?: boolean | undefined;
-  /** Certificate authority (PEM) of that token service. */
+  /** Certificate authority (PEM) of a private token service. */
   ca?: string | undefined;
-  /** Environment variables, to see whether a managed identity is at hand. @default process.env */
+  /** Environment variables that tell whether a managed identity is available. @default process.env */
   environment?: Record<string, string | undefined>;
 }
 
-/** Which of the ways to an identity the options lead to. */
 export type CredentialKind = ReturnType<typeof credentialKind>;
 
 /**
- * The one place that decides who this process is to Dataverse.
- * In order: a ready token; secret, certificate or workload identity where they are set; the managed
- * identity in Azure; the Azure CLI's login elsewhere.
+ * Decides how this process signs in to Dataverse, in this order: the access token; a client secret,
+ * certificate or federated token; the managed identity, in Azure; the login of the Azure CLI.
  */
 export function credentialKind(options: CredentialOptions) {
   const environment = options.environment ?? process.env;
@@ -37,15 +34,16 @@ export function credentialKind(options: CredentialOptions) {
   if (options.clientSecret) return 'client-secret';
   if (options.certificatePath) return 'client-certificate';
   if (options.federatedTokenFile) return 'workload-identity';
-  if (options.managedIdentityClientId) return 'managed-identity';
   if (environment['IDENTITY_ENDPOINT'] || environment['MSI_ENDPOINT']) return 'managed-identity';
   return 'azure-cli';
 }
 
 /**
- * The credential of the kind that the options lead to. `forget` drops the token cache within, so that
- * the next token is a new one even though the old has not expired.
- * @throws ConfigurationError where tenant or client id are missing for that kind
+ * Creates the credential that `credentialKind` chooses. `forget` drops its token cache, so that the next
+ * token is new although the old one has not expired.
+ * @throws ConfigurationError if the kind needs a tenant id or client id that is missing
+ * @example
+ * const credential = createCredential({ tenantId, clientId, clientSecret });
  */
 export function createCredential(options: CredentialOptions = {}): TokenCredential & { forget(): void } {
   const kind = credentialKind(options);
@@ -55,7 +53,7 @@ export function createCredential(options: CredentialOptions = {}): TokenCredenti
     throw new ConfigurationError(`The ${kind} needs a ${missing}`, {
       operation: 'choose the Dataverse identity',
       object: missing,
-      hint: `Set the ${missing} beside it, or remove the ${kind} to use the managed identity.`,
+      hint: `Set the ${missing} too, or remove the ${kind} to use the managed identity.`,
     });
   }
   if (kind === 'access-token') {
@@ -74,15 +72,11 @@ export function createCredential(options: CredentialOptions = {}): TokenCredenti
   };
 }
 
-/** Loads `@azure/identity` when a token is first needed: it is large, and a ready token does without it. */
+/** Loads `@azure/identity` only when a token is needed: it is large, and an access token does not need it. */
 async function createIdentity(kind: CredentialKind, options: CredentialOptions): Promise<TokenCredential> {
   const identity = await import('@azure/identity');
-  const { tenantId = '', clientId = '' } = options;
-  const common = {
-    ...(options.authorityHost && { authorityHost: options.authorityHost }),
-    ...(options.disableInstanceDiscovery && { disableInstanceDiscovery: true }),
-    ...(options.ca && { tlsOptions: { ca: options.ca } }),
-  };
+  const { tenantId = '', clientId = '', authorityHost, disableInstanceDiscovery, ca } = options;
+  const common = { authorityHost, disableInstanceDiscovery, tlsOptions: ca ? { ca } : undefined };
   switch (kind) {
     case 'client-secret':
       return new identity.ClientSecretCredential(tenantId, clientId, options.clientSecret!, common);
@@ -93,10 +87,8 @@ async function createIdentity(kind: CredentialKind, options: CredentialOptions):
       return new identity.WorkloadIdentityCredential({ ...common, tenantId, clientId, tokenFilePath });
     }
     case 'managed-identity':
-      return new identity.ManagedIdentityCredential(
-        options.managedIdentityClientId ? { clientId: options.managedIdentityClientId } : {},
-      );
+      return new identity.ManagedIdentityCredential({ clientId: clientId || undefined });
     default:
-      return new identity.AzureCliCredential(tenantId ? { tenantId } : {});
+      return new identity.AzureCliCredential({ tenantId });
   }
 }

@@ -1,5 +1,4 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { createCredential, credentialKind } from '../../../src/dataverse/credential.ts';
 import { TokenSource } from '../../../src/dataverse/transport/auth-policy.ts';
 import { clientFor, sendJson, startServer } from '../http-server.ts';
 
@@ -64,19 +63,6 @@ test('a 401 asks for a new token once, and a second one is told', async () => {
     fault: { status: 401 },
   });
   expect(server.requests).toHaveLength(4);
-});
-
-test('one place decides who we are', () => {
-  const environment = {};
-  const application = { tenantId: 't', clientId: 'c' };
-  expect(credentialKind({ accessToken: 'x', clientSecret: 's', environment })).toBe('access-token');
-  expect(credentialKind({ ...application, clientSecret: 's', environment })).toBe('client-secret');
-  expect(credentialKind({ ...application, certificatePath: 'p', environment })).toBe('client-certificate');
-  expect(credentialKind({ ...application, federatedTokenFile: 'p', environment })).toBe('workload-identity');
-  expect(credentialKind({ environment: { IDENTITY_ENDPOINT: 'http://x' } })).toBe('managed-identity');
-  expect(credentialKind({ managedIdentityClientId: 'm', environment })).toBe('managed-identity');
-  expect(credentialKind({ environment })).toBe('azure-cli');
-  expect(() => createCredential({ clientSecret: 's3cret', clientId: 'c' })).toThrow('tenantId');
 });
 
 test('a token service that does not answer ends with the time limit', async () => {
