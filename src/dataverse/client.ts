@@ -2,7 +2,7 @@ import type { TokenCredential } from '@azure/core-auth';
 import { environmentOrigin } from '../config/environment-url.ts';
 import { readChoiceMetadata } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
-import { readEntityDefinitions, readManyToMany } from './metadata/entity-definitions.ts';
+import { readEntityDefinitions } from './metadata/entity-definitions.ts';
 import { count, readMetadataDocument, readMetadataVersion } from './metadata/metadata.ts';
 import { readByIds, readPages } from './read/read-pages.ts';
 import { TokenSource } from './transport/auth-policy.ts';
@@ -34,7 +34,6 @@ const operations = {
   readMetadataDocument,
   readMetadataVersion,
   readEntityDefinitions,
-  readManyToMany,
   readChoices,
   readChoiceMetadata,
   readBaseLanguage,

@@ -13,8 +13,6 @@ export interface Page {
   deltaLink?: string;
   /** `Microsoft.Dynamics.CRM.globalmetadataversion`, where asked for. */
   metadataVersion?: string;
-  /** `@odata.count`. Dataverse counts to 5,000 and no further. */
-  count?: number;
   /** Set when the server refused `$orderby` and the read was begun again without it. */
   orderRefused?: true;
 }
@@ -74,11 +72,9 @@ export function scanPage(body: Buffer): Page {
   const nextLink = envelope['@odata.nextLink'] ?? envelope['@nextLink'];
   const deltaLink = envelope['@odata.deltaLink'] ?? envelope['@deltaLink'];
   const version = envelope['@Microsoft.Dynamics.CRM.globalmetadataversion'];
-  const count = Number(envelope['@odata.count'] ?? envelope['@count'] ?? Number.NaN);
   if (typeof nextLink === 'string') page.nextLink = nextLink;
   if (typeof deltaLink === 'string') page.deltaLink = deltaLink;
   if (typeof version === 'string' || typeof version === 'number') page.metadataVersion = String(version);
-  if (Number.isSafeInteger(count)) page.count = count;
   return page;
 }
 

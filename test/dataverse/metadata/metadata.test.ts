@@ -59,27 +59,3 @@ test('a table that does not count is no fault', async () => {
   );
   expect(await clientFor(server).count('accounts')).toBeUndefined();
 });
-
-test('reads N:N relationships, each once, in the way that the service offers', async () => {
-  const relationship = {
-    IntersectEntityName: 'teammembership',
-    Entity1LogicalName: 'team',
-    Entity1IntersectAttribute: 'teamid',
-    Entity2LogicalName: 'systemuser',
-    Entity2IntersectAttribute: 'systemuserid',
-  };
-  await using server = await startServer((request, response) => {
-    if (request.url!.includes('RelationshipDefinitions'))
-      sendJson(response, { value: [relationship, relationship] });
-    else sendError(response, 400, '0x80060888', '$expand is not supported');
-  });
-  expect(await clientFor(server).readManyToMany()).toEqual([
-    {
-      intersectEntityName: 'teammembership',
-      entity1LogicalName: 'team',
-      entity1IntersectAttribute: 'teamid',
-      entity2LogicalName: 'systemuser',
-      entity2IntersectAttribute: 'systemuserid',
-    },
-  ]);
-});
