@@ -1,43 +1,56 @@
+/**
+ * A client for Dataverse's Web API. It is a library for other programs as well as the sync's reader, so it has
+ * functions that this project does not call.
+ * @module
+ */
+
 import type { TokenCredential } from '@azure/core-auth';
 import { environmentOrigin } from '../config/environment-url.ts';
 import { readChoiceMetadata } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
 import { readEntityDefinitions } from './metadata/entity-definitions.ts';
-import { count, readMetadataDocument, readMetadataVersion } from './metadata/metadata.ts';
-import { readByIds, readPages } from './read/read-pages.ts';
+import { readMetadataDocument, readMetadataVersion } from './metadata/metadata-document.ts';
+import { count } from './read/count.ts';
+import { readByIds } from './read/read-by-ids.ts';
+import { readPages } from './read/read-pages.ts';
+import { readRow } from './read/read-row.ts';
 import { TokenSource } from './transport/auth-policy.ts';
+import type { Call } from './transport/call.ts';
 import { limiterFor } from './transport/limiter.ts';
+import type { Reply } from './transport/reply.ts';
 import type { RequestStats } from './transport/stats.ts';
-import { type Call, type Reply, Transport, type TransportOptions } from './transport/transport.ts';
+import { Transport, type TransportOptions } from './transport/transport.ts';
+import { associate, disassociate } from './write/associate.ts';
 import { batch } from './write/batch.ts';
-import { writeBulk } from './write/bulk.ts';
 import { deleteFile, downloadFile, uploadFile } from './write/files.ts';
-import { associate, create, deleteRow, disassociate, readRow, update, upsert } from './write/write.ts';
+import { writeBulk } from './write/write-bulk.ts';
+import { create, deleteRow, update, upsert } from './write/write-row.ts';
 
-export type { Page } from './read/page.ts';
-export type { IdQuery, PageQuery } from './read/read-pages.ts';
-export type { CallOptions } from './transport/transport.ts';
+export { type Page, parseRows } from './read/page.ts';
+export type { IdQuery } from './read/read-by-ids.ts';
+export type { PageQuery } from './read/read-pages.ts';
+export type { CallOptions } from './transport/call.ts';
 
 export interface DataverseClientOptions extends Omit<TransportOptions, 'origin' | 'tokens' | 'limiter'> {
-  /** `https://org.crm.dynamics.com`, or plain http on this machine. */
+  /** The environment, `https://org.crm.dynamics.com`; plain HTTP on loopback hosts only. */
   url: string;
   credential: TokenCredential;
-  /** How many requests run at once at most, whatever the server recommends. @default 16 */
+  /** Maximum number of concurrent requests, even if the server recommends more. @default 16 */
   maxConcurrency?: number | undefined;
 }
 
-/** What the client can do: each function takes the transport first, and each is documented where it stands. */
+/** The functions of the client, documented where they are defined. Each takes the transport as first argument. */
 const operations = {
   readPages,
   readByIds,
   readRow,
+  count,
   readMetadataDocument,
   readMetadataVersion,
   readEntityDefinitions,
   readChoices,
   readChoiceMetadata,
   readBaseLanguage,
-  count,
   create,
   upsert,
   update,
@@ -57,16 +70,25 @@ type Bound<Operation> = Operation extends (transport: Transport, ...args: infer 
   ? (...args: Args) => Result
   : never;
 
-/** Dataverse's Web API v9.2, of one environment. */
+/** The Web API v9.2 of one environment. */
 export type DataverseClient = {
   readonly [Name in keyof typeof operations]: Bound<(typeof operations)[Name]>;
 } & {
   readonly origin: string;
-  /** Running totals of this client. */
+  /** Counters of this client's requests. */
   readonly stats: RequestStats;
 };
 
-/** @throws ConfigurationError where the address is not https (or http on this machine) */
+/**
+ * Creates a client. It sends no request yet.
+ * @throws ConfigurationError if the URL is not `https:` (or `http:` on a loopback host), or has a path
+ * @example
+ * const client = createDataverseClient({
+ *   url: 'https://contoso.crm.dynamics.com',
+ *   credential: createCredential({ tenantId, clientId, clientSecret }),
+ * });
+ * const account = await client.readRow('accounts', id, { select: ['name'] });
+ */
 export function createDataverseClient(options: DataverseClientOptions): DataverseClient {
   const origin = environmentOrigin(options.url);
   const tokens = new TokenSource(options.credential, origin);

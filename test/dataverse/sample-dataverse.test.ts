@@ -181,7 +181,7 @@ test('writes campaign metrics in bulk, exactly, and reports the bad ones', async
     rows,
   } as const;
   const result = await client.writeBulk(write);
-  expect(result.refused.map(({ index }) => index)).toEqual([13]);
+  expect(result.rejected.map(({ index }) => index)).toEqual([13]);
   expect(result.written).toBe(39);
   expect(await client.count('apex_campaignmetricses')).toBe(sample.store.count('apex_campaignmetrics'));
 });

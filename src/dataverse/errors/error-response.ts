@@ -15,20 +15,15 @@ import { parseRetryAfter } from './rate-limit-headers.ts';
 /** What the caller knows about a request, for errors and logs. */
 export type RequestNames = Pick<
   DataverseFault,
-  'operation' | 'entity' | 'method' | 'clientRequestId' | 'correlationId'
+  'operation' | 'entitySet' | 'method' | 'clientRequestId' | 'correlationId'
 >;
 
-/** A fault of a request with its names. */
-export function faultOf(names: RequestNames, said: Omit<DataverseFault, keyof RequestNames>): DataverseFault {
-  return { ...names, ...said };
-}
-
-/** What Microsoft's support asks for. */
+/** The id of a request that Microsoft support asks for. */
 export function requestIdOf(headers: HttpHeaders): string | undefined {
   return headers.get('x-ms-service-request-id') ?? headers.get('req_id');
 }
 
-/** The server's own sentence, on one line, shortened, without anything that looks like a token. */
+/** A message from the server on one line, shortened, with anything that looks like a token replaced. */
 export function shortMessage(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
   const safe = line
@@ -37,7 +32,7 @@ export function shortMessage(text: string): string {
   return safe.length > 400 ? `${safe.slice(0, 400)}…` : safe;
 }
 
-/** Reads `{"error":{"code","message"}}`; a body that is something else is described by its kind. */
+/** Parses `{"error":{"code","message"}}`. For any other body, the message states its size and content type. */
 export function parseErrorBody(body: Uint8Array, contentType: string | undefined) {
   const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 65_536)).toString();
   try {
@@ -47,33 +42,33 @@ export function parseErrorBody(body: Uint8Array, contentType: string | undefined
       return { isJson: true, code: normalizeCode(error.code), message };
     }
   } catch {
-    // Gateways answer with HTML, proxies with nothing: the kind is all there is to say.
+    // Gateways respond with HTML, proxies with nothing.
   }
   const kind = (contentType?.split(';')[0] ?? '').trim().slice(0, 60) || 'no content type';
   const what = body.byteLength === 0 ? 'an empty body' : `${body.byteLength} bytes of ${kind}`;
-  return { isJson: false, code: undefined, message: `the answer was ${what}` };
+  return { isJson: false, code: undefined, message: `the response was ${what}` };
 }
 
-/** The error for an answer whose status is not a success. */
+/** The error for a response whose status is not a success. */
 export function errorFromResponse(
   names: RequestNames,
   status: number,
   headers: HttpHeaders,
   body: Uint8Array,
 ): Error & { fault: DataverseFault } {
-  const parsed = parseErrorBody(body, headers.get('content-type'));
-  const fault = faultOf(names, {
+  const { isJson, code, message } = parseErrorBody(body, headers.get('content-type'));
+  const fault = {
+    ...names,
     status,
-    code: parsed.code,
-    serverMessage: parsed.message,
+    code,
+    serverMessage: message,
     requestId: requestIdOf(headers),
     retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
-    transient: isTransient(status, parsed.code, parsed.message),
-  });
-  const [Class, hint] = consequence(fault, parsed.isJson);
-  const code = parsed.code === undefined ? '' : ` ${parsed.code}`;
-  const text = `Cannot ${names.operation}: status ${status}${code}: ${parsed.message}`;
-  return new Class(text, { fault, hint });
+    transient: isTransient(status, code, message),
+  };
+  const [Class, hint] = consequence(fault, isJson);
+  const statusAndCode = code === undefined ? status : `${status} ${code}`;
+  return new Class(`Cannot ${names.operation}: status ${statusAndCode}: ${message}`, { fault, hint });
 }
 
 type Consequence = [Class: WithFault<SyncError>, hint?: string | undefined];
@@ -81,22 +76,22 @@ type Consequence = [Class: WithFault<SyncError>, hint?: string | undefined];
 const hints = {
   busy: 'Dataverse is busy: try again later.',
   token:
-    "Dataverse refused the token: check that the identity belongs to the environment's tenant and the address to the environment.",
+    "Dataverse rejected the token: check that the identity belongs to the environment's tenant and that the URL is the environment's.",
   noUser:
-    'The identity has no application user in this environment: create one with its client id and give it a security role.',
-  redirect: 'Redirects are not followed: use the address of the environment itself.',
-  noService: 'Nothing answers there: check that the address is a Dataverse environment.',
-  conflict: 'The row exists or changed meanwhile: read it again.',
-  tooLarge: 'The request is too large: send fewer rows at once.',
-  unsupported: 'A column or an option of the request is not supported here.',
+    'The identity has no application user in this environment: create one with its client id and assign it a security role.',
+  redirect: 'Redirects are not followed: use the URL of the environment itself.',
+  noService: 'No Dataverse environment responds at this URL: check it.',
+  conflict: 'The row already exists or has changed: read it again.',
+  tooLarge: 'The request is too large: send fewer rows per request.',
+  unsupported: 'The table does not support a column or an option of the request.',
 };
 
-/** The class by which the caller decides, and what to do about it. */
+/** The error class, by which the caller decides, and the hint. */
 function consequence(fault: DataverseFault, isJson: boolean): Consequence {
-  const { status = 0, code, entity: table = 'the table' } = fault;
-  // Reads that fail stop one table; writes that fail stop one row.
+  const { status = 0, code, entitySet: table = 'the table' } = fault;
+  // A failed read affects one table, a failed write one row.
   const isRead = fault.method === 'GET';
-  const refused = isRead ? DataverseSkipError : DataverseError;
+  const rejected = isRead ? DataverseSkipError : DataverseError;
   if (fault.transient) return [DataverseRetriableError, hints.busy];
   if (status === 401) return [DataverseConfigurationError, hints.token];
   if (code === codes.notAMember) return [DataverseConfigurationError, hints.noUser];
@@ -110,12 +105,15 @@ function consequence(fault: DataverseFault, isJson: boolean): Consequence {
     return [DataverseSkipError, hint];
   }
   if (code === codes.noRetrieveMultiple) {
-    return [DataverseSkipError, `Dataverse does not let ${table} be read row by row: leave it out.`];
+    return [
+      DataverseSkipError,
+      `Dataverse does not allow reading the rows of ${table}: leave the table out.`,
+    ];
   }
   if (status === 412) return [DataverseConflictError, hints.conflict];
   if (status === 413) return [DataverseError, hints.tooLarge];
-  if (status < 500) return [refused, code === codes.queryRefused ? hints.unsupported : undefined];
-  return [status === 501 ? refused : DataverseRetriableError];
+  if (status < 500) return [rejected, code === codes.queryRefused ? hints.unsupported : undefined];
+  return [status === 501 ? rejected : DataverseRetriableError];
 }
 
 /** What to do about a missing privilege. */
@@ -124,7 +122,7 @@ export function privilegeHint(table: string, isRead: boolean): string {
   return `The application user lacks ${privilege} on ${table}: add it to its security role.`;
 }
 
-/** Whether the identity lacks a privilege, by code or by the sentence that names it (`missing prvReadAccount`). */
+/** Whether the identity lacks a privilege, by code or by a message that names one (`missing prvReadAccount`). */
 export function isPrivilegeFault(fault: DataverseFault): boolean {
   if (fault.code === codes.privilegeDenied || fault.code === codes.principalPrivilegeDenied) return true;
   return fault.status === 403 && /\bprv[A-Z]\w+|privilege/i.test(fault.serverMessage ?? '');

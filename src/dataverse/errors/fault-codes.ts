@@ -1,5 +1,5 @@
 /**
- * Dataverse's error codes that change what this client does.
+ * The error codes of Dataverse that change what this client does.
  * learn.microsoft.com: "Web service error codes (Microsoft Dataverse)", "Service protection API limits".
  */
 export const codes = {
@@ -20,13 +20,13 @@ export const codes = {
   sqlTimeout: '0x80044151',
 } as const;
 
-/** Passing faults, whatever status they come with. */
+/** Codes of transient faults, whatever the status. */
 const transientCodes = new Set([
-  '0x80072321', // combined execution time over the service protection limit
-  '0x80072322', // number of requests over it
-  '0x80072326', // concurrent requests over it
-  '0x80044150', // generic SQL error, among others deadlock 1205
-  '0x80044151', // SQL timeout expired
+  '0x80072321', // combined execution time exceeds the service protection limit
+  '0x80072322', // number of requests exceeds it
+  '0x80072326', // number of concurrent requests exceeds it
+  '0x80044150', // generic SQL error, including deadlock 1205
+  '0x80044151', // SQL timeout
   '0x80071154', // concurrent operation failure
   '0x80048544', // query throttling
   '0x80048573', // query timeouts
@@ -34,14 +34,14 @@ const transientCodes = new Set([
   '0x80048575',
 ]);
 
-/** Whether a code says that the request was refused or rolled back as a whole, so that repeating it is safe. */
+/** Whether a code means that the server rejected the request or rolled it back as a whole, so that a retry is safe. */
 export function isRolledBack(code: string | undefined): boolean {
   return code !== undefined && transientCodes.has(code);
 }
 
 const transientStatuses = new Set([408, 429, 502, 503, 504]);
 
-/** `0x80072322` in lower case, from the hexadecimal or the signed decimal form; undefined for empty codes. */
+/** `0x80072322` in lower case, from the hexadecimal or the signed decimal form; undefined if there is no code. */
 export function normalizeCode(code: unknown): string | undefined {
   if (typeof code === 'number' || (typeof code === 'string' && /^-\d{1,10}$/.test(code))) {
     return `0x${(Number(code) >>> 0).toString(16).padStart(8, '0')}`;
@@ -50,7 +50,7 @@ export function normalizeCode(code: unknown): string | undefined {
   return code.slice(0, 60).toLowerCase();
 }
 
-/** Whether the same request may succeed later, by Dataverse's code first and by the status second. */
+/** Whether the same request may succeed later. Dataverse's code takes precedence over the status. */
 export function isTransient(status: number, code: string | undefined, message: string): boolean {
   if (code !== undefined && transientCodes.has(code)) return true;
   return transientStatuses.has(status) || /sql number: (1205|-2)\b/i.test(message);

@@ -1,11 +1,11 @@
 /**
- * Reads the headers by which Dataverse says how much more it bears.
+ * Parses the headers in which Dataverse states its limits.
  * learn.microsoft.com: "Service protection API limits", "Send parallel requests".
  */
 
 /**
- * Seconds from a `Retry-After` header: a number, or an HTTP date, measured against the answer's own
- * `Date` so that a wrong local clock does no harm. Undefined where there is none or it makes no sense.
+ * Seconds from a `Retry-After` header: a number, or an HTTP date, compared with the response's own `Date`
+ * so that a wrong local clock does no harm. Undefined if the header is missing or invalid.
  */
 export function parseRetryAfter(
   value: string | undefined,
@@ -15,7 +15,7 @@ export function parseRetryAfter(
   const text = value?.trim();
   if (!text) return undefined;
   if (/^\d{1,9}(\.\d{1,9})?$/.test(text)) return Number(text);
-  // Date.parse takes nearly anything for a date; an HTTP date begins with the name of a day.
+  // Date.parse accepts almost any text as a date; an HTTP date starts with the name of a day.
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
   const until = Date.parse(text);
   const sent = date === undefined ? Number.NaN : Date.parse(date);
@@ -23,7 +23,7 @@ export function parseRetryAfter(
   return Math.max(0, (until - (Number.isNaN(sent) ? now : sent)) / 1000);
 }
 
-/** A number as these headers carry it, thousands separators and decimals included: `1,200.00`. */
+/** A number in the format of these headers, with thousands separators and decimals: `1,200.00`. */
 export function parseHeaderNumber(value: string | undefined): number | undefined {
   const text = value?.trim().replaceAll(',', '');
   return text && /^\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : undefined;

@@ -1,30 +1,31 @@
 import { RetriableError } from '../../errors.ts';
 import { dataverseFault } from '../errors/errors.ts';
 import { checkName } from '../read/query.ts';
-import { type Row, readList } from '../transport/json-reply.ts';
-import type { CallOptions, Transport } from '../transport/transport.ts';
+import type { CallOptions } from '../transport/call.ts';
+import { type Row, readList } from '../transport/reply.ts';
+import type { Transport } from '../transport/transport.ts';
 import { type BatchRequest, batch } from '../write/batch.ts';
 
 /**
- * The kinds of columns that have labels. There is no cast to the type above them all
+ * The kinds of columns that have labels. A cast to their common base type is not possible
  * (learn.microsoft.com: Query table definitions using the Web API).
  */
 const kinds = ['Picklist', 'MultiSelectPicklist', 'State', 'Status', 'Boolean'] as const;
 
-/** Answers with every label in every language are large: a batch of twenty tables stays well below its limits. */
+/** Responses with every label in every language are large. A batch of twenty tables stays far below the limits. */
 const tablesPerBatch = 20;
 
 export interface ChoiceMetadata {
-  /** The choice columns of each table, as Dataverse describes them: `LogicalName`, `OptionSet`, `GlobalOptionSet`. */
+  /** The choice columns of each table as Dataverse defines them: `LogicalName`, `OptionSet`, `GlobalOptionSet`. */
   columns: { table: string; definitions: Row[] }[];
-  /** Tables whose columns could not be asked about, with the reason. */
+  /** Tables whose columns cannot be read, with the reason. */
   refused: { table: string; error: Error }[];
 }
 
 /**
- * Reads choice columns from the tables' own definitions: for a service without a string map. Five questions a table, of
- * twenty tables in one request; one by one where the service takes no batches.
- * @throws RetriableError where the service could not be reached
+ * Reads choice columns from the definitions of the tables, for a service without a string map. Each table takes
+ * five queries. A batch contains the queries of twenty tables; a service without batches gets them one by one.
+ * @throws RetriableError for a transient fault
  */
 export async function readChoiceMetadata(
   transport: Transport,
@@ -34,20 +35,20 @@ export async function readChoiceMetadata(
   const result: ChoiceMetadata = { columns: [], refused: [] };
   for (let start = 0; start < tables.length; start += tablesPerBatch) {
     const some = tables.slice(start, start + tablesPerBatch);
-    const answers = await ask(transport, some.flatMap(questionsOf), options);
+    const results = await readAll(transport, some.flatMap(queriesOf), options);
     for (const [index, table] of some.entries()) {
-      const own = answers.slice(index * kinds.length, (index + 1) * kinds.length);
-      const errors = own.filter((answer) => answer instanceof Error);
-      // A service may lack one kind of column; one that refuses all of them refuses the table.
+      const own = results.slice(index * kinds.length, (index + 1) * kinds.length);
+      const errors = own.filter((result) => result instanceof Error);
+      // A service may lack one kind of column. If it rejects all kinds, it rejects the table.
       if (errors.length === kinds.length) result.refused.push({ table, error: errors[0]! });
-      const definitions = own.flatMap((answer) => (answer instanceof Error ? [] : answer));
+      const definitions = own.flatMap((result) => (result instanceof Error ? [] : result));
       result.columns.push({ table, definitions });
     }
   }
   return result;
 }
 
-function questionsOf(table: string): string[] {
+function queriesOf(table: string): string[] {
   const attributes = `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes`;
   return kinds.map(
     (kind) =>
@@ -55,47 +56,47 @@ function questionsOf(table: string): string[] {
   );
 }
 
-/** The answers' lists, in order; an error where the service refuses a question. */
-async function ask(
+/** The lists of definitions in the order of the paths; an error for each query that the service rejects. */
+async function readAll(
   transport: Transport,
   paths: readonly string[],
   options: CallOptions,
 ): Promise<(Row[] | Error)[]> {
   const requests = paths.map((path): BatchRequest => ({ method: 'GET', path }));
   try {
-    const answers = (await batch(transport, requests, { ...options, continueOnError: true })).flat();
-    const passing = answers.find((answer) => answer?.error instanceof RetriableError)?.error;
-    if (passing !== undefined) throw passing;
-    if (!answers.includes(undefined)) return answers.map((answer) => answer!.error ?? readList(answer!));
+    const replies = (await batch(transport, requests, { ...options, continueOnError: true })).flat();
+    const transient = replies.find((reply) => reply?.error instanceof RetriableError)?.error;
+    if (transient !== undefined) throw transient;
+    if (!replies.includes(undefined)) return replies.map((reply) => reply!.error ?? readList(reply!));
   } catch (error) {
     const fault = dataverseFault(error);
     if (fault === undefined || fault.transient) throw error;
   }
-  return askOneByOne(transport, paths, options);
+  return readOneByOne(transport, paths, options);
 }
 
-/** How many tables must refuse every question before the others are not asked: one alone may be special. */
+/** How many tables must reject every query before the rest is skipped: a single table may be special. */
 const tablesToTry = 2;
 
-async function askOneByOne(
+async function readOneByOne(
   transport: Transport,
   paths: readonly string[],
   options: CallOptions,
 ): Promise<(Row[] | Error)[]> {
-  const askAll = (some: readonly string[]) =>
-    Promise.all(some.map((path) => askOne(transport, path, options)));
-  const first = await askAll(paths.slice(0, tablesToTry * kinds.length));
+  const readEach = (some: readonly string[]) =>
+    Promise.all(some.map((path) => readOne(transport, path, options)));
+  const first = await readEach(paths.slice(0, tablesToTry * kinds.length));
   const others = paths.slice(first.length);
-  const refusal = first.find((answer) => answer instanceof Error);
-  // A service that knows no such question is not asked it again for each table in each run.
-  if (refusal !== undefined && first.every((answer) => answer instanceof Error)) {
-    return [...first, ...others.map(() => refusal)];
+  const rejection = first.find((result) => result instanceof Error);
+  // A service that does not support these queries must not get them for each table in each run.
+  if (rejection !== undefined && first.every((result) => result instanceof Error)) {
+    return [...first, ...others.map(() => rejection)];
   }
-  return [...first, ...(await askAll(others))];
+  return [...first, ...(await readEach(others))];
 }
 
-async function askOne(transport: Transport, url: string, options: CallOptions): Promise<Row[] | Error> {
-  const named = { operation: 'read the labels of a table', entity: 'EntityDefinitions' };
+async function readOne(transport: Transport, url: string, options: CallOptions): Promise<Row[] | Error> {
+  const named = { operation: 'read the labels of a table', entitySet: 'EntityDefinitions' };
   try {
     return await transport.send({ ...options, ...named, url }, readList);
   } catch (error) {

@@ -1,26 +1,27 @@
 import { dataverseFault } from '../errors/errors.ts';
-import { inFilter, packValues } from '../read/in-filter.ts';
+import { inFilter, splitValues } from '../read/in-filter.ts';
 import { parseRows } from '../read/page.ts';
 import { readPages } from '../read/read-pages.ts';
-import type { CallOptions, Transport } from '../transport/transport.ts';
+import type { CallOptions } from '../transport/call.ts';
+import type { Transport } from '../transport/transport.ts';
 
-/** One value of a choice column (choice, state, status, yes-no) and its label in one language. */
+/** One value of a choice column (choice, state, status, yes-no) with its label in one language. */
 export interface Choice {
   /** The table's logical name. */
   table: string;
   column: string;
   value: number;
   label: string;
-  /** Windows language code: 1033 is English. */
+  /** Windows language code, such as 1033 for English. */
   language: number;
 }
 
 const select = ['objecttypecode', 'attributename', 'attributevalue', 'value', 'langid'];
 
 /**
- * Reads the labels of all choice columns, in every language: one read of the string map instead of a call per column
- * (learn.microsoft.com: StringMap table/entity reference).
- * @param options `tables`: logical names to keep; all where undefined
+ * Reads the labels of all choice columns in every language from the string map, instead of one request per
+ * column (learn.microsoft.com: StringMap table/entity reference).
+ * @param options `tables`: logical names of the tables to read; all tables if undefined
  */
 export async function readChoices(
   transport: Transport,
@@ -30,11 +31,11 @@ export async function readChoices(
   const wanted = new Set(options.tables);
   let choices: Choice[] = [];
   try {
-    for (const names of packValues([...wanted], transport.origin.length + 400)) {
+    for (const names of splitValues([...wanted], transport.origin.length + 400)) {
       choices = choices.concat(await readStringMap(transport, inFilter('objecttypecode', names), options));
     }
   } catch (error) {
-    // A service that does not filter the string map shows it as a whole.
+    // A service that cannot filter the string map returns all of it.
     if (dataverseFault(error)?.status !== 400) throw error;
     choices = await readStringMap(transport, undefined, options);
   }
@@ -61,8 +62,8 @@ async function readStringMap(
 }
 
 /**
- * The organisation's base language, such as 1033: the language that every label has
- * (learn.microsoft.com: Organization table/entity reference, LanguageCode). Undefined where the service does not tell.
+ * Reads the organisation's base language, such as 1033, in which every label exists (learn.microsoft.com:
+ * Organization table/entity reference, LanguageCode). Undefined if the service does not return it.
  */
 export async function readBaseLanguage(
   transport: Transport,

@@ -1,10 +1,11 @@
-import { type Row, readList } from '../transport/json-reply.ts';
-import type { CallOptions, Transport } from '../transport/transport.ts';
+import type { CallOptions } from '../transport/call.ts';
+import { type Row, readList } from '../transport/reply.ts';
+import type { Transport } from '../transport/transport.ts';
 
-/** What Dataverse says of a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
+/** What Dataverse states about a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
 export interface EntityDefinition {
   logicalName: string;
-  /** Undefined for tables that the Web API does not offer. */
+  /** Undefined for tables that the Web API does not expose. */
   entitySetName?: string;
   primaryIdAttribute?: string;
   primaryNameAttribute?: string;
@@ -12,28 +13,35 @@ export interface EntityDefinition {
   changeTrackingEnabled: boolean;
 }
 
-const entityMembers =
-  'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
+const members = [
+  'LogicalName',
+  'EntitySetName',
+  'PrimaryIdAttribute',
+  'PrimaryNameAttribute',
+  'IsIntersect',
+  'ChangeTrackingEnabled',
+];
 
-/** Reads all entity definitions in one call: Dataverse does not page them. */
+/** Reads all entity definitions with one request: Dataverse does not page them. */
 export async function readEntityDefinitions(
   transport: Transport,
   options: CallOptions = {},
 ): Promise<EntityDefinition[]> {
-  const rows = await readDefinitions(transport, `EntityDefinitions?$select=${entityMembers}`, options);
-  const unknown = { logicalName: '', isIntersect: false, changeTrackingEnabled: false };
-  return rows.map((row) => ({ ...unknown, ...pick(row, entityMembers) }));
+  const call = {
+    ...options,
+    operation: 'read the entity definitions',
+    entitySet: 'EntityDefinitions',
+    url: `EntityDefinitions?$select=${members.join(',')}`,
+    timeoutSeconds: 300,
+  };
+  return (await transport.send(call, readList)).map(toDefinition);
 }
 
-function readDefinitions(transport: Transport, url: string, options: CallOptions): Promise<Row[]> {
-  const named = { operation: 'read the entity definitions', entity: 'EntityDefinitions' };
-  return transport.send({ ...options, ...named, url, timeoutSeconds: 300 }, readList);
-}
-
-/** Some members of a definition under their names here, which begin with a small letter; empty ones are left out. */
-function pick(row: Row, members: string): Row {
-  const isGiven = (value: unknown) =>
-    typeof value === 'boolean' || (typeof value === 'string' && value !== '');
-  const given = members.split(',').filter((name) => isGiven(row[name]));
-  return Object.fromEntries(given.map((name) => [name.charAt(0).toLowerCase() + name.slice(1), row[name]]));
+/** The members under their names with a lower-case first letter, without empty ones. */
+function toDefinition(row: Row): EntityDefinition {
+  const definition: EntityDefinition = { logicalName: '', isIntersect: false, changeTrackingEnabled: false };
+  const given = members
+    .filter((name) => typeof row[name] === 'boolean' || (typeof row[name] === 'string' && row[name] !== ''))
+    .map((name) => [name.charAt(0).toLowerCase() + name.slice(1), row[name]]);
+  return Object.assign(definition, Object.fromEntries(given));
 }

@@ -4,16 +4,18 @@ import { type DataverseFault, dataverseFault, type FaultDetails, withFault } fro
 import { codes } from '../errors/fault-codes.ts';
 
 /**
- * Why a change-tracked read could not be used.
+ * Why a read with change tracking failed.
  * - `expired`: the token is older than the environment keeps changes (7 days by default), or the table's
- *   definition changed: read everything again
+ *   definition has changed: read the whole table again
  * - `not-enabled`: the table, or one end of an N:N table, does not track changes
- * - `refused`: organisation-level read is missing, or an option is not supported together with tracking
+ * - `refused`: the privilege for organisation-level read is missing, or an option is not supported together
+ *   with change tracking
  *
  * learn.microsoft.com: "Use change tracking to synchronize data with external systems".
  */
 export type ChangeTrackingReason = 'expired' | 'not-enabled' | 'refused';
 
+/** A read with change tracking failed for a reason that reading again does not change. */
 export class ChangeTrackingError extends withFault(SyncError) {
   override readonly name: string = 'ChangeTrackingError';
   readonly reason: ChangeTrackingReason;
@@ -23,12 +25,12 @@ export class ChangeTrackingError extends withFault(SyncError) {
   }
 }
 
-/** Whether a link carries a delta token. Such a link needs no `Prefer: odata.track-changes`. */
+/** Whether a link contains a delta token. Such a link does not need `Prefer: odata.track-changes`. */
 export function isDeltaLink(link: string): boolean {
   return /[?&](\$|%24)deltatoken=/i.test(link);
 }
 
-/** The typed outcome for a failed read with change tracking; any other error as it is. */
+/** Converts the error of a read with change tracking to a ChangeTrackingError; returns any other error unchanged. */
 export function toChangeTrackingError(error: unknown): unknown {
   const fault = dataverseFault(error);
   const reason = fault === undefined ? undefined : reasonOf(fault);
@@ -45,31 +47,32 @@ function reasonOf(fault: DataverseFault): ChangeTrackingReason | undefined {
     return 'not-enabled';
   }
   if (/isn't supported when Change Tracking is enabled/i.test(serverMessage)) return 'refused';
-  // 401 and the missing application user concern everything, not this table's tracking.
+  // A 401 or a missing application user affects every table, not just this one's change tracking.
   return isPrivilegeFault(fault) ? 'refused' : undefined;
 }
 
 function hintOf(reason: ChangeTrackingReason, fault: DataverseFault): string {
-  const table = fault.entity ?? 'the table';
-  if (reason === 'expired') return `The changes of ${table} are no longer kept: read it wholly again.`;
+  const table = fault.entitySet ?? 'the table';
+  if (reason === 'expired')
+    return `Dataverse no longer keeps these changes of ${table}: read the whole table again.`;
   if (reason === 'not-enabled') return `Turn on "Track changes" for ${table} (both ends of an N:N table).`;
   if (isPrivilegeFault(fault)) return privilegeHint(table, true);
-  return `Dataverse refuses an option of the request together with change tracking on ${table}.`;
+  return `Dataverse does not support an option of the request together with change tracking on ${table}.`;
 }
 
 const markers = [Buffer.from('deletedEntity'), Buffer.from('@removed'), Buffer.from('@odata.removed')];
 
 /**
- * The id of a deleted row, in lower case, if a record of a delta is a tombstone:
- * `{"@odata.context":"…/$metadata#accounts/$deletedEntity","id":"…","reason":"deleted"}`, or in the
- * form of OData 4.01 `{"@removed":{…},"@id":"accounts(…)"}`. Undefined for every other record.
+ * The id of the deleted row, in lower case, if a record of a delta is a tombstone:
+ * `{"@odata.context":"…/$metadata#accounts/$deletedEntity","id":"…","reason":"deleted"}`, or in OData 4.01
+ * `{"@removed":{…},"@id":"accounts(…)"}`. Undefined for any other record.
  */
 export function parseTombstone(record: Uint8Array): { id: string } | undefined {
   const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
   if (!markers.some((marker) => bytes.includes(marker))) return undefined;
   let members: Record<string, unknown>;
   try {
-    // The marker may stand in a column's text, so the record is read properly before it is believed.
+    // A column's text may contain the marker, so the record must be parsed.
     members = JSON.parse(bytes.toString()) as Record<string, unknown>;
   } catch {
     return undefined;

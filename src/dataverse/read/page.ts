@@ -1,43 +1,44 @@
 import { RetriableError } from '../../errors.ts';
+import type { Row } from '../transport/reply.ts';
 
-/** One page as it came, and where things stand in it. */
+/** One page as received, and where its rows are. */
 export interface Page {
   /**
-   * The decompressed body. The rows stand in `body[recordsStart, recordsEnd)`: the inside of the
-   * `value` array without its brackets.
+   * The decompressed body. The rows are in `body[recordsStart, recordsEnd)`: the content of the `value`
+   * array, without its brackets.
    */
   body: Buffer;
   recordsStart: number;
   recordsEnd: number;
   nextLink?: string;
   deltaLink?: string;
-  /** `Microsoft.Dynamics.CRM.globalmetadataversion`, where asked for. */
+  /** `Microsoft.Dynamics.CRM.globalmetadataversion`, if requested. */
   metadataVersion?: string;
-  /** Set when the server refused `$orderby` and the read was begun again without it. */
+  /** Set if the server rejected `$orderby`, so that the read started again without it. */
   orderRefused?: true;
 }
 
 /**
- * The rows of a page, parsed. For small reads: it costs far more than scanning, and numbers beyond a
- * double's exactness are not kept.
- * @throws RetriableError where they are no JSON, without their content
+ * Parses the rows of a page. It costs far more than scanning them, and rounds numbers beyond the precision
+ * of a double.
+ * @throws RetriableError if the rows are not JSON; the message never quotes them
  */
-export function parseRows(page: Page): Record<string, unknown>[] {
+export function parseRows(page: Page): Row[] {
   try {
-    return JSON.parse(`[${page.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`);
+    return JSON.parse(`[${page.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`) as Row[];
   } catch {
-    throw new RetriableError('The rows of a page are no JSON', { operation: 'parse rows' });
+    throw new RetriableError('The rows of a page are not JSON', { operation: 'parse rows' });
   }
 }
 
-/** Thrown by `scanPage`, with kind and position, never with content. */
-export class PageFault extends Error {}
+/** The body is not a page. The message states kind and position, never content. */
+export class PageFormatError extends Error {}
 
-/** An answer of status 200 that carries an error after all (OData in-stream error). */
+/** A response with status 200 that contains an error (OData in-stream error). */
 export class InStreamError extends Error {
   readonly body: Buffer;
   constructor(body: Buffer) {
-    super('the answer holds an error');
+    super('the response contains an error');
     this.body = body;
   }
 }
@@ -46,17 +47,16 @@ const quote = 0x22;
 const backslash = 0x5c;
 const closeBracket = 0x5d;
 
-/** A page's envelope without its rows is small: a link and the context have a URL's length at most. */
+/** Limits of the envelope before and after the rows: context and link are at most as long as a URL. */
 const maxHeadBytes = 131_072;
 const maxTailBytes = 65_536;
 
 /**
- * Finds the rows and the links of a page without parsing the rows. What is left of the envelope when the
- * rows are taken out is ordinary JSON, in any order, with any white space and unknown members.
- * Dataverse may put `@odata.deltaLink` before `value` (learn.microsoft.com: "Use change tracking to
- * synchronize data with external systems").
- * @throws PageFault where the body is no JSON object, is cut short, or has no `value` array
- * @throws InStreamError where it has an `error` member
+ * Finds the rows and links of a page without parsing the rows. The envelope without the rows is ordinary
+ * JSON: members in any order, any white space, unknown members. Dataverse may put `@odata.deltaLink` before
+ * `value` (learn.microsoft.com: "Use change tracking to synchronize data with external systems").
+ * @throws PageFormatError if the body is not a JSON object, is cut short, or has no `value` array
+ * @throws InStreamError if it has an `error` member
  */
 export function scanPage(body: Buffer): Page {
   const start = findValue(body);
@@ -66,7 +66,7 @@ export function scanPage(body: Buffer): Page {
   if (envelope === undefined) throw notJson(body, 'the envelope around the rows');
   if ('error' in envelope) throw new InStreamError(Buffer.from(JSON.stringify(envelope)));
   if (!Array.isArray(envelope['value']) || envelope['value'].length > 0) {
-    throw new PageFault('it has "value" more than once');
+    throw new PageFormatError('it has "value" more than once');
   }
   const page: Page = { body, recordsStart: start, recordsEnd: end };
   const nextLink = envelope['@odata.nextLink'] ?? envelope['@nextLink'];
@@ -78,7 +78,7 @@ export function scanPage(body: Buffer): Page {
   return page;
 }
 
-/** JSON's value as an object; undefined where it is no JSON. */
+/** Parses JSON; undefined if the text is not JSON. */
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     return Object(JSON.parse(text.replace(/^\uFEFF/, ''))) as Record<string, unknown>;
@@ -87,20 +87,20 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function notJson(body: Buffer, where: string): PageFault {
-  return new PageFault(`it is not JSON, or cut short after ${body.length} bytes: ${where}`);
+function notJson(body: Buffer, where: string): PageFormatError {
+  return new PageFormatError(`it is not JSON, or cut short after ${body.length} bytes: ${where}`);
 }
 
 function withoutValue(body: Buffer): Error {
-  if (body.length === 0) return new PageFault('the body is empty');
+  if (body.length === 0) return new PageFormatError('the body is empty');
   const envelope = parseObject(body.toString());
   if (envelope === undefined) return notJson(body, 'no "value" array was found');
-  return 'error' in envelope ? new InStreamError(body) : new PageFault('it has no "value" array');
+  return 'error' in envelope ? new InStreamError(body) : new PageFormatError('it has no "value" array');
 }
 
 /**
- * The position after the opening bracket of the outermost `"value": [`. Whether one is the outermost
- * shows when the text up to it is closed right there: then it must be JSON.
+ * The position after the opening bracket of the outermost `"value": [`. It is the outermost one if the text
+ * up to it, closed right there, is JSON.
  */
 function findValue(body: Buffer): number | undefined {
   const head = body.subarray(0, maxHeadBytes);
@@ -114,15 +114,15 @@ function findValue(body: Buffer): number | undefined {
 }
 
 /**
- * The end of the rows by the last closing bracket of the body, which is nearly always theirs: a page of
- * many megabytes is then not walked through twice. Undefined where it may belong to something else.
+ * The last closing bracket of the body, which almost always ends the rows: this avoids a second pass over a
+ * page of many megabytes. Undefined if the bracket may belong to another array.
  */
 function lastRowEnd(body: Buffer, start: number): number | undefined {
   if (body.length - start < maxTailBytes) return undefined;
   const end = body.lastIndexOf(closeBracket);
   if (body.length - end > maxTailBytes) return undefined;
   if (parseObject(`{"value":[${body.toString('utf8', end)}`) === undefined) return undefined;
-  // Another array after `value` would have its opening bracket near.
+  // The opening bracket of another array after `value` would be near.
   let depth = 1;
   for (let at = end - 1; at > end - maxTailBytes; at -= 1) {
     const byte = body[at]!;
@@ -136,7 +136,7 @@ function lastRowEnd(body: Buffer, start: number): number | undefined {
   return end;
 }
 
-/** The position of the bracket that closes the array whose inside begins at `from`. */
+/** The position of the bracket that closes the array whose content starts at `from`. */
 function closingBracket(body: Buffer, from: number): number {
   let depth = 1;
   for (let at = from; at < body.length; at += 1) {
@@ -148,20 +148,20 @@ function closingBracket(body: Buffer, from: number): number {
       if (depth === 0) return at;
     }
   }
-  throw new PageFault(`it is cut short after ${body.length} bytes, among the rows`);
+  throw new PageFormatError(`it is cut short after ${body.length} bytes, among the rows`);
 }
 
-/** The position after the closing quote of the string that begins at `from`. */
+/** The position after the closing quote of the string that starts at `from`. */
 function endOfString(body: Buffer, from: number): number {
   for (let at = from + 1; at < body.length; at += 1) {
     const byte = body[at];
     if (byte === quote) return at + 1;
     if (byte === backslash) at += 1;
   }
-  throw new PageFault(`it is cut short after ${body.length} bytes, in a string`);
+  throw new PageFormatError(`it is cut short after ${body.length} bytes, in a string`);
 }
 
-/** The position of the opening quote of the string that ends at `from`: the nearest that is not escaped. */
+/** The position of the opening quote of the string that ends at `from`: the nearest unescaped quote. */
 function startOfString(body: Buffer, from: number): number {
   let at = from;
   for (;;) {

@@ -3,18 +3,18 @@ import type { PipelinePolicy, PipelineRequest } from '@azure/core-rest-pipeline'
 import { ConfigurationError, RetriableError } from '../../errors.ts';
 import { shortMessage } from '../errors/error-response.ts';
 
-/** A token is renewed when less than this is left of it. Dataverse tokens live 60 to 90 minutes. */
+/** Remaining lifetime below which a token is renewed. Dataverse tokens live for 60 to 90 minutes. */
 const refreshWindowMs = 5 * 60_000;
 
-/** How long a credential that gives the same ageing token again is left alone: asking may start a process. */
-const askAgainMs = 30_000;
+/** Minimum time between two renewals that return the same expiring token: each may start a process. */
+const minRenewalMs = 30_000;
 
-/** Keeps the bearer token of one environment: one request for it at a time, renewed before it ends. */
+/** Caches the bearer token of one environment. It requests one token at a time and renews it before it expires. */
 export class TokenSource {
   readonly #credential: TokenCredential & { forget?: () => void };
   readonly #scope: string;
   #token: AccessToken | undefined;
-  #askedAt = 0;
+  #requestedAt = 0;
   #pending: Promise<string> | undefined;
 
   constructor(credential: TokenCredential, origin: string) {
@@ -22,21 +22,21 @@ export class TokenSource {
     this.#scope = `${origin}/.default`;
   }
 
-  /** @throws ConfigurationError where the identity is refused, RetriableError where the token service is down */
+  /** @throws ConfigurationError if the identity is rejected, RetriableError if the token service is down */
   async get(): Promise<string> {
     const token = this.#token;
     const now = Date.now();
     const leftMs = (token?.expiresOnTimestamp ?? 0) - now;
     const isFresh = leftMs > refreshWindowMs && (token?.refreshAfterTimestamp ?? Infinity) > now;
-    const stillGood = leftMs > 10_000;
-    if (token && (isFresh || (stillGood && now - this.#askedAt < askAgainMs))) return token.token;
-    this.#pending ??= this.#request(stillGood ? token : undefined).finally(() => {
+    const isValid = leftMs > 10_000;
+    if (token && (isFresh || (isValid && now - this.#requestedAt < minRenewalMs))) return token.token;
+    this.#pending ??= this.#request(isValid ? token : undefined).finally(() => {
       this.#pending = undefined;
     });
     return this.#pending;
   }
 
-  /** The server refused this token: the next one must be new. */
+  /** Discards a token that the server rejected, so that the next one is new. */
   reject(token: string): void {
     if (this.#token?.token !== token) return;
     this.#token = undefined;
@@ -44,46 +44,46 @@ export class TokenSource {
   }
 
   async #request(fallback: AccessToken | undefined): Promise<string> {
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     try {
       const token = await this.#credential.getToken(this.#scope);
-      if (token === null) throw new Error('the credential gave no token');
+      if (token === null) throw new Error('the credential returned no token');
       this.#token = token;
       return token.token;
     } catch (error) {
-      // Renewal begins minutes before the end: until then the old token serves.
+      // Renewal starts minutes before the token expires: use the old token until then.
       if (fallback !== undefined) return fallback.token;
       throw tokenError(error);
     }
   }
 }
 
-/** The error of a credential, without its `cause`: that may hold the request with the secret in it. */
+/** The error of a credential, without its `cause`, which may contain the request and thus the secret. */
 function tokenError(error: unknown): Error {
   const { statusCode, message, code } = error as { statusCode?: number; message?: string; code?: string };
   const text = `Cannot get a token for Dataverse: ${shortMessage(String(message))}`;
   const details = { operation: 'get a token', object: 'identity' };
   const isBusy = statusCode !== undefined && (statusCode === 429 || statusCode >= 500);
   if (isBusy || /^E[A-Z]+$/.test(code ?? '')) {
-    const hint = 'The token service does not answer: try again later.';
+    const hint = 'The token service does not respond: try again later.';
     return new RetriableError(text, { ...details, hint });
   }
   const hint =
-    'Check tenant, client id and secret, or give the function app a managed identity. For local work log in with the Azure CLI.';
+    'Check tenant, client id and secret, or assign the function app a managed identity. For local work, sign in with the Azure CLI.';
   return new ConfigurationError(text, { ...details, hint });
 }
 
 /**
- * Adds the bearer token, and once more with a new one when the server answers 401.
- * The library's own bearer policy refuses plain HTTP, which the loopback case needs; this one refuses
- * any other origin than the environment's instead.
+ * Adds the bearer token, and repeats the request once with a new token after a 401.
+ * The library's own bearer policy rejects plain HTTP, which loopback hosts need; this one rejects every
+ * origin except the environment's.
  */
 export function authPolicy(tokens: TokenSource, origin: string): PipelinePolicy {
   return {
     name: 'dataverseAuthPolicy',
     async sendRequest(request, next) {
       if (new URL(request.url).origin !== origin) {
-        const text = 'A request to another origin was held back: the token stays here';
+        const text = 'A request to another origin was not sent, because it would carry the token';
         throw new ConfigurationError(text, { operation: 'send a request', object: origin });
       }
       const token = await untilAborted(tokens.get(), request.abortSignal);
@@ -98,7 +98,7 @@ export function authPolicy(tokens: TokenSource, origin: string): PipelinePolicy 
   };
 }
 
-/** A token service that does not answer must not hold up the request beyond its time limit. */
+/** Ends the wait for a token service that does not respond when the request reaches its time limit. */
 function untilAborted<T>(work: Promise<T>, signal: PipelineRequest['abortSignal']): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {

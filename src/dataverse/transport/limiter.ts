@@ -1,15 +1,14 @@
 import { performance } from 'node:perf_hooks';
 
 interface Waiter {
-  /** The longest pause that is worth waiting for. */
-  patienceSeconds: number;
-  again: boolean;
+  maxPauseSeconds: number;
+  isRetry: boolean;
   start(): void;
   reject(reason: unknown): void;
 }
 
 /** The server asked for a longer pause than the caller can wait. */
-export class PauseTooLong extends Error {
+export class PauseTooLongError extends Error {
   readonly seconds: number;
   constructor(seconds: number) {
     super(`the server asked for a pause of ${seconds} seconds`);
@@ -17,17 +16,17 @@ export class PauseTooLong extends Error {
   }
 }
 
-/** The longest pause that is believed, in seconds. Dataverse's own window is five minutes. */
+/** Upper bound of a pause, in seconds. Dataverse's own window is five minutes. */
 const longestPause = 3600;
 
-/** How many requests run at first, before Dataverse has said what it recommends. */
+/** How many requests run at once before Dataverse has recommended a number. */
 const firstWidth = 8;
 
 /**
- * Lets so many requests run at once as the server bears, first come first served.
- * The width follows `x-ms-dop-hint` under the cap, is halved by a 429 and grows by one after a full
- * width of successes. A pause that one request was told holds for all of them: Dataverse's limits count
- * per user, and sending on lengthens them (learn.microsoft.com: "Service protection API limits").
+ * Limits how many requests run at once, first come, first served.
+ * The width follows `x-ms-dop-hint` up to the cap; a 429 halves it, and a full width of successes increases
+ * it by one. A pause that one request receives applies to all of them: Dataverse's limits count per user,
+ * and further requests prolong them (learn.microsoft.com: "Service protection API limits").
  */
 export class Limiter {
   #cap: number;
@@ -44,7 +43,7 @@ export class Limiter {
     this.#width = Math.min(firstWidth, this.#cap);
   }
 
-  /** How many may run at once now. */
+  /** How many requests may run at once now. */
   get width(): number {
     return this.#width;
   }
@@ -60,20 +59,20 @@ export class Limiter {
   }
 
   /**
-   * Resolves when a place is free and no pause holds. Every acquire needs one `release`.
-   * @param patienceSeconds the longest pause that is worth waiting for; the queue itself may take longer
-   * @param again whether it was sent before: it then goes before those that were not, since its time is counted
-   * @throws PauseTooLong at once where a pause is longer
+   * Resolves when a slot is free and no pause applies. Every `acquire` needs one `release`.
+   * @param maxPauseSeconds the longest pause that the caller waits for; the queue itself may take longer
+   * @param isRetry retries go before new requests, because their total time is limited
+   * @throws PauseTooLongError at once if a pause is longer
    */
-  async acquire(signal?: AbortSignal, patienceSeconds = Infinity, again = false): Promise<void> {
+  async acquire(signal?: AbortSignal, maxPauseSeconds = Infinity, isRetry = false): Promise<void> {
     signal?.throwIfAborted();
     const { promise, resolve: start, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { patienceSeconds, again, start, reject };
-    const onAbort = () => this.#refuse(waiter, signal?.reason);
+    const waiter: Waiter = { maxPauseSeconds, isRetry, start, reject };
+    const onAbort = () => this.#remove(waiter, signal?.reason);
     signal?.addEventListener('abort', onAbort);
-    const place = again ? this.#waiting.filter((other) => other.again).length : this.#waiting.length;
+    const place = isRetry ? this.#waiting.filter((other) => other.isRetry).length : this.#waiting.length;
     this.#waiting.splice(place, 0, waiter);
-    this.#refuseImpatient();
+    this.#rejectImpatient();
     this.#startWaiting();
     await promise.finally(() => signal?.removeEventListener('abort', onAbort));
   }
@@ -83,7 +82,7 @@ export class Limiter {
     this.#startWaiting();
   }
 
-  /** An answer came that was no 429. */
+  /** Reports a response other than 429. */
   succeeded(dopHint?: number): void {
     if (dopHint !== undefined) this.#hint = dopHint;
     const ceiling = this.#ceiling();
@@ -95,10 +94,10 @@ export class Limiter {
     }
   }
 
-  /** A 429 came: nobody sends for so many seconds, and fewer at once after that. */
+  /** Reports a 429: no request starts for this many seconds, and fewer run at once afterwards. */
   throttled(seconds: number): void {
     const now = performance.now();
-    // Many requests of one burst are refused together: that is one signal, not one each.
+    // Several requests of one burst fail together: the width is halved once.
     if (now >= this.#pausedUntil) this.#width = Math.max(1, Math.floor(this.#width / 2));
     this.#successes = 0;
     this.pause(seconds);
@@ -107,18 +106,18 @@ export class Limiter {
   pause(seconds: number): void {
     const until = performance.now() + Math.min(seconds, longestPause) * 1000;
     this.#pausedUntil = Math.max(this.#pausedUntil, until);
-    this.#refuseImpatient();
+    this.#rejectImpatient();
   }
 
-  /** Those who cannot wait for the end of the pause are told at once. */
-  #refuseImpatient(): void {
+  /** Rejects the waiters that cannot wait for the end of the pause. */
+  #rejectImpatient(): void {
     const seconds = (this.#pausedUntil - performance.now()) / 1000;
-    for (const waiter of this.#waiting.filter(({ patienceSeconds }) => patienceSeconds < seconds)) {
-      this.#refuse(waiter, new PauseTooLong(Math.ceil(seconds)));
+    for (const waiter of this.#waiting.filter(({ maxPauseSeconds }) => maxPauseSeconds < seconds)) {
+      this.#remove(waiter, new PauseTooLongError(Math.ceil(seconds)));
     }
   }
 
-  #refuse(waiter: Waiter, reason: unknown): void {
+  #remove(waiter: Waiter, reason: unknown): void {
     const place = this.#waiting.indexOf(waiter);
     if (place >= 0) this.#waiting.splice(place, 1);
     waiter.reject(reason);
@@ -144,7 +143,7 @@ export class Limiter {
 
 const limiters = new Map<string, Limiter>();
 
-/** The one limiter of this process for an origin: service protection counts per user, not per client object. */
+/** The process-wide limiter of an origin: service protection counts per user, not per client object. */
 export function limiterFor(origin: string, cap: number): Limiter {
   const limiter = limiters.get(origin) ?? new Limiter(cap);
   limiters.set(origin, limiter);

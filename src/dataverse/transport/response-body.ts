@@ -2,16 +2,16 @@ import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import type { HttpHeaders } from '@azure/core-rest-pipeline';
 
-/** The largest body that is taken, in bytes after decompression. A page of 5,000 rows is some 30 MB. */
+/** Largest accepted body, in bytes after decompression. A page of 5,000 rows has about 30 MB. */
 const maxBodyBytes = 1024 ** 3;
 
-/** Why a body could not be read; the transport makes the error that names the request. */
-export class BodyFault extends Error {}
+/** Why a body cannot be read. The transport adds the name of the request. */
+export class BodyError extends Error {}
 
 /**
- * Reads a response body into one Buffer, decompressed.
- * The compressed bytes are gathered first and inflated in one go off the main thread: a cut stream then
- * always surfaces as an error, and the page is allocated once.
+ * Reads a response body into one decompressed Buffer.
+ * It collects the compressed bytes first and inflates them in one step off the main thread: a stream that is
+ * cut short always fails, and the page is allocated once.
  */
 export async function readBody(
   stream: NodeJS.ReadableStream | undefined,
@@ -23,20 +23,20 @@ export async function readBody(
 
 async function collect(stream: NodeJS.ReadableStream, headers: HttpHeaders): Promise<Buffer> {
   const announced = Number(headers.get('content-length') ?? Number.NaN);
-  if (announced > maxBodyBytes) throw new BodyFault(`it is ${announced} bytes long, more than is taken`);
+  if (announced > maxBodyBytes) throw new BodyError(`it has ${announced} bytes, more than allowed`);
   const chunks: Buffer[] = [];
-  // One allocation where the length is known, within reason: a header is only a claim.
+  // Allocate once if the length is known, up to 256 MB: the header may be wrong.
   const whole = announced > 0 && announced <= 2 ** 28 ? Buffer.allocUnsafeSlow(announced) : undefined;
   let length = 0;
   for await (const part of stream) {
     const chunk = part as Buffer;
-    if (length + chunk.length > maxBodyBytes) throw new BodyFault('it is longer than is taken');
+    if (length + chunk.length > maxBodyBytes) throw new BodyError('it is longer than allowed');
     if (whole !== undefined && length + chunk.length <= whole.length) chunk.copy(whole, length);
     else chunks.push(chunk);
     length += chunk.length;
   }
   if (whole === undefined) return Buffer.concat(chunks, length);
-  if (length !== announced) throw new BodyFault(`${length} of ${announced} bytes came`);
+  if (length !== announced) throw new BodyError(`${length} of ${announced} bytes arrived`);
   return whole;
 }
 
@@ -50,17 +50,17 @@ async function decompress(wire: Buffer, encoding: string | undefined): Promise<B
   const name = encoding?.trim().toLowerCase();
   if (!name || name === 'identity' || wire.length === 0) return wire;
   const inflater = inflaters[name as keyof typeof inflaters];
-  if (inflater === undefined) throw new BodyFault('its compression is unknown');
+  if (inflater === undefined) throw new BodyError('its compression is not supported');
   let chunkSize = 2 ** 18;
   if (name === 'gzip') {
-    // A gzip stream ends with its size (RFC 1952), and deflate gains at most 1032:1. Given the size,
-    // zlib fills one buffer instead of joining many.
+    // A gzip stream ends with its size (RFC 1952), and deflate compresses at most 1032:1. With the size as
+    // chunk size, zlib fills one buffer instead of joining many.
     const claimed = wire.length >= 18 ? wire.readUInt32LE(wire.length - 4) : 0;
     chunkSize = Math.max(2 ** 14, Math.min(claimed + 1, wire.length * 1032, 2 ** 28));
   }
   try {
     return await inflater(wire, { chunkSize, maxOutputLength: maxBodyBytes });
   } catch (error) {
-    throw new BodyFault(`its ${name} compression is broken (${(error as NodeJS.ErrnoException).code})`);
+    throw new BodyError(`its ${name} data is corrupt (${(error as NodeJS.ErrnoException).code})`);
   }
 }

@@ -1,13 +1,16 @@
-/** When to try again and how long to wait: pure decisions, no clock and no network. */
+import type { DataverseFault } from '../errors/errors.ts';
+import { isRolledBack } from '../errors/fault-codes.ts';
+
+/** When to retry and how long to wait: pure decisions, without clock or network. */
 
 export interface RetryOptions {
-  /** Tries in all, the first included. @default 10 */
+  /** Attempts in total, including the first. @default 10 */
   maxTries: number;
-  /** Seconds from the first try after which no new one begins. @default 240 */
+  /** Seconds since the first attempt after which no new one starts. @default 240 */
   maxTotalSeconds: number;
-  /** Seconds before the second try where the server named none; doubled for each further one. @default 1 */
+  /** Seconds before the first retry if the server named none; doubled for each further one. @default 1 */
   baseDelaySeconds: number;
-  /** The longest wait of the client's own choosing, in seconds. @default 60 */
+  /** Upper bound of a wait that the client chooses, in seconds. @default 60 */
   maxDelaySeconds: number;
 }
 
@@ -19,23 +22,23 @@ export const defaultRetryOptions: RetryOptions = {
 };
 
 export interface FailedTry {
-  /** Which try failed, from 1. */
+  /** Number of the attempt that failed, from 1. */
   tries: number;
-  /** Seconds since the first try began. */
+  /** Seconds since the first attempt started. */
   elapsedSeconds: number;
-  /** Whether the fault may pass. */
+  /** Whether the same request may succeed later. */
   transient: boolean;
-  /** Whether the server may have carried the request out all the same (no answer, or a gateway's answer). */
+  /** Whether the server may have executed the request: see `maybeExecuted`. */
   maybeDone: boolean;
-  /** Whether doing it twice is as good as once. */
+  /** Whether the server may execute the request twice without harm. */
   idempotent: boolean;
   retryAfterSeconds?: number | undefined;
 }
 
 /**
- * Seconds to wait before the next try, or undefined to give up.
- * `Retry-After` is authoritative: never less, and only a little more, so that not everybody returns at once.
- * A wait beyond the total time gives up at once: the caller's queue can wait more cheaply.
+ * Seconds to wait before the retry, or undefined to give up.
+ * `Retry-After` is authoritative: the wait is never shorter, and at most 0.25 seconds longer, so that clients
+ * do not return all at once. A wait beyond the total time gives up at once: the caller's queue waits at lower cost.
  * @param random a number in [0, 1)
  */
 export function retryDelay(failed: FailedTry, options: RetryOptions, random: number): number | undefined {
@@ -47,4 +50,12 @@ export function retryDelay(failed: FailedTry, options: RetryOptions, random: num
       ? own * (0.5 + random / 2)
       : failed.retryAfterSeconds + Math.min(0.25, own / 4) * random;
   return failed.elapsedSeconds + wait > options.maxTotalSeconds ? undefined : wait;
+}
+
+/** Network errors that occur before the request is sent. */
+const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+/** Whether the server may have executed the failed request: no response, or one from a gateway, leaves it open. */
+export function maybeExecuted({ transient, status, code = '' }: DataverseFault): boolean {
+  return transient && status !== 429 && !isRolledBack(code) && !notSent.has(code);
 }

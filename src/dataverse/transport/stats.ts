@@ -1,16 +1,16 @@
-/** Running totals of requests to Dataverse. Plain numbers, so that a caller may keep one object per run or per table. */
+/** Counters of requests to Dataverse. Plain numbers, so that a caller can keep one object per run or per table. */
 export interface RequestStats {
-  /** Requests sent, each try counted; sending again with a new token after a 401 belongs to the same try. */
+  /** Attempts sent. A request repeated with a new token after a 401 counts once. */
   requests: number;
-  /** Tries after the first. */
+  /** Attempts after the first. */
   retries: number;
-  /** Answers with status 429. */
+  /** Responses with status 429. */
   throttled: number;
   /** Bytes of response bodies after decompression. */
   bytesReceived: number;
-  /** Bytes of response bodies as they came over the wire. */
+  /** Bytes of response bodies as transferred. */
   wireBytes: number;
-  /** Seconds spent waiting before a try: back-off, Retry-After, a free place in the limiter. */
+  /** Seconds spent waiting before attempts: back-off, Retry-After, the limiter's queue. */
   waitedSeconds: number;
 }
 

@@ -1,45 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import http from 'node:http';
-import https from 'node:https';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Agent,
-  createDefaultHttpClient,
-  createEmptyPipeline,
-  createHttpHeaders,
-  createPipelineRequest,
-  getDefaultProxySettings,
-  type HttpClient,
-  type HttpHeaders,
-  type HttpMethods,
-  type Pipeline,
-  proxyPolicy,
-  type TlsSettings,
-  userAgentPolicy,
-} from '@azure/core-rest-pipeline';
-import { isLoopback } from '../../config/environment-url.ts';
 import { SyncError } from '../../errors.ts';
-import { errorFromResponse, faultOf, type RequestNames, requestIdOf } from '../errors/error-response.ts';
-import { dataverseFault, UnreadableBodyError } from '../errors/errors.ts';
-import { isRolledBack } from '../errors/fault-codes.ts';
-import { parseDopHint, parseHeaderNumber } from '../errors/rate-limit-headers.ts';
-import { authPolicy, type TokenSource } from './auth-policy.ts';
-import { type Limiter, PauseTooLong } from './limiter.ts';
+import { errorFromResponse, type RequestNames, requestIdOf } from '../errors/error-response.ts';
+import { type DataverseFault, dataverseFault } from '../errors/errors.ts';
+import { parseDopHint, parseHeaderNumber, parseRetryAfter } from '../errors/rate-limit-headers.ts';
+import type { Call } from './call.ts';
+import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
+import { type Limiter, PauseTooLongError } from './limiter.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
-import { readBody } from './response-body.ts';
-import { defaultRetryOptions, type RetryOptions, retryDelay } from './retry.ts';
+import type { Reply } from './reply.ts';
+import { defaultRetryOptions, maybeExecuted, type RetryOptions, retryDelay } from './retry.ts';
 import { addRequestStats, createRequestStats, type RequestStats } from './stats.ts';
-import { wirePolicy } from './wire-policy.ts';
-
-/** What every method of the client takes besides its own arguments. */
-export interface CallOptions {
-  signal?: AbortSignal | undefined;
-  /** Sent as `x-ms-correlation-id`, so that Microsoft's logs and ours can be laid side by side. */
-  correlationId?: string | undefined;
-  /** Counts the requests of this call, besides the client's own totals. */
-  stats?: RequestStats | undefined;
-}
 
 export type Log = (
   level: 'debug' | 'info' | 'warn' | 'error',
@@ -47,171 +19,130 @@ export type Log = (
   properties?: Record<string, unknown>,
 ) => void;
 
-export interface Call extends CallOptions {
-  /** `read page 3 of accounts`: for errors and logs, without values. */
-  operation: string;
-  entity?: string | undefined;
-  method?: HttpMethods;
-  /** A path below `/api/data/v9.2/`, or an absolute URL on the environment's own origin. */
-  url: string;
-  headers?: Record<string, string> | undefined;
-  /** A string is sent as JSON, unless the headers say otherwise. */
-  body?: Buffer | string | undefined;
-  /** Whether doing it twice is as good as once. @default true for GET, false otherwise */
-  idempotent?: boolean;
-  /** Which answers besides 2xx are no errors. */
-  accepts?: (status: number, headers: HttpHeaders) => boolean;
-  /** Codes of passing faults that the caller deals with better than by trying the same again. */
-  notRetried?: readonly string[];
-  /** Seconds for one try, body included. @default 120, 300 until the first answer of the process */
-  timeoutSeconds?: number;
-}
-
-export interface Reply {
-  status: number;
-  headers: HttpHeaders;
-  body: Buffer;
-  url: string;
-  /** How many tries it took. */
-  tries: number;
-  /** The names of the request, for errors about this answer. */
-  names: RequestNames;
-}
-
-export interface TransportOptions {
-  origin: string;
-  tokens: TokenSource;
+export interface TransportOptions extends HttpExchangeOptions {
   limiter: Limiter;
   retry?: Partial<RetryOptions> | undefined;
-  /** Gets operations, statuses and ids; never a URL's query, a body or a token. */
+  /** Receives operations, statuses and ids; never a URL's query, a body or a token. */
   log?: Log | undefined;
-  /** The transport underneath, for tests. */
-  httpClient?: HttpClient | undefined;
-  /** A certificate authority of one's own. */
-  tls?: TlsSettings | undefined;
-  /** Numbers in [0, 1) for the jitter. @default Math.random */
+  /** Random numbers in [0, 1) for the jitter of retries. @default Math.random */
   random?: (() => number) | undefined;
 }
 
-/** An idle environment needs long to wake. */
+/** Time limit of an attempt until the first response: an idle environment is slow to wake up. */
 const firstTimeoutSeconds = 300;
 const timeoutSeconds = 120;
 
-/** Sends requests to one environment: token, limiter, timeout, retries, errors, counting. */
+/** Sends calls to one environment, under the limiter, with time limits, retries, typed errors and counters. */
 export class Transport {
   readonly origin: string;
-  /** What relative paths are below: `https://org.crm.dynamics.com/api/data/v9.2/`. */
+  /** URL of the Web API, to which relative paths are appended: `https://org.crm.dynamics.com/api/data/v9.2/`. */
   readonly base: string;
   readonly stats: RequestStats = createRequestStats();
+  readonly #exchange: HttpExchange;
   readonly #limiter: Limiter;
-  readonly #http: HttpClient;
-  readonly #pipeline: Pipeline;
   readonly #retry: RetryOptions;
   readonly #log: Log;
   readonly #random: () => number;
-  readonly #tls: TlsSettings | undefined;
-  readonly #unkept: Agent | undefined;
-  #answered = false;
+  #hasResponded = false;
 
   constructor(options: TransportOptions) {
     this.origin = options.origin;
     this.base = `${this.origin}/api/data/v9.2/`;
+    this.#exchange = new HttpExchange(options);
     this.#limiter = options.limiter;
-    this.#http = options.httpClient ?? createDefaultHttpClient();
     this.#retry = { ...defaultRetryOptions, ...options.retry };
     this.#log = options.log ?? (() => {});
     this.#random = options.random ?? Math.random;
-    this.#tls = options.tls;
-    const isLocal = isLoopback(new URL(this.origin));
-    // A proxy brings an agent of its own.
-    const proxied = !isLocal && getDefaultProxySettings() !== undefined;
-    const Agents = this.origin.startsWith('http:') ? http.Agent : https.Agent;
-    this.#unkept = proxied ? undefined : new Agents({ keepAlive: false, ...this.#tls });
-    this.#pipeline = createEmptyPipeline();
-    this.#pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: 'dataverse-sqlite-sync' }));
-    if (!isLocal) this.#pipeline.addPolicy(proxyPolicy());
-    this.#pipeline.addPolicy(authPolicy(options.tokens, this.origin), { phase: 'Sign' });
-    this.#pipeline.addPolicy(wirePolicy, { afterPhase: 'Sign' });
   }
 
   /**
-   * Sends a request until it succeeds, cannot succeed, or has had its tries.
-   * @param read makes the result of the answer; what it throws as UnreadableBodyError counts as a passing fault
+   * Sends a request until it succeeds, cannot succeed, or has used up its attempts.
+   * @param read makes the result from the response; an UnreadableBodyError that it throws is retried
    */
   async send<T>(call: Call, read: (reply: Reply) => T): Promise<T> {
     const names: RequestNames = {
       operation: call.operation,
-      entity: call.entity,
+      entitySet: call.entitySet,
       method: call.method ?? 'GET',
       correlationId: call.correlationId ?? randomUUID(),
     };
     const idempotent = call.idempotent ?? names.method === 'GET';
-    // The time in the queue before the first try does not count.
-    let began: number | undefined;
-    const elapsed = () => (began === undefined ? 0 : secondsSince(began));
+    // The time in the limiter's queue before the first attempt does not count.
+    let startedAt: number | undefined;
+    const elapsed = () => (startedAt === undefined ? 0 : secondsSince(startedAt));
     let maybeDoneBefore = false;
     for (let tries = 1; ; tries += 1) {
       names.clientRequestId = randomUUID();
       try {
-        await this.#place(call, names, this.#retry.maxTotalSeconds - elapsed(), tries > 1);
-        began ??= performance.now();
-        return await this.#try(call, names, idempotent, (reply) => read({ ...reply, tries }));
+        await this.#acquireSlot(call, names, this.#retry.maxTotalSeconds - elapsed(), tries > 1);
+        startedAt ??= performance.now();
+        return await this.#attempt(call, names, idempotent, (reply) => read({ ...reply, tries }));
       } catch (error) {
         const fault = dataverseFault(error);
         if (fault === undefined || call.signal?.aborted) throw error;
         if (maybeDoneBefore) fault.maybeDoneBefore = true;
-        // Some answers say that nothing was done; a gateway's, or none, leaves it open.
-        const { code = '', retryAfterSeconds } = fault;
-        const saysNothingDone = fault.status === 429 || isRolledBack(code) || notSent.has(code);
-        const maybeDone = fault.transient && !saysNothingDone;
-        const transient = fault.transient && !call.notRetried?.includes(code);
-        const elapsedSeconds = elapsed();
-        const failed = { tries, elapsedSeconds, transient, maybeDone, idempotent, retryAfterSeconds };
-        const wait = retryDelay(failed, this.#retry, this.#random());
-        const properties = { ...names, status: fault.status, code: fault.code, tries };
+        const maybeDone = maybeExecuted(fault);
+        const wait = retryDelay(
+          {
+            tries,
+            elapsedSeconds: elapsed(),
+            transient: fault.transient && !call.notRetried?.includes(fault.code ?? ''),
+            maybeDone,
+            idempotent,
+            retryAfterSeconds: fault.retryAfterSeconds,
+          },
+          this.#retry,
+          this.#random(),
+        );
         if (wait === undefined) {
-          this.#log('warn', `Cannot ${names.operation}`, properties);
+          const { status, code } = fault;
+          this.#log('warn', `Cannot ${names.operation}`, { ...names, status, code, tries });
           throw error;
         }
-        this.#log('info', `Trying again to ${names.operation}`, { ...properties, waitSeconds: wait });
         maybeDoneBefore ||= maybeDone;
-        this.#count(call.stats, { retries: 1 });
-        if (retryAfterSeconds !== undefined) this.#limiter.pause(wait);
-        else {
-          const slept = performance.now();
-          const { signal } = call;
-          await sleep(wait * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted());
-          this.#count(call.stats, { waitedSeconds: secondsSince(slept) });
-        }
+        await this.#waitBeforeRetry(call, names, fault, tries + 1, wait);
       }
     }
   }
 
-  /** Waits for a free place; `#try` gives it back. */
-  async #place(call: Call, names: RequestNames, patience: number, again: boolean): Promise<void> {
-    const queued = performance.now();
-    await this.#limiter.acquire(call.signal, patience, again).catch((error) => {
-      throw error instanceof PauseTooLong ? errorFromPause(names, error.seconds) : error;
+  /** Waits until the limiter admits the request. `#attempt` releases the slot. */
+  async #acquireSlot(call: Call, names: RequestNames, maxPauseSeconds: number, isRetry: boolean) {
+    const queuedAt = performance.now();
+    await this.#limiter.acquire(call.signal, maxPauseSeconds, isRetry).catch((error) => {
+      throw error instanceof PauseTooLongError ? errorFromPause(names, error.seconds) : error;
     });
-    this.#count(call.stats, { waitedSeconds: secondsSince(queued) });
+    this.#count(call, { waitedSeconds: secondsSince(queuedAt) });
   }
 
-  async #try<T>(call: Call, names: RequestNames, idempotent: boolean, read: (reply: Reply) => T): Promise<T> {
-    const began = performance.now();
+  async #attempt<T>(
+    call: Call,
+    names: RequestNames,
+    idempotent: boolean,
+    read: (reply: Reply) => T,
+  ): Promise<T> {
+    const startedAt = performance.now();
     const attempt = new AbortController();
     const onAbort = () => attempt.abort();
     call.signal?.addEventListener('abort', onAbort, { once: true });
-    const limit = call.timeoutSeconds ?? (this.#answered ? timeoutSeconds : firstTimeoutSeconds);
+    const limit = call.timeoutSeconds ?? (this.#hasResponded ? timeoutSeconds : firstTimeoutSeconds);
     const timer = setTimeout(() => attempt.abort(), limit * 1000);
+    const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
     try {
-      const reply = await this.#exchange(call, names, idempotent, attempt.signal).catch((error) => {
-        if (call.signal?.aborted) throw call.signal.reason;
-        if (error instanceof SyncError) throw error;
-        throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
-      });
-      this.#observe(reply, began);
-      if ((reply.status < 200 || reply.status > 299) && !call.accepts?.(reply.status, reply.headers)) {
-        throw errorFromResponse(names, reply.status, reply.headers, reply.body);
+      this.#count(call, { requests: 1 });
+      const options = { idempotent, signal: attempt.signal };
+      const { wireBytes, ...response } = await this.#exchange
+        .send(url, call, names, options)
+        .catch((error) => {
+          if (call.signal?.aborted) throw call.signal.reason;
+          if (error instanceof SyncError) throw error;
+          throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
+        });
+      const { status, headers, body } = response;
+      this.#count(call, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
+      const reply = { ...response, url, tries: 1, names };
+      this.#observe(reply, startedAt);
+      if ((status < 200 || status > 299) && !call.accepts?.(status, headers)) {
+        throw errorFromResponse(names, status, headers, body);
       }
       return read(reply);
     } finally {
@@ -221,49 +152,16 @@ export class Transport {
     }
   }
 
-  async #exchange(call: Call, names: RequestNames, idempotent: boolean, signal: AbortSignal): Promise<Reply> {
-    const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
-    const request = createPipelineRequest({
-      url,
-      method: call.method ?? 'GET',
-      headers: createHttpHeaders({
-        Accept: 'application/json',
-        'OData-Version': '4.0',
-        'OData-MaxVersion': '4.0',
-        ...(typeof call.body === 'string' && { 'Content-Type': 'application/json; charset=utf-8' }),
-        ...call.headers,
-        'x-ms-client-request-id': names.clientRequestId!,
-        'x-ms-correlation-id': names.correlationId!,
-      }),
-      abortSignal: signal,
-      allowInsecureConnection: this.origin.startsWith('http:'),
-      streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
-      body: call.body,
-    });
-    // The constructor does not take these two.
-    if (this.#tls !== undefined) request.tlsSettings = this.#tls;
-    // A kept connection may be closed by the server just as the request leaves: what must not be sent
-    // twice takes a new one. (`disableKeepAlive` means Node's global agent, which keeps them too.)
-    if (!idempotent && this.#unkept !== undefined) request.agent = this.#unkept;
-    this.#count(call.stats, { requests: 1 });
-    const response = await this.#pipeline.sendRequest(this.#http, request);
-    const { status, headers } = response;
-    const { body, wireBytes } = await readBody(response.readableStreamBody, headers);
-    this.#count(call.stats, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
-    return { status, headers, body, url, tries: 1, names };
-  }
-
-  /** Lets the limiter and the debug log know what the answer said. */
-  #observe({ status, headers, body, names }: Reply, began: number): void {
-    this.#answered = true;
+  /** Reports a response to the limiter and to the debug log. */
+  #observe({ status, headers, body, names }: Reply, startedAt: number): void {
+    this.#hasResponded = true;
     if (status === 429) {
-      const { fault } = errorFromResponse(names, status, headers, body);
-      this.#limiter.throttled(fault.retryAfterSeconds ?? 0);
+      this.#limiter.throttled(parseRetryAfter(headers.get('retry-after'), headers.get('date')) ?? 0);
     } else this.#limiter.succeeded(parseDopHint(headers.get('x-ms-dop-hint')));
-    this.#log('debug', `Answered: ${names.operation}`, {
+    this.#log('debug', `Received status ${status}: ${names.operation}`, {
       ...names,
       status,
-      seconds: secondsSince(began),
+      seconds: secondsSince(startedAt),
       bytes: body.length,
       remainingRequests: parseHeaderNumber(headers.get('x-ms-ratelimit-burst-remaining-xrm-requests')),
       remainingSeconds: parseHeaderNumber(headers.get('x-ms-ratelimit-time-remaining-xrm-requests')),
@@ -271,25 +169,30 @@ export class Transport {
     });
   }
 
-  #count(stats: RequestStats | undefined, more: Partial<RequestStats>): void {
+  /** Waits; after a `Retry-After`, in the limiter, together with all other requests. */
+  async #waitBeforeRetry(
+    call: Call,
+    names: RequestNames,
+    { status, code, retryAfterSeconds }: DataverseFault,
+    attempt: number,
+    waitSeconds: number,
+  ): Promise<void> {
+    const properties = { ...names, status, code, tries: attempt - 1, waitSeconds };
+    this.#log('info', `Trying again to ${names.operation}`, properties);
+    this.#count(call, { retries: 1 });
+    if (retryAfterSeconds !== undefined) return this.#limiter.pause(waitSeconds);
+    const sleptAt = performance.now();
+    const { signal } = call;
+    await sleep(waitSeconds * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    this.#count(call, { waitedSeconds: secondsSince(sleptAt) });
+  }
+
+  #count({ stats }: Call, more: Partial<RequestStats>): void {
     addRequestStats(this.stats, more);
     if (stats !== undefined) addRequestStats(stats, more);
   }
 }
 
-/** Faults of the network that come before the request is sent. */
-const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
-
-function secondsSince(began: number): number {
-  return (performance.now() - began) / 1000;
-}
-
-/** The error for an answer that is no use, for the `read` of `send`. `what` names kind and position, never content. */
-export function unreadable({ status, headers, names }: Reply, what: string): UnreadableBodyError {
-  return new UnreadableBodyError(`Cannot ${names.operation}: ${what}`, {
-    fault: faultOf(names, { status, requestId: requestIdOf(headers), serverMessage: what, transient: true }),
-    hint: /html/i.test(headers.get('content-type') ?? '')
-      ? 'A web page came instead of data: check that the address is a Dataverse environment.'
-      : 'The answer was damaged on its way: try again later.',
-  });
+function secondsSince(start: number): number {
+  return (performance.now() - start) / 1000;
 }

@@ -1,20 +1,19 @@
 import type { PipelinePolicy } from '@azure/core-rest-pipeline';
 
 /**
- * Sends a request exactly as it stands, next to the wire.
- * - The URL goes out character for character: the library parses it, and that rewrites quotes in a
- *   link that the service made.
- * - Compression is asked for out of the library's sight. Its own decompression pipes one stream into
- *   another without passing on errors, so that a connection cut in mid-body would hang for ever.
+ * Sends a request exactly as given; the last policy before the network.
+ * - The URL is sent unchanged. The library parses URLs, which rewrites quotes in links that the service made.
+ * - The library does not see that gzip is requested. Its decompression pipes one stream into another without
+ *   forwarding errors, so a connection reset in mid-body would hang forever.
  */
 export const wirePolicy: PipelinePolicy = {
   name: 'dataverseWirePolicy',
   async sendRequest(request, next) {
+    const headers = { ...request.headers.toJSON({ preserveCase: true }), 'Accept-Encoding': 'gzip' };
+    const overrides: Record<string, unknown> = { headers };
     const path = /^https?:\/\/[^/?#]*(\/[^#]*)/i.exec(request.url)?.[1];
-    request.requestOverrides = {
-      headers: { ...request.headers.toJSON({ preserveCase: true }), 'Accept-Encoding': 'gzip' },
-      ...(path !== undefined && /^[\x21-\x7e]+$/.test(path) ? { path } : {}),
-    };
+    if (path !== undefined && /^[\x21-\x7e]+$/.test(path)) overrides['path'] = path;
+    request.requestOverrides = overrides;
     try {
       return await next(request);
     } finally {

@@ -2,59 +2,60 @@ import { randomUUID } from 'node:crypto';
 import { createHttpHeaders } from '@azure/core-rest-pipeline';
 import { ConfigurationError } from '../../errors.ts';
 import { errorFromResponse } from '../errors/error-response.ts';
-import {
-  type Call,
-  type CallOptions,
-  type Reply,
-  type Transport,
-  unreadable,
-} from '../transport/transport.ts';
+import type { Call, CallOptions } from '../transport/call.ts';
+import { type Reply, unreadable } from '../transport/reply.ts';
+import type { Transport } from '../transport/transport.ts';
 import { toJson } from './exact-number.ts';
-import { encodePart, MultipartFault, type MultipartPart, parseMultipart } from './multipart.ts';
+import { encodePart, MultipartFormatError, type MultipartPart, parseMultipart } from './multipart.ts';
 
 export interface BatchRequest {
   method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
-  /** Below `/api/data/v9.2/`; in a change set also `$1` for the result of the request with that content id. */
+  /** Path below `/api/data/v9.2/`. In a change set, `$1` refers to the result of the request with content id 1. */
   path: string;
   headers?: Record<string, string>;
-  /** The JSON body's value; numbers may be made by `exactNumber`. */
+  /** The value of the JSON body. */
   body?: unknown;
 }
 
-/** Requests that are carried out wholly or not at all. No GET. Content ids are given in order: 1, 2, … */
+/** Requests that succeed or fail together. GET is not allowed. Content ids are assigned in order: 1, 2, … */
 export interface ChangeSet {
   changeSet: readonly BatchRequest[];
 }
 
-export interface BatchAnswer extends Reply {
-  /** The typed error where the status is none of success; for a change set each of its requests has it. */
+export interface BatchReply extends Reply {
+  /** The typed error if the status is not a success. In a failed change set, each request has it. */
   error?: Error;
 }
 
 export interface BatchOptions extends CallOptions {
-  /** Carry out the rest after a failure (`Prefer: odata.continue-on-error`). @default false */
+  /** Execute the remaining requests after a failure (`Prefer: odata.continue-on-error`). @default false */
   continueOnError?: boolean | undefined;
 }
 
-/** One entry per item: one answer for a request, one list for a change set; undefined where it was not carried out. */
-export type BatchAnswers = (BatchAnswer | BatchAnswer[] | undefined)[];
+/** One entry per item: a reply for a request, a list for a change set; undefined if it was not executed. */
+export type BatchReplies = (BatchReply | BatchReply[] | undefined)[];
 
 /** learn.microsoft.com: "Execute batch operations using the Web API". */
 const maxBatchRequests = 1000;
 
 /**
- * Sends many requests in one. The answers stand in the requests' order. After the first failure, without
- * `continueOnError`, the rest is not carried out.
+ * Sends up to 1,000 requests in one. The replies have the order of the items. The batch ends at the first
+ * failure, unless `continueOnError` is set.
+ * @example
+ * const [account, changes] = await client.batch([
+ *   { method: 'GET', path: `accounts(${id})?$select=name` },
+ *   { changeSet: [{ method: 'POST', path: 'contacts', body: { lastname: 'Lovelace' } }] },
+ * ]);
  */
 export async function batch(
   transport: Transport,
   items: readonly (BatchRequest | ChangeSet)[],
   options: BatchOptions = {},
-): Promise<BatchAnswers> {
+): Promise<BatchReplies> {
   const requests = items.flatMap((item) => ('changeSet' in item ? item.changeSet : [item]));
   if (requests.length === 0) return [];
   if (requests.length > maxBatchRequests) {
-    const hint = `Send at most ${maxBatchRequests} at once.`;
+    const hint = `Send at most ${maxBatchRequests} requests per batch.`;
     const text = `A batch of ${requests.length} requests is too large`;
     throw new ConfigurationError(text, { operation: 'send a batch', hint });
   }
@@ -66,16 +67,16 @@ export async function batch(
     url: '$batch',
     headers: {
       'Content-Type': `multipart/mixed; boundary="${boundary}"`,
-      ...(options.continueOnError && { Prefer: 'odata.continue-on-error' }),
+      Prefer: options.continueOnError ? 'odata.continue-on-error' : undefined,
     },
     body: encodeBatch(items, boundary, transport.base),
     idempotent: requests.every(({ method }) => method !== 'POST'),
-    // Without continue-on-error the batch takes over the status of the request that failed.
+    // Without continue-on-error, the batch has the status of the request that failed.
     accepts: (status, headers) =>
       status !== 429 && /^multipart\/mixed/i.test(headers.get('content-type') ?? ''),
     timeoutSeconds: 300,
   };
-  return transport.send(call, (reply) => readAnswers(reply, items));
+  return transport.send(call, (reply) => readReplies(reply, items));
 }
 
 function encodeBatch(items: readonly (BatchRequest | ChangeSet)[], boundary: string, base: string): Buffer {
@@ -102,35 +103,35 @@ function encodeRequest(request: BatchRequest, base: string, contentId?: number):
   const mime = {
     'Content-Type': 'application/http',
     'Content-Transfer-Encoding': 'binary',
-    ...(contentId && { 'Content-ID': String(contentId) }),
+    'Content-ID': contentId?.toString(),
   };
   const body = request.body === undefined ? '' : toJson(request.body);
   return encodePart(mime, `${request.method} ${url} HTTP/1.1`, headers, body);
 }
 
-function readAnswers(reply: Reply, items: readonly (BatchRequest | ChangeSet)[]): BatchAnswers {
+function readReplies(reply: Reply, items: readonly (BatchRequest | ChangeSet)[]): BatchReplies {
   try {
     const parts = parseMultipart(reply.body, reply.headers.get('content-type'));
     return items.map((item, index) => {
       const part = parts[index];
       if (part === undefined) return undefined;
       const requests = 'changeSet' in item ? item.changeSet : [item];
-      const answers = (part.parts ?? [part]).map((inner, place) =>
-        toAnswer(reply, inner, index + 1, requests[place]?.method),
+      const replies = (part.parts ?? [part]).map((inner, place) =>
+        toReply(reply, inner, index + 1, requests[place]?.method),
       );
-      return 'changeSet' in item ? answers : answers[0];
+      return 'changeSet' in item ? replies : replies[0];
     });
   } catch (error) {
-    if (error instanceof MultipartFault) throw unreadable(reply, error.message);
+    if (error instanceof MultipartFormatError) throw unreadable(reply, error.message);
     throw error;
   }
 }
 
-function toAnswer(reply: Reply, part: MultipartPart, item: number, method = 'POST'): BatchAnswer {
+function toReply(reply: Reply, part: MultipartPart, item: number, method = 'POST'): BatchReply {
   const { status, body } = part;
   const headers = createHttpHeaders(part.headers);
   const names = { ...reply.names, operation: `${reply.names.operation}, item ${item}`, method };
-  const answer = { ...reply, names, status, headers, body };
-  if (status >= 200 && status < 300) return answer;
-  return { ...answer, error: errorFromResponse(names, status, headers, body) };
+  const own = { ...reply, names, status, headers, body };
+  if (status >= 200 && status < 300) return own;
+  return { ...own, error: errorFromResponse(names, status, headers, body) };
 }

@@ -1,25 +1,30 @@
 /**
- * Numbers that are written to JSON exactly as their text says. A double would turn `0.10` into `0.1`
- * and lose digits beyond the 15th, while Dataverse keeps decimals and money to the digit.
+ * Numbers that JSON contains exactly as their text. A double would turn `0.10` into `0.1` and lose digits
+ * after the 15th, while Dataverse stores every digit of decimals and money.
  */
 
-/** What `JSON.rawJSON` makes: TypeScript's library does not know it yet (ECMAScript: JSON.parse source text access). */
+/** The result of `JSON.rawJSON`, which TypeScript's library lacks (ECMAScript: JSON.parse source text access). */
 export interface ExactNumber {
   readonly rawJSON: string;
 }
 
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): ExactNumber };
 
-/** @throws RangeError for anything that is no JSON number */
+/**
+ * A number for a row, from its text.
+ * @throws RangeError if the text is not a JSON number
+ * @example
+ * await client.update('products', id, { price: exactNumber('19.90') });
+ */
 export function exactNumber(text: string): ExactNumber {
   if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)) throw new RangeError('not a JSON number');
   return rawJSON(text);
 }
 
-/** A row as Dataverse takes it: columns, and `<NavigationProperty>@odata.bind` for lookups. */
+/** A row to write: columns, and `<NavigationProperty>@odata.bind` for lookups. */
 export type RowValues = Readonly<Record<string, unknown>>;
 
-/** JSON text; a bigint is written as a number, exactly. */
+/** Converts to JSON. A bigint becomes a number with all its digits. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_, member) =>
     typeof member === 'bigint' ? rawJSON(String(member)) : member,

@@ -1,53 +1,51 @@
-import { DataverseError, dataverseFault } from '../errors/errors.ts';
+import { DataverseError, dataverseFault, isMissingRow } from '../errors/errors.ts';
 import { codes } from '../errors/fault-codes.ts';
-import { checkName, rowPath } from '../read/query.ts';
+import { checkName, type RowReference, rowPath } from '../read/query.ts';
+import type { Call, CallOptions } from '../transport/call.ts';
 import { LinkGuard } from '../transport/link-guard.ts';
-import {
-  type Call,
-  type CallOptions,
-  type Reply,
-  type Transport,
-  unreadable,
-} from '../transport/transport.ts';
-import { isMissingRow, type RowReference } from './write.ts';
+import { type Reply, unreadable } from '../transport/reply.ts';
+import type { Transport } from '../transport/transport.ts';
 
 /** A file or image column of one row. learn.microsoft.com: "Use file column data". */
-export interface FilePlace extends RowReference {
+export interface FileReference extends RowReference {
   column: string;
 }
 
 export interface FileOptions extends CallOptions {
-  /** Called after each chunk with the bytes so far and in all. */
+  /** Called after each chunk with the bytes transferred so far and in total. */
   onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
-  /** Bytes per request; Dataverse names its own for uploads. @default 4 MiB */
+  /** Bytes per request. For uploads, Dataverse proposes a size. @default 4 MiB */
   chunkBytes?: number | undefined;
 }
 
 const defaultChunkBytes = 4 * 1024 * 1024;
 
-function fileCall(place: FilePlace, what: string, options: FileOptions): Call {
+function fileCall(file: FileReference, what: string, options: FileOptions): Call {
   return {
     ...options,
-    operation: `${what} ${place.column} of a row of ${place.entitySet}`,
-    entity: place.entitySet,
-    url: `${rowPath(place.entitySet, place.id)}/${checkName(place.column, 'column name')}`,
+    operation: `${what} ${file.column} of a row of ${file.entitySet}`,
+    entitySet: file.entitySet,
+    url: `${rowPath(file.entitySet, file.id)}/${checkName(file.column, 'column name')}`,
     idempotent: true,
   };
 }
 
 /**
- * Uploads a file in chunks. A chunk whose answer is lost is sent again; the file appears with the last.
- * An empty file goes in one request, since a range cannot be empty.
+ * Uploads a file in chunks. A chunk without a response is sent again; the file appears with the last chunk.
+ * An empty file takes one request, because a range cannot be empty.
+ * @example
+ * const file = { entitySet: 'accounts', id, column: 'new_contract' };
+ * await client.uploadFile(file, 'contract.pdf', bytes);
  */
 export async function uploadFile(
   transport: Transport,
-  place: FilePlace,
+  file: FileReference,
   fileName: string,
   data: Uint8Array,
   options: FileOptions = {},
 ): Promise<void> {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const call = { ...fileCall(place, 'upload', options), method: 'PATCH' as const };
+  const call = { ...fileCall(file, 'upload', options), method: 'PATCH' as const };
   const name = encodeURIComponent(fileName.toWellFormed());
   const binary = { 'Content-Type': 'application/octet-stream', 'x-ms-file-name': name };
   if (bytes.length === 0) return transport.send({ ...call, headers: binary, body: bytes }, () => {});
@@ -55,8 +53,8 @@ export async function uploadFile(
   const begin = { ...call, url, headers: { 'x-ms-transfer-mode': 'chunked' } };
   const session = await transport.send(begin, (reply) => {
     const location = reply.headers.get('location');
-    if (location === undefined) throw unreadable(reply, 'it names no place for the chunks');
-    const chunks = new LinkGuard(transport.origin, place.entitySet).follow(location, reply.url, 1);
+    if (location === undefined) throw unreadable(reply, 'it does not contain a location for the chunks');
+    const chunks = new LinkGuard(transport.origin, file.entitySet).follow(location, reply.url, 1);
     return { chunks, chunkBytes: Number(reply.headers.get('x-ms-chunk-size')) };
   });
   const size = options.chunkBytes ?? (session.chunkBytes > 0 ? session.chunkBytes : defaultChunkBytes);
@@ -70,16 +68,20 @@ export async function uploadFile(
 }
 
 /**
- * Downloads a file chunk by chunk; nothing where the column is empty.
- * @param options `fullSize` for an image column: the picture itself, not its thumbnail
+ * Downloads a file chunk by chunk. An empty column yields nothing.
+ * @param options `fullSize`, for an image column: the image itself instead of its thumbnail
+ * @throws DataverseError if the file is replaced during the download
+ * @example
+ * const chunks = client.downloadFile({ entitySet: 'accounts', id, column: 'new_contract' });
+ * await writeFile('contract.pdf', chunks);
  */
 export async function* downloadFile(
   transport: Transport,
-  place: FilePlace,
+  file: FileReference,
   options: FileOptions & { fullSize?: boolean | undefined } = {},
 ): AsyncGenerator<Buffer> {
   const size = options.chunkBytes ?? defaultChunkBytes;
-  const call = fileCall(place, 'download', options);
+  const call = fileCall(file, 'download', options);
   const url = `${call.url}/$value${options.fullSize ? '?size=full' : ''}`;
   for (let start = 0, total = 1; start < total; ) {
     const headers = { Range: `bytes=${start}-${start + size - 1}`, Accept: '*/*' };
@@ -90,9 +92,9 @@ export async function* downloadFile(
     });
     if (chunk === undefined || chunk.body.length === 0) return;
     if (start > 0 && chunk.total !== total) {
-      throw new DataverseError(`Cannot ${call.operation}: the file was replaced meanwhile`, {
+      throw new DataverseError(`Cannot ${call.operation}: the file was replaced in the meantime`, {
         hint: 'Download it again.',
-        fault: { operation: call.operation, entity: call.entity, transient: true },
+        fault: { operation: call.operation, entitySet: call.entitySet, transient: true },
       });
     }
     total = chunk.total;
@@ -102,25 +104,25 @@ export async function* downloadFile(
   }
 }
 
-/** The bytes from `start` on and the file's size, as far as told; undefined where there is no file. */
+/** The bytes from `start` on and the file's size, if the response contains it; undefined if there is no file. */
 function readChunk(reply: Reply, start: number): { body: Buffer; total: number } | undefined {
   const { body, headers, status } = reply;
   if (status === 204) return undefined;
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
   if (start > 0 && (status !== 206 || (range !== null && Number(range[1]) !== start))) {
-    throw unreadable(reply, 'it is another range than was asked for');
+    throw unreadable(reply, 'it is not the requested range');
   }
   const known = Number(range?.[2] ?? headers.get('x-ms-file-size') ?? body.length);
   return { body, total: status === 206 ? known : start + body.length };
 }
 
-/** Removes the file from the column; no error where there is none. */
+/** Deletes the file in a column. An empty column is not an error. */
 export async function deleteFile(
   transport: Transport,
-  place: FilePlace,
+  file: FileReference,
   options: CallOptions = {},
 ): Promise<void> {
-  const call: Call = { ...fileCall(place, 'delete', options), method: 'DELETE' };
+  const call: Call = { ...fileCall(file, 'delete', options), method: 'DELETE' };
   await transport
     .send(call, () => {})
     .catch((error) => {
@@ -128,7 +130,7 @@ export async function deleteFile(
     });
 }
 
-/** The row is there, the column holds nothing: a 404 without the code of a missing row or table. */
+/** Whether the row exists and its column is empty: a 404 without the code of a missing row or table. */
 function isEmptyColumn(error: unknown): boolean {
   const fault = dataverseFault(error);
   return fault?.status === 404 && fault.code !== codes.resourceNotFound && !isMissingRow(error);

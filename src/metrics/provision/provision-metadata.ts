@@ -1,8 +1,9 @@
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import { checkName } from '../../dataverse/read/query.ts';
-import { type Call, type Transport, unreadable } from '../../dataverse/transport/transport.ts';
+import type { Call } from '../../dataverse/transport/call.ts';
+import { type Row, unreadable } from '../../dataverse/transport/reply.ts';
+import type { Transport } from '../../dataverse/transport/transport.ts';
 import { toJson } from '../../dataverse/write/exact-number.ts';
-import type { Row } from '../../dataverse/write/write.ts';
 
 /** What Dataverse knows about a table, as far as provisioning looks. */
 export interface TableMetadata {

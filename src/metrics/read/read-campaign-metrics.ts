@@ -1,8 +1,9 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
 import { queryPath, stringLiteral } from '../../dataverse/read/query.ts';
 import { readPages } from '../../dataverse/read/read-pages.ts';
-import type { CallOptions, Transport } from '../../dataverse/transport/transport.ts';
-import { readRow } from '../../dataverse/write/write.ts';
+import { readRow } from '../../dataverse/read/read-row.ts';
+import type { CallOptions } from '../../dataverse/transport/call.ts';
+import type { Transport } from '../../dataverse/transport/transport.ts';
 import { campaignMetricsColumns, toMetricsRow } from '../table/campaign-metrics-columns.ts';
 import type { MetricsRow } from '../table/metrics-table.ts';
 import { rowsOfPage } from '../table/page-rows.ts';

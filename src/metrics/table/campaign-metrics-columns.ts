@@ -1,6 +1,6 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
+import type { Row } from '../../dataverse/transport/reply.ts';
 import { exactNumber, type RowValues } from '../../dataverse/write/exact-number.ts';
-import type { Row } from '../../dataverse/write/write.ts';
 import {
   type CampaignMetricsFieldName,
   campaignMetricsFieldNames,

@@ -1,12 +1,14 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
-import { dataverseFault } from '../../dataverse/errors/errors.ts';
+import { dataverseFault, isMissingRow } from '../../dataverse/errors/errors.ts';
 import { codes } from '../../dataverse/errors/fault-codes.ts';
 import { queryPath, stringLiteral } from '../../dataverse/read/query.ts';
-import { readByIds, readPages } from '../../dataverse/read/read-pages.ts';
-import type { Reply, Transport } from '../../dataverse/transport/transport.ts';
-import { writeBulk } from '../../dataverse/write/bulk.ts';
+import { readByIds } from '../../dataverse/read/read-by-ids.ts';
+import { readPages } from '../../dataverse/read/read-pages.ts';
+import { readRow } from '../../dataverse/read/read-row.ts';
+import type { Reply, Row } from '../../dataverse/transport/reply.ts';
+import type { Transport } from '../../dataverse/transport/transport.ts';
 import { toJson } from '../../dataverse/write/exact-number.ts';
-import { isMissingRow, type Row, readRow } from '../../dataverse/write/write.ts';
+import { writeBulk } from '../../dataverse/write/write-bulk.ts';
 import { ConflictError, RetriableError } from '../../errors.ts';
 import { campaignMetricsKey } from '../contract/campaign-metrics-fields.ts';
 import { consequenceOf } from '../write/write-consequence.ts';
@@ -86,7 +88,7 @@ export class DataverseMetricsTable implements MetricsTable {
         },
         { signal: AbortSignal.any([signal, timeout]) },
       );
-      for (const { index, error } of result.refused) {
+      for (const { index, error } of result.rejected) {
         const row = rows[index]!;
         const reason = error instanceof ConflictError ? await this.#writeAlone(row, signal) : error;
         if (reason !== undefined) refused.push({ id: row.id, error: reason });
@@ -124,7 +126,7 @@ export class DataverseMetricsTable implements MetricsTable {
     const { entitySet } = this.#settings;
     const call = {
       operation: `write a row of ${entitySet}`,
-      entity: entitySet,
+      entitySet,
       method: 'PATCH' as const,
       url: `${entitySet}(${row.id})${queryPath('x', { select: this.#columns.all }).slice(1)}`,
       headers: {

@@ -1,7 +1,8 @@
-import { dataverseFault } from '../../dataverse/errors/errors.ts';
+import { dataverseFault, isMissingRow } from '../../dataverse/errors/errors.ts';
 import { codes } from '../../dataverse/errors/fault-codes.ts';
-import { type Call, type Reply, Transport } from '../../dataverse/transport/transport.ts';
-import { isMissingRow } from '../../dataverse/write/write.ts';
+import type { Call } from '../../dataverse/transport/call.ts';
+import type { Reply } from '../../dataverse/transport/reply.ts';
+import { Transport } from '../../dataverse/transport/transport.ts';
 import { ConfigurationError } from '../../errors.ts';
 
 /**
@@ -16,7 +17,7 @@ export class MetricsTransport extends Transport {
       if (!isSetupFault(error)) throw error;
       throw new ConfigurationError((error as Error).message, {
         operation: call.operation,
-        ...(call.entity === undefined ? {} : { object: call.entity }),
+        object: call.entitySet,
         hint: 'Run `npm run provision`: it creates what is missing and names the privileges that the application user needs.',
         cause: error,
       });

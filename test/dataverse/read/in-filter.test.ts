@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { inFilter, maxUrlLength, packValues } from '../../../src/dataverse/read/in-filter.ts';
+import { inFilter, maxUrlLength, splitValues } from '../../../src/dataverse/read/in-filter.ts';
 import { queryPath, rowPath, stringLiteral } from '../../../src/dataverse/read/query.ts';
 
 test('batches hold every value once, fit into a URL, and are as few as that allows', () => {
@@ -11,7 +11,7 @@ test('batches hold every value once, fit into a URL, and are as few as that allo
         const base = 'https://organisation.crm.dynamics.com/api/data/v9.2/';
         const path = (batch: string[]) =>
           base + queryPath('accounts', { select: ['name'], filter: inFilter('accountid', batch) });
-        const batches = packValues(values, path([]).length);
+        const batches = splitValues(values, path([]).length);
         expect(batches.flat()).toEqual([...new Set(values)]);
         for (const batch of batches) expect(path(batch).length).toBeLessThanOrEqual(maxUrlLength);
       },
@@ -22,7 +22,7 @@ test('batches hold every value once, fit into a URL, and are as few as that allo
 
 test('seven hundred ids go in one request', () => {
   const ids = Array.from({ length: 700 }, (_, i) => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`);
-  expect(packValues(ids, 200)).toHaveLength(1);
+  expect(splitValues(ids, 200)).toHaveLength(1);
 });
 
 test('values cannot leave their place', () => {

@@ -102,7 +102,7 @@ test.each([
   ['{"a":{"value":[]}}', 'no "value"'],
   ['<html>"value":[', 'not JSON'],
   ['{"value":[],"value":[1]}', 'more than once'],
-  ['{"value":[],"error":{"code":"0x1","message":"m"}}', 'holds an error'],
+  ['{"value":[],"error":{"code":"0x1","message":"m"}}', 'contains an error'],
 ])('refuses %s', (text, reason) => {
   expect(() => scanPage(Buffer.from(text))).toThrow(reason);
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Limiter, limiterFor, PauseTooLong } from '../../../src/dataverse/transport/limiter.ts';
+import { Limiter, limiterFor, PauseTooLongError } from '../../../src/dataverse/transport/limiter.ts';
 
 test('runs so many at once, in order', async () => {
   const limiter = new Limiter(2);
@@ -55,7 +55,7 @@ test('a pause holds everybody and refuses who cannot wait', async () => {
   const limiter = new Limiter(4);
   limiter.pause(0.1);
   const began = performance.now();
-  await expect(limiter.acquire(undefined, 0.01)).rejects.toBeInstanceOf(PauseTooLong);
+  await expect(limiter.acquire(undefined, 0.01)).rejects.toBeInstanceOf(PauseTooLongError);
   await Promise.all([limiter.acquire(), limiter.acquire()]);
   expect(performance.now() - began).toBeGreaterThanOrEqual(100);
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { BatchAnswer } from '../../../src/dataverse/write/batch.ts';
+import type { BatchReply } from '../../../src/dataverse/write/batch.ts';
 import { encodePart, parseMultipart } from '../../../src/dataverse/write/multipart.ts';
 import { clientFor, startServer } from '../http-server.ts';
 
@@ -52,8 +52,8 @@ test('sends change sets with CRLF and content ids, and reads every answer with i
     ],
     { continueOnError: true },
   );
-  expect((set as BatchAnswer[]).map(({ status }) => status)).toEqual([204, 204]);
-  expect((set as BatchAnswer[])[0]!.headers.get('odata-entityid')).toContain('accounts(1)');
+  expect((set as BatchReply[]).map(({ status }) => status)).toEqual([204, 204]);
+  expect((set as BatchReply[])[0]!.headers.get('odata-entityid')).toContain('accounts(1)');
   expect(missing).toMatchObject({
     status: 404,
     error: { name: 'DataverseError', fault: { code: '0x80040217' } },

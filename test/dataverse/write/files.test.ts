@@ -61,6 +61,28 @@ test('chunks are not sent to another origin', async () => {
   expect(other.requests).toHaveLength(0);
 });
 
+test('uploads an empty file with one request', async () => {
+  await using server = await startServer((_, response) => response.writeHead(204).end());
+  await clientFor(server).uploadFile(place, 'empty.txt', new Uint8Array());
+  expect(server.requests).toMatchObject([
+    { method: 'PATCH', body: '', headers: { 'x-ms-file-name': 'empty.txt', 'content-length': '0' } },
+  ]);
+});
+
+test('deletes a file, and accepts an empty column but not a missing row', async () => {
+  await using server = await startServer((_, response, number) => {
+    if (number === 1) response.writeHead(204).end();
+    else if (number === 2) sendError(response, 404, '', 'No file attachment found for attribute: new_file');
+    else sendError(response, 404, '0x80040217', 'account Does Not Exist');
+  });
+  const client = clientFor(server);
+  await client.deleteFile(place);
+  await client.deleteFile(place);
+  await expect(client.deleteFile(place)).rejects.toMatchObject({ fault: { status: 404 } });
+  const request = { method: 'DELETE', url: `/api/data/v9.2/accounts(${place.id})/new_file` };
+  expect(server.requests).toMatchObject([request, request, request]);
+});
+
 test('an empty column downloads nothing', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 404, '', 'No file attachment found for attribute: new_file'),

@@ -35,8 +35,8 @@ test('cuts to a thousand and finds the bad rows among their neighbours', async (
   });
   expect(result.written).toBe(2497);
   expect(kept.size).toBe(2497);
-  expect(result.refused.map(({ index }) => index)).toEqual([...bad]);
-  expect(result.refused[0]!.error).toMatchObject({ name: 'DataverseError', fault: { code: '0x80044331' } });
+  expect(result.rejected.map(({ index }) => index)).toEqual([...bad]);
+  expect(result.rejected[0]!.error).toMatchObject({ name: 'DataverseError', fault: { code: '0x80044331' } });
 });
 
 test('halves after a timeout of the database instead of trying the same again', async () => {
@@ -52,7 +52,7 @@ test('halves after a timeout of the database instead of trying the same again', 
     logicalName: 'new_thing',
     rows: rows(400),
   });
-  expect(result).toMatchObject({ written: 400, refused: [] });
+  expect(result).toMatchObject({ written: 400, rejected: [] });
   expect(client.stats).toMatchObject({ requests: 7, retries: 0 });
 });
 
@@ -74,7 +74,7 @@ test('CreateMultiple gives ids in order, and is repeated only with ids of our ow
   await expect(client.writeBulk(write)).rejects.toMatchObject({ name: 'DataverseRetriableError' });
   expect(server.requests).toHaveLength(2);
   const own = await client.writeBulk({ ...write, idColumn: 'thingid' });
-  expect(own).toMatchObject({ written: 3, refused: [], ids: rows(3).map(({ thingid }) => thingid) });
+  expect(own).toMatchObject({ written: 3, rejected: [], ids: rows(3).map(({ thingid }) => thingid) });
 });
 
 test('a missing privilege is nobody row fault', async () => {
@@ -115,7 +115,7 @@ test.each([405, 501])('a table without bulk messages (%d) gets its rows one by o
   const upserted = await client.writeBulk({ ...withId, message: 'UpsertMultiple' });
   expect(upserted).toMatchObject({
     written: 249,
-    refused: [{ index: 3, error: { name: 'DataverseError' } }],
+    rejected: [{ index: 3, error: { name: 'DataverseError' } }],
   });
   expect(written.sort()).toEqual(good.map(({ thingid }) => `PATCH,,,(${thingid})`));
   expect(server.requests.filter(({ url }) => url!.includes('Multiple'))).toHaveLength(1);
@@ -126,7 +126,7 @@ test.each([405, 501])('a table without bulk messages (%d) gets its rows one by o
 
   written.length = 0;
   const created = await client.writeBulk({ ...withId, message: 'CreateMultiple' });
-  expect(created).toMatchObject({ written: 249, refused: [{ index: 3 }] });
+  expect(created).toMatchObject({ written: 249, rejected: [{ index: 3 }] });
   expect(created.ids).toEqual(rows(250).map(({ n, thingid }) => (n === 3 ? undefined : thingid)));
   expect(written.sort()).toEqual(good.map(({ thingid }) => `POST,${thingid},,`));
 

@@ -128,7 +128,7 @@ test('deletes, tells whether there was a row, and refuses ids that are none', as
   expect(await client.delete('accounts', id)).toBe(true);
   expect(await client.delete('accounts', id)).toBe(false);
   expect(await client.delete('accounts', id), 'gone with the try whose answer was lost').toBe(true);
-  expect(() => client.delete('accounts', '1)/x')).toThrow('no GUID');
+  expect(() => client.delete('accounts', '1)/x')).toThrow('must be a GUID');
   expect(() => client.delete('accounts(1)?x', id)).toThrow('entity set name');
 });
 

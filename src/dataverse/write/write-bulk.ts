@@ -1,56 +1,63 @@
 import { ConflictError } from '../../errors.ts';
 import { DataverseError, dataverseFault } from '../errors/errors.ts';
 import { codes } from '../errors/fault-codes.ts';
-import { cutToSize } from '../read/cut-to-size.ts';
 import { checkName } from '../read/query.ts';
-import { readObject } from '../transport/json-reply.ts';
-import { type Call, type CallOptions, type Transport, unreadable } from '../transport/transport.ts';
+import { splitBySize } from '../read/split-by-size.ts';
+import type { Call, CallOptions } from '../transport/call.ts';
+import { readObject, unreadable } from '../transport/reply.ts';
+import type { Transport } from '../transport/transport.ts';
 import { type RowValues, toJson } from './exact-number.ts';
-import { create, upsert } from './write.ts';
+import { create, upsert } from './write-row.ts';
 
 export interface BulkWrite {
   message: 'CreateMultiple' | 'UpdateMultiple' | 'UpsertMultiple';
   entitySet: string;
   logicalName: string;
-  /** Each with its id in the primary key column, or `@odata.id` with an alternate key (UpsertMultiple). */
+  /** Rows with their id in the primary key column, or with `@odata.id` and an alternate key (UpsertMultiple). */
   rows: readonly RowValues[];
   /**
-   * The primary key column. Where every row brings its id in it, CreateMultiple can be repeated, and
-   * updates and upserts go one by one where the table has no bulk messages.
+   * The primary key column. If every row has its id there, CreateMultiple is retried, and a table without
+   * bulk messages gets updates and upserts one by one.
    */
   idColumn?: string | undefined;
-  /** Rows per request at most. @default 1000, where Microsoft advises to begin */
+  /** Maximum rows per request. @default 1000, which Microsoft recommends to start with */
   maxRows?: number | undefined;
   headers?: Record<string, string> | undefined;
 }
 
-export interface RefusedRow {
-  /** Its place in `rows`. */
+export interface RejectedRow {
+  /** Index into `rows`. */
   index: number;
   error: Error;
 }
 
 export interface BulkResult {
   written: number;
-  refused: RefusedRow[];
-  /** CreateMultiple: the id of each row, undefined where refused. */
+  rejected: RejectedRow[];
+  /** The id of each row that was written, as far as it is known: from CreateMultiple, or from `idColumn`. */
   ids: (string | undefined)[];
 }
 
-/** Bytes of a request, well under Dataverse's limit of 116 MB with plug-ins. */
+/** Bytes per request, far below Dataverse's limit of 116 MB with plug-ins. */
 const maxRequestBytes = 16 * 1024 * 1024;
 
-/** Rows under way together where each goes alone; the limiter decides how many really run. */
-const rowsTogether = 100;
+/** How many rows wait for the limiter at once when each row takes a request of its own. */
+const concurrentRows = 100;
 
 /**
- * Writes many rows with one message per thousand. Dataverse carries out each request wholly or not at
- * all (standard tables), so one that is refused is halved until the bad rows stand alone; each is
- * reported and its neighbours are written. A timeout of the database halves too. A table that does not
- * know the message gets its rows one by one.
- * learn.microsoft.com: "Bulk operation messages".
- * @throws DataverseRetriableError, -SkipError, -ConfigurationError: no single row's fault. Rows before
- *   may be written; writing all again is right for updates and upserts.
+ * Writes many rows, a thousand per request. In standard tables, a request succeeds or fails as a whole, so a
+ * rejected request is halved until each invalid row is alone: it is reported, and all others are written. A
+ * request that exceeds the database's time limit is halved too. A table without the message gets its rows
+ * one by one. learn.microsoft.com: "Bulk operation messages".
+ * @throws DataverseRetriableError, DataverseSkipError, DataverseConfigurationError for a fault that no row
+ *   caused. Some rows may have been written; updates and upserts can be repeated as a whole.
+ * @example
+ * const { written, rejected } = await client.writeBulk({
+ *   message: 'UpsertMultiple',
+ *   entitySet: 'accounts',
+ *   logicalName: 'account',
+ *   rows: [{ accountid: id, name: 'Contoso' }],
+ * });
  */
 export async function writeBulk(
   transport: Transport,
@@ -59,19 +66,23 @@ export async function writeBulk(
 ): Promise<BulkResult> {
   const type = `Microsoft.Dynamics.CRM.${checkName(write.logicalName, 'logical name')}`;
   const targets = write.rows.map((row) => toJson({ '@odata.type': type, ...row }));
-  const result: BulkResult = { written: 0, refused: [], ids: new Array(targets.length).fill(undefined) };
+  const result: BulkResult = { written: 0, rejected: [], ids: new Array(targets.length).fill(undefined) };
   const sizes = targets.map((target) => Buffer.byteLength(target) + 1);
-  const parts = cutToSize(sizes, maxRequestBytes, write.maxRows ?? 1000);
+  const parts = splitBySize(sizes, maxRequestBytes, write.maxRows ?? 1000);
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const [start, end] = part;
     const rows = write.rows.slice(start, end);
     try {
-      note(result, start, await writeTogether(transport, write, rows, targets.slice(start, end), options));
+      addWritten(
+        result,
+        start,
+        await writeTogether(transport, write, rows, targets.slice(start, end), options),
+      );
     } catch (error) {
-      if (lacksMessage(error) && canGoAlone(write)) {
+      if (lacksMessage(error) && canWriteOneByOne(write)) {
         return writeOneByOne(transport, write, start, result, options);
       }
-      if (rows.length === 1 || !isHalved(error)) refuse(result, start, error);
+      if (rows.length === 1 || !canHalve(error)) addRejected(result, start, error);
       else {
         const middle = Math.ceil((start + end) / 2);
         parts.unshift([start, middle], [middle, end]);
@@ -81,39 +92,39 @@ export async function writeBulk(
   return result;
 }
 
-function note(result: BulkResult, start: number, ids: readonly (string | undefined)[]): void {
+function addWritten(result: BulkResult, start: number, ids: readonly (string | undefined)[]): void {
   for (const [offset, id] of ids.entries()) result.ids[start + offset] = id;
   result.written += ids.length;
 }
 
-/** @throws the error itself where it is not the row's own fault */
-function refuse(result: BulkResult, index: number, error: unknown): void {
-  if (!isRefusal(error)) throw error;
-  result.refused.push({ index, error });
+/** @throws the error itself if the row did not cause it */
+function addRejected(result: BulkResult, index: number, error: unknown): void {
+  if (!isRejection(error)) throw error;
+  result.rejected.push({ index, error });
 }
 
-/** Whether some row was refused: a smaller request finds out which. */
-function isRefusal(error: unknown): error is Error {
+/** Whether Dataverse rejected a row. Smaller requests show which one. */
+function isRejection(error: unknown): error is Error {
   if (dataverseFault(error) === undefined || lacksMessage(error)) return false;
   return error instanceof DataverseError || error instanceof ConflictError;
 }
 
-/** Whether a smaller request may do better: a row was refused, or the work was too much at once. */
-function isHalved(error: unknown): boolean {
-  return isRefusal(error) || dataverseFault(error)?.code === codes.sqlTimeout;
+/** Whether a smaller request may succeed: a row was rejected, or the request took too long. */
+function canHalve(error: unknown): boolean {
+  return isRejection(error) || dataverseFault(error)?.code === codes.sqlTimeout;
 }
 
-/** Whether the table does not know the message. */
+/** Whether the table does not support the message. */
 function lacksMessage(error: unknown): boolean {
   const status = dataverseFault(error)?.status;
   return status === 405 || status === 501;
 }
 
-function canGoAlone({ message, rows, idColumn }: BulkWrite): boolean {
+function canWriteOneByOne({ message, rows, idColumn }: BulkWrite): boolean {
   return message === 'CreateMultiple' || rows.every((row) => ownId(row, idColumn) !== undefined);
 }
 
-/** Writes some rows, all or none, and gives their ids. */
+/** Writes rows with one request, all or none. Returns their ids. */
 async function writeTogether(
   transport: Transport,
   { message, entitySet, idColumn, headers }: BulkWrite,
@@ -126,7 +137,7 @@ async function writeTogether(
   const call: Call = {
     ...options,
     operation: `${message} of ${rows.length} rows of ${entitySet}`,
-    entity: entitySet,
+    entitySet,
     method: 'POST',
     url: `${checkName(entitySet, 'entity set name')}/Microsoft.Dynamics.CRM.${message}`,
     headers,
@@ -140,13 +151,13 @@ async function writeTogether(
       if (message !== 'CreateMultiple') return ownIds;
       const { Ids: ids } = readObject(reply);
       if (!Array.isArray(ids) || ids.length !== rows.length) {
-        throw unreadable(reply, 'it does not name the new ids');
+        throw unreadable(reply, 'it does not contain the new ids');
       }
       return ids.map((id) => String(id).toLowerCase());
     });
   } catch (error) {
     const fault = dataverseFault(error);
-    // All or nothing: if a try without an answer made these rows, all of them exist.
+    // A request creates all rows or none: if an attempt without a response created one, all of them exist.
     const exists = fault?.code === codes.duplicateRecord && fault.maybeDoneBefore;
     if (message === 'CreateMultiple' && allOwn && exists) return ownIds;
     throw error;
@@ -158,7 +169,7 @@ function ownId(row: RowValues, idColumn: string | undefined): string | undefined
   return typeof id === 'string' ? id : undefined;
 }
 
-/** Writes the rows from `start` on, each with a request of its own. */
+/** Writes the rows from `start` on, one request per row. */
 async function writeOneByOne(
   transport: Transport,
   write: BulkWrite,
@@ -166,12 +177,12 @@ async function writeOneByOne(
   result: BulkResult,
   options: CallOptions,
 ): Promise<BulkResult> {
-  for (let at = start; at < write.rows.length; at += rowsTogether) {
-    const rows = write.rows.slice(at, at + rowsTogether);
+  for (let at = start; at < write.rows.length; at += concurrentRows) {
+    const rows = write.rows.slice(at, at + concurrentRows);
     const outcomes = await Promise.allSettled(rows.map((row) => writeOne(transport, write, row, options)));
     for (const [offset, outcome] of outcomes.entries()) {
-      if (outcome.status === 'fulfilled') note(result, at + offset, [outcome.value]);
-      else refuse(result, at + offset, outcome.reason);
+      if (outcome.status === 'fulfilled') addWritten(result, at + offset, [outcome.value]);
+      else addRejected(result, at + offset, outcome.reason);
     }
   }
   return result;
@@ -187,7 +198,7 @@ async function writeOne(
   if (message === 'CreateMultiple') return (await create(transport, entitySet, row, all)).id;
   const id = ownId(row, idColumn)!;
   const mode = message === 'UpdateMultiple' ? 'update' : 'any';
-  // The id stands in the URL; JSON leaves out what is undefined.
+  // The URL contains the id; JSON omits undefined values.
   await upsert(transport, entitySet, id, { ...row, [idColumn!]: undefined }, { ...all, mode });
   return id;
 }

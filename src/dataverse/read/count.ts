@@ -1,0 +1,30 @@
+import { dataverseFault } from '../errors/errors.ts';
+import { codes } from '../errors/fault-codes.ts';
+import type { CallOptions } from '../transport/call.ts';
+import { unreadable } from '../transport/reply.ts';
+import type { Transport } from '../transport/transport.ts';
+import { queryPath } from './query.ts';
+
+/** Dataverse counts up to this number (learn.microsoft.com: "Count rows using Web API"). */
+const countLimit = 5000;
+
+/** The number of rows of a table; undefined from 5,000 rows on, and for tables that Dataverse does not count. */
+export async function count(
+  transport: Transport,
+  entitySet: string,
+  options: CallOptions = {},
+): Promise<number | undefined> {
+  const url = `${queryPath(entitySet)}/$count`;
+  const headers = { Accept: 'text/plain' };
+  const call = { ...options, operation: `count ${entitySet}`, entitySet, url, headers };
+  try {
+    return await transport.send(call, (reply) => {
+      const rows = /^\uFEFF?\s*(\d{1,15})\s*$/.exec(reply.body.toString('utf8', 0, 40))?.[1];
+      if (rows === undefined) throw unreadable(reply, 'it is not a number');
+      return Number(rows) >= countLimit ? undefined : Number(rows);
+    });
+  } catch (error) {
+    if (dataverseFault(error)?.code === codes.queryRefused) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,34 @@
+import type { HttpHeaders, HttpMethods } from '@azure/core-rest-pipeline';
+import type { RequestStats } from './stats.ts';
+
+/** What every function of the client accepts besides its own arguments. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  /** Sent as `x-ms-correlation-id`, to match Microsoft's logs with ours. */
+  correlationId?: string | undefined;
+  /** Counts the requests of this call, in addition to the client's totals. */
+  stats?: RequestStats | undefined;
+}
+
+/** One request to the Web API. */
+export interface Call extends CallOptions {
+  /** What the request is for, without values: `read page 3 of accounts`. For errors and logs. */
+  operation: string;
+  entitySet?: string | undefined;
+  /** @default 'GET' */
+  method?: HttpMethods;
+  /** A path below `/api/data/v9.2/`, or an absolute URL on the environment's origin. */
+  url: string;
+  /** Headers with an undefined value are not sent. */
+  headers?: Record<string, string | undefined> | undefined;
+  /** A string is sent as JSON, unless the headers name another type. */
+  body?: Buffer | string | undefined;
+  /** Whether the server may execute the request twice without harm. @default true for GET, false otherwise */
+  idempotent?: boolean;
+  /** Which responses besides 2xx are not errors. */
+  accepts?: (status: number, headers: HttpHeaders) => boolean;
+  /** Codes of transient faults that the caller handles itself: the client does not retry them. */
+  notRetried?: readonly string[];
+  /** Seconds for one attempt, including the body. @default 120; 300 until the transport's first response */
+  timeoutSeconds?: number;
+}

@@ -1,0 +1,106 @@
+import http from 'node:http';
+import https from 'node:https';
+import {
+  type Agent,
+  createDefaultHttpClient,
+  createEmptyPipeline,
+  createHttpHeaders,
+  createPipelineRequest,
+  getDefaultProxySettings,
+  type HttpClient,
+  type HttpHeaders,
+  type Pipeline,
+  proxyPolicy,
+  type TlsSettings,
+  userAgentPolicy,
+} from '@azure/core-rest-pipeline';
+import { isLoopback } from '../../config/environment-url.ts';
+import type { RequestNames } from '../errors/error-response.ts';
+import { authPolicy, type TokenSource } from './auth-policy.ts';
+import type { Call } from './call.ts';
+import { readBody } from './response-body.ts';
+import { wirePolicy } from './wire-policy.ts';
+
+export interface HttpExchangeOptions {
+  origin: string;
+  tokens: TokenSource;
+  /** The HTTP client to use, for tests. */
+  httpClient?: HttpClient | undefined;
+  /** A private certificate authority. */
+  tls?: TlsSettings | undefined;
+}
+
+export interface HttpResponse {
+  status: number;
+  headers: HttpHeaders;
+  /** Decompressed. */
+  body: Buffer;
+  /** Size of the body as transferred. */
+  wireBytes: number;
+}
+
+/** Sends one request with the token and reads the whole response. It does not retry and has no time limit. */
+export class HttpExchange {
+  readonly #client: HttpClient;
+  readonly #pipeline: Pipeline;
+  readonly #tls: TlsSettings | undefined;
+  readonly #isPlainHttp: boolean;
+  readonly #newConnections: Agent | undefined;
+
+  constructor({ origin, tokens, httpClient, tls }: HttpExchangeOptions) {
+    this.#client = httpClient ?? createDefaultHttpClient();
+    this.#tls = tls;
+    this.#isPlainHttp = origin.startsWith('http:');
+    const isLocal = isLoopback(new URL(origin));
+    // A proxy brings its own agent.
+    const isProxied = !isLocal && getDefaultProxySettings() !== undefined;
+    const Agents = this.#isPlainHttp ? http.Agent : https.Agent;
+    this.#newConnections = isProxied ? undefined : new Agents({ keepAlive: false, ...tls });
+    this.#pipeline = createEmptyPipeline();
+    this.#pipeline.addPolicy(userAgentPolicy({ userAgentPrefix: 'dataverse-sqlite-sync' }));
+    if (!isLocal) this.#pipeline.addPolicy(proxyPolicy());
+    this.#pipeline.addPolicy(authPolicy(tokens, origin), { phase: 'Sign' });
+    this.#pipeline.addPolicy(wirePolicy, { afterPhase: 'Sign' });
+  }
+
+  async send(
+    url: string,
+    call: Call,
+    names: RequestNames,
+    options: { idempotent: boolean; signal: AbortSignal },
+  ): Promise<HttpResponse> {
+    const headers = createHttpHeaders();
+    for (const [name, value] of Object.entries(headersOf(call, names))) {
+      if (value !== undefined) headers.set(name, value);
+    }
+    const request = createPipelineRequest({
+      url,
+      method: call.method ?? 'GET',
+      headers,
+      abortSignal: options.signal,
+      allowInsecureConnection: this.#isPlainHttp,
+      streamResponseStatusCodes: new Set([Number.POSITIVE_INFINITY]),
+      body: call.body,
+    });
+    // createPipelineRequest ignores `tlsSettings` and `agent`.
+    if (this.#tls !== undefined) request.tlsSettings = this.#tls;
+    // The server may close a kept-alive connection just as the request is sent. A request that must not be
+    // sent twice uses a new connection. (`disableKeepAlive` uses Node's global agent, which keeps them too.)
+    if (!options.idempotent && this.#newConnections !== undefined) request.agent = this.#newConnections;
+    const response = await this.#pipeline.sendRequest(this.#client, request);
+    const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
+    return { status: response.status, headers: response.headers, body, wireBytes };
+  }
+}
+
+function headersOf(call: Call, names: RequestNames): Record<string, string | undefined> {
+  return {
+    Accept: 'application/json',
+    'OData-Version': '4.0',
+    'OData-MaxVersion': '4.0',
+    'Content-Type': typeof call.body === 'string' ? 'application/json; charset=utf-8' : undefined,
+    ...call.headers,
+    'x-ms-client-request-id': names.clientRequestId,
+    'x-ms-correlation-id': names.correlationId,
+  };
+}
