@@ -22,7 +22,10 @@ export type Log = (
 export interface TransportOptions extends HttpExchangeOptions {
   limiter: Limiter;
   retry?: Partial<RetryOptions> | undefined;
-  /** Receives operations, statuses and ids; never a URL's query, a body or a token. */
+  /**
+   * Receives one debug line per response and per retry, with operation, status and ids; never a URL's query,
+   * a body or a token. A request that fails is not logged but thrown: the caller decides what it means.
+   */
   log?: Log | undefined;
   /** Random numbers in [0, 1) for the jitter of retries. @default Math.random */
   random?: (() => number) | undefined;
@@ -94,11 +97,7 @@ export class Transport {
           this.#retry,
           this.#random(),
         );
-        if (wait === undefined) {
-          const { status, code } = fault;
-          this.#log('warn', `Cannot ${names.operation}`, { ...names, status, code, tries });
-          throw error;
-        }
+        if (wait === undefined) throw error;
         maybeDoneBefore ||= maybeDone;
         await this.#waitBeforeRetry(call, names, fault, tries + 1, wait);
       }
@@ -177,8 +176,8 @@ export class Transport {
     attempt: number,
     waitSeconds: number,
   ): Promise<void> {
-    const properties = { ...names, status, code, tries: attempt - 1, waitSeconds };
-    this.#log('info', `Trying again to ${names.operation}`, properties);
+    const properties = { ...names, status, code, attempt, waitSeconds };
+    this.#log('debug', `Retrying in ${waitSeconds.toFixed(1)} seconds: ${names.operation}`, properties);
     this.#count(call, { retries: 1 });
     if (retryAfterSeconds !== undefined) return this.#limiter.pause(waitSeconds);
     const sleptAt = performance.now();

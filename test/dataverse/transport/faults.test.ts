@@ -4,6 +4,7 @@ import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipel
 import { expect, test } from 'vitest';
 import { parseRows } from '../../../src/dataverse/read/page.ts';
 import { createRequestStats } from '../../../src/dataverse/transport/stats.ts';
+import type { Log } from '../../../src/dataverse/transport/transport.ts';
 import { describeError } from '../../../src/errors.ts';
 import { captureLog, clientFor, sendError, sendJson, startServer, testToken } from '../http-server.ts';
 
@@ -238,8 +239,31 @@ test('no log line and no error holds the token, not even what a server sends bac
     .next()
     .catch((caught) => caught);
   const everything = text() + inspect(error, { depth: 20, showHidden: true }) + JSON.stringify(error);
-  expect(text()).toContain('Trying again to read page 1 of accounts');
+  expect(text()).toContain('seconds: read page 1 of accounts');
   for (const secret of [testToken, 'eyJhbGciOi', 'Secret']) expect(everything).not.toContain(secret);
+});
+
+test('logs each retry once at debug level, and throws a failure without logging it', async () => {
+  await using server = await startServer((_, response, number) => {
+    if (number === 1) sendError(response, 503, '', 'busy');
+    else sendError(response, 400, '0x80060888', 'no');
+  });
+  const lines: Parameters<Log>[] = [];
+  const client = clientFor(server, { log: (...line) => lines.push(line) });
+  await expect(client.readPages({ entitySet: 'accounts' }).next()).rejects.toThrow('read page 1 of accounts');
+  expect(lines.map(([level]) => level)).toEqual(['debug', 'debug', 'debug']);
+  expect(lines.map(([, message]) => message.replace(/\d+\.\d/, 'N'))).toEqual([
+    'Received status 503: read page 1 of accounts',
+    'Retrying in N seconds: read page 1 of accounts',
+    'Received status 400: read page 1 of accounts',
+  ]);
+  expect(lines[1]![2]).toMatchObject({
+    operation: 'read page 1 of accounts',
+    entitySet: 'accounts',
+    status: 503,
+    attempt: 2,
+    waitSeconds: expect.any(Number),
+  });
 });
 
 test('an abort ends the wait, the queue and the body', async () => {
