@@ -1,20 +1,20 @@
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What happens to a request: it passes, its answer is lost after the service has done it, or it never arrives. */
+/** What happens to a request: it passes, its response is lost after the service has executed it, or it never arrives. */
 export type Fault = 'none' | 'lose-answer' | 'refuse' | { status: number };
 
-/** A real HTTP proxy in front of a service on this machine, whose faults the test chooses. */
+/** An HTTP proxy in front of a local service that injects the faults which the test chooses. */
 export interface FaultyProxy {
   port: number;
-  /** Chooses what happens to each request, until it is set anew. */
+  /** Decides what happens to each request. */
   fault: (request: IncomingMessage) => Fault;
   close(): Promise<void>;
 }
 
 /**
- * Starts a proxy for the service on `port`. The `Host` header stays, so that signatures made for the proxy's
- * address fail on services that check it; storage services sign the path alone.
+ * Starts a proxy for the service on `port`. The `Host` header is forwarded unchanged, so a signature for the
+ * proxy's address fails on services that check it; storage services sign only the path.
  */
 export async function startFaultyProxy(port: number): Promise<FaultyProxy> {
   const server = createServer((incoming, outgoing) => {

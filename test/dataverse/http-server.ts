@@ -15,7 +15,7 @@ export type Handler = (
   number: number,
 ) => unknown;
 
-/** A real HTTP server on a free port, which records what it is asked. */
+/** Starts an HTTP server on a free port that records its requests. */
 export async function startServer(handler: Handler): Promise<TestServer> {
   const requests: TestServer['requests'] = [];
   const server = createServer({ maxHeaderSize: 65_536 }, async (request, response) => {
@@ -68,7 +68,7 @@ export function sendError(
   sendJson(response, { error: { code, message } }, status, headers);
 }
 
-/** Everything that was logged, as text. */
+/** A log that collects everything as text. */
 export function captureLog(): { log: Log; text: () => string } {
   const lines: string[] = [];
   return { log: (...entry) => lines.push(JSON.stringify(entry)), text: () => lines.join('\n') };

@@ -44,7 +44,7 @@ async function readIds(
 
 const keysOf = (table: string) => new Set(sample.store.truth(table).keys());
 
-test('reads every row in small pages, through every fault of the way', async () => {
+test('reads every row in small pages despite every kind of fault', async () => {
   for (const kind of [
     '429',
     '503',
@@ -82,7 +82,7 @@ test.each(['repeat-nextlink', 'foreign-nextlink'] as const)('stops at a %s', asy
   fault.remove();
 });
 
-test('tracks changes: all rows, then what changed, created and deleted', async () => {
+test('tracks changes: all rows, then changed, created and deleted ones', async () => {
   const first = await readIds(
     { entitySet: 'contacts', select: ['lastname'], pageSize: 100, trackChanges: true },
     'contactid',
@@ -97,7 +97,7 @@ test('tracks changes: all rows, then what changed, created and deleted', async (
     { entitySet: 'contacts', link: first.deltaLink!, trackChanges: true },
     'contactid',
   );
-  // Rows that pointed to the deleted one changed as well.
+  // Rows that referred to the deleted one changed as well.
   for (const id of [changed!, created]) expect(second.ids).toContain(id);
   expect(second.ids).not.toContain(deleted);
   expect(second.gone).toEqual([deleted]);
@@ -126,7 +126,7 @@ test('reads by id in batches', async () => {
   expect(new Set(found)).toEqual(new Set(ids));
 });
 
-test('reads metadata, definitions, relationships and counts', async () => {
+test('reads metadata, definitions and counts', async () => {
   const read = await client.readMetadataDocument();
   expect(read).not.toBe('unchanged');
   const definitions = await client.readEntityDefinitions();
@@ -147,7 +147,7 @@ test('reads metadata, definitions, relationships and counts', async () => {
   expect(version).toMatch(/^\d+$/);
 });
 
-test('writes rows once, though answers get lost after the commit', async () => {
+test('writes rows once although responses are lost after the commit', async () => {
   const before = sample.store.count('account');
   const accountid = randomUUID();
   sample.faults.add({ kind: 'commit-then-reset', match: /^POST/ });
@@ -166,7 +166,7 @@ test('writes rows once, though answers get lost after the commit', async () => {
   });
 });
 
-test('writes campaign metrics in bulk, exactly, and reports the bad ones', async () => {
+test('writes campaign metrics in bulk, exactly, and reports invalid ones', async () => {
   const rows = Array.from({ length: 40 }, (_, index) => ({
     apex_campaignmetricsid: randomUUID(),
     apex_campaignid: `campaign ${index}`,
@@ -186,7 +186,7 @@ test('writes campaign metrics in bulk, exactly, and reports the bad ones', async
   expect(await client.count('apex_campaignmetricses')).toBe(sample.store.count('apex_campaignmetrics'));
 });
 
-test('batches: a change set that fails leaves nothing behind, the rest goes on', async () => {
+test('rolls back a failed change set of a batch and executes the rest', async () => {
   const [kept, dropped] = [randomUUID(), randomUUID()];
   const answers = await client.batch(
     [
@@ -209,7 +209,7 @@ test('batches: a change set that fails leaves nothing behind, the rest goes on',
 describe.skipIf(!canMakeCertificate())(
   'over HTTPS with tokens that expire (skipped: no openssl here)',
   () => {
-    test('ClientSecretCredential is asked again when its token ends or is revoked', async () => {
+    test('requests a new token after the old one is revoked', async () => {
       const secure = await startSampleDataverse({
         rows: 200,
         tls: true,
@@ -255,7 +255,7 @@ describe.skipIf(!canMakeCertificate())(
       }
     });
 
-    test('a token is renewed before it ends', async () => {
+    test('renews a token before it expires', async () => {
       const secure = await startSampleDataverse({
         rows: 200,
         tls: true,

@@ -19,7 +19,7 @@ const label = (...texts: [string, number][]) => ({
 });
 
 describe('readChoices', () => {
-  it('asks for the labels of the given tables alone, in every language', async () => {
+  it('reads the labels of the given tables only, in every language', async () => {
     await using server = await startServer((request, response) => {
       expect(decodeURIComponent(request.url!)).toContain(
         `In(PropertyName='objecttypecode',PropertyValues=["account"])`,
@@ -33,7 +33,7 @@ describe('readChoices', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('reads the whole string map where it cannot be filtered', async () => {
+  it('reads the whole string map if the service cannot filter it', async () => {
     await using server = await startServer((request, response) => {
       if (request.url!.includes('filter')) sendError(response, 400, '0x80060888', 'no filter');
       else sendJson(response, { value: rows });
@@ -45,7 +45,7 @@ describe('readChoices', () => {
 });
 
 describe('readChoiceMetadata', () => {
-  /** A service without batches, that knows choices and yes-no columns and refuses the other kinds. */
+  /** A service without batches that supports choices and yes-no columns and rejects the other kinds. */
   const withoutBatches = () =>
     startServer((request, response) => {
       const url = decodeURIComponent(request.url!);
@@ -71,7 +71,7 @@ describe('readChoiceMetadata', () => {
       return sendError(response, 400, '0x80060888', 'no such type');
     });
 
-  it('reads own and shared choices and yes-no columns, one by one where batches are refused', async () => {
+  it('reads local and global choices and yes-no columns, one by one if batches are rejected', async () => {
     await using server = await withoutBatches();
     const found = await clientFor(server).readChoiceMetadata(['account', 'secret']);
     expect(
@@ -87,18 +87,18 @@ describe('readChoiceMetadata', () => {
     expect(found.refused.map(({ table }) => table)).toEqual(['secret']);
   });
 
-  it('asks no further tables where the first ones are refused altogether', async () => {
+  it('skips the remaining tables if every query of the first ones is rejected', async () => {
     await using server = await startServer((_, response) =>
       sendError(response, 404, '0x8006088a', 'Resource not found for the segment'),
     );
     const tables = ['account', 'contact', 'lead', 'team', 'task'];
     const found = await clientFor(server).readChoiceMetadata(tables);
     expect(found.refused.map(({ table }) => table)).toEqual(tables);
-    // The batch, and five kinds of columns of two tables.
+    // One batch, and five kinds of columns of two tables.
     expect(server.requests).toHaveLength(11);
   });
 
-  it('gives up on a passing fault instead of taking it for an answer', async () => {
+  it('throws a transient fault instead of treating it as a rejection', async () => {
     await using server = await startServer((_, response) => sendError(response, 503, '', 'busy'));
     const client = clientFor(server, { retry: { baseDelaySeconds: 0.001, maxTries: 2 } });
     await expect(client.readChoiceMetadata(['account'])).rejects.toThrow(/batch/);
@@ -106,7 +106,7 @@ describe('readChoiceMetadata', () => {
 });
 
 describe('readBaseLanguage', () => {
-  it('is that of the organisation, or undefined', async () => {
+  it('returns the language of the organisation, or undefined', async () => {
     await using server = await startServer((_, response, number) =>
       sendJson(response, { value: number === 1 ? [{ organizationid: 'x', languagecode: 1030 }] : [] }),
     );

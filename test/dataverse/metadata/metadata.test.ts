@@ -3,7 +3,7 @@ import { clientFor, sendError, sendJson, startServer } from '../http-server.ts';
 
 const csdl = '\uFEFF<?xml version="1.0"?>\n<edmx:Edmx Version="4.0"><edmx:DataServices/></edmx:Edmx>\n';
 
-test('reads the metadata document conditionally, and without annotations where they are refused', async () => {
+test('reads the metadata document by etag, and without annotations if they are rejected', async () => {
   await using server = await startServer((request, response) => {
     if (request.url!.includes('annotations'))
       sendError(response, 400, '0x80060888', 'The query parameter annotations is not supported');
@@ -19,7 +19,7 @@ test('reads the metadata document conditionally, and without annotations where t
   );
 });
 
-test('a metadata document that is cut short, or is none, is not taken for a smaller schema', async () => {
+test('reads again a metadata document that is cut short or a web page', async () => {
   await using server = await startServer((_, response, number) => {
     response
       .writeHead(200, { 'content-type': 'application/xml' })
@@ -30,7 +30,7 @@ test('a metadata document that is cut short, or is none, is not taken for a smal
   expect(client.stats.retries).toBe(2);
 });
 
-test('reads the metadata version with one row', async () => {
+test('reads the metadata version together with one row', async () => {
   await using server = await startServer((request, response) => {
     expect(request.headers['prefer']).toContain('globalmetadataversion');
     sendJson(response, {
@@ -46,14 +46,14 @@ test.each([
   ['\uFEFF42', 42],
   ['5000', undefined],
   ['4999', 4999],
-])('a count of %s is %s', async (text, count) => {
+])('reads a count of %s as %s', async (text, count) => {
   await using server = await startServer((_, response) =>
     response.writeHead(200, { 'content-type': 'text/plain' }).end(text),
   );
   expect(await clientFor(server).count('accounts')).toBe(count);
 });
 
-test('a table that does not count is no fault', async () => {
+test('returns undefined for a table that Dataverse does not count', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 400, '0x80060888', '$count is not supported'),
   );

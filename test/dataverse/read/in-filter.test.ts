@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { inFilter, maxUrlLength, splitValues } from '../../../src/dataverse/read/in-filter.ts';
 import { queryPath, rowPath, stringLiteral } from '../../../src/dataverse/read/query.ts';
 
-test('batches hold every value once, fit into a URL, and are as few as that allows', () => {
+test('splits values into batches that contain each value once and fit into a URL', () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof(fc.uuid(), fc.string({ unit: 'binary' })), { maxLength: 2000 }),
@@ -20,12 +20,12 @@ test('batches hold every value once, fit into a URL, and are as few as that allo
   );
 });
 
-test('seven hundred ids go in one request', () => {
+test('puts seven hundred ids into one request', () => {
   const ids = Array.from({ length: 700 }, (_, i) => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`);
   expect(splitValues(ids, 200)).toHaveLength(1);
 });
 
-test('values cannot leave their place', () => {
+test('encodes values so that they cannot change the query', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (value) => {
       const url = new URL(`http://x/${queryPath('accounts', { filter: inFilter('name', [value]) })}`);
@@ -42,7 +42,7 @@ test('values cannot leave their place', () => {
 });
 
 test.each(['accounts/../x', 'accounts?$top=1', 'a b', '', '1a', 'a#b', 'a%2Fb', '$batch'])(
-  '%j is no entity set',
+  'rejects %j as an entity set',
   (name) => {
     expect(() => queryPath(name)).toThrow('entity set name');
   },

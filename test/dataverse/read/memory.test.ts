@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { clientFor } from '../http-server.ts';
 
-// A process of its own, so that only the client's memory is measured.
+// The server runs in another process, so that only the client's memory is measured.
 const serverCode = `
 const { createServer } = require('node:http');
 const { gzipSync } = require('node:zlib');
@@ -19,7 +19,7 @@ const server = createServer((request, response) => {
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 `;
 
-test('a gigabyte of pages is read in flat memory', async () => {
+test('reads a gigabyte of pages in constant memory', async () => {
   const server = spawn(process.execPath, ['-e', serverCode], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     const port = await new Promise<string>((resolve) =>

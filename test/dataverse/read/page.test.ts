@@ -30,7 +30,7 @@ const others = fc.array(
   { maxLength: 4 },
 );
 
-/** A page with its members in any order and any white space. */
+/** A page with members in any order and any white space. */
 const pages = fc
   .record({
     rows,
@@ -48,7 +48,7 @@ const pages = fc
     return { text: `${link === null ? '' : '\uFEFF'} {${text}\r\n}\n`, rows: list, link };
   });
 
-test('finds rows and links whatever the order, white space and company', () => {
+test('finds rows and links in any order, white space and company', () => {
   fc.assert(
     fc.property(pages, (page) => {
       const found = scanPage(Buffer.from(page.text));
@@ -59,7 +59,7 @@ test('finds rows and links whatever the order, white space and company', () => {
   );
 });
 
-test('finds the end of long pages alike, with arrays, brackets and quotes after the rows', () => {
+test('finds the end of the rows in long pages, with arrays, brackets and quotes after them', () => {
   const filler = Array.from({ length: 2000 }, (_, i) => ({ id: i, text: `some ]} text "${i}" \\` }));
   fc.assert(
     fc.property(others, rows, fc.string(), (after, last, link) => {
@@ -74,7 +74,7 @@ test('finds the end of long pages alike, with arrays, brackets and quotes after 
   );
 });
 
-test('a page cut anywhere is refused', () => {
+test('rejects a page that is cut short anywhere', () => {
   const whole = Buffer.from(
     JSON.stringify({
       '@odata.context': 'c',
@@ -103,11 +103,11 @@ test.each([
   ['<html>"value":[', 'not JSON'],
   ['{"value":[],"value":[1]}', 'more than once'],
   ['{"value":[],"error":{"code":"0x1","message":"m"}}', 'contains an error'],
-])('refuses %s', (text, reason) => {
+])('rejects %s', (text, reason) => {
   expect(() => scanPage(Buffer.from(text))).toThrow(reason);
 });
 
-test('a tombstone is believed only where the record says so itself', () => {
+test('reads a tombstone from its own members only, not from text', () => {
   const tombstone = (value: unknown) => parseTombstone(Buffer.from(JSON.stringify(value)));
   expect(
     tombstone({ '@odata.context': 'x/$metadata#accounts/$deletedEntity', id: 'ABC', reason: 'deleted' }),
@@ -123,7 +123,7 @@ test('a tombstone is believed only where the record says so itself', () => {
 const recorded = sharedPath('odata');
 
 describe.skipIf(recorded === undefined)(
-  `recorded answers of an independent OData server (skipped: ${sharedAbsent})`,
+  `recorded responses of an independent OData server (skipped: ${sharedAbsent})`,
   () => {
     const files =
       recorded === undefined ? [] : readdirSync(recorded).filter((name) => /^\d.*\.json$/.test(name));
@@ -145,7 +145,7 @@ describe.skipIf(recorded === undefined)(
       expect(found).toEqual(deleted);
     });
 
-    test('Dataverse page with a real skiptoken', () => {
+    test('a Dataverse page with a real skiptoken', () => {
       const body = readFileSync(sharedPath('dataverse', 'responses', 'contacts-page-with-nextlink.json')!);
       const whole = JSON.parse(body.toString());
       const page = scanPage(body);

@@ -1,12 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import type { Page } from '../../../src/dataverse/client.ts';
+import { type Page, parseRows } from '../../../src/dataverse/client.ts';
 import { parseTombstone } from '../../../src/dataverse/read/change-tracking.ts';
 import { clientFor, sendError, sendJson, startServer } from '../http-server.ts';
-
-function rowsOf(page: Page): Record<string, unknown>[] {
-  return JSON.parse(`[${page.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`);
-}
 
 async function readAll(pages: AsyncGenerator<Page>): Promise<Page[]> {
   const all: Page[] = [];
@@ -14,7 +10,7 @@ async function readAll(pages: AsyncGenerator<Page>): Promise<Page[]> {
   return all;
 }
 
-test('follows nextLink character for character and repeats Prefer on every page', async () => {
+test('follows nextLink unchanged and repeats Prefer on every page', async () => {
   const raw = `/api/data/v9.2/contacts?$select=fullname&$skiptoken=%3Ccookie%20pagenumber=%222%22%20pagingcookie=%22%253ccookie%2520page%253d%25221%2522%253e'x'%22/%3E`;
   await using server = await startServer((request, response) => {
     if (request.url === raw) sendJson(response, { value: [{ contactid: 'b' }] });
@@ -28,7 +24,7 @@ test('follows nextLink character for character and repeats Prefer on every page'
       annotations: ['Microsoft.Dynamics.CRM.lookuplogicalname'],
     }),
   );
-  expect(pages.flatMap(rowsOf)).toEqual([{ contactid: 'a' }, { contactid: 'b' }]);
+  expect(pages.flatMap(parseRows)).toEqual([{ contactid: 'a' }, { contactid: 'b' }]);
   expect(server.requests.map(({ url }) => url)).toEqual(['/api/data/v9.2/contacts?$select=fullname', raw]);
   for (const { headers } of server.requests) {
     expect(headers['prefer']).toBe(
@@ -52,12 +48,12 @@ test('inflates gzip pages and counts both sizes', async () => {
   });
   const client = clientFor(server);
   const [page] = await readAll(client.readPages({ entitySet: 'accounts' }));
-  expect(rowsOf(page!)).toEqual(rows);
+  expect(parseRows(page!)).toEqual(rows);
   expect(client.stats.bytesReceived).toBe(page!.body.length);
   expect(client.stats.wireBytes).toBeLessThan(client.stats.bytesReceived / 10);
 });
 
-test('refuses a link to another origin before any request leaves', async () => {
+test('rejects a link to another origin without requesting it', async () => {
   await using other = await startServer((_, response) => sendJson(response, { value: [] }));
   await using server = await startServer((_, response) => {
     sendJson(response, {
@@ -70,7 +66,7 @@ test('refuses a link to another origin before any request leaves', async () => {
   expect(other.requests).toHaveLength(0);
 });
 
-test('refuses a link that was followed before, naming the page', async () => {
+test('rejects a link that was followed before, and names the page', async () => {
   await using server = await startServer((_, response) => {
     sendJson(response, {
       value: [{ accountid: 'a' }],
@@ -82,7 +78,7 @@ test('refuses a link that was followed before, naming the page', async () => {
   expect(server.requests).toHaveLength(2);
 });
 
-test('reads all pages unordered when the order is refused', async () => {
+test('reads all pages without an order if the order is rejected', async () => {
   await using server = await startServer((request, response) => {
     if (request.url!.includes('orderby'))
       sendError(response, 400, '0x80060888', 'The query parameter $orderby is not supported');
@@ -94,11 +90,11 @@ test('reads all pages unordered when the order is refused', async () => {
       });
   });
   const pages = await readAll(clientFor(server).readPages({ entitySet: 'audits', orderBy: 'createdon asc' }));
-  expect(pages.flatMap(rowsOf)).toEqual([{ id: 1 }, { id: 2 }]);
+  expect(pages.flatMap(parseRows)).toEqual([{ id: 1 }, { id: 2 }]);
   expect(pages.every((page) => page.orderRefused)).toBe(true);
 });
 
-test('tracks changes: initial load, delta link before value, tombstones', async () => {
+test('tracks changes: initial read, delta link before value, tombstones', async () => {
   const delta = '/api/data/v9.2/accounts?$select=name&$deltatoken=919042%2108%2f22%2f2017%2008%3a10%3a44';
   const gone = '2E451703-C53A-4B0C-BD5B-6B1B0E1B1B1B';
   await using server = await startServer((request, response) => {
@@ -125,7 +121,7 @@ test('tracks changes: initial load, delta link before value, tombstones', async 
     client.readPages({ entitySet: 'accounts', link: first!.deltaLink!, trackChanges: true }),
   );
   expect(server.requests[1]!.url).toBe(delta);
-  const records = rowsOf(second!).map((row) => Buffer.from(JSON.stringify(row)));
+  const records = parseRows(second!).map((row) => Buffer.from(JSON.stringify(row)));
   expect(records.map(parseTombstone)).toEqual([undefined, { id: gone.toLowerCase() }]);
 });
 
@@ -145,13 +141,13 @@ test.each([
     'refused',
   ],
   [403, '0x80040220', 'Principal user is missing prvReadAccount privilege', 'refused'],
-])('names why a delta cannot be used: %i %s', async (status, code, message, reason) => {
+])('states why change tracking failed: %i %s', async (status, code, message, reason) => {
   await using server = await startServer((_, response) => sendError(response, status, code, message));
   const read = readAll(clientFor(server).readPages({ entitySet: 'accounts', trackChanges: true }));
   await expect(read).rejects.toMatchObject({ name: 'ChangeTrackingError', reason, fault: { status, code } });
 });
 
-test('reads by id in batches under the URL limit, halving one that is refused', async () => {
+test('reads by id in batches under the URL limit, and halves a rejected batch', async () => {
   const ids = Array.from(
     { length: 2000 },
     (_, i) => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
@@ -167,11 +163,11 @@ test('reads by id in batches under the URL limit, halving one that is refused', 
   });
   const query = { entitySet: 'accounts', primaryKey: 'accountid', ids: [...ids, ids[0]!], select: ['name'] };
   const pages = await readAll(clientFor(server).readByIds(query));
-  expect(pages.flatMap(rowsOf).map((row) => row['accountid'])).toEqual(ids);
+  expect(pages.flatMap(parseRows).map((row) => row['accountid'])).toEqual(ids);
   expect(server.requests.length).toBe(1 + 6);
 });
 
-test('a page that is cut short is read again, and a body that stays broken is an error without content', async () => {
+test('reads a broken page again, and throws an error without content if it stays broken', async () => {
   await using server = await startServer((_, response, number) => {
     if (number === 1)
       response
@@ -187,7 +183,7 @@ test('a page that is cut short is read again, and a body that stays broken is an
     else sendJson(response, '<html>Secret Ltd</html>', 200, { 'content-type': 'text/html' });
   });
   const client = clientFor(server, { retry: { baseDelaySeconds: 0.001, maxTries: 5 } });
-  expect((await readAll(client.readPages({ entitySet: 'accounts' }))).flatMap(rowsOf)).toEqual([
+  expect((await readAll(client.readPages({ entitySet: 'accounts' }))).flatMap(parseRows)).toEqual([
     { name: 'Secret Ltd' },
   ]);
   expect(client.stats).toMatchObject({ requests: 5, retries: 4 });
@@ -207,7 +203,7 @@ test('stops reading ahead when the caller stops', async () => {
         value: [],
         '@odata.nextLink': `${server.url}/api/data/v9.2/accounts?$skiptoken=2`,
       });
-    // The second answer never comes.
+    // The second response never arrives.
   });
   for await (const _page of clientFor(server).readPages({ entitySet: 'accounts' })) break;
   expect(server.requests.length).toBeLessThanOrEqual(2);

@@ -24,7 +24,7 @@ function counting(lifetimes: number[]) {
   };
 }
 
-test('one request for a token at a time, renewed before its end, the old one kept while renewal fails', async () => {
+test('requests one token at a time, renews it early, and keeps the old one if the renewal fails', async () => {
   vi.useFakeTimers({ toFake: ['Date'] });
   onTestFinished(() => void vi.useRealTimers());
   const { asked, credential } = counting([4 * minute, 60 * minute]);
@@ -47,7 +47,7 @@ test('one request for a token at a time, renewed before its end, the old one kep
   expect(failing.asked).toHaveLength(2);
 });
 
-test('a 401 asks for a new token once, and a second one is told', async () => {
+test('requests a new token once after a 401, and throws the second 401', async () => {
   await using server = await startServer((request, response) => {
     if (request.headers['authorization'] === 'Bearer token-2') sendJson(response, { value: [] });
     else
@@ -65,7 +65,7 @@ test('a 401 asks for a new token once, and a second one is told', async () => {
   expect(server.requests).toHaveLength(4);
 });
 
-test('a token service that does not answer ends with the time limit', async () => {
+test('stops waiting for a token service at the time limit', async () => {
   await using server = await startServer((_, response) => sendJson(response, { value: [] }));
   const credential = { getToken: () => new Promise<never>(() => {}) };
   const call = { operation: 'read', url: 'accounts', timeoutSeconds: 0.03 };

@@ -8,7 +8,7 @@ import type { Log } from '../../../src/dataverse/transport/transport.ts';
 import { describeError } from '../../../src/errors.ts';
 import { captureLog, clientFor, sendError, sendJson, startServer, testToken } from '../http-server.ts';
 
-/** A small generator of random numbers, so that a failing run can be repeated. */
+/** A seeded random number generator, so that a failing run can be repeated. */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -17,7 +17,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-/** Counts the requests that leave after a refusal was read and before its Retry-After. */
+/** Counts the requests that are sent after a 429 was read and before its Retry-After ends. */
 function watchRetryAfter(): { httpClient: HttpClient; early: () => number } {
   const inner = createDefaultHttpClient();
   const refusals: { read: number; until: number }[] = [];
@@ -39,7 +39,7 @@ function watchRetryAfter(): { httpClient: HttpClient; early: () => number } {
   };
 }
 
-test('two hundred reads through throttling, resets and cut bodies: all right, none too early', async () => {
+test('reads two hundred pages despite throttling, resets and cut bodies, and never retries early', async () => {
   const random = seeded(42);
   const faults = { throttled: 0, reset: 0, cut: 0 };
   await using server = await startServer((request, response) => {
@@ -98,7 +98,7 @@ test('two hundred reads through throttling, resets and cut bodies: all right, no
   expect(text()).not.toContain('skiptoken');
 });
 
-test('Retry-After holds for all requests, also those that were not refused', async () => {
+test('applies Retry-After to all requests, also to those that did not get a 429', async () => {
   const sent: number[] = [];
   await using server = await startServer((_, response, number) => {
     sent.push(performance.now());
@@ -114,7 +114,7 @@ test('Retry-After holds for all requests, also those that were not refused', asy
   for (const at of sent.slice(1)) expect(at - refused).toBeGreaterThanOrEqual(1000);
 });
 
-test('many requests outlast many short pauses, though together these are longer than one may wait', async () => {
+test('survives many short pauses whose sum exceeds the time limit of one request', async () => {
   await using server = await startServer((_, response, number) => {
     if (number % 2 === 0) sendError(response, 429, '0x80072322', 'too many', { 'retry-after': '0.1' });
     else sendJson(response, { value: [] });
@@ -128,7 +128,7 @@ test('many requests outlast many short pauses, though together these are longer 
   expect(client.stats.throttled).toBe(39);
 });
 
-test('a wait longer than the client may wait is told at once, to all', async () => {
+test('fails all requests at once if the pause is too long', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 429, '0x80072322', 'too many', { 'retry-after': '600' }),
   );
@@ -225,7 +225,7 @@ test.each([
   expect(server.requests.length).toBe(error.fault.transient || status === 401 ? 2 : 1);
 });
 
-test('no log line and no error holds the token, not even what a server sends back', async () => {
+test('keeps the token out of logs and errors, even if the server returns it', async () => {
   await using server = await startServer((request, response, number) => {
     const echo = `you sent ${request.headers['authorization']} eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl`;
     if (number === 1) response.socket!.destroy();
@@ -266,7 +266,7 @@ test('logs each retry once at debug level, and throws a failure without logging 
   });
 });
 
-test('an abort ends the wait, the queue and the body', async () => {
+test('an abort ends the wait, the queue and the read of a body', async () => {
   await using server = await startServer((_, response, number) => {
     if (number === 1) sendError(response, 503, '', 'busy', { 'retry-after': '30' });
     else response.writeHead(200, { 'content-length': '100' }).write('{"value":[');
@@ -283,7 +283,7 @@ test('an abort ends the wait, the queue and the body', async () => {
   expect(slow.requests).toHaveLength(1);
 });
 
-test('a body that stops coming is a passing fault after the time limit', async () => {
+test('retries a body that stalls beyond the time limit', async () => {
   await using server = await startServer((_, response, number) => {
     if (number === 1)
       response.writeHead(200, { 'content-length': '100', 'content-encoding': 'gzip' }).write('x');

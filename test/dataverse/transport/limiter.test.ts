@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Limiter, limiterFor, PauseTooLongError } from '../../../src/dataverse/transport/limiter.ts';
 
-test('runs so many at once, in order', async () => {
+test('runs a limited number at once, in order', async () => {
   const limiter = new Limiter(2);
   const order: number[] = [];
   await limiter.acquire();
@@ -18,22 +18,22 @@ test('runs so many at once, in order', async () => {
   expect(limiter.running).toBe(2);
 });
 
-test('what was sent before goes first, in order', async () => {
+test('runs retries first, in order', async () => {
   const limiter = new Limiter(1);
   await limiter.acquire();
   const order: string[] = [];
-  const waiting = ['new 1', 'again 1', 'new 2', 'again 2'].map((name) =>
-    limiter.acquire(undefined, 60, name.startsWith('again')).then(() => {
+  const waiting = ['new 1', 'retry 1', 'new 2', 'retry 2'].map((name) =>
+    limiter.acquire(undefined, 60, name.startsWith('retry')).then(() => {
       order.push(name);
       limiter.release();
     }),
   );
   limiter.release();
   await Promise.all(waiting);
-  expect(order).toEqual(['again 1', 'again 2', 'new 1', 'new 2']);
+  expect(order).toEqual(['retry 1', 'retry 2', 'new 1', 'new 2']);
 });
 
-test('follows the hint under the cap, narrows once per burst, widens slowly', () => {
+test('follows the hint up to the cap, narrows once per burst and widens slowly', () => {
   const limiter = new Limiter(16);
   expect(limiter.width).toBe(8);
   limiter.succeeded(4);
@@ -51,7 +51,7 @@ test('follows the hint under the cap, narrows once per burst, widens slowly', ()
   expect(limiter.width).toBe(9);
 });
 
-test('a pause holds everybody and refuses who cannot wait', async () => {
+test('delays all requests during a pause and rejects those that cannot wait', async () => {
   const limiter = new Limiter(4);
   limiter.pause(0.1);
   const began = performance.now();
@@ -60,7 +60,7 @@ test('a pause holds everybody and refuses who cannot wait', async () => {
   expect(performance.now() - began).toBeGreaterThanOrEqual(100);
 });
 
-test('an abort leaves the queue and frees nothing that was not taken', async () => {
+test('removes an aborted request from the queue without releasing a slot', async () => {
   const limiter = new Limiter(1);
   await limiter.acquire();
   const stop = new AbortController();
@@ -74,7 +74,7 @@ test('an abort leaves the queue and frees nothing that was not taken', async () 
   await expect(limiter.acquire(AbortSignal.abort(new Error('before')))).rejects.toThrow('before');
 });
 
-test('never runs more than its cap, whatever happens', async () => {
+test('never runs more requests than its cap', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('hint' as const), value: fc.integer({ min: 1, max: 60 }) }),
     fc.record({
@@ -107,7 +107,7 @@ test('never runs more than its cap, whatever happens', async () => {
   );
 });
 
-test('one limiter per origin and process', () => {
+test('shares one limiter per origin', () => {
   expect(limiterFor('https://a.example', 4)).toBe(limiterFor('https://a.example', 8));
   expect(limiterFor('https://a.example', 4)).not.toBe(limiterFor('https://b.example', 4));
 });

@@ -17,7 +17,7 @@ const failed = fc.record({
   retryAfterSeconds: fc.option(fc.double({ min: 0, max: 400, noNaN: true }), { nil: undefined }),
 });
 
-test('a wait never is shorter than Retry-After, never ends after the total time, never repeats what must not be', () => {
+test('never waits less than Retry-After or beyond the total time, and never repeats an unsafe request', () => {
   fc.assert(
     fc.property(failed, fc.double({ min: 0, max: 0.999, noNaN: true }), (state, random) => {
       const wait = retryDelay(state, defaultRetryOptions, random);
@@ -33,7 +33,7 @@ test('a wait never is shorter than Retry-After, never ends after the total time,
   );
 });
 
-test('waits double, with jitter, up to their limit', () => {
+test('doubles the wait, with jitter, up to its limit', () => {
   const state = { elapsedSeconds: 0, transient: true, maybeDone: false, idempotent: true };
   const waits = [1, 2, 3, 4].map((tries) => retryDelay({ ...state, tries }, defaultRetryOptions, 0));
   expect(waits).toEqual([0.5, 1, 2, 4]);
@@ -49,11 +49,11 @@ test.each([
   ['soon', undefined, undefined],
   ['', undefined, undefined],
   [undefined, undefined, undefined],
-])('Retry-After %s at %s is %s seconds', (value, date, seconds) => {
+])('parses Retry-After %s at %s as %s seconds', (value, date, seconds) => {
   expect(parseRetryAfter(value, date)).toBe(seconds);
 });
 
-test('numbers in headers as they really come', () => {
+test('parses numbers in headers with separators and decimals', () => {
   expect(parseHeaderNumber('1,200.00')).toBe(1200);
   expect(parseHeaderNumber('5999')).toBe(5999);
   expect(parseHeaderNumber('1e3')).toBeUndefined();
@@ -62,7 +62,7 @@ test('numbers in headers as they really come', () => {
   expect(parseDopHint('many')).toBeUndefined();
 });
 
-test('codes in either notation, and which of them pass', () => {
+test('normalizes codes of either notation, and recognizes transient ones', () => {
   expect(normalizeCode('-2147015902')).toBe('0x80072322');
   expect(normalizeCode(-2147204783)).toBe('0x80044151');
   expect(normalizeCode('0x8006088A')).toBe('0x8006088a');

@@ -6,7 +6,7 @@ import { clientFor, startServer } from '../http-server.ts';
 
 const lines = (...text: string[]) => text.join('\r\n');
 
-test('sends change sets with CRLF and content ids, and reads every answer with its error', async () => {
+test('sends change sets with CRLF and content ids, and reads every reply with its error', async () => {
   const answer = lines(
     '--batchresponse_1',
     'Content-Type: multipart/mixed; boundary=changesetresponse_2',
@@ -64,7 +64,7 @@ test('sends change sets with CRLF and content ids, and reads every answer with i
   expect(headers['prefer']).toBe('odata.continue-on-error');
 });
 
-test('a batch that stops at its first failure is still read', async () => {
+test('reads the replies of a batch that ends at its first failure', async () => {
   const body = lines(
     '--b',
     'Content-Type: application/http',
@@ -86,11 +86,11 @@ test('a batch that stops at its first failure is still read', async () => {
   expect(answers).toMatchObject([{ status: 400, error: { name: 'DataverseError' } }, undefined]);
 });
 
-test('a line break cannot smuggle a header into a batch', () => {
+test('rejects a line break in a header', () => {
   expect(() => encodePart({}, 'GET x HTTP/1.1', { 'X-A': 'b\r\nX-C: d' }, '')).toThrow(RangeError);
 });
 
-test('multipart answers are read or refused, never misread', () => {
+test('parses a complete multipart body and rejects one that is cut short', () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'grapheme' }), { maxLength: 5 }), fc.nat(), (bodies, cut) => {
       const bytes = Buffer.from(

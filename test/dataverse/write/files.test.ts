@@ -6,7 +6,7 @@ import { clientFor, sendError, startServer } from '../http-server.ts';
 
 const place = { entitySet: 'accounts', id: '00000000-0000-4000-8000-000000000001', column: 'new_file' };
 
-test('uploads in chunks and downloads by range, with progress, over lost answers', async () => {
+test('uploads in chunks and downloads by range, with progress, despite lost responses', async () => {
   const original = randomBytes(10_500);
   const kept = Buffer.alloc(original.length);
   let faults = 2;
@@ -50,7 +50,7 @@ test('uploads in chunks and downloads by range, with progress, over lost answers
   }
 });
 
-test('chunks are not sent to another origin', async () => {
+test('does not send chunks to another origin', async () => {
   await using other = await startServer((_, response) => response.writeHead(204).end());
   await using server = await startServer((_, response) =>
     response.writeHead(200, { location: `${other.url}/steal` }).end(),
@@ -83,7 +83,7 @@ test('deletes a file, and accepts an empty column but not a missing row', async 
   expect(server.requests).toMatchObject([request, request, request]);
 });
 
-test('an empty column downloads nothing', async () => {
+test('downloads nothing from an empty column', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 404, '', 'No file attachment found for attribute: new_file'),
   );

@@ -12,7 +12,7 @@ const rows = (count: number) =>
     thingid: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
   }));
 
-test('cuts to a thousand and finds the bad rows among their neighbours', async () => {
+test('splits into requests of a thousand rows and isolates invalid rows', async () => {
   const bad = new Set([7, 1500, 2499]);
   const kept = new Set<number>();
   await using server = await startServer((request, response) => {
@@ -39,7 +39,7 @@ test('cuts to a thousand and finds the bad rows among their neighbours', async (
   expect(result.rejected[0]!.error).toMatchObject({ name: 'DataverseError', fault: { code: '0x80044331' } });
 });
 
-test('halves after a timeout of the database instead of trying the same again', async () => {
+test('halves a request after a timeout of the database instead of retrying it', async () => {
   await using server = await startServer((request, response) => {
     const { length } = (JSON.parse(request.body) as { Targets: Target[] }).Targets;
     if (length > 100) sendError(response, 500, '0x80044151', 'SQL timeout expired.');
@@ -56,7 +56,7 @@ test('halves after a timeout of the database instead of trying the same again', 
   expect(client.stats).toMatchObject({ requests: 7, retries: 0 });
 });
 
-test('CreateMultiple gives ids in order, and is repeated only with ids of our own', async () => {
+test('CreateMultiple returns ids in order, and is retried only if the rows have ids', async () => {
   await using server = await startServer((request, response, number) => {
     const targets = (JSON.parse(request.body) as { Targets: Target[] }).Targets;
     if (number === 1) sendJson(response, { Ids: targets.map(({ n }) => `ID-${n}`) });
@@ -77,7 +77,7 @@ test('CreateMultiple gives ids in order, and is repeated only with ids of our ow
   expect(own).toMatchObject({ written: 3, rejected: [], ids: rows(3).map(({ thingid }) => thingid) });
 });
 
-test('a missing privilege is nobody row fault', async () => {
+test('throws a missing privilege instead of reporting a row', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 403, '0x80040220', 'missing prvCreateThing privilege'),
   );
@@ -91,7 +91,7 @@ test('a missing privilege is nobody row fault', async () => {
   expect(server.requests).toHaveLength(1);
 });
 
-test.each([405, 501])('a table without bulk messages (%d) gets its rows one by one', async (status) => {
+test.each([405, 501])('writes rows one by one to a table without bulk messages (%d)', async (status) => {
   const written: string[] = [];
   await using server = await startServer((request, response) => {
     if (request.url!.includes('Multiple'))
@@ -130,7 +130,7 @@ test.each([405, 501])('a table without bulk messages (%d) gets its rows one by o
   expect(created.ids).toEqual(rows(250).map(({ n, thingid }) => (n === 3 ? undefined : thingid)));
   expect(written.sort()).toEqual(good.map(({ thingid }) => `POST,${thingid},,`));
 
-  // Without the rows' ids there is nothing to address them by.
+  // Rows without ids cannot be addressed.
   await expect(client.writeBulk({ ...table, message: 'UpsertMultiple' })).rejects.toMatchObject({
     fault: { status },
   });
