@@ -1,5 +1,5 @@
 import type { CallOptions } from '../transport/call.ts';
-import { type Row, readList } from '../transport/reply.ts';
+import { readList } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 
 /** What Dataverse states about a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
@@ -13,14 +13,8 @@ export interface EntityDefinition {
   changeTrackingEnabled: boolean;
 }
 
-const members = [
-  'LogicalName',
-  'EntitySetName',
-  'PrimaryIdAttribute',
-  'PrimaryNameAttribute',
-  'IsIntersect',
-  'ChangeTrackingEnabled',
-];
+const select =
+  'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
 
 /** Reads all entity definitions with one request: Dataverse does not page them. */
 export async function readEntityDefinitions(
@@ -31,17 +25,21 @@ export async function readEntityDefinitions(
     ...options,
     operation: 'read the entity definitions',
     entitySet: 'EntityDefinitions',
-    url: `EntityDefinitions?$select=${members.join(',')}`,
+    url: `EntityDefinitions?$select=${select}`,
     timeoutSeconds: 300,
   };
-  return (await transport.send(call, readList)).map(toDefinition);
+  const rows = await transport.send(call, readList);
+  return rows.map((row) => ({
+    logicalName: text(row['LogicalName']) ?? '',
+    entitySetName: text(row['EntitySetName']),
+    primaryIdAttribute: text(row['PrimaryIdAttribute']),
+    primaryNameAttribute: text(row['PrimaryNameAttribute']),
+    isIntersect: row['IsIntersect'] === true,
+    changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
+  }));
 }
 
-/** The members under their names with a lower-case first letter, without empty ones. */
-function toDefinition(row: Row): EntityDefinition {
-  const definition: EntityDefinition = { logicalName: '', isIntersect: false, changeTrackingEnabled: false };
-  const given = members
-    .filter((name) => typeof row[name] === 'boolean' || (typeof row[name] === 'string' && row[name] !== ''))
-    .map((name) => [name.charAt(0).toLowerCase() + name.slice(1), row[name]]);
-  return Object.assign(definition, Object.fromEntries(given));
+/** A member's text; undefined if it is empty. */
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }

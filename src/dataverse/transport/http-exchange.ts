@@ -8,7 +8,6 @@ import {
   createPipelineRequest,
   getDefaultProxySettings,
   type HttpClient,
-  type HttpHeaders,
   type Pipeline,
   proxyPolicy,
   type TlsSettings,
@@ -18,6 +17,7 @@ import { isLoopback } from '../../config/environment-url.ts';
 import type { RequestNames } from '../errors/error-response.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
 import type { Call } from './call.ts';
+import type { Reply } from './reply.ts';
 import { readBody } from './response-body.ts';
 import { wirePolicy } from './wire-policy.ts';
 
@@ -30,16 +30,7 @@ export interface HttpExchangeOptions {
   tls?: TlsSettings | undefined;
 }
 
-export interface HttpResponse {
-  status: number;
-  headers: HttpHeaders;
-  /** Decompressed. */
-  body: Buffer;
-  /** Size of the body as transferred. */
-  wireBytes: number;
-}
-
-/** Sends one request with the token and reads the whole response. It does not retry and has no time limit. */
+/** Sends requests with the token and reads whole responses, without retries or time limits. */
 export class HttpExchange {
   readonly #client: HttpClient;
   readonly #pipeline: Pipeline;
@@ -63,12 +54,13 @@ export class HttpExchange {
     this.#pipeline.addPolicy(wirePolicy, { afterPhase: 'Sign' });
   }
 
+  /** Returns the response, decompressed, and the size of its body as transferred. */
   async send(
     url: string,
     call: Call,
     names: RequestNames,
     options: { idempotent: boolean; signal: AbortSignal },
-  ): Promise<HttpResponse> {
+  ): Promise<{ reply: Reply; wireBytes: number }> {
     const headers = createHttpHeaders();
     for (const [name, value] of Object.entries(headersOf(call, names))) {
       if (value !== undefined) headers.set(name, value);
@@ -89,7 +81,7 @@ export class HttpExchange {
     if (!options.idempotent && this.#newConnections !== undefined) request.agent = this.#newConnections;
     const response = await this.#pipeline.sendRequest(this.#client, request);
     const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
-    return { status: response.status, headers: response.headers, body, wireBytes };
+    return { reply: { status: response.status, headers: response.headers, body, url, names }, wireBytes };
   }
 }
 

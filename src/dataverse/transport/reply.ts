@@ -8,8 +8,6 @@ export interface Reply {
   headers: HttpHeaders;
   body: Buffer;
   url: string;
-  /** How many attempts the call took. */
-  tries: number;
   /** The request's names, for errors about this response. */
   names: RequestNames;
 }

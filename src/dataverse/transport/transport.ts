@@ -79,7 +79,7 @@ export class Transport {
       try {
         await this.#acquireSlot(call, names, this.#retry.maxTotalSeconds - elapsed(), tries > 1);
         startedAt ??= performance.now();
-        return await this.#attempt(call, names, idempotent, (reply) => read({ ...reply, tries }));
+        return await this.#attempt(call, names, idempotent, read);
       } catch (error) {
         const fault = dataverseFault(error);
         if (fault === undefined || call.signal?.aborted) throw error;
@@ -129,16 +129,13 @@ export class Transport {
     try {
       this.#count(call, { requests: 1 });
       const options = { idempotent, signal: attempt.signal };
-      const { wireBytes, ...response } = await this.#exchange
-        .send(url, call, names, options)
-        .catch((error) => {
-          if (call.signal?.aborted) throw call.signal.reason;
-          if (error instanceof SyncError) throw error;
-          throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
-        });
-      const { status, headers, body } = response;
+      const { reply, wireBytes } = await this.#exchange.send(url, call, names, options).catch((error) => {
+        if (call.signal?.aborted) throw call.signal.reason;
+        if (error instanceof SyncError) throw error;
+        throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
+      });
+      const { status, headers, body } = reply;
       this.#count(call, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
-      const reply = { ...response, url, tries: 1, names };
       this.#observe(reply, startedAt);
       if ((status < 200 || status > 299) && !call.accepts?.(status, headers)) {
         throw errorFromResponse(names, status, headers, body);
