@@ -4,12 +4,9 @@ import { metricsQueue } from '../metrics/write/wake-up.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
-/** A wake-up that failed too often: said in the log, and sent again later. */
+/** Handles a wake-up message that failed too often: logs it, and sends another one later. */
 app.storageQueue('campaignMetricsPoison', {
   queueName: `${metricsQueue}-poison`,
   connection: 'AzureWebJobsStorage',
-  handler: (_message, context) =>
-    inInvocation(context, async () => {
-      await healPoisonedWakeUp(metricsServices());
-    }),
+  handler: inInvocation(() => healPoisonedWakeUp(metricsServices())),
 });

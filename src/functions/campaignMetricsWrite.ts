@@ -8,8 +8,5 @@ import { inInvocation } from '../telemetry/invocation-log.ts';
 app.storageQueue('campaignMetricsWrite', {
   queueName: metricsQueue,
   connection: 'AzureWebJobsStorage',
-  handler: (_message, context) =>
-    inInvocation(context, async () => {
-      await drainJournal(metricsServices());
-    }),
+  handler: inInvocation(async () => void (await drainJournal(metricsServices()))),
 });

@@ -4,12 +4,9 @@ import { type FetchMessage, fetchQueue } from '../sync/documents/messages.ts';
 import { failPoisonedTable } from '../sync/fetch/fail-table.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
-/** A slice that failed too often: its entity is marked failed, and the run ends without it. */
+/** Handles a slice that failed too often: marks its table as failed, and the run ends without it. */
 app.storageQueue('fetchEntityPoison', {
   queueName: `${fetchQueue}-poison`,
   connection: 'AzureWebJobsStorage',
-  handler: (message, context) =>
-    inInvocation(context, async () => {
-      await failPoisonedTable(await syncServices(), message as FetchMessage);
-    }),
+  handler: inInvocation(async (message) => failPoisonedTable(await syncServices(), message as FetchMessage)),
 });

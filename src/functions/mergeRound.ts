@@ -8,8 +8,5 @@ import { inInvocation } from '../telemetry/invocation-log.ts';
 app.storageQueue('mergeRound', {
   queueName: mergeQueue,
   connection: 'AzureWebJobsStorage',
-  handler: (message, context) =>
-    inInvocation(context, async () => {
-      await mergeRound(await syncServices(), message as MergeMessage);
-    }),
+  handler: inInvocation(async (message) => mergeRound(await syncServices(), message as MergeMessage)),
 });

@@ -1,4 +1,4 @@
-import { app } from '@azure/functions';
+import { app, type HttpRequest } from '@azure/functions';
 import { notFound, problemResponse } from '../http/responses.ts';
 import { syncServices } from '../services.ts';
 import { readSchemaReport, readSchemaReportMarkdown } from '../sync/plan/validate-schema.ts';
@@ -9,20 +9,19 @@ app.http('schemaReport', {
   route: 'schema',
   methods: ['GET'],
   authLevel: 'function',
-  handler: (request, context) =>
-    inInvocation(context, async () => {
-      try {
-        const services = await syncServices();
-        if (request.query.get('format') === 'markdown') {
-          const body = await readSchemaReportMarkdown(services);
-          if (body === undefined) return notFound('There is no schema report before the first sync.');
-          return { headers: { 'content-type': 'text/markdown; charset=utf-8' }, body };
-        }
-        const report = await readSchemaReport(services);
-        if (report === undefined) return notFound('There is no schema report before the first sync.');
-        return { jsonBody: report };
-      } catch (error) {
-        return problemResponse(error);
+  handler: inInvocation(async (request: HttpRequest) => {
+    try {
+      const services = await syncServices();
+      if (request.query.get('format') === 'markdown') {
+        const body = await readSchemaReportMarkdown(services);
+        if (body === undefined) return notFound('There is no schema report before the first sync.');
+        return { headers: { 'content-type': 'text/markdown; charset=utf-8' }, body };
       }
-    }),
+      const report = await readSchemaReport(services);
+      if (report === undefined) return notFound('There is no schema report before the first sync.');
+      return { jsonBody: report };
+    } catch (error) {
+      return problemResponse(error);
+    }
+  }),
 });

@@ -1,4 +1,4 @@
-import { app } from '@azure/functions';
+import { app, type HttpRequest } from '@azure/functions';
 import { problemResponse, statusResponse } from '../http/responses.ts';
 import { parseStartRequest } from '../http/sync/start-request.ts';
 import { syncServices } from '../services.ts';
@@ -10,15 +10,14 @@ app.http('syncStart', {
   route: 'sync',
   methods: ['POST'],
   authLevel: 'function',
-  handler: (request, context) =>
-    inInvocation(context, async () => {
-      try {
-        const options = parseStartRequest(await request.text());
-        const result = await startRun(await syncServices(), { trigger: 'http', ...options });
-        if (result.outcome === 'failed') return problemResponse(result.error, { runId: result.runId });
-        return statusResponse(request.url, result);
-      } catch (error) {
-        return problemResponse(error);
-      }
-    }),
+  handler: inInvocation(async (request: HttpRequest) => {
+    try {
+      const options = parseStartRequest(await request.text());
+      const result = await startRun(await syncServices(), { trigger: 'http', ...options });
+      if (result.outcome === 'failed') return problemResponse(result.error, { runId: result.runId });
+      return statusResponse(request.url, result);
+    } catch (error) {
+      return problemResponse(error);
+    }
+  }),
 });

@@ -1,4 +1,4 @@
-import { app } from '@azure/functions';
+import { app, type HttpRequest } from '@azure/functions';
 import { prefersHtml } from '../http/accept.ts';
 import { problemPage } from '../http/pages/problem-page.ts';
 import { notFound, problemResponse } from '../http/responses.ts';
@@ -15,27 +15,26 @@ app.http('syncStatus', {
   route: 'sync/{runId?}',
   methods: ['GET'],
   authLevel: 'function',
-  handler: (request, context) =>
-    inInvocation(context, async () => {
-      const asPage = prefersHtml(request.headers.get('accept'));
-      const vary = { vary: 'Accept' };
-      try {
-        const services = await syncServices();
-        const runId = request.params['runId'] || undefined;
-        const links = statusLinks(request.url, runId);
-        if (runId === undefined) {
-          const status = await syncStatus(services);
-          return asPage ? overviewPage(status, links) : { headers: vary, jsonBody: status };
-        }
-        const status = await runStatus(services, runId);
-        if (status === undefined) {
-          const absent = notFound(`There is no run ${runId}.`);
-          return asPage ? problemPage(absent) : absent;
-        }
-        return asPage ? runPage(status, links) : { headers: vary, jsonBody: status };
-      } catch (error) {
-        const problem = problemResponse(error);
-        return asPage ? problemPage(problem) : problem;
+  handler: inInvocation(async (request: HttpRequest) => {
+    const asPage = prefersHtml(request.headers.get('accept'));
+    const vary = { vary: 'Accept' };
+    try {
+      const services = await syncServices();
+      const runId = request.params['runId'] || undefined;
+      const links = statusLinks(request.url, runId);
+      if (runId === undefined) {
+        const status = await syncStatus(services);
+        return asPage ? overviewPage(status, links) : { headers: vary, jsonBody: status };
       }
-    }),
+      const status = await runStatus(services, runId);
+      if (status === undefined) {
+        const absent = notFound(`There is no run ${runId}.`);
+        return asPage ? problemPage(absent) : absent;
+      }
+      return asPage ? runPage(status, links) : { headers: vary, jsonBody: status };
+    } catch (error) {
+      const problem = problemResponse(error);
+      return asPage ? problemPage(problem) : problem;
+    }
+  }),
 });

@@ -9,15 +9,14 @@ app.http('verify', {
   route: 'verify',
   methods: ['GET'],
   authLevel: 'function',
-  handler: (_request, context) =>
-    inInvocation(context, async () => {
-      try {
-        const report = await verify(await syncServices());
-        return report === undefined
-          ? notFound('There is no database yet: start a sync first.')
-          : { jsonBody: report };
-      } catch (error) {
-        return problemResponse(error);
-      }
-    }),
+  handler: inInvocation(async () => {
+    try {
+      const report = await verify(await syncServices());
+      return report === undefined
+        ? notFound('There is no database yet: start a sync first.')
+        : { jsonBody: report };
+    } catch (error) {
+      return problemResponse(error);
+    }
+  }),
 });

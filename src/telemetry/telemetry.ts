@@ -1,19 +1,19 @@
 /**
- * What the app tells about itself: log lines, events and metrics. This folder is the only place that names the
- * monitor; everything else talks to `Telemetry`.
+ * Log lines, events and metrics of the app. Only this folder knows the monitor, Application Insights; all other
+ * code uses `Telemetry`.
  */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type Properties = Record<string, string | number | boolean | undefined>;
 
 export interface Telemetry {
-  /** One line for people, with properties for queries. Neither may hold a secret or row data. */
+  /** Writes one line for people, with properties to filter by. Neither may hold a secret or row data. */
   log(level: LogLevel, message: string, properties?: Properties): void;
-  /** Something that happened, with figures: `RunEnded`, `SliceFetched`. */
+  /** Sends an event with figures to the monitor: `RunEnded`, `SliceFetched`. */
   event(name: string, properties: Properties, figures: Record<string, number>): void;
 }
 
-/** The part of the monitor's client that is used. */
+/** The methods of the monitor's client that the app calls. */
 export interface MonitorClient {
   trackEvent(event: {
     name: string;
@@ -22,27 +22,27 @@ export interface MonitorClient {
   }): void;
 }
 
-/** Where log lines go: the invocation that is running, else the console. */
+/** Where log lines go. */
 export type LogSink = (level: LogLevel, line: string) => void;
 
 export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClient | undefined): Telemetry {
   return {
     log(level, message, properties = {}) {
-      sink()(level, withProperties(message, properties));
+      sink()(level, logLine(message, properties));
     },
     event(name, properties, figures) {
-      const texts = Object.entries(properties).filter(([, value]) => value !== undefined);
-      monitor()?.trackEvent({
-        name,
-        properties: Object.fromEntries(texts.map(([key, value]) => [key, String(value)])),
-        measurements: figures,
-      });
+      const texts = defined(properties).map(([key, value]) => [key, String(value)]);
+      monitor()?.trackEvent({ name, properties: Object.fromEntries(texts), measurements: figures });
     },
   };
 }
 
-function withProperties(message: string, properties: Properties): string {
-  const given = Object.entries(properties).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return message;
-  return `${message} [${given.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(' ')}]`;
+/** A log line: the message, then its properties as `[runId="…" status=503]`. */
+export function logLine(message: string, properties: Properties): string {
+  const texts = defined(properties).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  return texts.length === 0 ? message : `${message} [${texts.join(' ')}]`;
+}
+
+function defined(properties: Properties): [string, Properties[string]][] {
+  return Object.entries(properties).filter(([, value]) => value !== undefined);
 }

@@ -1,4 +1,4 @@
-import type { HttpHandler, HttpRequest, HttpResponseInit } from '@azure/functions';
+import type { HttpHandler, HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
 import { SyncError } from '../../errors.ts';
 import type { MetricsServices } from '../../metrics/services.ts';
 import { inInvocation } from '../../telemetry/invocation-log.ts';
@@ -17,21 +17,19 @@ export function answerBy(
   services: () => MetricsServices,
   methods: Partial<Record<'GET' | 'POST', Answer>>,
 ): HttpHandler {
-  return (request, context) =>
-    inInvocation(context, async () => {
-      const method = request.method.toUpperCase();
-      const allowed = Object.keys(methods).flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
-      if (method === 'OPTIONS') return { status: 204, headers: { Allow: [...allowed, method].join(', ') } };
-      const answer = methods[method === 'HEAD' ? 'GET' : (method as 'GET' | 'POST')];
-      if (answer === undefined) return methodNotAllowed([...allowed, 'OPTIONS']);
-      try {
-        const { body, ...rest } = await answer(services(), request);
-        return method === 'HEAD' ? rest : { ...rest, body: body ?? null };
-      } catch (error) {
-        if (!(error instanceof SyncError))
-          context.error(error instanceof Error ? error.stack : String(error));
-        else context.warn(error.message);
-        return problemOf(error);
-      }
-    });
+  return inInvocation(async (request: HttpRequest, context: InvocationContext) => {
+    const method = request.method.toUpperCase();
+    const allowed = Object.keys(methods).flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
+    if (method === 'OPTIONS') return { status: 204, headers: { Allow: [...allowed, method].join(', ') } };
+    const answer = methods[method === 'HEAD' ? 'GET' : (method as 'GET' | 'POST')];
+    if (answer === undefined) return methodNotAllowed([...allowed, 'OPTIONS']);
+    try {
+      const { body, ...rest } = await answer(services(), request);
+      return method === 'HEAD' ? rest : { ...rest, body: body ?? null };
+    } catch (error) {
+      if (!(error instanceof SyncError)) context.error(error instanceof Error ? error.stack : String(error));
+      else context.warn(error.message);
+      return problemOf(error);
+    }
+  });
 }
