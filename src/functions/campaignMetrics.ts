@@ -1,5 +1,5 @@
 import { app } from '@azure/functions';
-import { allMethods, answerBy } from '../http/metrics/answer.ts';
+import { serve } from '../http/handler.ts';
 import { listCampaignMetrics } from '../http/metrics/get-campaign-metrics.ts';
 import { postCampaignMetrics } from '../http/metrics/post-campaign-metrics.ts';
 import { metricsServices } from '../metrics-services.ts';
@@ -7,7 +7,5 @@ import { metricsServices } from '../metrics-services.ts';
 /** `POST /api/metrics/campaign` writes records, `GET` lists the newest. */
 app.http('campaignMetrics', {
   route: 'metrics/campaign',
-  methods: [...allMethods],
-  authLevel: 'function',
-  handler: answerBy(metricsServices, { GET: listCampaignMetrics, POST: postCampaignMetrics }),
+  ...serve(metricsServices, { GET: listCampaignMetrics, POST: postCampaignMetrics }),
 });

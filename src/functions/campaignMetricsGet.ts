@@ -1,12 +1,10 @@
 import { app } from '@azure/functions';
-import { allMethods, answerBy } from '../http/metrics/answer.ts';
+import { serve } from '../http/handler.ts';
 import { getCampaignMetrics } from '../http/metrics/get-campaign-metrics.ts';
 import { metricsServices } from '../metrics-services.ts';
 
-/** `GET /api/metrics/campaign/{id}`: one record. The constraint keeps `summary` apart. */
+/** `GET /api/metrics/campaign/{id}`: one record. The constraint keeps `summary` out. */
 app.http('campaignMetricsGet', {
   route: 'metrics/campaign/{id:guid}',
-  methods: [...allMethods],
-  authLevel: 'function',
-  handler: answerBy(metricsServices, { GET: getCampaignMetrics }),
+  ...serve(metricsServices, { GET: getCampaignMetrics }),
 });

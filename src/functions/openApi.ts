@@ -1,10 +1,6 @@
 import { app } from '@azure/functions';
-import { getOpenApi } from '../http/metrics/get-openapi.ts';
+import { serve } from '../http/handler.ts';
+import { getOpenApi } from '../http/metrics/openapi.ts';
 
-/** `GET /api/openapi.json`: how to talk to campaign metrics. */
-app.http('openApi', {
-  route: 'openapi.json',
-  methods: ['GET'],
-  authLevel: 'function',
-  handler: getOpenApi,
-});
+/** `GET /api/openapi.json`: the OpenAPI document of campaign metrics. */
+app.http('openApi', { route: 'openapi.json', ...serve(() => undefined, { GET: getOpenApi }) });

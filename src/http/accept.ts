@@ -1,6 +1,6 @@
 /**
- * Whether a caller would rather have HTML than JSON by its `Accept` header (RFC 9110, 12.5.1): a browser does,
- * curl and fetch take anything and get JSON.
+ * Whether an `Accept` header prefers HTML to JSON (RFC 9110, section 12.5.1). Browsers prefer HTML; curl and fetch
+ * accept anything and get JSON.
  */
 export function prefersHtml(accept: string | null): boolean {
   const ranges = (accept ?? '').split(',').map(mediaRange);
@@ -20,7 +20,7 @@ function mediaRange(text: string): MediaRange {
   return { type, quality: Number.isFinite(quality) ? quality : 0 };
 }
 
-/** The most specific range that covers the type decides. */
+/** The quality of a type: that of the most specific range that covers it. */
 function quality(ranges: readonly MediaRange[], type: string): number {
   for (const covering of [type, `${type.split('/')[0]}/*`, '*/*']) {
     const range = ranges.find((one) => one.type === covering);

@@ -178,8 +178,8 @@ export class CampaignMetricsClient {
         const response = await this.#request(batch);
         const body: unknown = await response.json().catch(() => undefined);
         if (response.ok) return itemErrors(records, body);
-        const detail = (body as { detail?: unknown } | undefined)?.detail;
-        const message = `The endpoint answered ${response.status}${typeof detail === 'string' ? `: ${detail}` : ''}`;
+        const said = textOf(body as Problem | undefined);
+        const message = `The endpoint answered ${response.status}${said === '' ? '' : `: ${said}`}`;
         failure = new CampaignMetricsError(message, records, { status: response.status });
         // One faulty record has the whole list refused: it is halved, so that its neighbours arrive.
         if ((response.status === 400 || response.status === 413) && batch.length > 1) {
@@ -221,14 +221,24 @@ export class CampaignMetricsClient {
 }
 
 function itemErrors(records: CampaignMetricsInput[], body: unknown): (CampaignMetricsError | undefined)[] {
-  const items = Array.isArray(body) ? (body as { status?: number; problem?: { detail?: string } }[]) : [];
+  const items = Array.isArray(body) ? (body as { status?: number; problem?: Problem }[]) : [];
   return records.map((record, index) => {
     const { status = 200, problem } = items[index] ?? {};
     if (status < 400) return undefined;
-    return new CampaignMetricsError(problem?.detail ?? `The record was refused: ${status}`, [record], {
+    return new CampaignMetricsError(textOf(problem) || `The record was refused: ${status}`, [record], {
       status,
     });
   });
+}
+
+/** The part of a problem document (RFC 9457) that tells people what happened and what to do. */
+interface Problem {
+  detail?: unknown;
+  hint?: unknown;
+}
+
+function textOf(problem: Problem | undefined): string {
+  return [problem?.detail, problem?.hint].filter((text) => typeof text === 'string').join(' ');
 }
 
 let shared: CampaignMetricsClient | undefined;

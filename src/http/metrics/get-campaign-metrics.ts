@@ -1,59 +1,60 @@
-import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { RetriableError } from '../../errors.ts';
 import type { MetricsServices } from '../../metrics/services.ts';
-import { collectionAddress } from './addresses.ts';
-import { json, problem } from './problem.ts';
+import { address } from '../address.ts';
+import type { Handler } from '../handler.ts';
+import { Problem } from '../problem.ts';
 import { listQuery, readQuery, summaryQuery } from './read-query.ts';
 
-/** How long a caller waits for a list or a summary, well within the host's 230 seconds. */
+/** Milliseconds that a caller waits for Dataverse. Azure closes the connection after 230 seconds. */
 const readTimeoutMs = 100_000;
+/** The period of a summary without `since`, in days. */
 const defaultDays = 30;
 
-/** `GET /api/metrics/campaign`: the newest records first, page by page. */
-export async function listCampaignMetrics(
-  services: MetricsServices,
-  request: HttpRequest,
-): Promise<HttpResponseInit> {
-  const read = readQuery(request, listQuery);
-  if ('refusal' in read) return read.refusal;
-  const { limit, page, ...filter } = read.query;
-  const signal = AbortSignal.timeout(readTimeoutMs);
-  const found = await services.reader.list(filter, limit, page, { signal });
+/** `GET /api/metrics/campaign`: one page of records, newest first. */
+export const listCampaignMetrics: Handler<MetricsServices> = async ({ reader }, request) => {
+  const { limit, page, ...filter } = readQuery(request, listQuery);
+  const found = await inTime((options) => reader.list(filter, limit, page, options));
   if (found === 'wrong page') {
-    const errors = [{ path: '/page', detail: 'belongs to another query; use `next` as it was given' }];
-    return problem(400, 'The query is not valid.', { errors });
+    const errors = [{ path: '/page', detail: 'belongs to another query; use `next` unchanged' }];
+    throw new Problem(400, 'The query is not valid.', { errors });
   }
   const items = found.rows.map(({ id, record }) => ({ id, ...record }));
-  if (found.next === undefined) return json(200, { items });
-  const next = new URL(collectionAddress(request));
+  if (found.next === undefined) return { jsonBody: { items } };
+  const next = new URL(address(request, 'metrics/campaign'));
   for (const [name, value] of Object.entries({ limit, ...filter, page: found.next })) {
     if (value !== undefined) next.searchParams.set(name, String(value));
   }
-  return json(200, { items, next: next.href }, { Link: `<${next.href}>; rel="next"` });
-}
+  return { headers: { link: `<${next.href}>; rel="next"` }, jsonBody: { items, next: next.href } };
+};
 
 /** `GET /api/metrics/campaign/{id}`: one record. */
-export async function getCampaignMetrics(
-  services: MetricsServices,
-  request: HttpRequest,
-): Promise<HttpResponseInit> {
+export const getCampaignMetrics: Handler<MetricsServices> = async ({ reader }, request) => {
   const id = (request.params['id'] ?? '').toLowerCase();
+  // The route's constraint also lets GUIDs without hyphens or in braces through. Dataverse rejects those.
   const isId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
-  const row = isId
-    ? await services.reader.get(id, { signal: AbortSignal.timeout(readTimeoutMs) })
-    : undefined;
-  if (row === undefined) return problem(404, 'There is no record with this id in Dataverse.');
-  return json(200, { id: row.id, ...row.record });
-}
+  const row = isId ? await inTime((options) => reader.get(id, options)) : undefined;
+  if (row !== undefined) return { jsonBody: { id: row.id, ...row.record } };
+  throw new Problem(404, 'Record not found in Dataverse.', {
+    hint: 'If POST answered 202, its Location tells whether the record is written.',
+  });
+};
 
 /** `GET /api/metrics/campaign/summary`: figures per day and campaign. */
-export async function getSummary(services: MetricsServices, request: HttpRequest): Promise<HttpResponseInit> {
-  const read = readQuery(request, summaryQuery);
-  if ('refusal' in read) return read.refusal;
-  const start = services.now().getTime() - defaultDays * 24 * 3600 * 1000;
-  const { campaignId, since = `${new Date(start).toISOString().slice(0, 10)}T00:00:00Z`, until } = read.query;
-  const summary = await services.reader.summary(
-    { campaignId, since, until },
-    { signal: AbortSignal.timeout(readTimeoutMs) },
-  );
-  return json(200, { since, ...(until === undefined ? {} : { until }), ...summary });
+export const getSummary: Handler<MetricsServices> = async ({ reader, now }, request) => {
+  const start = new Date(now().getTime() - defaultDays * 24 * 3600 * 1000);
+  const defaultSince = `${start.toISOString().slice(0, 10)}T00:00:00Z`;
+  const { campaignId, since = defaultSince, until } = readQuery(request, summaryQuery);
+  const summary = await inTime((options) => reader.summary({ campaignId, since, until }, options));
+  return { jsonBody: { since, until, ...summary } };
+};
+
+/** @throws RetriableError if the read takes longer than `readTimeoutMs` */
+async function inTime<T>(read: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
+  const signal = AbortSignal.timeout(readTimeoutMs);
+  try {
+    return await read({ signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new RetriableError('Dataverse did not answer in time.', { cause: error });
+  }
 }

@@ -1,19 +1,25 @@
 import { z } from 'zod';
 import { campaignMetricsInput, maxRecords } from '../../metrics/contract/contract.ts';
+import { address } from '../address.ts';
+import type { Handler } from '../handler.ts';
 import { listQuery, summaryQuery } from './read-query.ts';
 import { campaignMetricsResource as resource } from './resource-schemas.ts';
 
 type Json = Record<string, unknown>;
 
-/** An OpenAPI 3.1 document of campaign metrics, made of the same schemas that check the requests. */
+/** `GET /api/openapi.json`: the document, with the address of the request as its server. */
+export const getOpenApi: Handler<unknown> = (_services, request) => ({
+  jsonBody: openApi(address(request, 'openapi.json').replace(/\/openapi\.json$/, '')),
+});
+
+/** The OpenAPI 3.1 document of campaign metrics, generated from the schemas that check the requests. */
 export function openApi(server: string): Json {
   return {
     openapi: '3.1.1',
     info: {
       title: 'Campaign metrics',
       version: '1.0.0',
-      description:
-        'Takes what campaign runs cost and achieved, writes it to Microsoft Dataverse, and reads it back.',
+      description: 'Writes what campaign runs cost and achieved to Microsoft Dataverse, and reads it back.',
     },
     servers: [{ url: server }],
     security: [{ functionKey: [] }, { functionKeyInQuery: [] }],
@@ -23,7 +29,7 @@ export function openApi(server: string): Json {
         get: {
           operationId: 'campaignMetricsGet',
           summary: 'One record',
-          parameters: [pathParameter('id', z.uuid(), 'The row id, as answered to POST.')],
+          parameters: [pathParameter('id', z.uuid(), 'The row id, as in the response to POST.')],
           responses: {
             200: answer('The record.', ref('StoredRecord')),
             404: problemAnswer('No such record.'),
@@ -44,11 +50,11 @@ export function openApi(server: string): Json {
       '/metrics/campaign/status/{ticket}': {
         get: {
           operationId: 'campaignMetricsStatus',
-          summary: 'What became of a record that was answered with 202',
-          parameters: [pathParameter('ticket', z.string(), 'The end of the Location of the 202.')],
+          summary: 'Whether a record that POST answered with 202 is written',
+          parameters: [pathParameter('ticket', z.string(), 'The last segment of the Location of the 202.')],
           responses: {
-            200: answer('Where the record stands.', ref('Status')),
-            404: problemAnswer('Nothing was accepted under this address.'),
+            200: answer('The state of the record.', ref('Status')),
+            404: problemAnswer('No queued record has this address.'),
           },
         },
       },
@@ -74,17 +80,17 @@ export function openApi(server: string): Json {
 function postOperation(): Json {
   const list = { type: 'array', items: ref('Record'), minItems: 1, maxItems: maxRecords };
   const one = (description: string) =>
-    answer(description, { oneOf: [ref('Item'), { type: 'array', items: ref('Item') }] }, ['Location']);
+    answer(description, { oneOf: [ref('Item'), { type: 'array', items: ref('Item') }] }, 'Location');
   return {
     operationId: 'campaignMetricsPost',
     summary: 'Write one record, or a list of them',
     description:
-      'The same campaign, run and phase again update the same row. A body with any fault in it is refused whole.',
+      'A record with the campaign, run and phase of an earlier one updates its row. A body with a fault is rejected as a whole.',
     parameters: [
       {
         name: 'Prefer',
         in: 'header',
-        description: '`respond-async`: queue the records and answer 202 at once.',
+        description: '`respond-async`: queue the records and answer 202 immediately.',
         schema: { type: 'string' },
       },
     ],
@@ -93,17 +99,22 @@ function postOperation(): Json {
       content: { 'application/json': { schema: { oneOf: [ref('Record'), list] } } },
     },
     responses: {
-      200: one('Written over the record that was there.'),
-      201: one('Written as a new record.'),
-      202: one('Safely queued, to be written as soon as Dataverse takes it. Location tells where it stands.'),
-      207: answer('A list whose items ended differently.', { type: 'array', items: ref('Item') }),
-      400: problemAnswer('The body is not valid; every fault is listed.'),
-      405: problemAnswer('Another method.'),
+      200: one('The existing record is updated.'),
+      201: one('The record is created.'),
+      202: one(
+        'The record is stored in a durable queue and written when Dataverse accepts it. Location has its state.',
+      ),
+      207: answer('A list whose items have different statuses.', { type: 'array', items: ref('Item') }),
+      400: problemAnswer('The body is not valid. `errors` lists every fault.'),
+      405: problemAnswer('The method is not allowed.'),
       413: problemAnswer('The body is too large.'),
       415: problemAnswer('The body is not JSON in UTF-8.'),
-      422: problemAnswer('Dataverse refused the record.'),
-      502: problemAnswer('Dataverse cannot be used as it is set up.'),
-      503: problemAnswer('Neither Dataverse nor the queue took the record: send it again.'),
+      422: problemAnswer('Dataverse rejected the record.'),
+      500: problemAnswer('The app failed or is not configured correctly.'),
+      502: problemAnswer('The table is missing in Dataverse, or the app has no access to it.'),
+      503: problemAnswer(
+        'Neither Dataverse nor the queue accepted the record. Send it again after Retry-After seconds.',
+      ),
     },
   };
 }
@@ -114,7 +125,7 @@ function listOperation(): Json {
     summary: 'The newest records',
     parameters: queryParameters(listQuery),
     responses: {
-      200: answer('A page of records, newest first.', ref('List'), ['Link']),
+      200: answer('A page of records, newest first.', ref('List'), 'Link'),
       400: problemAnswer('The query is not valid.'),
     },
   };
@@ -127,14 +138,9 @@ function schema(type: z.ZodType, io: 'input' | 'output' = 'output'): Json {
   return rest;
 }
 
-function answer(description: string, type: Json, headers: string[] = []): Json {
-  return {
-    description,
-    ...(headers.length === 0
-      ? {}
-      : { headers: Object.fromEntries(headers.map((name) => [name, { schema: { type: 'string' } }])) }),
-    content: { 'application/json': { schema: type } },
-  };
+function answer(description: string, type: Json, header?: string): Json {
+  const headers = header && { [header]: { schema: { type: 'string' } } };
+  return { description, headers, content: { 'application/json': { schema: type } } };
 }
 
 function problemAnswer(description: string): Json {

@@ -3,28 +3,25 @@ import { describeError } from '../../errors.ts';
 import { readRecords } from '../../metrics/contract/contract.ts';
 import type { MetricsServices } from '../../metrics/services.ts';
 import { type Accepted, acceptRecords } from '../../metrics/write/accept-records.ts';
-import { collectionAddress, recordAddress, statusAddress } from './addresses.ts';
-import { json, problem, problemDetail } from './problem.ts';
+import { address } from '../address.ts';
+import type { Handler } from '../handler.ts';
+import { Problem } from '../problem.ts';
 import { readRequestBody } from './read-request-body.ts';
 
-/** `POST /api/metrics/campaign`: one record or a list of them. */
-export async function postCampaignMetrics(
-  services: MetricsServices,
-  request: HttpRequest,
-): Promise<HttpResponseInit> {
+/** `POST /api/metrics/campaign`: writes one record or a list. */
+export const postCampaignMetrics: Handler<MetricsServices> = async (services, request) => {
   const body = await readRequestBody(request, services.settings.maxBodyBytes);
-  if ('refusal' in body) return body.refusal;
-  const read = readRecords(body.bytes, services.now());
-  if ('faults' in read) return problem(400, read.detail, { errors: read.faults });
+  const read = readRecords(body, services.now());
+  if ('faults' in read) throw new Problem(400, read.detail, { errors: read.faults });
   const respondAsync = prefersAsync(request);
   const accepted = await acceptRecords(services, read.records, respondAsync);
-  const applied: Record<string, string> = respondAsync ? { 'Preference-Applied': 'respond-async' } : {};
-  const collection = collectionAddress(request);
-  const answer = read.isArray ? answerList(accepted, collection) : answerOne(accepted[0]!, collection);
-  return { ...answer, headers: { ...(answer.headers as Record<string, string>), ...applied } };
-}
+  const collection = address(request, 'metrics/campaign');
+  const response = read.isArray ? listResponse(accepted, collection) : oneResponse(accepted[0]!, collection);
+  if (respondAsync) response.headers['preference-applied'] = 'respond-async';
+  return response;
+};
 
-/** RFC 7240; a preference may carry parameters and stand among others. */
+/** RFC 7240: a preference can have parameters, and the header can hold other preferences. */
 function prefersAsync(request: HttpRequest): boolean {
   const preferences = (request.headers.get('prefer') ?? '').split(',');
   return preferences.some((preference) => /^\s*respond-async\s*(?:[;=]|$)/i.test(preference));
@@ -32,42 +29,43 @@ function prefersAsync(request: HttpRequest): boolean {
 
 const statuses = { created: 201, updated: 200, queued: 202, refused: 422 } as const;
 
-function answerOne(accepted: Accepted, collection: string): HttpResponseInit {
-  const status = statuses[accepted.outcome];
-  if (accepted.outcome === 'refused') return problem(status, reasonOf(accepted.error));
-  const location = locationOf(accepted, collection);
-  const queued: Record<string, string> = accepted.outcome === 'queued' ? { 'Retry-After': '1' } : {};
-  return json(status, itemOf(accepted, collection), { Location: location, ...queued });
+type Response = HttpResponseInit & { headers: Record<string, string> };
+
+function oneResponse(accepted: Accepted, collection: string): Response {
+  if (accepted.outcome === 'refused') throw refusal(accepted.error);
+  const headers = { location: locationOf(accepted, collection), ...retryAfter(accepted) };
+  return { status: statuses[accepted.outcome], headers, jsonBody: itemOf(accepted, collection) };
 }
 
-/** A list is answered item by item; its own status is that of all items, or 207 where they differ. */
-function answerList(accepted: readonly Accepted[], collection: string): HttpResponseInit {
+/** A list has the status that all its items share, else 207. */
+function listResponse(accepted: readonly Accepted[], collection: string): Response {
   const items = accepted.map((item) => itemOf(item, collection));
   const all = new Set(items.map((item) => item.status));
-  // Records are written in order: when the last one is, all before it are.
+  // Queued records are written in order: after the last one is written, all are.
   const last = accepted.findLast((item) => item.outcome === 'queued');
-  const headers: Record<string, string> =
-    last === undefined ? {} : { Location: locationOf(last, collection), 'Retry-After': '1' };
-  return json(all.size === 1 ? items[0]!.status : 207, items, headers);
+  const headers = last && { location: locationOf(last, collection), ...retryAfter(last) };
+  return { status: all.size === 1 ? items[0]!.status : 207, headers: headers ?? {}, jsonBody: items };
 }
 
-/** What is answered for one record, alone or in a list. */
+/** The part of the response that describes one record. */
 function itemOf(accepted: Accepted, collection: string) {
   const status = statuses[accepted.outcome];
   const { id, record } = accepted.row;
-  if (accepted.outcome === 'refused') {
-    return { status, id, problem: problemDetail(status, reasonOf(accepted.error)) };
-  }
+  if (accepted.outcome === 'refused') return { status, id, problem: refusal(accepted.error).document };
   return { status, location: locationOf(accepted, collection), id, ...record };
 }
 
 function locationOf(accepted: Accepted, collection: string): string {
   return accepted.outcome === 'queued'
-    ? statusAddress(collection, accepted.ticket)
-    : recordAddress(collection, accepted.row.id);
+    ? `${collection}/status/${accepted.ticket}`
+    : `${collection}/${accepted.row.id}`;
 }
 
-function reasonOf(error: Error): string {
+function retryAfter({ outcome }: Accepted): Record<string, string> {
+  return outcome === 'queued' ? { 'retry-after': '1' } : {};
+}
+
+function refusal(error: Error): Problem {
   const { message, hint } = describeError(error);
-  return hint === undefined ? message : `${message} ${hint}`;
+  return new Problem(statuses.refused, message, { hint });
 }

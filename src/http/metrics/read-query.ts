@@ -1,8 +1,8 @@
-import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import type { HttpRequest } from '@azure/functions';
 import { z } from 'zod';
 import { pointerStep } from '../../metrics/contract/exact-json.ts';
 import { toUtc } from '../../metrics/contract/rfc3339.ts';
-import { problem } from './problem.ts';
+import { Problem } from '../problem.ts';
 
 const moment = (description: string) =>
   z
@@ -30,30 +30,27 @@ export const listQuery = z.strictObject({
     .min(1, { error: 'must be at least 1' })
     .max(500, { error: 'must be at most 500' })
     .default(10)
-    .meta({ description: 'Records on one page.' }),
-  campaignId: text(64, 'Only this campaign.'),
-  runId: text(64, 'Only this run.'),
-  phase: text(16, 'Only this phase.'),
+    .meta({ description: 'Records per page.' }),
+  campaignId: text(64, 'Only records of this campaign.'),
+  runId: text(64, 'Only records of this run.'),
+  phase: text(16, 'Only records of this phase.'),
   since: moment('Only records created at this moment or later.'),
   until: moment('Only records created before this moment.'),
-  page: z.string().max(8_192).optional().meta({ description: 'From `next` of the page before.' }),
+  page: z.string().max(8_192).optional().meta({ description: 'From `next` of the previous page.' }),
 });
 
 /** The query of `GET /api/metrics/campaign/summary`. */
 export const summaryQuery = z.strictObject({
-  campaignId: text(64, 'Only this campaign.'),
-  since: moment('From this moment on; 30 days ago where absent.'),
-  until: moment('Before this moment.'),
+  campaignId: text(64, 'Only records of this campaign.'),
+  since: moment('Only records created at this moment or later. Default: 30 days ago.'),
+  until: moment('Only records created before this moment.'),
 });
 
-/** The function key may stand in the query; it is the host's. */
+/** Parameters of the Functions host: the function key and its name. */
 const hostParameters = ['code', 'clientId'];
 
-/** Reads a request's query by a schema, times in UTC, or answers 400 with every fault. */
-export function readQuery<T extends z.ZodObject>(
-  request: HttpRequest,
-  schema: T,
-): { query: z.output<T> } | { refusal: HttpResponseInit } {
+/** Reads the query of a request by a schema, with times in UTC. @throws Problem 400 with every fault */
+export function readQuery<T extends z.ZodObject>(request: HttpRequest, schema: T): z.output<T> {
   const given: Record<string, unknown> = {};
   const errors: { path: string; detail: string }[] = [];
   for (const [name, value] of new URL(request.url).searchParams) {
@@ -66,17 +63,18 @@ export function readQuery<T extends z.ZodObject>(
   for (const issue of parsed.success ? [] : parsed.error.issues) {
     if (issue.code === 'unrecognized_keys') {
       errors.push(
-        ...issue.keys.map((key) => ({ path: pointerStep(key), detail: 'is no parameter of this resource' })),
+        ...issue.keys.map((key) => ({
+          path: pointerStep(key),
+          detail: 'is not a parameter of this resource',
+        })),
       );
     } else errors.push({ path: issue.path.map(String).map(pointerStep).join(''), detail: issue.message });
   }
-  if (!parsed.success || errors.length > 0) {
-    return { refusal: problem(400, 'The query is not valid.', { errors }) };
-  }
+  if (!parsed.success || errors.length > 0) throw new Problem(400, 'The query is not valid.', { errors });
   const query: Record<string, unknown> = { ...parsed.data };
   for (const name of ['since', 'until']) {
     const read = typeof query[name] === 'string' ? toUtc(query[name]) : undefined;
     if (read !== undefined && 'utc' in read) query[name] = read.utc;
   }
-  return { query: query as z.output<T> };
+  return query as z.output<T>;
 }

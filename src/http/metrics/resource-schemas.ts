@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { campaignMetricsInput } from '../../metrics/contract/contract.ts';
 
-/** What is answered, as schemas: for OpenAPI, and for the tests that hold the answers to them. */
+/** Schemas of the responses: for OpenAPI, and for the tests that check the responses against them. */
 
-const id = z.uuid().meta({ description: 'The row id in Dataverse, made of campaign, run and phase.' });
+const id = z.uuid().meta({ description: 'The row id in Dataverse, derived from campaign, run and phase.' });
 const path = z.string().meta({ description: 'A JSON Pointer; empty for the whole request.' });
 
 const problem = z
@@ -12,9 +12,10 @@ const problem = z
     title: z.string(),
     status: z.number().int(),
     detail: z.string().optional(),
+    hint: z.string().optional().meta({ description: 'What the caller can do about it.' }),
     errors: z.array(z.object({ path, detail: z.string() })).optional(),
   })
-  .meta({ description: 'RFC 9457.' });
+  .meta({ description: 'A problem document (RFC 9457).' });
 
 const stored = campaignMetricsInput.required().extend({ id });
 
@@ -26,7 +27,7 @@ const item = z.union([
   z.object({ status: z.literal(422), id, problem }),
 ]);
 
-// Rows that other programs made may lack values.
+// Rows written by other programs may lack values.
 const listed = z.object(
   Object.fromEntries(
     Object.entries(campaignMetricsInput.shape).map(([name, type]) => [name, type.nullable()]),
@@ -55,9 +56,9 @@ const summary = z.object({
       assetsGenerated: count,
       agentsTotal: count,
       agentsSuccessful: count,
-      successRate: z.number().meta({ description: 'Successful agents of all agents, in per cent.' }),
-      latencyAvgMs: count.meta({ description: 'Average of the records’ averages.' }),
-      latencyP95Ms: count.meta({ description: 'The worst of the records’ 95th percentiles.' }),
+      successRate: z.number().meta({ description: 'Successful agents as a percentage of all agents.' }),
+      latencyAvgMs: count.meta({ description: 'Average of the averages of the records.' }),
+      latencyP95Ms: count.meta({ description: 'Highest 95th percentile of the records.' }),
     }),
   ),
 });
@@ -65,9 +66,9 @@ const summary = z.object({
 const status = stored.extend({
   state: z
     .enum(['queued', 'written', 'poison'])
-    .meta({ description: 'poison: Dataverse refused it; it lies aside and can be replayed.' }),
+    .meta({ description: 'poison: Dataverse rejected the record. It is kept and can be replayed.' }),
   acceptedAt: z.string(),
-  location: z.string().meta({ description: 'The record’s own address.' }),
+  location: z.string().meta({ description: 'The address of the record.' }),
   refusedAt: z.string().optional(),
   error: z.string().optional(),
   code: z.string().optional(),

@@ -1,4 +1,4 @@
-/** Markup that is safe to send: everything put into it was escaped. */
+/** Markup that is safe to send, because `html` escaped every value in it. */
 export class Html {
   readonly text: string;
   constructor(text: string) {
@@ -8,7 +8,7 @@ export class Html {
 
 type Part = Html | string | number | undefined | readonly Part[];
 
-/** A template of markup. What is put in is escaped, unless it is markup itself; undefined leaves nothing. */
+/** A template of markup. Values are escaped unless they are markup themselves; undefined renders nothing. */
 export function html(fixed: TemplateStringsArray, ...parts: Part[]): Html {
   let text = fixed[0]!;
   parts.forEach((part, index) => {
@@ -32,7 +32,7 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 };
 
-/** Safe in text and in quoted attributes. */
+/** Escapes text for element content and for quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }

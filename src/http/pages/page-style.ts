@@ -1,6 +1,6 @@
 import { Html } from './html.ts';
 
-/** The style of the pages. On a narrow screen each row of a table becomes a block of labelled values. */
+/** The style sheet of all pages. On a narrow screen each table row becomes a block of labelled values. */
 export const pageStyle = new Html(`
 :root { --text: #1b1f24; --quiet: #545d68; --line: #d4d9df; --back: #fff; --raised: #f4f6f8; --link: #0550ae;
   --good: #116329; --bad: #a40e26; --bad-back: #fff0f0; --live: #7a4b00; }

@@ -3,7 +3,7 @@ import type { HttpResponseInit } from '@azure/functions';
 import { type Html, html } from './html.ts';
 import { pageStyle } from './page-style.ts';
 
-/** No script, nothing from elsewhere, and only this style: whatever a row's text were, it could do nothing. */
+/** No scripts, no external resources, one inline style. A hostile value in a row cannot execute. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(pageStyle.text).digest('base64')}'`,
@@ -12,18 +12,13 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** A whole page. The address may hold the function key, so the page is not kept and does not tell where it came from. */
+/** A complete HTML page. `refreshSeconds` makes the browser reload it. */
 export function pageResponse(
   title: string,
   content: Html,
-  options: { status?: number; refreshSeconds?: number } = {},
+  { status = 200, refreshSeconds }: { status?: number; refreshSeconds?: number | undefined } = {},
 ): HttpResponseInit {
-  const { status = 200, refreshSeconds } = options;
-  const refresh =
-    refreshSeconds === undefined
-      ? undefined
-      : html`<meta http-equiv="refresh" content="${refreshSeconds}">
-`;
+  const refresh = refreshSeconds && html`<meta http-equiv="refresh" content="${refreshSeconds}">\n`;
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -40,16 +35,9 @@ ${content}
 </body>
 </html>
 `;
-  return {
-    status,
-    headers: {
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': contentSecurityPolicy,
-      'cache-control': 'no-store',
-      'referrer-policy': 'no-referrer',
-      'x-content-type-options': 'nosniff',
-      vary: 'Accept',
-    },
-    body: page.text,
+  const headers = {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': contentSecurityPolicy,
   };
+  return { status, headers, body: page.text };
 }

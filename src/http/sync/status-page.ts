@@ -1,6 +1,7 @@
-import type { HttpResponseInit } from '@azure/functions';
+import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import type { TableReport } from '../../sync/documents/report.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
+import { address } from '../address.ts';
 import { type Html, html } from '../pages/html.ts';
 import { pageResponse } from '../pages/page.ts';
 import { bytes, count, seconds, time } from '../pages/page-format.ts';
@@ -16,13 +17,11 @@ export interface StatusLinks {
   verify: string;
 }
 
-/** @param requestUrl the address of `/api/sync` or of a run below it */
-export function statusLinks(requestUrl: string, runId: string | undefined): StatusLinks {
-  const { pathname, searchParams } = new URL(requestUrl);
-  const given = pathname.replace(/\/+$/, '');
-  const overview = runId === undefined ? given : given.slice(0, given.lastIndexOf('/'));
+/** @param request to `/api/sync` or to a run below it */
+export function statusLinks(request: Pick<HttpRequest, 'url'>): StatusLinks {
+  const overview = new URL(address(request, 'sync')).pathname;
   const api = overview.slice(0, overview.lastIndexOf('/'));
-  const code = searchParams.get('code');
+  const code = new URL(request.url).searchParams.get('code');
   const link = (path: string, query: Record<string, string> = {}): string => {
     const search = new URLSearchParams(code === null ? query : { ...query, code }).toString();
     return search === '' ? path : `${path}?${search}`;

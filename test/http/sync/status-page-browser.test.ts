@@ -118,7 +118,7 @@ describe.skipIf(chromiumPath === undefined)(
         const over = looks > 2;
         return overviewPage(
           { active: over ? null : live, runs: [over ? runStatus() : live] },
-          statusLinks('http://localhost/api/sync', undefined),
+          statusLinks({ url: 'http://localhost/api/sync' }),
         );
       });
       const { page } = await open();

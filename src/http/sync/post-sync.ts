@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import type { SyncServices } from '../../sync/documents/services.ts';
+import { startRun } from '../../sync/run/start-run.ts';
+import { address } from '../address.ts';
+import type { Handler } from '../handler.ts';
+import { Problem, problemOf } from '../problem.ts';
+
+const startRequest = z.strictObject({
+  /** Resume a live run at once, for a person who knows that it is stuck. */
+  resume: z.boolean().optional(),
+  /** Tables (logical names) whose deletes are applied once even beyond `massDeleteLimit`. */
+  allowMassDelete: z.array(z.string()).optional(),
+});
+
+/** `POST /api/sync` starts a sync: 202 with the run's id and status address, 409 if a run is live. */
+export const postSync: Handler<SyncServices> = async (services, request) => {
+  const options = readStartRequest(await request.text());
+  const { runId, outcome, error } = await startRun(services, { trigger: 'http', ...options });
+  // The run has logged its error.
+  if (outcome === 'failed') throw problemOf(error, { runId });
+  const statusUrl = `${address(request, 'sync')}/${runId}`;
+  return {
+    status: outcome === 'live' ? 409 : 202,
+    headers: { location: statusUrl },
+    jsonBody: { runId, outcome, statusUrl },
+  };
+};
+
+/** An empty body means no options. */
+function readStartRequest(body: string): z.output<typeof startRequest> {
+  if (body.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    throw new Problem(400, 'The body is not valid JSON.', { hint });
+  }
+  const parsed = startRequest.safeParse(value);
+  if (!parsed.success) throw new Problem(400, z.prettifyError(parsed.error), { hint });
+  return parsed.data;
+}
+
+const hint = 'Send no body, or JSON such as {"resume": true} or {"allowMassDelete": ["contact"]}.';

@@ -1,0 +1,348 @@
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { join, resolve } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { app } from '@azure/functions';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { FunctionsHost, LogEntry } from '../../src/local/functions-host/host.ts';
+import { startFunctionsHost } from '../../src/local/functions-host/host.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
+import { FaultyDataverse } from '../metrics/faulty-dataverse.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/** What the services of every route throw. The built app is what runs, so its modules are the ones to change. */
+const injected = vi.hoisted(() => ({ error: undefined as unknown }));
+vi.mock('../../dist/http/handler.js', async (importOriginal) => {
+  const { serve } = await importOriginal<typeof import('../../src/http/handler.ts')>();
+  return {
+    serve: (services: () => unknown, resource: Parameters<typeof serve>[1]) =>
+      serve(() => {
+        if (injected.error !== undefined) throw injected.error;
+        return services();
+      }, resource),
+  };
+});
+
+interface Route {
+  name: string;
+  path: string;
+  methods: string[];
+}
+
+/** The routes that the app registers, with values for their parameters. */
+const routes: Route[] = [];
+
+let azurite: Azurite;
+let dataverse: FaultyDataverse;
+let host: FunctionsHost;
+let errors: typeof import('../../src/errors.ts');
+const log: LogEntry[] = [];
+
+beforeAll(async () => {
+  azurite = await startAzurite();
+  dataverse = new FaultyDataverse();
+  const http = vi.spyOn(app, 'http');
+  host = await startFunctionsHost({
+    appRoot: root,
+    settings: {
+      DATAVERSE_URL: await dataverse.start(),
+      DATAVERSE_ACCESS_TOKEN: 'test',
+      SYNC_SCHEDULE: '0 0 0 1 1 *',
+      // A run cannot be planned without it.
+      SYNC_ENTITIES_FILE: join(root, 'no-entities.json'),
+    },
+    connectionString: azurite.connectionString,
+    log: (entry) => log.push(entry),
+  });
+  errors = await import(join(root, 'dist/errors.js'));
+  for (const [name, { route, methods }] of http.mock.calls) {
+    for (const path of pathsOf(route!)) routes.push({ name, path, methods: methods! });
+  }
+});
+
+afterAll(async () => {
+  await host?.stop({ limit: 2_000 });
+  dataverse.stop();
+  await azurite.stop();
+});
+
+afterEach(() => {
+  injected.error = undefined;
+});
+
+/** A path for each way to fill in a route; an optional parameter is present or not. */
+function pathsOf(route: string): string[] {
+  const path = (optional: string) =>
+    route
+      .replace(/\/\{\w+\?\}/g, optional)
+      .replace(/\{(\w+)(:guid)?\}/g, (_, name, isGuid) =>
+        isGuid ? '00000000-0000-5000-8000-000000000000' : `no-${name}`,
+      );
+  return [...new Set([path(''), path('/no-run')])].map((filled) => `/api/${filled}`);
+}
+
+interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+/** Sends with `node:http`, which shows the response as it came. */
+async function send(method: string, path: string, headers: Record<string, string> = {}): Promise<Answer> {
+  const key = { 'x-functions-key': host.functionKey };
+  const request = httpRequest(`${host.url}${path}`, { method, headers: { ...key, ...headers } }).end();
+  const [response] = await once(request, 'response');
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    body: (await buffer(response)).toString(),
+  };
+}
+
+/** Sends and returns the log lines of the app too. */
+async function sendAndLog(method: string, path: string, headers: Record<string, string> = {}) {
+  log.length = 0;
+  const answer = await send(method, path, headers);
+  const lines = log.filter(({ category, level }) => category.endsWith('.User') && level !== 'debug');
+  return { ...answer, lines };
+}
+
+/** The problem document of an answer. */
+function problem({ status, headers, body }: Answer): Record<string, unknown> {
+  expect(headers['content-type']).toBe('application/problem+json');
+  const document = JSON.parse(body) as Record<string, unknown>;
+  expect(document).toMatchObject({
+    type: 'about:blank',
+    status,
+    title: expect.any(String),
+    detail: expect.any(String),
+    hint: expect.any(String),
+  });
+  return document;
+}
+
+function expectSecurityHeaders({ headers }: Answer): void {
+  expect(headers).toMatchObject({
+    'cache-control': 'no-store',
+    'content-security-policy': expect.stringContaining("default-src 'none'"),
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+  });
+}
+
+/** The paths of the registered routes, each once, with a method that is not allowed there. */
+const paths = () => [...new Set(routes.map(({ path }) => path))];
+
+/** Each path with the methods that its `Allow` names, apart from HEAD and OPTIONS. */
+async function operations(): Promise<[method: string, path: string][]> {
+  const found: [string, string][] = [];
+  for (const path of paths()) {
+    const { headers } = await send('OPTIONS', path);
+    for (const method of headers.allow!.split(', ')) {
+      if (method !== 'HEAD' && method !== 'OPTIONS') found.push([method, path]);
+    }
+  }
+  return found;
+}
+
+describe('every route', () => {
+  test('is registered by a function, and each function serves one', () => {
+    expect(new Set(routes.map(({ name }) => name)).size).toBeGreaterThanOrEqual(9);
+    expect(paths()).toEqual(
+      expect.arrayContaining(['/api/sync', '/api/sync/no-run', '/api/verify', '/api/openapi.json']),
+    );
+  });
+
+  test('lists every method exactly once, so that the host never answers 404 to a method', () => {
+    const all = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'];
+    // The host does not promise which of two functions gets a method that both list.
+    for (const path of paths().filter((path) => path !== '/api/sync/no-run')) {
+      const listed = routes.filter((route) => route.path === path).flatMap(({ methods }) => methods);
+      expect(listed.sort(), path).toEqual([...all].sort());
+    }
+  });
+
+  test('answers OPTIONS with Allow', async () => {
+    for (const path of paths()) {
+      const answer = await send('OPTIONS', path);
+      expect([answer.status, answer.body], path).toEqual([204, '']);
+      expect(answer.headers.allow, path).toMatch(/^(?:GET, HEAD(?:, POST)?|POST), OPTIONS$/);
+      expectSecurityHeaders(answer);
+    }
+    expect((await send('OPTIONS', '/api/sync')).headers.allow).toBe('GET, HEAD, POST, OPTIONS');
+    expect((await send('OPTIONS', '/api/sync/no-run')).headers.allow).toBe('GET, HEAD, OPTIONS');
+  });
+
+  test('answers HEAD like GET, without the body', async () => {
+    for (const [method, path] of await operations()) {
+      if (method !== 'GET') continue;
+      const varying = ['date', 'content-length', 'transfer-encoding'];
+      const comparable = ({ status, headers }: Answer) => [
+        status,
+        Object.entries(headers).filter(([name]) => !varying.includes(name)),
+      ];
+      const [get, head] = [await send('GET', path), await send('HEAD', path)];
+      expect(get.body, path).not.toBe('');
+      expect(head.body, path).toBe('');
+      expect(comparable(head), path).toEqual(comparable(get));
+      expectSecurityHeaders(get);
+      const key = { 'x-functions-key': host.functionKey };
+      const fetched = await fetch(`${host.url}${path}`, { method: 'HEAD', headers: key });
+      expect([fetched.status, await fetched.text()], path).toEqual([get.status, '']);
+    }
+  });
+
+  test('answers 405 with Allow to every other method, and logs nothing', async () => {
+    const allowed = new Set((await operations()).map(([method, path]) => `${method} ${path}`));
+    for (const path of paths()) {
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+        // The host answers: `syncStart` alone lists POST, and it has no run id.
+        if (allowed.has(`${method} ${path}`) || `${method} ${path}` === 'POST /api/sync/no-run') continue;
+        const answer = await sendAndLog(method, path);
+        expect(answer.status, `${method} ${path}`).toBe(405);
+        expect(problem(answer)).toMatchObject({ title: 'Method Not Allowed' });
+        expect(answer.headers.allow).toBe((await send('OPTIONS', path)).headers.allow);
+        expectSecurityHeaders(answer);
+        expect(answer.lines).toEqual([]);
+      }
+    }
+  });
+
+  test('hides an unexpected error from the caller and logs it once', async () => {
+    for (const [method, path] of await operations()) {
+      injected.error = new TypeError('Cannot read properties of secret');
+      const answer = await sendAndLog(method, path);
+      expect(answer.status, `${method} ${path}`).toBe(500);
+      expect(answer.body).not.toContain('secret');
+      expect(answer.body).not.toContain('TypeError');
+      expect(problem(answer)).toMatchObject({
+        title: 'Internal Server Error',
+        hint: 'The log of the function app has the error.',
+        invocationId: answer.lines[0]!.invocationId,
+      });
+      expectSecurityHeaders(answer);
+      expect(answer.lines).toHaveLength(1);
+      const [{ level, message }] = answer.lines as [LogEntry];
+      expect(level).toBe('error');
+      expect(message).toContain(
+        `${method} ${path} failed: TypeError: Cannot read properties of secret\n    at `,
+      );
+      if (path === '/api/sync/no-run') expect(message).toContain('[status=500 runId="no-run"]');
+      expect((await sendAndLog('HEAD', path)).body).toBe('');
+      injected.error = 'a text';
+      expect(problem(await send(method, path)).detail).not.toContain('a text');
+    }
+  });
+
+  test('tells a configuration error with its hint', async () => {
+    for (const [method, path] of await operations()) {
+      injected.error = new errors.ConfigurationError('X is missing.', { hint: 'Set X.' });
+      const answer = await sendAndLog(method, path);
+      expect(answer.status, `${method} ${path}`).toBe(500);
+      expect(problem(answer)).toMatchObject({ detail: 'X is missing.', hint: 'Set X.' });
+      expect(answer.headers['retry-after']).toBeUndefined();
+      expect(answer.lines.map(({ level }) => level)).toEqual(['error']);
+    }
+  });
+
+  test('answers 503 with Retry-After to an error that passes', async () => {
+    const details = { hint: 'Wait.', retryAfterSeconds: 6.2 };
+    for (const [method, path] of await operations()) {
+      injected.error = new errors.RetriableError('Dataverse is busy.', details);
+      const answer = await sendAndLog(method, path);
+      expect([answer.status, answer.headers['retry-after']], `${method} ${path}`).toEqual([503, '7']);
+      expect(problem(answer)).toMatchObject({ detail: 'Dataverse is busy.', hint: 'Wait.' });
+      expect(answer.lines.map(({ level }) => level)).toEqual(['warning']);
+      injected.error = new errors.ConflictError('state.json changed.');
+      const conflict = await send(method, path);
+      expect([conflict.status, conflict.headers['retry-after']]).toEqual([503, '5']);
+      expect(problem(conflict)).toMatchObject({ hint: 'Send the request again in 5 s.' });
+    }
+  });
+});
+
+test.each([
+  ['from Dataverse', { fault: { operation: 'read', transient: false } }, 502],
+  ['caused by one from Dataverse', { cause: { fault: { operation: 'read', transient: false } } }, 502],
+  ['of this app', {}, 500],
+])('an error %s: status', async (_, more, status) => {
+  for (const kind of ['ConfigurationError', 'SkipTableError', 'SyncError'] as const) {
+    const error = new errors[kind]('No access.', { hint: 'Ask for access.' });
+    const cause = 'cause' in more ? Object.assign(new errors.SyncError('403'), more.cause) : undefined;
+    injected.error = Object.assign(error, more, cause && { cause });
+    const answer = await send('GET', '/api/verify');
+    expect([kind, answer.status]).toEqual([kind, status]);
+    expect(problem(answer)).toMatchObject({ detail: 'No access.', hint: 'Ask for access.' });
+  }
+});
+
+describe('pages', () => {
+  const browser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+
+  test('have the problems of a browser, with their own style and the hint', async () => {
+    const absent = await send('GET', '/api/sync/no-run', browser);
+    expect([absent.status, absent.headers['content-type']]).toEqual([404, 'text/html; charset=utf-8']);
+    expect(absent.headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-/);
+    expect(absent.headers.vary).toBe('Accept');
+    expect(absent.body).toContain('<h1 class="bad">Not Found</h1>');
+    expect(absent.body).toContain('What to do: GET /api/sync lists the latest runs.');
+    expectSecurityHeaders(absent);
+
+    injected.error = new errors.RetriableError('Storage <b>is busy.');
+    const busy = await send('GET', '/api/sync', browser);
+    expect([busy.status, busy.headers['retry-after']]).toEqual([503, '5']);
+    expect(busy.body).toContain('Storage &lt;b&gt;is busy.');
+    injected.error = new TypeError('secret');
+    expect((await send('GET', '/api/sync', browser)).body).not.toContain('secret');
+  });
+
+  test('vary by Accept; other routes answer a browser with JSON', async () => {
+    for (const [method, path] of await operations()) {
+      if (method !== 'GET') continue;
+      injected.error = new errors.RetriableError('Busy.');
+      const isPage = path.startsWith('/api/sync');
+      const answer = await send('GET', path, browser);
+      expect(answer.headers.vary, path).toBe(isPage ? 'Accept' : undefined);
+      if (!isPage) expect(problem(answer)).toMatchObject({ detail: 'Busy.' });
+      expect((await send('GET', path)).headers.vary, path).toBe(isPage ? 'Accept' : undefined);
+    }
+  });
+});
+
+describe('/api/sync', () => {
+  test.each(['..%2Factive', '%00', 'a%20b', `${'x'.repeat(200)}`, '%E0%A4%A'])(
+    'answers 404 to the damaged run id %s',
+    async (id) => {
+      expect((await send('GET', `/api/sync/${id}`)).status).toBe(404);
+    },
+  );
+
+  test.each(['{', '[]', '{"resume": "yes"}', '{"other": true}'])(
+    'answers 400 to the body %s',
+    async (body) => {
+      const key = { 'x-functions-key': host.functionKey };
+      const response = await fetch(`${host.url}/api/sync`, { method: 'POST', headers: key, body });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({
+        title: 'Bad Request',
+        hint: expect.stringContaining('resume'),
+      });
+    },
+  );
+
+  test('tells why a run could not be planned, with its id, and leaves the log to the run', async () => {
+    const answer = await sendAndLog('POST', '/api/sync');
+    expect(answer.status).toBe(500);
+    const { runId, detail } = problem(answer);
+    expect(detail).toContain('no-entities.json');
+    expect(runId).toMatch(/^\d{8}T\d{6}Z-\w+$/);
+    expect(answer.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+    const { runs } = JSON.parse((await send('GET', '/api/sync')).body) as { runs: { runId: string }[] };
+    expect(runs.map((run) => run.runId)).toContain(runId);
+    const run = await send('GET', `/api/sync/${runId}`, { accept: 'text/html' });
+    expect([run.status, run.headers.vary]).toEqual([200, 'Accept']);
+    expect(run.body).toContain('Sync failed');
+    expectSecurityHeaders(run);
+  });
+});
