@@ -6,10 +6,10 @@ import { type Html, html } from '../pages/html.ts';
 import { pageResponse } from '../pages/page.ts';
 import { bytes, count, seconds, time } from '../pages/page-format.ts';
 
-/** Seconds between two looks at a run that is live. */
+/** The page of a live run reloads after this many seconds. */
 const refreshSeconds = 3;
 
-/** Where the pages link to; every link keeps the function key that the page was called with. */
+/** The links of the pages. Each keeps the function key of the request. */
 export interface StatusLinks {
   overview: string;
   run: (runId: string) => string;
@@ -34,7 +34,7 @@ export function statusLinks(request: Pick<HttpRequest, 'url'>): StatusLinks {
   };
 }
 
-/** `GET /api/sync` for a browser: the live or latest run in full, and the latest runs. */
+/** `GET /api/sync` for a browser: the live or latest run in full, then the latest runs. */
 export function overviewPage(
   { active, runs }: { active: RunStatus | null; runs: readonly RunStatus[] },
   links: StatusLinks,
@@ -42,7 +42,7 @@ export function overviewPage(
   const shown = active ?? runs[0];
   const content =
     shown === undefined
-      ? html`<h1>No sync yet</h1><p>The timer starts the first one, or <code>POST</code> to this address.</p>`
+      ? html`<h1>No sync yet</h1><p>The timer starts the first sync. To start one now, send <code>POST</code> to this address.</p>`
       : html`${runSection(shown)}${runsSection(runs, links)}`;
   return page(shown, html`${navigation(links)}${content}`);
 }
@@ -66,33 +66,31 @@ function isLive({ phase }: RunStatus): boolean {
   return phase === 'planning' || phase === 'fetching' || phase === 'merging';
 }
 
-/** How a run stands in a few words, and their colour. Never told by colour alone. */
+/** The state of a run in a few words, and their colour. The words say everything that the colour says. */
 function verdict(run: RunStatus): { text: string; style: 'good' | 'bad' | 'live' } {
   const { phase, entities } = run;
   if (isLive(run)) return { text: `Sync is ${phase}`, style: 'live' };
   if (phase !== 'complete') return { text: `Sync ${phase}`, style: 'bad' };
-  const faults = entities.filter((entity) => entity.error !== undefined).length;
+  const faults = entities.filter(({ error }) => error !== undefined).length;
   if (faults === 0) return { text: 'Sync complete', style: 'good' };
-  return {
-    text: `Sync complete, ${faults} ${faults === 1 ? 'table needs' : 'tables need'} attention`,
-    style: 'bad',
-  };
+  const tables = faults === 1 ? '1 table needs' : `${faults} tables need`;
+  return { text: `Sync complete, ${tables} attention`, style: 'bad' };
 }
 
 function runSection(run: RunStatus): Html {
   const { text, style } = verdict(run);
-  const ended = run.finishedAt === undefined ? undefined : html`, ended ${time(run.finishedAt)}`;
+  const ended = run.finishedAt && html`, ended at ${time(run.finishedAt)}`;
   return html`<h1 class="${style}">${text}</h1>
-<p class="quiet">Run ${run.runId}, by ${run.trigger === 'timer' ? 'the timer' : 'HTTP'}, begun ${time(run.startedAt)}${ended}</p>
+<p class="quiet">Run ${run.runId}, started by ${run.trigger === 'timer' ? 'the timer' : 'HTTP'} at ${time(run.startedAt)}${ended}</p>
 ${run.error === undefined ? undefined : fault('The run failed', run)}
-${run.entities.filter((entity) => entity.error !== undefined).map((entity) => fault(entity.name, entity))}
+${run.entities.filter(({ error }) => error !== undefined).map((table) => fault(table.name, table))}
 ${isLive(run) ? progressBar(run) : undefined}
 ${figures(run)}
-${run.entities.length === 0 ? undefined : entitiesTable(run.entities)}`;
+${run.entities.length === 0 ? undefined : tablesOfRun(run.entities)}`;
 }
 
 function fault(subject: string, { error, hint }: { error?: string; hint?: string }): Html {
-  return html`<div class="fault"><p><strong>${subject}</strong>: ${error}</p>${hint === undefined ? undefined : html`<p>What to do: ${hint}</p>`}</div>
+  return html`<div class="fault"><p><strong>${subject}</strong>: ${error}</p>${hint && html`<p>What to do: ${hint}</p>`}</div>
 `;
 }
 
@@ -117,60 +115,70 @@ function figures(run: RunStatus): Html {
     ['Database', database && bytes(database.bytes)],
     ['Database written', database && bytes(database.stagedBytes)],
     ['Files fetched', files && count(files.fetched)],
-    ['Files that could not be had', files && count(files.failed)],
-    ['Rows in all', quality && count(quality.rows)],
-    ['References without target', danglingReferences === undefined ? undefined : count(danglingReferences)],
+    ['Files failed', files && count(files.failed)],
+    ['Total rows', quality && count(quality.rows)],
+    ['Dangling references', danglingReferences === undefined ? undefined : count(danglingReferences)],
     [
-      'Tables that Dataverse counts otherwise',
-      quality && quality.counted > 0 ? quality.miscounted.join(', ') || 'none' : undefined,
+      'Row count differs from Dataverse',
+      quality?.counted ? quality.miscounted.join(', ') || 'none' : undefined,
     ],
     [
-      'Age of the oldest table',
+      'Age of oldest table',
       quality?.ageSeconds === undefined ? undefined : `${seconds(quality.ageSeconds)} s`,
     ],
   ];
-  return html`<dl>${pairs.map(([term, value]) => (value === undefined ? undefined : html`<div><dt>${term}</dt><dd>${value}</dd></div>`))}</dl>`;
+  return html`<dl>${pairs.map(([term, value]) => value && html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
-function entitiesTable(entities: readonly TableReport[]): Html {
-  const faulty = entities.filter((entity) => entity.error !== undefined);
-  const others = entities.filter((entity) => entity.error === undefined);
+type Counts = Pick<TableReport, 'rowsRead' | 'added' | 'updated' | 'deleted' | 'unchanged' | 'seconds'>;
+
+/** The columns with numbers: heading and text. */
+type Column = [heading: string, text: (row: Counts) => string];
+
+const rowColumns: Column[] = [
+  ['Read', (row) => count(row.rowsRead)],
+  ['Added', (row) => count(row.added)],
+  ['Updated', (row) => count(row.updated)],
+  ['Deleted', (row) => count(row.deleted)],
+];
+const secondsColumn: Column = ['Seconds', (row) => seconds(row.seconds)];
+const tableColumns: Column[] = [...rowColumns, ['Unchanged', (row) => count(row.unchanged)], secondsColumn];
+const runColumns: Column[] = [...rowColumns, secondsColumn];
+
+function headCells(columns: readonly Column[]): Html[] {
+  return columns.map(([name]) => html`<th scope="col" class="number">${name}</th>`);
+}
+
+function numberCells(columns: readonly Column[], row: Counts): Html[] {
+  return columns.map(([name, text]) => html`<td data-label="${name}" class="number">${text(row)}</td>`);
+}
+
+function tablesOfRun(tables: readonly TableReport[]): Html {
+  const faulty = tables.filter(({ error }) => error !== undefined);
+  const others = tables.filter(({ error }) => error === undefined);
   return html`<table>
-<caption>Tables of this sync; those that need attention first</caption>
-<thead><tr><th scope="col">Table</th><th scope="col">State</th><th scope="col">Strategy</th>${['Read', 'Added', 'Updated', 'Deleted', 'Unchanged', 'Seconds'].map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
+<caption>Tables of this sync. Tables that need attention come first.</caption>
+<thead><tr><th scope="col">Table</th><th scope="col">State</th><th scope="col">Strategy</th>${headCells(tableColumns)}</tr></thead>
 <tbody>
-${[...faulty, ...others].map(entityRow)}</tbody>
+${[...faulty, ...others].map(tableRow)}</tbody>
 </table>`;
 }
 
-function entityRow(entity: TableReport): Html {
-  const { name, state, error, strategy, reason } = entity;
+function tableRow(table: TableReport): Html {
+  const { name, state, error, strategy, reason } = table;
   const style = error !== undefined ? 'bad' : state === 'merged' ? 'good' : 'live';
   return html`<tr><th scope="row">${name}</th>
 <td data-label="State" class="${style}">${error !== undefined && state !== 'failed' ? `${state}, see above` : state}</td>
-<td data-label="Strategy">${strategy}${reason === undefined ? undefined : html` <span class="quiet">${reason}</span>`}</td>
-${numberCells(entity)}</tr>
+<td data-label="Strategy">${strategy}${reason && html` <span class="quiet">${reason}</span>`}</td>
+${numberCells(tableColumns, table)}</tr>
 `;
-}
-
-function numberCells(entity: TableReport): Html[] {
-  const { rowsRead, added, updated, deleted, unchanged } = entity;
-  const cells: [string, string][] = [
-    ['Read', count(rowsRead)],
-    ['Added', count(added)],
-    ['Updated', count(updated)],
-    ['Deleted', count(deleted)],
-    ['Unchanged', count(unchanged)],
-    ['Seconds', seconds(entity.seconds)],
-  ];
-  return cells.map(([label, value]) => html`<td data-label="${label}" class="number">${value}</td>`);
 }
 
 function runsSection(runs: readonly RunStatus[], links: StatusLinks): Html {
   return html`<h2>Latest syncs</h2>
 <table>
-<caption>Newest first; times in UTC</caption>
-<thead><tr><th scope="col">Begun</th><th scope="col">Outcome</th>${['Read', 'Added', 'Updated', 'Deleted', 'Seconds'].map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
+<caption>Newest first, times in UTC</caption>
+<thead><tr><th scope="col">Started</th><th scope="col">Outcome</th>${headCells(runColumns)}</tr></thead>
 <tbody>
 ${runs.map((run) => runRow(run, links))}</tbody>
 </table>`;
@@ -178,16 +186,8 @@ ${runs.map((run) => runRow(run, links))}</tbody>
 
 function runRow(run: RunStatus, links: StatusLinks): Html {
   const { text, style } = verdict(run);
-  const { rowsRead, added, updated, deleted } = run.totals;
-  const cells: [string, string][] = [
-    ['Read', count(rowsRead)],
-    ['Added', count(added)],
-    ['Updated', count(updated)],
-    ['Deleted', count(deleted)],
-    ['Seconds', seconds(run.seconds)],
-  ];
   return html`<tr><th scope="row"><a href="${links.run(run.runId)}">${time(run.startedAt)}</a></th>
 <td data-label="Outcome" class="${style}">${text}</td>
-${cells.map(([label, value]) => html`<td data-label="${label}" class="number">${value}</td>`)}</tr>
+${numberCells(runColumns, { ...run.totals, seconds: run.seconds })}</tr>
 `;
 }

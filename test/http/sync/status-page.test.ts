@@ -49,7 +49,7 @@ test('file counts appear only if the run fetched files', () => {
   const files = { fetched: 12, bytes: 34_000, failed: 1, removed: 0 };
   const { body } = runPage(runStatus({ files }), links);
   expect(body).toContain('<dt>Files fetched</dt><dd>12</dd>');
-  expect(body).toContain('<dt>Files that could not be had</dt><dd>1</dd>');
+  expect(body).toContain('<dt>Files failed</dt><dd>1</dd>');
   expect(runPage(runStatus(), links).body).not.toContain('Files');
 });
 
