@@ -1,4 +1,4 @@
-/** Loaded before every function: what has to be in place first. */
+/** The host loads this file before the functions. */
 import { startMonitor } from './telemetry/monitor.ts';
 
 await startMonitor();

@@ -3,7 +3,7 @@ import type { MetricsServices } from '../../metrics/services.ts';
 import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';
 import { Problem } from '../problem.ts';
-import { listQuery, readQuery, summaryQuery } from './read-query.ts';
+import { listQuery, queryProblem, readQuery, summaryQuery } from './read-query.ts';
 
 /** Milliseconds that a caller waits for Dataverse. Azure closes the connection after 230 seconds. */
 const readTimeoutMs = 100_000;
@@ -15,8 +15,7 @@ export const listCampaignMetrics: Handler<MetricsServices> = async ({ reader }, 
   const { limit, page, ...filter } = readQuery(request, listQuery);
   const found = await inTime((options) => reader.list(filter, limit, page, options));
   if (found === 'wrong page') {
-    const errors = [{ path: '/page', detail: 'belongs to another query; use `next` unchanged' }];
-    throw new Problem(400, 'The query is not valid.', { errors });
+    throw queryProblem([{ path: '/page', detail: 'belongs to another query; use `next` unchanged' }]);
   }
   const items = found.rows.map(({ id, record }) => ({ id, ...record }));
   if (found.next === undefined) return { jsonBody: { items } };

@@ -12,7 +12,10 @@ import { readRequestBody } from './read-request-body.ts';
 export const postCampaignMetrics: Handler<MetricsServices> = async (services, request) => {
   const body = await readRequestBody(request, services.settings.maxBodyBytes);
   const read = readRecords(body, services.now());
-  if ('faults' in read) throw new Problem(400, read.detail, { errors: read.faults });
+  if ('faults' in read) {
+    const hint = 'Nothing was written. Correct the faults in `errors` and send the body again.';
+    throw new Problem(400, read.detail, { hint, errors: read.faults });
+  }
   const respondAsync = prefersAsync(request);
   const accepted = await acceptRecords(services, read.records, respondAsync);
   const collection = address(request, 'metrics/campaign');
@@ -66,6 +69,6 @@ function retryAfter({ outcome }: Accepted): Record<string, string> {
 }
 
 function refusal(error: Error): Problem {
-  const { message, hint } = describeError(error);
+  const { message, hint = 'Correct the record and send it again.' } = describeError(error);
   return new Problem(statuses.refused, message, { hint });
 }

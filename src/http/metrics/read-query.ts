@@ -1,15 +1,18 @@
 import type { HttpRequest } from '@azure/functions';
 import { z } from 'zod';
-import { pointerStep } from '../../metrics/contract/exact-json.ts';
+import { type Fault, pointerStep } from '../../metrics/contract/exact-json.ts';
 import { toUtc } from '../../metrics/contract/rfc3339.ts';
 import { Problem } from '../problem.ts';
 
+/** An RFC 3339 time, converted to UTC. */
 const moment = (description: string) =>
   z
     .string()
-    .superRefine((value, context) => {
+    .transform((value, context) => {
       const read = toUtc(value);
-      if ('fault' in read) context.addIssue({ code: 'custom', message: read.fault });
+      if ('utc' in read) return read.utc;
+      context.addIssue({ code: 'custom', message: read.fault });
+      return z.NEVER;
     })
     .optional()
     .meta({ description, format: 'date-time' });
@@ -49,10 +52,10 @@ export const summaryQuery = z.strictObject({
 /** Parameters of the Functions host: the function key and its name. */
 const hostParameters = ['code', 'clientId'];
 
-/** Reads the query of a request by a schema, with times in UTC. @throws Problem 400 with every fault */
+/** Reads the query of a request by a schema. @throws Problem 400 with every fault */
 export function readQuery<T extends z.ZodObject>(request: HttpRequest, schema: T): z.output<T> {
   const given: Record<string, unknown> = {};
-  const errors: { path: string; detail: string }[] = [];
+  const errors: Fault[] = [];
   for (const [name, value] of new URL(request.url).searchParams) {
     if (hostParameters.includes(name)) continue;
     if (Object.hasOwn(given, name))
@@ -70,11 +73,11 @@ export function readQuery<T extends z.ZodObject>(request: HttpRequest, schema: T
       );
     } else errors.push({ path: issue.path.map(String).map(pointerStep).join(''), detail: issue.message });
   }
-  if (!parsed.success || errors.length > 0) throw new Problem(400, 'The query is not valid.', { errors });
-  const query: Record<string, unknown> = { ...parsed.data };
-  for (const name of ['since', 'until']) {
-    const read = typeof query[name] === 'string' ? toUtc(query[name]) : undefined;
-    if (read !== undefined && 'utc' in read) query[name] = read.utc;
-  }
-  return query as z.output<T>;
+  if (parsed.success && errors.length === 0) return parsed.data;
+  throw queryProblem(errors);
+}
+
+/** 400, with every fault of the query. */
+export function queryProblem(errors: Fault[]): Problem {
+  return new Problem(400, 'The query is not valid.', { hint: 'Correct the faults in `errors`.', errors });
 }
