@@ -11,7 +11,7 @@ import { FaultyDataverse } from '../metrics/faulty-dataverse.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** What the services of every route throw. The built app is what runs, so its modules are the ones to change. */
+/** The error that the services of every route throw, while it is set. The host runs the built app, so this mocks dist. */
 const injected = vi.hoisted(() => ({ error: undefined as unknown }));
 vi.mock('../../dist/http/handler.js', async (importOriginal) => {
   const { serve } = await importOriginal<typeof import('../../src/http/handler.ts')>();
@@ -30,7 +30,7 @@ interface Route {
   methods: string[];
 }
 
-/** The routes that the app registers, with values for their parameters. */
+/** The routes that the app registers, with values in place of their parameters. */
 const routes: Route[] = [];
 
 let azurite: Azurite;
@@ -71,7 +71,7 @@ afterEach(() => {
   injected.error = undefined;
 });
 
-/** A path for each way to fill in a route; an optional parameter is present or not. */
+/** The paths of a route: without its optional parameter, and with all parameters. */
 function pathsOf(route: string): string[] {
   const path = (optional: string) =>
     route
@@ -88,7 +88,7 @@ interface Answer {
   body: string;
 }
 
-/** Sends with `node:http`, which shows the response as it came. */
+/** Sends a request with `node:http`, which does not change the response. */
 async function send(method: string, path: string, headers: Record<string, string> = {}): Promise<Answer> {
   const key = { 'x-functions-key': host.functionKey };
   const request = httpRequest(`${host.url}${path}`, { method, headers: { ...key, ...headers } }).end();
@@ -100,7 +100,7 @@ async function send(method: string, path: string, headers: Record<string, string
   };
 }
 
-/** Sends and returns the log lines of the app too. */
+/** Sends a request and collects the log lines of the app. */
 async function sendAndLog(method: string, path: string, headers: Record<string, string> = {}) {
   log.length = 0;
   const answer = await send(method, path, headers);
@@ -131,10 +131,10 @@ function expectSecurityHeaders({ headers }: Answer): void {
   });
 }
 
-/** The paths of the registered routes, each once, with a method that is not allowed there. */
+/** The paths of the registered routes. */
 const paths = () => [...new Set(routes.map(({ path }) => path))];
 
-/** Each path with the methods that its `Allow` names, apart from HEAD and OPTIONS. */
+/** The methods of each path by its `Allow`, without HEAD and OPTIONS. */
 async function operations(): Promise<[method: string, path: string][]> {
   const found: [string, string][] = [];
   for (const path of paths()) {
@@ -147,7 +147,7 @@ async function operations(): Promise<[method: string, path: string][]> {
 }
 
 describe('every route', () => {
-  test('is registered by a function, and each function serves one', () => {
+  test('comes from a registered function', () => {
     expect(new Set(routes.map(({ name }) => name)).size).toBeGreaterThanOrEqual(9);
     expect(paths()).toEqual(
       expect.arrayContaining(['/api/sync', '/api/sync/no-run', '/api/verify', '/api/openapi.json']),
@@ -156,7 +156,7 @@ describe('every route', () => {
 
   test('lists every method exactly once, so that the host never answers 404 to a method', () => {
     const all = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'];
-    // The host does not promise which of two functions gets a method that both list.
+    // If two functions list a method, the order of the routes in the host decides between them.
     for (const path of paths().filter((path) => path !== '/api/sync/no-run')) {
       const listed = routes.filter((route) => route.path === path).flatMap(({ methods }) => methods);
       expect(listed.sort(), path).toEqual([...all].sort());
@@ -170,11 +170,14 @@ describe('every route', () => {
       expect(answer.headers.allow, path).toMatch(/^(?:GET, HEAD(?:, POST)?|POST), OPTIONS$/);
       expectSecurityHeaders(answer);
     }
-    expect((await send('OPTIONS', '/api/sync')).headers.allow).toBe('GET, HEAD, POST, OPTIONS');
+    for (const path of ['/api/sync', '/api/metrics/campaign']) {
+      expect((await send('OPTIONS', path)).headers.allow).toBe('GET, HEAD, POST, OPTIONS');
+    }
     expect((await send('OPTIONS', '/api/sync/no-run')).headers.allow).toBe('GET, HEAD, OPTIONS');
   });
 
   test('answers HEAD like GET, without the body', async () => {
+    const statuses = new Set<number>();
     for (const [method, path] of await operations()) {
       if (method !== 'GET') continue;
       const varying = ['date', 'content-length', 'transfer-encoding'];
@@ -190,14 +193,16 @@ describe('every route', () => {
       const key = { 'x-functions-key': host.functionKey };
       const fetched = await fetch(`${host.url}${path}`, { method: 'HEAD', headers: key });
       expect([fetched.status, await fetched.text()], path).toEqual([get.status, '']);
+      statuses.add(get.status);
     }
+    expect([...statuses].sort()).toEqual([200, 404]);
   });
 
   test('answers 405 with Allow to every other method, and logs nothing', async () => {
     const allowed = new Set((await operations()).map(([method, path]) => `${method} ${path}`));
     for (const path of paths()) {
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
-        // The host answers: `syncStart` alone lists POST, and it has no run id.
+        // Only `syncStart` lists POST, for the path without a run id, so the host answers this one.
         if (allowed.has(`${method} ${path}`) || `${method} ${path}` === 'POST /api/sync/no-run') continue;
         const answer = await sendAndLog(method, path);
         expect(answer.status, `${method} ${path}`).toBe(405);
@@ -235,7 +240,7 @@ describe('every route', () => {
     }
   });
 
-  test('tells a configuration error with its hint', async () => {
+  test('answers 500 to a configuration error, with its message and hint', async () => {
     for (const [method, path] of await operations()) {
       injected.error = new errors.ConfigurationError('X is missing.', { hint: 'Set X.' });
       const answer = await sendAndLog(method, path);
@@ -246,7 +251,7 @@ describe('every route', () => {
     }
   });
 
-  test('answers 503 with Retry-After to an error that passes', async () => {
+  test('answers 503 with Retry-After to a temporary error', async () => {
     const details = { hint: 'Wait.', retryAfterSeconds: 6.2 };
     for (const [method, path] of await operations()) {
       injected.error = new errors.RetriableError('Dataverse is busy.', details);
@@ -280,7 +285,7 @@ test.each([
 describe('pages', () => {
   const browser = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
 
-  test('have the problems of a browser, with their own style and the hint', async () => {
+  test('show problems to a browser, with the hint', async () => {
     const absent = await send('GET', '/api/sync/no-run', browser);
     expect([absent.status, absent.headers['content-type']]).toEqual([404, 'text/html; charset=utf-8']);
     expect(absent.headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-/);
@@ -331,7 +336,7 @@ describe('/api/sync', () => {
     },
   );
 
-  test('tells why a run could not be planned, with its id, and leaves the log to the run', async () => {
+  test('reports why a run could not be planned, with its id, and logs it once', async () => {
     const answer = await sendAndLog('POST', '/api/sync');
     expect(answer.status).toBe(500);
     const { runId, detail } = problem(answer);

@@ -3,7 +3,7 @@ import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 
 const figures = { rowsRead: 1234, pages: 1, requests: 1, retries: 0, bytes: 5678, seconds: 0.5 };
 
-/** An entity's report as a run that went well leaves it. */
+/** The report of a table that was merged without errors. */
 export function entityReport(more: Partial<TableReport> = {}): TableReport {
   return {
     ...{ name: 'account', strategy: 'delta', state: 'merged', ...figures },
@@ -12,7 +12,7 @@ export function entityReport(more: Partial<TableReport> = {}): TableReport {
   };
 }
 
-/** A run of one table that is over. */
+/** A finished run of one table. */
 export function runStatus(more: Partial<RunStatus> = {}): RunStatus {
   const entities = more.entities ?? [entityReport()];
   return {

@@ -36,7 +36,7 @@ describe.skipIf(chromiumPath === undefined)(
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     });
 
-    /** A page without scripts: none is needed. What the browser complains about is kept. */
+    /** Opens a page with scripts disabled and collects the console messages of the browser. */
     async function open(options: { width?: number; colorScheme?: 'light' | 'dark' } = {}) {
       const { width = 1200, colorScheme = 'light' } = options;
       const context = await browser.newContext({
@@ -50,7 +50,7 @@ describe.skipIf(chromiumPath === undefined)(
       return { page, complaints };
     }
 
-    test('shows a run, its tables and the latest runs, and leads on with the key', async () => {
+    test('shows a run, its tables and the latest runs, with the function key in every link', async () => {
       const { page, complaints } = await open();
       const answer = await page.goto(address);
       expect(answer?.headers()['content-type']).toBe('text/html; charset=utf-8');
@@ -88,7 +88,7 @@ describe.skipIf(chromiumPath === undefined)(
       expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
     });
 
-    test.each(['light', 'dark'] as const)('can be read at 400 pixels in %s colours', async (colorScheme) => {
+    test.each(['light', 'dark'] as const)('is readable at 400 pixels in %s colours', async (colorScheme) => {
       const { page } = await open({ width: 400, colorScheme });
       await page.goto(address);
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400);
@@ -103,19 +103,19 @@ describe.skipIf(chromiumPath === undefined)(
       expect(colors.filter(({ text, background }) => contrast(text, background) < 4.5)).toEqual([]);
     });
 
-    // Just where the tables begin to stand as tables, and beyond.
-    test.each([700, 961, 1600])('nothing sticks out at %i pixels', async (width) => {
+    // 961 pixels is the narrowest width at which tables are not blocks.
+    test.each([700, 961, 1600])('does not scroll sideways at %i pixels', async (width) => {
       const { page } = await open({ width });
       await page.goto(address);
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
     });
 
-    test('follows a live run to its end by itself', async () => {
-      let looks = 0;
+    test('reloads until the run has ended', async () => {
+      let loads = 0;
       const live = runStatus({ phase: 'merging', entities: [entityReport({ state: 'fetched' })] });
       const { url, server } = await serve(() => {
-        looks += 1;
-        const over = looks > 2;
+        loads += 1;
+        const over = loads > 2;
         return overviewPage(
           { active: over ? null : live, runs: [over ? runStatus() : live] },
           statusLinks({ url: 'http://localhost/api/sync' }),
@@ -125,7 +125,7 @@ describe.skipIf(chromiumPath === undefined)(
       await page.goto(url);
       await expectHeading(page, 'Sync is merging');
       await page.getByRole('heading', { name: 'Sync complete' }).waitFor();
-      expect(looks).toBe(3);
+      expect(loads).toBe(3);
       server.close();
     });
   },
@@ -135,7 +135,7 @@ async function expectHeading(page: Page, text: string): Promise<void> {
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(text);
 }
 
-/** The built app, as `npm start` runs it; its first sync is over. */
+/** Runs the built app as `npm start` does and waits for the end of its first sync. */
 async function startApp(folder: string): Promise<{ app: ChildProcess; address: string }> {
   const args = ['--rows', '200', '--data', join(folder, 'data'), '--port', '0'];
   const app = spawn(process.execPath, [join(root, 'dist/local/start.js'), ...args], {
@@ -153,7 +153,7 @@ async function startApp(folder: string): Promise<{ app: ChildProcess; address: s
       return { app, address };
     }
   }
-  throw new Error(`It ended without a status address:\n${output}`);
+  throw new Error(`The app ended without printing a status address:\n${output}`);
 }
 
 async function serve(
