@@ -115,12 +115,17 @@ test('one faulty record does not hold back its neighbours', async () => {
 
 test('a record that is refused within a list is told by itself', async () => {
   const client = create();
-  answers = [{ status: 207, body: [{ status: 201 }, { status: 422, problem: { detail: 'too long' } }] }];
+  answers = [
+    {
+      status: 207,
+      body: [{ status: 201 }, { status: 422, problem: { detail: 'Too long.', hint: 'Cut it.' } }],
+    },
+  ];
   expect(await Promise.all([client.write(input()), client.write(input({ runId: 'b' }))])).toEqual([
     true,
     false,
   ]);
-  expect(errors[0]).toMatchObject({ status: 422, message: 'too long', records: [{ runId: 'b' }] });
+  expect(errors[0]).toMatchObject({ status: 422, message: 'Too long. Cut it.', records: [{ runId: 'b' }] });
   await client.close();
 });
 
