@@ -110,7 +110,6 @@ function differences(
         change: 'removed-column',
         column: name,
         detail: `column ${name} is gone; its last values stay`,
-        lossless: true,
         needsReread: false,
       }),
     );

@@ -29,8 +29,6 @@ export interface SchemaChange {
   column?: string;
   /** What changed, as a sentence for people. */
   detail: string;
-  /** Whether every value that stood in the database is still right. */
-  lossless: boolean;
   /** Whether all rows have to be read again and written whatever their version, since the row itself did not change. */
   needsReread: boolean;
 }
@@ -53,7 +51,7 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
   const detail = `table ${table.name} was created with ${table.columns.length} columns`;
   return {
     statements: [createTableSql(table, options), ...indexSql(table, options)],
-    changes: [{ table: table.logicalName, change: 'new-table', detail, lossless: true, needsReread: false }],
+    changes: [{ table: table.logicalName, change: 'new-table', detail, needsReread: false }],
     table,
   };
 }
@@ -67,14 +65,14 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
   const plan = planColumns(from, to);
   const table: Table = plan.stale.length === 0 ? to : { ...to, staleColumns: plan.stale };
   const changes = [...plan.changes];
-  const note = (change: SchemaChangeKind, detail: string, lossless: boolean, needsReread: boolean): void => {
-    changes.push({ table: to.logicalName, change, detail, lossless, needsReread });
+  const note = (change: SchemaChangeKind, detail: string, needsReread: boolean): void => {
+    changes.push({ table: to.logicalName, change, detail, needsReread });
   };
   if (from.name !== to.name) {
-    note('renamed-table', `the entity set ${from.name} is now called ${to.name}`, true, false);
+    note('renamed-table', `the entity set ${from.name} is now called ${to.name}`, false);
   }
   const newKey = from.primaryKey !== to.primaryKey;
-  if (newKey) note('new-key', `the key is now ${to.primaryKey}, it was ${from.primaryKey}`, false, true);
+  if (newKey) note('new-key', `the key is now ${to.primaryKey}, it was ${from.primaryKey}`, true);
   // An added column brings its foreign key along, and one that is gone keeps it.
   const wanted = new Set(to.columns.map(({ name }) => name));
   const both = new Set(from.columns.map(({ name }) => name).filter((name) => wanted.has(name)));
@@ -88,7 +86,7 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
       ...keysGone.map((key) => `${key} is no longer declared`),
       ...keysCome.map((key) => `${key} is declared now`),
     ];
-    note('foreign-keys', `foreign keys: ${news.join('; ')}`, true, false);
+    note('foreign-keys', `foreign keys: ${news.join('; ')}`, false);
   }
 
   const statements: string[] = [];
@@ -118,13 +116,8 @@ interface ColumnPlan {
 
 function planColumns(from: Table, to: Table): ColumnPlan {
   const plan: ColumnPlan = { kept: [], added: [], stale: [], rebuild: false, changes: [] };
-  const change = (
-    kind: SchemaChangeKind,
-    column: string,
-    detail: string,
-    flags: { lossless: boolean; needsReread: boolean },
-  ): void => {
-    plan.changes.push({ table: to.logicalName, change: kind, column, detail, ...flags });
+  const note = (change: SchemaChangeKind, column: string, detail: string, needsReread: boolean): void => {
+    plan.changes.push({ table: to.logicalName, change, column, detail, needsReread });
   };
   // SQLite's names do not know upper and lower case.
   const live = new Map(from.columns.map((column) => [column.name.toLowerCase(), column]));
@@ -136,10 +129,7 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     const before = live.get(name.toLowerCase()) ?? stale.get(name.toLowerCase());
     if (before === undefined) {
       plan.added.push(column);
-      change('new-column', name, `column ${name} (${column.edmType}) is new`, {
-        lossless: true,
-        needsReread: true,
-      });
+      note('new-column', name, `column ${name} (${column.edmType}) is new`, true);
       continue;
     }
     plan.kept.push({ from: before.name, to: name });
@@ -147,26 +137,18 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     if (!live.has(name.toLowerCase())) {
       // What foreign key it was left with is not known.
       plan.rebuild = true;
-      change('restored-column', name, `column ${name} (${column.edmType}) is back`, {
-        lossless: true,
-        needsReread: true,
-      });
+      note('restored-column', name, `column ${name} (${column.edmType}) is back`, true);
       continue;
     }
     const kind = typeChange(before, column);
     if (kind === 'same') continue;
-    change(kind, name, `column ${name} was ${before.edmType} and is ${column.edmType}`, {
-      lossless: kind === 'widened',
-      needsReread: kind === 'retyped' || column.type === 'TEXT',
-    });
+    const needsReread = kind === 'retyped' || column.type === 'TEXT';
+    note(kind, name, `column ${name} was ${before.edmType} and is ${column.edmType}`, needsReread);
   }
   for (const column of from.columns) {
     if (wanted.has(column.name.toLowerCase())) continue;
     plan.stale.push(column);
-    change('removed-column', column.name, `column ${column.name} is gone; its last values stay`, {
-      lossless: true,
-      needsReread: false,
-    });
+    note('removed-column', column.name, `column ${column.name} is gone; its last values stay`, false);
   }
   plan.stale.push(...[...stale].filter(([name]) => !wanted.has(name)).map(([, column]) => column));
   for (const { name } of plan.stale) plan.kept.push({ from: name, to: name });

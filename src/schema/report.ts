@@ -20,10 +20,6 @@ export function schemaReport(findings: readonly Finding[], details: ReportDetail
   return { ...details, summary, findings: [...findings] };
 }
 
-export function reportJson(findings: readonly Finding[], details: ReportDetails): string {
-  return `${JSON.stringify(schemaReport(findings, details), undefined, 2)}\n`;
-}
-
 const titles: Readonly<Record<Severity, string>> = {
   error: 'Errors',
   warning: 'Warnings',

@@ -41,26 +41,6 @@ export function resolveTables(
   return { tables, failures };
 }
 
-/**
- * As `resolveTables`, where every table has to exist.
- * @throws the one table's error, or for several a ConfigurationError that tells them all
- */
-export function tablesFromCsdl(
-  csdl: Csdl,
-  definitions: Iterable<TableDefinition>,
-  requests: Iterable<TableRequest>,
-): Table[] {
-  const { tables, failures } = resolveTables(csdl, definitions, requests);
-  const [first, ...others] = failures;
-  if (first === undefined) return tables;
-  if (others.length === 0) throw first.error;
-  throw new ConfigurationError(failures.map(({ error }) => error.message).join('\n'), {
-    operation: 'look up the tables of entities.json',
-    object: failures.map(({ logicalName }) => logicalName).join(', '),
-    ...(first.error.hint === undefined ? {} : { hint: first.error.hint }),
-  });
-}
-
 /** A table that `EntityDefinitions` does not list, or could not be asked about. */
 function definitionFromCsdl(index: CsdlIndex, logicalName: string): TableDefinition {
   if (index.type(logicalName) === undefined) throw unknownTable(index, logicalName);

@@ -71,7 +71,7 @@ describe('migrationSql', () => {
     const { statements, changes } = migrationSql(before, to);
     expect(statements).toEqual(['ALTER TABLE "accounts" ADD COLUMN "d" TEXT']);
     for (const statement of statements) database.exec(statement);
-    expect(changes).toMatchObject([{ change: 'new-column', column: 'd', lossless: true, needsReread: true }]);
+    expect(changes).toMatchObject([{ change: 'new-column', column: 'd', needsReread: true }]);
     expect(database.prepare('SELECT count(*) n FROM accounts WHERE d IS NULL').get()).toMatchObject({ n: 2 });
   });
 
@@ -83,8 +83,8 @@ describe('migrationSql', () => {
     for (const statement of migration.statements) database.exec(statement);
     database.exec('COMMIT');
     expect(migration.changes).toMatchObject([
-      { change: 'widened', column: 'a', lossless: true },
-      { change: 'retyped', column: 'b', lossless: false, needsReread: true },
+      { change: 'widened', column: 'a' },
+      { change: 'retyped', column: 'b', needsReread: true },
       { change: 'removed-column', column: 'c' },
     ]);
     expect(plain(database.prepare('SELECT * FROM accounts ORDER BY 1').all())).toEqual([

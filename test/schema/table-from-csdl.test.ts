@@ -4,7 +4,7 @@ import { type Csdl, parseCsdl } from '../../src/schema/csdl.ts';
 import { CsdlIndex } from '../../src/schema/csdl-index.ts';
 import type { Table } from '../../src/schema/table.ts';
 import { needsAnnotations, tableFromCsdl } from '../../src/schema/table-from-csdl.ts';
-import { tablesFromCsdl } from '../../src/schema/tables-from-csdl.ts';
+import { resolveTables } from '../../src/schema/tables-from-csdl.ts';
 import { documents, parseDocument, realDocuments, schemaDocument } from './documents.ts';
 
 const entity = (name: string, base: string, key: string, content: string, abstract = false) =>
@@ -220,15 +220,16 @@ describe('tableFromCsdl', () => {
   });
 
   it('names what is wrong', () => {
-    expect(() => tablesFromCsdl(sample, [], ['acount'])).toThrow(
-      'Dataverse has no table acount; did you mean account?',
-    );
-    expect(() => tablesFromCsdl(sample, [], ['accounts'])).toThrow(/entity set of account, write account/);
-    expect(() => tablesFromCsdl(sample, [], ['account', 'nothinglikeit', 'acount'])).toThrow(
-      /nothinglikeit\n.*acount/,
-    );
-    expect(() => tablesFromCsdl(sample, [], ['principal'])).toThrow(/no entity set/);
-    expect(() => tablesFromCsdl(sample, [], ['acount'])).toThrow(ConfigurationError);
+    const failures = (...names: string[]) =>
+      resolveTables(sample, [], names).failures.map(({ error }) => error);
+    expect(failures('acount')).toEqual([expect.any(ConfigurationError)]);
+    expect(failures('acount')[0]!.message).toBe('Dataverse has no table acount; did you mean account?');
+    expect(failures('accounts')[0]!.message).toMatch(/entity set of account, write account/);
+    expect(failures('account', 'nothinglikeit', 'acount').map(({ object }) => object)).toEqual([
+      'nothinglikeit',
+      'acount',
+    ]);
+    expect(failures('principal')[0]!.message).toMatch(/no entity set/);
     expect(() => tableOf('keyless')).toThrow(SkipTableError);
   });
 
@@ -240,8 +241,8 @@ describe('tableFromCsdl', () => {
     });
     const one = [tracked('team', 'teams')];
     const both = [...one, tracked('systemuser', 'systemusers')];
-    expect(tablesFromCsdl(sample, one, ['teammembership'])[0]!.changeTracking).toBe(false);
-    expect(tablesFromCsdl(sample, both, ['teammembership'])[0]!.changeTracking).toBe(true);
+    expect(resolveTables(sample, one, ['teammembership']).tables[0]!.changeTracking).toBe(false);
+    expect(resolveTables(sample, both, ['teammembership']).tables[0]!.changeTracking).toBe(true);
   });
 });
 
