@@ -28,7 +28,7 @@ export class CsdlIndex {
   constructor(csdl: Csdl) {
     this.#types = new Map(csdl.entityTypes.map((type) => [type.name, type]));
     this.#sets = new Map(csdl.entitySets.map((set) => [set.entityType, set]));
-    this.#enums = new Set(csdl.enumTypes.map((type) => type.name));
+    this.#enums = new Set(csdl.enumTypes);
     this.#underlying = new Map(csdl.typeDefinitions.map((type) => [type.name, type.underlyingType]));
     for (const { name, baseType } of csdl.entityTypes) {
       if (baseType !== undefined) append(this.#derived, baseType, name);

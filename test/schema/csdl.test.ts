@@ -31,25 +31,16 @@ describe('parseCsdl', () => {
     );
     expect(csdl).toEqual({
       entityTypes: [
-        {
-          name: 'crmbaseentity',
-          abstract: true,
-          openType: false,
-          key: [],
-          properties: [],
-          navigationProperties: [],
-          alternateKeys: [],
-        },
+        { name: 'crmbaseentity', abstract: true, key: [], properties: [], navigationProperties: [] },
         {
           name: 'account',
           baseType: 'crmbaseentity',
           abstract: false,
-          openType: true,
           key: ['accountid'],
           properties: [
-            { name: 'accountid', type: 'Edm.Guid', nullable: false },
-            { name: 'name', type: 'Edm.String', maxLength: 160 },
-            { name: 'revenue', type: 'Edm.Decimal', precision: 19, scale: 'variable' },
+            { name: 'accountid', type: 'Edm.Guid' },
+            { name: 'name', type: 'Edm.String' },
+            { name: 'revenue', type: 'Edm.Decimal' },
             { name: 'flag', type: 'mscrm.BooleanManagedProperty' },
           ],
           navigationProperties: [
@@ -57,43 +48,24 @@ describe('parseCsdl', () => {
               name: 'primarycontactid',
               type: 'contact',
               collection: false,
-              partner: 'x',
               constraints: [{ property: '_primarycontactid_value', referencedProperty: 'contactid' }],
             },
             { name: 'all', type: 'contact', collection: true, constraints: [] },
           ],
-          alternateKeys: [],
         },
       ],
-      complexTypes: [
-        { name: 'BooleanManagedProperty', properties: [{ name: 'Value', type: 'Edm.Boolean' }] },
-      ],
-      enumTypes: [
-        {
-          name: 'Rights',
-          flags: true,
-          members: [
-            { name: 'None', value: '0' },
-            { name: 'Read', value: '1' },
-          ],
-        },
-      ],
+      enumTypes: ['Rights'],
       typeDefinitions: [{ name: 'Money', underlyingType: 'Edm.Decimal' }],
       entitySets: [{ name: 'accounts', entityType: 'account' }],
     });
   });
 
-  it('reads change tracking inside a set and from outside it, and alternate keys', () => {
+  it('reads change tracking inside an entity set and from outside it', () => {
     const tracking = (supported: string) =>
       `<Annotation Term="Org.OData.Capabilities.V1.ChangeTracking"><Record>${supported}</Record></Annotation>`;
     const csdl = parseCsdl(
       schemaDocument(`
-        <EntityType Name="a"><Annotation Term="OData.Community.Keys.V1.AlternateKeys"><Collection>
-          <Record><PropertyValue Property="Key"><Collection>
-            <Record><PropertyValue Property="Alias" String="x" /><PropertyValue Property="Name" PropertyPath="x" /></Record>
-            <Record><PropertyValue Property="Name" PropertyPath="y" /></Record>
-          </Collection></PropertyValue></Record>
-        </Collection></Annotation></EntityType>
+        <EntityType Name="a" />
         <EntityContainer Name="System">
           <EntitySet Name="inside" EntityType="mscrm.a">${tracking('<PropertyValue Property="Supported" Bool="true" />')}</EntitySet>
           <EntitySet Name="element" EntityType="mscrm.a">${tracking('<PropertyValue Property="Supported"><Bool>false</Bool></PropertyValue>')}</EntitySet>
@@ -103,7 +75,6 @@ describe('parseCsdl', () => {
         <Annotations Target="mscrm.System/outside">${tracking('<PropertyValue Property="Supported" Bool="true" />')}</Annotations>`),
     );
     expect(csdl.entitySets.map((set) => set.changeTracking)).toEqual([true, false, true, undefined]);
-    expect(csdl.entityTypes[0]!.alternateKeys).toEqual([['x', 'y']]);
   });
 
   it('reads several schemas and character references', () => {
@@ -118,7 +89,7 @@ describe('parseCsdl', () => {
   it.each([
     ['a DOCTYPE', `<!DOCTYPE x [<!ENTITY a "b">]>${schemaDocument('<EntityType Name="a" />')}`, /DOCTYPE/],
     ['absurd depth', `${'<a>'.repeat(5000)}${'</a>'.repeat(5000)}`, /deeper/],
-    ['another kind of XML', '<html><body>Sign in</body></html>', /no entity type.*html/],
+    ['another kind of XML', '<html><body>Sign in</body></html>', /no entity types.*html/],
     ['bytes that are not UTF-8', Buffer.from([0x3c, 0x61, 0xff, 0x3e]), /UTF-8/],
   ])('refuses %s', (_, document, message) => {
     expect(() => parseCsdl(document)).toThrow(ConfigurationError);
@@ -158,13 +129,11 @@ function countByPattern(text: string) {
     types.reduce((sum, type) => sum + (type.match(pattern)?.length ?? 0), 0);
   return {
     entityTypes: types.length,
-    complexTypes: count(/<ComplexType\b/g),
     enumTypes: count(/<EnumType\b/g),
     entitySets: count(/<EntitySet\s/g),
     properties: inTypes(/<Property\s/g),
     navigationProperties: inTypes(/<NavigationProperty\s/g),
     constraints: inTypes(/<ReferentialConstraint\b/g),
-    alternateKeys: inTypes(/<Record Type="OData\.Community\.Keys\.V1\.AlternateKey"/g),
   };
 }
 
@@ -175,13 +144,11 @@ describe.skipIf(documents.length === 0)(realDocuments, () => {
     const navigations = types.flatMap((type) => type.navigationProperties);
     expect({
       entityTypes: types.length,
-      complexTypes: csdl.complexTypes.length,
       enumTypes: csdl.enumTypes.length,
       entitySets: csdl.entitySets.length,
       properties: types.flatMap((type) => type.properties).length,
       navigationProperties: navigations.length,
       constraints: navigations.flatMap((navigation) => navigation.constraints).length,
-      alternateKeys: types.flatMap((type) => type.alternateKeys).length,
     }).toEqual(countByPattern(readDocument(name).toString()));
     expect(types.length).toBeGreaterThan(200);
   });
