@@ -1,3 +1,4 @@
+import { columnTypeOf, columnTypes } from './column-types.ts';
 import type { Csdl } from './csdl.ts';
 import { byCodeUnit, CsdlIndex } from './csdl-index.ts';
 import type { ForeignKey } from './table.ts';
@@ -36,7 +37,9 @@ export function foreignKeysOf(csdl: Csdl, typeName: string, primaryKey: string):
   };
 
   const properties = index.properties(typeName);
-  const guids = [...properties.values()].filter((p) => p.type === 'Edm.Guid').map((p) => p.name);
+  const ids = [...properties.values()]
+    .filter(({ type }) => columnTypes[columnTypeOf(type) ?? 'json'].id)
+    .map(({ name }) => name);
   const navigations = index
     .ancestry(typeName)
     .flatMap((type) => type.navigationProperties)
@@ -51,7 +54,7 @@ export function foreignKeysOf(csdl: Csdl, typeName: string, primaryKey: string):
     }
   }
 
-  const lookups = new Map(guids.filter(isLookup).map((column) => [lookupName(column), column]));
+  const lookups = new Map(ids.filter(isLookup).map((column) => [lookupName(column), column]));
   for (const { name, type, constraints } of navigations) {
     if (constraints.length > 0) continue;
     const column = lookupBehind(name.toLowerCase(), lookups);
@@ -59,7 +62,7 @@ export function foreignKeysOf(csdl: Csdl, typeName: string, primaryKey: string):
   }
 
   const ownKey = new Set([primaryKey, ...index.key(typeName)]);
-  for (const column of guids) {
+  for (const column of ids) {
     if (found.has(column) || ownKey.has(column)) continue;
     const target = targetByName(index, isLookup(column) ? lookupName(column) : column, isLookup(column));
     if (target !== undefined) add(column, target, 'pattern');

@@ -1,3 +1,4 @@
+import { columnTypes } from './column-types.ts';
 import {
   addColumnSql,
   createTableSql,
@@ -8,7 +9,6 @@ import {
 } from './ddl.ts';
 import { quoteIdentifier } from './sql.ts';
 import type { Column, Table } from './table.ts';
-import { typeChange } from './type-change.ts';
 
 export type SchemaChangeKind =
   | 'new-table'
@@ -153,6 +153,18 @@ function planColumns(from: Table, to: Table): ColumnPlan {
   plan.stale.push(...[...stale].filter(([name]) => !wanted.has(name)).map(([, column]) => column));
   for (const { name } of plan.stale) plan.kept.push({ from: name, to: name });
   return plan;
+}
+
+/**
+ * What a new type means for the values in the database: nothing, a conversion that SQLite does, or that the rows must
+ * be read again.
+ */
+function typeChange(from: Column, to: Column): 'same' | 'widened' | 'retyped' {
+  if (from.reading === to.reading) {
+    // All kinds of integers and of reals look alike in SQLite. Texts, dates and times share only the storage class.
+    return from.edmType === to.edmType || from.type !== 'TEXT' ? 'same' : 'retyped';
+  }
+  return columnTypes[from.reading].widensTo.includes(to.reading) ? 'widened' : 'retyped';
 }
 
 /** New table, rows over, old table away, new name: SQLite's own recipe. Values take the new column's affinity. */

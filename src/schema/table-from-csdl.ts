@@ -1,7 +1,7 @@
 import { ConfigurationError, SkipTableError } from '../errors.ts';
-import { columnOf } from './column.ts';
 import { type ColumnSelection, selectColumns } from './column-selection.ts';
-import type { Csdl } from './csdl.ts';
+import { columnTypeOf, ofType } from './column-types.ts';
+import { type Csdl, isCollection, type Property } from './csdl.ts';
 import { byCodeUnit, CsdlIndex } from './csdl-index.ts';
 import { foreignKeysOf } from './foreign-keys.ts';
 import { didYouMean } from './near-matches.ts';
@@ -99,12 +99,19 @@ export function unknownTable(index: CsdlIndex, name: string): ConfigurationError
   });
 }
 
+/** The column of a property. A value that does not fit into one SQLite value becomes JSON text. */
+function columnOf({ name, type: edmType }: Property, index: CsdlIndex): Column {
+  const type = isCollection(edmType) ? undefined : columnTypeOf(index.underlyingType(edmType));
+  const other = !isCollection(edmType) && index.isEnum(edmType) ? 'text' : 'json';
+  return { name, property: name, edmType, ...ofType(type ?? other) };
+}
+
 /** One column beside each polymorphic lookup, for the table that its value belongs to. */
 function typeColumns(foreignKeys: ForeignKey[]): Column[] {
   return foreignKeys.flatMap(({ column, typeColumn }): Column[] => {
     if (typeColumn === undefined) return [];
     const property = `${column}@${lookupLogicalName}`;
-    return [{ name: typeColumn, edmType: 'Edm.String', type: 'TEXT', reading: 'text', property }];
+    return [{ name: typeColumn, property, edmType: 'Edm.String', ...ofType('text') }];
   });
 }
 

@@ -1,35 +1,24 @@
-/**
- * The table model: what one Dataverse table looks like and how it stands in SQLite.
- * Made from `$metadata` by `tableFromCsdl`, kept as JSON in plans and in `state.json`; plain data, no methods.
- */
-
-/** SQLite's storage classes that the mirror uses. */
-export type SqliteType = 'INTEGER' | 'REAL' | 'TEXT' | 'BLOB';
+import type { ColumnType, SqliteType } from './column-types.ts';
 
 /**
- * How the shard writer turns a column's JSON value into SQLite's.
- * - `text`: a string as it is; a number or a boolean as its own JSON text
- * - `guid`: as `text`, in lower case
- * - `integer`: exact to 64 bits
- * - `real`: the nearest double
- * - `boolean`: 0 or 1
- * - `json`: the value's JSON text, minified (complex types and collections)
- * - `base64`: bytes
+ * The table model: one Dataverse table and its copy in SQLite. `tableFromCsdl` makes it from `$metadata`; plans,
+ * catalogs and `state.json` keep it as JSON, so it is plain data.
  */
-export type ColumnReading = 'text' | 'guid' | 'integer' | 'real' | 'boolean' | 'json' | 'base64';
 
 export interface Column {
-  /** Its name in SQLite: the property's own name, or for a lookup's target table `_x_type`. */
+  /** The name in SQLite: the name of the property, or `_x_type` for the target table of a lookup. */
   name: string;
   /**
-   * The JSON property it is read from: the column's own name; for `_x_type` the annotation
-   * `_x_value@Microsoft.Dynamics.CRM.lookuplogicalname`; undefined for a column of the sync's own.
+   * The JSON property with the value: the name of the column, or for `_x_type` the annotation
+   * `_x_value@Microsoft.Dynamics.CRM.lookuplogicalname`. Undefined for a column that the sync adds.
    */
   property?: string;
   /** The type as in `$metadata`: `Edm.Guid`, `mscrm.BooleanManagedProperty`, `Collection(Edm.Int32)`. */
   edmType: string;
+  /** The declared type in SQLite. */
   type: SqliteType;
-  reading: ColumnReading;
+  /** The type of the column, which says how a value is read. Stored under this name in databases and states. */
+  reading: ColumnType;
 }
 
 /** A column that points to rows of other tables. */

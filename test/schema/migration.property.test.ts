@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { type ColumnType, columnTypes } from '../../src/schema/column-types.ts';
 import { createTableSql, indexSql } from '../../src/schema/ddl.ts';
 import { migrationSql } from '../../src/schema/migration.ts';
-import type { ColumnReading, Table } from '../../src/schema/table.ts';
+import type { Table } from '../../src/schema/table.ts';
 import { column, expectStored, open, plain, query, table } from './tables.ts';
 
-const readings: readonly ColumnReading[] = ['text', 'guid', 'integer', 'boolean', 'real', 'json', 'base64'];
+const types = Object.keys(columnTypes) as ColumnType[];
 const names = ['a', 'b', 'action', 'order', 'we"ird', "o'clock", '_x_value', '_y_value'];
 const neighbour = table('contact', []);
 
@@ -13,18 +14,15 @@ const neighbour = table('contact', []);
 const tables: fc.Arbitrary<Table> = fc
   .record({
     name: fc.constantFrom('accounts', 'accts'),
-    columns: fc.uniqueArray(
-      fc.record({ name: fc.constantFrom(...names), reading: fc.constantFrom(...readings) }),
-      {
-        selector: ({ name }) => name,
-      },
-    ),
+    columns: fc.uniqueArray(fc.record({ name: fc.constantFrom(...names), type: fc.constantFrom(...types) }), {
+      selector: ({ name }) => name,
+    }),
     linked: fc.boolean(),
   })
   .map(({ name, columns, linked }) =>
     table(
       'account',
-      columns.map((c) => column(c.name, c.reading, `Edm.${c.reading}`)),
+      columns.map((c) => column(c.name, c.type, `Edm.${c.type}`)),
       {
         name,
         foreignKeys: columns

@@ -119,8 +119,8 @@ describe('tableFromCsdl', () => {
     });
     const names = account.columns.map(({ name }) => name);
     expect(names).toEqual(['accountid', ...names.slice(1).sort((a, b) => (a < b ? -1 : 1))]);
-    const readings = Object.fromEntries(account.columns.map((c) => [c.name, `${c.type} ${c.reading}`]));
-    expect(readings).toMatchObject({
+    const types = Object.fromEntries(account.columns.map((c) => [c.name, `${c.type} ${c.reading}`]));
+    expect(types).toMatchObject({
       accountid: 'TEXT guid',
       versionnumber: 'INTEGER integer',
       revenue: 'REAL real',

@@ -1,19 +1,11 @@
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
+import { type ColumnType, ofType } from '../../src/schema/column-types.ts';
 import { declaredForeignKeys } from '../../src/schema/ddl.ts';
 import type { Column, Table } from '../../src/schema/table.ts';
 
-export function column(name: string, reading: Column['reading'], edmType = 'Edm.String'): Column {
-  const types = {
-    text: 'TEXT',
-    guid: 'TEXT',
-    json: 'TEXT',
-    integer: 'INTEGER',
-    boolean: 'INTEGER',
-    real: 'REAL',
-    base64: 'BLOB',
-  } as const;
-  return { name, property: name, edmType, type: types[reading], reading };
+export function column(name: string, type: ColumnType, edmType = 'Edm.String'): Column {
+  return { name, property: name, edmType, ...ofType(type) };
 }
 
 export function table(logicalName: string, columns: Column[], more: Partial<Table> = {}): Table {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
+import { ofType } from '../../src/schema/column-types.ts';
 import type { Column } from '../../src/schema/table.ts';
 import { Shard } from '../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
@@ -15,15 +16,15 @@ const runs = 2500;
 
 const columns: Column[] = (
   [
-    ['id', 'TEXT', 'text'],
-    ['a', 'TEXT', 'text'],
-    ['_a_value', 'TEXT', 'guid'],
-    ['n', 'INTEGER', 'integer'],
-    ['r', 'REAL', 'real'],
-    ['flag', 'INTEGER', 'boolean'],
-    ['j', 'TEXT', 'json'],
+    ['id', 'text'],
+    ['a', 'text'],
+    ['_a_value', 'guid'],
+    ['n', 'integer'],
+    ['r', 'real'],
+    ['flag', 'boolean'],
+    ['j', 'json'],
   ] as const
-).map(([name, type, reading]) => ({ name, property: name, edmType: '', type, reading }));
+).map(([name, type]) => ({ name, property: name, edmType: '', ...ofType(type) }));
 const names = [...columns.map((column) => column.name), 'unknown', '_a_value@x', '', 'ä', 'a"b', '__proto__'];
 
 const space = fc.oneof(

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
-import type { Column, ColumnReading, SqliteType } from '../../src/schema/table.ts';
+import { type ColumnType, columnTypes, ofType } from '../../src/schema/column-types.ts';
+import type { Column } from '../../src/schema/table.ts';
 import type { RecordWriterOptions } from '../../src/sqlite/record-writer.ts';
 import { addDigests, emptyDigest, rowDigest } from '../../src/sqlite/row-digest.ts';
 import { Shard } from '../../src/sqlite/shard.ts';
@@ -8,24 +9,14 @@ import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { openIndependently } from './independent.ts';
 
 const sqlite = await loadSqlite();
-const types: Record<ColumnReading, SqliteType> = {
-  text: 'TEXT',
-  guid: 'TEXT',
-  integer: 'INTEGER',
-  real: 'REAL',
-  boolean: 'INTEGER',
-  json: 'TEXT',
-  base64: 'BLOB',
-};
-const column = (reading: ColumnReading, name: string = reading): Column => ({
+const column = (type: ColumnType, name: string = type): Column => ({
   name,
   property: name,
   edmType: '',
-  type: types[reading],
-  reading,
+  ...ofType(type),
 });
 const id = column('guid', 'id');
-const all: Column[] = [id, ...(Object.keys(types) as ColumnReading[]).map((reading) => column(reading))];
+const all: Column[] = [id, ...(Object.keys(columnTypes) as ColumnType[]).map((type) => column(type))];
 
 // Both ways of binding must give the same rows.
 describe.each([
@@ -46,9 +37,9 @@ describe.each([
   }
 
   /** What a column holds after reading one value, given as JSON text. */
-  function read(reading: ColumnReading, json: string): unknown {
-    const { rows } = write(`{"id":"1","${reading}":${json}}`);
-    return rows[0]![reading];
+  function read(type: ColumnType, json: string): unknown {
+    const { rows } = write(`{"id":"1","${type}":${json}}`);
+    return rows[0]![type];
   }
 
   it.each([
@@ -104,8 +95,8 @@ describe.each([
     ['base64', '"-_8"', new Uint8Array([0xfb, 0xff])],
     ['base64', String.raw`"AP8\u003d"`, new Uint8Array([0, 255])],
     ['base64', '""', new Uint8Array([])],
-  ] as [ColumnReading, string, unknown][])('reads %s from %s', (reading, json, expected) => {
-    expect(read(reading, json)).toEqual(expected);
+  ] as [ColumnType, string, unknown][])('reads %s from %s', (type, json, expected) => {
+    expect(read(type, json)).toEqual(expected);
   });
 
   it('keeps a REAL column REAL', () => {

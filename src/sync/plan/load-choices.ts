@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ChoiceMetadata } from '../../dataverse/metadata/choice-metadata.ts';
 import type { Choice } from '../../dataverse/metadata/choices.ts';
 import { describeError, RetriableError } from '../../errors.ts';
+import { columnTypes } from '../../schema/column-types.ts';
 import type { Table } from '../../schema/table.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -139,7 +140,7 @@ function tablesWithoutLabels(tables: readonly Table[], choices: readonly Choice[
     columns.some(
       ({ name, property, reading }) =>
         property !== undefined &&
-        (reading === 'boolean' || name === 'statecode' || name === 'statuscode') &&
+        (columnTypes[reading].labels || name === 'statecode' || name === 'statuscode') &&
         !labelled.has(`${logicalName}.${property}`),
     ),
   );

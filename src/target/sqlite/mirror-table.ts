@@ -1,4 +1,5 @@
 import type { TableConfig } from '../../config/entities.ts';
+import { ofType } from '../../schema/column-types.ts';
 import { quoteIdentifier } from '../../schema/sql.ts';
 import type { Column, Table } from '../../schema/table.ts';
 
@@ -9,7 +10,7 @@ export const rawJsonColumn = '_json';
 /** The row's version by its ETag, for tables without a `versionnumber`: by it a changed row is told from an old one. */
 export const versionColumn = '_version';
 
-const ownColumn = (name: string): Column => ({ name, edmType: 'sync', type: 'TEXT', reading: 'text' });
+const ownColumn = (name: string): Column => ({ name, edmType: 'sync', ...ofType('text') });
 
 /** The table as the mirror holds it: Dataverse's columns, and those that the entity's options add. */
 export function mirrorTable(table: Table, config: TableConfig): Table {
