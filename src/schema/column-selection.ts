@@ -1,14 +1,14 @@
 import { ConfigurationError } from '../errors.ts';
-import { didYouMean } from './near-matches.ts';
+import { didYouMean } from './did-you-mean.ts';
 
-/** Which columns of a table are mirrored, by name; a lookup may be named `parentid` or `_parentid_value`. */
+/** The columns of a table to mirror, by name. A lookup can be named `parentid` or `_parentid_value`. */
 export interface ColumnSelection {
   include?: readonly string[];
   exclude?: readonly string[];
 }
 
 /**
- * The columns to keep. Those the sync itself needs stay whatever is said.
+ * The columns to keep. The columns in `needed`, which the sync itself uses, always stay.
  * @throws ConfigurationError for a column that the table does not have
  */
 export function selectColumns(
@@ -21,10 +21,10 @@ export function selectColumns(
     names.map((name) => {
       if (available.has(name)) return name;
       if (available.has(`_${name}_value`)) return `_${name}_value`;
-      throw new ConfigurationError(`table ${tableName} has no column ${name}${didYouMean(name, available)}`, {
+      throw new ConfigurationError(`Table ${tableName} has no column ${name}${didYouMean(name, available)}`, {
         operation: 'select columns',
         object: tableName,
-        hint: 'correct the name under columns in entities.json',
+        hint: 'Correct the name under "columns" in entities.json.',
       });
     });
   const kept = new Set(selection.include === undefined ? available : resolve(selection.include));

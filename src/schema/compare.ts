@@ -1,4 +1,4 @@
-import { migrationSql, type SchemaChange, type SchemaChangeKind } from './migration.ts';
+import { migrationSql, removedColumn, type SchemaChangeKind } from './migration.ts';
 import type { Table } from './table.ts';
 import type { TableFailure } from './tables-from-csdl.ts';
 
@@ -12,25 +12,25 @@ export type FindingKind =
   | 'no-change-tracking'
   | 'unmirrored-targets';
 
-/** One line of the validation report. */
+/** One line of the schema report. */
 export interface Finding {
   severity: Severity;
   kind: FindingKind;
   /** The table's logical name. */
   table: string;
   column?: string;
-  /** What is so, as a sentence. */
+  /** The condition, as a sentence. */
   what: string;
-  /** When it was first found, ISO 8601 in UTC. */
+  /** The time of the first report with this finding, ISO 8601 in UTC. */
   since?: string;
   /** What the sync does about it, or what the reader can do. */
   action: string;
 }
 
 export interface CompareOptions {
-  /** Why configured tables are not among those of Dataverse. */
+  /** Why configured tables are not among the tables of Dataverse. */
   failures?: readonly TableFailure[] | undefined;
-  /** The findings of the last report: one that was there keeps the time it was first found. */
+  /** The findings of the previous report. A finding that was in it keeps its `since`. */
   previous?: readonly Finding[] | undefined;
   /** The time of this report, ISO 8601 in UTC. */
   now?: string | undefined;
@@ -39,8 +39,8 @@ export interface CompareOptions {
 const severities: readonly Severity[] = ['error', 'warning', 'info'];
 
 /**
- * Compares the database with Dataverse before any row moves. An error stops its own table, never another one;
- * a warning is something a reader of the database should know; the sync deals with the rest by itself.
+ * Compares the database with Dataverse before any row moves. An error stops its own table and no other table; a
+ * warning is something that readers of the database should know; the sync handles the rest.
  * @param configured the logical names in entities.json
  */
 export function compareSchemas(
@@ -56,109 +56,113 @@ export function compareSchemas(
     ...inDatabase.filter(({ logicalName }) => !dataverseTables.has(logicalName)),
   ];
   const findings = [...new Set(configured)].flatMap((name) => {
-    const there = dataverseTables.get(name);
-    const here = databaseTables.get(name);
-    if (there === undefined) return [missingTable(name, here, options.failures)];
-    return [...differences(here, there, inDatabase, synced), ...remarks(there, dataverseTables)];
+    const before = databaseTables.get(name);
+    const after = dataverseTables.get(name);
+    if (after === undefined) return [missingTable(name, before, options.failures)];
+    return [...differences(before, after, inDatabase, synced), ...limitations(after, dataverseTables)];
   });
   const wanted = new Set(configured);
-  for (const { logicalName, name } of inDatabase) {
-    if (!wanted.has(logicalName)) findings.push(unconfiguredTable(logicalName, name));
+  for (const table of inDatabase) {
+    if (!wanted.has(table.logicalName)) findings.push(unconfiguredTable(table));
   }
   return findings
-    .map((finding) => withSince(finding, options))
+    .map((finding) => ({ ...finding, since: firstSeen(finding, options) }))
     .sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
 }
 
 function missingTable(
   name: string,
-  here: Table | undefined,
+  before: Table | undefined,
   failures: readonly TableFailure[] = [],
 ): Finding {
   const error = failures.find(({ logicalName }) => logicalName === name)?.error;
   const what = error?.message ?? `Dataverse has no table ${name}`;
-  if (here === undefined) {
-    const action = error?.hint ?? 'correct the name in entities.json, or remove the entry';
+  if (before === undefined) {
+    const action = error?.hint ?? 'Correct the name in entities.json, or remove the entry.';
     return { severity: 'error', kind: 'unknown-table', table: name, what, action };
   }
   return {
     severity: 'warning',
     kind: 'vanished-table',
     table: name,
-    what: `${what}; ${here.name} keeps the rows of its last sync`,
-    action: `remove ${name} from entities.json when you no longer need news of it; its rows stay until you drop ${here.name}`,
+    what: `${what}; ${before.name} keeps the rows of its last sync`,
+    action: `Restore the table in Dataverse, or remove ${name} from entities.json. The rows stay in the database until you drop ${before.name}.`,
   };
 }
 
 function differences(
-  here: Table | undefined,
-  there: Table,
+  before: Table | undefined,
+  after: Table,
   syncedBefore: readonly Table[],
   synced: readonly Table[],
 ): Finding[] {
-  if (here === undefined) {
-    const what = `${there.name} is not in the database yet (${there.columns.length} columns)`;
-    const action = 'the sync creates it and reads all its rows';
-    return [{ severity: 'info', kind: 'new-table', table: there.logicalName, what, action }];
+  const { logicalName: table, columns } = after;
+  if (before === undefined) {
+    const what = `${after.name} is not in the database yet (${columns.length} columns)`;
+    return [{ ...consequences['new-table'], kind: 'new-table', table, what }];
   }
-  const { changes } = migrationSql(here, there, { synced, syncedBefore });
-  const stale = (here.staleColumns ?? [])
-    .filter(({ name }) => !there.columns.some((column) => column.name === name))
-    .map(
-      ({ name }): SchemaChange => ({
-        table: there.logicalName,
-        change: 'removed-column',
-        column: name,
-        detail: `column ${name} is gone; its last values stay`,
-        needsReread: false,
-      }),
-    );
-  return [...changes, ...stale].map((change) => ({
-    ...consequences[change.change],
-    kind: change.change,
-    table: change.table,
-    ...(change.column === undefined ? {} : { column: change.column }),
-    what: change.detail,
+  const { changes } = migrationSql(before, after, { synced, syncedBefore });
+  const removedEarlier = (before.staleColumns ?? [])
+    .filter(({ name }) => !columns.some((column) => column.name === name))
+    .map(({ name }) => removedColumn(table, name));
+  return [...changes, ...removedEarlier].map(({ change, column, detail }) => ({
+    ...consequences[change],
+    kind: change,
+    table,
+    column,
+    what: detail,
   }));
 }
 
-/** How much each change matters to a reader of the database, and what happens about it. */
+/** How much each change matters to readers of the database, and what happens about it. */
 const consequences: Readonly<Record<SchemaChangeKind, { severity: Severity; action: string }>> = {
-  'new-table': { severity: 'info', action: 'the sync creates it and reads all its rows' },
-  'renamed-table': { severity: 'warning', action: 'the table is renamed; change the name in your queries' },
-  'new-column': { severity: 'info', action: 'the sync adds it and reads the table again to fill it' },
-  'restored-column': { severity: 'info', action: 'the sync reads the table again to fill it' },
+  'new-table': { severity: 'info', action: 'The sync creates the table and reads all rows.' },
+  'renamed-table': {
+    severity: 'warning',
+    action: 'The sync renames the table. Change the name in your queries.',
+  },
+  'new-column': {
+    severity: 'info',
+    action: 'The sync adds the column and reads the table again to fill it.',
+  },
+  'restored-column': { severity: 'info', action: 'The sync reads the table again to fill the column.' },
   'removed-column': {
     severity: 'warning',
-    action: 'it is no longer updated; stop relying on it, or bring it back in Dataverse or in entities.json',
+    action:
+      'This column is no longer updated. Remove uses of it, or restore it in Dataverse or entities.json.',
   },
-  widened: { severity: 'info', action: 'the sync widens the column; every value stays' },
+  widened: { severity: 'info', action: 'The sync widens the column and keeps every value.' },
   retyped: {
     severity: 'warning',
-    action: 'the sync rebuilds the column and reads the table again; check the queries that use it',
+    action: 'The sync rebuilds the column and reads the table again. Check the queries that use it.',
   },
   'new-key': {
     severity: 'warning',
-    action: 'the sync rebuilds the table under the new key and reads it again; check the joins that use it',
+    action: 'The sync rebuilds the table with the new key and reads it again. Check the joins that use it.',
   },
-  'foreign-keys': { severity: 'info', action: 'the sync rebuilds the table with them; every row stays' },
+  'foreign-keys': {
+    severity: 'info',
+    action: 'The sync rebuilds the table with these foreign keys and keeps every row.',
+  },
 };
 
-function remarks(table: Table, dataverseTables: ReadonlyMap<string, Table>): Finding[] {
+/** What makes syncs of a table slow or joins with it incomplete. */
+function limitations(table: Table, dataverseTables: ReadonlyMap<string, Table>): Finding[] {
   const findings: Finding[] = [];
+  const { logicalName } = table;
   if (!table.changeTracking) {
-    const way =
+    const instead =
       table.modifiedOnColumn === undefined
-        ? 'every run reads all its rows'
-        : 'changes are found by modifiedon, deletes by comparing all ids';
+        ? 'every run reads all rows'
+        : 'the sync finds changes by modifiedon and deletes by comparing all ids';
     findings.push({
       severity: 'info',
       kind: 'no-change-tracking',
-      table: table.logicalName,
-      what: `Dataverse keeps no changes of ${table.logicalName}: ${way}`,
+      table: logicalName,
+      what: `Dataverse does not track changes of ${logicalName}: ${instead}`,
       action: table.intersect
-        ? 'turn on Track changes for both tables it connects'
-        : 'turn on Track changes in the properties of the table in Power Apps',
+        ? 'Turn on Track changes for both tables that it connects.'
+        : 'Turn on Track changes in the properties of the table in Power Apps.',
     });
   }
   const absent = new Set(
@@ -168,29 +172,28 @@ function remarks(table: Table, dataverseTables: ReadonlyMap<string, Table>): Fin
     findings.push({
       severity: 'info',
       kind: 'unmirrored-targets',
-      table: table.logicalName,
-      what: `it points to ${absent.size} tables that are not mirrored: ${[...absent].sort().join(', ')}`,
-      action: 'add the ones you want to join with to entities.json',
+      table: logicalName,
+      what: `${logicalName} has lookups to tables that are not mirrored: ${[...absent].sort().join(', ')}`,
+      action: 'Add the tables that you want to join with to entities.json.',
     });
   }
   return findings;
 }
 
-function unconfiguredTable(logicalName: string, name: string): Finding {
+function unconfiguredTable({ logicalName, name }: Table): Finding {
   return {
     severity: 'info',
     kind: 'unconfigured-table',
     table: logicalName,
-    what: `${name} is in the database but not in entities.json; its rows are those of its last sync`,
-    action: `add ${logicalName} to entities.json, or drop ${name}`,
+    what: `${name} is in the database but not in entities.json; it keeps the rows of its last sync`,
+    action: `Add ${logicalName} to entities.json, or drop ${name}.`,
   };
 }
 
-function withSince(finding: Finding, { previous = [], now }: CompareOptions): Finding {
+function firstSeen(finding: Finding, { previous = [], now }: CompareOptions): string | undefined {
   const before = previous.find(
     (other) =>
       other.kind === finding.kind && other.table === finding.table && other.column === finding.column,
   );
-  const since = before?.since ?? now;
-  return since === undefined ? finding : { ...finding, since };
+  return before?.since ?? now;
 }

@@ -4,8 +4,8 @@ import { bareName, type Csdl, type EntitySet, type EntityType, type Property } f
 const indexes = new WeakMap<Csdl, CsdlIndex>();
 
 /**
- * Looks things up in a CSDL document by name, with what a type inherits from its base types.
- * One index is kept for each document; the document must not change afterwards.
+ * Finds types, keys and properties of a CSDL document by name, inherited ones included. Each document has one index,
+ * so it must not change after the first call of `CsdlIndex.of`.
  */
 export class CsdlIndex {
   readonly #types: Map<string, EntityType>;
@@ -54,7 +54,7 @@ export class CsdlIndex {
     return [...this.#types.keys()];
   }
 
-  /** The entity set over a type: `accounts` for `account`. Some types have none and cannot be read. */
+  /** The entity set of a type: `accounts` for `account`. The rows of a type without one cannot be read. */
   set(typeName: string): EntitySet | undefined {
     return this.#sets.get(typeName);
   }
@@ -63,7 +63,7 @@ export class CsdlIndex {
     return this.#enums.has(bareName(edmType));
   }
 
-  /** The primitive type behind a type definition, or the type itself. */
+  /** The primitive type of a type definition, or the type itself. */
   underlyingType(edmType: string): string {
     return this.#underlying.get(bareName(edmType)) ?? edmType;
   }
@@ -73,7 +73,7 @@ export class CsdlIndex {
     const line: EntityType[] = [];
     for (let type = this.#types.get(name); type !== undefined; ) {
       if (line.includes(type)) {
-        throw new ConfigurationError(`in $metadata the base types of ${name} form a ring`, { object: name });
+        throw new ConfigurationError(`The base types of ${name} in $metadata form a cycle`, { object: name });
       }
       line.push(type);
       type = type.baseType === undefined ? undefined : this.#types.get(type.baseType);
@@ -81,7 +81,7 @@ export class CsdlIndex {
     return line;
   }
 
-  /** Own and inherited properties by name; the nearest declaration wins. */
+  /** Own and inherited properties by name. The nearest declaration wins. */
   properties(name: string): Map<string, Property> {
     const properties = new Map<string, Property>();
     for (const type of this.ancestry(name)) {
@@ -92,13 +92,13 @@ export class CsdlIndex {
     return properties;
   }
 
-  /** The key of the type or of the nearest base type that declares one; empty where none does. */
+  /** The key of the type, or of the nearest base type that declares one; empty if none does. */
   key(name: string): string[] {
     return this.ancestry(name).find((type) => type.key.length > 0)?.key ?? [];
   }
 
   /**
-   * The column that other tables' lookups hold. It is the key, except that `systemuser` and `team` have the key
+   * The column that lookups of other tables refer to: the key, except that `systemuser` and `team` inherit the key
    * `ownerid` of the abstract `principal` while lookups hold `systemuserid` and `teamid`
    * (learn.microsoft.com: Web API EntityType reference, "type inheritance").
    */
@@ -110,39 +110,39 @@ export class CsdlIndex {
     return key.length === 1 ? key[0] : undefined;
   }
 
-  /** The types with this primary id that have an entity set, or a subtype with one. */
+  /** The types with this primary id whose rows can be read. */
   typesWithPrimaryId(column: string): string[] {
     return (this.#byPrimaryId.get(column) ?? []).filter((name) => this.tablesOf(name).length > 0);
   }
 
   /**
-   * The tables whose rows a reference to this type can mean: itself, or for an abstract type the concrete types
-   * below it that have an entity set, led by the abstract type where it has a set of its own (`activitypointers`).
-   * Empty for the root types without a key, which stand for every table there is.
+   * The tables that a reference to this type can mean: the type itself, or for an abstract type its concrete subtypes
+   * with an entity set, after the abstract type if it has a set of its own (`activitypointers`). Empty for the root
+   * types without a key, which every type derives from.
    */
   tablesOf(name: string): string[] {
     const type = this.#types.get(name);
     if (type === undefined || this.key(name).length === 0) return [];
     if (!type.abstract) return [name];
-    const below = this.#concreteBelow(name).filter((candidate) => this.#sets.has(candidate));
-    return [...(this.#sets.has(name) ? [name] : []), ...below.sort(byCodeUnit)];
+    const subtypes = this.#concreteSubtypes(name).filter((candidate) => this.#sets.has(candidate));
+    return [...(this.#sets.has(name) ? [name] : []), ...subtypes.sort(byCodeUnit)];
   }
 
-  #concreteBelow(name: string): string[] {
+  #concreteSubtypes(name: string): string[] {
     return (this.#derived.get(name) ?? []).flatMap((derived) => [
       ...(this.#types.get(derived)?.abstract ? [] : [derived]),
-      ...this.#concreteBelow(derived),
+      ...this.#concreteSubtypes(derived),
     ]);
   }
 }
 
-/** Orders names the same way everywhere, whatever the locale. */
+/** Orders names alike on every machine, whatever its locale. */
 export function byCodeUnit(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
+  const list = map.get(key) ?? [];
+  list.push(value);
+  map.set(key, list);
 }

@@ -81,7 +81,7 @@ export function parseCsdl(document: Uint8Array | string, options: { maxBytes?: n
     throw new ConfigurationError(`$metadata has no entity types; its root element is ${root.name}`, {
       operation: 'read $metadata',
       object: '$metadata',
-      hint: 'check the Dataverse URL: the server at this address is not the Dataverse Web API',
+      hint: 'Check the Dataverse URL: the server at this address is not the Dataverse Web API.',
     });
   }
   for (const element of elements('Annotations')) applyAnnotations(csdl, element);

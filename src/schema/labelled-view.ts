@@ -1,10 +1,10 @@
 import { quoteIdentifier, quoteText } from './sql.ts';
 import type { ForeignKey, Table } from './table.ts';
 
-/** A column whose values stand in `_choices`. */
+/** A column whose values are in `_choices`. */
 export interface ChoiceColumn {
   column: string;
-  /** Whether it holds several codes with commas between them, as Dataverse sends multi-select choices: `1,3`. */
+  /** Whether it has several codes separated by commas, as Dataverse sends multi-select choices: `1,3`. */
   multiple?: boolean | undefined;
 }
 
@@ -12,18 +12,18 @@ export interface LabelledViewOptions {
   choices: readonly ChoiceColumn[];
   /** The tables in the same database. */
   synced: readonly Table[];
-  /** The language of the labels, as a locale id; where a label lacks it, the one with the lowest id is shown. */
+  /** The locale id of the labels. A value without a label in this language shows the one with the lowest id. */
   language?: number | undefined;
 }
 
-/** English (United States), which every Dataverse organisation has. */
+/** English (United States), which every Dataverse environment has. */
 const defaultLanguage = 1033;
 
 /**
  * The view `<table>_labelled`: every column of the table, labels beside choices (`statecode_label`) and names beside
  * lookups (`_parentaccountid_name`). It reads `_choices(table_name, column_name, value, label, language)`, where
- * `table_name` is the SQLite table's name. Old SQLite versions must be able to parse it, since one view that they
- * cannot parse makes the whole file unreadable to them.
+ * `table_name` is the name of the SQLite table. It uses only SQL that old versions of SQLite can parse, because one
+ * view that a version cannot parse makes the whole file unreadable to it.
  */
 export function labelledViewSql(table: Table, options: LabelledViewOptions): string[] {
   const stored = [...table.columns, ...(table.staleColumns ?? [])].map(({ name }) => name);
@@ -44,7 +44,7 @@ export function labelledViewSql(table: Table, options: LabelledViewOptions): str
   }
   const columns = stored.flatMap((column) => {
     const beside = expressions.get(column);
-    return [`t.${quoteIdentifier(column)}`, ...(beside === undefined ? [] : [beside])];
+    return beside === undefined ? [`t.${quoteIdentifier(column)}`] : [`t.${quoteIdentifier(column)}`, beside];
   });
   const name = quoteIdentifier(`${table.name}_labelled`);
   return [
@@ -54,8 +54,8 @@ export function labelledViewSql(table: Table, options: LabelledViewOptions): str
 }
 
 /**
- * The view `<table>_choice_values`, one row for each chosen value of a multi-select column (`<key>, column_name,
- * value, label`), so that queries need not take texts apart. No statement but the dropping where the table has none.
+ * The view `<table>_choice_values`: one row for each chosen value of a multi-select column (`<key>, column_name, value,
+ * label`), so that queries need not split texts. Only the DROP statement if the table has no such column.
  */
 export function choiceValuesViewSql(table: Table, options: LabelledViewOptions): string[] {
   const name = quoteIdentifier(`${table.name}_choice_values`);
@@ -78,13 +78,13 @@ function labelSql(table: Table, { column, multiple }: ChoiceColumn, language?: n
   return `(SELECT group_concat(label, '; ') FROM (${labels}))`;
 }
 
-/** The codes of a multi-select column as rows: `1,3` is a JSON array but for its brackets. A text of another kind has none. */
+/** The codes of a multi-select column as rows: `1,3` in brackets is a JSON array. Any other text gives no rows. */
 function valuesSql(column: string): string {
   const array = `'[' || t.${quoteIdentifier(column)} || ']'`;
   return `json_each(CASE WHEN json_valid(${array}) THEN ${array} END)`;
 }
 
-/** Two steps through the primary key: to sort the languages of each value would take twice the time. */
+/** Two lookups by primary key, because sorting the languages of each value takes twice the time. */
 function choiceSql(table: Table, column: string, value: string, language = defaultLanguage): string {
   const label = (rest: string) =>
     `(SELECT c.label FROM "_choices" AS c WHERE c.table_name = ${quoteText(table.name)} AND c.column_name = ${quoteText(column)} AND c.value = ${value}${rest})`;

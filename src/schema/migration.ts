@@ -6,8 +6,9 @@ import {
   declaredForeignKeys,
   indexName,
   indexSql,
-} from './ddl.ts';
-import { quoteIdentifier } from './sql.ts';
+  quoteIdentifier as quote,
+  renameTableSql,
+} from './sql.ts';
 import type { Column, Table } from './table.ts';
 
 export type SchemaChangeKind =
@@ -21,7 +22,7 @@ export type SchemaChangeKind =
   | 'new-key'
   | 'foreign-keys';
 
-/** One line of `_sync_schema_changes`. */
+/** One row of `_sync_schema_changes`. */
 export interface SchemaChange {
   /** The table's logical name. */
   table: string;
@@ -29,20 +30,20 @@ export interface SchemaChange {
   column?: string;
   /** What changed, as a sentence for people. */
   detail: string;
-  /** Whether all rows have to be read again and written whatever their version, since the row itself did not change. */
+  /** Whether all rows must be read again and written whatever their version, because the rows did not change. */
   needsReread: boolean;
 }
 
 export interface Migration {
-  /** To be run in this order, in one transaction, with foreign keys not enforced. */
+  /** To run in this order, in one transaction, with foreign keys not enforced. */
   statements: string[];
   changes: SchemaChange[];
-  /** The table as it stands afterwards: `to`, with the columns that stay behind in `staleColumns`. */
+  /** The table after the migration: `to`, with the dropped columns in `staleColumns`. */
   table: Table;
 }
 
 export interface MigrationOptions extends DdlOptions {
-  /** The tables that stood in the database before; foreign keys between old neighbours are not news. */
+  /** The tables that were in the database before: a foreign key between two of them is not a change. */
   syncedBefore?: readonly Table[] | undefined;
 }
 
@@ -57,9 +58,9 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
 }
 
 /**
- * Brings a table from one schema to another without losing a row. Columns are added in place; a changed type, key
- * or foreign key needs a new table, since SQLite cannot alter a column (sqlite.org: ALTER TABLE, "Making Other Kinds
- * Of Table Schema Changes"). Columns that are gone keep their last values.
+ * Brings a table from one schema to another without losing a row. Columns are added in place. A changed type, key or
+ * foreign key needs a new table, because SQLite cannot alter a column (sqlite.org: ALTER TABLE, "Making Other Kinds Of
+ * Table Schema Changes"). Dropped columns keep their last values.
  */
 export function migrationSql(from: Table, to: Table, options: MigrationOptions = {}): Migration {
   const plan = planColumns(from, to);
@@ -72,32 +73,21 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
     note('renamed-table', `the entity set ${from.name} is now called ${to.name}`, false);
   }
   const newKey = from.primaryKey !== to.primaryKey;
-  if (newKey) note('new-key', `the key is now ${to.primaryKey}, it was ${from.primaryKey}`, true);
-  // An added column brings its foreign key along, and one that is gone keeps it.
-  const wanted = new Set(to.columns.map(({ name }) => name));
-  const both = new Set(from.columns.map(({ name }) => name).filter((name) => wanted.has(name)));
-  const keysBefore = describeForeignKeys(from, both, options.syncedBefore ?? options.synced);
-  const keysAfter = describeForeignKeys(to, both, options.synced);
-  const keysGone = [...keysBefore].filter((key) => !keysAfter.has(key));
-  const keysCome = [...keysAfter].filter((key) => !keysBefore.has(key));
-  const newForeignKeys = keysGone.length + keysCome.length > 0;
-  if (newForeignKeys) {
-    const news = [
-      ...keysGone.map((key) => `${key} is no longer declared`),
-      ...keysCome.map((key) => `${key} is declared now`),
-    ];
-    note('foreign-keys', `foreign keys: ${news.join('; ')}`, false);
-  }
+  if (newKey) note('new-key', `the key is now ${to.primaryKey}; it was ${from.primaryKey}`, true);
+  const foreignKeyChanges = compareForeignKeys(from, to, options);
+  const newForeignKeys = foreignKeyChanges.length > 0;
+  if (newForeignKeys) note('foreign-keys', `foreign keys: ${foreignKeyChanges.join('; ')}`, false);
 
   const statements: string[] = [];
   if (newKey || newForeignKeys || plan.rebuild) {
     statements.push(...rebuild(from, table, plan.kept, options));
   } else {
     if (from.name !== to.name) {
-      // An index keeps its name when its table gets another.
-      const indexes = from.foreignKeys.map(({ column }) => quoteIdentifier(indexName(from, column)));
-      statements.push(...indexes.map((index) => `DROP INDEX IF EXISTS ${index}`));
-      statements.push(...rename(from.name, to.name));
+      // An index keeps its name if its table gets another.
+      for (const { column } of from.foreignKeys) {
+        statements.push(`DROP INDEX IF EXISTS ${quote(indexName(from, column))}`);
+      }
+      statements.push(...renameTableSql(from.name, to.name));
     }
     for (const column of plan.added) statements.push(addColumnSql(to, column, options));
   }
@@ -105,8 +95,14 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
   return { statements, changes, table };
 }
 
+/** The change of a column that is only in SQLite now. */
+export function removedColumn(table: string, column: string): SchemaChange {
+  const detail = `column ${column} is gone; its last values stay`;
+  return { table, change: 'removed-column', column, detail, needsReread: false };
+}
+
 interface ColumnPlan {
-  /** Columns of both: old name and new. */
+  /** The columns of both schemas, with their old and new names. */
   kept: { from: string; to: string }[];
   added: Column[];
   stale: Column[];
@@ -119,14 +115,16 @@ function planColumns(from: Table, to: Table): ColumnPlan {
   const note = (change: SchemaChangeKind, column: string, detail: string, needsReread: boolean): void => {
     plan.changes.push({ table: to.logicalName, change, column, detail, needsReread });
   };
-  // SQLite's names do not know upper and lower case.
-  const live = new Map(from.columns.map((column) => [column.name.toLowerCase(), column]));
-  const stale = new Map((from.staleColumns ?? []).map((column) => [column.name.toLowerCase(), column]));
-  const wanted = new Set(to.columns.map(({ name }) => name.toLowerCase()));
+  // SQLite's names are case-insensitive.
+  const byName = (columns: readonly Column[] = []): Map<string, Column> =>
+    new Map(columns.map((column) => [column.name.toLowerCase(), column]));
+  const live = byName(from.columns);
+  const stale = byName(from.staleColumns);
+  const wanted = byName(to.columns);
 
-  for (const column of to.columns) {
+  for (const [key, column] of wanted) {
     const { name } = column;
-    const before = live.get(name.toLowerCase()) ?? stale.get(name.toLowerCase());
+    const before = live.get(key) ?? stale.get(key);
     if (before === undefined) {
       plan.added.push(column);
       note('new-column', name, `column ${name} (${column.edmType}) is new`, true);
@@ -134,23 +132,23 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     }
     plan.kept.push({ from: before.name, to: name });
     if (before.type !== column.type || before.name !== name) plan.rebuild = true;
-    if (!live.has(name.toLowerCase())) {
-      // What foreign key it was left with is not known.
+    if (!live.has(key)) {
+      // The foreign key that it was declared with is not known.
       plan.rebuild = true;
       note('restored-column', name, `column ${name} (${column.edmType}) is back`, true);
       continue;
     }
-    const kind = typeChange(before, column);
-    if (kind === 'same') continue;
-    const needsReread = kind === 'retyped' || column.type === 'TEXT';
-    note(kind, name, `column ${name} was ${before.edmType} and is ${column.edmType}`, needsReread);
+    const change = typeChange(before, column);
+    if (change === 'same') continue;
+    const needsReread = change === 'retyped' || column.type === 'TEXT';
+    note(change, name, `column ${name} was ${before.edmType} and is ${column.edmType}`, needsReread);
   }
-  for (const column of from.columns) {
-    if (wanted.has(column.name.toLowerCase())) continue;
+  for (const [key, column] of live) {
+    if (wanted.has(key)) continue;
     plan.stale.push(column);
-    note('removed-column', column.name, `column ${column.name} is gone; its last values stay`, false);
+    plan.changes.push(removedColumn(to.logicalName, column.name));
   }
-  plan.stale.push(...[...stale].filter(([name]) => !wanted.has(name)).map(([, column]) => column));
+  for (const [key, column] of stale) if (!wanted.has(key)) plan.stale.push(column);
   for (const { name } of plan.stale) plan.kept.push({ from: name, to: name });
   return plan;
 }
@@ -161,37 +159,22 @@ function planColumns(from: Table, to: Table): ColumnPlan {
  */
 function typeChange(from: Column, to: Column): 'same' | 'widened' | 'retyped' {
   if (from.reading === to.reading) {
-    // All kinds of integers and of reals look alike in SQLite. Texts, dates and times share only the storage class.
+    // SQLite stores all kinds of integers alike, and all kinds of reals. Texts, dates and times differ.
     return from.edmType === to.edmType || from.type !== 'TEXT' ? 'same' : 'retyped';
   }
   return columnTypes[from.reading].widensTo.includes(to.reading) ? 'widened' : 'retyped';
 }
 
-/** New table, rows over, old table away, new name: SQLite's own recipe. Values take the new column's affinity. */
-function rebuild(from: Table, to: Table, kept: ColumnPlan['kept'], options: DdlOptions): string[] {
-  const temporary = `_sync_rebuild_${to.name}`;
-  const target = kept.map((pair) => quoteIdentifier(pair.to)).join(', ');
-  const source = kept.map((pair) => quoteIdentifier(pair.from)).join(', ');
-  const key = kept.find((pair) => pair.to === to.primaryKey);
-  const statements = [createTableSql({ ...to, name: temporary }, options)];
-  if (key !== undefined) {
-    // Under another key two old rows may be one, and a row may have none: it cannot be kept and is read again.
-    const conflict = from.primaryKey === to.primaryKey ? 'INSERT' : 'INSERT OR IGNORE';
-    const where = from.primaryKey === to.primaryKey ? '' : ` WHERE ${quoteIdentifier(key.from)} IS NOT NULL`;
-    statements.push(
-      `${conflict} INTO ${quoteIdentifier(temporary)} (${target}) SELECT ${source} FROM ${quoteIdentifier(from.name)}${where}`,
-    );
-  }
-  statements.push(`DROP TABLE ${quoteIdentifier(from.name)}`, ...rename(temporary, to.name));
-  return statements;
-}
-
-/** The legacy way leaves views alone: they name the table that is away for a moment. */
-function rename(from: string, to: string): string[] {
+/** The foreign keys that are declared in only one of the two schemas, as sentences. */
+function compareForeignKeys(from: Table, to: Table, options: MigrationOptions): string[] {
+  // An added column brings its foreign key with it, and a dropped column keeps it.
+  const wanted = new Set(to.columns.map(({ name }) => name));
+  const both = new Set(from.columns.map(({ name }) => name).filter((name) => wanted.has(name)));
+  const before = describeForeignKeys(from, both, options.syncedBefore ?? options.synced);
+  const after = describeForeignKeys(to, both, options.synced);
   return [
-    'PRAGMA legacy_alter_table = ON',
-    `ALTER TABLE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`,
-    'PRAGMA legacy_alter_table = OFF',
+    ...[...before].filter((key) => !after.has(key)).map((key) => `${key} is no longer declared`),
+    ...[...after].filter((key) => !before.has(key)).map((key) => `${key} is now declared`),
   ];
 }
 
@@ -206,4 +189,27 @@ function describeForeignKeys(
       .filter(({ column }) => columns.has(column))
       .map(({ column, references }) => `${column} → ${references.name}.${references.primaryKey}`),
   );
+}
+
+/**
+ * SQLite's own procedure: create the new table, copy the rows, drop the old table, rename the new one. Values take the
+ * affinity of the new column.
+ */
+function rebuild(from: Table, to: Table, kept: ColumnPlan['kept'], options: DdlOptions): string[] {
+  const temporary = `_sync_rebuild_${to.name}`;
+  const target = kept.map((pair) => quote(pair.to)).join(', ');
+  const source = kept.map((pair) => quote(pair.from)).join(', ');
+  const key = kept.find((pair) => pair.to === to.primaryKey);
+  const statements = [createTableSql({ ...to, name: temporary }, options)];
+  if (key !== undefined) {
+    // Two old rows can have the same new key, or a row none: such rows are left out and read again.
+    const newKey = from.primaryKey !== to.primaryKey;
+    const insert = newKey ? 'INSERT OR IGNORE' : 'INSERT';
+    const where = newKey ? ` WHERE ${quote(key.from)} IS NOT NULL` : '';
+    statements.push(
+      `${insert} INTO ${quote(temporary)} (${target}) SELECT ${source} FROM ${quote(from.name)}${where}`,
+    );
+  }
+  statements.push(`DROP TABLE ${quote(from.name)}`, ...renameTableSql(temporary, to.name));
+  return statements;
 }

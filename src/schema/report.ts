@@ -3,12 +3,12 @@ import type { Finding, Severity } from './compare.ts';
 export interface ReportDetails {
   /** ISO 8601 in UTC. */
   generatedAt: string;
-  /** The address of the Dataverse organisation. */
+  /** The address of the Dataverse environment. */
   dataverse?: string | undefined;
   runId?: string | undefined;
 }
 
-/** The validation report as the stable JSON shape of `schema-report.json`. */
+/** The schema report: the stable JSON shape of `schema-report.json`. */
 export interface SchemaReport extends ReportDetails {
   summary: Record<Severity, number>;
   findings: Finding[];
@@ -29,21 +29,19 @@ const titles: Readonly<Record<Severity, string>> = {
 /** The same report for people: one table for each severity. */
 export function reportMarkdown(findings: readonly Finding[], details: ReportDetails): string {
   const { summary } = schemaReport(findings, details);
+  const { generatedAt, dataverse, runId } = details;
+  const source = [dataverse && `for ${dataverse}`, runId && `by run ${runId}`].filter(Boolean);
   const lines = [
     '# Schema report',
     '',
-    [
-      `Made ${details.generatedAt}`,
-      ...(details.dataverse === undefined ? [] : [`for ${details.dataverse}`]),
-      ...(details.runId === undefined ? [] : [`by run ${details.runId}`]),
-    ].join(' '),
+    [`Generated ${generatedAt}`, ...source].join(' '),
     '',
     `${counted(summary.error, 'error')}, ${counted(summary.warning, 'warning')}, ${summary.info} for information.`,
   ];
-  for (const severity of ['error', 'warning', 'info'] as const) {
+  for (const [severity, title] of Object.entries(titles)) {
     const rows = findings.filter((finding) => finding.severity === severity);
     if (rows.length === 0) continue;
-    lines.push('', `## ${titles[severity]}`, '', '| Table | Column | What | Since | What to do |');
+    lines.push('', `## ${title}`, '', '| Table | Column | What | Since | What to do |');
     lines.push('|---|---|---|---|---|');
     for (const { table, column = '', what, since = '', action } of rows) {
       lines.push(`| ${[table, column, what, since, action].map(cell).join(' | ')} |`);

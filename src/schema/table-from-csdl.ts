@@ -3,12 +3,12 @@ import { type ColumnSelection, selectColumns } from './column-selection.ts';
 import { columnTypeOf, ofType } from './column-types.ts';
 import { type Csdl, isCollection, type Property } from './csdl.ts';
 import { byCodeUnit, CsdlIndex } from './csdl-index.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { foreignKeysOf } from './foreign-keys.ts';
-import { didYouMean } from './near-matches.ts';
 import type { Column, ForeignKey, Table } from './table.ts';
 
 /**
- * What `EntityDefinitions` tells about a table beyond `$metadata`
+ * What `EntityDefinitions` says about a table beyond `$metadata`
  * (learn.microsoft.com: Query table definitions using the Web API).
  */
 export interface TableDefinition {
@@ -24,14 +24,14 @@ export interface TableOptions {
   columns?: ColumnSelection | undefined;
 }
 
-/** The annotation that names the table a lookup's value belongs to. */
+/** The annotation with the target table of a lookup's value. */
 const lookupLogicalName = 'Microsoft.Dynamics.CRM.lookuplogicalname';
 
 /**
- * The table model of one Dataverse table, with keys and columns inherited from its base types.
- * The same document gives the same table, in whatever order its elements stand.
- * @throws ConfigurationError where `$metadata` has no such table, or a selected column does not exist
- * @throws SkipTableError where the table has no single key column
+ * The model of one Dataverse table, with the key and columns of its base types. The order of elements in the document
+ * does not matter.
+ * @throws ConfigurationError if `$metadata` does not have the table, or the table does not have a selected column
+ * @throws SkipTableError if the table does not have a single key column
  */
 export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: TableOptions = {}): Table {
   const index = CsdlIndex.of(csdl);
@@ -43,10 +43,10 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
       ? definition.primaryId
       : index.primaryId(logicalName);
   if (primaryKey === undefined || !properties.has(primaryKey)) {
-    throw new SkipTableError(`table ${logicalName} has no single key column in $metadata`, {
+    throw new SkipTableError(`Table ${logicalName} does not have a single key column in $metadata`, {
       operation: 'read the schema',
       object: logicalName,
-      hint: 'remove it from entities.json; only tables with one id column can be mirrored',
+      hint: 'Remove it from entities.json. Only a table with one id column can be mirrored.',
     });
   }
 
@@ -67,35 +67,33 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
     logicalName,
     name: definition.entitySetName,
     primaryKey,
-    ...(definition.primaryName !== undefined && kept.has(definition.primaryName)
-      ? { primaryName: names.get(definition.primaryName)! }
-      : {}),
+    primaryName: names.get(definition.primaryName ?? ''),
     columns: columns.map((column) => ({ ...column, name: names.get(column.name)! })),
     foreignKeys: foreignKeys.map((key) => renamed(key, names)),
-    ...(kept.has('versionnumber') ? { versionColumn: names.get('versionnumber')! } : {}),
-    ...(kept.has('modifiedon') ? { modifiedOnColumn: names.get('modifiedon')! } : {}),
+    versionColumn: names.get('versionnumber'),
+    modifiedOnColumn: names.get('modifiedon'),
     changeTracking: definition.changeTracking ?? index.set(logicalName)?.changeTracking ?? false,
     intersect,
   };
 }
 
-/** The annotations that reading a table's rows has to ask for: for `Prefer: odata.include-annotations`. */
+/** The annotations to request with the rows of a table: for `Prefer: odata.include-annotations`. */
 export function needsAnnotations(table: Table): string[] {
   const names = table.columns.flatMap(({ property }) => property?.split('@').slice(1) ?? []);
   return [...new Set(names)].sort(byCodeUnit);
 }
 
-/** The error for a logical name that no entity type has, with the names it may have meant. */
+/** The error for a logical name that no entity type has. It suggests similar names. */
 export function unknownTable(index: CsdlIndex, name: string): ConfigurationError {
   const ofSet = index.typeNames().find((type) => index.set(type)?.name === name);
   const guess =
     ofSet === undefined
       ? didYouMean(name, index.typeNames())
-      : `; that is the entity set of ${ofSet}, write ${ofSet}`;
+      : `; this is the entity set of ${ofSet}, write ${ofSet}`;
   return new ConfigurationError(`Dataverse has no table ${name}${guess}`, {
     operation: 'look up a table',
     object: name,
-    hint: 'entities.json lists logical names, for instance account; correct or remove the entry',
+    hint: 'Correct or remove the entry in entities.json. It lists logical names, for example account.',
   });
 }
 
@@ -106,7 +104,7 @@ function columnOf({ name, type: edmType }: Property, index: CsdlIndex): Column {
   return { name, property: name, edmType, ...ofType(type ?? other) };
 }
 
-/** One column beside each polymorphic lookup, for the table that its value belongs to. */
+/** One column beside each polymorphic lookup, for the target table. */
 function typeColumns(foreignKeys: ForeignKey[]): Column[] {
   return foreignKeys.flatMap(({ column, typeColumn }): Column[] => {
     if (typeColumn === undefined) return [];
@@ -115,7 +113,7 @@ function typeColumns(foreignKeys: ForeignKey[]): Column[] {
   });
 }
 
-/** An N:N table has its key, two ids and a version, and nothing else. */
+/** An N:N table has only its key, two ids and a version. */
 function looksLikeIntersect(columns: Column[], foreignKeys: ForeignKey[], primaryKey: string): boolean {
   const others = columns.filter(({ name }) => name !== primaryKey && name !== 'versionnumber');
   return (
@@ -125,7 +123,7 @@ function looksLikeIntersect(columns: Column[], foreignKeys: ForeignKey[], primar
   );
 }
 
-/** SQLite takes `Name` and `name` for one column; Dataverse keeps them apart. The later one gets a number. */
+/** Names are case-insensitive in SQLite, but not in Dataverse: of `Name` and `name` the second one gets a number. */
 function namesInSqlite(columns: Column[]): Map<string, string> {
   const taken = new Set<string>();
   const names = new Map<string, string>();
@@ -139,8 +137,5 @@ function namesInSqlite(columns: Column[]): Map<string, string> {
 }
 
 function renamed(key: ForeignKey, names: Map<string, string>): ForeignKey {
-  const column = names.get(key.column)!;
-  return key.typeColumn === undefined
-    ? { ...key, column }
-    : { ...key, column, typeColumn: names.get(key.typeColumn)! };
+  return { ...key, column: names.get(key.column)!, typeColumn: names.get(key.typeColumn ?? '') };
 }

@@ -1,9 +1,32 @@
 import type { ColumnType, SqliteType } from './column-types.ts';
 
 /**
- * The table model: one Dataverse table and its copy in SQLite. `tableFromCsdl` makes it from `$metadata`; plans,
- * catalogs and `state.json` keep it as JSON, so it is plain data.
+ * The table model: one Dataverse table and its copy in SQLite. `tableFromCsdl` makes it from `$metadata`; catalogs and
+ * `state.json` keep it as JSON, so it is plain data.
  */
+export interface Table {
+  /** Dataverse's logical name: `account`. */
+  logicalName: string;
+  /** The name of the entity set, which is also the name of the SQLite table: `accounts`. */
+  name: string;
+  /** The one key column, `TEXT PRIMARY KEY`: the primary id of the table, `systemuserid` rather than `ownerid`. */
+  primaryKey: string;
+  /** The primary name column, if the table has one: `name`, `fullname`. */
+  primaryName?: string;
+  /** The key first, then the others by name. */
+  columns: Column[];
+  foreignKeys: ForeignKey[];
+  /** Columns that are only in SQLite, with their last values: Dataverse or the column selection dropped them. */
+  staleColumns?: Column[];
+  /** `versionnumber`, if the table has it. */
+  versionColumn?: string;
+  /** `modifiedon`, if the table has it. */
+  modifiedOnColumn?: string;
+  /** Whether Dataverse tracks changes: the setting of the table, or for an N:N table the settings of both its ends. */
+  changeTracking: boolean;
+  /** Whether it is the table behind an N:N relationship. */
+  intersect: boolean;
+}
 
 export interface Column {
   /** The name in SQLite: the name of the property, or `_x_type` for the target table of a lookup. */
@@ -17,41 +40,17 @@ export interface Column {
   edmType: string;
   /** The declared type in SQLite. */
   type: SqliteType;
-  /** The type of the column, which says how a value is read. Stored under this name in databases and states. */
+  /** The type of the column, which says how its values are read. Databases and states store it under this name. */
   reading: ColumnType;
 }
 
-/** A column that points to rows of other tables. */
+/** A column that refers to rows of other tables. */
 export interface ForeignKey {
   column: string;
-  /** Logical names of the tables it may point to: one, or several for a polymorphic lookup. */
+  /** Logical names of the target tables: one, or several for a polymorphic lookup. */
   targets: string[];
-  /** The column that tells the target row by row, for a polymorphic lookup; without it any target may be meant. */
+  /** The column with the target table of each row, for a polymorphic lookup. Without it any target is possible. */
   typeColumn?: string;
-  /** Where the knowledge comes from: a referential constraint, or the name's pattern. */
+  /** Where it comes from: a referential constraint in `$metadata`, or the pattern of the column's name. */
   source: 'metadata' | 'pattern';
-}
-
-export interface Table {
-  /** Dataverse's logical name: `account`. */
-  logicalName: string;
-  /** The entity set's name, which is the SQLite table's name too: `accounts`. */
-  name: string;
-  /** The one key column, `TEXT PRIMARY KEY`: the table's primary id, `systemuserid` rather than `ownerid`. */
-  primaryKey: string;
-  /** The primary name column where there is one: `name`, `fullname`. */
-  primaryName?: string;
-  /** In their fixed order: the key, then by name. */
-  columns: Column[];
-  foreignKeys: ForeignKey[];
-  /** Columns that stand in SQLite with their last values though Dataverse, or the selection, has them no more. */
-  staleColumns?: Column[];
-  /** `versionnumber` where the table has it. */
-  versionColumn?: string;
-  /** `modifiedon` where the table has it. */
-  modifiedOnColumn?: string;
-  /** Whether Dataverse keeps changes of it: the table's own setting, for an N:N table that of both its ends. */
-  changeTracking: boolean;
-  /** Whether it is the table behind an N:N relationship. */
-  intersect: boolean;
 }

@@ -4,7 +4,7 @@ import { CsdlIndex } from './csdl-index.ts';
 import type { Table } from './table.ts';
 import { type TableDefinition, type TableOptions, tableFromCsdl, unknownTable } from './table-from-csdl.ts';
 
-/** A table asked for: its logical name alone, or with options. */
+/** A table to make a model of: its logical name alone, or with options. */
 export type TableRequest = string | ({ logicalName: string } & TableOptions);
 
 export interface TableFailure {
@@ -12,10 +12,7 @@ export interface TableFailure {
   error: SyncError;
 }
 
-/**
- * The table models of the logical names asked for, in their order; one that cannot be made is a failure of its own
- * and does not stop the others.
- */
+/** The models of the requested tables, in their order. A table without a model is a failure and does not stop the others. */
 export function resolveTables(
   csdl: Csdl,
   definitions: Iterable<TableDefinition>,
@@ -41,22 +38,22 @@ export function resolveTables(
   return { tables, failures };
 }
 
-/** A table that `EntityDefinitions` does not list, or could not be asked about. */
+/** The definition of a table that `EntityDefinitions` does not list or that the caller may not read there. */
 function definitionFromCsdl(index: CsdlIndex, logicalName: string): TableDefinition {
   if (index.type(logicalName) === undefined) throw unknownTable(index, logicalName);
   const set = index.set(logicalName);
   if (set === undefined) {
-    throw new ConfigurationError(`table ${logicalName} has no entity set, so its rows cannot be read`, {
+    throw new ConfigurationError(`Table ${logicalName} has no entity set, so its rows cannot be read`, {
       operation: 'look up a table',
       object: logicalName,
-      hint: 'remove it from entities.json',
+      hint: 'Remove it from entities.json.',
     });
   }
   return { logicalName, entitySetName: set.name };
 }
 
 /**
- * Dataverse keeps the changes of an N:N table when it keeps those of both tables it connects
+ * Dataverse tracks the changes of an N:N table if it tracks those of both tables that it connects
  * (learn.microsoft.com: Web service error codes, ChangeTrackingNotEnabledForRelatedEntities).
  */
 function bothEndsTracked(table: Table, isTracked: (logicalName: string) => boolean): boolean {

@@ -1,7 +1,7 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { ConfigurationError, RetriableError } from '../errors.ts';
 
-/** One XML element, without its namespace prefix. Text is left out unless it is the element's only content. */
+/** One XML element, without its namespace prefix. `text` is empty unless text is the only content. */
 export interface XmlElement {
   name: string;
   attributes: Readonly<Record<string, string>>;
@@ -9,10 +9,10 @@ export interface XmlElement {
   text: string;
 }
 
-/** Deeper than any CSDL document; a deeper one is an attack on the reader. */
+/** Deeper than any CSDL document. A deeper one is an attack on the parser. */
 const maxDepth = 64;
 
-/** What fast-xml-parser gives with `preserveOrder`: one key for the element's name, `:@` for its attributes. */
+/** A node of fast-xml-parser with `preserveOrder`: one key with the name of the element, `:@` for its attributes. */
 type OrderedNode = { ':@'?: Record<string, string> } & Record<string, OrderedNode[] | string>;
 
 const parser = new XMLParser({
@@ -26,25 +26,26 @@ const parser = new XMLParser({
   ignorePiTags: true,
   maxNestedTags: maxDepth,
   jPath: false,
-  // Without a DOCTYPE only built-in entities and character references are left, and they never grow.
+  // Without a DOCTYPE only built-in entities and character references remain, and these never expand.
   htmlEntities: true,
   processEntities: { enabled: true, maxExpandedLength: Number.MAX_SAFE_INTEGER },
 });
 
 /**
- * Reads an XML document whole.
- * @param maxBytes the largest document read, in UTF-8 bytes
- * @throws ConfigurationError for a document over the size, with a DOCTYPE, nested too deeply, or not in UTF-8
- * @throws RetriableError for one that is not well-formed, for instance cut short on its way
+ * Parses a whole XML document.
+ * @param what names the document in errors
+ * @param maxBytes the size of the largest accepted document, in UTF-8 bytes
+ * @throws ConfigurationError if the document is too large, has a DOCTYPE, is nested too deeply, or is not UTF-8
+ * @throws RetriableError if it is not well-formed, for example because the connection broke
  */
 export function readXml(document: Uint8Array | string, what: string, maxBytes: number): XmlElement {
   const text = decode(document, what, maxBytes);
-  // Entities defined in a DOCTYPE can grow without bound or read files. OData never sends one.
+  // Entities of a DOCTYPE can expand without bound or read files. OData never sends one.
   if (/<!DOCTYPE|<!ENTITY/i.test(text)) {
-    throw new ConfigurationError(`${what} has a DOCTYPE, which is refused`, {
+    throw new ConfigurationError(`${what} has a DOCTYPE, which is not allowed`, {
       operation: `read ${what}`,
       object: what,
-      hint: 'check that the Dataverse URL points to Dataverse itself and that no proxy answers in its place',
+      hint: 'Check that the Dataverse URL is the address of Dataverse and that no proxy answers instead.',
     });
   }
   const valid = XMLValidator.validate(text);
@@ -54,7 +55,7 @@ export function readXml(document: Uint8Array | string, what: string, maxBytes: n
     nodes = parser.parse(text) as OrderedNode[];
   } catch (error) {
     if (error instanceof Error && /nested tags/i.test(error.message)) {
-      throw new ConfigurationError(`${what} nests elements deeper than ${maxDepth}, which is refused`, {
+      throw new ConfigurationError(`${what} nests elements deeper than ${maxDepth}, which is not allowed`, {
         operation: `read ${what}`,
         object: what,
         cause: error,
@@ -63,14 +64,14 @@ export function readXml(document: Uint8Array | string, what: string, maxBytes: n
     throw malformed(what, error instanceof Error ? error.message : String(error), error);
   }
   const root = elementsOf(nodes)[0];
-  if (root === undefined) throw malformed(what, 'there is no element');
+  if (root === undefined) throw malformed(what, 'it has no elements');
   return root;
 }
 
 function decode(document: Uint8Array | string, what: string, maxBytes: number): string {
   const size = typeof document === 'string' ? Buffer.byteLength(document) : document.byteLength;
   if (size > maxBytes) {
-    throw new ConfigurationError(`${what} has ${size} bytes, more than the ${maxBytes} that are read`, {
+    throw new ConfigurationError(`${what} has ${size} bytes, more than the limit of ${maxBytes}`, {
       operation: `read ${what}`,
       object: what,
     });
@@ -84,12 +85,12 @@ function decode(document: Uint8Array | string, what: string, maxBytes: number): 
 }
 
 function malformed(what: string, detail: string, cause?: unknown): RetriableError {
-  // The library quotes what it found, which may be the whole document.
+  // The library quotes the document, possibly all of it.
   const excerpt = detail.replaceAll(/\s+/g, ' ').slice(0, 200);
   return new RetriableError(`${what} is not well-formed XML (${excerpt})`, {
     operation: `read ${what}`,
     object: what,
-    hint: 'the answer was cut short or is not XML; if it stays so, open the address in a browser and look at it',
+    hint: 'The response was cut short or is not XML. If this persists, open the address in a browser.',
     cause,
   });
 }

@@ -9,12 +9,12 @@ import {
 } from '../../src/schema/csdl.ts';
 import { schemaDocument } from './documents.ts';
 
-/** Anything that may stand in an attribute; what XML itself changes (edges, line ends, controls) left out. */
+/** Any name that XML keeps as it is: no blanks at the ends, line ends or control characters. */
 const name = fc
   .oneof(
     fc.stringMatching(/^[a-z_][a-z0-9_]{0,12}$/),
     fc.constantFrom('__proto__', 'constructor', 'action', 'toString', 'hasOwnProperty'),
-    // A type's name holds no dot, parenthesis or slash: those part namespaces and paths.
+    // The name of a type has no dot, parenthesis or slash: these separate namespaces and paths.
     fc.string({ unit: 'grapheme', minLength: 1, maxLength: 8 }),
   )
   .map((text) => text.replaceAll(/[\p{C}\p{Z}.()/]/gu, '') || 'x');
@@ -73,7 +73,7 @@ const style: fc.Arbitrary<Style> = fc.record({
   ),
 });
 
-/** Writes the model as XML, in one of the ways that say the same. */
+/** Writes the model as XML, in one of several equivalent forms. */
 function write(model: Csdl, { collapse, alias, quote, numeric, noise }: Style): string {
   const escaped = (text: string) =>
     text.replaceAll(/[&<>"']/g, (c) => (numeric ? `&#x${c.charCodeAt(0).toString(16)};` : named[c]!));
@@ -156,7 +156,7 @@ const named: Readonly<Record<string, string>> = {
   "'": '&apos;',
 };
 
-it('any document, however it is written, gives the model it was written from', () => {
+it('reads the same model from every form of a document', () => {
   fc.assert(
     fc.property(csdl, style, (model, how) => {
       expect(parseCsdl(write(model, how))).toEqual(model);
@@ -165,7 +165,7 @@ it('any document, however it is written, gives the model it was written from', (
   );
 });
 
-it('a document cut short or damaged is an error of ours or a model, never a crash', () => {
+it('reads a damaged document or throws a SyncError', () => {
   fc.assert(
     fc.property(csdl, style, fc.nat(), fc.string({ maxLength: 3 }), (model, how, at, put) => {
       const document = write(model, how);

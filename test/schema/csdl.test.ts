@@ -88,20 +88,20 @@ describe('parseCsdl', () => {
 
   it.each([
     ['a DOCTYPE', `<!DOCTYPE x [<!ENTITY a "b">]>${schemaDocument('<EntityType Name="a" />')}`, /DOCTYPE/],
-    ['absurd depth', `${'<a>'.repeat(5000)}${'</a>'.repeat(5000)}`, /deeper/],
+    ['too many levels', `${'<a>'.repeat(5000)}${'</a>'.repeat(5000)}`, /deeper/],
     ['another kind of XML', '<html><body>Sign in</body></html>', /no entity types.*html/],
     ['bytes that are not UTF-8', Buffer.from([0x3c, 0x61, 0xff, 0x3e]), /UTF-8/],
-  ])('refuses %s', (_, document, message) => {
+  ])('rejects %s', (_, document, message) => {
     expect(() => parseCsdl(document)).toThrow(ConfigurationError);
     expect(() => parseCsdl(document)).toThrow(message);
   });
 
-  it('refuses a document over the limit before reading it', () => {
+  it('rejects a document over the limit before parsing it', () => {
     const document = schemaDocument('<EntityType Name="a" />');
-    expect(() => parseCsdl(document, { maxBytes: 100 })).toThrow(/more than the 100/);
+    expect(() => parseCsdl(document, { maxBytes: 100 })).toThrow(/more than the limit of 100/);
   });
 
-  it('quotes little of a malformed document', () => {
+  it('quotes only a little of a malformed document', () => {
     const message = (document: string) => {
       try {
         return String(parseCsdl(document));
@@ -113,7 +113,7 @@ describe('parseCsdl', () => {
     expect(message('<a>'.repeat(30_000))).toMatch(/^[^\n]{10,300}$/);
   });
 
-  it('takes a document cut short anywhere for a passing fault', () => {
+  it('treats a document that is cut short anywhere as retriable', () => {
     const document = schemaDocument('<EntityType Name="a"><Key><PropertyRef Name="b" /></Key></EntityType>');
     for (let length = 0; length < document.length; length += 7) {
       expect(() => parseCsdl(document.slice(0, length))).toThrow(RetriableError);
@@ -121,7 +121,7 @@ describe('parseCsdl', () => {
   });
 });
 
-/** The same figures by regular expressions alone. */
+/** The same counts by regular expressions alone. */
 function countByPattern(text: string) {
   const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
   const types = text.match(/<EntityType\b[^>]*?\/>|<EntityType\b[\s\S]*?<\/EntityType>/g) ?? [];
@@ -138,7 +138,7 @@ function countByPattern(text: string) {
 }
 
 describe.skipIf(documents.length === 0)(realDocuments, () => {
-  it.each(documents)('%s: every count as an independent reading has it', (name) => {
+  it.each(documents)('%s: the counts are those of the regular expressions', (name) => {
     const csdl = parseDocument(name);
     const types = csdl.entityTypes;
     const navigations = types.flatMap((type) => type.navigationProperties);

@@ -5,10 +5,10 @@ import { sharedAbsent, sharedPath } from '../shared.ts';
 
 const folder = sharedPath('dataverse', 'metadata');
 
-/** The real `$metadata` documents, in the order of their names; none where the shared folder is absent. */
+/** The real `$metadata` documents, ordered by name; empty if the shared folder is absent. */
 export const documents: string[] = folder === undefined ? [] : readdirSync(folder).sort();
 
-/** The title of the tests over them, which tells why they do not run. */
+/** The title of the tests with them, which says why they are skipped. */
 export const realDocuments =
   documents.length === 0 ? `real documents (skipped: ${sharedAbsent})` : 'real documents';
 
@@ -20,7 +20,7 @@ export function parseDocument(name: string): Csdl {
   return parseCsdl(readDocument(name));
 }
 
-/** A small document around the content of one schema. */
+/** A small document with one schema. */
 export function schemaDocument(content: string): string {
   return `<?xml version="1.0" encoding="utf-8"?><edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices><Schema Namespace="Microsoft.Dynamics.CRM" Alias="mscrm" xmlns="http://docs.oasis-open.org/odata/ns/edm">${content}</Schema></edmx:DataServices></edmx:Edmx>`;
 }

@@ -25,12 +25,12 @@ function sampleValue(column: Column, row: number): string | number | null {
   return `${column.name} ${row}`;
 }
 
-/** The organisation's own tables, which change most, stand under views. */
+/** The custom tables of the organization, which change most, have views. */
 function hasView({ name }: { name: string }): boolean {
   return name.startsWith('era_') || name === 'contacts';
 }
 
-/** The tables of a snapshot; in the first one only some of its own, so that foreign keys come to stand later. */
+/** The tables of a snapshot. The first one leaves out some custom tables, so that foreign keys appear later. */
 function tablesOf(snapshot: string): Table[] {
   const csdl = parseDocument(snapshot);
   const names = csdl.entitySets.map(({ entityType }) => entityType);
@@ -42,12 +42,12 @@ function tablesOf(snapshot: string): Table[] {
 }
 
 describe.skipIf(snapshots.length === 0)(realDocuments, () => {
-  it('seven snapshots of one organisation migrate in order without a lost row or value', {
+  it('migrates through seven snapshots of one organization without losing a row or value', {
     timeout: 240_000,
   }, async () => {
     const database = SqliteDatabase.open(await loadSqlite());
     let inDatabase: Table[] = [];
-    /** What every table has to hold, by its SQLite name. */
+    /** The expected rows of every table, by its SQLite name. */
     const truth = new Map<string, Row[]>();
     const seen = new Set<string>();
     for (const snapshot of snapshots) {

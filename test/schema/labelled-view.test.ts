@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createTableSql } from '../../src/schema/ddl.ts';
 import { choiceValuesViewSql, labelledViewSql } from '../../src/schema/labelled-view.ts';
+import { createTableSql } from '../../src/schema/sql.ts';
 import { column, open, plain, table } from './tables.ts';
 
 describe('labelledViewSql', () => {
@@ -59,7 +59,7 @@ describe('labelledViewSql', () => {
     expect(columns).not.toContain('_z_name');
   });
 
-  it('makes rows of the values of a multi-select column', () => {
+  it('has one row for each value of a multi-select column', () => {
     expect(
       plain(database.prepare('SELECT * FROM accounts_choice_values ORDER BY accountid, value').all()),
     ).toEqual([
@@ -70,7 +70,7 @@ describe('labelledViewSql', () => {
     expect(choiceValuesViewSql(contact, options)).toEqual(['DROP VIEW IF EXISTS "contacts_choice_values"']);
   });
 
-  it('prefers the language asked for, and can be made again', () => {
+  it('prefers the requested language, and can be created again', () => {
     for (const statement of labelledViewSql(account, { ...options, language: 1031 }))
       database.exec(statement);
     expect(

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type ColumnType, columnTypes } from '../../src/schema/column-types.ts';
-import { createTableSql, indexSql } from '../../src/schema/ddl.ts';
 import { migrationSql } from '../../src/schema/migration.ts';
+import { createTableSql, indexSql } from '../../src/schema/sql.ts';
 import type { Table } from '../../src/schema/table.ts';
 import { column, expectStored, open, plain, query, table } from './tables.ts';
 
@@ -10,23 +10,23 @@ const types = Object.keys(columnTypes) as ColumnType[];
 const names = ['a', 'b', 'action', 'order', 'we"ird', "o'clock", '_x_value', '_y_value'];
 const neighbour = table('contact', []);
 
-/** A table under one of two names, with some of the columns in some of the types. */
+/** A table with one of two names, some of the columns, and any types. */
 const tables: fc.Arbitrary<Table> = fc
   .record({
     name: fc.constantFrom('accounts', 'accts'),
     columns: fc.uniqueArray(fc.record({ name: fc.constantFrom(...names), type: fc.constantFrom(...types) }), {
       selector: ({ name }) => name,
     }),
-    linked: fc.boolean(),
+    foreignKeys: fc.boolean(),
   })
-  .map(({ name, columns, linked }) =>
+  .map(({ name, columns, foreignKeys }) =>
     table(
       'account',
       columns.map((c) => column(c.name, c.type, `Edm.${c.type}`)),
       {
         name,
         foreignKeys: columns
-          .filter((c) => linked && c.name.endsWith('_value'))
+          .filter((c) => foreignKeys && c.name.endsWith('_value'))
           .map((c) => ({ column: c.name, targets: ['contact'], source: 'metadata' as const })),
       },
     ),
@@ -39,7 +39,7 @@ const values = fc.oneof(
   fc.string({ unit: 'grapheme' }),
 );
 
-it('any chain of schemas keeps every row, and every value that SQLite need not convert', () => {
+it('keeps every row, and every value that needs no conversion, through any chain of schemas', () => {
   fc.assert(
     fc.property(
       fc.array(tables, { minLength: 2, maxLength: 5 }),
@@ -84,7 +84,7 @@ it('any chain of schemas keeps every row, and every value that SQLite need not c
             expect(now.map((row) => row[name])).toEqual(before.map((row) => row[name]));
           }
           expect(now.map((row) => row['accountid'])).toEqual(before.map((row) => row['accountid']));
-          // Nothing is forgotten: what had a value has one still, whatever its type is now.
+          // No value is lost: a value may be converted, but it does not become NULL.
           for (const { name } of current.columns) {
             expect(now.map((row) => row[name] === null)).toEqual(before.map((row) => row[name] === null));
           }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { createTableSql, indexSql } from '../../src/schema/ddl.ts';
 import { migrationSql } from '../../src/schema/migration.ts';
+import { createTableSql, indexSql } from '../../src/schema/sql.ts';
 import type { Table } from '../../src/schema/table.ts';
 import { column, open, plain, table } from './tables.ts';
 
 describe('createTableSql', () => {
-  it('declares foreign keys and indexes only to synced tables, and only to a single target', () => {
+  it('declares foreign keys to a single synced table, and indexes those to any synced table', () => {
     const contact = table('contact', []);
     const account = table(
       'account',
@@ -57,7 +57,7 @@ describe('migrationSql', () => {
     );
   }
 
-  it('says nothing where nothing changed', () => {
+  it('has no statements if nothing changed', () => {
     expect(migrationSql(before, structuredClone(before))).toEqual({
       statements: [],
       changes: [],
@@ -65,7 +65,7 @@ describe('migrationSql', () => {
     });
   });
 
-  it('adds a column in place and asks for the rows again', () => {
+  it('adds a column in place and requests a new read', () => {
     const database = filled();
     const to = { ...before, columns: [...before.columns, column('d', 'text')] };
     const { statements, changes } = migrationSql(before, to);
@@ -75,7 +75,7 @@ describe('migrationSql', () => {
     expect(database.prepare('SELECT count(*) n FROM accounts WHERE d IS NULL').get()).toMatchObject({ n: 2 });
   });
 
-  it('widens, retypes and keeps removed columns, with every row and under a view', () => {
+  it('widens and retypes columns and keeps removed ones, with every row and with a view', () => {
     const database = filled();
     const to = table('account', [column('a', 'text'), column('b', 'integer', 'Edm.Int32')]);
     const migration = migrationSql(before, to);
@@ -104,7 +104,7 @@ describe('migrationSql', () => {
     expect(database.prepare("SELECT c FROM accounts WHERE accountid = '1'").get()).toMatchObject({ c: 1.5 });
   });
 
-  it('rebuilds under a new key, name or foreign keys', () => {
+  it('rebuilds the table for a new key, name or foreign keys', () => {
     const database = open(
       createTableSql(before),
       "INSERT INTO accounts VALUES ('1', 5, 'k1', 1), ('2', 6, NULL, 2)",

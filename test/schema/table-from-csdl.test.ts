@@ -133,7 +133,7 @@ describe('tableFromCsdl', () => {
     });
   });
 
-  it('keeps two properties apart that differ only in case', () => {
+  it('renames one of two properties that differ only in case', () => {
     const actions = tableOf('account').columns.filter(({ name }) => /^action/i.test(name));
     expect(actions).toMatchObject([
       { name: 'Action', property: 'Action', type: 'TEXT' },
@@ -141,7 +141,7 @@ describe('tableFromCsdl', () => {
     ]);
   });
 
-  it('takes key and columns from base types, and the primary id where the key is another', () => {
+  it('inherits key and columns, and prefers the primary id to the inherited key', () => {
     expect(tableOf('email')).toMatchObject({ primaryKey: 'activityid' });
     expect(tableOf('email').columns.map(({ name }) => name)).toEqual([
       'activityid',
@@ -160,7 +160,7 @@ describe('tableFromCsdl', () => {
     ).toBe('teamid');
   });
 
-  it('finds foreign keys by constraints, then by names, and never invents a table', () => {
+  it('finds foreign keys by constraints, then by names, and only to existing tables', () => {
     expect(tableOf('account').foreignKeys).toEqual([
       { column: '_createdby_value', targets: ['systemuser'], source: 'pattern' },
       {
@@ -197,13 +197,13 @@ describe('tableFromCsdl', () => {
     expect(tableOf('systemuser').foreignKeys).toEqual([]);
   });
 
-  it('asks for annotations only where a lookup needs them', () => {
+  it('requests annotations only if a lookup needs them', () => {
     expect(needsAnnotations(tableOf('account'))).toEqual(['Microsoft.Dynamics.CRM.lookuplogicalname']);
     const ownerless = tableOf('account', { columns: { exclude: ['ownerid'] } });
     expect(needsAnnotations(ownerless)).toEqual([]);
   });
 
-  it('selects columns, and keeps those that the sync needs', () => {
+  it('selects columns, and keeps the ones that the sync needs', () => {
     const names = (columns: object) => tableOf('account', { columns }).columns.map(({ name }) => name);
     expect(names({ include: ['revenue', 'createdby'] })).toEqual([
       'accountid',
@@ -219,12 +219,12 @@ describe('tableFromCsdl', () => {
     );
   });
 
-  it('names what is wrong', () => {
+  it('says what is wrong and suggests a name', () => {
     const failures = (...names: string[]) =>
       resolveTables(sample, [], names).failures.map(({ error }) => error);
     expect(failures('acount')).toEqual([expect.any(ConfigurationError)]);
     expect(failures('acount')[0]!.message).toBe('Dataverse has no table acount; did you mean account?');
-    expect(failures('accounts')[0]!.message).toMatch(/entity set of account, write account/);
+    expect(failures('accounts')[0]!.message).toMatch(/this is the entity set of account, write account/);
     expect(failures('account', 'nothinglikeit', 'acount').map(({ object }) => object)).toEqual([
       'nothinglikeit',
       'acount',
@@ -233,7 +233,7 @@ describe('tableFromCsdl', () => {
     expect(() => tableOf('keyless')).toThrow(SkipTableError);
   });
 
-  it('takes the change tracking of an N:N table from both its ends', () => {
+  it('tracks an N:N table if both its ends are tracked', () => {
     const tracked = (logicalName: string, entitySetName: string) => ({
       logicalName,
       entitySetName,
@@ -246,7 +246,7 @@ describe('tableFromCsdl', () => {
   });
 });
 
-/** The same document with every list in the opposite order. */
+/** The same document with every list reversed. */
 function reversed(csdl: Csdl): Csdl {
   const turn = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(turn).reverse();

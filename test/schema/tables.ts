@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import { type ColumnType, ofType } from '../../src/schema/column-types.ts';
-import { declaredForeignKeys } from '../../src/schema/ddl.ts';
+import { declaredForeignKeys } from '../../src/schema/sql.ts';
 import type { Column, Table } from '../../src/schema/table.ts';
 
 export function column(name: string, type: ColumnType, edmType = 'Edm.String'): Column {

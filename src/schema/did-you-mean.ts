@@ -1,24 +1,19 @@
 import { byCodeUnit } from './csdl-index.ts';
 
-/** Names that a mistyped one may have meant, best first, at most three. */
-export function nearMatches(name: string, known: Iterable<string>): string[] {
+/** `; did you mean account or contact?` with at most three known names, the closest first; empty if none is close. */
+export function didYouMean(name: string, known: Iterable<string>): string {
   const wanted = name.toLowerCase();
   const limit = Math.max(2, Math.floor(wanted.length / 3));
-  return [...known]
+  const close = [...known]
     .map((candidate) => ({ candidate, distance: editDistance(wanted, candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || byCodeUnit(a.candidate, b.candidate))
     .slice(0, 3)
     .map(({ candidate }) => candidate);
+  return close.length === 0 ? '' : `; did you mean ${close.join(' or ')}?`;
 }
 
-/** `; did you mean account or contact?`, or nothing. */
-export function didYouMean(name: string, known: Iterable<string>): string {
-  const matches = nearMatches(name, known);
-  return matches.length === 0 ? '' : `; did you mean ${matches.join(' or ')}?`;
-}
-
-/** Levenshtein distance, one row of the table at a time. */
+/** The Levenshtein distance, computed one row of its table at a time. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
