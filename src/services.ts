@@ -3,6 +3,7 @@ import { readEntities } from './config/entities.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
+import { allocateGrowable } from './sqlite/growable-file.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
 import { openStorageAccount, type StorageConnection } from './storage/account.ts';
 import { DatabaseBlob } from './storage/database-blob.ts';
@@ -36,7 +37,9 @@ export async function createSyncServices(settings: Settings): Promise<SyncServic
   const account = openStorageAccount(storageConnection(settings.storage));
   const work = new WorkStore(account.blobs.getContainerClient(settings.containers.work));
   const databaseContainer = account.blobs.getContainerClient(settings.containers.database);
-  const databaseBlob = new DatabaseBlob(databaseContainer, settings.databaseName);
+  const databaseBlob = new DatabaseBlob(databaseContainer, settings.databaseName, {
+    allocate: allocateGrowable,
+  });
   const sqlite = await loadSqlite();
   return {
     settings,

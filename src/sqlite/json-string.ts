@@ -2,7 +2,7 @@ const BACKSLASH = 0x5c;
 const U = 0x75;
 const REPLACEMENT = 0xfffd;
 
-/** What the character after a backslash stands for. */
+/** The character that an escape stands for, by the character after the backslash. */
 const escapes = new Uint8Array(128);
 for (const [letter, meaning] of Object.entries({
   ...{ '"': '"', '\\': '\\', '/': '/' },
@@ -12,9 +12,8 @@ for (const [letter, meaning] of Object.entries({
 }
 
 /**
- * Decodes the inside of a JSON string, valid as the scanner found it, to UTF-8 at `target[at…]`; returns the
- * end. Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD. The result is never longer than the
- * source.
+ * Decodes the inside of a valid JSON string to UTF-8 at `target[at…]` and returns the end. A lone surrogate, which
+ * UTF-8 cannot encode, becomes U+FFFD. The result is never longer than the source.
  */
 export function decodeJsonString(
   source: Uint8Array,
@@ -77,4 +76,17 @@ function hexadecimal(source: Uint8Array, from: number): number {
     value = (value << 4) | (c <= 0x39 ? c - 0x30 : (c | 0x20) - 0x57);
   }
   return value;
+}
+
+/** A text with its ASCII letters in lower case. */
+export function lowercase(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** The same for UTF-8 bytes, in place. */
+export function lowercaseInPlace(bytes: Uint8Array, from: number, to: number): void {
+  for (let i = from; i < to; i++) {
+    const c = bytes[i]!;
+    if (c >= 0x41 && c <= 0x5a) bytes[i] = c + 0x20;
+  }
 }

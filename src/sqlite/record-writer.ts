@@ -1,30 +1,48 @@
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
 import { RetriableError, SyncError } from '../errors.ts';
+import { columnTypes } from '../schema/column-types.ts';
+import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Column } from '../schema/table.ts';
-import { lowerCase, type RecordBinder, recordBinder } from './record-binder.ts';
-import { ESCAPED, NULL, RecordScanner, STRING } from './record-scanner.ts';
+import { lowercase } from './json-string.ts';
+import { NULL, STRING } from './json-tokens.ts';
+import { PointerBinder } from './pointer-binder.ts';
+import type { RecordBinder } from './record-binder.ts';
+import { RecordScanner } from './record-scanner.ts';
 import { DigestSum } from './row-digest.ts';
-import { quoted, type SqliteDatabase } from './sqlite-database.ts';
+import type { SqliteDatabase } from './sqlite-database.ts';
+import { ValueBinder } from './value-binder.ts';
 
+/**
+ * The engine builds on the table model: src/sqlite imports column types, columns and quoting from src/schema, and
+ * src/schema imports nothing from here. What only Dataverse knows comes as an option.
+ */
 export interface RecordWriterOptions {
-  /** The table's columns, each with the JSON property that it is read from. */
+  /** The columns of the table, each with the JSON property of its values. */
   columns: readonly Column[];
   /** The JSON property that every row has. */
   primaryKey: string;
-  /** A column that takes the record's own bytes as text. */
+  /** Where a record has its version. */
+  version: VersionRule;
+  /** A column for the bytes of the record, as text. */
   rawJson?: string;
   /**
-   * Gets a record that lacks the key, as bytes: a delta's tombstone, whose id it returns for the table
-   * `deleted`. Undefined means that it is none, which is an error: no record is skipped.
+   * Called with the bytes of a record without the key. Returns the id of the deleted row that it stands for, or
+   * undefined, which is an error: the writer never skips a record.
    */
   keyless?: (record: Uint8Array) => { id: string } | undefined;
   /** A property whose greatest text is wanted in `max`. */
   maxOf?: string;
 }
 
-const etagProperty = '@odata.etag';
-const versionProperty = 'versionnumber';
+/** How a record shows its version. Without any of the properties, a hash of the record is its version. */
+export interface VersionRule {
+  /** The first of these JSON properties with a value has the version. */
+  properties: readonly string[];
+  /** The text around the digits of a version, which is not stored: `W/"` and `"`. */
+  prefix: string;
+  suffix: string;
+}
 
 /** Writes pages of JSON records into a table of a shard. */
 export class RecordWriter {
@@ -32,11 +50,14 @@ export class RecordWriter {
   readonly #options: RecordWriterOptions;
   readonly #scanner: RecordScanner;
   readonly #binder: RecordBinder;
+  /** How many slots of the scanner belong to columns. */
+  readonly #columns: number;
   readonly #keySlot: number;
-  readonly #keyIsGuid: boolean;
-  readonly #etagSlot: number;
-  readonly #etagIsColumn: boolean;
-  readonly #versionSlot: number;
+  readonly #lowercaseKey: boolean;
+  readonly #versionSlots: readonly number[];
+  /** The text around the digits of a version, as in the page. */
+  readonly #prefix: Buffer;
+  readonly #suffix: Buffer;
   readonly #maxSlot: number;
   readonly #digest = new DigestSum();
   /** `key|version` of the current row. */
@@ -50,49 +71,52 @@ export class RecordWriter {
   constructor(database: SqliteDatabase, name: string, options: RecordWriterOptions) {
     this.#database = database;
     this.#options = options;
-    const read = options.columns.filter((column) => column.property !== undefined);
-    const properties = read.map((column) => column.property!);
+    const columns = options.columns.filter((column) => column.property !== undefined);
+    const properties = columns.map((column) => column.property!);
     if (new Set(properties).size < properties.length) {
-      throw new SyncError(`two columns of ${name} are read from one property`, { object: name });
+      throw new SyncError(`Two columns of ${name} have the same property`, { object: name });
     }
     const slot = (property: string) => {
       const known = properties.indexOf(property);
       return known >= 0 ? known : properties.push(property) - 1;
     };
+    this.#columns = columns.length;
     this.#keySlot = slot(options.primaryKey);
-    this.#keyIsGuid = read[this.#keySlot]?.reading === 'guid';
-    this.#etagSlot = slot(etagProperty);
-    this.#etagIsColumn = this.#etagSlot < read.length;
-    this.#versionSlot = slot(versionProperty);
+    const keyColumn = columns[this.#keySlot];
+    this.#lowercaseKey = keyColumn !== undefined && columnTypes[keyColumn.reading].strings === 'lowercase';
+    this.#versionSlots = options.version.properties.map(slot);
+    this.#prefix = jsonBytes(options.version.prefix);
+    this.#suffix = jsonBytes(options.version.suffix);
     this.#maxSlot = options.maxOf === undefined ? -1 : slot(options.maxOf);
     this.#scanner = new RecordScanner(properties);
 
-    const extra = options.rawJson === undefined ? ['_version'] : ['_version', options.rawJson];
-    database.exec(
-      `CREATE TABLE ${quoted(name)} (${[
-        ...options.columns.map(definition),
-        ...extra.map((column) => `${quoted(column)} TEXT`),
-      ].join(', ')})`,
-    );
+    const added = options.rawJson === undefined ? ['_version'] : ['_version', options.rawJson];
+    const definitions = [
+      ...options.columns.map(definition),
+      ...added.map((column) => `${quote(column)} TEXT`),
+    ];
+    database.exec(`CREATE TABLE ${quote(name)} (${definitions.join(', ')})`);
     database.exec('CREATE TABLE IF NOT EXISTS deleted (id TEXT)');
-    const names = [...read.map((column) => column.name), ...extra].map(quoted);
-    this.#binder = recordBinder(database, {
-      insert: `INSERT INTO ${quoted(name)} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-      columns: read,
-      slots: read.map((_, index) => index),
+    const names = [...columns.map((column) => column.name), ...added].map(quote);
+    const binding = {
+      insert: `INSERT INTO ${quote(name)} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+      types: columns.map((column) => columnTypes[column.reading]),
       rawJson: options.rawJson !== undefined,
-    });
+    };
+    const { cApi } = database.sqlite;
+    this.#binder =
+      cApi === undefined ? new ValueBinder(database, binding) : new PointerBinder(database, cApi, binding);
   }
 
   /**
-   * Writes the records in `body[start, end)`: JSON objects between commas, any white space.
-   * All of them or none: after an error the table is as it was.
-   * @throws RetriableError where the JSON is malformed, naming the byte
+   * Writes the records in `body[start, end)`: JSON objects separated by commas, with any white space. Writes all of
+   * them or none: after an error the table is as before.
+   * @throws RetriableError with the position at which the JSON is broken
    */
   write(body: Uint8Array, start: number, end: number): { rows: number; deleted: number } {
-    if (this.#finished) throw new SyncError('the writer is finished', { operation: 'write records' });
+    if (this.#finished) throw new SyncError('The writer is finished', { operation: 'write records' });
     let page = Buffer.from(body.buffer, body.byteOffset + start, end - start);
-    // JSON is UTF-8 (RFC 8259); other bytes would stand in the database as text that no reader can decode.
+    // JSON is UTF-8 (RFC 8259). Other bytes would become text that no reader of the database can decode.
     if (!isUtf8(page)) page = Buffer.from(page.toString('utf8'));
     const before = { rows: this.rows, deleted: this.deleted, max: this.#max };
     const digest = this.#digest.save();
@@ -111,22 +135,19 @@ export class RecordWriter {
     return { rows: this.rows - before.rows, deleted: this.deleted - before.deleted };
   }
 
-  /** Ends the writing. */
+  /** Releases the INSERT statement. The writer cannot write after this. */
   finish(): void {
     if (this.#finished) return;
     this.#finished = true;
     this.#binder.close();
   }
 
-  /**
-   * The digest of `(key, version)` over all rows written, which does not depend on their order; `rowDigest`
-   * and `addDigests` make the same from the shard's key and `_version` columns.
-   */
+  /** The digest of `(key, version)` over all rows, whatever their order: see `DigestSum`. */
   get digest(): string {
     return this.#digest.toString();
   }
 
-  /** The greatest text of the `maxOf` property, by the order of its UTF-8 bytes. */
+  /** The greatest text of the `maxOf` property, in the order of its UTF-8 bytes. */
   get max(): string | undefined {
     return this.#max?.toString();
   }
@@ -140,8 +161,7 @@ export class RecordWriter {
         this.#writeKeyless(page.subarray(scanner.recordStart, scanner.recordEnd));
         continue;
       }
-      const keyLength = this.#copyKey(page);
-      this.#writeVersioned(page, keyLength);
+      this.#writeRow(page, this.#copyKey(page));
       if (this.#maxSlot >= 0) this.#noteMax(page);
       this.rows += 1;
     }
@@ -151,50 +171,67 @@ export class RecordWriter {
     const found = this.#options.keyless?.(record);
     if (found === undefined) {
       const { primaryKey } = this.#options;
-      throw new RetriableError(`the record at byte ${this.#scanner.recordStart} has no ${primaryKey}`, {
+      throw new RetriableError(`The record at byte ${this.#scanner.recordStart} has no ${primaryKey}`, {
         operation: 'write records',
         object: primaryKey,
-        hint: 'every row should carry its key, and every other entry of a delta should be a deletion',
+        hint: 'Every record must have its key or be a deletion. Check what the service sent.',
       });
     }
     this.#database.run('INSERT INTO deleted VALUES (?)', [found.id]);
     this.deleted += 1;
   }
 
-  /** Inserts the record with its version, and adds it to the digest. */
-  #writeVersioned(page: Buffer, keyLength: number): void {
+  /** Inserts the record with its version and adds it to the digest. */
+  #writeRow(page: Buffer, keyLength: number): void {
     const scanner = this.#scanner;
-    const { kinds, starts, ends } = scanner;
+    const slot = this.#versionSlot();
     let version: string | undefined;
     let from = 0;
     let to = 0;
-    const etagKind = kinds[this.#etagSlot]!;
-    if (etagKind > NULL) {
-      from = starts[this.#etagSlot]! + 4;
-      to = ends[this.#etagSlot]! - 2;
-      // As all of Dataverse's etags are: W/\"digits\". Of a column the token is decoded in place.
-      if (etagKind !== ESCAPED || this.#etagIsColumn || !isWeakNumber(page, from, to)) {
-        const etag = scanner.text(this.#etagSlot);
-        version = /^W\/"(\d+)"$/.exec(etag)?.[1] ?? etag;
-      }
-    } else if (kinds[this.#versionSlot]! > NULL) {
-      version = scanner.text(this.#versionSlot);
-    } else {
-      // No version: the content stands for it.
+    if (slot === undefined) {
       const record = page.subarray(scanner.recordStart, scanner.recordEnd);
       version = hash('sha256', record, 'hex').slice(0, 32);
+    } else {
+      from = scanner.starts[slot]! + this.#prefix.length;
+      to = scanner.ends[slot]! - this.#suffix.length;
+      // The usual case takes the digits as bytes from the page. Not in a column, whose value is decoded in place.
+      if (slot < this.#columns || !this.#surroundsDigits(page, from, to)) {
+        version = unwrapped(scanner.text(slot), this.#options.version);
+      }
     }
     this.#addToDigest(page, keyLength, version, from, to);
     this.#binder.insert(scanner, version, from, to);
   }
 
-  /** Copies the key as it stands in the database and a bar into `#keyAndVersion`; returns their length. */
+  #versionSlot(): number | undefined {
+    const { kinds } = this.#scanner;
+    for (const slot of this.#versionSlots) if (kinds[slot]! > NULL) return slot;
+    return undefined;
+  }
+
+  /** Whether `page[from, to)` is digits, after the prefix and before the suffix of a version. */
+  #surroundsDigits(page: Buffer, from: number, to: number): boolean {
+    if (
+      to <= from ||
+      !isAt(page, this.#prefix, from - this.#prefix.length) ||
+      !isAt(page, this.#suffix, to)
+    ) {
+      return false;
+    }
+    for (let i = from; i < to; i++) {
+      const c = page[i]!;
+      if (c < 0x30 || c > 0x39) return false;
+    }
+    return true;
+  }
+
+  /** Copies the key as the database stores it and a bar into `#keyAndVersion`. Returns their length. */
   #copyKey(page: Buffer): number {
     const slot = this.#keySlot;
     const scanner = this.#scanner;
     if (scanner.kinds[slot] !== STRING || scanner.ends[slot]! - scanner.starts[slot]! > 100) {
       const text = scanner.text(slot);
-      const key = this.#keyIsGuid && scanner.isString(slot) ? lowerCase(text) : text;
+      const key = this.#lowercaseKey && scanner.isString(slot) ? lowercase(text) : text;
       const bytes = Buffer.from(`${key}|`);
       if (bytes.length > this.#keyAndVersion.length) this.#keyAndVersion = Buffer.alloc(bytes.length * 2);
       bytes.copy(this.#keyAndVersion);
@@ -205,7 +242,7 @@ export class RecordWriter {
     let length = 0;
     for (let i = scanner.starts[slot]!; i < end; i++) {
       const c = page[i]!;
-      target[length++] = this.#keyIsGuid && c >= 0x41 && c <= 0x5a ? c + 0x20 : c;
+      target[length++] = this.#lowercaseKey && c >= 0x41 && c <= 0x5a ? c + 0x20 : c;
     }
     target[length++] = 0x7c;
     return length;
@@ -232,28 +269,31 @@ export class RecordWriter {
       kind === STRING
         ? page.subarray(scanner.starts[slot]!, scanner.ends[slot]!)
         : Buffer.from(scanner.text(slot));
-    // A copy: the page does not stay.
+    // A copy, because the page is released.
     if (this.#max === undefined || value.compare(this.#max) > 0) this.#max = Buffer.from(value);
   }
 }
 
-/** A column of the shard's table. */
+/** A column of the table. */
 function definition(column: Column): string {
   if (column.property === undefined) {
-    throw new SyncError(`column ${column.name} has no property to read it from`, { object: column.name });
+    throw new SyncError(`Column ${column.name} has no JSON property`, { object: column.name });
   }
-  return `${quoted(column.name)} ${column.type}`;
+  return `${quote(column.name)} ${column.type}`;
 }
 
-/** Whether the bytes from `from - 4` to `to + 2` are `W/\"digits\"`. */
-function isWeakNumber(page: Buffer, from: number, to: number): boolean {
-  if (to <= from || page[from - 4] !== 0x57 || page[from - 3] !== 0x2f) return false;
-  if (page[from - 2] !== 0x5c || page[from - 1] !== 0x22 || page[to] !== 0x5c || page[to + 1] !== 0x22) {
-    return false;
-  }
-  for (let i = from; i < to; i++) {
-    const c = page[i]!;
-    if (c < 0x30 || c > 0x39) return false;
-  }
+/** The digits of a version without its prefix and suffix; any other text as it is. */
+function unwrapped(text: string, { prefix, suffix }: VersionRule): string {
+  const inner = text.slice(prefix.length, text.length - suffix.length);
+  return text === `${prefix}${inner}${suffix}` && /^\d+$/.test(inner) ? inner : text;
+}
+
+/** A text as JSON writes it inside quotes. */
+function jsonBytes(text: string): Buffer {
+  return Buffer.from(JSON.stringify(text).slice(1, -1));
+}
+
+function isAt(page: Buffer, bytes: Buffer, at: number): boolean {
+  for (let i = 0; i < bytes.length; i++) if (page[at + i] !== bytes[i]) return false;
   return true;
 }

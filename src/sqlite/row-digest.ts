@@ -1,6 +1,6 @@
 /**
- * A digest of a set of rows that does not depend on their order: the sum, modulo 2^128, of a 128-bit hash
- * (the first half of SHA-256) of each row's `key|version`. Sums of disjoint sets can be added.
+ * A digest of a set of rows, whatever their order: the sum, modulo 2^128, of a 128-bit hash (the first half of SHA-256)
+ * of each row's `key|version`. The digests of disjoint sets can be added.
  */
 
 import { hash } from 'node:crypto';
@@ -12,22 +12,17 @@ export function emptyDigest(): string {
   return '0'.repeat(32);
 }
 
-/** The digest of one row: 32 hexadecimal digits. */
-export function rowDigest(key: string, version: string): string {
-  return hash('sha256', `${key}|${version}`, 'hex').slice(0, 32);
-}
-
 /** The digest of two disjoint sets of rows together. */
 export function addDigests(a: string, b: string): string {
   return ((BigInt(`0x${a}`) + BigInt(`0x${b}`)) % modulus).toString(16).padStart(32, '0');
 }
 
-/** Adds up many rows without making BigInts. */
+/** Adds up many rows without BigInts. */
 export class DigestSum {
-  // 128 bits as eight places of 16, the last one the lowest.
+  // 128 bits in eight places of 16 bits, the last place the lowest.
   readonly #places = new Uint32Array(8);
 
-  /** Adds the row whose `key|version` these bytes are. */
+  /** Adds the row with these bytes of `key|version`. */
   add(keyAndVersion: Uint8Array): void {
     const digest = hash('sha256', keyAndVersion, 'binary');
     let carry = 0;
@@ -38,7 +33,7 @@ export class DigestSum {
     }
   }
 
-  /** What `restore` takes, to go back to this sum. */
+  /** The current sum, for `restore`. */
   save(): Uint32Array {
     return this.#places.slice();
   }

@@ -2,14 +2,13 @@ import { RecordWriter, type RecordWriterOptions } from './record-writer.ts';
 import type { Sqlite } from './sqlite.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
 
-/** What most slices fit into; a greater shard is copied as it grows. */
-const reserveBytes = 64 * 1024 * 1024;
+/** Enough for most slices. A larger shard is copied as it grows. */
+const capacity = 64 * 1024 * 1024;
 
 /**
- * What one slice of a table's rows becomes: a small database in memory, to be merged into the mirror.
- * Its tables have no key and no index; a row that came twice stands there twice, the later one with the
- * greater rowid. Beside the columns each row has its `_version`. The table `deleted(id)` holds the ids of
- * rows that are gone.
+ * The rows of one slice of a table: a small database in memory, to merge into the mirror. Its tables have no key and no
+ * index: a row that was received twice is in it twice, the later one with the greater rowid. Each row has a `_version`
+ * beside its columns. The table `deleted(id)` has the ids of deleted rows.
  */
 export class Shard {
   readonly db: SqliteDatabase;
@@ -20,22 +19,17 @@ export class Shard {
   }
 
   static create(sqlite: Sqlite): Shard {
-    return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', reserveBytes }));
+    return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', capacity }));
   }
 
-  /** Opens a shard to merge it. The bytes are given away. */
-  static open(sqlite: Sqlite, bytes: Uint8Array): Shard {
-    return new Shard(SqliteDatabase.open(sqlite, bytes, { locking: 'normal' }));
-  }
-
-  /** Creates the table `name` and a writer for it. */
+  /** Creates the table `name` and returns a writer for it. */
   recordWriter(name: string, options: RecordWriterOptions): RecordWriter {
     const writer = new RecordWriter(this.db, name, options);
     this.#writers.push(writer);
     return writer;
   }
 
-  /** The database file, to be stored. It is no copy: write no more. */
+  /** The database file. It is not a copy: do not write to the shard after this. */
   export(): Uint8Array {
     return this.db.export();
   }

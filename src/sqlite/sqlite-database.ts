@@ -1,6 +1,7 @@
 import type { Database, SqlValue, Statement } from 'sql.js';
 import { ConfigurationError, SyncError } from '../errors.ts';
-import { fileInRoom } from './growable-file.ts';
+import { quoteIdentifier } from '../schema/sql.ts';
+import { growableFile, pageSize } from './growable-file.ts';
 import type { Sqlite } from './sqlite.ts';
 
 export type Parameter = string | number | bigint | boolean | null | Uint8Array;
@@ -8,33 +9,38 @@ export type Row = Record<string, SqlValue | bigint>;
 
 export interface SqliteDatabaseOptions {
   /**
-   * The greatest size of the file, in bytes; 1.7 GB unless told. It takes about 2.1 times as much memory, and
-   * near 4 GiB sql.js hangs without an error.
+   * The largest allowed file, in bytes. It needs about 2.1 times as much memory, and near 4 GiB sql.js hangs without
+   * an error.
+   * @default 1_700_000_000
    */
   maxBytes?: number;
   /**
-   * Bytes that the file may grow to without being copied; memory is only used for what is written. Ignored
-   * where `bytes` are given: they bring their own, see `open`.
+   * The size in bytes that a new file can grow to without being copied. Memory is used only for what is written.
+   * Ignored with `bytes`, which have a capacity of their own.
+   * @default 0
    */
-  reserveBytes?: number;
-  /** `exclusive` unless told; `normal` for a database that others attach while it is open. */
+  capacity?: number;
+  /**
+   * `normal` for a database that another one attaches while it is open.
+   * @default 'exclusive'
+   */
   locking?: 'exclusive' | 'normal';
 }
 
 const defaultMaxBytes = 1_700_000_000;
-const statementsKept = 64;
+const maxStatements = 64;
 
 /**
- * A SQLite database in memory. Synchronous, one user at a time.
- * Errors are SyncErrors with the first words of the SQL; parameter values are never in them.
+ * A SQLite database in memory. Its methods are synchronous. Errors are SyncErrors with the first words of the SQL and
+ * without the values of parameters.
  */
 export class SqliteDatabase {
   readonly sqlite: Sqlite;
   readonly #database: Database;
   readonly #maxBytes: number;
   readonly #pageSize: number;
-  /** The bytes that SQLite works in, free ones after the file included; undefined once it may have left them. */
-  #room: Uint8Array | undefined;
+  /** The buffer that SQLite works in, spare capacity included; undefined once SQLite may have left it. */
+  #buffer: Uint8Array | undefined;
   readonly #statements = new Map<string, Statement>();
   #depth = 0;
   #open = true;
@@ -44,18 +50,18 @@ export class SqliteDatabase {
     if (bytes !== undefined && bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
     this.sqlite = sqlite;
     this.#maxBytes = maxBytes;
-    const file = fileInRoom(sqlite, bytes, options.reserveBytes ?? 0);
-    this.#room = sqlite.emptyFile === undefined ? undefined : file?.room;
+    const file = growableFile(sqlite, bytes, options.capacity ?? 0);
+    this.#buffer = sqlite.emptyFile && file?.buffer;
     this.#database = new sqlite.sqlJs.Database(file?.bytes);
     try {
       this.exec(
-        `PRAGMA page_size=8192; PRAGMA journal_mode=memory; PRAGMA synchronous=off;
+        `PRAGMA page_size=${pageSize}; PRAGMA journal_mode=memory; PRAGMA synchronous=off;
          PRAGMA locking_mode=${options.locking ?? 'exclusive'}; PRAGMA temp_store=memory`,
       );
       this.#pageSize = this.#pragma('page_size');
-      // Reads the file's first page: what is not a database shows here.
+      // Reads the first page of the file and throws if it is not a database.
       this.#pragma('schema_version');
-      if (this.#pragma('auto_vacuum') !== 0) this.#room = undefined;
+      if (this.#pragma('auto_vacuum') !== 0) this.#buffer = undefined;
       this.exec(`PRAGMA max_page_count=${Math.floor(maxBytes / this.#pageSize)}`);
     } catch (error) {
       this.close();
@@ -64,14 +70,14 @@ export class SqliteDatabase {
   }
 
   /**
-   * Opens the database in `bytes`, or an empty one.
-   * The bytes are given away: SQLite works in them, and in the room that `withReserve` gave them to grow.
+   * Opens the database in `bytes`, or an empty one. SQLite works in the bytes themselves, and grows the file in the
+   * buffer if it comes from `allocateGrowable`: the caller must not use them any more.
    */
   static open(sqlite: Sqlite, bytes?: Uint8Array, options: SqliteDatabaseOptions = {}): SqliteDatabase {
     return new SqliteDatabase(sqlite, bytes, options);
   }
 
-  /** Runs one statement and ignores the rows it gives. `changes` tells how many rows it changed. */
+  /** Runs one statement and ignores its rows. `changes` is then the number of rows that it changed. */
   run(sql: string, parameters: readonly Parameter[] = []): void {
     this.#guard(sql, () => {
       const statement = this.#prepare(sql);
@@ -84,7 +90,7 @@ export class SqliteDatabase {
     });
   }
 
-  /** All rows of a query. Integers are numbers, beyond 2^53 inexact ones, unless `bigints` asks for BigInt. */
+  /** All rows of a query. Integers are numbers, not exact beyond 2^53, or with `bigints` BigInts. */
   all<T = Row>(sql: string, parameters: readonly Parameter[] = [], options: { bigints?: boolean } = {}): T[] {
     const rows: T[] = [];
     this.#guard(sql, () =>
@@ -109,7 +115,13 @@ export class SqliteDatabase {
     return first;
   }
 
-  /** Runs one or several statements that take no parameters and give no rows. */
+  /** Whether `schema`, which is `main` or the alias of an attached database, has a table with this name. */
+  hasTable(name: string, schema = 'main'): boolean {
+    const sql = `SELECT 1 FROM ${quoteIdentifier(schema)}.sqlite_master WHERE type = 'table' AND name = ?`;
+    return this.get(sql, [name]) !== undefined;
+  }
+
+  /** Runs one or several statements without parameters and ignores their rows. */
   exec(sql: string): void {
     this.#guard(sql, () => this.#database.run(sql));
   }
@@ -119,7 +131,7 @@ export class SqliteDatabase {
     return this.#database.getRowsModified();
   }
 
-  /** Does `work`, which must be synchronous, wholly or not at all. Can be nested. */
+  /** Runs `work`, which must be synchronous, in a transaction and rolls back if it throws. Can be nested. */
   transaction<T>(work: () => T): T {
     const name = `nested_${this.#depth}`;
     const outer = this.#depth === 0;
@@ -127,7 +139,7 @@ export class SqliteDatabase {
     this.#depth += 1;
     try {
       const result = work();
-      if (result instanceof Promise) throw new TypeError('a transaction cannot wait for a promise');
+      if (result instanceof Promise) throw new TypeError('A transaction cannot wait for a promise');
       this.exec(outer ? 'COMMIT' : `RELEASE ${name}`);
       return result;
     } catch (error) {
@@ -138,46 +150,46 @@ export class SqliteDatabase {
     }
   }
 
-  /** Makes `other`'s tables readable here as `alias.table`, until `detach`. Its locking must be `normal`. */
+  /** Makes the tables of `other` readable as `alias.table` until `detach`. Its locking must be `normal`. */
   attach(other: SqliteDatabase, alias: string): void {
     const filename = (other.#database as unknown as { filename: string }).filename;
-    this.run(`ATTACH ? AS ${quoted(alias)}`, [filename]);
+    this.run(`ATTACH ? AS ${quoteIdentifier(alias)}`, [filename]);
   }
 
   detach(alias: string): void {
-    // A prepared statement would hold the attached file open.
+    // Prepared statements keep the attached file open.
     this.#forgetStatements();
-    this.exec(`DETACH ${quoted(alias)}`);
+    this.exec(`DETACH ${quoteIdentifier(alias)}`);
   }
 
   /**
-   * The database file. As long as it fits where it was opened, this is not a copy: SQLite goes on working in
-   * these bytes, so change the database only when they are no longer needed.
+   * The database file. If the file fits into the buffer that it was opened in, this is not a copy: SQLite keeps working
+   * in these bytes, so do not change the database while they are in use.
    * @throws SyncError inside a transaction
    */
   export(): Uint8Array {
     if (this.#depth > 0) {
-      throw new SyncError('a database cannot be exported inside a transaction', { operation: 'export' });
+      throw new SyncError('Cannot export a database inside a transaction', { operation: 'export' });
     }
     const length = this.byteLength;
-    if (this.#room !== undefined && length > 0 && length <= this.#room.length) {
-      return Buffer.from(this.#room.buffer, this.#room.byteOffset, length);
+    if (this.#buffer !== undefined && length > 0 && length <= this.#buffer.length) {
+      return Buffer.from(this.#buffer.buffer, this.#buffer.byteOffset, length);
     }
-    this.#room = undefined;
+    this.#buffer = undefined;
     return this.#guard('export', () => this.#database.export());
   }
 
-  /** The file's size in bytes. */
+  /** The size of the file in bytes. */
   get byteLength(): number {
     return this.#pragma('page_count') * this.#pageSize;
   }
 
-  /** A statement of sql.js's own, for writers that bind many rows; freed with the database at the latest. */
+  /** A statement of sql.js, for binding many rows. It lives until `free` or until the database is closed. */
   prepare(sql: string): Statement {
     return this.#guard(sql, () => this.#database.prepare(sql));
   }
 
-  /** sql.js's own object, for binding by pointer. */
+  /** The object of sql.js, for the C functions. */
   get raw(): Database {
     return this.#database;
   }
@@ -201,7 +213,7 @@ export class SqliteDatabase {
       let names: string[] | undefined;
       while (statement.step()) {
         names ??= statement.getColumnNames();
-        // The types do not know the second parameter.
+        // The types of sql.js lack the second parameter.
         const get = statement.get as (params: null, config: { useBigInt: boolean }) => (SqlValue | bigint)[];
         const values = get.call(statement, null, { useBigInt });
         const row: Row = {};
@@ -213,7 +225,7 @@ export class SqliteDatabase {
     }
   }
 
-  /** The statement of this text, kept for the next time. */
+  /** The prepared statement for this text, from the cache if possible. */
   #prepare(sql: string): Statement {
     const known = this.#statements.get(sql);
     if (known !== undefined) {
@@ -222,7 +234,7 @@ export class SqliteDatabase {
       return known;
     }
     const statement = this.#database.prepare(sql);
-    if (this.#statements.size >= statementsKept) {
+    if (this.#statements.size >= maxStatements) {
       const [oldest, old] = this.#statements.entries().next().value!;
       old.free();
       this.#statements.delete(oldest);
@@ -244,7 +256,7 @@ export class SqliteDatabase {
     try {
       this.exec(sql);
     } catch (error) {
-      // Some errors have rolled the transaction back already; the first error is the one to tell.
+      // Some errors roll back the transaction themselves. Report the original error, not this one.
       if (!(error instanceof Error && /no transaction is active|no such savepoint/.test(error.message))) {
         throw error;
       }
@@ -252,31 +264,31 @@ export class SqliteDatabase {
   }
 
   #guard<T>(sql: string, work: () => T): T {
-    if (!this.#open) throw new SyncError('the database is closed', { operation: firstWords(sql) });
-    // A rolled back or shrunk file may have left its room, and fit into it again.
-    if (this.#room !== undefined && /rollback|(?<!auto_)vacuum/i.test(sql)) this.#room = undefined;
+    if (!this.#open) throw new SyncError('The database is closed', { operation: firstWords(sql) });
+    // A file that was rolled back or shrunk may have left its buffer before, although it fits into it now.
+    if (/rollback|(?<!auto_)vacuum/i.test(sql)) this.#buffer = undefined;
     try {
       return work();
     } catch (error) {
-      this.#room = undefined;
+      this.#buffer = undefined;
       const message = error instanceof Error ? error.message : String(error);
       if (message.includes('database or disk is full')) throw tooLarge(undefined, this.#maxBytes, error);
-      const operation = firstWords(sql);
-      throw new SyncError(`SQLite: ${message} (in: ${operation})`, { operation, cause: error });
+      throw sqliteError(message, sql, error);
     }
   }
 }
 
-/** Quotes a name for SQL: a table, a column, an alias. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
+/** A failure of SQLite, with the first words of the SQL. */
+export function sqliteError(message: string, sql: string, cause?: unknown): SyncError {
+  const operation = firstWords(sql);
+  return new SyncError(`SQLite: ${message} (in: ${operation})`, { operation, cause });
 }
 
 function firstWords(sql: string): string {
   return sql.trim().split(/\s+/, 6).join(' ').slice(0, 100);
 }
 
-/** sql.js reads `null` as "no parameters", writes lone surrogates as broken UTF-8, and knows no undefined. */
+/** sql.js would write lone surrogates as invalid UTF-8 and does not accept booleans. */
 function bindable(parameters: readonly Parameter[]): SqlValue[] {
   return parameters.map((value) => {
     if (typeof value === 'string') return value.toWellFormed();
@@ -287,9 +299,9 @@ function bindable(parameters: readonly Parameter[]): SqlValue[] {
 
 function tooLarge(bytes: number | undefined, maxBytes: number, cause?: unknown): ConfigurationError {
   const size = bytes === undefined ? 'would grow' : `is ${bytes} bytes,`;
-  return new ConfigurationError(`the database ${size} beyond the limit of ${maxBytes} bytes`, {
+  return new ConfigurationError(`The database ${size} beyond the limit of ${maxBytes} bytes`, {
     operation: 'open or write the database',
-    hint: 'sync fewer tables or columns, or raise the limit and give the function app more memory: it needs about 2.1 times the file',
+    hint: 'Sync fewer tables or columns, or raise the limit and give the function app more memory: it needs about 2.1 times the size of the file.',
     cause,
   });
 }

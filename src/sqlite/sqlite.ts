@@ -1,35 +1,35 @@
 /**
- * SQLite in WebAssembly: loads sql.js once. What the project uses of it beyond its documented face
- * (binding by pointer) is in `pointers.ts`, proved by a self-test before it is relied on.
+ * SQLite in WebAssembly: loads sql.js once. Two undocumented parts of sql.js are used if their self-tests pass: the C
+ * functions (`c-api.ts`) and the array that a file is kept in (`growable-file.ts`).
  */
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import initSqlJs, { type SqlJsConfig, type SqlJsStatic } from 'sql.js';
 import { SyncError } from '../errors.ts';
+import { type CApi, loadCApi, type WasmMemory } from './c-api.ts';
 import { emptyFile } from './growable-file.ts';
-import { type Pointers, pointersTo, type WasmMemory } from './pointers.ts';
 
 /** sql.js, loaded. */
 export interface Sqlite {
   readonly sqlJs: SqlJsStatic;
-  /** Binding straight from WebAssembly memory; undefined where the self-test failed. */
-  readonly pointers: Pointers | undefined;
-  /** Why `pointers` is undefined: a thing to log, since writing shards is then about half as fast. */
-  readonly pointersFault: string | undefined;
-  /** A database without tables, one page long, where the self-test of `file-room.ts` passed. */
+  /** SQLite's C functions; undefined if their self-test failed. Writing shards is then about half as fast. */
+  readonly cApi?: CApi;
+  /** Why `cApi` is undefined. */
+  readonly cApiError?: string;
+  /** A database without tables, one page long; undefined if the self-test of `growable-file.ts` failed. */
   readonly emptyFile: Uint8Array | undefined;
 }
 
 let loading: Promise<Sqlite> | undefined;
 
-/** Loads sql.js on the first call (some 10 ms) and hands out the same one after that. */
+/** Loads sql.js on the first call, in some 10 ms. Later calls return the same instance. */
 export function loadSqlite(): Promise<Sqlite> {
   loading ??= load().catch((cause: unknown) => {
     loading = undefined;
-    throw new SyncError('cannot load SQLite', {
+    throw new SyncError('Cannot load SQLite', {
       operation: 'load sql.js',
-      hint: 'install the exact dependencies of package-lock.json: npm ci',
+      hint: 'Install the exact dependencies of package-lock.json: npm ci.',
       cause,
     });
   });
@@ -41,10 +41,10 @@ async function load(): Promise<Sqlite> {
   let memory: WasmMemory | undefined;
   const sqlJs = await new Promise<SqlJsStatic>((resolve, reject) => {
     const config: SqlJsConfig & { useOldExtensionFunctions: boolean } = {
-      // The old functions override SQLite's own ones.
+      // The old extension functions replace functions of SQLite itself.
       useOldExtensionFunctions: false,
-      // Emscripten's documented hook (emscripten.org: Module object). It is the one way to reach the memory:
-      // its export has a minified name, its type gives it away.
+      // Emscripten's documented hook (emscripten.org: Module object) is the only way to reach the memory. Its export
+      // has a minified name, so it is found by its type.
       instantiateWasm(imports, success) {
         WebAssembly.instantiate(wasm, imports).then(({ instance }) => {
           memory = Object.values(instance.exports).find(isMemory);
@@ -55,11 +55,10 @@ async function load(): Promise<Sqlite> {
     };
     initSqlJs(config).then(resolve, reject);
   });
-  const { pointers, fault } = pointersTo(sqlJs, memory);
-  return { sqlJs, pointers, pointersFault: fault, emptyFile: emptyFile(sqlJs) };
+  return { sqlJs, ...loadCApi(sqlJs, memory), emptyFile: emptyFile(sqlJs) };
 }
 
-/** What is used of the global of this name; Node's types leave it to the browser's. */
+/** The used part of the global of this name, which Node's types do not declare. */
 const { WebAssembly } = globalThis as unknown as {
   WebAssembly: {
     Memory: new (descriptor: { initial: number }) => WasmMemory;

@@ -1,7 +1,6 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError, SyncError } from '../errors.ts';
-import { withReserve } from '../sqlite/growable-file.ts';
 import { eachOf } from './each-of.ts';
 import { inContainer, statusOf, storageError } from './errors.ts';
 
@@ -15,6 +14,8 @@ export interface DatabaseBlobOptions {
    * room is left.
    */
   maxBlocks?: number;
+  /** Makes the buffer that the file is loaded into, for example one in which a database can grow. */
+  allocate?: (length: number) => Buffer;
 }
 
 export interface Commit {
@@ -26,8 +27,6 @@ export interface Commit {
   stagedBytes: number;
 }
 
-/** Room for the file to grow in place, at least; no memory is used before it does. */
-const reserveBytes = 64 * 1024 * 1024;
 const rangeSize = 16 * 1024 * 1024;
 const loadTries = 3;
 
@@ -42,6 +41,7 @@ export class DatabaseBlob {
   readonly #blockSize: number;
   readonly #concurrency: number;
   readonly #maxBlocks: number;
+  readonly #allocate: (length: number) => Buffer;
 
   constructor(container: ContainerClient, name: string, options: DatabaseBlobOptions = {}) {
     this.#container = container;
@@ -49,6 +49,7 @@ export class DatabaseBlob {
     this.#blockSize = options.blockSize ?? 256 * 1024;
     this.#concurrency = options.concurrency ?? 8;
     this.#maxBlocks = options.maxBlocks ?? 45_000;
+    this.#allocate = options.allocate ?? Buffer.allocUnsafeSlow;
   }
 
   /**
@@ -83,7 +84,7 @@ export class DatabaseBlob {
   async #load(ifNot: string | undefined): Promise<{ bytes: Buffer; etag: string }> {
     const conditions = ifNot === undefined ? {} : { ifNoneMatch: ifNot };
     const { contentLength, etag } = await this.#blob.getProperties({ conditions });
-    const bytes = withReserve(contentLength!, Math.max(reserveBytes, contentLength! >>> 2));
+    const bytes = this.#allocate(contentLength!);
     if (bytes.length > 0) {
       await this.#blob.downloadToBuffer(bytes, 0, bytes.length, {
         blockSize: rangeSize,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** Opens database bytes with Node's own SQLite, another build than sql.js, and checks their integrity. */
+/** Opens database bytes with Node's own SQLite, which is another build than sql.js, and checks their integrity. */
 export function openIndependently(bytes: Uint8Array): DatabaseSync {
   const folder = mkdtempSync(join(tmpdir(), 'sqlite-'));
   const file = join(folder, 'test.db');

@@ -5,10 +5,11 @@ import { ofType } from '../../src/schema/column-types.ts';
 import type { Column } from '../../src/schema/table.ts';
 import { Shard } from '../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
+import { rowVersion } from '../../src/sync/fetch/row-version.ts';
 
 /**
- * Random pages, read by the scanner and by JSON.parse. The page is made of the same few keys and of values that
- * are hard to read, in random order, with random white space and escapes.
+ * The scanner and JSON.parse read the same random pages. A page has a few keys and difficult values in random order,
+ * with random white space and escapes.
  */
 
 const sqlite = await loadSqlite();
@@ -32,7 +33,7 @@ const space = fc.oneof(
   fc.constantFrom(' ', '\n', '\r\n\t', '   '),
 );
 
-/** A string's JSON text, its characters escaped or not at random. */
+/** The JSON text of a string. Each character is escaped or not, at random. */
 const stringText = fc
   .tuple(fc.string({ unit: 'binary', maxLength: 10 }), fc.infiniteStream(fc.nat(3)))
   .map(([text, choices]) => {
@@ -41,7 +42,7 @@ const stringText = fc
       const plain = JSON.stringify(unit).slice(1, -1);
       return next.next().value === 0 ? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}` : plain;
     });
-    // A pair may not be cut into an escape and a bare half: bytes cannot hold a half.
+    // Half of a surrogate pair must not stand unescaped: UTF-8 cannot encode it.
     return `"${parts.join('')}"`.toWellFormed();
   });
 const loneSurrogate = fc.constantFrom('"\\ud800"', '"x\\udc00y"', '"\\udbff\\ud800\\udc00"');
@@ -97,7 +98,7 @@ const page = fc
   .array(fc.tuple(space, record, space), { maxLength: 6 })
   .map((records) => records.map((parts) => parts.join('')).join(','));
 
-/** A number as it stands in the text. */
+/** A number, as the text spells it. */
 class NumberText {
   readonly source: string;
   constructor(source: string) {
@@ -111,7 +112,7 @@ function parsed(json: string): unknown {
   return (JSON.parse as (text: string, reviver: unknown) => unknown)(json, keepNumber);
 }
 
-/** What the column should hold; undefined where the case is left to the examples in record-writer.test.ts. */
+/** The expected value of the column; undefined for the cases that record-writer.test.ts covers by examples. */
 function expected(column: Column, value: unknown): unknown {
   if (value === undefined || value === null) return null;
   if (column.reading === 'json') return { json: value };
@@ -130,10 +131,10 @@ function expected(column: Column, value: unknown): unknown {
   return /^-?\d{1,18}$/.test(value.source) ? BigInt(value.source) : undefined;
 }
 
-/** One writer for all pages, as for all pages of a slice: what it learnt of one must not mislead it in the next. */
+/** One writer for all pages, as in a slice: the keys of one page must not mislead it in the next. */
 function pageReader(binding: typeof sqlite) {
   const shard = Shard.create(binding);
-  const writer = shard.recordWriter('t', { columns, primaryKey: 'id' });
+  const writer = shard.recordWriter('t', { columns, primaryKey: 'id', version: rowVersion });
   return (json: string | Buffer) => {
     const body = Buffer.concat([Buffer.from('[['), Buffer.from(json as string), Buffer.from(']]')]);
     let error: unknown;
@@ -149,8 +150,8 @@ function pageReader(binding: typeof sqlite) {
   };
 }
 
-/** Whether the page is JSON, of objects that have a key. */
-function takes(json: string): boolean {
+/** Whether the page is JSON and consists of objects with a key. */
+function isValid(json: string): boolean {
   try {
     const records = JSON.parse(`[${json}]`) as unknown[];
     return records.every(
@@ -167,13 +168,13 @@ function takes(json: string): boolean {
 
 describe('the record scanner', { timeout: 180_000 }, () => {
   const byPointer = pageReader(sqlite);
-  const byValue = pageReader({ ...sqlite, pointers: undefined });
+  const byValue = pageReader({ ...sqlite, cApi: undefined });
 
   it(`reads ${runs} random pages as JSON.parse does, by pointer and by value`, () => {
     fc.assert(
       fc.property(page, (json) => {
         const { rows, error } = byPointer(json);
-        if (!takes(json)) {
+        if (!isValid(json)) {
           expect(error).toBeInstanceOf(RetriableError);
           return;
         }
@@ -200,7 +201,7 @@ describe('the record scanner', { timeout: 180_000 }, () => {
     );
   });
 
-  it(`refuses what JSON.parse refuses, and takes what it takes, in ${runs} damaged pages`, () => {
+  it(`rejects what JSON.parse rejects, and accepts what it accepts, in ${runs} damaged pages`, () => {
     const damage = fc.record({
       at: fc.double({ min: 0, max: 1, noNaN: true }),
       remove: fc.nat(2),
@@ -233,14 +234,14 @@ describe('the record scanner', { timeout: 180_000 }, () => {
           text = (text.slice(0, from) + insert + text.slice(from + remove)).toWellFormed();
         }
         const { error } = byPointer(text);
-        if (takes(text)) expect(error).toBeUndefined();
+        if (isValid(text)) expect(error).toBeUndefined();
         else expect(error).toBeInstanceOf(RetriableError);
       }),
       { numRuns: runs },
     );
   });
 
-  it('takes any bytes without harm', () => {
+  it('accepts or rejects any bytes, by pointer and by value alike', () => {
     fc.assert(
       fc.property(
         page,

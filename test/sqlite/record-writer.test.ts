@@ -1,11 +1,13 @@
+import { hash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
 import { type ColumnType, columnTypes, ofType } from '../../src/schema/column-types.ts';
 import type { Column } from '../../src/schema/table.ts';
 import type { RecordWriterOptions } from '../../src/sqlite/record-writer.ts';
-import { addDigests, emptyDigest, rowDigest } from '../../src/sqlite/row-digest.ts';
+import { addDigests, emptyDigest } from '../../src/sqlite/row-digest.ts';
 import { Shard } from '../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
+import { rowVersion } from '../../src/sync/fetch/row-version.ts';
 import { openIndependently } from './independent.ts';
 
 const sqlite = await loadSqlite();
@@ -16,12 +18,17 @@ const column = (type: ColumnType, name: string = type): Column => ({
   ...ofType(type),
 });
 const id = column('guid', 'id');
+
+/** The digest of one row by its definition. */
+function rowDigest(row: Record<string, unknown>): string {
+  return hash('sha256', `${row['id']}|${row['_version']}`, 'hex').slice(0, 32);
+}
 const all: Column[] = [id, ...(Object.keys(columnTypes) as ColumnType[]).map((type) => column(type))];
 
-// Both ways of binding must give the same rows.
+// Both binders must give the same rows.
 describe.each([
   ['by pointer', sqlite],
-  ['by value', { ...sqlite, pointers: undefined }],
+  ['by value', { ...sqlite, cApi: undefined }],
 ])('RecordWriter, binding %s', (_, sqlite) => {
   let shard: Shard | undefined;
   afterEach(() => shard?.close());
@@ -29,14 +36,19 @@ describe.each([
   function write(json: string | Uint8Array, options: Partial<RecordWriterOptions> = {}) {
     shard?.close();
     shard = Shard.create(sqlite);
-    const writer = shard.recordWriter('t', { columns: all, primaryKey: 'id', ...options });
+    const writer = shard.recordWriter('t', {
+      columns: all,
+      primaryKey: 'id',
+      version: rowVersion,
+      ...options,
+    });
     const around = [Buffer.from('{"value":['), Buffer.from(json), Buffer.from(']}')];
     const body = Buffer.concat(around);
     const result = writer.write(body, 10, body.length - 2);
     return { writer, result, rows: shard.db.all('SELECT * FROM t', [], { bigints: true }), shard };
   }
 
-  /** What a column holds after reading one value, given as JSON text. */
+  /** The value of a column after reading one value, given as JSON text. */
   function read(type: ColumnType, json: string): unknown {
     const { rows } = write(`{"id":"1","${type}":${json}}`);
     return rows[0]![type];
@@ -104,7 +116,7 @@ describe.each([
     expect(shard.db.get('SELECT typeof(real) AS type FROM t')).toEqual({ type: 'real' });
   });
 
-  it('takes absent properties as NULL, skips unknown ones, and lets the last of two win', () => {
+  it('reads an absent property as NULL, skips an unknown one, and prefers the last of two', () => {
     const { rows } = write(
       '{"id":"1","text":"a","unknown":{"id":"x","text":[{}]},"text":"b","integer":1,"integer":null}',
     );
@@ -116,12 +128,12 @@ describe.each([
     ]);
   });
 
-  it('forgets a value of the row before', () => {
+  it('does not keep a value of the previous row', () => {
     const { rows } = write('{"id":"1","text":"a","integer":1},{"id":"2"}');
     expect(rows[1]).toMatchObject({ id: '2', text: null, integer: null });
   });
 
-  it('keeps the version: the etag, else versionnumber, else the content', () => {
+  it('takes the version from the first version property, otherwise from the content', () => {
     const versions = (json: string, columns = all) =>
       write(json, { columns }).rows.map((row) => row['_version']);
     expect(
@@ -139,20 +151,16 @@ describe.each([
     ]);
   });
 
-  it('sums a digest that rows in any order and any pages share, and that the database can give again', () => {
+  it('sums the same digest for any order of rows, and the database can reproduce it', () => {
     const row = (n: number) => String.raw`{"@odata.etag":"W/\"${n}\"","id":"A${n}"}`;
     const { writer, rows } = write([1, 2, 3].map(row).join(','));
-    const summed = rows
-      .map((one) => rowDigest(one['id'] as string, one['_version'] as string))
-      .reduce(addDigests, emptyDigest());
+    const summed = rows.map(rowDigest).reduce(addDigests, emptyDigest());
     expect(writer.digest).toBe(summed);
     expect(write([3, 1, 2].map(row).join()).writer.digest).toBe(summed);
     expect(write([3, 1].map(row).join()).writer.digest).not.toBe(summed);
     expect(write('').writer.digest).toBe(emptyDigest());
     const contents = write('{"id":"1"},{"id":"2","real":0.5}');
-    expect(contents.writer.digest).toBe(
-      contents.rows.map((one) => rowDigest(`${one['id']}`, `${one['_version']}`)).reduce(addDigests),
-    );
+    expect(contents.writer.digest).toBe(contents.rows.map(rowDigest).reduce(addDigests));
   });
 
   it('notes the greatest text of a property', () => {
@@ -167,7 +175,7 @@ describe.each([
     expect(write('{"id":"1"}', { maxOf: 'modifiedon' }).writer.max).toBeUndefined();
   });
 
-  it('hands over a record without a key, and never skips one', () => {
+  it('passes on a record without a key, and never skips one', () => {
     const tombstone = '{ "@odata.context":"x/$deletedEntity", "id2":"7", "reason":"deleted" }';
     const seen: string[] = [];
     const { result, shard, writer } = write(`{"id":"1"}, ${tombstone} ,{"id":"2"}`, {
@@ -180,18 +188,18 @@ describe.each([
     expect(result).toEqual({ rows: 2, deleted: 1 });
     expect([writer.rows, writer.deleted]).toEqual([2, 1]);
     expect(shard.db.all('SELECT id FROM deleted')).toEqual([{ id: '7' }]);
-    expect(() => write('{"id":"1"},{"x":1}')).toThrow('the record at byte 11 has no id');
+    expect(() => write('{"id":"1"},{"x":1}')).toThrow('The record at byte 11 has no id');
     expect(() => write('{"id":null}', { keyless: () => undefined })).toThrow('has no id');
   });
 
-  it('keeps the record as sent where that is asked for', () => {
+  it('keeps the raw record on request', () => {
     const record = String.raw`{ "id" : "ABC", "text":"a\nb", "json": {"a" : 1} }`;
     const { rows } = write(` ${record} , {"id":"2"}`, { rawJson: 'raw' });
     expect(rows.map((row) => row['raw'])).toEqual([record, '{"id":"2"}']);
     expect(rows[0]).toMatchObject({ id: 'abc', text: 'a\nb', json: '{"a":1}' });
   });
 
-  it('writes a page wholly or not at all, and goes on after a bad one', () => {
+  it('writes all of a page or nothing, and continues after a bad one', () => {
     const { writer, shard } = write('{"id":"1"}', { maxOf: 'id' });
     const digest = writer.digest;
     const bad = Buffer.from('{"id":"2"},{"id":"3","text":"cut sh');
@@ -214,20 +222,20 @@ describe.each([
     ['{"id":-}', 7],
     ['{"id":1.}', 8],
     ["{'id':1}", 1],
-  ])('refuses %j and names byte %i', (json, position) => {
-    expect(() => write(json)).toThrow(new RegExp(`malformed JSON at (its end, )?byte ${position}:`));
+  ])('rejects %j with the position %i', (json, position) => {
+    expect(() => write(json)).toThrow(new RegExp(`Malformed JSON at (its end, )?byte ${position}:`));
   });
 
   it('never shows data in an error', () => {
     expect(() => write('{"id":"1","json":{"secret":nul}}')).toThrow(/^(?!.*secret).*$/);
   });
 
-  it('repairs bytes that are no UTF-8', () => {
+  it('replaces bytes that are not UTF-8', () => {
     const json = Buffer.concat([Buffer.from('{"id":"1","text":"a'), Buffer.from([0xff]), Buffer.from('b"}')]);
     expect(write(json).rows[0]).toMatchObject({ text: 'a\ufffdb' });
   });
 
-  it('gives a file that another SQLite reads', () => {
+  it('writes a file that another SQLite reads', () => {
     const many = Array.from(
       { length: 3000 },
       (_, n) => `{"id":"${n}","text":"${'ä'.repeat(n % 300)}","real":${n / 7}}`,
@@ -241,7 +249,7 @@ describe.each([
     independent.close();
   });
 
-  it('refuses two columns of one property', () => {
-    expect(() => write('', { columns: [id, { ...id, name: 'twin' }] })).toThrow('two columns of t');
+  it('rejects two columns of one property', () => {
+    expect(() => write('', { columns: [id, { ...id, name: 'twin' }] })).toThrow('Two columns of t');
   });
 });

@@ -1,18 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, SyncError } from '../../src/errors.ts';
-import { withReserve } from '../../src/sqlite/growable-file.ts';
+import { quoteIdentifier } from '../../src/schema/sql.ts';
+import { allocateGrowable } from '../../src/sqlite/growable-file.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
-import { quoted, SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
+import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
 import { openIndependently } from './independent.ts';
 
 const sqlite = await loadSqlite();
 
 describe('loadSqlite', () => {
-  it('loads once, and its pointers pass their self-test', async () => {
+  it('loads once, and passes its self-tests', async () => {
     expect(await loadSqlite()).toBe(sqlite);
-    expect(sqlite.pointersFault).toBeUndefined();
-    expect(sqlite.pointers).toBeDefined();
+    expect(sqlite.cApiError).toBeUndefined();
+    expect(sqlite.cApi).toBeDefined();
     expect(sqlite.emptyFile).toHaveLength(8192);
   });
 
@@ -27,7 +28,7 @@ describe('loadSqlite', () => {
 });
 
 describe('SqliteDatabase', () => {
-  it('takes and gives every kind of value', () => {
+  it('stores and returns every kind of value', () => {
     const db = SqliteDatabase.open(sqlite);
     db.exec('CREATE TABLE t (a TEXT, b INTEGER, c REAL, d BLOB, e INTEGER, f TEXT)');
     db.run('INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)', [
@@ -52,7 +53,7 @@ describe('SqliteDatabase', () => {
     db.close();
   });
 
-  it('has the pragmas of the design', () => {
+  it('sets its pragmas', () => {
     const db = SqliteDatabase.open(sqlite);
     db.exec('CREATE TABLE t (a)');
     const pragma = (name: string) => Object.values(db.get(`PRAGMA ${name}`)!)[0];
@@ -65,7 +66,7 @@ describe('SqliteDatabase', () => {
     db.close();
   });
 
-  it('tells the first words of the SQL that failed, and no values', () => {
+  it('reports the first words of the failed SQL, and no values', () => {
     const db = SqliteDatabase.open(sqlite);
     db.exec('CREATE TABLE t (id TEXT PRIMARY KEY)');
     db.run('INSERT INTO t VALUES (?)', ['secret']);
@@ -84,10 +85,10 @@ describe('SqliteDatabase', () => {
       /not a database/,
     );
     db.close();
-    expect(() => db.all('SELECT 1')).toThrow('the database is closed');
+    expect(() => db.all('SELECT 1')).toThrow('The database is closed');
   });
 
-  it('does a transaction wholly or not at all, nested ones too', () => {
+  it('rolls back a failed transaction, nested or not', () => {
     const db = SqliteDatabase.open(sqlite);
     db.exec('CREATE TABLE t (a)');
     const count = () => db.get<{ n: number }>('SELECT count(*) AS n FROM t')!.n;
@@ -121,7 +122,7 @@ describe('SqliteDatabase', () => {
     other.exec('CREATE TABLE t (a); INSERT INTO t VALUES (7)');
     for (const alias of ['shard', 'odd "name"']) {
       db.attach(other, alias);
-      expect(db.all(`SELECT a FROM ${quoted(alias)}.t`)).toEqual([{ a: 7 }]);
+      expect(db.all(`SELECT a FROM ${quoteIdentifier(alias)}.t`)).toEqual([{ a: 7 }]);
       db.detach(alias);
     }
     other.run('INSERT INTO t VALUES (8)');
@@ -129,7 +130,7 @@ describe('SqliteDatabase', () => {
     db.close();
   });
 
-  it('refuses to open or to grow beyond its limit, and stays usable', () => {
+  it('does not open or grow a file beyond its limit, and stays usable', () => {
     const db = SqliteDatabase.open(sqlite, undefined, { maxBytes: 1_000_000 });
     db.exec('CREATE TABLE t (a)');
     expect(() => db.run('INSERT INTO t VALUES (zeroblob(2000000))')).toThrow(ConfigurationError);
@@ -143,7 +144,7 @@ describe('SqliteDatabase', () => {
 });
 
 describe('export', () => {
-  /** A database of 100 rows with room inside. */
+  /** A database of 1,000 rows. */
   function sample(): Uint8Array {
     const db = SqliteDatabase.open(sqlite);
     db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)');
@@ -155,7 +156,7 @@ describe('export', () => {
     return bytes;
   }
 
-  it('gives the very bytes that were opened as long as the file does not grow', () => {
+  it('returns the bytes that were opened if the file did not grow', () => {
     const bytes = sample();
     const db = SqliteDatabase.open(sqlite, bytes);
     db.run("UPDATE t SET a = 'changed' WHERE id = 7");
@@ -167,29 +168,29 @@ describe('export', () => {
     independent.close();
   });
 
-  it('gives the same bytes again of a file that grew within its reserve', () => {
+  it('returns the same buffer if the file grew within its capacity', () => {
     const bytes = sample();
-    const reserved = withReserve(bytes.length, 2_000_000);
-    reserved.set(bytes);
-    const db = SqliteDatabase.open(sqlite, reserved);
+    const growable = allocateGrowable(bytes.length, bytes.length + 2_000_000);
+    growable.set(bytes);
+    const db = SqliteDatabase.open(sqlite, growable);
     db.run("INSERT INTO t VALUES (5000, printf('%.*c', 900000, 'y'))");
     const exported = db.export();
-    expect(exported.buffer === reserved.buffer).toBe(true);
+    expect(exported.buffer === growable.buffer).toBe(true);
     expect(exported.length).toBeGreaterThan(bytes.length + 900_000);
     const independent = openIndependently(exported);
     expect(independent.prepare('SELECT count(*) AS n FROM t').get()).toEqual({ n: 1001 });
     independent.close();
     db.run("INSERT INTO t VALUES (5001, printf('%.*c', 2000000, 'z'))");
     const outgrown = db.export();
-    expect(outgrown.buffer === reserved.buffer).toBe(false);
+    expect(outgrown.buffer === growable.buffer).toBe(false);
     db.close();
     const again = openIndependently(outgrown);
     expect(again.prepare('SELECT count(*) AS n FROM t').get()).toEqual({ n: 1002 });
     again.close();
   });
 
-  it('begins an empty database with a reserve', () => {
-    const db = SqliteDatabase.open(sqlite, undefined, { reserveBytes: 1_000_000 });
+  it('creates an empty database with a capacity', () => {
+    const db = SqliteDatabase.open(sqlite, undefined, { capacity: 1_000_000 });
     db.exec("CREATE TABLE t (a); INSERT INTO t VALUES (printf('%.*c', 500000, 'y'))");
     const exported = db.export();
     expect(exported.buffer.byteLength).toBe(1_000_000);
@@ -200,7 +201,7 @@ describe('export', () => {
     independent.close();
   });
 
-  it('touches nothing beside bytes that stand among others', () => {
+  it('does not write beyond bytes that are part of a larger buffer', () => {
     const bytes = sample();
     const among = Buffer.alloc(bytes.length + 1_000_000, 7);
     among.set(bytes);
@@ -215,7 +216,7 @@ describe('export', () => {
     ['grew', "INSERT INTO t VALUES (5000, printf('%.*c', 900000, 'y'))"],
     ['grew, was rolled back and changed', 'rollback'],
     ['shrank and grew back', 'DELETE FROM t WHERE id > 500; VACUUM'],
-  ])('gives the right bytes of a file that %s', (_, sql) => {
+  ])('returns the right bytes of a file that %s', (_, sql) => {
     const db = SqliteDatabase.open(sqlite, sample());
     if (sql === 'rollback') {
       expect(() =>

@@ -12,6 +12,7 @@ import type { FetchMessage } from '../documents/messages.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
+import { rowVersion } from './row-version.ts';
 import { idsQuery, keysQuery, knownQuery, rowsQuery } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
 
@@ -84,6 +85,7 @@ class SliceReader {
     this.#rows = this.#shard.recordWriter('rows', {
       columns: table.columns.filter((column) => column.property !== undefined),
       primaryKey: table.primaryKey,
+      version: rowVersion,
       keyless: parseTombstone,
       ...(plan.config.rawJson ? { rawJson: '_json' } : {}),
       ...(table.modifiedOnColumn === undefined ? {} : { maxOf: table.modifiedOnColumn }),
@@ -175,6 +177,7 @@ class SliceReader {
     this.#keys ??= this.#shard.recordWriter('keys', {
       columns: this.#table.columns.filter((column) => column.name === this.#table.primaryKey),
       primaryKey: this.#table.primaryKey,
+      version: rowVersion,
     });
     if (position.read.kind === 'known') return this.#advanceKnown(position);
     const page = await this.#nextPage(() => keysQuery(this.#table, position, this.#pageSize));

@@ -31,7 +31,7 @@ export class DatabaseHolder {
     const options = { maxBytes: this.#maxBytes };
     if (loaded === 'absent' || loaded === 'unchanged') {
       return {
-        db: SqliteDatabase.open(this.#sqlite, undefined, { ...options, reserveBytes }),
+        db: SqliteDatabase.open(this.#sqlite, undefined, { ...options, capacity: reserveBytes }),
         etag: undefined,
       };
     }

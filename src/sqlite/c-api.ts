@@ -1,33 +1,33 @@
 /**
- * SQLite's C functions inside sql.js, called with pointers into its memory. This is how a page's values reach
- * SQLite without becoming JavaScript strings first. sql.js exports these functions but does not document
- * them, so they are tried on a small database first; whoever finds them missing does without.
+ * SQLite's C functions inside sql.js, called with pointers into its memory. With them the values of a page reach SQLite
+ * without becoming JavaScript strings first. sql.js exports these functions but does not document them, so a self-test
+ * on a small database comes first. Without them, values are bound by `ValueBinder`.
  */
 
 import type { Database, SqlJsStatic } from 'sql.js';
 
-/** Results of the C functions; see sqlite.org: Result and Error Codes. */
-export const SQLITE_OK = 0;
+/** Results of the C functions: sqlite.org, Result and Error Codes. */
+const SQLITE_OK = 0;
 export const SQLITE_DONE = 101;
 
-/** WebAssembly's memory; `buffer` is another one after it has grown. */
+/** The memory of WebAssembly. `buffer` becomes another object if it grows. */
 export interface WasmMemory {
   readonly buffer: ArrayBuffer;
 }
 
-/** A prepared statement's address. */
+/** The address of a prepared statement. */
 export type StatementPointer = number;
 
-export interface Pointers {
+export interface CApi {
   readonly memory: WasmMemory;
-  /** The address of `size` bytes, never 0: where the memory is spent it throws a RangeError. */
+  /** The address of `size` bytes, never 0. @throws RangeError if the memory is full */
   allocate(size: number): number;
   free(pointer: number): void;
   prepare(database: Database, sql: string): StatementPointer;
-  /** The message of the database's latest error. */
+  /** The message of the latest error of the database. */
   message(database: Database): string;
-  // The next ones return SQLite's result code. Bytes stay where they are (SQLITE_STATIC): they must not move
-  // before the next bind.
+  // The next functions return a result code. SQLite does not copy the bytes (`keep` is SQLITE_STATIC): they must not
+  // change before the next bind.
   bindText(statement: StatementPointer, index: number, bytes: number, length: number, keep: 0): number;
   bindBlob(statement: StatementPointer, index: number, bytes: number, length: number, keep: 0): number;
   bindDouble(statement: StatementPointer, index: number, value: number): number;
@@ -40,22 +40,22 @@ export interface Pointers {
 
 type CFunction = (...args: number[]) => number;
 
-/** The functions by their C names, or why they cannot be used. */
-export function pointersTo(
+/** The C functions, or why they cannot be used. */
+export function loadCApi(
   sqlJs: SqlJsStatic,
   memory: WasmMemory | undefined,
-): { pointers: Pointers; fault: undefined } | { pointers: undefined; fault: string } {
+): { cApi?: CApi; cApiError?: string } {
   try {
-    if (memory === undefined) throw new Error('sql.js did not show its memory');
-    const pointers = collect(sqlJs, memory);
-    prove(sqlJs, pointers);
-    return { pointers, fault: undefined };
+    if (memory === undefined) throw new Error('sql.js does not expose its memory');
+    const cApi = collect(sqlJs, memory);
+    selfTest(sqlJs, cApi);
+    return { cApi };
   } catch (error) {
-    return { pointers: undefined, fault: error instanceof Error ? error.message : String(error) };
+    return { cApiError: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function collect(sqlJs: SqlJsStatic, memory: WasmMemory): Pointers {
+function collect(sqlJs: SqlJsStatic, memory: WasmMemory): CApi {
   const exported = sqlJs as unknown as Record<string, unknown>;
   const named = (name: string): CFunction => {
     const found = exported[name];
@@ -70,8 +70,8 @@ function collect(sqlJs: SqlJsStatic, memory: WasmMemory): Pointers {
 
   const allocate = (size: number) => {
     const pointer = malloc(Math.max(size, 1));
-    // A null pointer would be written to without complaint, over SQLite's own data.
-    if (pointer === 0) throw new RangeError(`SQLite's memory has no room for ${size} bytes more`);
+    // Writing to a null pointer would silently overwrite SQLite's own data.
+    if (pointer === 0) throw new RangeError(`SQLite cannot allocate ${size} bytes more: its memory is full`);
     return pointer;
   };
   const message = (database: Database) => toText(errmsg(handleOf(database)));
@@ -107,39 +107,40 @@ function collect(sqlJs: SqlJsStatic, memory: WasmMemory): Pointers {
 /** The address of the connection. */
 function handleOf(database: Database): number {
   const handle = (database as unknown as { db: unknown }).db;
-  if (typeof handle !== 'number' || handle === 0) throw new Error('sql.js did not show its connection');
+  if (typeof handle !== 'number' || handle === 0) throw new Error('sql.js does not expose its connection');
   return handle;
 }
 
-/** Writes a row by pointer and reads it by sql.js's documented way. */
-function prove(sqlJs: SqlJsStatic, pointers: Pointers): void {
+/** Writes a row by pointer and reads it with the documented functions of sql.js. */
+function selfTest(sqlJs: SqlJsStatic, cApi: CApi): void {
   const database = new sqlJs.Database();
   try {
     database.run('CREATE TABLE t (a TEXT, b BLOB, c REAL, d INTEGER, e INTEGER, f TEXT)');
-    const statement = pointers.prepare(database, 'INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)');
+    const statement = cApi.prepare(database, 'INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)');
     const bytes = Buffer.from('grün\0x9223372036854775807');
-    const at = pointers.allocate(bytes.length);
+    const at = cApi.allocate(bytes.length);
     try {
-      new Uint8Array(pointers.memory.buffer).set(bytes, at);
+      new Uint8Array(cApi.memory.buffer).set(bytes, at);
       const codes = [
-        pointers.bindText(statement, 6, at, 1, 0),
-        pointers.clearBindings(statement),
-        pointers.bindText(statement, 1, at, 7, 0),
-        pointers.bindBlob(statement, 2, at, 2, 0),
-        pointers.bindDouble(statement, 3, 0.1),
-        pointers.bindInt(statement, 4, -7),
-        pointers.bindText(statement, 5, at + 7, 19, 0),
-        pointers.step(statement),
-        pointers.reset(statement),
+        cApi.bindText(statement, 6, at, 1, 0),
+        cApi.clearBindings(statement),
+        cApi.bindText(statement, 1, at, 7, 0),
+        cApi.bindBlob(statement, 2, at, 2, 0),
+        cApi.bindDouble(statement, 3, 0.1),
+        cApi.bindInt(statement, 4, -7),
+        cApi.bindText(statement, 5, at + 7, 19, 0),
+        cApi.step(statement),
+        cApi.reset(statement),
       ];
       if (codes.join() !== `0,0,0,0,0,0,0,${SQLITE_DONE},0`) throw new Error(`result codes ${codes}`);
     } finally {
-      pointers.finalize(statement);
-      pointers.free(at);
+      cApi.finalize(statement);
+      cApi.free(at);
     }
     const row = database.exec('SELECT a, hex(b), c, d, CAST(e AS TEXT), f, typeof(e) FROM t')[0]?.values[0];
     const expected = ['grün\0x', '6772', 0.1, -7, '9223372036854775807', null, 'integer'];
-    if (JSON.stringify(row) !== JSON.stringify(expected)) throw new Error('values changed on their way');
+    if (JSON.stringify(row) !== JSON.stringify(expected))
+      throw new Error('a value read is not the value written');
   } finally {
     database.close();
   }

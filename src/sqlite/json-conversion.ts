@@ -1,0 +1,80 @@
+import type { ColumnTypeRules } from '../schema/column-types.ts';
+import { ESCAPED, FALSE, INTEGER, kindCount, NESTED, NUMBER, SPACED, STRING, TRUE } from './json-tokens.ts';
+
+/**
+ * How a JSON value becomes a value of SQLite. The binders choose by a number, one for each column and kind of value,
+ * because this is their inner loop. A number that a binder does not handle does not compile.
+ */
+
+/** NULL. */
+export const SKIP = 0;
+/** The bytes of the value, as text. */
+export const TEXT = 1;
+/** The bytes of a string and its quotes, as text. */
+export const QUOTED_TEXT = 2;
+/** A string with escapes, decoded. */
+export const DECODED_TEXT = 3;
+/** A string with its ASCII letters in lower case. */
+export const LOWERCASE = 4;
+/** An object or array without the white space between its tokens. */
+export const MINIFIED = 5;
+/** A number without a fraction or exponent. */
+export const WHOLE_NUMBER = 6;
+export const DOUBLE = 7;
+export const ONE = 8;
+export const ZERO = 9;
+/** The number that a string spells, otherwise the string. */
+export const NUMBER_IN_STRING = 10;
+/** The bytes that a string encodes in base64. */
+export const BASE64 = 11;
+
+export type Conversion =
+  | typeof SKIP
+  | typeof TEXT
+  | typeof QUOTED_TEXT
+  | typeof DECODED_TEXT
+  | typeof LOWERCASE
+  | typeof MINIFIED
+  | typeof WHOLE_NUMBER
+  | typeof DOUBLE
+  | typeof ONE
+  | typeof ZERO
+  | typeof NUMBER_IN_STRING
+  | typeof BASE64;
+
+type Pair = readonly [Conversion, Conversion];
+
+/** For strings without and with escapes. */
+const strings: Record<ColumnTypeRules['strings'], Pair> = {
+  text: [TEXT, DECODED_TEXT],
+  lowercase: [LOWERCASE, LOWERCASE],
+  number: [NUMBER_IN_STRING, NUMBER_IN_STRING],
+  bytes: [BASE64, BASE64],
+  json: [QUOTED_TEXT, QUOTED_TEXT],
+};
+
+/** For integers and other numbers. An INTEGER column turns 1.0 into an integer, by its affinity. */
+const numbers: Record<ColumnTypeRules['numbers'], Pair> = {
+  integer: [WHOLE_NUMBER, DOUBLE],
+  double: [DOUBLE, DOUBLE],
+  json: [TEXT, TEXT],
+};
+
+/** For true and false. */
+const booleans: Record<ColumnTypeRules['booleans'], Pair> = {
+  integer: [ONE, ZERO],
+  json: [TEXT, TEXT],
+};
+
+/** The conversions of several columns: for column `c` and kind `k` at index `c * kindCount + k`. */
+export function conversionsOf(types: readonly ColumnTypeRules[]): Uint8Array {
+  const conversions = new Uint8Array(types.length * kindCount).fill(SKIP);
+  types.forEach((type, column) => {
+    const of = conversions.subarray(column * kindCount, (column + 1) * kindCount);
+    [of[STRING], of[ESCAPED]] = strings[type.strings];
+    [of[INTEGER], of[NUMBER]] = numbers[type.numbers];
+    [of[TRUE], of[FALSE]] = booleans[type.booleans];
+    [of[NESTED], of[SPACED]] = [TEXT, MINIFIED];
+  });
+  return conversions;
+}
