@@ -28,20 +28,7 @@ export const NUMBER_IN_STRING = 10;
 /** The bytes that a string encodes in base64. */
 export const BASE64 = 11;
 
-export type Conversion =
-  | typeof SKIP
-  | typeof TEXT
-  | typeof QUOTED_TEXT
-  | typeof DECODED_TEXT
-  | typeof LOWERCASE
-  | typeof MINIFIED
-  | typeof WHOLE_NUMBER
-  | typeof DOUBLE
-  | typeof ONE
-  | typeof ZERO
-  | typeof NUMBER_IN_STRING
-  | typeof BASE64;
-
+export type Conversion = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11;
 type Pair = readonly [Conversion, Conversion];
 
 /** For strings without and with escapes. */

@@ -4,14 +4,13 @@ import { RetriableError, SyncError } from '../errors.ts';
 import { columnTypes } from '../schema/column-types.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Column } from '../schema/table.ts';
-import { lowercase } from './json-string.ts';
+import { lowercase, lowercaseInPlace } from './json-string.ts';
 import { NULL, STRING } from './json-tokens.ts';
 import { PointerBinder } from './pointer-binder.ts';
-import type { RecordBinder } from './record-binder.ts';
+import { type RecordBinder, ValueBinder } from './record-binder.ts';
 import { RecordScanner } from './record-scanner.ts';
 import { DigestSum } from './row-digest.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
-import { ValueBinder } from './value-binder.ts';
 
 /**
  * The engine builds on the table model: src/sqlite imports column types, columns and quoting from src/schema, and
@@ -238,14 +237,10 @@ export class RecordWriter {
       return bytes.length;
     }
     const target = this.#keyAndVersion;
-    const end = scanner.ends[slot]!;
-    let length = 0;
-    for (let i = scanner.starts[slot]!; i < end; i++) {
-      const c = page[i]!;
-      target[length++] = this.#lowercaseKey && c >= 0x41 && c <= 0x5a ? c + 0x20 : c;
-    }
-    target[length++] = 0x7c;
-    return length;
+    const length = page.copy(target, 0, scanner.starts[slot], scanner.ends[slot]);
+    if (this.#lowercaseKey) lowercaseInPlace(target, 0, length);
+    target[length] = 0x7c;
+    return length + 1;
   }
 
   #addToDigest(page: Buffer, keyLength: number, version: string | undefined, from: number, to: number): void {
@@ -254,10 +249,9 @@ export class RecordWriter {
     if (length > this.#keyAndVersion.length) {
       this.#keyAndVersion = Buffer.concat([this.#keyAndVersion], length * 2);
     }
-    const target = this.#keyAndVersion;
-    if (bytes !== undefined) bytes.copy(target, keyLength);
-    else for (let i = from, k = keyLength; i < to; i++, k++) target[k] = page[i]!;
-    this.#digest.add(target.subarray(0, length));
+    if (bytes === undefined) page.copy(this.#keyAndVersion, keyLength, from, to);
+    else bytes.copy(this.#keyAndVersion, keyLength);
+    this.#digest.add(this.#keyAndVersion.subarray(0, length));
   }
 
   #noteMax(page: Buffer): void {
