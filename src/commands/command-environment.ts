@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { ConfigurationError } from '../errors.ts';
 
 /**
- * The app settings for a command that runs outside of the functions host: environment variables, and below
- * them the `Values` of local.settings.json where there is one.
- * @throws ConfigurationError where that file is no JSON
+ * The app settings for a command that runs outside the functions host: the `Values` of local.settings.json,
+ * if the file exists, overridden by environment variables.
+ * @throws ConfigurationError if the file is not valid JSON
  */
 export function commandEnvironment(
   folder: string = process.cwd(),

@@ -66,8 +66,11 @@ export class Limiter {
    */
   async acquire(signal?: AbortSignal, maxPauseSeconds = Infinity, isRetry = false): Promise<void> {
     signal?.throwIfAborted();
-    const { promise, resolve: start, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { maxPauseSeconds, isRetry, start, reject };
+    let waiter!: Waiter;
+    // Promise.withResolvers needs Node.js 22.
+    const promise = new Promise<void>((start, reject) => {
+      waiter = { maxPauseSeconds, isRetry, start, reject };
+    });
     const onAbort = () => this.#remove(waiter, signal?.reason);
     signal?.addEventListener('abort', onAbort);
     const place = isRetry ? this.#waiting.filter((other) => other.isRetry).length : this.#waiting.length;

@@ -1,5 +1,4 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
-import { exactNumber } from '../../dataverse/write/exact-number.ts';
 import {
   type CampaignMetricsField,
   type CampaignMetricsFieldName,
@@ -88,7 +87,7 @@ function details(field: CampaignMetricsField): Record<string, unknown> {
     case 'integer':
       return { MinValue: 0, MaxValue: maxInteger, Format: 'None' };
     case 'decimal':
-      return { MinValue: 0, MaxValue: exactNumber(String(field.max)), Precision: field.places };
+      return { MinValue: 0, MaxValue: field.max, Precision: field.places };
     case 'time':
       // Stored in UTC; `UserLocal` is only how forms show it.
       return { Format: 'DateAndTime', DateTimeBehavior: { Value: 'UserLocal' } };

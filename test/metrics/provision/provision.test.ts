@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { provision } from '../../../src/commands/provision.ts';
+
 import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import { provision } from '../../../src/metrics/provision/provision.ts';
 import { MetadataApi } from '../../../src/metrics/provision/provision-metadata.ts';
 import { record } from '../metrics-world.ts';
 import { connectTable } from '../sample-table.ts';

@@ -1,12 +1,13 @@
 import { describeError } from '../errors.ts';
 
 /**
- * Runs a command: errors become one message with its hint and exit status 1, a wrong option the help text and
- * status 2. The command itself says `false` for status 1.
+ * Runs a command and sets the exit status: 1 when it throws or returns `false`, 2 for an unknown option.
+ * An error is printed as one message with its hint, an unknown option with the help text.
  */
 export async function runCommand(help: string, command: () => Promise<boolean>): Promise<void> {
   try {
-    if (!(await command())) process.exitCode = 1;
+    if (process.argv.includes('--help')) console.log(help);
+    else if (!(await command())) process.exitCode = 1;
   } catch (error) {
     const { message, hint } = describeError(error);
     const isUsage = String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');

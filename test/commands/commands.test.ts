@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { BlobServiceClient } from '@azure/storage-blob';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
+
+/** The Node.js that runs the tests, and the machine's own, which may be the oldest supported release. */
+const nodes = new Set(
+  [
+    process.execPath,
+    ...process.env['PATH']!.split(delimiter)
+      .filter((folder) => !folder.includes('node_modules'))
+      .map((folder) => join(folder, 'node'))
+      .filter(existsSync),
+  ].map((path) => realpathSync(path)),
+);
+
+let azurite: Azurite;
+let dataverse: SampleDataverse;
+beforeAll(async () => {
+  azurite = await startAzurite();
+});
+afterAll(() => azurite.stop());
+
+/** Runs a built command in a folder without local.settings.json. */
+function run(node: string, command: string, args: string[], env: Record<string, string> = {}) {
+  const file = resolve(import.meta.dirname, '../../dist/commands', `${command}.js`);
+  return new Promise<{ status: number; stdout: string; stderr: string }>((done) => {
+    execFile(node, [file, ...args], { cwd: import.meta.dirname, env }, (error, stdout, stderr) => {
+      done({ status: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+test.each([...nodes])('npm run provision creates the table (%s)', async (node) => {
+  dataverse = await startSampleDataverse({ rows: 50, campaignMetrics: false });
+  const env = { DATAVERSE_URL: dataverse.url, DATAVERSE_ACCESS_TOKEN: 'test' };
+  const dryRun = await run(node, 'provision', ['--dry-run'], env);
+  expect(dryRun).toMatchObject({ status: 0, stderr: '' });
+  expect(dryRun.stdout).toContain('would create the table apex_campaignmetrics');
+  expect(await run(node, 'provision', [], env)).toMatchObject({ status: 0, stderr: '' });
+  const again = await run(node, 'provision', [], env);
+  expect(again.stdout).toContain('The table apex_campaignmetrics is complete.');
+  await dataverse.stop();
+});
+
+test.each([...nodes])('npm run metrics:replay lists and queues poison records (%s)', async (node) => {
+  const work = `work-${[...nodes].indexOf(node)}`;
+  const env = {
+    DATAVERSE_URL: 'https://contoso.crm.dynamics.com',
+    AzureWebJobsStorage: azurite.connectionString,
+    SYNC_WORK_CONTAINER: work,
+  };
+  expect((await run(node, 'replay', [], env)).stdout).toBe('0 records queued again.\n');
+  const container = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient(work);
+  await container.createIfNotExists();
+  const poison = {
+    id: 'a',
+    ticket: '1-0',
+    acceptedAt: 'then',
+    refusedAt: 'later',
+    error: 'too long',
+    record: {},
+  };
+  const text = JSON.stringify(poison);
+  await container.getBlockBlobClient('metrics/poison/a.json').upload(text, text.length);
+  const dryRun = await run(node, 'replay', ['--dry-run', '--id', 'A'], env);
+  expect(dryRun).toMatchObject({ status: 0, stderr: '' });
+  expect(dryRun.stdout).toBe('a  accepted then, rejected later: too long\n1 record would be queued again.\n');
+  const replayed = await run(node, 'replay', [], env);
+  expect(replayed.stdout).toContain('1 record queued again.');
+  expect(await container.getBlobClient('metrics/journal/000001.jsonl').exists()).toBe(true);
+});
+
+test.each(['provision', 'replay'])(
+  '%s prints its help, and what is wrong with its options and settings',
+  async (name) => {
+    const help = await run(process.execPath, name, ['--help']);
+    expect(help).toMatchObject({ status: 0, stderr: '' });
+    expect(help.stdout).toContain('--dry-run');
+    const wrongOption = await run(process.execPath, name, ['--wet-run']);
+    expect(wrongOption.status).toBe(2);
+    expect(wrongOption.stderr).toContain(help.stdout.trim());
+    const noSettings = await run(process.execPath, name, []);
+    expect(noSettings.status).toBe(1);
+    expect(noSettings.stderr).toContain('DATAVERSE_URL is missing');
+  },
+);
