@@ -2,9 +2,10 @@
 import { parseArgs } from 'node:util';
 import { readMetricsSettings } from '../config/metrics-settings.ts';
 import { readSettings } from '../config/settings.ts';
+import { createDataverseClient } from '../dataverse/client.ts';
+import { createCredential } from '../dataverse/credential.ts';
+import { MetadataApi } from '../metrics/provision/metadata-api.ts';
 import { provision } from '../metrics/provision/provision.ts';
-import { MetadataApi } from '../metrics/provision/provision-metadata.ts';
-import { metricsTransport } from '../metrics-services.ts';
 import { commandEnvironment } from './command-environment.ts';
 import { runCommand } from './run-command.ts';
 
@@ -22,6 +23,12 @@ await runCommand(help, () => {
   const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false } } });
   // This command does not use storage, but readSettings requires it.
   const env = { AzureWebJobsStorage: 'UseDevelopmentStorage=true', ...commandEnvironment() };
-  const api = new MetadataApi(metricsTransport(readSettings(env), () => undefined));
-  return provision(api, readMetricsSettings(env), { dryRun: values['dry-run'] }, console.log);
+  const { url, credential } = readSettings(env).dataverse;
+  const client = createDataverseClient({ url, credential: createCredential(credential) });
+  return provision(
+    new MetadataApi(client),
+    readMetricsSettings(env),
+    { dryRun: values['dry-run'] },
+    console.log,
+  );
 });

@@ -1,68 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
-import type { MetadataApi } from './provision-metadata.ts';
-import { awaitKey, planProvision } from './provision-table.ts';
+import { ConfigurationError } from '../../errors.ts';
+import type { MetadataApi } from './metadata-api.ts';
+import { findKey, planProvision } from './provision-plan.ts';
 
-/** What the functions do with the table's rows; organisation-wide, because delta reading demands it. */
-const verbs = ['Create', 'Read', 'Write'] as const;
+/** Checks of the alternate key before its index is left to Dataverse, two seconds apart. */
+const maxKeyChecks = 30;
 
 /**
- * Provisions and checks.
- * @param say takes a line for people
- * @returns whether the table can be used as it is now
+ * Creates the campaign metrics table in Dataverse or adds what it lacks, then checks the privileges that
+ * reading and writing its rows need.
+ * @param print receives each line of the report
+ * @returns whether the table is ready for use
+ * @throws ConfigurationError if Dataverse cannot build the alternate key
  */
 export async function provision(
   api: MetadataApi,
   settings: MetricsSettings,
   options: { dryRun: boolean; keyPauseMs?: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<boolean> {
-  const { userId, held } = await api.readPrivileges();
-  const before = await api.readTable(settings.table);
-  const { steps, differences } = planProvision(api, settings, before);
-  for (const difference of differences) say(`attention: ${difference}`);
-  const lacking = [...new Set(steps.map((step) => step.privilege))].filter(
-    (name) => !held.has(name.toLowerCase()),
-  );
-  if (lacking.length > 0) {
-    say(grantText(userId, lacking, 'To create what is missing, an administrator must grant'));
-    for (const step of steps) say(`missing: ${step.what}`);
+  const { steps, differences } = planProvision(api, settings, await api.readTable(settings.table));
+  for (const difference of differences) print(`attention: ${difference}`);
+  const toCreate = steps.map((step) => step.privilege);
+  if (!(await checkPrivileges(api, toCreate, 'any', 'create what is missing', print))) {
+    for (const step of steps) print(`missing: ${step.what}`);
     return false;
   }
-  if (steps.length === 0) say(`The table ${settings.table} is complete.`);
+  if (steps.length === 0) print(`The table ${settings.table} is complete.`);
   for (const step of steps) {
-    say(options.dryRun ? `would ${step.what}` : step.what);
+    print(options.dryRun ? `would ${step.what}` : step.what);
     if (!options.dryRun) await step.run();
   }
   if (options.dryRun && steps.length > 0) return differences.length === 0;
-  const status = await awaitKey(
-    api,
-    settings,
-    options.keyPauseMs === undefined ? {} : { pauseMs: options.keyPauseMs },
-  );
-  if (status !== 'Active')
-    say(`The alternate key is not ready yet (${status}); Dataverse goes on building it.`);
-  const usable = await checkRowPrivileges(api, settings, say);
-  return usable && differences.length === 0;
+  const { schemaName, keyStatus } = await awaitKey(api, settings, options.keyPauseMs ?? 2_000);
+  if (keyStatus !== 'Active') print(`Dataverse is still building the alternate key (${keyStatus}).`);
+  // Change tracking requires Read on the whole table.
+  const toWrite = ['Create', 'Read', 'Write'].map((verb) => `prv${verb}${schemaName}`);
+  if (!(await checkPrivileges(api, toWrite, 'Global', 'write and sync campaign metrics', print)))
+    return false;
+  print('The identity has all privileges that campaign metrics need.');
+  return differences.length === 0;
 }
 
-async function checkRowPrivileges(
+/** Whether the identity holds all of these privileges. If not, prints what an administrator must grant. */
+async function checkPrivileges(
   api: MetadataApi,
-  settings: MetricsSettings,
-  say: (line: string) => void,
+  names: readonly string[],
+  depth: 'any' | 'Global',
+  purpose: string,
+  print: (line: string) => void,
 ): Promise<boolean> {
-  const table = await api.readTable(settings.table);
   const { userId, held } = await api.readPrivileges();
-  const needed = verbs.map((verb) => `prv${verb}${table?.schemaName ?? settings.table}`);
-  const lacking = needed.filter((name) => held.get(name.toLowerCase()) !== 'Global');
-  if (lacking.length === 0) {
-    say('The identity has all privileges that campaign metrics need.');
-    return true;
-  }
-  say(grantText(userId, lacking, 'To write and sync campaign metrics, an administrator must grant'));
+  const lacking = new Set(
+    names.filter((name) => {
+      const own = held.get(name.toLowerCase());
+      return own === undefined || (depth === 'Global' && own !== depth);
+    }),
+  );
+  if (lacking.size === 0) return true;
+  const list = [...lacking].map((name) => `\n  ${name} (organization level)`).join('');
+  print(
+    `To ${purpose}, an administrator must grant these privileges, in a security role of the user ${userId}:${list}`,
+  );
   return false;
 }
 
-function grantText(userId: string, names: readonly string[], lead: string): string {
-  const list = names.map((name) => `  ${name} (organization level)`).join('\n');
-  return `${lead} these privileges, in a security role of the user ${userId}:\n${list}`;
+/** Waits for the index of the alternate key, which Dataverse builds in the background. */
+async function awaitKey(
+  api: MetadataApi,
+  settings: MetricsSettings,
+  pauseMs: number,
+): Promise<{ schemaName: string; keyStatus: string }> {
+  for (let checks = 1; ; checks += 1) {
+    const table = await api.readTable(settings.table);
+    const keyStatus = findKey(settings, table)?.EntityKeyIndexStatus ?? 'Pending';
+    if (keyStatus === 'Failed') {
+      throw new ConfigurationError('Dataverse could not build the alternate key.', {
+        operation: 'create the alternate key',
+        object: settings.table,
+        hint: 'Several rows have the same campaign, run and phase: merge them, delete the failed key and run this command again.',
+      });
+    }
+    if (keyStatus === 'Active' || checks === maxKeyChecks) {
+      return { schemaName: table?.SchemaName ?? settings.table, keyStatus };
+    }
+    await sleep(pauseMs);
+  }
 }

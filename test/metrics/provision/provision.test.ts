@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
+import { createDataverseClient } from '../../../src/dataverse/client.ts';
+import { createCredential } from '../../../src/dataverse/credential.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import { MetadataApi } from '../../../src/metrics/provision/metadata-api.ts';
 import { provision } from '../../../src/metrics/provision/provision.ts';
-import { MetadataApi } from '../../../src/metrics/provision/provision-metadata.ts';
 import { record } from '../metrics-world.ts';
 import { connectTable } from '../sample-table.ts';
 
@@ -18,10 +20,14 @@ beforeEach(async () => {
 });
 afterEach(() => dataverse.stop());
 
+const api = () => {
+  const credential = createCredential({ accessToken: 'test' });
+  return new MetadataApi(createDataverseClient({ url: dataverse.url, credential }));
+};
+
 function run(dryRun = false, changed = settings): Promise<boolean> {
   lines = [];
-  const api = new MetadataApi(connectTable(dataverse.url).transport);
-  return provision(api, changed, { dryRun, keyPauseMs: 10 }, (line) => lines.push(line));
+  return provision(api(), changed, { dryRun, keyPauseMs: 10 }, (line) => lines.push(line));
 }
 
 const write = async () => {
@@ -30,21 +36,23 @@ const write = async () => {
   return (await connectTable(dataverse.url).table.write(row, AbortSignal.timeout(10_000))).row.record;
 };
 
-test('creates the table with its 13 columns, key and change tracking; again changes nothing', async () => {
+test('creates the table with its 13 columns, key and change tracking; a second run changes nothing', async () => {
   expect(await run(true)).toBe(true);
   expect(lines.filter((line) => line.startsWith('would create the column'))).toHaveLength(12);
   await expect(write()).rejects.toThrow();
   expect(await run()).toBe(true);
-  const table = await new MetadataApi(connectTable(dataverse.url).transport).readTable(settings.table);
-  expect(table).toMatchObject({ entitySet: 'apex_campaignmetricses', changeTracking: true });
+  const table = await api().readTable(settings.table);
+  expect(table).toMatchObject({ EntitySetName: 'apex_campaignmetricses', ChangeTrackingEnabled: true });
   const own = [...table!.columns.keys()].filter(
     (name) => name.startsWith('apex_') && name !== 'apex_campaignmetricsid',
   );
   expect(own).toHaveLength(13);
-  expect(table!.columns.get('apex_campaignid')).toMatchObject({ type: 'String', maxLength: 64 });
-  expect(table!.columns.get('apex_costusd')).toMatchObject({ type: 'Decimal', precision: 5 });
-  expect(table!.columns.get('apex_successrate')).toMatchObject({ type: 'Decimal', precision: 2 });
-  expect(table!.keys.map((key) => key.columns)).toEqual([['apex_campaignid', 'apex_runid', 'apex_phase']]);
+  expect(table!.columns.get('apex_campaignid')).toMatchObject({ AttributeType: 'String', MaxLength: 64 });
+  expect(table!.columns.get('apex_costusd')).toMatchObject({ AttributeType: 'Decimal', Precision: 5 });
+  expect(table!.columns.get('apex_successrate')).toMatchObject({ AttributeType: 'Decimal', Precision: 2 });
+  expect(table!.keys.map((key) => key.KeyAttributes)).toEqual([
+    ['apex_campaignid', 'apex_runid', 'apex_phase'],
+  ]);
   expect(await write()).toEqual(record());
   const writes = dataverse.stats.requests;
   expect(await run()).toBe(true);
@@ -52,7 +60,7 @@ test('creates the table with its 13 columns, key and change tracking; again chan
   expect(dataverse.stats.requests - writes).toBeLessThan(30);
 });
 
-test('completes a table that is half there', async () => {
+test('adds what an existing table lacks', async () => {
   await run();
   dataverse.schema.dropColumn(settings.table, 'apex_tokensout');
   dataverse.schema.dropColumn(settings.table, 'apex_createdat');
@@ -67,7 +75,7 @@ test('completes a table that is half there', async () => {
   expect(await write()).toEqual(record());
 });
 
-test('says what is different and leaves it alone', async () => {
+test('reports differences and does not change them', async () => {
   await run();
   dataverse.schema.retypeColumn(settings.table, 'apex_runid', 'text:20');
   dataverse.schema.retypeColumn(settings.table, 'apex_costusd', 'double');
@@ -80,7 +88,7 @@ test('says what is different and leaves it alone', async () => {
   expect(lines[0]).toContain('set METRICS_ENTITY_SET');
 });
 
-test('prints what an administrator must grant, and begins nothing without it', async () => {
+test('prints missing privileges and creates nothing without them', async () => {
   dataverse.store.deniedPrivileges.add('prvCreateEntity');
   expect(await run()).toBe(false);
   expect(lines[0]).toMatch(/an administrator must grant.*\n {2}prvCreateEntity/);

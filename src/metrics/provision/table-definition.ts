@@ -1,4 +1,5 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
+import type { Row } from '../../dataverse/transport/reply.ts';
 import {
   type CampaignMetricsField,
   type CampaignMetricsFieldName,
@@ -9,22 +10,14 @@ import {
 import { campaignMetricsColumns } from '../table/campaign-metrics-columns.ts';
 
 /**
- * The definitions that make the table in Dataverse; learn.microsoft.com: Create and update table definitions
- * using the Web API, Create column definitions using the Web API, Work with alternate keys.
+ * The definitions of the table, its columns and its key; learn.microsoft.com: Create and update table
+ * definitions using the Web API, Create column definitions using the Web API, Work with alternate keys.
  */
 
-/** English labels: every environment has that language or shows them as its base language's. */
-const label = (text: string) => ({
-  '@odata.type': 'Microsoft.Dynamics.CRM.Label',
-  LocalizedLabels: [
-    { '@odata.type': 'Microsoft.Dynamics.CRM.LocalizedLabel', Label: text, LanguageCode: 1033 },
-  ],
-});
-
-/** The primary name column comes with the table; Dataverse makes none without. */
+/** Dataverse creates a table only together with its primary name column. */
 export const primaryName: CampaignMetricsFieldName = 'campaignId';
 
-export function tableDefinition(settings: MetricsSettings): Record<string, unknown> {
+export function tableDefinition(settings: MetricsSettings): Row {
   return {
     '@odata.type': 'Microsoft.Dynamics.CRM.EntityMetadata',
     SchemaName: settings.table,
@@ -32,7 +25,7 @@ export function tableDefinition(settings: MetricsSettings): Record<string, unkno
     DisplayName: label('Campaign Metrics'),
     DisplayCollectionName: label('Campaign Metrics'),
     Description: label('What the phases of campaign runs cost and achieved.'),
-    // No row belongs to a person, and delta reading needs the right to read the whole table anyway.
+    // The rows have no owner, and change tracking requires read access to the whole table anyway.
     OwnershipType: 'OrganizationOwned',
     IsActivity: false,
     HasActivities: false,
@@ -42,14 +35,11 @@ export function tableDefinition(settings: MetricsSettings): Record<string, unkno
   };
 }
 
-export function columnDefinition(
-  settings: MetricsSettings,
-  name: CampaignMetricsFieldName,
-): Record<string, unknown> {
-  const field: CampaignMetricsField = campaignMetricsFields[name];
+export function columnDefinition(settings: MetricsSettings, name: CampaignMetricsFieldName): Row {
+  const field = campaignMetricsFields[name];
   const isKey = campaignMetricsKey.some((part) => part === name);
   return {
-    '@odata.type': `Microsoft.Dynamics.CRM.${columnType(field)}AttributeMetadata`,
+    '@odata.type': `Microsoft.Dynamics.CRM.${columnTypes[field.kind]}AttributeMetadata`,
     SchemaName: campaignMetricsColumns(settings).column[name],
     DisplayName: label(displayName(name)),
     Description: label(field.description),
@@ -58,16 +48,11 @@ export function columnDefinition(
       CanBeChanged: true,
       ManagedPropertyLogicalName: 'canmodifyrequirementlevelsettings',
     },
-    ...details(field),
+    ...limits(field),
   };
 }
 
-/** The prefix of `…AttributeMetadata`, which is also what `AttributeType` says. */
-export function columnType(field: CampaignMetricsField): 'String' | 'Integer' | 'Decimal' | 'DateTime' {
-  return ({ text: 'String', integer: 'Integer', decimal: 'Decimal', time: 'DateTime' } as const)[field.kind];
-}
-
-export function keyDefinition(settings: MetricsSettings): Record<string, unknown> {
+export function keyDefinition(settings: MetricsSettings): Row {
   return {
     SchemaName: `${settings.prefix}campaignrunphase`,
     DisplayName: label('Campaign, run and phase'),
@@ -80,7 +65,15 @@ export function keyColumns(settings: MetricsSettings): string[] {
   return campaignMetricsKey.map((name) => column[name]);
 }
 
-function details(field: CampaignMetricsField): Record<string, unknown> {
+/** `AttributeType` of a column by the kind of its field; also the prefix of `…AttributeMetadata`. */
+export const columnTypes = {
+  text: 'String',
+  integer: 'Integer',
+  decimal: 'Decimal',
+  time: 'DateTime',
+} as const;
+
+function limits(field: CampaignMetricsField): Row {
   switch (field.kind) {
     case 'text':
       return { MaxLength: field.maxLength, FormatName: { Value: 'Text' } };
@@ -89,9 +82,19 @@ function details(field: CampaignMetricsField): Record<string, unknown> {
     case 'decimal':
       return { MinValue: 0, MaxValue: field.max, Precision: field.places };
     case 'time':
-      // Stored in UTC; `UserLocal` is only how forms show it.
+      // Stored in UTC; `UserLocal` only changes how forms display it.
       return { Format: 'DateAndTime', DateTimeBehavior: { Value: 'UserLocal' } };
   }
+}
+
+/** An English label (1033); an environment without English shows it for its base language. */
+function label(text: string): Row {
+  return {
+    '@odata.type': 'Microsoft.Dynamics.CRM.Label',
+    LocalizedLabels: [
+      { '@odata.type': 'Microsoft.Dynamics.CRM.LocalizedLabel', Label: text, LanguageCode: 1033 },
+    ],
+  };
 }
 
 /** `latencyP95Ms` → `Latency P95 Ms` */
