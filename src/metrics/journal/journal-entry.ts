@@ -1,23 +1,23 @@
 import type { CampaignMetrics } from '../contract/contract.ts';
 
-/** Where a line of the journal stands. Positions are ordered as the lines arrived. */
+/** Where a line of the journal begins. Positions have the order in which the lines arrived. */
 export interface Position {
-  /** Which journal blob, from 1. */
+  /** The number of the journal blob, from 1. */
   generation: number;
-  /** The line's first byte in it. */
+  /** The line's first byte in the blob. */
   offset: number;
 }
 
-/** One line of the journal: a record that was accepted and is to be written. */
+/** One line of the journal: an accepted record that must be written to Dataverse. */
 export interface JournalEntry {
-  /** The row it is for. */
+  /** The id of its row. */
   id: string;
-  /** When it was accepted, UTC. */
+  /** When the record was accepted, UTC. */
   acceptedAt: string;
   record: CampaignMetrics;
   /**
-   * Set where a poison record is tried again: the ticket under which it lies there. It counts only as long
-   * as it lies there, so a newer value of the row is never overwritten by it.
+   * Set on a replayed record: the ticket of its poison record. The entry counts only while that poison record
+   * exists, so that a replay never overwrites a newer value.
    */
   replayOf?: string;
 }
@@ -26,7 +26,7 @@ export interface PlacedEntry extends JournalEntry {
   position: Position;
 }
 
-/** A position as callers see it, in the address of a record's status. */
+/** A position as text, for the address of a record's status: `1-2048`. */
 export function ticketOf({ generation, offset }: Position): string {
   return `${generation}-${offset}`;
 }

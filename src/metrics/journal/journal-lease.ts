@@ -1,20 +1,21 @@
-import { type BlobClient, type BlobLeaseClient, type ContainerClient, RestError } from '@azure/storage-blob';
+import type { BlobClient, BlobLeaseClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError } from '../../errors.ts';
-import { type JournalState, readState, stateMetadata } from './journal-state.ts';
+import { errorCode, inContainer, statusOf, storageError } from '../../storage/errors.ts';
+import { type JournalState, readState } from './journal-state.ts';
 
 /**
- * Storage gives leases of 15 to 60 seconds (learn.microsoft.com: Lease Blob). When a process dies, its lease
- * holds up the next writer for this long.
+ * Storage grants leases of 15 to 60 seconds (learn.microsoft.com: Lease Blob). After a crash of the holder, the
+ * next one waits for the rest of this time.
  */
 const leaseSeconds = 15;
 const renewEveryMs = 4_000;
-/** Without a renewal for so long, the lease counts as lost before storage gives it to another. */
+/** A lease that was not renewed for this long counts as lost, well before storage grants it to another instance. */
 const lostAfterMs = 10_000;
 
 /**
- * The exclusive right to write the journal's records to Dataverse and to move its state.
- * It is renewed in the background. `lost` fires before another can have it, so that a write under way is
- * broken off; and storage itself refuses a change of state by one who has lost it.
+ * The exclusive right to write the journal's records to Dataverse and to change its state. It is renewed in the
+ * background. `lost` aborts before another instance can acquire the lease, so that writes in progress stop;
+ * storage rejects changes of the state from an instance that lost it.
  */
 export class JournalLease {
   readonly #blob: BlobClient;
@@ -32,29 +33,43 @@ export class JournalLease {
     this.#timer = setInterval(() => void this.#renew(), renewEveryMs);
   }
 
+  /** Acquires the lease; undefined while another instance holds it. */
+  static async acquire(container: ContainerClient, blob: BlobClient): Promise<JournalLease | undefined> {
+    const lease = blob.getBlobLeaseClient();
+    for (;;) {
+      const began = performance.now();
+      try {
+        await lease.acquireLease(leaseSeconds);
+        return new JournalLease(blob, lease, await readState(blob), began);
+      } catch (error) {
+        if (errorCode(error) === 'LeaseAlreadyPresent') return undefined;
+        if (statusOf(error) !== 404) throw error;
+        await createStateBlob(container, blob);
+      }
+    }
+  }
+
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** @throws ConflictError where the lease was lost */
+  /** @throws ConflictError if another instance holds the lease by now */
   async change(change: Partial<JournalState>): Promise<void> {
     const state = { ...this.state, ...change };
+    const metadata = Object.entries(state).map(([name, value]) => [name.toLowerCase(), String(value)]);
     try {
-      await this.#blob.setMetadata(stateMetadata(state), { conditions: { leaseId: this.#lease.leaseId } });
+      await this.#blob.setMetadata(Object.fromEntries(metadata), {
+        conditions: { leaseId: this.#lease.leaseId },
+      });
     } catch (error) {
-      if (error instanceof RestError && error.statusCode === 412) {
-        this.#lost.abort();
-        throw new ConflictError('Another instance writes the journal now.', {
-          operation: 'move the state of the journal',
-          cause: error,
-        });
-      }
-      throw error;
+      const known = storageError(error, 'change the state of', 'the journal of campaign metrics');
+      if (known instanceof ConflictError) this.#lost.abort();
+      throw known;
     }
     this.state = state;
   }
 
-  /** Gives the right back. A lease that cannot be given back ends by itself. */
+  /** Releases the lease. If that fails, the lease expires. */
   async release(): Promise<void> {
     clearInterval(this.#timer);
     await this.#lease.releaseLease().catch(() => undefined);
@@ -67,37 +82,17 @@ export class JournalLease {
       await this.#lease.renewLease();
       this.#renewedAt = began;
     } catch (error) {
-      if (error instanceof RestError && error.statusCode === 409) this.#lost.abort();
+      if (statusOf(error) === 409) this.#lost.abort();
     }
   }
 }
 
-/** Takes the lease, making the state blob where it is absent. Undefined while another has it. */
-export async function acquireJournalLease(
-  container: ContainerClient,
-  blob: BlobClient,
-): Promise<JournalLease | undefined> {
-  const lease = blob.getBlobLeaseClient();
-  for (;;) {
-    const began = performance.now();
-    try {
-      await lease.acquireLease(leaseSeconds);
-      return new JournalLease(blob, lease, await readState(blob), began);
-    } catch (error) {
-      const code = error instanceof RestError ? error.code : undefined;
-      if (code === 'LeaseAlreadyPresent') return undefined;
-      if (code === 'ContainerNotFound') await container.createIfNotExists();
-      else if (code === 'BlobNotFound') await createEmpty(blob);
-      else throw error;
-    }
-  }
-}
-
-async function createEmpty(blob: BlobClient): Promise<void> {
+async function createStateBlob(container: ContainerClient, blob: BlobClient): Promise<void> {
+  const create = () => blob.getBlockBlobClient().upload('', 0, { conditions: { ifNoneMatch: '*' } });
   try {
-    await blob.getBlockBlobClient().upload('', 0, { conditions: { ifNoneMatch: '*' } });
+    await inContainer(container, create);
   } catch (error) {
-    // Another instance was quicker; with its lease on it, the condition fails in either way.
-    if (!(error instanceof RestError) || (error.statusCode !== 409 && error.statusCode !== 412)) throw error;
+    // Another instance created it first. If that instance also leased it, the status is 412 instead of 409.
+    if (statusOf(error) !== 409 && statusOf(error) !== 412) throw error;
   }
 }

@@ -1,261 +1,234 @@
-import { type AppendBlobClient, type BlobClient, type ContainerClient, RestError } from '@azure/storage-blob';
-import { RetriableError } from '../../errors.ts';
-import { JoinedAppends } from './joined-appends.ts';
+import type { AppendBlobClient, BlobClient, ContainerClient } from '@azure/storage-blob';
+import { SyncError } from '../../errors.ts';
+import { errorCode, inContainer, statusOf, storageError } from '../../storage/errors.ts';
+import { BatchedAppends } from './batched-appends.ts';
 import {
   isBefore,
   type JournalEntry,
   type PlacedEntry,
   type Position,
   parseTicket,
+  ticketOf,
 } from './journal-entry.ts';
-import { acquireJournalLease, type JournalLease } from './journal-lease.ts';
+import { JournalLease } from './journal-lease.ts';
 import { initialState, type JournalState, readState } from './journal-state.ts';
-import { WaitingRows } from './waiting-rows.ts';
+import { PendingRows } from './pending-rows.ts';
 
-/** How things stood at one moment. */
-export interface JournalLook {
-  /** Whether accepted records wait to be written. */
+/** How far the journal is written, at one moment. */
+export interface JournalProgress {
+  /** Whether accepted records are not written yet. */
   pending: boolean;
-  /** How far it is written. */
   state: JournalState;
   end: Position;
 }
 
+const folder = 'metrics/journal';
+/** Longer than any line. */
+const maxLineBytes = 16_384;
+
 /**
- * The accepted records that are not yet in Dataverse, in the order in which they arrived.
+ * The accepted records that are not in Dataverse yet, in the order in which they arrived.
  *
- * Storage queues deliver in any order and more than once, so the records themselves lie here: append blobs
- * of JSON lines, where each append is atomic and gets its place in one order for all instances. The queue
- * only says that there is something to write. How far it is written stands in the state blob, which only
- * the holder of its lease may change.
+ * Storage queues deliver in any order and more than once, so the records are not in the queue but here, in
+ * append blobs of JSON lines: each append is atomic, and all instances see the same order. A queue message only
+ * tells the drain to start. The state blob says how far the journal is written; only the holder of its lease
+ * changes it.
  *
- * A journal blob is sealed once it is longer than `sealAt`: no append fits any more, on any instance, and
- * the next blob begins. Sealed blobs stay for some days, as the record of what was accepted.
+ * A journal blob that is longer than `sealAt` is sealed: no instance can append to it, and the next blob begins.
+ * Sealed blobs stay for some days, as a record of what was accepted.
  */
 export class Journal {
   readonly #container: ContainerClient;
-  readonly #folder: string;
   readonly #sealAt: number;
+  readonly #stateBlob: BlobClient;
+  readonly #pendingRows = new PendingRows((from, maxBytes) => this.read(from, maxBytes));
+  readonly #appends = new BatchedAppends((bytes) => this.#append(bytes));
+  /** The newest blob and the newest state that this instance knows. */
   #generation = 1;
-  #known: JournalState = initialState;
-  readonly #waitingRows = new WaitingRows((from, maxBytes) => this.read(from, maxBytes));
-  readonly #appends = new JoinedAppends((bytes) => this.#appendBytes(bytes));
+  #state = initialState;
 
-  constructor(container: ContainerClient, options: { folder?: string; sealAt?: number } = {}) {
+  constructor(container: ContainerClient, options: { sealAt?: number } = {}) {
     this.#container = container;
-    this.#folder = options.folder ?? 'metrics/journal';
-    // An append blob takes 50,000 appends (learn.microsoft.com: Append Block); a line has 250 bytes at least.
+    this.#stateBlob = container.getBlobClient(`${folder}/state`);
+    // An append blob holds 50,000 appends (learn.microsoft.com: Append Block), and a line has at least 250 bytes.
     this.#sealAt = options.sealAt ?? 4 * 1024 * 1024;
   }
 
-  /**
-   * Puts entries down for good, in this order, and says where.
-   * @throws RetriableError where storage does not take them
-   */
+  /** Writes entries durably, in this order, and returns their positions. */
   append(entries: readonly JournalEntry[]): Promise<Position[]> {
     return this.#appends.add(entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`)));
   }
 
-  /**
-   * Whether accepted records wait, and whether poison records lie aside. One request where none
-   * wait: the state only ever moves on, and the poison with it, so what was known once still covers the end.
-   */
-  async look(): Promise<JournalLook> {
-    return this.#storage('look into the journal', async () => {
+  /** How far the journal is written. One request if nothing is pending, since the state only moves forward. */
+  progress(): Promise<JournalProgress> {
+    return mapErrors('look up the end of', async () => {
       let end = await this.#end();
-      // Past the end is only who was told of an end that is no more: the container was emptied.
-      const past = this.#known.generation === end.generation && this.#known.offset > end.length;
-      const behind = isBefore(this.#known, { generation: end.generation, offset: end.length });
-      if (past || behind) this.#known = await this.state();
-      // Another instance may have begun a blob that this one had not heard of.
-      if (this.#known.generation > end.generation) {
-        this.#generation = this.#known.generation;
+      // A known state behind the end can be outdated; one past the end in the same blob is, too, because
+      // somebody has deleted the blobs.
+      if (this.#state.generation <= end.generation && ticketOf(this.#state) !== ticketOf(end)) {
+        this.#state = await this.state();
+      }
+      // Another instance has begun a blob that this one does not know yet.
+      if (this.#state.generation > end.generation) {
+        this.#generation = this.#state.generation;
         end = await this.#end();
       }
-      const to = { generation: end.generation, offset: end.length };
-      return { pending: isBefore(this.#known, to), state: this.#known, end: to };
+      return { pending: isBefore(this.#state, end), state: this.#state, end };
     });
   }
 
-  /** Tells of any row whether a value of it waited at that look. */
-  async waiting({ pending, state, end }: JournalLook): Promise<(id: string) => boolean> {
-    return pending ? this.#waitingRows.between(state, end) : () => false;
+  /** Returns whether a row had a value that was not written yet. */
+  async pendingRows({ pending, state, end }: JournalProgress): Promise<(id: string) => boolean> {
+    return pending ? this.#pendingRows.between(state, end) : () => false;
   }
 
   state(): Promise<JournalState> {
-    return readState(this.#stateBlob());
+    return mapErrors('read the state of', () => readState(this.#stateBlob));
   }
 
-  /** The exclusive right to write the journal's records to Dataverse, or undefined while another has it. */
-  async lease(): Promise<JournalLease | undefined> {
-    return this.#storage('take the journal’s lease', () =>
-      acquireJournalLease(this.#container, this.#stateBlob()),
-    );
+  /** Acquires the right to write the journal's records to Dataverse; undefined while another instance holds it. */
+  lease(): Promise<JournalLease | undefined> {
+    return mapErrors('lease', () => JournalLease.acquire(this.#container, this.#stateBlob));
   }
 
-  /** The entries from a position on, up to so many bytes, and where the next ones begin. */
-  async read(from: Position, maxBytes: number): Promise<{ entries: PlacedEntry[]; next: Position }> {
-    return this.#storage('read the journal', async () => {
-      const found = await this.#length(from.generation);
-      if (found === undefined) return { entries: [], next: await this.#firstFrom(from) };
-      let length = found;
+  /** Reads the entries from a position on, up to a number of bytes, and returns where the next ones begin. */
+  read(from: Position, maxBytes: number): Promise<{ entries: PlacedEntry[]; next: Position }> {
+    return mapErrors('read', async () => {
+      let length = await this.#length(from.generation);
+      if (length === undefined) return { entries: [], next: await this.#firstAfter(from) };
       if (from.offset >= length) {
         const sealed = length > this.#sealAt || (await this.#length(from.generation + 1)) !== undefined;
         if (!sealed) return { entries: [], next: from };
-        // Nothing can come any more; but something may have come between the first look and the seal.
+        // No entry can come any more, but one may have come between reading the length and sealing.
         length = (await this.#length(from.generation)) ?? 0;
-        if (from.offset >= length) {
+        if (from.offset >= length)
           return { entries: [], next: { generation: from.generation + 1, offset: 0 } };
-        }
       }
-      const bytes = await this.#blob(from.generation).downloadToBuffer(
-        from.offset,
-        Math.min(maxBytes, length - from.offset),
-      );
-      const end = bytes.lastIndexOf(0x0a) + 1;
-      return {
-        entries: parseLines(bytes.subarray(0, end), from),
-        next: { generation: from.generation, offset: from.offset + end },
-      };
+      const bytes = Math.min(maxBytes, length - from.offset);
+      return parseLines(await this.#blob(from.generation).downloadToBuffer(from.offset, bytes), from);
     });
   }
 
-  /** The entry with this ticket, or undefined where there is none (any more). */
+  /** The entry with this ticket; undefined if there is none, or no longer. */
   async find(ticket: string): Promise<PlacedEntry | undefined> {
     const position = parseTicket(ticket);
     if (position === undefined) return undefined;
-    return this.#storage('read an entry of the journal', async () => {
-      const length = (await this.#length(position.generation)) ?? 0;
-      if (position.offset >= length) return undefined;
-      const count = Math.min(16_384, length - position.offset);
-      const bytes = await this.#blob(position.generation).downloadToBuffer(position.offset, count);
-      try {
-        return parseLines(bytes.subarray(0, bytes.indexOf(0x0a) + 1), position)[0];
-      } catch {
-        return undefined; // The ticket points into the middle of a line: nobody was given it.
-      }
-    });
-  }
-
-  /** Removes journals that were written whole and are older than this. The last two always stay. */
-  async removeWritten(before: Date): Promise<void> {
-    const { generation } = await this.state();
-    for await (const blob of this.#blobs()) {
-      if (blob.generation < generation - 1 && blob.lastModified < before) {
-        await this.#container.getBlobClient(blob.name).deleteIfExists();
-      }
+    try {
+      return (await this.read(position, maxLineBytes)).entries[0];
+    } catch (error) {
+      // A made-up ticket can point into the middle of a line.
+      if (error instanceof DamagedLineError) return undefined;
+      throw error;
     }
   }
 
-  async #appendBytes(bytes: Buffer): Promise<Position> {
-    for (;;) {
-      const generation = this.#generation;
-      try {
-        const answer = await this.#blob(generation).appendBlock(bytes, bytes.length, {
-          // Fails only where the blob is longer than sealAt already, whatever this append's own size: so all
-          // instances agree for ever that it is sealed.
-          conditions: { maxSize: this.#sealAt + bytes.length },
-        });
-        return { generation, offset: Number(answer.blobAppendOffset) };
-      } catch (error) {
-        const code = error instanceof RestError ? (error.code ?? '') : '';
-        if (code === 'MaxBlobSizeConditionNotMet' || code === 'BlockCountExceedsLimit') {
-          this.#generation = Math.max(this.#generation, generation + 1);
-        } else if (code === 'BlobNotFound') {
-          await this.#create(generation);
-        } else if (code === 'ContainerNotFound') {
-          await this.#container.createIfNotExists();
-        } else {
-          throw unavailable('append to the journal', error);
+  /** Deletes blobs that are written completely and older than `before`. The last two always stay. */
+  removeWritten(before: Date): Promise<void> {
+    return mapErrors('delete old blobs of', async () => {
+      const { generation } = await readState(this.#stateBlob);
+      for await (const blob of this.#blobs()) {
+        if (blob.generation < generation - 1 && blob.lastModified < before) {
+          await this.#container.getBlobClient(blob.name).deleteIfExists();
         }
       }
-    }
-  }
-
-  /** Begins a journal, unless the others are past it: a written journal that was removed must not come back. */
-  async #create(generation: number): Promise<void> {
-    await this.#storage('begin a journal', async () => {
-      const state = await this.state();
-      if (state.generation > generation) this.#generation = state.generation;
-      else await this.#blob(generation).createIfNotExists();
     });
   }
 
-  /** Where to go on where a journal is absent: nobody has begun it yet, or the container was emptied meanwhile. */
-  async #firstFrom(from: Position): Promise<Position> {
+  #append(bytes: Buffer): Promise<Position> {
+    return mapErrors('append to', async () => {
+      for (;;) {
+        const generation = this.#generation;
+        try {
+          const answer = await this.#blob(generation).appendBlock(bytes, bytes.length, {
+            // Fails exactly if the blob is longer than sealAt before this append, whatever the size of the append:
+            // so all instances agree that the blob is sealed.
+            conditions: { maxSize: this.#sealAt + bytes.length },
+          });
+          return { generation, offset: Number(answer.blobAppendOffset) };
+        } catch (error) {
+          const code = errorCode(error);
+          if (code === 'MaxBlobSizeConditionNotMet' || code === 'BlockCountExceedsLimit') {
+            this.#generation = Math.max(this.#generation, generation + 1);
+          } else if (statusOf(error) === 404) await this.#create(generation);
+          else throw error;
+        }
+      }
+    });
+  }
+
+  /** Creates a journal blob, unless others are past it: a deleted blob must not come back. */
+  async #create(generation: number): Promise<void> {
+    const state = await readState(this.#stateBlob);
+    if (state.generation > generation) this.#generation = state.generation;
+    else await inContainer(this.#container, () => this.#blob(generation).createIfNotExists());
+  }
+
+  /** Where to continue if a blob is missing: the next blob, if somebody deleted the ones before it. */
+  async #firstAfter(from: Position): Promise<Position> {
     for await (const { generation } of this.#blobs()) {
       if (generation > from.generation) return { generation, offset: 0 };
     }
     return from;
   }
 
-  /** All journals, oldest first, as their names are sorted. */
+  /** All journal blobs, oldest first. */
   async *#blobs(): AsyncGenerator<{ generation: number; name: string; lastModified: Date }> {
-    for await (const blob of this.#container.listBlobsFlat({ prefix: `${this.#folder}/` })) {
-      const generation = Number(/\/(\d+)\.jsonl$/.exec(blob.name)?.[1] ?? 0);
-      if (generation > 0) yield { generation, name: blob.name, lastModified: blob.properties.lastModified };
+    for await (const { name, properties } of this.#container.listBlobsFlat({ prefix: `${folder}/` })) {
+      const generation = Number(/\/(\d+)\.jsonl$/.exec(name)?.[1] ?? 0);
+      if (generation > 0) yield { generation, name, lastModified: properties.lastModified };
     }
   }
 
-  /** The newest journal and its length. */
-  async #end(): Promise<{ generation: number; length: number }> {
+  /** The end of the newest blob. */
+  async #end(): Promise<Position> {
     let generation = this.#generation;
-    let length = (await this.#length(generation)) ?? 0;
-    while (length > this.#sealAt) {
+    let offset = (await this.#length(generation)) ?? 0;
+    while (offset > this.#sealAt) {
       const next = await this.#length(generation + 1);
       if (next === undefined) break;
       generation += 1;
-      length = next;
+      offset = next;
     }
     this.#generation = Math.max(this.#generation, generation);
-    return { generation, length };
+    return { generation, offset };
   }
 
   async #length(generation: number): Promise<number | undefined> {
     try {
       return (await this.#blob(generation).getProperties()).contentLength ?? 0;
     } catch (error) {
-      if (error instanceof RestError && error.statusCode === 404) return undefined;
+      if (statusOf(error) === 404) return undefined;
       throw error;
     }
   }
 
   #blob(generation: number): AppendBlobClient {
-    return this.#container.getAppendBlobClient(
-      `${this.#folder}/${String(generation).padStart(6, '0')}.jsonl`,
-    );
-  }
-
-  #stateBlob(): BlobClient {
-    return this.#container.getBlobClient(`${this.#folder}/state`);
-  }
-
-  async #storage<T>(operation: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw unavailable(operation, error);
-    }
+    return this.#container.getAppendBlobClient(`${folder}/${String(generation).padStart(6, '0')}.jsonl`);
   }
 }
 
-function parseLines(bytes: Buffer, from: Position): PlacedEntry[] {
+class DamagedLineError extends SyncError {}
+
+/** The entries in all whole lines, and where the rest begins. */
+function parseLines(bytes: Buffer, from: Position): { entries: PlacedEntry[]; next: Position } {
   const entries: PlacedEntry[] = [];
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(0x0a, start);
-    const entry = JSON.parse(bytes.toString('utf8', start, end)) as JournalEntry;
-    entries.push({ ...entry, position: { generation: from.generation, offset: from.offset + start } });
-    start = end + 1;
+  let next: Position = { generation: from.generation, offset: from.offset };
+  for (const line of bytes.toString().split('\n').slice(0, -1)) {
+    try {
+      entries.push({ ...(JSON.parse(line) as JournalEntry), position: next });
+    } catch {
+      // The parser's message would quote the record.
+      throw new DamagedLineError(`The journal of campaign metrics is damaged at ${ticketOf(next)}.`);
+    }
+    next = { generation: next.generation, offset: next.offset + Buffer.byteLength(line) + 1 };
   }
-  return entries;
+  return { entries, next };
 }
 
-function unavailable(operation: string, error: unknown): unknown {
-  if (!(error instanceof RestError) && !(error instanceof Error && error.name === 'AbortError')) return error;
-  return new RetriableError(`Storage did not answer as hoped: ${(error as RestError).code ?? error.name}.`, {
-    operation,
-    object: 'the journal of campaign metrics',
-    hint: 'Look at the storage account’s health, and whether the app’s identity may write blobs.',
-    cause: error,
-  });
+async function mapErrors<T>(operation: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw storageError(error, operation, 'the journal of campaign metrics');
+  }
 }

@@ -35,7 +35,7 @@ export async function acceptRecords(
 ): Promise<Accepted[]> {
   const rows = records.map((record) => ({ id: campaignMetricsId(record), record }));
   if (queue) return enqueue(services, rows);
-  const looking = services.journal.look();
+  const looking = services.journal.progress();
   looking.catch(() => undefined); // Awaited below; until then a failure must not count as unhandled.
   const sinceFailure = Date.now() - (lastFailure.get(services) ?? 0);
   if (sinceFailure < pauseMs) return enqueue(services, rows);
@@ -45,9 +45,9 @@ export async function acceptRecords(
   }
   const results = await writeDirectly(services, rows);
   if (results.some((result) => result.outcome === 'later')) lastFailure.set(services, Date.now());
-  const look = await looking;
-  const isWaiting = await services.journal.waiting(look);
-  const poison = look.state.poison > 0 ? await services.poison.ids() : new Set<string>();
+  const progress = await looking;
+  const isWaiting = await services.journal.pendingRows(progress);
+  const poison = progress.state.poison > 0 ? await services.poison.ids() : new Set<string>();
   const mustQueue = (row: MetricsRow, result: DirectResult) =>
     result.outcome === 'later' || (result.outcome !== 'refused' && (isWaiting(row.id) || poison.has(row.id)));
   const toQueue = rows.filter((row, i) => mustQueue(row, results[i]!));

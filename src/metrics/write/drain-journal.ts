@@ -39,7 +39,7 @@ export async function drainJournal(
   const until = Date.now() + (options.budgetMs ?? defaultBudgetMs);
   const report: DrainReport = { written: 0, refused: 0 };
   for (;;) {
-    const { pending, state } = await services.journal.look();
+    const { pending, state } = await services.journal.progress();
     if (!pending) return report;
     // Whoever set this time has sent a message for it.
     if (state.retryAt - Date.now() > waitHereMs) return { ...report, stopped: 'waiting for Dataverse' };

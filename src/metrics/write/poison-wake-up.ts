@@ -8,7 +8,7 @@ const againAfterSeconds = 300;
  * it is said loudly and another wake-up is sent. Records never become poison because of this.
  */
 export async function healPoisonedWakeUp(services: MetricsServices): Promise<void> {
-  const { pending, state } = await services.journal.look();
+  const { pending, state } = await services.journal.progress();
   if (!pending) return;
   services.log('error', 'Writing campaign metrics failed again and again; it is tried again later.', {
     generation: state.generation,

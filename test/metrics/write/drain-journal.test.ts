@@ -24,7 +24,7 @@ test('writes 10,000 queued records in ten bulk writes', async () => {
   expect(await drainJournal(services)).toEqual({ written: 10_000, refused: 0 });
   expect(table.rows.size).toBe(10_000);
   expect(table.bulks.length).toBeLessThan(20);
-  expect((await services.journal.look()).pending).toBe(false);
+  expect((await services.journal.progress()).pending).toBe(false);
 });
 
 test('of one row only the last value is written, by several instances at once too', async () => {
@@ -76,7 +76,7 @@ test('rows that no older value waits for are written directly beside a backlog',
   expect(entries.length).toBe(63);
   const [later] = await acceptRecords(other, [record({ campaignId: 'c1', runId: 'run-7' })], false);
   expect(later!.outcome).toBe('updated');
-  expect((await services.journal.look()).pending).toBe(false);
+  expect((await services.journal.progress()).pending).toBe(false);
   expect(table.rows.size).toBe(63);
 });
 

@@ -62,7 +62,7 @@ test.each([1, 2, 3, 4, 5, 6])(
     posting = false;
     await Promise.all(writers);
     world.table.random = undefined;
-    while ((await world.services.journal.look()).pending) {
+    while ((await world.services.journal.progress()).pending) {
       await drainJournal(any());
       await sleep(20);
     }

@@ -39,7 +39,7 @@ test('nothing is accepted where no wake-up can be sent', async () => {
   const { services } = createWorld(azurite);
   const broken = { insure: () => Promise.reject(new Error('no queue')), soon: () => {} } as unknown as WakeUp;
   await expect(acceptRecords({ ...services, wakeUp: broken }, many(1), true)).rejects.toThrow('no queue');
-  expect((await services.journal.look()).pending).toBe(false);
+  expect((await services.journal.progress()).pending).toBe(false);
 });
 
 test('insurance is sent anew before the last one shows up', async () => {

@@ -1,7 +1,10 @@
+import { inspect } from 'node:util';
+import { ContainerClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ConfigurationError, ConflictError } from '../../../src/errors.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
-import type { JournalEntry } from '../../../src/metrics/journal/journal-entry.ts';
-import { ticketOf } from '../../../src/metrics/journal/journal-entry.ts';
+import { Journal } from '../../../src/metrics/journal/journal.ts';
+import { type JournalEntry, ticketOf } from '../../../src/metrics/journal/journal-entry.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { createWorld, record } from '../metrics-world.ts';
 
@@ -16,9 +19,9 @@ const entry = (runId: string, tokensIn = 0): JournalEntry => {
   return { id: campaignMetricsId(value), acceptedAt: '2026-11-21T10:00:00.000Z', record: value };
 };
 
-test('keeps entries in the order of their arrival and finds each by its ticket', async () => {
+test('keeps entries in the order of arrival and finds each by its ticket', async () => {
   const { journal } = createWorld(azurite).services;
-  expect((await journal.look()).pending).toBe(false);
+  expect((await journal.progress()).pending).toBe(false);
   const places = (
     await Promise.all([0, 1, 2, 3].map((n) => journal.append([entry(`a${n}`), entry(`b${n}`)])))
   ).flat();
@@ -32,10 +35,10 @@ test('keeps entries in the order of their arrival and finds each by its ticket',
   expect(await journal.find('9-0')).toBeUndefined();
   expect(await journal.find('x')).toBeUndefined();
   expect((await journal.read(next, 1 << 20)).entries).toEqual([]);
-  expect((await journal.look()).pending).toBe(true);
+  expect((await journal.progress()).pending).toBe(true);
   const lease = await journal.lease();
   await lease!.change(next);
-  expect((await journal.look()).pending).toBe(false);
+  expect((await journal.progress()).pending).toBe(false);
   await lease!.release();
 });
 
@@ -53,7 +56,7 @@ test('reads whole lines only, window by window', async () => {
   expect(runs).toEqual(Array.from({ length: 20 }, (_, n) => `r${n}`));
 });
 
-test('goes on in a new blob when one is full, with every instance agreeing which', async () => {
+test('begins a new blob when one is full, and all instances agree which', async () => {
   const world = createWorld(azurite, { sealAt: 2_000 });
   const instances = [world.services.journal, world.another().journal, world.another().journal];
   for (let n = 0; n < 30; n += 1) await instances[n % 3]!.append([entry(`r${n}`)]);
@@ -67,34 +70,34 @@ test('goes on in a new blob when one is full, with every instance agreeing which
   }
   expect(from.generation).toBeGreaterThan(3);
   expect(runs).toEqual(Array.from({ length: 30 }, (_, n) => `r${n}`));
-  // An instance that starts now, or that slept since the first blob, sees what the others see.
+  // An instance that starts now, or that was idle since the first blob, agrees with the others.
   for (const journal of [...instances, world.another().journal]) {
-    expect((await journal.look()).pending).toBe(true);
+    expect((await journal.progress()).pending).toBe(true);
   }
   const lease = await instances[0]!.lease();
   await lease!.change(from);
   await lease!.release();
   for (const journal of [...instances, world.another().journal]) {
-    expect((await journal.look()).pending).toBe(false);
+    expect((await journal.progress()).pending).toBe(false);
   }
 });
 
-test('an instance that slept through the removal of its blob appends to the newest', async () => {
+test('an instance that was idle while its blob was deleted appends to the newest', async () => {
   const world = createWorld(azurite, { sealAt: 500 });
-  const sleeper = world.another().journal;
-  await sleeper.append([entry('first')]);
+  const idle = world.another().journal;
+  await idle.append([entry('first')]);
   const { journal } = world.services;
   for (let n = 0; n < 8; n += 1) await journal.append([entry(`r${n}`)]);
   const lease = (await journal.lease())!;
   await lease.change({ generation: 4, offset: 0 });
   await journal.removeWritten(new Date(Date.now() + 60_000));
   await lease.release();
-  const [place] = await sleeper.append([entry('after')]);
+  const [place] = await idle.append([entry('after')]);
   expect(place!.generation).toBeGreaterThanOrEqual(4);
   expect(await journal.find('1-0')).toBeUndefined();
 });
 
-test('goes on where it begins again, after its container was emptied under a running app', async () => {
+test('continues with new entries after somebody deleted its blobs under a running app', async () => {
   const world = createWorld(azurite, { sealAt: 500 });
   const { journal } = world.services;
   for (let n = 0; n < 8; n += 1) await journal.append([entry(`r${n}`)]);
@@ -103,13 +106,13 @@ test('goes on where it begins again, after its container was emptied under a run
   await lease.release();
   for await (const blob of world.container.listBlobsFlat()) await world.container.deleteBlob(blob.name);
   const [place] = await journal.append([entry('after')]);
-  expect((await journal.look()).pending).toBe(true);
+  expect((await journal.progress()).pending).toBe(true);
   const jump = await journal.read(await journal.state(), 1 << 20);
   expect(jump).toEqual({ entries: [], next: { generation: place!.generation, offset: 0 } });
   expect((await journal.read(jump.next, 1 << 20)).entries[0]!.record.runId).toBe('after');
 });
 
-test('gives the right to write to one holder at a time, and takes changes from nobody else', async () => {
+test('grants the lease to one holder at a time and rejects changes from all others', async () => {
   const world = createWorld(azurite);
   const [first, second] = await Promise.all([
     world.services.journal.lease(),
@@ -121,8 +124,23 @@ test('gives the right to write to one holder at a time, and takes changes from n
   await holder.release();
   const next = (await world.another().journal.lease())!;
   expect(next.state.offset).toBe(10);
-  await expect(holder.change({ offset: 5 })).rejects.toThrow('Another instance');
+  await expect(holder.change({ offset: 5 })).rejects.toThrow(ConflictError);
   expect(holder.lost.aborted).toBe(true);
   expect((await world.services.journal.state()).offset).toBe(10);
   await next.release();
+});
+
+test('errors hold neither the address nor the headers of the request', async () => {
+  const url = `http://127.0.0.1:${azurite.blobPort}/devstoreaccount1/work?sv=2024-11-04&sig=secret`;
+  const journal = new Journal(new ContainerClient(url));
+  const requests = [() => journal.append([entry('a')]), () => journal.progress(), () => journal.lease()];
+  for (const request of requests) {
+    const error = await request().then(
+      () => undefined,
+      (reason: unknown) => reason as ConfigurationError,
+    );
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error!.cause).not.toHaveProperty('request');
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('secret');
+  }
 });
