@@ -4,15 +4,17 @@ import { readSettings, type Settings } from './config/settings.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { TokenSource } from './dataverse/transport/auth-policy.ts';
 import { limiterFor } from './dataverse/transport/limiter.ts';
+import type { Log } from './dataverse/transport/transport.ts';
 import { Journal } from './metrics/journal/journal.ts';
 import { CampaignMetricsReader } from './metrics/read/read-campaign-metrics.ts';
-import type { MetricsLog, MetricsServices } from './metrics/services.ts';
+import type { MetricsServices } from './metrics/services.ts';
 import { DataverseMetricsTable } from './metrics/table/dataverse-metrics-table.ts';
 import { MetricsTransport } from './metrics/table/metrics-transport.ts';
+import { DrainQueue, metricsQueue } from './metrics/write/drain-queue.ts';
 import { PoisonRecords } from './metrics/write/poison-records.ts';
-import { metricsQueue, WakeUp } from './metrics/write/wake-up.ts';
 import { storageConnection } from './services.ts';
 import { openStorageAccount } from './storage/account.ts';
+import { WorkStore } from './storage/work-store.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
@@ -33,8 +35,7 @@ export function metricsServices(): MetricsServices {
 
 export function createMetricsServices(settings: Settings, metrics: MetricsSettings): MetricsServices {
   const telemetry = createTelemetry(invocationSink, monitor);
-  const log: MetricsLog = (level, message, properties) =>
-    telemetry.log(level, message, properties as Properties);
+  const log: Log = (level, message, properties) => telemetry.log(level, message, properties as Properties);
   const transport = metricsTransport(settings, log, { maxTries: 1, maxTotalSeconds: longestPauseSeconds });
   const reading = metricsTransport(settings, log, { maxTotalSeconds: 60 });
   const account = openStorageAccount(storageConnection(settings.storage));
@@ -46,10 +47,9 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
     table: new DataverseMetricsTable(transport, metrics),
     reader: new CampaignMetricsReader(reading, metrics),
     journal: new Journal(container),
-    poison: new PoisonRecords(container),
-    wakeUp: new WakeUp(account.queues.getQueueClient(metricsQueue)),
-    log,
-    event: (name, properties, figures) => telemetry.event(name, properties, figures),
+    poison: new PoisonRecords(new WorkStore(container)),
+    drainQueue: new DrainQueue(account.queues.getQueueClient(metricsQueue)),
+    ...telemetry,
     now: () => new Date(),
   };
 }
@@ -57,7 +57,7 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
 /** The way to the environment of the settings, under the limiter that all of this process share. */
 export function metricsTransport(
   { dataverse }: Settings,
-  log: MetricsLog,
+  log: Log,
   retry: { maxTries?: number; maxTotalSeconds?: number } = {},
 ): MetricsTransport {
   const origin = environmentOrigin(dataverse.url);

@@ -1,10 +1,10 @@
 import { app } from '@azure/functions';
 import { drainJournal } from '../metrics/write/drain-journal.ts';
-import { metricsQueue } from '../metrics/write/wake-up.ts';
+import { metricsQueue } from '../metrics/write/drain-queue.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
-/** Writes queued campaign metrics to Dataverse. The message only says that there are some. */
+/** Writes queued campaign metrics to Dataverse. The message holds no records; they are in the journal. */
 app.storageQueue('campaignMetricsWrite', {
   queueName: metricsQueue,
   connection: 'AzureWebJobsStorage',

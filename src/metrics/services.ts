@@ -1,26 +1,18 @@
 import type { MetricsSettings } from '../config/metrics-settings.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Journal } from './journal/journal.ts';
 import type { CampaignMetricsReader } from './read/read-campaign-metrics.ts';
 import type { MetricsTable } from './table/metrics-table.ts';
+import type { DrainQueue } from './write/drain-queue.ts';
 import type { PoisonRecords } from './write/poison-records.ts';
-import type { WakeUp } from './write/wake-up.ts';
 
-export type MetricsLog = (
-  level: 'debug' | 'info' | 'warn' | 'error',
-  message: string,
-  properties?: Record<string, unknown>,
-) => void;
-
-/** What campaign metrics work with. Made once per process; tests make their own. */
-export interface MetricsServices {
+/** What campaign metrics work with. Created once per process; tests create their own. */
+export interface MetricsServices extends Telemetry {
   settings: MetricsSettings;
   table: MetricsTable;
+  reader: CampaignMetricsReader;
   journal: Journal;
   poison: PoisonRecords;
-  reader: CampaignMetricsReader;
-  wakeUp: WakeUp;
-  log: MetricsLog;
-  /** Something that happened, with figures, for the monitor. */
-  event: (name: string, properties: Record<string, string>, figures: Record<string, number>) => void;
+  drainQueue: DrainQueue;
   now: () => Date;
 }

@@ -6,8 +6,9 @@ import type { CampaignMetrics, CampaignMetricsInput } from '../../src/metrics/co
 import { Journal } from '../../src/metrics/journal/journal.ts';
 import type { CampaignMetricsReader } from '../../src/metrics/read/read-campaign-metrics.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';
+import { DrainQueue } from '../../src/metrics/write/drain-queue.ts';
 import { PoisonRecords } from '../../src/metrics/write/poison-records.ts';
-import { WakeUp } from '../../src/metrics/write/wake-up.ts';
+import { WorkStore } from '../../src/storage/work-store.ts';
 import type { Azurite } from '../azurite.ts';
 import { MemoryTable } from './memory-table.ts';
 
@@ -39,12 +40,11 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
   const another = (): MetricsServices => ({
     settings: { ...readMetricsSettings({}), bulkIntervalMs: 0, writeTimeoutMs: 500, ...options.settings },
     table,
-    journal: new Journal(container, options.sealAt === undefined ? {} : { sealAt: options.sealAt }),
-    poison: new PoisonRecords(container),
+    journal: new Journal(container, { sealAt: options.sealAt }),
+    poison: new PoisonRecords(new WorkStore(container)),
     reader: options.reader ?? (undefined as never),
-    wakeUp: new WakeUp(queue),
-    log: (level, message, properties) =>
-      logged.push({ level, message, ...(properties ? { properties } : {}) }),
+    drainQueue: new DrainQueue(queue),
+    log: (level, message, properties) => logged.push({ level, message, properties }),
     event: () => {},
     now: () => new Date(),
   });

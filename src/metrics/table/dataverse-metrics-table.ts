@@ -11,11 +11,11 @@ import { toJson } from '../../dataverse/write/exact-number.ts';
 import { writeBulk } from '../../dataverse/write/write-bulk.ts';
 import { ConflictError, RetriableError } from '../../errors.ts';
 import { campaignMetricsKey } from '../contract/campaign-metrics-fields.ts';
-import { consequenceOf } from '../write/write-consequence.ts';
 import { campaignMetricsColumns, toMetricsRow, toRowValues } from './campaign-metrics-columns.ts';
 import { LeastRecentlyUsed } from './least-recently-used.ts';
 import type { MetricsRow, MetricsTable, RefusedRow } from './metrics-table.ts';
 import { rowsOfPage } from './page-rows.ts';
+import { consequenceOf } from './write-consequence.ts';
 
 /** A row changed under our hands so often that somebody else is writing it all the time. */
 const maxConflicts = 6;

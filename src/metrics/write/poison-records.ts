@@ -1,72 +1,60 @@
-import { type ContainerClient, RestError } from '@azure/storage-blob';
+import type { WorkStore } from '../../storage/work-store.ts';
 import type { CampaignMetrics } from '../contract/contract.ts';
 
-/** A record that Dataverse refused for good, laid aside until somebody has mended the cause. */
+/**
+ * A record that Dataverse rejected permanently. It stays in the poison container until someone fixes the cause and
+ * replays it.
+ */
 export interface PoisonRecord {
   id: string;
-  /** Its place in the journal: the last part of its status address. */
+  /** Its position in the journal: the last part of its status address. */
   ticket: string;
   acceptedAt: string;
   refusedAt: string;
-  /** What Dataverse said. */
+  /** Dataverse's message. */
   error: string;
-  code?: string | undefined;
-  status?: number | undefined;
-  requestId?: string | undefined;
+  code?: string;
+  status?: number;
+  requestId?: string;
   record: CampaignMetrics;
 }
 
-/** What to do about a poison record, for status and log. */
+/** What to do about a poison record, for its status and the log. */
 export const replayHint =
-  'Mend the cause that Dataverse names, then run `npm run metrics:replay`. A newer value of the same record, once written, removes it too.';
+  'Fix the cause that Dataverse names, then run `npm run metrics:replay`. A newer value of the same record, once written, also removes it.';
+
+const folder = 'metrics/poison';
+const path = (id: string) => `${folder}/${id}.json`;
 
 /**
- * The poison records, a blob each, at most one per row: the last value that was refused. Only the holder of
- * the journal's lease writes or removes them, so they and the order of writes never contradict.
+ * The poison records, one blob each and at most one per row: its newest rejected value. Only the holder of the
+ * journal's lease writes and deletes them, so they always match the order of the writes.
  */
 export class PoisonRecords {
-  readonly #container: ContainerClient;
-  readonly #folder: string;
+  readonly #store: WorkStore;
 
-  constructor(container: ContainerClient, folder = 'metrics/poison') {
-    this.#container = container;
-    this.#folder = folder;
+  constructor(store: WorkStore) {
+    this.#store = store;
   }
 
-  async put(record: PoisonRecord): Promise<void> {
-    const text = JSON.stringify(record);
-    await this.#blob(record.id).upload(text, Buffer.byteLength(text), {
-      blobHTTPHeaders: { blobContentType: 'application/json' },
-    });
+  put(record: PoisonRecord): Promise<void> {
+    return this.#store.put(path(record.id), record);
   }
 
   async get(id: string): Promise<PoisonRecord | undefined> {
-    try {
-      return JSON.parse((await this.#blob(id).downloadToBuffer()).toString('utf8')) as PoisonRecord;
-    } catch (error) {
-      if (error instanceof RestError && error.statusCode === 404) return undefined;
-      throw error;
-    }
+    return (await this.#store.read<PoisonRecord>(path(id)))?.value;
   }
 
   async remove(id: string): Promise<void> {
-    await this.#blob(id).deleteIfExists();
+    await this.#store.deletePrefix(path(id));
   }
 
-  /** The row ids that have one. */
+  /** The ids of the rows that have a poison record. */
   async ids(): Promise<Set<string>> {
     const ids = new Set<string>();
-    try {
-      for await (const blob of this.#container.listBlobsFlat({ prefix: `${this.#folder}/` })) {
-        ids.add(blob.name.slice(this.#folder.length + 1, -'.json'.length));
-      }
-    } catch (error) {
-      if (!(error instanceof RestError) || error.statusCode !== 404) throw error;
+    for await (const { name } of this.#store.list(`${folder}/`)) {
+      ids.add(name.slice(folder.length + 1, -'.json'.length));
     }
     return ids;
-  }
-
-  #blob(id: string) {
-    return this.#container.getBlockBlobClient(`${this.#folder}/${id}.json`);
   }
 }

@@ -2,26 +2,26 @@ import type { MetricsServices } from '../services.ts';
 import type { PoisonRecord } from './poison-records.ts';
 
 /**
- * Queues poison records again. They stay where they are until they are written, or refused anew; where a
- * newer value of a row is written first, the old one is dropped.
- * @param ids only these rows; all where empty
+ * Queues poison records again. Each stays a poison record until it is written, or until a newer value of its row is
+ * written, which drops it.
+ * @param options `ids`: only the records of these rows, all if empty
+ * @returns the records that are queued again, or would be
  */
 export async function replayPoison(
   services: MetricsServices,
   options: { ids?: readonly string[]; dryRun?: boolean } = {},
 ): Promise<PoisonRecord[]> {
-  const wanted = new Set(options.ids ?? []);
+  const { ids = [], dryRun = false } = options;
   const records: PoisonRecord[] = [];
   for (const id of await services.poison.ids()) {
-    if (wanted.size > 0 && !wanted.has(id)) continue;
-    const record = await services.poison.get(id);
+    const record = ids.length === 0 || ids.includes(id) ? await services.poison.get(id) : undefined;
     if (record !== undefined) records.push(record);
   }
-  if (options.dryRun === true || records.length === 0) return records;
-  await services.wakeUp.insure();
+  if (dryRun || records.length === 0) return records;
+  await services.drainQueue.cover();
   await services.journal.append(
     records.map(({ id, ticket, acceptedAt, record }) => ({ id, acceptedAt, record, replayOf: ticket })),
   );
-  await services.wakeUp.later(0);
+  await services.drainQueue.schedule(0);
   return records;
 }

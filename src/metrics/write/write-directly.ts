@@ -1,50 +1,37 @@
 import type { MetricsServices } from '../services.ts';
 import type { MetricsRow } from '../table/metrics-table.ts';
-import { consequenceOf } from './write-consequence.ts';
+import { consequenceOf } from '../table/write-consequence.ts';
 
-/** What became of one row. `later`: it is not known to be written. */
 export type DirectResult =
   | { outcome: 'created' | 'updated'; row: MetricsRow }
-  | { outcome: 'refused'; row: MetricsRow; error: Error }
-  | { outcome: 'later'; row: MetricsRow };
+  | { outcome: 'refused'; row: MetricsRow; error: Error };
 
 /**
- * Writes rows to Dataverse while the caller waits, for no longer than `METRICS_WRITE_TIMEOUT`.
- * @throws ConfigurationError, SkipTableError where Dataverse is not set up
+ * Writes rows to Dataverse while the caller waits, up to `METRICS_WRITE_TIMEOUT`.
+ * @returns the result of each row; undefined if the row may not be written and must be queued
+ * @throws ConfigurationError, SkipTableError if Dataverse is not set up for campaign metrics
  */
 export async function writeDirectly(
   services: MetricsServices,
   rows: readonly MetricsRow[],
-): Promise<DirectResult[]> {
+): Promise<(DirectResult | undefined)[]> {
   const signal = AbortSignal.timeout(services.settings.writeTimeoutMs);
-  if (rows.length === 1) return [await writeOne(services, rows[0]!, signal)];
+  const [first] = rows;
   try {
-    return await writeList(services, rows, signal);
-  } catch (error) {
-    if (consequenceOf(error) !== 'later') throw error;
-    return rows.map((row) => ({ outcome: 'later', row }));
-  }
-}
-
-async function writeOne(
-  services: MetricsServices,
-  row: MetricsRow,
-  signal: AbortSignal,
-): Promise<DirectResult> {
-  try {
-    const written = await services.table.write(row, signal);
-    return { outcome: written.created ? 'created' : 'updated', row: written.row };
+    if (rows.length > 1) return await writeList(services, rows, signal);
+    const { created, row } = await services.table.write(first!, signal);
+    return [{ outcome: created ? 'created' : 'updated', row }];
   } catch (error) {
     const consequence = consequenceOf(error);
-    if (consequence === 'later') return { outcome: 'later', row };
-    if (consequence === 'setup') throw error;
-    return { outcome: 'refused', row, error: error as Error };
+    if (consequence === 'retry') return rows.map(() => undefined);
+    if (consequence === 'setup' || rows.length > 1) throw error;
+    return [{ outcome: 'refused', row: first!, error: error as Error }];
   }
 }
 
 /**
- * A bulk write does not say which rows it created, so that is asked first. The same row twice in one list is
- * written once, with its last value, and reported as if one had been written after the other.
+ * A bulk write does not tell which rows it created, so the existing ones are read first. A row that is twice in the
+ * list is written once, with its last value, and reported as if both had been written one after the other.
  */
 async function writeList(
   services: MetricsServices,
@@ -52,15 +39,14 @@ async function writeList(
   signal: AbortSignal,
 ): Promise<DirectResult[]> {
   const last = new Map(rows.map((row) => [row.id, row]));
-  const seen = await services.table.existing([...last.keys()], signal);
-  const refused = new Map(
-    (await services.table.writeMany([...last.values()], signal)).map((row) => [row.id, row.error]),
-  );
+  const existing = await services.table.existing([...last.keys()], signal);
+  const refused = await services.table.writeMany([...last.values()], signal);
+  const errors = new Map(refused.map(({ id, error }) => [id, error]));
   return rows.map((row) => {
-    const error = refused.get(row.id);
+    const error = errors.get(row.id);
     if (error !== undefined) return { outcome: 'refused', row, error };
-    const outcome = seen.has(row.id) ? 'updated' : 'created';
-    seen.add(row.id);
+    const outcome = existing.has(row.id) ? 'updated' : 'created';
+    existing.add(row.id);
     return { outcome, row };
   });
 }

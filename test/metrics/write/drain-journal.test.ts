@@ -27,7 +27,7 @@ test('writes 10,000 queued records in ten bulk writes', async () => {
   expect((await services.journal.progress()).pending).toBe(false);
 });
 
-test('of one row only the last value is written, by several instances at once too', async () => {
+test('of one row only the last value is written, also by several instances at once', async () => {
   const { services, table, another } = createWorld(azurite, { settings: { bulkSize: 7 } });
   for (let tokensIn = 1; tokensIn <= 5; tokensIn += 1) {
     await acceptRecords(services, numbered(50, { tokensIn }), true);
@@ -51,7 +51,7 @@ test('a value is never overwritten by an older one that was queued before it', a
   expect([...table.rows.values()]).toEqual([record({ tokensIn: 3 })]);
 });
 
-test('an instance that writes directly beside a backlog also queues behind it', async () => {
+test('a row with a queued value is queued again although it is written directly, too', async () => {
   const { services, table, another } = createWorld(azurite);
   await acceptRecords(services, [record({ tokensIn: 1 })], true);
   const [direct] = await acceptRecords(another(), [record({ tokensIn: 2 })], false);
@@ -61,7 +61,7 @@ test('an instance that writes directly beside a backlog also queues behind it', 
   expect([...table.rows.values()]).toEqual([record({ tokensIn: 2 })]);
 });
 
-test('rows that no older value waits for are written directly beside a backlog', async () => {
+test('rows without a queued value are only written directly while others are queued', async () => {
   const { services, table, another } = createWorld(azurite);
   const other = another();
   for (let n = 0; n < 3; n += 1) {
@@ -80,7 +80,7 @@ test('rows that no older value waits for are written directly beside a backlog',
   expect(table.rows.size).toBe(63);
 });
 
-test('waits for Dataverse and goes on: nothing is lost, nothing is poison', async () => {
+test('retries while Dataverse fails: nothing is lost, nothing becomes poison', async () => {
   const { services, table } = createWorld(azurite, { settings: { bulkSize: 20 } });
   await acceptRecords(services, numbered(100), true);
   table.faults = ['busy', 'done but lost', 'busy'];
@@ -89,7 +89,7 @@ test('waits for Dataverse and goes on: nothing is lost, nothing is poison', asyn
   expect((await services.poison.ids()).size).toBe(0);
 });
 
-test('a long outage is left to a message, and others do not press on', async () => {
+test('a long outage ends the drain with a scheduled message, and other drains do not write', async () => {
   const { services, table, queue } = createWorld(azurite);
   await acceptRecords(services, numbered(3), true);
   table.random = () => 'busy';
@@ -101,7 +101,7 @@ test('a long outage is left to a message, and others do not press on', async () 
   expect((await queue.getProperties()).approximateMessagesCount).toBeGreaterThan(0);
 });
 
-test('a refused value lies aside, the value before it is written, a newer one removes it', async () => {
+test('a rejected value becomes poison, the value before it is written, a newer one removes it', async () => {
   const { services, table, logged, another } = createWorld(azurite);
   const id = campaignMetricsId(record());
   table.refuses = (value) => value.tokensIn === 2 || value.campaignId === 'bad';
@@ -113,11 +113,11 @@ test('a refused value lies aside, the value before it is written, a newer one re
   const bad = campaignMetricsId(record({ campaignId: 'bad' }));
   expect(await services.poison.ids()).toEqual(new Set([id, bad]));
   expect((await services.journal.state()).poison).toBe(2);
-  expect(logged.filter((entry) => entry.level === 'error' && entry.message.includes('refused'))).toHaveLength(
-    2,
-  );
+  expect(
+    logged.filter((entry) => entry.level === 'error' && entry.message.includes('rejected')),
+  ).toHaveLength(2);
   table.refuses = () => false;
-  // A direct write of a row that has poison goes through the journal too, which removes it.
+  // A direct write of a row with a poison record is also queued: the drain removes the poison record.
   const [direct] = await acceptRecords(another(), [record({ campaignId: 'bad', tokensIn: 9 })], false);
   expect(direct!.outcome).toBe('created');
   await drainJournal(services);

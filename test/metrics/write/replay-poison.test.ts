@@ -29,7 +29,7 @@ beforeEach(async () => {
   expect(await world.services.poison.ids()).toEqual(new Set([id]));
 });
 
-test('writes poison once its cause is mended, and only then lets go of it', async () => {
+test('writes poison records once the cause is fixed, and deletes them only then', async () => {
   expect(await replayPoison(world.services, { dryRun: true })).toMatchObject([{ id, record: bad }]);
   await drainJournal(world.services);
   expect(value()).toBeUndefined();
@@ -45,7 +45,7 @@ test('writes poison once its cause is mended, and only then lets go of it', asyn
   expect(await replayPoison(world.services)).toEqual([]);
 });
 
-test('only the rows that are asked for', async () => {
+test('replays only the given rows', async () => {
   expect(await replayPoison(world.services, { ids: ['another'] })).toEqual([]);
   expect(await replayPoison(world.services, { ids: [id] })).toHaveLength(1);
 });

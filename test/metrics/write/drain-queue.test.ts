@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acceptRecords } from '../../../src/metrics/write/accept-records.ts';
 import { drainJournal } from '../../../src/metrics/write/drain-journal.ts';
-import { healPoisonedWakeUp } from '../../../src/metrics/write/poison-wake-up.ts';
-import { WakeUp } from '../../../src/metrics/write/wake-up.ts';
+import { DrainQueue } from '../../../src/metrics/write/drain-queue.ts';
+import { rescheduleDrain } from '../../../src/metrics/write/reschedule-drain.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { createWorld, record } from '../metrics-world.ts';
 
@@ -19,13 +19,13 @@ test('a thousand records in many requests cost few messages', async () => {
   const { services, queue } = createWorld(azurite);
   await Promise.all(many(100).map((one) => acceptRecords(services, [one], true)));
   await sleep(300);
-  // Hidden ones count too: the insurance, and one or two wake-ups.
+  // Delayed messages count too: one that covers the appends, and one or two triggers.
   const { approximateMessagesCount = 0 } = await queue.getProperties();
   expect(approximateMessagesCount).toBeGreaterThanOrEqual(2);
   expect(approximateMessagesCount).toBeLessThan(6);
 });
 
-test('messages are base64 of JSON without any record', async () => {
+test('messages are base64-encoded JSON without records', async () => {
   const { services, queue } = createWorld(azurite);
   await acceptRecords(services, many(3), true);
   await sleep(300);
@@ -35,19 +35,21 @@ test('messages are base64 of JSON without any record', async () => {
   expect(Object.keys(message).sort()).toEqual(['journal', 'sentAt']);
 });
 
-test('nothing is accepted where no wake-up can be sent', async () => {
+test('nothing is accepted if no message can be sent', async () => {
   const { services } = createWorld(azurite);
-  const broken = { insure: () => Promise.reject(new Error('no queue')), soon: () => {} } as unknown as WakeUp;
-  await expect(acceptRecords({ ...services, wakeUp: broken }, many(1), true)).rejects.toThrow('no queue');
+  const broken = { cover: () => Promise.reject(new Error('no queue')), trigger: () => {} };
+  await expect(
+    acceptRecords({ ...services, drainQueue: broken as unknown as DrainQueue }, many(1), true),
+  ).rejects.toThrow('no queue');
   expect((await services.journal.progress()).pending).toBe(false);
 });
 
-test('insurance is sent anew before the last one shows up', async () => {
+test('a new message covers appends before the last one becomes visible', async () => {
   const { queue } = createWorld(azurite);
   let now = Date.now();
-  const wakeUp = new WakeUp(queue, () => now);
+  const drainQueue = new DrainQueue(queue, () => now);
   for (let second = 0; second < 60; second += 1) {
-    await wakeUp.insure();
+    await drainQueue.cover();
     now += 1_000;
   }
   const { approximateMessagesCount = 0 } = await queue.getProperties();
@@ -55,7 +57,7 @@ test('insurance is sent anew before the last one shows up', async () => {
   expect(approximateMessagesCount).toBeLessThanOrEqual(7);
 });
 
-test('who finds the writer at work goes away; a writer that dies has left a watchdog', async () => {
+test('a second drain stops while one runs; a drain that dies has scheduled its successor', async () => {
   const { services, another, queue, table } = createWorld(azurite);
   await acceptRecords(services, many(5), true);
   table.faults = ['slow'];
@@ -67,13 +69,13 @@ test('who finds the writer at work goes away; a writer that dies has left a watc
   void first;
 });
 
-test('a wake-up that failed too often is said, and sent again while there is work', async () => {
+test('a message that failed too often is logged, and a new one sent while records are pending', async () => {
   const { services, queue, logged } = createWorld(azurite);
   await queue.create();
-  await healPoisonedWakeUp(services);
+  await rescheduleDrain(services);
   expect((await queue.getProperties()).approximateMessagesCount).toBe(0);
   await services.journal.append([{ id: 'x', acceptedAt: '', record: record() }]);
-  await healPoisonedWakeUp(services);
+  await rescheduleDrain(services);
   expect((await queue.getProperties()).approximateMessagesCount).toBe(1);
   expect(logged.at(-1)).toMatchObject({ level: 'error' });
 });

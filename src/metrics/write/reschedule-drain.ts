@@ -1,0 +1,24 @@
+import type { MetricsServices } from '../services.ts';
+
+/** Long enough for a storage fault to pass, short enough not to delay the records much. */
+const delaySeconds = 300;
+
+/**
+ * Handles a drain message that failed too often, because of a bug or a storage fault: logs it and schedules another
+ * drain while records are pending. The records are safe in the journal and do not become poison.
+ */
+export async function rescheduleDrain(services: MetricsServices): Promise<void> {
+  const { pending, state } = await services.journal.progress();
+  if (!pending) return;
+  services.log(
+    'error',
+    'Campaign metrics could not be written several times in a row. The drain runs again later.',
+    {
+      generation: state.generation,
+      offset: state.offset,
+      retryInSeconds: delaySeconds,
+      hint: 'See the failures of campaignMetricsWrite in the log. The records are safe in the journal.',
+    },
+  );
+  await services.drainQueue.schedule(delaySeconds);
+}
