@@ -2,7 +2,7 @@ import type { MetricsSettings } from '../config/metrics-settings.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Journal } from './journal/journal.ts';
 import type { CampaignMetricsReader } from './read/read-campaign-metrics.ts';
-import type { MetricsTable } from './table/metrics-table.ts';
+import type { MetricsTable } from './table/dataverse-metrics-table.ts';
 import type { DrainQueue } from './write/drain-queue.ts';
 import type { PoisonRecords } from './write/poison-records.ts';
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors/errors.ts';
 import type { CampaignMetrics } from '../../src/metrics/contract/contract.ts';
-import type { MetricsRow, MetricsTable, RefusedRow } from '../../src/metrics/table/metrics-table.ts';
+import type { MetricsRow } from '../../src/metrics/table/campaign-metrics-columns.ts';
+import type { MetricsTable, RefusedRow } from '../../src/metrics/table/dataverse-metrics-table.ts';
 
 const fault = (status: number) => ({ status, operation: 'write', transient: status !== 400 });
 

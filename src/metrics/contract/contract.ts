@@ -149,7 +149,7 @@ export function readRecord(item: unknown, now: Date): { record: CampaignMetrics 
   return {
     record: {
       ...rest,
-      successRate: successRate ?? rateOf(rest.agentsSuccessful, rest.agentsTotal),
+      successRate: successRate ?? percentOf(rest.agentsSuccessful, rest.agentsTotal),
       createdAt: utc.utc,
     },
   };
@@ -176,6 +176,6 @@ function agentFaults(item: unknown): Fault[] {
 }
 
 /** Per cent with two places, from whole numbers so that no rounding error of a division shows. */
-function rateOf(successful: number, total: number): number {
+export function percentOf(successful: number, total: number): number {
   return total === 0 ? 0 : Math.round((successful * 10_000) / total) / 100;
 }

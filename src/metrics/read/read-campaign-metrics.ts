@@ -1,50 +1,40 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
-import { queryPath, stringLiteral } from '../../dataverse/read/query.ts';
+import { parseRows } from '../../dataverse/read/page.ts';
+import { queryPath } from '../../dataverse/read/query.ts';
 import { readPages } from '../../dataverse/read/read-pages.ts';
 import { readRow } from '../../dataverse/read/read-row.ts';
 import type { CallOptions } from '../../dataverse/transport/call.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
-import { campaignMetricsColumns, toMetricsRow } from '../table/campaign-metrics-columns.ts';
-import type { MetricsRow } from '../table/metrics-table.ts';
-import { rowsOfPage } from '../table/page-rows.ts';
+import {
+  campaignMetricsColumns,
+  type MetricsFilter,
+  type MetricsRow,
+  toMetricsRow,
+  toODataFilter,
+} from '../table/campaign-metrics-columns.ts';
 import { type CampaignSummary, type SummaryFilter, summarize } from './summary.ts';
-
-/** Which records are asked for. */
-export interface MetricsFilter {
-  campaignId?: string | undefined;
-  runId?: string | undefined;
-  phase?: string | undefined;
-  /** From this moment on, UTC. */
-  since?: string | undefined;
-  /** Before this moment, UTC. */
-  until?: string | undefined;
-}
 
 /** Reads campaign metrics from Dataverse. */
 export class CampaignMetricsReader {
   readonly #transport: Transport;
   readonly #settings: MetricsSettings;
-  readonly #entitySet: string;
   readonly #columns;
 
   constructor(transport: Transport, settings: MetricsSettings) {
     this.#transport = transport;
     this.#settings = settings;
-    this.#entitySet = settings.entitySet;
     this.#columns = campaignMetricsColumns(settings);
   }
 
   async get(id: string, options: CallOptions = {}): Promise<MetricsRow | undefined> {
-    const row = await readRow(this.#transport, this.#entitySet, id, {
-      ...options,
-      select: this.#columns.all,
-    });
-    return row === undefined ? undefined : toMetricsRow(row, this.#columns);
+    const select = this.#columns.all;
+    const row = await readRow(this.#transport, this.#settings.entitySet, id, { ...options, select });
+    return row && toMetricsRow(row, this.#columns);
   }
 
   /**
-   * The newest records, one page of them.
-   * @param pageToken as given with the page before, for the same filter
+   * Reads one page of records, newest first.
+   * @param pageToken `next` of the page before, for the same filter and limit
    */
   async list(
     filter: MetricsFilter,
@@ -52,56 +42,42 @@ export class CampaignMetricsReader {
     pageToken?: string,
     options: CallOptions = {},
   ): Promise<{ rows: MetricsRow[]; next?: string } | 'wrong page'> {
+    const { entitySet } = this.#settings;
     const { id, column, all } = this.#columns;
     const query = {
-      entitySet: this.#entitySet,
+      entitySet,
       select: all,
-      filter: this.#filter(filter),
+      filter: toODataFilter(filter, this.#columns),
       orderBy: `${column.createdAt} desc,${id} asc`,
     };
-    const own = new URL(queryPath(this.#entitySet, query), `${this.#transport.origin}/api/data/v9.2/`);
-    const link = pageToken === undefined ? undefined : linkOfToken(pageToken, own);
+    const link =
+      pageToken === undefined
+        ? undefined
+        : linkOfToken(pageToken, new URL(queryPath(entitySet, query), this.#transport.base));
     if (pageToken !== undefined && link === undefined) return 'wrong page';
-    for await (const page of readPages(
-      this.#transport,
-      { ...query, link, pageSize: limit, readAhead: false },
-      options,
-    )) {
-      const rows = rowsOfPage(page).map((row) => toMetricsRow(row, this.#columns));
-      return page.nextLink === undefined
-        ? { rows }
-        : { rows, next: Buffer.from(page.nextLink).toString('base64url') };
+    const pages = readPages(this.#transport, { ...query, link, pageSize: limit, readAhead: false }, options);
+    for await (const page of pages) {
+      const rows = parseRows(page).map((row) => toMetricsRow(row, this.#columns));
+      return { rows, next: page.nextLink && Buffer.from(page.nextLink).toString('base64url') };
     }
     return { rows: [] };
   }
 
-  /** Figures per day and campaign. */
+  /** Adds up the records per day and campaign. */
   summary(filter: SummaryFilter, options: CallOptions = {}): Promise<CampaignSummary> {
     return summarize(this.#transport, this.#settings, filter, options);
-  }
-
-  #filter(filter: MetricsFilter): string | undefined {
-    const { column } = this.#columns;
-    const parts: string[] = [];
-    for (const name of ['campaignId', 'runId', 'phase'] as const) {
-      const value = filter[name];
-      if (value !== undefined) parts.push(`${column[name]} eq ${stringLiteral(value)}`);
-    }
-    if (filter.since !== undefined) parts.push(`${column.createdAt} ge ${filter.since}`);
-    if (filter.until !== undefined) parts.push(`${column.createdAt} lt ${filter.until}`);
-    return parts.length === 0 ? undefined : parts.join(' and ');
   }
 }
 
 /**
- * The Dataverse link that a page token carries. The token came back from a caller, so its link must be this very
- * query, save for the place in it: nobody reads another table by a token of his own making.
+ * The nextLink in a page token; undefined if it differs from the query in more than its position. The token comes
+ * from the caller, who must not read anything else with it.
  */
-function linkOfToken(token: string, own: URL): string | undefined {
+function linkOfToken(token: string, query: URL): string | undefined {
   const link = Buffer.from(token, 'base64url').toString();
-  const url = URL.canParse(link, own.href) ? new URL(link, own.href) : undefined;
-  if (url === undefined || url.origin !== own.origin || url.pathname !== own.pathname) return undefined;
-  const options = (query: URL) =>
-    JSON.stringify([...query.searchParams].filter(([name]) => name !== '$skiptoken').sort());
-  return options(url) === options(own) ? link : undefined;
+  const url = URL.canParse(link, query.href) ? new URL(link, query.href) : undefined;
+  if (url?.origin !== query.origin || url.pathname !== query.pathname) return undefined;
+  const options = ({ searchParams }: URL) =>
+    JSON.stringify([...searchParams].filter(([name]) => name !== '$skiptoken').sort());
+  return options(url) === options(query) ? link : undefined;
 }

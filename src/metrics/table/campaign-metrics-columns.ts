@@ -1,21 +1,39 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
+import { stringLiteral } from '../../dataverse/read/query.ts';
 import type { Row } from '../../dataverse/transport/reply.ts';
 import { exactNumber, type RowValues } from '../../dataverse/write/exact-number.ts';
 import {
   type CampaignMetricsFieldName,
   campaignMetricsFieldNames,
   campaignMetricsFields,
+  campaignMetricsKey,
 } from '../contract/campaign-metrics-fields.ts';
 import type { CampaignMetrics } from '../contract/contract.ts';
-import type { MetricsRow } from './metrics-table.ts';
 
-/** How campaign metrics stand in Dataverse: the table's names, and each field's column. */
+/** A record and the id of its row in Dataverse. */
+export interface MetricsRow {
+  id: string;
+  record: CampaignMetrics;
+}
+
+/** The names of the columns in Dataverse. */
 export interface CampaignMetricsColumns {
-  /** The primary id column: the table's name + `id`. */
+  /** The primary key. */
   id: string;
   column: Record<CampaignMetricsFieldName, string>;
   /** The id and all columns, for `$select`. */
   all: string[];
+}
+
+/** Which records to read. Times are UTC. */
+export interface MetricsFilter {
+  campaignId?: string;
+  runId?: string;
+  phase?: string;
+  /** Only records from this time on. */
+  since?: string;
+  /** Only records before this time. */
+  until?: string;
 }
 
 /** `campaignId` → `apex_campaignid`, with the prefix of the settings. */
@@ -26,32 +44,40 @@ export function campaignMetricsColumns(settings: MetricsSettings): CampaignMetri
   return { id, column, all: [id, ...Object.values(column)] };
 }
 
-/** The row's values for a write, without its id. Decimals are written digit by digit, never as `1e-5`. */
+/** The values of a row to write, without its id. Decimals are written with all places, never as `1e-5`. */
 export function toRowValues(record: CampaignMetrics, { column }: CampaignMetricsColumns): RowValues {
-  return Object.fromEntries(
-    campaignMetricsFieldNames.map((name) => {
-      const field = campaignMetricsFields[name];
-      const value = record[name];
-      return [
-        column[name],
-        field.kind === 'decimal' ? exactNumber((value as number).toFixed(field.places)) : value,
-      ];
-    }),
-  );
+  const entries = campaignMetricsFieldNames.map((name) => {
+    const field = campaignMetricsFields[name];
+    const value = record[name];
+    return [
+      column[name],
+      field.kind === 'decimal' ? exactNumber(Number(value).toFixed(field.places)) : value,
+    ];
+  });
+  return Object.fromEntries(entries) as RowValues;
 }
 
 /**
- * A row as callers see it. A column that holds nothing, because another program made the row, is null.
- * @param sent fills what the answer left out
+ * A row from Dataverse as a record. A column that is empty, because another program created the row, is null.
+ * @param sent the values for columns that the answer lacks
  */
 export function toMetricsRow(row: Row, columns: CampaignMetricsColumns, sent?: MetricsRow): MetricsRow {
-  const values = campaignMetricsFieldNames.map((name) => [
+  const entries = campaignMetricsFieldNames.map((name) => [
     name,
     row[columns.column[name]] ?? sent?.record[name] ?? null,
   ]);
-  const id = row[columns.id];
-  return {
-    id: typeof id === 'string' ? id.toLowerCase() : (sent?.id ?? ''),
-    record: Object.fromEntries(values) as CampaignMetrics,
-  };
+  const id = String(row[columns.id] ?? sent?.id).toLowerCase();
+  return { id, record: Object.fromEntries(entries) as CampaignMetrics };
+}
+
+/** An OData filter for `$filter` and `$apply`; undefined for all records. */
+export function toODataFilter(filter: MetricsFilter, { column }: CampaignMetricsColumns): string | undefined {
+  const parts: string[] = [];
+  for (const name of campaignMetricsKey) {
+    const value = filter[name];
+    if (value !== undefined) parts.push(`${column[name]} eq ${stringLiteral(value)}`);
+  }
+  if (filter.since !== undefined) parts.push(`${column.createdAt} ge ${filter.since}`);
+  if (filter.until !== undefined) parts.push(`${column.createdAt} lt ${filter.until}`);
+  return parts.length === 0 ? undefined : parts.join(' and ');
 }

@@ -1,34 +1,46 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
 import { dataverseFault, isMissingRow } from '../../dataverse/errors/errors.ts';
 import { codes } from '../../dataverse/errors/fault-codes.ts';
-import { queryPath, stringLiteral } from '../../dataverse/read/query.ts';
+import { parseRows } from '../../dataverse/read/page.ts';
 import { readByIds } from '../../dataverse/read/read-by-ids.ts';
 import { readPages } from '../../dataverse/read/read-pages.ts';
 import { readRow } from '../../dataverse/read/read-row.ts';
-import type { Reply, Row } from '../../dataverse/transport/reply.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
-import { toJson } from '../../dataverse/write/exact-number.ts';
 import { writeBulk } from '../../dataverse/write/write-bulk.ts';
+import { upsert } from '../../dataverse/write/write-row.ts';
 import { ConflictError, RetriableError } from '../../errors.ts';
-import { campaignMetricsKey } from '../contract/campaign-metrics-fields.ts';
-import { campaignMetricsColumns, toMetricsRow, toRowValues } from './campaign-metrics-columns.ts';
-import { LeastRecentlyUsed } from './least-recently-used.ts';
-import type { MetricsRow, MetricsTable, RefusedRow } from './metrics-table.ts';
-import { rowsOfPage } from './page-rows.ts';
+import {
+  campaignMetricsColumns,
+  type MetricsRow,
+  toMetricsRow,
+  toODataFilter,
+  toRowValues,
+} from './campaign-metrics-columns.ts';
 import { consequenceOf } from './write-consequence.ts';
 
-/** A row changed under our hands so often that somebody else is writing it all the time. */
-const maxConflicts = 6;
-/** No request to Dataverse runs longer than this; learn.microsoft.com: Service protection and execution limits. */
-const longestBulkMs = 120_000;
+/** A row that Dataverse rejected permanently. */
+export interface RefusedRow {
+  id: string;
+  error: Error;
+}
 
-/** The table of campaign metrics in a Dataverse environment. The transport must not retry by itself. */
-export class DataverseMetricsTable implements MetricsTable {
+/** The table as the rest of `src/metrics` sees it; tests replace it. */
+export type MetricsTable = Pick<DataverseMetricsTable, keyof DataverseMetricsTable>;
+
+/** A row that keeps changing between reading its version and writing it is given up after this many conflicts. */
+const maxConflicts = 6;
+/** Dataverse ends every request after this time; learn.microsoft.com: Service protection and execution limits. */
+const maxBulkTimeoutMs = 120_000;
+const minBulkSize = 50;
+const maxEtags = 10_000;
+
+/** The campaign metrics table in Dataverse. Its transport must not retry: callers queue or back off instead. */
+export class DataverseMetricsTable {
   readonly #transport: Transport;
   readonly #settings: MetricsSettings;
   readonly #columns;
-  /** The versions that this instance wrote, so that a repeated record costs one request. */
-  readonly #etags = new LeastRecentlyUsed<string, string>(10_000);
+  /** The newest versions that this instance wrote, so that writing a row again takes one request. */
+  readonly #etags = new Map<string, string>();
   #bulkTimeoutMs: number;
   #bulkSize: number;
 
@@ -41,49 +53,58 @@ export class DataverseMetricsTable implements MetricsTable {
   }
 
   /**
-   * Every write is conditional: it creates (`If-None-Match: *`) or replaces a version that was seen
-   * (`If-Match`). A write that Dataverse carries out after we gave it up then meets a newer version and fails.
+   * Creates or updates a row, and tells which. Every write is conditional: it creates the row or replaces a known
+   * version. A write that Dataverse executes after the caller has given up then meets a newer version and fails.
    * learn.microsoft.com: Perform conditional operations using the Web API.
    */
   async write(row: MetricsRow, signal: AbortSignal): Promise<{ created: boolean; row: MetricsRow }> {
-    let id = row.id;
+    const { record } = row;
+    let { id } = row;
     let etag = this.#etags.get(id);
     for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
       try {
-        return await this.#patch({ id, record: row.record }, etag, signal);
+        return await this.#upsert({ id, record }, etag, signal);
       } catch (error) {
         if (!(error instanceof ConflictError) && !isMissingRow(error)) throw error;
         this.#etags.delete(id);
-        if (etag === undefined && dataverseFault(error)?.code === codes.duplicateKey) {
-          // Another program made a row of this key under an id of its own.
-          id = (await this.#idOfKey(row, signal)) ?? id;
-        }
-        etag = await this.#currentEtag(id, signal);
+        // Another program can have created a row with this key under an id of its own.
+        const isOtherRow = etag === undefined && dataverseFault(error)?.code === codes.duplicateKey;
+        if (isOtherRow) id = (await this.#findId(row, signal)) ?? id;
+        const options = { select: [this.#columns.id], signal };
+        const current = await readRow(this.#transport, this.#settings.entitySet, id, options);
+        etag = current && String(current['@odata.etag'] ?? '*');
       }
     }
-    throw new RetriableError('The row is being changed by others all the time.', {
+    throw new RetriableError('The row kept changing while it was being written.', {
       operation: 'write campaign metrics',
       object: this.#settings.entitySet,
     });
   }
 
+  /**
+   * Creates or updates rows with different ids, and returns those that Dataverse rejects; the others are written.
+   * @throws if rows may not be written for another reason: write all of them again
+   */
   async writeMany(rows: readonly MetricsRow[], signal: AbortSignal): Promise<RefusedRow[]> {
+    const { entitySet, table: logicalName, bulkSize } = this.#settings;
+    const idColumn = this.#columns.id;
     const timeout = AbortSignal.timeout(this.#bulkTimeoutMs);
     const refused: RefusedRow[] = [];
-    // Versions known before are older than what this writes.
+    // A bulk write replaces the known versions and does not return the new ones.
     for (const row of rows) this.#etags.delete(row.id);
     try {
+      const values = rows.map(({ id, record }) => ({
+        [idColumn]: id,
+        ...toRowValues(record, this.#columns),
+      }));
       const result = await writeBulk(
         this.#transport,
         {
           message: 'UpsertMultiple',
-          entitySet: this.#settings.entitySet,
-          logicalName: this.#settings.table,
-          rows: rows.map((row) => ({
-            [this.#columns.id]: row.id,
-            ...toRowValues(row.record, this.#columns),
-          })),
-          idColumn: this.#columns.id,
+          entitySet,
+          logicalName,
+          rows: values,
+          idColumn,
           maxRows: this.#bulkSize,
         },
         { signal: AbortSignal.any([signal, timeout]) },
@@ -94,24 +115,29 @@ export class DataverseMetricsTable implements MetricsTable {
         if (reason !== undefined) refused.push({ id: row.id, error: reason });
       }
     } catch (error) {
-      if (timeout.aborted && !signal.aborted) this.#slowDown();
+      if (timeout.aborted && !signal.aborted) {
+        // Dataverse needs more time for so many rows.
+        this.#bulkTimeoutMs = Math.min(maxBulkTimeoutMs, this.#bulkTimeoutMs * 2);
+        this.#bulkSize = Math.max(Math.min(minBulkSize, bulkSize), Math.ceil(this.#bulkSize / 2));
+      }
       throw error;
     }
-    this.#bulkSize = Math.min(this.#settings.bulkSize, this.#bulkSize * 2);
+    this.#bulkSize = Math.min(bulkSize, this.#bulkSize * 2);
     return refused;
   }
 
+  /** Returns which of these ids exist. */
   async existing(ids: readonly string[], signal: AbortSignal): Promise<Set<string>> {
-    const { id } = this.#columns;
+    const primaryKey = this.#columns.id;
     const found = new Set<string>();
-    const query = { entitySet: this.#settings.entitySet, primaryKey: id, ids, select: [id] };
+    const query = { entitySet: this.#settings.entitySet, primaryKey, ids, select: [primaryKey] };
     for await (const page of readByIds(this.#transport, query, { signal })) {
-      for (const row of rowsOfPage(page)) found.add(String(row[id]).toLowerCase());
+      for (const row of parseRows(page)) found.add(String(row[primaryKey]).toLowerCase());
     }
     return found;
   }
 
-  /** Writes a row whose key another row has. Why it is refused, or undefined. */
+  /** Writes a row whose key belongs to another row. Returns why Dataverse rejects it; undefined if it is written. */
   async #writeAlone(row: MetricsRow, signal: AbortSignal): Promise<Error | undefined> {
     try {
       await this.write(row, signal);
@@ -122,65 +148,31 @@ export class DataverseMetricsTable implements MetricsTable {
     }
   }
 
-  async #patch(row: MetricsRow, etag: string | undefined, signal: AbortSignal) {
-    const { entitySet } = this.#settings;
-    const call = {
-      operation: `write a row of ${entitySet}`,
-      entitySet,
-      method: 'PATCH' as const,
-      url: `${entitySet}(${row.id})${queryPath('x', { select: this.#columns.all }).slice(1)}`,
-      headers: {
-        'Content-Type': 'application/json; charset=utf-8',
-        Prefer: 'return=representation',
-        ...(etag === undefined ? { 'If-None-Match': '*' } : { 'If-Match': etag }),
-      },
-      body: toJson(toRowValues(row.record, this.#columns)),
-      // Without an answer the record is queued, so the connection may as well be a kept one.
-      idempotent: true,
-      signal,
-    };
-    const { status, body, version } = await this.#transport.send(call, readAnswer);
-    if (version === undefined) this.#etags.delete(row.id);
-    else this.#etags.set(row.id, version);
-    const created = status === 201 || (status === 204 && etag === undefined);
-    return { created, row: toMetricsRow(body, this.#columns, row) };
+  async #upsert(row: MetricsRow, etag: string | undefined, signal: AbortSignal) {
+    const created = etag === undefined;
+    const condition = created ? { mode: 'create' as const } : { etag };
+    const options = { ...condition, returning: this.#columns.all, signal };
+    const values = toRowValues(row.record, this.#columns);
+    const written = await upsert(this.#transport, this.#settings.entitySet, row.id, values, options);
+    this.#etags.delete(row.id);
+    const version = written.row?.['@odata.etag'];
+    if (typeof version === 'string') this.#etags.set(row.id, version);
+    if (this.#etags.size > maxEtags) this.#etags.delete(this.#etags.keys().next().value!);
+    return { created, row: toMetricsRow(written.row ?? {}, this.#columns, row) };
   }
 
-  /** The row's version; `*` for a row that shows none; undefined where there is no row. */
-  async #currentEtag(id: string, signal: AbortSignal): Promise<string | undefined> {
-    const options = { select: [this.#columns.id], signal };
-    const row = await readRow(this.#transport, this.#settings.entitySet, id, options);
-    return row === undefined ? undefined : String(row['@odata.etag'] ?? '*');
-  }
-
-  async #idOfKey({ record }: MetricsRow, signal: AbortSignal): Promise<string | undefined> {
-    const { id, column } = this.#columns;
-    const filter = campaignMetricsKey
-      .map((name) => `${column[name]} eq ${stringLiteral(record[name])}`)
-      .join(' and ');
+  /**
+   * The id of the row with this campaign, run and phase. By a filter, because Dataverse does not find values with
+   * characters such as `/` by alternate key (learn.microsoft.com: Define alternate keys to reference rows).
+   */
+  async #findId({ record: { campaignId, runId, phase } }: MetricsRow, signal: AbortSignal) {
+    const { id } = this.#columns;
+    const filter = toODataFilter({ campaignId, runId, phase }, this.#columns);
     const query = { entitySet: this.#settings.entitySet, select: [id], filter };
     for await (const page of readPages(this.#transport, query, { signal })) {
-      const [row] = rowsOfPage(page);
+      const [row] = parseRows(page);
       if (row !== undefined) return String(row[id]).toLowerCase();
     }
     return undefined;
   }
-
-  /** Dataverse needs longer than it was given: fewer rows and more time for the next try. */
-  #slowDown(): void {
-    this.#bulkTimeoutMs = Math.min(longestBulkMs, this.#bulkTimeoutMs * 2);
-    this.#bulkSize = Math.max(Math.min(50, this.#settings.bulkSize), Math.ceil(this.#bulkSize / 2));
-  }
-}
-
-function readAnswer(reply: Reply): { status: number; body: Row; version: string | undefined } {
-  const { status, headers } = reply;
-  let body: Row = {};
-  try {
-    body = JSON.parse(reply.body.toString() || '{}') as Row;
-  } catch {
-    // The status says that it is written; what the row looks like is what was sent.
-  }
-  const version = body['@odata.etag'] ?? headers.get('etag');
-  return { status, body, version: typeof version === 'string' ? version : undefined };
 }

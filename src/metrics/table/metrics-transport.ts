@@ -6,13 +6,14 @@ import { Transport } from '../../dataverse/transport/transport.ts';
 import { ConfigurationError } from '../../errors.ts';
 
 /**
- * The way to Dataverse for campaign metrics. Faults of the table's setup, which Dataverse reports as if one
- * request were wrong, are told apart from faults of a record: they would hit every record alike.
+ * The transport of campaign metrics. Dataverse reports a missing table, column or privilege as if one request were
+ * wrong, but it would hit every record: such a fault becomes a ConfigurationError.
  */
 export class MetricsTransport extends Transport {
   override async send<T>(call: Call, read: (reply: Reply) => T): Promise<T> {
     try {
-      return await super.send(call, read);
+      // Writes can use a kept connection: if it breaks, the record is queued and not sent twice.
+      return await super.send({ ...call, idempotent: true }, read);
     } catch (error) {
       if (!isSetupFault(error)) throw error;
       throw new ConfigurationError((error as Error).message, {
@@ -28,7 +29,7 @@ export class MetricsTransport extends Transport {
 function isSetupFault(error: unknown): boolean {
   const fault = dataverseFault(error);
   if (fault?.status === undefined || fault.transient || isMissingRow(error)) return false;
-  const unknownColumn =
+  const isUnknownColumn =
     fault.code === codes.queryRefused || /could not find a property/i.test(fault.serverMessage ?? '');
-  return [403, 404, 405, 501].includes(fault.status) || (fault.status === 400 && unknownColumn);
+  return [403, 404, 405, 501].includes(fault.status) || (fault.status === 400 && isUnknownColumn);
 }

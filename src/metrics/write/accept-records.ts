@@ -2,7 +2,7 @@ import { campaignMetricsId } from '../contract/campaign-metrics-id.ts';
 import type { CampaignMetrics } from '../contract/contract.ts';
 import { ticketOf } from '../journal/journal-entry.ts';
 import type { MetricsServices } from '../services.ts';
-import type { MetricsRow } from '../table/metrics-table.ts';
+import type { MetricsRow } from '../table/campaign-metrics-columns.ts';
 import { type DirectResult, writeDirectly } from './write-directly.ts';
 
 /** What happened to one record. */

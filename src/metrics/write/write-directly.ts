@@ -1,5 +1,5 @@
 import type { MetricsServices } from '../services.ts';
-import type { MetricsRow } from '../table/metrics-table.ts';
+import type { MetricsRow } from '../table/campaign-metrics-columns.ts';
 import { consequenceOf } from '../table/write-consequence.ts';
 
 export type DirectResult =

@@ -3,7 +3,7 @@ import { eachOf } from '../../storage/each-of.ts';
 import { type PlacedEntry, ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import type { MetricsServices } from '../services.ts';
-import type { RefusedRow } from '../table/metrics-table.ts';
+import type { RefusedRow } from '../table/dataverse-metrics-table.ts';
 import { replayHint } from './poison-records.ts';
 
 /** Bulk writes at the same time. They write different rows, so the order of values is kept. */

@@ -32,7 +32,7 @@ test('creates and updates in one request each, decimals to the digit', async () 
 
 test('a row of the same key under another id is updated, not doubled', async () => {
   const { table } = connectTable(dataverse.url);
-  const value = record({ campaignId: 'other program' });
+  const value = record({ campaignId: 'other / program' });
   const id = dataverse.store.create('apex_campaignmetrics', {
     apex_campaignid: value.campaignId,
     apex_runid: value.runId,
@@ -42,7 +42,7 @@ test('a row of the same key under another id is updated, not doubled', async () 
   expect(written).toMatchObject({ created: false, row: { id, record: { tokensIn: value.tokensIn } } });
   const neighbour = record({ campaignId: 'neighbour' });
   expect(await table.writeMany([rowOf({ ...value, tokensIn: 2 }), rowOf(neighbour)], signal)).toEqual([]);
-  const rows = [...truth().values()].filter((row) => row['apex_campaignid'] === 'other program');
+  const rows = [...truth().values()].filter((row) => row['apex_campaignid'] === 'other / program');
   expect(rows).toHaveLength(1);
   expect(Number(rows[0]!['apex_tokensin'])).toBe(2);
 });
