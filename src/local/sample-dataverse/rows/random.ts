@@ -39,6 +39,38 @@ export class Random {
     return items[this.below(items.length)]!;
   }
 
+  /** A whole number from `low` to `high`, both included. */
+  between(low: number, high: number): number {
+    return low + this.below(high - low + 1);
+  }
+
+  /** An item, as often as its weight says. */
+  weighted<T extends { weight: number }>(items: readonly T[]): T {
+    let left = this.fraction() * weightOf(items);
+    for (const item of items) {
+      left -= item.weight;
+      if (left < 0) return item;
+    }
+    return items.at(-1)!;
+  }
+
+  /** Normally distributed around 0 with a standard deviation of 1, nearly. */
+  normal(): number {
+    return (this.fraction() + this.fraction() + this.fraction() + this.fraction() - 2) * Math.sqrt(3);
+  }
+
+  /** Exponentially distributed around a mean. */
+  exponential(mean: number): number {
+    return -mean * Math.log(1 - this.fraction());
+  }
+
+  /** A text in which each `#` becomes a digit and each `@` a capital letter. */
+  pattern(text: string): string {
+    return text.replace(/[#@]/g, (mark) =>
+      mark === '#' ? String(this.below(10)) : String.fromCharCode(65 + this.below(26)),
+    );
+  }
+
   digits(count: number): string {
     let text = '';
     for (let i = 0; i < count; i++) text += this.below(10);
@@ -59,6 +91,17 @@ const hexTexts = Array.from({ length: 65_536 }, (_, value) => value.toString(16)
 
 function hex(value: number): string {
   return hexTexts[value]!;
+}
+
+const weights = new WeakMap<readonly object[], number>();
+
+function weightOf(items: readonly { weight: number }[]): number {
+  let sum = weights.get(items);
+  if (sum === undefined) {
+    sum = items.reduce((total, { weight }) => total + weight, 0);
+    weights.set(items, sum);
+  }
+  return sum;
 }
 
 function hash(text: string): number {
