@@ -134,7 +134,7 @@ describe('labels', () => {
       expect.objectContaining({ attributevalue: 2, value: 'Married', langid: 1033 }),
     );
     expect(family).toContainEqual(
-      expect.objectContaining({ attributevalue: 2, value: 'Married (da)', langid: 1030 }),
+      expect.objectContaining({ attributevalue: 2, value: 'Gift', langid: 1030 }),
     );
     expect(rows.some((row) => row.attributename === 'donotemail' && row.value === 'Yes')).toBe(true);
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Choice } from '../../../src/dataverse/metadata/choices.ts';
 import { RetriableError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { labelIn } from '../../../src/local/sample-dataverse/metadata/labels.ts';
 import { loadChoices, readFirstLabels } from '../../../src/sync/plan/load-choices.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { clientFor, startServer } from '../../dataverse/http-server.ts';
@@ -51,7 +52,7 @@ describe('labels', () => {
       systemuser: 'systemusers',
       team: 'teams',
     }).flatMap(({ set, column, value, label }) => [
-      `${set}.${column} ${value} 1030 ${label} (da)`,
+      `${set}.${column} ${value} 1030 ${labelIn(1030, label)}`,
       `${set}.${column} ${value} 1033 ${label}`,
     ]);
     withDatabase(await harness.databaseBytes(), (db) => {

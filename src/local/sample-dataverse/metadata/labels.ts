@@ -1,4 +1,5 @@
 import { Random } from '../rows/random.ts';
+import { danish } from './danish.ts';
 import type { ChoiceOption } from './model.ts';
 
 /** English and Danish: an organisation with more than one language. */
@@ -9,8 +10,9 @@ export function metadataId(...path: string[]): string {
   return new Random(7, path.join('/')).guid();
 }
 
+/** A label in one of the languages; what has no translation is marked as Danish. */
 export function labelIn(language: number, text: string): string {
-  return language === 1033 ? text : `${text} (da)`;
+  return language === 1033 ? text : (danish[text] ?? `${text} (da)`);
 }
 
 /** A label as the metadata service shows it, in every installed language. */
