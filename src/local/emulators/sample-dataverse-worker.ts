@@ -13,7 +13,7 @@ await runInWorkerThread(async ({ since, port, ...options }: SampleThreadOptions)
     let readings = 0;
     const clock = () => (readings++ === 0 ? new Date(since) : new Date());
     try {
-      return await startSampleDataverse({ ...options, clock, port: triedPort });
+      return await startSampleDataverse({ ...options, hostileValues: false, clock, port: triedPort });
     } catch (error) {
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
       if (isTaken && port === undefined) return start(randomPort());

@@ -13,6 +13,11 @@ export interface SampleDataverseOptions {
   tracked?: string[] | 'all';
   /** The same seed gives the same rows. Default 1. */
   seed?: number;
+  /**
+   * Mixes values into the rows that break careless readers: escapes, control characters, extreme numbers and
+   * dates, empty columns, lookups in circles. Default true, for tests; `npm start` wants rows to look at.
+   */
+  hostileValues?: boolean;
   /** The bearer token that is asked for; by default any. */
   token?: string;
   /** Accept only tokens that the sample's own token service gave out and that have not expired. */

@@ -110,7 +110,8 @@ export function tablesFromSpecs(specs: readonly TableSpec[]): Model {
 
 export function addTable(model: Model, spec: TableSpec): Table {
   const base = spec.base === undefined ? undefined : model.byName(spec.base);
-  const own = spec.intersect ? intersectColumns(spec) : (spec.columns ?? []);
+  // Tables change while they are served; what they are made from does not.
+  const own = spec.intersect ? intersectColumns(spec) : structuredClone(spec.columns ?? []);
   const idColumn = own.find((column) => column.name === `${spec.name}id`)?.name;
   const key = spec.key ?? base?.key ?? spec.idColumn ?? idColumn ?? own[0]?.name ?? `${spec.name}id`;
   const table: Table = {
@@ -126,7 +127,7 @@ export function addTable(model: Model, spec: TableSpec): Table {
     columns: [...(base?.columns ?? []), ...own],
     inherited: base?.columns.length ?? 0,
     changeTracking: spec.tracked ?? false,
-    alternateKeys: spec.keys ?? [],
+    alternateKeys: structuredClone(spec.keys ?? []),
     isActivity: spec.base === 'activitypointer' || spec.name === 'activitypointer',
   };
   if (spec.intersect) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Dataverse } from '../dataverse.ts';
 import { Fragment } from '../http/fragment.ts';
-import { generatedValue } from '../rows/generate-value.ts';
+import { hostileValue } from '../rows/hostile-value.ts';
 import { Random } from '../rows/random.ts';
 import { isLookup, type Value } from '../rows/values.ts';
 import { readCsdl } from './csdl-reader.ts';
@@ -32,9 +32,7 @@ export class SchemaEditor {
       if (columnIndex(member, name) >= 0) throw new Error(`${member.logicalName}.${name} exists already`);
       const at = member === table ? member.columns.length : member.inherited;
       this.#spliceValues(member, at, 0, (index) =>
-        options.fill
-          ? [generatedValue(added, new Random(3, `${member.logicalName}.${name}`, index), index)]
-          : [null],
+        options.fill ? [hostileValue(added, new Random(3, `${member.logicalName}.${name}`, index))] : [null],
       );
       member.columns.splice(at, 0, added);
       if (member !== table) member.inherited++;
@@ -171,7 +169,7 @@ export class SchemaEditor {
         const source = sources[position]!;
         if (source >= 0) return row.values[source] ?? null;
         return column.targets === undefined
-          ? generatedValue(column, new Random(3, `${table.logicalName}.${column.name}`, index), index)
+          ? hostileValue(column, new Random(3, `${table.logicalName}.${column.name}`, index))
           : null;
       });
     }

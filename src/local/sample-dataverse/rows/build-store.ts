@@ -1,59 +1,65 @@
 import { readFileSync } from 'node:fs';
 import { readCsdl } from '../metadata/csdl-reader.ts';
 import type { Model } from '../metadata/model.ts';
-import { sampleModel } from '../metadata/sample-model.ts';
 import { stringMap } from '../metadata/string-map.ts';
 import type { SampleDataverseOptions } from '../options.ts';
-import type { RowPlan } from './generate-rows.ts';
+import { type SampleModel, sampleModel } from '../sample-data/sample-model.ts';
+import { RowPlan } from './row-plan.ts';
 import { Store } from './store.ts';
 
 const defaultRows = 20_000;
+/** Above the versions that earlier releases gave their rows, so that a mirror of those reads these again. */
+const defaultFirstVersion = 75_000_000n;
 /** Over how many tables rows are spread when a real document is served and nobody says which. */
 const spread = 20;
 
 /** The organisation's model and rows, from its own sample or from a real document. */
-export function buildStore(options: SampleDataverseOptions): { store: Store; document?: Buffer } {
+export function buildStore(options: SampleDataverseOptions): { store: Store; document: Buffer | undefined } {
   const clock = options.clock ?? (() => new Date());
   const document = options.metadata === undefined ? undefined : readFileSync(options.metadata);
-  const { model, counts } =
-    document === undefined ? sampleCounts(options) : realCounts(readCsdl(document), options);
-  let next = options.firstVersion ?? 72_201_545n;
+  const { model, counts, generators } =
+    document === undefined ? sampleTables(options) : documentTables(readCsdl(document), options);
+  let next = options.firstVersion ?? defaultFirstVersion;
   const firstVersions = new Map<string, bigint>();
   for (const [name, count] of counts) {
     firstVersions.set(name, next);
     next += BigInt(count);
   }
-  const plan: RowPlan = {
+  const plan = new RowPlan({
     seed: options.seed ?? 1,
     counts,
     firstVersions,
     lazy: document !== undefined && options.tables === undefined,
     rowBytes: options.rowBytes,
+    hostileValues: options.hostileValues ?? true,
     now: clock(),
-  };
-  const store = new Store(model, plan, next, clock);
-  return document === undefined ? { store } : { store, document };
+    generators,
+  });
+  return { store: new Store(model, plan, next, clock), document };
 }
 
-function sampleCounts(options: SampleDataverseOptions): { model: Model; counts: Map<string, number> } {
-  const { model, weights } = sampleModel({ campaignMetrics: options.campaignMetrics ?? true });
+type Tables = Pick<SampleModel, 'model' | 'generators'> & { counts: Map<string, number> };
+
+function sampleTables(options: SampleDataverseOptions): Tables {
+  const { model, weights, mostRows, generators } = sampleModel({
+    campaignMetrics: options.campaignMetrics ?? true,
+  });
   const wanted = options.tables ?? [...weights.keys()];
   for (const name of wanted) model.byName(name);
   const shares = new Map(wanted.map((name) => [name, weights.get(name) ?? 0]));
   // The organisation itself is one row, beside the rows asked for.
-  return { model, counts: shareRows(model, shares, options.rows ?? defaultRows).set('organization', 1) };
+  const counts = shareRows(model, shares, options.rows ?? defaultRows, mostRows).set('organization', 1);
+  return { model, counts, generators };
 }
 
-function realCounts(
-  model: Model,
-  options: SampleDataverseOptions,
-): { model: Model; counts: Map<string, number> } {
+function documentTables(model: Model, options: SampleDataverseOptions): Tables {
   track(model, options.tracked ?? []);
   const rows = options.rows ?? defaultRows;
+  const generators: Tables['generators'] = new Map();
   if (options.tables !== undefined) {
     for (const name of options.tables) model.byName(name);
     const shares = new Map(options.tables.map((name) => [name, 1]));
-    return { model, counts: shareRows(model, shares, rows) };
+    return { model, counts: shareRows(model, shares, rows), generators };
   }
   const each = Math.ceil(rows / spread);
   const counts = new Map<string, number>();
@@ -61,7 +67,7 @@ function realCounts(
     if (table.entitySetName !== undefined && table.logicalName !== stringMap)
       counts.set(table.logicalName, capped(model, table.logicalName, each, counts));
   }
-  return { model, counts };
+  return { model, counts, generators };
 }
 
 function track(model: Model, tracked: string[] | 'all'): void {
@@ -74,13 +80,19 @@ function track(model: Model, tracked: string[] | 'all'): void {
 }
 
 /** Shares by weight; the first table takes what rounding leaves, so that the sum is exact. */
-function shareRows(model: Model, weights: ReadonlyMap<string, number>, rows: number): Map<string, number> {
+function shareRows(
+  model: Model,
+  weights: ReadonlyMap<string, number>,
+  rows: number,
+  mostRows: ReadonlyMap<string, number> = new Map(),
+): Map<string, number> {
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   const counts = new Map<string, number>();
   let left = rows;
   for (const [name, weight] of weights) {
     const share = Math.min(
       left,
+      mostRows.get(name) ?? rows,
       Math.max(weight > 0 && rows >= weights.size ? 1 : 0, Math.floor((rows * weight) / total)),
     );
     counts.set(name, capped(model, name, share, counts));

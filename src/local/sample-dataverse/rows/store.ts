@@ -1,8 +1,10 @@
 import { columnIndex, type Model, type Table } from '../metadata/model.ts';
 import { stringMap, stringMapRows } from '../metadata/string-map.ts';
-import { cascadeDelete } from '../write/cascade-delete.ts';
-import { generatedId, generateRows, type RowPlan } from './generate-rows.ts';
+import { cascadeDelete } from './cascade-delete.ts';
+import { generateRows } from './generate-rows.ts';
 import { guidOrderKey } from './guid.ts';
+import type { RowPlan } from './row-plan.ts';
+import { splitOwner } from './split-owner.ts';
 import { TableRows } from './table-rows.ts';
 import { dateTimeText, type Lookup, type Row, type Value } from './values.ts';
 
@@ -50,7 +52,7 @@ export class Store {
 
   /** The rows that a table itself holds. */
   rowsOf(table: Table): TableRows {
-    if (table.logicalName === stringMap && !this.#plan.counts.has(stringMap))
+    if (table.logicalName === stringMap && this.#plan.count(stringMap) === 0)
       return this.#stringMapRows(table);
     let rows = this.#tables.get(table.logicalName);
     if (rows === undefined) {
@@ -143,8 +145,7 @@ export class Store {
 
   /** The user on whose behalf requests are made: the first one, where there are users. */
   get caller(): Lookup | undefined {
-    const users = this.#plan.counts.get('systemuser') ?? 0;
-    return users === 0 ? undefined : { id: generatedId(this.#plan, 'systemuser', 0), table: 'systemuser' };
+    return this.#plan.lookup('systemuser', 0) ?? undefined;
   }
 
   #byCaller(table: Table, lookups: readonly string[]): RowValues {
@@ -161,7 +162,9 @@ export class Store {
       throw new Error(`the sample Dataverse has no ${logicalName} ${id}`);
     }
     const tables = [...this.model.tables.values()];
-    const reached = this.#plan.lazy ? tables.filter((each) => this.#tables.has(each.logicalName)) : tables;
+    const reached = this.#plan.options.lazy
+      ? tables.filter((each) => this.#tables.has(each.logicalName))
+      : tables;
     cascadeDelete(this, reached, table, key);
     this.removeRow(table, key);
   }
@@ -262,15 +265,7 @@ export class Store {
         throw new Error(`the sample Dataverse has no column ${table.logicalName}.${name}`);
       }
     }
-    const owner = values['_ownerid_value'] as Lookup | null | undefined;
-    if (owner !== undefined) this.#splitOwner(table, row, owner);
-  }
-
-  #splitOwner(table: Table, row: Row, owner: Lookup | null): void {
-    for (const kind of ['systemuser', 'team']) {
-      const position = columnIndex(table, kind === 'team' ? '_owningteam_value' : '_owninguser_value');
-      if (position >= 0) row.values[position] = owner?.table === kind ? { ...owner } : null;
-    }
+    if (values['_ownerid_value'] !== undefined) splitOwner(table, row.values);
   }
 
   /** `modifiedon` may be given, to date a change back as an import does. */

@@ -1,19 +1,26 @@
 import { columnIndex, type Table } from '../metadata/model.ts';
-import type { RowValues, Store } from '../rows/store.ts';
-import { isLookup } from '../rows/values.ts';
+import type { TableRows } from './table-rows.ts';
+import { isLookup, type Value } from './values.ts';
+
+/** What deleting needs of the store. */
+interface Rows {
+  rowsOf(table: Table): TableRows;
+  update(logicalName: string, id: string, values: Record<string, Value>): void;
+  removeRow(table: Table, id: string): void;
+}
 
 /**
  * What a row's deletion does to others: N:N rows that name it go with it, lookups to it become empty
  * (learn.microsoft.com: Configure table relationship cascading behavior, "Remove Link").
  */
-export function cascadeDelete(store: Store, tables: readonly Table[], deleted: Table, id: string): void {
+export function cascadeDelete(store: Rows, tables: readonly Table[], deleted: Table, id: string): void {
   for (const table of tables) {
     if (table.intersect !== undefined) removeLinks(store, table, deleted, id);
     else if (!table.abstract) clearLookups(store, table, deleted, id);
   }
 }
 
-function removeLinks(store: Store, intersect: Table, deleted: Table, id: string): void {
+function removeLinks(store: Rows, intersect: Table, deleted: Table, id: string): void {
   for (const end of intersect.intersect!.ends) {
     if (end.table !== deleted.logicalName) continue;
     const position = columnIndex(intersect, end.column);
@@ -23,7 +30,7 @@ function removeLinks(store: Store, intersect: Table, deleted: Table, id: string)
   }
 }
 
-function clearLookups(store: Store, table: Table, deleted: Table, id: string): void {
+function clearLookups(store: Rows, table: Table, deleted: Table, id: string): void {
   const positions = table.columns.flatMap((column, position) =>
     column.targets?.some(({ table: name }) => name === deleted.logicalName || name === deleted.baseType)
       ? [position]
@@ -31,7 +38,7 @@ function clearLookups(store: Store, table: Table, deleted: Table, id: string): v
   );
   if (positions.length === 0) return;
   for (const row of [...store.rowsOf(table).all()]) {
-    const cleared: RowValues = {};
+    const cleared: Record<string, Value> = {};
     for (const position of positions) {
       const value = row.values[position] ?? null;
       if (isLookup(value) && value.id === id) cleared[table.columns[position]!.name] = null;
