@@ -1,0 +1,139 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  crowdedFolders,
+  fileCycles,
+  folderCycles,
+  forbiddenWords,
+  functionsWithLogic,
+  importedPackages,
+  importsInto,
+  importsOutOf,
+  layerViolations,
+  type SourceFiles,
+} from './architecture-rules.ts';
+
+const root = resolve(import.meta.dirname, '..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const files: SourceFiles = new Map(
+  globSync('**/*.ts', { cwd: join(root, 'src') })
+    .sort()
+    .map((path) => [path, read(`src/${path}`)]),
+);
+
+/** From the top down. A folder imports from the layers below its own, and from nowhere else. */
+const layers = [
+  ['local'], //                                            npm start; never deployed
+  ['functions', 'commands', 'index.ts'], //                what Azure and the command line call
+  ['metrics-services.ts'], //                              put the parts together
+  ['services.ts'],
+  ['http'],
+  ['sync', 'metrics'], //                                  the two subjects
+  ['target'], //                                           what receives a round
+  ['schema', 'dataverse', 'sqlite', 'storage'],
+  ['config', 'telemetry'],
+  ['errors.ts'],
+];
+/** The engine binds values by the model of a table. */
+const neighbours = ['sqlite → schema'];
+
+const sql = /\b(?:SELECT|INSERT INTO|UPDATE \S+ SET|DELETE FROM|CREATE (?:TEMP )?TABLE)\b/;
+
+const rules: Record<string, () => string[]> = {
+  'imports between folders point down': () => layerViolations(files, layers, neighbours),
+  'files do not import each other in a circle': () => fileCycles(files),
+  'folders do not import each other in a circle': () =>
+    ['sync', 'dataverse', 'metrics', 'target'].flatMap((folder) => folderCycles(files, folder)),
+  'a folder holds at most 16 files': () => crowdedFolders(files, 16),
+  'functions only register their trigger': () => functionsWithLogic(files, 20),
+  'sqlite and storage do not know Dataverse': () =>
+    forbiddenWords(
+      files,
+      ['sqlite', 'storage'],
+      /odata|versionnumber|\bcrm\b/i,
+      'sqlite and storage do not know Dataverse',
+    ),
+  'sync and http contain no SQL': () =>
+    forbiddenWords(files, ['sync', 'http', 'functions'], sql, 'SQL belongs in target or sqlite'),
+  'only local imports local': () => importsInto(files, 'local', 'src/local is never deployed'),
+  'the sample Dataverse stands alone': () =>
+    importsOutOf(
+      files,
+      'local/sample-dataverse',
+      'the sample Dataverse shares no code with what it is there to test',
+    ),
+  'a package that src imports is a dependency, and a dependency is imported': () => {
+    const { name, dependencies } = JSON.parse(read('package.json')) as {
+      name: string;
+      dependencies: Record<string, string>;
+    };
+    const imported = importedPackages(files, name);
+    return [
+      ...[...imported]
+        .filter(([one]) => !(one in dependencies))
+        .map(([one, path]) => `${path} imports ${one}, which is not among the dependencies`),
+      ...Object.keys(dependencies)
+        .filter((one) => !imported.has(one))
+        .map((one) => `package.json depends on ${one}, which no file of src imports`),
+    ];
+  },
+  'a dependency has its reason in the documentation': () => {
+    const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Record<
+      'dependencies' | 'devDependencies',
+      Record<string, string>
+    >;
+    const texts = globSync(['*.md', 'docs/**/*.md'], { cwd: root }).map(read);
+    return Object.keys({ ...dependencies, ...devDependencies })
+      .filter((one) => !texts.some((text) => new RegExp(`^\\| \`${one}\` +\\| *\\S`, 'm').test(text)))
+      .map((one) => `package.json has ${one}: no table in the documentation gives the reason`);
+  },
+};
+
+/**
+ * Violations that exist today, word for word. The list only shrinks: a violation that no longer exists must leave it.
+ */
+const known: string[] = [
+  'storage/database-blob.ts imports sqlite/growable-file.ts: sqlite is in the same layer, and imports point down',
+  'target/sqlite/bookkeeping.ts imports sync/documents/plan.ts: sync is in a layer above, and imports point down',
+  'target/sqlite/bookkeeping.ts imports sync/documents/state.ts: sync is in a layer above, and imports point down',
+  'target/sqlite/choices-table.ts imports sync/plan/load-choices.ts: sync is in a layer above, and imports point down',
+  'target/sqlite/migrations.ts imports sync/documents/state.ts: sync is in a layer above, and imports point down',
+  'local/sample-dataverse/dataverse.ts → local/sample-dataverse/metadata/schema-editor.ts → local/sample-dataverse/dataverse.ts: files import each other in a circle',
+  'local/sample-dataverse/http/page-envelope.ts → local/sample-dataverse/dataverse.ts → local/sample-dataverse/write/file-routes.ts → local/sample-dataverse/write/write-routes.ts → local/sample-dataverse/query/data-routes.ts → local/sample-dataverse/http/page-envelope.ts: files import each other in a circle',
+  'local/sample-dataverse/query/change-tracking.ts → local/sample-dataverse/dataverse.ts → local/sample-dataverse/write/file-routes.ts → local/sample-dataverse/write/write-routes.ts → local/sample-dataverse/query/data-routes.ts → local/sample-dataverse/query/change-tracking.ts: files import each other in a circle',
+  'local/sample-dataverse/rows/store.ts → local/sample-dataverse/write/cascade-delete.ts → local/sample-dataverse/rows/store.ts: files import each other in a circle',
+  'sqlite/growable-file.ts → sqlite/sqlite.ts → sqlite/growable-file.ts: files import each other in a circle',
+  'sync: merge → run → merge: folders import each other in a circle',
+  'metrics: read → table → write → services.ts → read: folders import each other in a circle',
+  'schema has 19 files: a folder has at most 16',
+  'functions/schemaReport.ts has 28 lines: a function only registers, in at most 20 lines',
+  'functions/syncStart.ts has 24 lines: a function only registers, in at most 20 lines',
+  'functions/syncStatus.ts has 41 lines: a function only registers, in at most 20 lines',
+  'functions/verify.ts has 23 lines: a function only registers, in at most 20 lines',
+  'sqlite/record-writer.ts says "odata": sqlite and storage do not know Dataverse',
+  'sqlite/record-writer.ts says "versionnumber": sqlite and storage do not know Dataverse',
+  'sync/documents/load-state.ts says "SELECT": SQL belongs in target or sqlite',
+  'sync/fetch/read-slice.ts says "SELECT": SQL belongs in target or sqlite',
+  'sync/fetch/read-slice.ts says "INSERT INTO": SQL belongs in target or sqlite',
+  'sync/fetch/tombstones.ts says "SELECT": SQL belongs in target or sqlite',
+  'sync/fetch/tombstones.ts says "DELETE FROM": SQL belongs in target or sqlite',
+  'sync/merge/apply-closure.ts says "SELECT": SQL belongs in target or sqlite',
+  'sync/merge/apply-closure.ts says "CREATE TEMP TABLE": SQL belongs in target or sqlite',
+  'sync/merge/apply-closure.ts says "INSERT INTO": SQL belongs in target or sqlite',
+  'sync/merge/apply-closure.ts says "DELETE FROM": SQL belongs in target or sqlite',
+  'sync/merge/merge-tables.ts says "DELETE FROM": SQL belongs in target or sqlite',
+];
+
+describe('the architecture', () => {
+  for (const [rule, violations] of Object.entries(rules)) {
+    it(rule, () => {
+      expect(violations().filter((one) => !known.includes(one))).toEqual([]);
+    });
+  }
+
+  it('has no known violation that no longer exists', () => {
+    const found = Object.values(rules).flatMap((violations) => violations());
+    expect(known.filter((one) => !found.includes(one))).toEqual([]);
+  });
+});
