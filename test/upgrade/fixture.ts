@@ -53,9 +53,11 @@ const fixtures = join(import.meta.dirname, 'fixtures');
 /** The releases that have a fixture, oldest first. */
 export const releases = (): string[] => (existsSync(fixtures) ? readdirSync(fixtures).sort() : []);
 
+/** @throws where the release has a fixture already: a fixture never changes */
 export function writeFixture(release: string, fixture: Fixture): void {
   const folder = join(fixtures, release);
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(fixtures, { recursive: true });
+  mkdirSync(folder);
   const { database, ...complete } = fixture.complete;
   writeFileSync(join(folder, 'dataverse.db.gz'), gzipSync(database, { level: 9 }));
   const documents = { ...fixture, complete };
