@@ -166,7 +166,7 @@ const schemaStep: fc.Arbitrary<SchemaStep> = fc.oneof(
   fc.record({ do: fc.constant('configure-table' as const), choice: entity }),
 );
 
-const faultKinds: FaultKind[] = [
+export const faultKinds: FaultKind[] = [
   ...(['429', '503', '504', '502-html', '401', 'sql-timeout', 'deadlock', 'query-throttled'] as const),
   ...(['expired-token', 'reset', 'timeout', 'reset-mid-body', 'truncate', 'not-json', 'empty-body'] as const),
   ...(['repeat-nextlink', 'foreign-nextlink', 'repeat-row'] as const),
@@ -193,14 +193,17 @@ const syncStep: fc.Arbitrary<SyncStep> = fc.record({
   again: fc.boolean(),
 });
 
-/** @param drift whether the schema changes too */
-export function randomHistory(drift: boolean): fc.Arbitrary<RandomHistory> {
+/**
+ * @param drift whether the schema changes too
+ * @param maxSteps the length of the longest history
+ */
+export function randomHistory(drift: boolean, maxSteps: number): fc.Arbitrary<RandomHistory> {
   const step: fc.Arbitrary<Step> = fc.oneof(
     { weight: 10, arbitrary: dataStep },
     { weight: drift ? 2 : 0, arbitrary: schemaStep },
     { weight: 3, arbitrary: syncStep },
   );
-  return fc.record({ config, steps: fc.array(step, { minLength: 3, maxLength: 25 }) });
+  return fc.record({ config, steps: fc.array(step, { minLength: 3, maxLength: maxSteps }) });
 }
 
 /** A sync that nothing disturbs. */

@@ -1,28 +1,36 @@
 import fc from 'fast-check';
 import { it } from 'vitest';
 import { startAzurite } from '../azurite.ts';
+import { isLong } from '../long.ts';
 import { randomHistory } from './history-steps.ts';
 import { World } from './history-world.ts';
 
+/** How much more the long form does. */
+const longRuns = 10;
+const steps = { short: 25, long: 60 };
+/** Another seed each day. */
+const today = Math.floor(Date.now() / 86_400_000);
+
 /**
- * Declares the test that lives random histories. A failure prints its seed, its path and the history itself:
- * run it again with `HISTORIES_SEED` and `HISTORIES_PATH`, or others with `HISTORIES_SEED` and `HISTORIES_RUNS`;
- * `HISTORIES_SHRINK=1` looks for a shorter history that fails.
+ * Declares the test of random histories. A failure prints its seed, its path and the history itself. Run it again
+ * with `HISTORIES_SEED` and `HISTORIES_PATH` (and `-- --mode long` if that is how it failed). `HISTORIES_SEED` and
+ * `HISTORIES_RUNS` try others. `HISTORIES_SHRINK=1` looks for a shorter history that fails.
  */
 export function histories(
   what: string,
   options: { seed: number; runs: number; drift: boolean; onStorageEmulator?: boolean },
 ): void {
   const { HISTORIES_SEED, HISTORIES_RUNS, HISTORIES_PATH, HISTORIES_SHRINK } = process.env;
-  const seed = Number(HISTORIES_SEED ?? options.seed);
-  const runs = Number(HISTORIES_RUNS ?? options.runs);
+  const seed = Number(HISTORIES_SEED ?? (isLong ? today : options.seed));
+  const runs = Number(HISTORIES_RUNS ?? options.runs * (isLong ? longRuns : 1));
   it(`equals the truth after each sync of ${runs} random histories ${what} (seed ${seed})`, {
-    timeout: runs * 10_000,
+    timeout: runs * (isLong ? 30_000 : 10_000),
   }, async () => {
     const azurite = options.onStorageEmulator ? await startAzurite() : undefined;
     const storage = azurite === undefined ? {} : { connectionString: azurite.connectionString };
-    const property = fc.asyncProperty(randomHistory(options.drift), (history) =>
-      World.live(history, storage),
+    const property = fc.asyncProperty(
+      randomHistory(options.drift, isLong ? steps.long : steps.short),
+      (history) => World.live(history, storage),
     );
     try {
       await fc.assert(property, {
