@@ -1,6 +1,6 @@
 /**
  * Writes `fixtures/<version>`: what this release leaves in storage, for `upgrade.test.ts` of later releases to
- * continue with. Run it once per release, in a checkout of the release's tag after `npm ci`:
+ * continue with. Run it once per release, with the code that is released:
  *
  *     npm exec -- node test/upgrade/make-fixture.ts
  *
