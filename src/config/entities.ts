@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
+import { wholeTableStrategies } from './strategies.ts';
 
 const logicalName = z
   .string()
@@ -19,7 +20,7 @@ const entityObject = z.strictObject({
     .default(false)
     .describe('Keep only rows that other synced rows refer to, instead of the whole table.'),
   strategy: z
-    .enum(['delta', 'modifiedon', 'full'])
+    .enum(wholeTableStrategies)
     .optional()
     .describe('How changes are found. By default the metadata decides.'),
   deletes: z

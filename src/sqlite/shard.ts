@@ -1,3 +1,4 @@
+import { quoteIdentifier as quote } from '../schema/sql.ts';
 import { RecordWriter, type RecordWriterOptions } from './record-writer.ts';
 import type { Sqlite } from './sqlite.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
@@ -22,6 +23,11 @@ export class Shard {
     return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', capacity }));
   }
 
+  /** Opens a shard to merge it. The caller gives the bytes away. */
+  static open(sqlite: Sqlite, bytes: Uint8Array): Shard {
+    return new Shard(SqliteDatabase.open(sqlite, bytes, { locking: 'normal' }));
+  }
+
   /** Creates the table `name` and returns a writer for it. */
   recordWriter(name: string, options: RecordWriterOptions): RecordWriter {
     const writer = new RecordWriter(this.db, name, options);
@@ -37,5 +43,31 @@ export class Shard {
   close(): void {
     for (const writer of this.#writers) writer.finish();
     this.db.close();
+  }
+
+  /** The ids in `rows`. */
+  rowIds(primaryKey: string): string[] {
+    return this.db.all<{ id: string }>(`SELECT ${quote(primaryKey)} AS id FROM rows`).map((row) => row.id);
+  }
+
+  get deletedCount(): number {
+    return this.db.get<{ n: number }>('SELECT count(*) AS n FROM deleted')!.n;
+  }
+
+  /** The ids in `deleted`. */
+  deletedIds(): string[] {
+    return this.db.all<{ id: string }>('SELECT id FROM deleted').map((row) => row.id);
+  }
+
+  addDeleted(ids: Iterable<string>): void {
+    for (const id of ids) this.db.run('INSERT INTO deleted (id) VALUES (?)', [id]);
+  }
+
+  /** Removes ids from `rows` and from `deleted`. */
+  remove(ids: Iterable<string>, primaryKey: string): void {
+    for (const id of ids) {
+      this.db.run('DELETE FROM deleted WHERE id = ?', [id]);
+      this.db.run(`DELETE FROM rows WHERE ${quote(primaryKey)} = ?`, [id]);
+    }
   }
 }

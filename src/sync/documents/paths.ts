@@ -4,8 +4,8 @@ export const paths = {
   catalog: (digest: string) => `catalogs/${digest}.json`,
   choices: (digest: string) => `choices/${digest}.json`,
   /** The folders of content-addressed documents. */
-  contentFolders: ['catalogs/', 'choices/', 'known-ids/'],
-  knownIds: (digest: string) => `known-ids/${digest}.json`,
+  contentFolders: ['catalogs/', 'choices/', 'stored-ids/', 'known-ids/'],
+  storedIds: (digest: string) => `stored-ids/${digest}.json`,
   run: (runId: string) => `runs/${runId}/run.json`,
   runFolder: (runId: string) => `runs/${runId}/`,
   roundsFolder: (runId: string) => `runs/${runId}/rounds/`,

@@ -1,5 +1,5 @@
 /** What a run reports: per table, per round, and for the database and the files. */
-import type { Strategy } from './plan.ts';
+import type { StrategyName } from '../../config/strategies.ts';
 import type { ReadFigures } from './slice.ts';
 
 /** What a run did with the contents of file and image columns. */
@@ -22,7 +22,7 @@ export interface DatabaseReport {
 export interface TableReport extends ReadFigures {
   name: string;
   table?: string;
-  strategy: Strategy;
+  strategy: StrategyName;
   state: 'waiting' | 'fetching' | 'fetched' | 'merged' | 'failed';
   reason?: string;
   added: number;

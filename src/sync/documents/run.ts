@@ -1,5 +1,5 @@
 /** `active.json` and `run.json`: which run is live, and what a run did. */
-import type { Strategy } from './plan.ts';
+import type { StrategyName } from '../../config/strategies.ts';
 import type { DatabaseReport, FileFigures, TableReport } from './report.ts';
 
 /** `active.json`: which run is live. */
@@ -37,7 +37,7 @@ export interface RunDocument {
 /** How good the mirror is after a run. */
 export interface RunQuality {
   /** Tables in the database and their rows, by how their changes are found. */
-  byStrategy: Partial<Record<Strategy, { tables: number; rows: number }>>;
+  byStrategy: Partial<Record<StrategyName, { tables: number; rows: number }>>;
   rows: number;
   /** When the table that is furthest behind was last read without fault: ISO 8601, UTC. */
   oldestSync?: string;

@@ -1,9 +1,9 @@
 import { SkipTableError } from '../../errors.ts';
-import { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import { Shard } from '../../sqlite/shard.ts';
 import type { SyncServices } from './services.ts';
 
 /** Opens a shard: from the instance's cache where it was written here, else from Blob storage. */
-export async function openShard(services: SyncServices, name: string): Promise<SqliteDatabase> {
+export async function openShard(services: SyncServices, name: string): Promise<Shard> {
   const bytes = services.shards.get(name) ?? (await services.work.getBytes(name));
   if (bytes === undefined) {
     throw new SkipTableError(`The shard ${name} is missing.`, {
@@ -11,5 +11,5 @@ export async function openShard(services: SyncServices, name: string): Promise<S
       hint: 'Blobs of the work container were deleted while a run was on; the next run reads the rows again.',
     });
   }
-  return SqliteDatabase.open(services.sqlite, bytes, { locking: 'normal' });
+  return Shard.open(services.sqlite, bytes);
 }

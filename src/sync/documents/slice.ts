@@ -1,20 +1,20 @@
-/** `rounds/{n}/{entity}/slices/{k}.json`: a claim, created if absent and never changed afterwards. */
-import type { Read, Strategy } from './plan.ts';
+/** `rounds/{n}/{entity}/slices/{k}.json`: what one invocation read of a table. Created if absent, then never changed. */
+import type { Read, StrategyRead } from './plan.ts';
 
-/** Where a slice begins. */
-export interface SliceStart {
-  strategy: Strategy;
-  read: Read;
+/** Where a slice starts, and where a read stands. */
+export interface SliceStart<R extends Read = Read> extends StrategyRead {
+  read: R;
+  /** Whole rows, or the keys alone. */
   part: 'rows' | 'keys';
   /** The next link to follow; absent at the start of a part. */
   link?: string;
-  /** Ids already asked for, where `read` is a list of ids. */
+  /** How many ids of a list were read already, for a read that goes through one. */
   offset?: number;
   /** Why the read is not the planned one. */
   reason?: string;
 }
 
-/** Figures of reading; they add up over slices, entities and runs. */
+/** Figures of reading; they add up over slices, tables and runs. */
 export interface ReadFigures {
   rowsRead: number;
   pages: number;
@@ -24,7 +24,14 @@ export interface ReadFigures {
   seconds: number;
 }
 
-/** `rounds/{n}/{entity}/slices/{k}.json`: the result of one slice. */
+export function addFigures(figures: readonly ReadFigures[]): ReadFigures {
+  const sum = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };
+  for (const one of figures) {
+    for (const name of Object.keys(sum) as (keyof ReadFigures)[]) sum[name] += one[name];
+  }
+  return sum;
+}
+
 export interface Slice extends ReadFigures {
   slice: number;
   start: SliceStart;
@@ -32,13 +39,14 @@ export interface Slice extends ReadFigures {
   shard?: string;
   shardBytes?: number;
   deleted: number;
+  /** Rows of which only the key was read. */
   keys: number;
-  /** Digest over the rows' keys and versions, and over the swept keys'. */
+  /** Digest over keys and versions, of whole rows and of rows of which only the key was read. */
   digest: string;
   keysDigest: string;
   /** The greatest modifiedon read. */
   maxModifiedOn?: string;
-  /** Where the next slice begins; absent at the entity's end. */
+  /** Where the next slice starts; absent in the table's last slice. */
   next?: SliceStart;
   /** The delta link that the read ended with. */
   deltaLink?: string;

@@ -2,14 +2,14 @@
  * What is known about each mirrored table between runs. The truth is `_sync_state` in the database;
  * `state.json` beside it is its cache, so that a run in which nothing changed needs no database bytes.
  */
+import type { StrategyName } from '../../config/strategies.ts';
 import type { Table } from '../../schema/table.ts';
-import type { Strategy } from './plan.ts';
 import type { TableReport } from './report.ts';
 
 export interface TableState {
   /** The table as it stands in the database. */
   table: Table;
-  strategy: Strategy;
+  strategy: StrategyName;
   /** The delta link to read from next. */
   deltaLink?: string;
   /** The greatest modifiedon seen. */
@@ -23,10 +23,10 @@ export interface TableState {
   runsSinceSweep: number;
   /** When Dataverse was last read for this table without fault: ISO 8601, UTC. */
   syncedAt: string;
-  /** Change tracking was refused: the reason, and when to try it again. */
+  /** Dataverse refused a better strategy: the reason, and when to try it again. */
   fallback?: { reason: string; until: string };
-  /** A `linked` entity's list of ids in the database; see known-ids.ts. */
-  knownIds?: string;
+  /** Of a filtered table: the name of the list of ids that the database holds; see stored-ids.ts. */
+  storedIds?: string;
 }
 
 /** One row of `_sync_log`. */

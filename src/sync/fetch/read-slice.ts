@@ -1,23 +1,21 @@
 import type { Page, PageQuery } from '../../dataverse/client.ts';
-import { dataverseFault, LinkError } from '../../dataverse/errors/errors.ts';
-import { ChangeTrackingError, parseTombstone } from '../../dataverse/read/change-tracking.ts';
+import { parseTombstone } from '../../dataverse/read/change-tracking.ts';
 import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { RecordWriter } from '../../sqlite/record-writer.ts';
 import { emptyDigest } from '../../sqlite/row-digest.ts';
 import { Shard } from '../../sqlite/shard.ts';
-import { readKnownIds } from '../documents/known-ids.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
+import { readStoredIds } from '../documents/stored-ids.ts';
+import { readingOf } from '../strategies/registry.ts';
+import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
 import { rowVersion } from './row-version.ts';
-import { idsQuery, keysQuery, knownQuery, rowsQuery } from './slice-queries.ts';
+import { keysByIdQuery, keysQuery, rowsByIdQuery, rowsQuery } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
-
-/** Ids asked for at a time: one `In` request or a few, well below a slice's budget. */
-const idsAtOnce = 5000;
 
 /** A slice and the bytes of its shard, undefined where nothing was read. */
 export interface SliceResult {
@@ -26,9 +24,8 @@ export interface SliceResult {
 }
 
 /**
- * Reads pages from where the slice starts until the entity ends or the budget is spent.
- * A fault after at least one page ends the slice early instead: what was read is kept, and the next
- * slice meets the fault, so resumption is by the page.
+ * Reads pages from where the slice starts until the table ends or the budget is spent. A retriable error after at least
+ * one page ends the slice early: what was read is kept, and the next slice retries the page that failed.
  */
 export async function readSlice(
   services: SyncServices,
@@ -52,11 +49,11 @@ export async function readSlice(
   }
 }
 
-class SliceReader {
+class SliceReader implements RowReader {
+  readonly table: Table;
+  readonly plan: TablePlan;
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
-  readonly #table: Table;
-  readonly #plan: TablePlan;
   readonly #signal: AbortSignal | undefined;
   readonly #stats = createRequestStats();
   readonly #began = performance.now();
@@ -66,7 +63,9 @@ class SliceReader {
   #pages = 0;
   #bytes = 0;
   #deltaLink: string | undefined;
-  /** The query that is being paged; a new one begins wherever the position leaves it. */
+  /** Whether an error ends the slice before its budget is spent. */
+  #isCutShort = false;
+  /** The query that is being paged, until its last page or an error. */
   #paging: AsyncGenerator<Page> | undefined;
 
   constructor(
@@ -76,10 +75,10 @@ class SliceReader {
     plan: TablePlan,
     signal: AbortSignal | undefined,
   ) {
+    this.table = table;
+    this.plan = plan;
     this.#services = services;
     this.#message = message;
-    this.#table = table;
-    this.#plan = plan;
     this.#signal = signal;
     this.#shard = Shard.create(services.sqlite);
     this.#rows = this.#shard.recordWriter('rows', {
@@ -87,196 +86,120 @@ class SliceReader {
       primaryKey: table.primaryKey,
       version: rowVersion,
       keyless: parseTombstone,
-      ...(plan.config.rawJson ? { rawJson: '_json' } : {}),
-      ...(table.modifiedOnColumn === undefined ? {} : { maxOf: table.modifiedOnColumn }),
+      rawJson: plan.config.rawJson ? '_json' : undefined,
+      maxOf: table.modifiedOnColumn,
     });
   }
 
-  /** Ends a query that is still open, with the page it may be reading ahead. */
+  /** Ends a query that is still open, with the page that it may be reading ahead. */
   async close(): Promise<void> {
     await this.#paging?.return(undefined);
     this.#shard.close();
   }
 
   async read(start: SliceStart): Promise<SliceResult> {
-    let position: SliceStart | undefined = start;
-    while (position !== undefined) {
-      const here: SliceStart = position;
-      try {
-        position = await this.#advance(here);
-      } catch (error) {
-        this.#paging = undefined;
-        const fallback = this.#afterFault(here, error);
-        if (fallback === undefined) throw error;
-        position = fallback;
-        // What this slice read so far belongs to the read that was refused: it ends here.
-        if (this.#pages > 0) break;
-        start = fallback;
-        continue;
-      }
-      // A slice belongs to one read; another one begins a slice of its own.
-      if (position !== undefined && (position.read !== here.read || this.#budgetSpent())) break;
-    }
-    if (position === undefined) await this.#finishTable(start);
-    return this.#result(start, position);
+    let first = start;
+    let next: SliceStart | undefined = start;
+    do {
+      const position: SliceStart = next;
+      next = await this.#advance(position);
+      if (next === undefined || next.read === position.read) continue;
+      this.#logOtherRead(next);
+      // A slice belongs to one read. While it is empty, it can take another one.
+      if (this.#pages > 0) break;
+      first = next;
+    } while (next !== undefined && !this.#isFull());
+    if (next === undefined) await readingOf(first).finish?.(first.read, this);
+    return this.#result(first, next);
   }
 
-  /** Reads one page, or one batch of ids, and says where the next one begins. */
+  /** Reads the next page or batch. After an error, another read, or the next slice at the same position. */
   async #advance(position: SliceStart): Promise<SliceStart | undefined> {
-    if (position.part === 'keys') return this.#advanceKeys(position);
-    const { read } = position;
-    if (read.kind === 'ids') return this.#advanceIds(position, read.ids);
-    if (read.kind === 'known') {
-      if (read.whole === undefined) return { ...position, part: 'keys' };
-      return this.#advanceIds(position, await readKnownIds(this.#services, this.#plan));
+    const reading = readingOf(position);
+    try {
+      return await reading.advance(position, this);
+    } catch (error) {
+      this.#paging = undefined;
+      const other = reading.afterError?.(position, error, this);
+      if (other !== undefined) return other;
+      const isKept = error instanceof RetriableError && this.#pages > 0 && this.#signal?.aborted !== true;
+      if (!isKept) throw error;
+      this.#isCutShort = true;
+      return position;
     }
-    const page = await this.#nextPage(() => rowsQuery(this.#table, this.#plan, position, this.#pageSize));
+  }
+
+  async readPage(query: Parameters<RowReader['readPage']>[0]): Promise<PageLinks> {
+    const { pageSize } = this.#services.settings.dataverse;
+    const page = await this.#nextPage(() => ({ ...rowsQuery(this.table, this.plan, pageSize), ...query }));
     this.#write(this.#rows, page);
-    if (page.nextLink !== undefined) return { ...position, link: page.nextLink };
-    this.#paging = undefined;
     this.#deltaLink = page.deltaLink;
-    if ((read.kind === 'delta' || read.kind === 'delta-initial') && page.deltaLink === undefined) {
-      return this.#withoutDelta(position, 'Dataverse gave no delta link at the end of the read');
-    }
-    return this.#plan.sweep && read.kind === 'modifiedon'
-      ? withoutLink({ ...position, part: 'keys' })
-      : undefined;
+    return page;
   }
 
-  async #advanceIds(position: SliceStart, ids: readonly string[]): Promise<SliceStart | undefined> {
-    const offset = position.offset ?? 0;
-    const batch = ids.slice(offset, offset + idsAtOnce);
-    if (batch.length > 0) {
-      const before = this.#rows.rows;
-      for await (const page of this.#services.dataverse.readByIds(
-        idsQuery(this.#table, this.#plan, batch),
-        this.#callOptions(),
-      )) {
-        this.#count(page);
-        this.#write(this.#rows, page);
-      }
-      this.#markAbsent(batch, this.#rows.rows - before);
-    }
-    const next = offset + batch.length;
-    return next < ids.length ? { ...position, offset: next } : undefined;
+  async readKeysPage(link: string | undefined): Promise<PageLinks> {
+    const { pageSize } = this.#services.settings.dataverse;
+    const page = await this.#nextPage(() => keysQuery(this.table, pageSize, link));
+    this.#write(this.#keysWriter(), page);
+    return page;
   }
 
-  /** Ids that were asked for and not returned are rows that Dataverse does not have. */
-  #markAbsent(asked: readonly string[], returned: number): void {
-    if (returned === asked.length) return;
-    const { db } = this.#shard;
-    const present = new Set(
-      db.all<{ id: string }>(`SELECT "${this.#table.primaryKey}" AS id FROM rows`).map((row) => row.id),
+  async readRowsById(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const before = this.#rows.rows;
+    const query = rowsByIdQuery(this.table, this.plan, ids);
+    for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
+      this.#write(this.#rows, page);
+    }
+    if (this.#rows.rows - before === ids.length) return;
+    const present = new Set(this.#shard.rowIds(this.table.primaryKey));
+    this.#shard.addDeleted(ids.filter((id) => !present.has(id)));
+  }
+
+  async readKeysById(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const query = keysByIdQuery(this.table, ids);
+    for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
+      this.#write(this.#keysWriter(), page);
+    }
+  }
+
+  readStoredIds(name: string): Promise<string[]> {
+    return readStoredIds(this.#services, name);
+  }
+
+  resolveTombstones(): Promise<void> {
+    return resolveTombstones(this.#services, this.#message, this.table, this.#shard, (ids) =>
+      this.readRowsById(ids),
     );
-    for (const id of asked) {
-      if (!present.has(id)) db.run('INSERT INTO deleted (id) VALUES (?)', [id]);
-    }
-  }
-
-  async #advanceKeys(position: SliceStart): Promise<SliceStart | undefined> {
-    this.#keys ??= this.#shard.recordWriter('keys', {
-      columns: this.#table.columns.filter((column) => column.name === this.#table.primaryKey),
-      primaryKey: this.#table.primaryKey,
-      version: rowVersion,
-    });
-    if (position.read.kind === 'known') return this.#advanceKnown(position);
-    const page = await this.#nextPage(() => keysQuery(this.#table, position, this.#pageSize));
-    this.#write(this.#keys, page);
-    if (page.nextLink !== undefined) return { ...position, link: page.nextLink };
-    this.#paging = undefined;
-    return undefined;
-  }
-
-  async #advanceKnown(position: SliceStart): Promise<SliceStart | undefined> {
-    const ids = await readKnownIds(this.#services, this.#plan);
-    const offset = position.offset ?? 0;
-    const batch = ids.slice(offset, offset + idsAtOnce);
-    if (batch.length > 0) {
-      for await (const page of this.#services.dataverse.readByIds(
-        knownQuery(this.#table, batch),
-        this.#callOptions(),
-      )) {
-        this.#count(page);
-        this.#write(this.#keys!, page);
-      }
-    }
-    const next = offset + batch.length;
-    return next < ids.length ? { ...position, offset: next } : undefined;
-  }
-
-  /**
-   * What a fault leads to: another read where change tracking refuses, the end of the slice where pages are
-   * in hand already, undefined where the fault must be thrown.
-   */
-  #afterFault(position: SliceStart, error: unknown): SliceStart | undefined {
-    if (error instanceof ChangeTrackingError) {
-      return this.#withoutDelta(position, error.message, error.reason === 'expired');
-    }
-    // The environment's address changed, and with it the origin of the stored link: no request may follow it.
-    if (error instanceof LinkError && position.read.kind === 'delta' && position.link === undefined) {
-      return this.#withoutDelta(position, error.message);
-    }
-    if (position.read.kind === 'delta' && isRefusal(error)) {
-      return this.#withoutDelta(position, (error as Error).message);
-    }
-    const passing = error instanceof RetriableError && this.#pages > 0 && this.#signal?.aborted !== true;
-    return passing ? position : undefined;
-  }
-
-  /** An expired link leads to a new baseline; a table that cannot be tracked to the next strategy. */
-  #withoutDelta(position: SliceStart, reason: string, expired = true): SliceStart | undefined {
-    const { entity, runId } = this.#message;
-    this.#services.telemetry.log('warn', `Change tracking of ${entity} is left: ${reason}`, {
-      runId,
-      entity,
-    });
-    if (expired && position.read.kind === 'delta') {
-      return { strategy: 'delta', read: { kind: 'delta-initial' }, part: 'rows', reason };
-    }
-    const { fallback } = this.#plan;
-    if (fallback === undefined || position.strategy !== 'delta') return undefined;
-    return { ...fallback, part: 'rows', reason };
-  }
-
-  async #finishTable(start: SliceStart): Promise<void> {
-    if (start.read.kind === 'delta') {
-      await resolveTombstones(this.#services, this.#message, this.#table, this.#shard, (ids) =>
-        this.#readAgain(ids),
-      );
-    }
-  }
-
-  async #readAgain(ids: string[]): Promise<void> {
-    await this.#advanceIds({ strategy: 'delta', read: { kind: 'ids', ids }, part: 'rows' }, ids);
-  }
-
-  get #pageSize(): number {
-    return this.#services.settings.dataverse.pageSize;
-  }
-
-  #callOptions() {
-    return {
-      stats: this.#stats,
-      correlationId: this.#message.runId,
-      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
-    };
   }
 
   async #nextPage(query: () => PageQuery): Promise<Page> {
     this.#paging ??= this.#services.dataverse.readPages(query(), this.#callOptions());
     const { value, done } = await this.#paging.next();
-    if (done === true) throw new SyncError(`Paging ${this.#table.logicalName} ended without a last page.`);
-    this.#count(value);
+    if (done === true) throw new SyncError(`Paging ${this.table.logicalName} ended without a last page.`);
+    if (value.nextLink === undefined) this.#paging = undefined;
     return value;
   }
 
-  #count(page: Page): void {
-    this.#pages += 1;
-    this.#bytes += page.body.byteLength;
+  #callOptions() {
+    return { stats: this.#stats, correlationId: this.#message.runId, signal: this.#signal };
+  }
+
+  #keysWriter(): RecordWriter {
+    this.#keys ??= this.#shard.recordWriter('keys', {
+      columns: this.table.columns.filter((column) => column.name === this.table.primaryKey),
+      primaryKey: this.table.primaryKey,
+      version: rowVersion,
+    });
+    return this.#keys;
   }
 
   #write(writer: RecordWriter, page: Page): void {
     writer.write(page.body, page.recordsStart, page.recordsEnd);
+    // Counted once it is written: a slice that begins with an unreadable page must fail, not end early for ever.
+    this.#pages += 1;
+    this.#bytes += page.body.byteLength;
     const { runId, round, entity } = this.#message;
     this.#services.progress.set(runId, round, entity, {
       rowsRead: this.#rows.rows,
@@ -285,16 +208,23 @@ class SliceReader {
     });
   }
 
-  #budgetSpent(): boolean {
+  #isFull(): boolean {
     const { sliceBytes, sliceSeconds } = this.#services.settings.sync;
-    return this.#bytes >= sliceBytes || performance.now() - this.#began >= sliceSeconds * 1000;
+    const seconds = (performance.now() - this.#began) / 1000;
+    return this.#isCutShort || this.#bytes >= sliceBytes || seconds >= sliceSeconds;
+  }
+
+  #logOtherRead({ strategy, reason }: SliceStart): void {
+    const { entity, runId } = this.#message;
+    const message = `The read of ${entity} starts over with the strategy ${strategy}: ${reason}`;
+    this.#services.telemetry.log('warn', message, { runId, entity });
   }
 
   #result(start: SliceStart, next: SliceStart | undefined): SliceResult {
     const rows = this.#rows;
     rows.finish();
     const keys = this.#keys?.rows ?? 0;
-    const deleted = this.#shard.db.get<{ n: number }>('SELECT count(*) AS n FROM deleted')!.n;
+    const deleted = this.#shard.deletedCount;
     const slice: Slice = {
       slice: this.#message.slice,
       start,
@@ -308,25 +238,11 @@ class SliceReader {
       seconds: (performance.now() - this.#began) / 1000,
       digest: rows.digest,
       keysDigest: this.#keys?.digest ?? emptyDigest(),
-      ...(rows.max === undefined ? {} : { maxModifiedOn: rows.max }),
-      ...(next === undefined ? {} : { next }),
-      ...(this.#deltaLink === undefined ? {} : { deltaLink: this.#deltaLink }),
+      maxModifiedOn: rows.max,
+      next,
+      deltaLink: this.#deltaLink,
     };
     const empty = rows.rows === 0 && deleted === 0 && keys === 0;
     return { slice, shard: empty ? undefined : this.#shard.export() };
   }
-}
-
-/**
- * Whether a stored delta link no longer fits the table: it repeats the query that it began with, and names columns
- * that were deleted since, or an entity set that has another name by now.
- */
-function isRefusal(error: unknown): boolean {
-  const status = dataverseFault(error)?.status;
-  return (status === 400 || status === 404) && !(error instanceof RetriableError);
-}
-
-function withoutLink(position: SliceStart): SliceStart {
-  const { link: _, ...rest } = position;
-  return rest;
 }

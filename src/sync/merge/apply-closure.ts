@@ -4,7 +4,8 @@ import { findClosure } from '../../target/sqlite/closure.ts';
 import { digestFromDatabase } from '../../target/sqlite/database-digest.ts';
 import { openHistory } from '../../target/sqlite/history.ts';
 import { liveRows } from '../../target/sqlite/mirror-table.ts';
-import { writeKnownIds } from '../documents/known-ids.ts';
+import { writeStoredIds } from '../documents/stored-ids.ts';
+import { isRowsById } from '../strategies/rows-by-id.ts';
 import { askFor, type OpenRound } from './open-round.ts';
 
 /** Asks for related rows that filtered tables lack, and once nothing is missing removes those no longer needed. */
@@ -42,9 +43,9 @@ export async function closeRound(round: OpenRound): Promise<void> {
     const digest = digestFromDatabase(round.db, state.table);
     round.state.entities[name] = {
       ...state,
-      strategy: 'linked',
+      strategy: 'filtered',
       rows: ids.length,
-      knownIds: await writeKnownIds(round.services, ids),
+      storedIds: await writeStoredIds(round.services, ids),
       ...(state.contentDigest === undefined || digest === undefined ? {} : { contentDigest: digest }),
     };
   }
@@ -62,7 +63,7 @@ async function askedBefore(round: OpenRound): Promise<Map<string, Set<string>>> 
   for (let n = 1; n <= round.plan.round; n++) {
     const plan = await round.services.documents.plan(round.plan.runId, n);
     for (const [name, { read }] of Object.entries(plan?.entities ?? {})) {
-      if (read.kind !== 'ids') continue;
+      if (!isRowsById(read)) continue;
       const ids = asked.get(name) ?? new Set();
       for (const id of read.ids) ids.add(id);
       asked.set(name, ids);

@@ -24,8 +24,8 @@ import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
 import type { StoredChoices } from '../plan/load-choices.ts';
+import type { FetchedTable } from '../strategies/fetched-table.ts';
 import { closeRound } from './apply-closure.ts';
-import type { Fetched } from './collect-round.ts';
 import { logRow, skippedReports, sourceOf } from './idle-round.ts';
 import { mergeTables } from './merge-tables.ts';
 import { type OpenRound, openRound } from './open-round.ts';
@@ -41,7 +41,7 @@ export async function commitRound(
   services: SyncServices,
   plan: RoundPlan,
   catalog: Catalog,
-  fetched: readonly Fetched[],
+  fetched: readonly FetchedTable[],
 ): Promise<MergedRound> {
   const excluded = new Map<string, unknown>();
   const slices = fetched.flatMap((one) => one.slices);

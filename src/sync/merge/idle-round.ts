@@ -5,8 +5,9 @@ import type { RoundPlan } from '../documents/plan.ts';
 import type { MergedRound, TableReport } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { LoadedState, State, SyncLogRow } from '../documents/state.ts';
-import { emptyReport, type Fetched } from './collect-round.ts';
-import { bringsNothing, nextState } from './next-state.ts';
+import type { FetchedTable } from '../strategies/fetched-table.ts';
+import { broughtNothing, nextState } from '../strategies/next-state.ts';
+import { emptyReport } from './collect-round.ts';
 
 /** Log rows of idle runs wait in `state.json` for the next commit, at most this many. */
 const maxPendingLog = 5000;
@@ -16,7 +17,7 @@ export function isIdle(
   state: State,
   plan: RoundPlan,
   catalog: Catalog,
-  fetched: readonly Fetched[],
+  fetched: readonly FetchedTable[],
 ): boolean {
   if (state.databaseEtag === undefined || state.closureOpen === true) return false;
   if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
@@ -28,7 +29,7 @@ export function isIdle(
     return migrationOf(known, catalog.tables[name]!, synced, before).changes.length === 0;
   });
   return (
-    sameTables && plan.round === 1 && fetched.every((one) => bringsNothing(state.entities[one.name], one))
+    sameTables && plan.round === 1 && fetched.every((one) => broughtNothing(state.entities[one.name], one))
   );
 }
 
@@ -37,7 +38,7 @@ export async function recordIdleRound(
   services: SyncServices,
   plan: RoundPlan,
   catalog: Catalog,
-  fetched: readonly Fetched[],
+  fetched: readonly FetchedTable[],
   loaded: LoadedState,
 ): Promise<MergedRound> {
   const { state, etag } = loaded;
@@ -51,12 +52,11 @@ export async function recordIdleRound(
   for (const one of fetched) {
     const known = state.entities[one.name];
     if (known === undefined || one.failure !== undefined) continue;
-    entities[one.name] = nextState(services.settings.sync, known, known.table, one, {
+    entities[one.name] = await nextState(services.settings.sync, known, known.table, one, {
       rows: known.rows,
       startedAt: plan.createdAt,
       at,
-      settled: true,
-      ...(known.knownIds === undefined ? {} : { knownIds: known.knownIds }),
+      isCurrent: true,
     });
   }
   const log = reports.map((report): SyncLogRow => logRow(plan, report, at));

@@ -3,13 +3,15 @@ import { isLive } from '../documents/active-run.ts';
 import { loadState } from '../documents/load-state.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
-import type { RoundPlan } from '../documents/plan.ts';
+import type { RoundPlan, TablePlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { sendRound } from '../plan/plan-first-round.ts';
 import { endRun } from '../run/end-run.ts';
 import { noteMergeError } from '../run/fail-run.ts';
-import { collectRound, type Fetched } from './collect-round.ts';
+import type { FetchedTable } from '../strategies/fetched-table.ts';
+import type { RowsById } from '../strategies/rows-by-id.ts';
+import { collectRound } from './collect-round.ts';
 import { commitRound } from './commit-round.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { isIdle, recordIdleRound } from './idle-round.ts';
@@ -66,7 +68,11 @@ async function merge(services: SyncServices, plan: RoundPlan): Promise<MergedRou
   }
 }
 
-async function mergeOnce(services: SyncServices, plan: RoundPlan, fetched: Fetched[]): Promise<MergedRound> {
+async function mergeOnce(
+  services: SyncServices,
+  plan: RoundPlan,
+  fetched: FetchedTable[],
+): Promise<MergedRound> {
   const loaded = await loadState(services);
   const catalog = await services.documents.catalog(plan.catalog);
   if (isIdle(loaded.state, plan, catalog, fetched)) {
@@ -89,19 +95,15 @@ async function goOn(services: SyncServices, plan: RoundPlan, merged: MergedRound
     return;
   }
   const first = (await services.documents.plan(plan.runId, 1))!;
+  const byId = (name: string, ids: string[]): TablePlan => {
+    const { config, strategy } = first.entities[name]!;
+    const read: RowsById = { kind: 'ids', ids };
+    return { config, strategy, read, reason: `${ids.length} rows by id` };
+  };
   await sendRound(services, {
     ...plan,
     round: plan.round + 1,
     createdAt: services.now().toISOString(),
-    entities: Object.fromEntries(
-      next.map(([name, ids]) => {
-        const planned = first.entities[name]!;
-        const { fallback: _, knownIds: __, ...rest } = planned;
-        return [
-          name,
-          { ...rest, read: { kind: 'ids', ids }, sweep: false, reason: `${ids.length} rows by id` },
-        ];
-      }),
-    ),
+    entities: Object.fromEntries(next.map(([name, ids]) => [name, byId(name, ids)])),
   });
 }

@@ -5,23 +5,19 @@ import { digestFromDatabase } from '../../target/sqlite/database-digest.ts';
 import { type MergeCounts, mergeTable } from '../../target/sqlite/merge-table.ts';
 import { applyMigration, migrationOf, tablesOf } from '../../target/sqlite/migrations.ts';
 import { deletedAtColumn } from '../../target/sqlite/mirror-table.ts';
-import { readKnownIds } from '../documents/known-ids.ts';
 import { openShard } from '../documents/shards.ts';
-import {
-  emptyReport,
-  type Fetched,
-  finalSlices,
-  finalStart,
-  readEverything,
-  sweptAll,
-} from './collect-round.ts';
-import { nextState } from './next-state.ts';
+import { readStoredIds } from '../documents/stored-ids.ts';
+import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetched-table.ts';
+import { nextState } from '../strategies/next-state.ts';
+import { readingOf } from '../strategies/registry.ts';
+import type { ComparedKeys } from '../strategies/strategy.ts';
+import { emptyReport } from './collect-round.ts';
 import { askFor, type OpenRound } from './open-round.ts';
 
 /** Merges every entity. @returns the first one that failed: the database must not be used any further then */
 export async function mergeTables(
   round: OpenRound,
-  fetched: readonly Fetched[],
+  fetched: readonly FetchedTable[],
   excluded: ReadonlyMap<string, unknown>,
 ): Promise<{ name: string; error: unknown } | undefined> {
   const before = tablesOf(round.state);
@@ -51,7 +47,7 @@ export async function mergeTables(
 
 async function mergeOne(
   round: OpenRound,
-  one: Fetched,
+  one: FetchedTable,
   synced: readonly Table[],
   before: readonly Table[],
 ): Promise<void> {
@@ -61,10 +57,15 @@ async function mergeOne(
   applyMigration(round.db, migration.table, migration, { runId, at: round.at });
   const { table } = migration;
   forgetMarks(round, known?.table, table);
+  const start = finalStart(one);
+  const reading = readingOf(start);
   const final = new Set(finalSlices(one));
   const shards = one.slices
     .filter((slice) => slice.shard !== undefined)
-    .map((slice) => ({ open: () => openShard(round.services, slice.shard!), final: final.has(slice) }));
+    .map((slice) => ({
+      open: async () => (await openShard(round.services, slice.shard!)).db,
+      final: final.has(slice),
+    }));
   const { config } = one.plan;
   const allowed = await deletesAllowed(round, one.name);
   const counts = await mergeTable(round.db, table, shards, {
@@ -72,19 +73,19 @@ async function mergeOne(
     at: round.at,
     history: config.history,
     massDeleteLimit: allowed ? 1 : (config.massDeleteLimit ?? round.services.settings.sync.massDeleteLimit),
-    complete: readEverything(one),
-    keys: await sweptKeys(round, one),
+    complete: reading.isComplete(start.read),
+    keys: await comparedKeys(round, reading.comparedKeys(start.read)),
   });
   if (counts.missed.length > 0) askFor(round, one.name, counts.missed);
   const { added, updated, deleted } = counts;
   if (migration.changes.length + added + updated + deleted > 0) round.changed.add(one.name);
   report(round, one, table, counts);
-  round.state.entities[one.name] = nextState(round.services.settings.sync, known, table, one, {
+  round.state.entities[one.name] = await nextState(round.services.settings.sync, known, table, one, {
     rows: counts.rows,
     startedAt: round.plan.createdAt,
     at: round.at,
-    settled: counts.heldBack === 0 && counts.missed.length === 0,
-    digestOf: (since) => digestFromDatabase(round.db, table, since),
+    isCurrent: counts.heldBack === 0 && counts.missed.length === 0,
+    digestOf: async (since) => digestFromDatabase(round.db, table, since),
   });
 }
 
@@ -95,11 +96,11 @@ function forgetMarks(round: OpenRound, before: Table | undefined, table: Table):
   round.db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
 }
 
-/** Which keys the read compared. */
-async function sweptKeys(round: OpenRound, one: Fetched): Promise<'all' | string[] | undefined> {
-  const { read } = finalStart(one);
-  if (read.kind === 'known' && read.whole === undefined) return readKnownIds(round.services, one.plan);
-  return sweptAll(one) ? 'all' : undefined;
+async function comparedKeys(
+  round: OpenRound,
+  keys: ComparedKeys,
+): Promise<'all' | readonly string[] | undefined> {
+  return typeof keys === 'object' ? readStoredIds(round.services, keys.list) : keys;
 }
 
 async function deletesAllowed(round: OpenRound, name: string): Promise<boolean> {
@@ -107,7 +108,7 @@ async function deletesAllowed(round: OpenRound, name: string): Promise<boolean> 
   return run?.allowMassDelete?.includes(name) ?? false;
 }
 
-function report(round: OpenRound, one: Fetched, table: Table, counts: MergeCounts): void {
+function report(round: OpenRound, one: FetchedTable, table: Table, counts: MergeCounts): void {
   const { added, updated, deleted, rows, heldBack } = counts;
   round.reports.push({
     ...emptyReport(one),

@@ -25,16 +25,21 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     const table = catalog.tables[config.name];
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
-    const known = state.entities[config.name];
-    const reread = rereads.get(config.name);
-    entities[config.name] = planTable(config, table, known, services.settings.sync, now, reread);
+    entities[config.name] = planTable({
+      config,
+      table,
+      state: state.entities[config.name],
+      rereadReason: rereads.get(config.name),
+      settings: services.settings.sync,
+      now,
+    });
   }
   const plan: RoundPlan = {
     runId,
     round: 1,
     createdAt: now.toISOString(),
     catalog: catalog.digest,
-    ...(catalog.metadataVersion === undefined ? {} : { metadataVersion: catalog.metadataVersion }),
+    metadataVersion: catalog.metadataVersion,
     configDigest: catalog.configDigest,
     entities,
   };

@@ -4,6 +4,7 @@ import type { TableReport } from '../documents/report.ts';
 import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { State } from '../documents/state.ts';
+import { strategies } from '../strategies/registry.ts';
 
 /** Dataverse counts no further (learn.microsoft.com: "Count rows using Web API"). */
 const countLimit = 5000;
@@ -26,7 +27,7 @@ export async function withQuality(
       const known = state.entities[entity.name];
       if (known === undefined) return entity;
       const { rows, syncedAt, table, strategy } = known;
-      const countable = strategy !== 'linked' && rows < countLimit;
+      const countable = strategies[strategy].wholeTable && rows < countLimit;
       const dataverseRows =
         phase === 'complete' && countable && changed(entity)
           ? await countRows(services, entity.name, table.name)

@@ -2,7 +2,7 @@ import type { RoundPlan } from '../documents/plan.ts';
 import type { DatabaseReport, TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { addFigures } from '../merge/collect-round.ts';
+import { addFigures } from '../documents/slice.ts';
 import { latestRound } from './resume-run.ts';
 
 /** What a run did or does, from its documents: the entities in the order of entities.json. */

@@ -3,7 +3,7 @@ import { paths } from '../documents/paths.ts';
 import type { TableReport } from '../documents/report.ts';
 import type { RunDocument, RunPhase } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { addFigures } from '../merge/collect-round.ts';
+import { addFigures } from '../documents/slice.ts';
 import { latestRound } from './resume-run.ts';
 import { runReport } from './run-report.ts';
 

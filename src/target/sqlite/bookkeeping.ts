@@ -1,6 +1,5 @@
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { Strategy } from '../../sync/documents/plan.ts';
 import type { State, SyncLogRow, TableState } from '../../sync/documents/state.ts';
 
 /** The tables that the sync keeps for itself, and for whoever wants to know what it did. */
@@ -120,7 +119,7 @@ export function writeState(db: SqliteDatabase, entity: string, state: TableState
     [
       entity,
       state.table.name,
-      state.strategy satisfies Strategy,
+      state.strategy,
       state.deltaLink ?? null,
       state.watermark ?? null,
       state.rows,

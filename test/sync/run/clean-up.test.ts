@@ -29,7 +29,7 @@ describe('cleanUp', () => {
     for (let n = 0; n < 119; n++) await work.put(paths.run(runId(n)), {});
     await work.put(paths.catalog('named'), {});
     await work.put(paths.catalog('forgotten'), {});
-    await work.put(paths.knownIds('fresh'), []);
+    await work.put(paths.storedIds('fresh'), []);
     await services.published.put(stateName, { catalog: 'named' });
     await cleanUp(services);
     expect(await names('runs/')).toHaveLength(119);
@@ -41,6 +41,6 @@ describe('cleanUp', () => {
     expect(left).toHaveLength(100);
     expect(left[0]).toBe(paths.run(runId(20)));
     expect(await names('catalogs/')).toEqual([paths.catalog('named')]);
-    expect(await names('known-ids/')).toEqual([]);
+    expect(await names('stored-ids/')).toEqual([]);
   });
 });

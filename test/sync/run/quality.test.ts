@@ -44,7 +44,7 @@ describe('quality figures', () => {
     expect(asked.sort()).toEqual(['accounts', 'contacts', 'teammemberships']);
     const accounts = dataverse.store.count('account');
     expect(first.quality).toMatchObject({ counted: 3, miscounted: ['contact'] });
-    expect(first.quality!.byStrategy.linked).toMatchObject({ tables: 1 });
+    expect(first.quality!.byStrategy.filtered).toMatchObject({ tables: 1 });
     const tables = Object.values(first.quality!.byStrategy);
     expect(tables.reduce((sum, share) => sum + share.tables, 0)).toBe(4);
     expect(tables.reduce((sum, share) => sum + share.rows, 0)).toBe(first.quality!.rows);

@@ -15,13 +15,13 @@ describe('the strategy', () => {
     const { entities } = await org.sync();
     expect(entities.map(({ name, strategy, reason }) => [name, strategy, reason])).toEqual([
       ['account', 'delta', 'change tracking is on'],
-      ['lead', 'modifiedon', 'change tracking is off for the table'],
-      ['new_shipmentline', 'full', 'change tracking is off for the table and it has no modifiedon'],
-      ['accountleads', 'full', 'change tracking is off for the table and it has no modifiedon'],
+      ['lead', 'modifiedon', 'change tracking is off'],
+      ['new_shipmentline', 'full', 'change tracking is off and the table has no modifiedon column'],
+      ['accountleads', 'full', 'change tracking is off and the table has no modifiedon column'],
       ['new_account_new_campaign', 'delta', 'change tracking is on'],
       ['contact', 'full', 'configured'],
-      ['new_box', 'modifiedon', 'change tracking is off for the table'],
-      ['systemuser', 'linked', 'filtered: only rows that others refer to'],
+      ['new_box', 'modifiedon', 'change tracking is off'],
+      ['systemuser', 'filtered', 'filtered: only rows that others refer to'],
     ]);
   });
 

@@ -1,0 +1,104 @@
+import { dataverseFault, LinkError } from '../../dataverse/errors/errors.ts';
+import { ChangeTrackingError } from '../../dataverse/read/change-tracking.ts';
+import { RetriableError } from '../../errors.ts';
+import type { TablePlan } from '../documents/plan.ts';
+import type { SliceStart } from '../documents/slice.ts';
+import { rowsDigest, wholeDigest } from './fetched-table.ts';
+import { afterPage } from './row-reader.ts';
+import type { Strategy } from './strategy.ts';
+
+type DeltaRead =
+  /** Every row, which starts change tracking. */
+  | { kind: 'delta-initial' }
+  /** What changed since the stored delta link. */
+  | { kind: 'delta'; link: string };
+
+/**
+ * By change tracking: every row once, then the changes since the delta link that the last read ended with
+ * (learn.microsoft.com: Use change tracking to synchronize data with external systems).
+ */
+export const delta: Strategy<DeltaRead> = {
+  reason: 'change tracking is on',
+  wholeTable: true,
+
+  refusal({ table, state, now }) {
+    if (!table.changeTracking) return 'change tracking is off';
+    const fallback = state?.fallback;
+    if (fallback === undefined || now >= new Date(fallback.until)) return undefined;
+    return `${fallback.reason} (tried again after ${fallback.until})`;
+  },
+
+  plan({ state, rereadReason }) {
+    const link = state?.strategy === 'delta' && rereadReason === undefined ? state.deltaLink : undefined;
+    return link === undefined ? { kind: 'delta-initial' } : { kind: 'delta', link };
+  },
+
+  async advance(position, reader) {
+    const { read, link } = position;
+    const page = await reader.readPage(
+      read.kind === 'delta' ? { link: link ?? read.link } : { link, trackChanges: true },
+    );
+    if (page.nextLink === undefined && page.deltaLink === undefined) {
+      return startOver(position, reader.plan, 'Dataverse gave no delta link at the end of the read');
+    }
+    return afterPage(position, page);
+  },
+
+  afterError(position, error, { plan }) {
+    if (error instanceof ChangeTrackingError) {
+      return startOver(position, plan, error.message, error.reason === 'expired');
+    }
+    return position.read.kind === 'delta' && isUnusableLink(position, error)
+      ? startOver(position, plan, error.message)
+      : undefined;
+  },
+
+  async finish(read, reader) {
+    if (read.kind === 'delta') await reader.resolveTombstones();
+  },
+
+  isComplete: (read) => read.kind === 'delta-initial',
+
+  comparedKeys: () => undefined,
+
+  broughtNothing(known, read, fetched) {
+    // A first read always brings a new delta link, but no rows where the digest is the same.
+    if (read.kind === 'delta-initial') return known.contentDigest === rowsDigest(fetched);
+    return fetched.slices.every((slice) => slice.rowsRead === 0 && slice.deleted === 0);
+  },
+
+  async cursor({ known, read, fetched, outcome }) {
+    const { isCurrent } = outcome;
+    // A link that advanced past deletes that were held back would lose them.
+    if (!isCurrent) return read?.kind === 'delta' ? { deltaLink: known?.deltaLink } : {};
+    if (read === undefined) return { deltaLink: known?.deltaLink, contentDigest: await outcome.digestOf?.() };
+    const { deltaLink } = fetched.slices.at(-1)!;
+    if (read.kind === 'delta') return { deltaLink };
+    return { deltaLink, contentDigest: await wholeDigest(fetched, outcome, 'rows') };
+  },
+};
+
+/** A delta link that is of no use leads to a new first read; a table without change tracking to the next strategy. */
+function startOver(
+  { read }: SliceStart,
+  { fallback }: TablePlan,
+  reason: string,
+  linkIsUnusable = true,
+): SliceStart | undefined {
+  const next =
+    linkIsUnusable && read.kind === 'delta'
+      ? { strategy: 'delta' as const, read: { kind: 'delta-initial' } }
+      : fallback;
+  return next && { ...next, part: 'rows', reason };
+}
+
+/**
+ * Whether the stored link does not fit the environment any more. The link repeats the query that it began with, so
+ * Dataverse refuses it where it names deleted columns or an old entity set; after a change of the environment's address
+ * the client refuses it, before any request.
+ */
+function isUnusableLink(position: SliceStart, error: unknown): error is Error {
+  if (error instanceof LinkError) return position.link === undefined;
+  const status = dataverseFault(error)?.status;
+  return (status === 400 || status === 404) && !(error instanceof RetriableError);
+}

@@ -1,0 +1,47 @@
+import type { Failure } from '../../errors.ts';
+import { addDigests, emptyDigest } from '../../sqlite/row-digest.ts';
+import type { TablePlan } from '../documents/plan.ts';
+import type { Slice, SliceStart } from '../documents/slice.ts';
+import type { MergeOutcome } from './strategy.ts';
+
+/** What a round fetched of one table: its slices to the end, or a failure. */
+export interface FetchedTable {
+  name: string;
+  plan: TablePlan;
+  slices: Slice[];
+  failure?: Failure;
+}
+
+/** How the table's last read began: as planned, or after an error as its strategy chose. */
+export function finalStart({ slices }: FetchedTable): SliceStart {
+  return slices.at(-1)!.start;
+}
+
+/** The slices of the table's last read. Slices before them belong to a read that Dataverse refused. */
+export function finalSlices(fetched: FetchedTable): Slice[] {
+  const { kind } = finalStart(fetched).read;
+  return fetched.slices.filter(({ start }) => start.read.kind === kind);
+}
+
+/** Digest of the keys and versions of the rows that the last read returned. */
+export function rowsDigest(fetched: FetchedTable): string {
+  return finalSlices(fetched).reduce((sum, slice) => addDigests(sum, slice.digest), emptyDigest());
+}
+
+/** The same of the rows of which only the key was read. */
+export function keysDigest(fetched: FetchedTable): string {
+  return finalSlices(fetched).reduce((sum, slice) => addDigests(sum, slice.keysDigest), emptyDigest());
+}
+
+/** Digest of all rows of a table, after a read of all of them. */
+export async function wholeDigest(
+  fetched: FetchedTable,
+  outcome: MergeOutcome,
+  by: 'rows' | 'keys',
+): Promise<string | undefined> {
+  const figure = by === 'rows' ? 'rowsRead' : 'keys';
+  const read = finalSlices(fetched).reduce((sum, slice) => sum + slice[figure], 0);
+  // Dataverse may show a row on two pages. Only the database then has each row once.
+  if (read !== outcome.rows) return outcome.digestOf?.();
+  return by === 'rows' ? rowsDigest(fetched) : keysDigest(fetched);
+}

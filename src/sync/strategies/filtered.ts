@@ -1,0 +1,49 @@
+import { keysDigest } from './fetched-table.ts';
+import { advanceThrough } from './row-reader.ts';
+import type { Strategy } from './strategy.ts';
+
+/** The rows that the mirror holds: their keys and versions, or with `whole` all columns. */
+interface StoredIdsRead {
+  kind: 'stored-ids';
+  /** Names the list of their ids; absent while there are none. */
+  list?: string;
+  whole: boolean;
+}
+
+/**
+ * For tables with `filtered: true`: compares the rows that the mirror holds with Dataverse. Rows that changed, and rows
+ * that others have come to refer to, are read by id in the next round.
+ */
+export const filtered: Strategy<StoredIdsRead> = {
+  reason: 'filtered: only rows that others refer to',
+  wholeTable: false,
+
+  refusal: () => undefined,
+
+  plan: ({ state, rereadReason }) => ({
+    kind: 'stored-ids',
+    list: state?.storedIds,
+    whole: rereadReason !== undefined,
+  }),
+
+  async advance(position, reader) {
+    const { list, whole } = position.read;
+    const ids = list === undefined ? [] : await reader.readStoredIds(list);
+    return advanceThrough(ids, position, (batch) =>
+      whole ? reader.readRowsById(batch) : reader.readKeysById(batch),
+    );
+  },
+
+  isComplete: () => false,
+
+  comparedKeys: ({ list, whole }) => (whole || list === undefined ? undefined : { list }),
+
+  broughtNothing: (known, read, fetched) => !read.whole && known.contentDigest === keysDigest(fetched),
+
+  async cursor({ known, read, fetched, outcome }) {
+    const { storedIds } = known ?? {};
+    if (!outcome.isCurrent) return { storedIds };
+    const digest = await outcome.digestOf?.();
+    return { storedIds, contentDigest: digest ?? (read && keysDigest(fetched)) };
+  },
+};

@@ -1,0 +1,30 @@
+import { rowsDigest, wholeDigest } from './fetched-table.ts';
+import { afterPage } from './row-reader.ts';
+import type { Strategy } from './strategy.ts';
+
+/** Every row in every run. Rows absent from the read are deleted rows. */
+export const full: Strategy<{ kind: 'all' }> = {
+  reason: 'every table can be read in full',
+  wholeTable: true,
+
+  refusal: () => undefined,
+
+  plan: () => ({ kind: 'all' }),
+
+  async advance(position, reader) {
+    const orderBy = `${reader.table.primaryKey} asc`;
+    return afterPage(position, await reader.readPage({ orderBy, link: position.link }));
+  },
+
+  isComplete: () => true,
+
+  comparedKeys: () => undefined,
+
+  broughtNothing: (known, _read, fetched) => known.contentDigest === rowsDigest(fetched),
+
+  async cursor({ read, fetched, outcome }) {
+    if (!outcome.isCurrent) return {};
+    const digest = read === undefined ? outcome.digestOf?.() : wholeDigest(fetched, outcome, 'rows');
+    return { contentDigest: await digest };
+  },
+};

@@ -1,0 +1,101 @@
+import type { TableState } from '../documents/state.ts';
+import { keysDigest, rowsDigest, wholeDigest } from './fetched-table.ts';
+import { afterPage } from './row-reader.ts';
+import type { MergedRead, Strategy } from './strategy.ts';
+
+type ModifiedOnRead =
+  /** Every row. */
+  | { kind: 'all' }
+  /** Rows modified at or after `since`; then, for a sweep, the keys of all rows. */
+  | { kind: 'modifiedon'; since: string; sweep: boolean };
+
+/**
+ * By the column `modifiedon`: rows that changed since the newest one that was read, less an overlap. Deletes, and
+ * changes dated back, show in sweeps, which compare the keys and versions of all rows.
+ */
+export const modifiedon: Strategy<ModifiedOnRead> = {
+  reason: 'the table has a modifiedon column',
+  wholeTable: true,
+
+  refusal: ({ table }) =>
+    table.modifiedOnColumn === undefined ? 'the table has no modifiedon column' : undefined,
+
+  plan({ config, state, rereadReason, settings }) {
+    const known = rereadReason === undefined ? state : undefined;
+    if (known?.watermark === undefined || !isContinued(known)) return { kind: 'all' };
+    const every = config.reconcileEvery ?? settings.reconcileEvery;
+    return {
+      kind: 'modifiedon',
+      since: windowStart(known.watermark, settings.overlapSeconds),
+      // Change tracking named deleted rows until now. Those it no longer named show in a sweep only.
+      sweep: known.strategy === 'delta' || (every > 0 && known.runsSinceSweep + 1 >= every),
+    };
+  },
+
+  async advance(position, reader) {
+    const { read, link } = position;
+    if (position.part === 'keys') return afterPage(position, await reader.readKeysPage(link));
+    const { modifiedOnColumn, primaryKey } = reader.table;
+    const filter = read.kind === 'all' ? undefined : `${modifiedOnColumn} ge ${read.since}`;
+    const page = await reader.readPage({ filter, orderBy: `${primaryKey} asc`, link });
+    const next = afterPage(position, page);
+    return next ?? (isSweep(read) ? { ...position, link: undefined, part: 'keys' } : undefined);
+  },
+
+  isComplete: (read) => read.kind === 'all',
+
+  comparedKeys: (read) => (isSweep(read) ? 'all' : undefined),
+
+  broughtNothing(known, read, fetched) {
+    if (read.kind === 'all') return known.contentDigest === rowsDigest(fetched);
+    const { from, digest } = known.window ?? {};
+    if (from !== read.since || digest !== rowsDigest(fetched)) return false;
+    return !read.sweep || known.contentDigest === keysDigest(fetched);
+  },
+
+  async cursor(merged) {
+    const { outcome, watermark } = merged;
+    if (!outcome.isCurrent) return {};
+    return {
+      contentDigest: await contentDigest(merged),
+      window: watermark === undefined ? undefined : await windowAfter(merged, watermark),
+    };
+  },
+};
+
+/** Whether `strategy` left a watermark that no older row is missing behind. */
+function isContinued({ strategy }: TableState): boolean {
+  return strategy === 'delta' || strategy === 'modifiedon';
+}
+
+function isSweep(read: ModifiedOnRead): boolean {
+  return read.kind === 'modifiedon' && read.sweep;
+}
+
+async function contentDigest(merged: MergedRead<ModifiedOnRead>): Promise<string | undefined> {
+  const { known, read, fetched, outcome } = merged;
+  if (read === undefined) return outcome.digestOf?.();
+  if (read.kind === 'all') return wholeDigest(fetched, outcome, 'rows');
+  return read.sweep ? wholeDigest(fetched, outcome, 'keys') : known?.contentDigest;
+}
+
+/** The digest of the rows that the next run will read if nothing changes until then. */
+async function windowAfter(
+  { known, read, fetched, outcome, settings }: MergedRead<ModifiedOnRead>,
+  watermark: string,
+): Promise<TableState['window']> {
+  const from = windowStart(watermark, settings.overlapSeconds);
+  if (read?.kind === 'modifiedon' && read.since === from) return { from, digest: rowsDigest(fetched) };
+  const digest = await outcome.digestOf?.(from);
+  if (digest !== undefined) return { from, digest };
+  return known?.window?.from === from ? known.window : undefined;
+}
+
+/**
+ * Where the next `modifiedon ge` read starts: the watermark less an overlap, in whole seconds. Dataverse keeps
+ * modifiedon by the second, and rows of one second may become visible after a later row was read.
+ */
+function windowStart(watermark: string, overlapSeconds: number): string {
+  const time = Math.floor(Date.parse(watermark) / 1000) * 1000 - overlapSeconds * 1000;
+  return new Date(time).toISOString().replace('.000Z', 'Z');
+}

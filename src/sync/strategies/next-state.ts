@@ -1,0 +1,70 @@
+import type { Settings } from '../../config/settings.ts';
+import type { Table } from '../../schema/table.ts';
+import type { TableState } from '../documents/state.ts';
+import { type FetchedTable, finalStart } from './fetched-table.ts';
+import { readingOf, strategies } from './registry.ts';
+import { isRowsById } from './rows-by-id.ts';
+import type { MergeOutcome } from './strategy.ts';
+
+/** How long a strategy is not tried again after Dataverse refused it. */
+const fallbackHours = 24;
+
+/** Whether what was fetched of a table shows that nothing changed in it since `known`. */
+export function broughtNothing(known: TableState | undefined, fetched: FetchedTable): boolean {
+  if (fetched.failure !== undefined) return true;
+  if (known === undefined) return false;
+  const start = finalStart(fetched);
+  return start.strategy === known.strategy && readingOf(start).broughtNothing(known, start.read, fetched);
+}
+
+/**
+ * What is known of a table after a round was merged. Cursors advance only here, together with the rows that they
+ * belong to.
+ */
+export async function nextState(
+  settings: Settings['sync'],
+  known: TableState | undefined,
+  table: Table,
+  fetched: FetchedTable,
+  outcome: MergeOutcome,
+): Promise<TableState> {
+  const start = finalStart(fetched);
+  const byId = isRowsById(start.read);
+  // Rows read by id follow an earlier read of this run, which may have fallen back to another strategy than planned.
+  const strategy = (byId ? known?.strategy : undefined) ?? start.strategy;
+  const reading = readingOf(start);
+  const comparedAll = reading.isComplete(start.read) || reading.comparedKeys(start.read) === 'all';
+  const watermark = greatest([known?.watermark, ...fetched.slices.map((slice) => slice.maxModifiedOn)]);
+  const read = byId ? undefined : start.read;
+  return {
+    table,
+    strategy,
+    rows: outcome.rows,
+    runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
+    syncedAt: outcome.startedAt,
+    watermark,
+    fallback: fallbackAfter(known, fetched, outcome.at),
+    ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),
+  };
+}
+
+/** The refusal of a strategy, remembered until the strategy is to be tried again. */
+function fallbackAfter(
+  known: TableState | undefined,
+  fetched: FetchedTable,
+  at: string,
+): TableState['fallback'] {
+  const { strategy, read, reason } = finalStart(fetched);
+  if (!isRowsById(read) && strategy !== fetched.plan.strategy && reason !== undefined) {
+    return { reason, until: new Date(Date.parse(at) + fallbackHours * 3_600_000).toISOString() };
+  }
+  const { fallback } = known ?? {};
+  return fallback !== undefined && at < fallback.until ? fallback : undefined;
+}
+
+function greatest(times: (string | undefined)[]): string | undefined {
+  return times
+    .filter((time) => time !== undefined)
+    .sort((a, b) => Date.parse(a) - Date.parse(b))
+    .at(-1);
+}

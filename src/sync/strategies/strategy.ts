@@ -1,0 +1,82 @@
+import type { TableConfig } from '../../config/entities.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { Table } from '../../schema/table.ts';
+import type { Read } from '../documents/plan.ts';
+import type { SliceStart } from '../documents/slice.ts';
+import type { TableState } from '../documents/state.ts';
+import type { FetchedTable } from './fetched-table.ts';
+import type { RowReader } from './row-reader.ts';
+
+/** How one kind of read goes. The functions know nothing but their arguments, so any instance can continue a read. */
+export interface Reading<R extends Read = Read> {
+  /** Reads the next page or batch. Returns where to continue; undefined at the end of the table. */
+  advance(position: SliceStart<R>, reader: RowReader): Promise<SliceStart | undefined>;
+  /** What to read instead after an error; undefined where the error stands. */
+  afterError?(position: SliceStart<R>, error: unknown, reader: RowReader): SliceStart | undefined;
+  /** Called once the table is read to its end, before its last slice is stored. */
+  finish?(read: R, reader: RowReader): Promise<void>;
+  /** Whether the read returns every row, so that rows absent from it are deleted rows. */
+  isComplete(read: R): boolean;
+  /** The ids whose keys the read compares with Dataverse: all of the table, those of the list of this name, or none. */
+  comparedKeys(read: R): ComparedKeys;
+  /** Whether the read alone shows, without a look at the database, that nothing changed since `known`. */
+  broughtNothing(known: TableState, read: R, fetched: FetchedTable): boolean;
+}
+
+export type ComparedKeys = 'all' | { list: string } | undefined;
+
+/**
+ * How the changes of one table are found. To add a strategy, write it in a file of this folder, name it in
+ * config/strategies.ts, and register it in registry.ts, which does not compile without it.
+ */
+export interface Strategy<R extends Read = Read> extends Reading<R> {
+  /** Why a table is read this way where nothing speaks against it, for people. */
+  readonly reason: string;
+  /** Whether the mirror holds all rows of the table, so that it must have as many as Dataverse counts. */
+  readonly wholeTable: boolean;
+  /** Why the table cannot be read this way now; undefined where it can. */
+  refusal(context: PlanContext): string | undefined;
+  /** What this run reads. */
+  plan(context: PlanContext): R;
+  /** Where the next run continues, once the rows are in the database. */
+  cursor(merged: MergedRead<R>): Promise<Cursor>;
+}
+
+/** What the plan of a table follows from. */
+export interface PlanContext {
+  config: TableConfig;
+  table: Table;
+  /** What the last commit stored about the table. */
+  state: TableState | undefined;
+  /** Why all rows must be read again (a new column, a rebuilt one): no cursor holds then. */
+  rereadReason: string | undefined;
+  settings: Settings['sync'];
+  now: Date;
+}
+
+/** What one table's merge found. */
+export interface MergeOutcome {
+  /** Rows in the table afterwards. */
+  rows: number;
+  /** When the round was planned, before the read, and when it was merged: ISO 8601, UTC. */
+  startedAt: string;
+  at: string;
+  /** Whether the table now holds all that the read showed: no delete was held back and no row is missing. */
+  isCurrent: boolean;
+  /** Digest of keys and versions in the database: of all rows, or of those modified since. Absent in an idle round. */
+  digestOf?: (since?: string) => Promise<string | undefined>;
+}
+
+export interface MergedRead<R extends Read> {
+  known: TableState | undefined;
+  /** Undefined where rows were only read again by id, which moves no cursor. */
+  read: R | undefined;
+  fetched: FetchedTable;
+  outcome: MergeOutcome;
+  /** The greatest modifiedon that was ever read. */
+  watermark: string | undefined;
+  settings: Settings['sync'];
+}
+
+/** The part of a table's state that belongs to its strategy. */
+export type Cursor = Pick<TableState, 'deltaLink' | 'window' | 'contentDigest' | 'storedIds'>;
