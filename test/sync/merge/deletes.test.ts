@@ -133,6 +133,36 @@ describe('deletes', () => {
     await org.expectIdle();
   });
 
+  it('and rows of one id in one delta are decided for more ids than one batch holds', async () => {
+    org = await Organisation.start(['new_shipmentline'], {}, { SYNC_MASS_DELETE_LIMIT: '1' });
+    org.store.table('new_shipmentline').changeTracking = true;
+    org.store.schemaChanged();
+    const ids = org.rows('new_shipmentline', 5100);
+    expect(reportOf(await org.sync(), 'new_shipmentline')).toMatchObject({ strategy: 'delta', added: 5100 });
+    for (const id of ids) org.store.update('new_shipmentline', id, {});
+    for (const id of ids) org.store.delete('new_shipmentline', id);
+    const { services } = org.harness;
+    const { dataverse } = services;
+    services.dataverse = {
+      ...dataverse,
+      // The delta names the deleted rows as changed, too.
+      readPages: async function* (query, options) {
+        for await (const page of dataverse.readPages(query, options)) {
+          const tombstones = page.body.subarray(page.recordsStart, page.recordsEnd).toString();
+          const named = ids.filter((id) => tombstones.includes(id));
+          const rows = named.map((id) => `{"new_shipmentlineid":"${id}","@odata.etag":"W/\\"1\\""},`);
+          const body = Buffer.from(rows.join('') + tombstones);
+          yield { ...page, body, recordsStart: 0, recordsEnd: body.length };
+        }
+      },
+    };
+    expect(reportOf(await org.sync(), 'new_shipmentline')).toMatchObject({
+      strategy: 'delta',
+      deleted: 5100,
+    });
+    expect(await org.ids('new_shipmentline')).toEqual([]);
+  });
+
   it.each(tables)(
     'beyond the limit are held back and let through once, by %s (%s)',
     async (_, name, options) => {

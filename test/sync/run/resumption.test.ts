@@ -26,6 +26,27 @@ describe('a read that is interrupted', () => {
     await org.expectIdle();
   });
 
+  it('ends where a page stays unreadable', async () => {
+    org = await Organisation.start(['account']);
+    org.rows('account', 3);
+    const { services } = org.harness;
+    const { dataverse } = services;
+    let pages = 0;
+    services.dataverse = {
+      ...dataverse,
+      readPages: async function* (query, options) {
+        for await (const page of dataverse.readPages(query, options)) {
+          if (++pages > 20) throw new Error('the page is read again and again');
+          const body = Buffer.from('{"accountid":');
+          yield { ...page, body, recordsStart: 0, recordsEnd: body.length };
+        }
+      },
+    };
+    const report = reportOf(await org.sync(), 'account');
+    expect(report).toMatchObject({ state: 'failed', error: expect.stringMatching(/JSON/) });
+    expect(pages).toBeLessThanOrEqual(5);
+  });
+
   it('leaves its entity as it was where the fault stays, and is taken up by the next run', async () => {
     org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
     const ids = org.rows('account', 40);

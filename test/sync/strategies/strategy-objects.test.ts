@@ -1,0 +1,283 @@
+import { describe, expect, it } from 'vitest';
+import { parseEntities } from '../../../src/config/entities.ts';
+import { readSettings } from '../../../src/config/settings.ts';
+import { wholeTableStrategies } from '../../../src/config/strategies.ts';
+import { DataverseError, LinkError } from '../../../src/dataverse/errors/errors.ts';
+import { RetriableError } from '../../../src/errors.ts';
+import type { Table } from '../../../src/schema/table.ts';
+import type { Slice, SliceStart } from '../../../src/sync/documents/slice.ts';
+import type { TableState } from '../../../src/sync/documents/state.ts';
+import { planTable } from '../../../src/sync/plan/plan-table.ts';
+import { broughtNothing, nextState } from '../../../src/sync/strategies/next-state.ts';
+import { readingOf } from '../../../src/sync/strategies/registry.ts';
+import type { PageLinks, RowReader } from '../../../src/sync/strategies/row-reader.ts';
+import type { MergeOutcome, PlanContext } from '../../../src/sync/strategies/strategy.ts';
+
+const settings = readSettings({
+  DATAVERSE_URL: 'https://contoso.crm.dynamics.com',
+  AzureWebJobsStorage: 'UseDevelopmentStorage=true',
+}).sync;
+const now = new Date('2026-11-21T02:00:00.000Z');
+
+const account: Table = {
+  logicalName: 'account',
+  name: 'accounts',
+  primaryKey: 'accountid',
+  columns: [],
+  foreignKeys: [],
+  modifiedOnColumn: 'modifiedon',
+  changeTracking: true,
+  intersect: false,
+};
+
+const state: TableState = {
+  table: account,
+  strategy: 'delta',
+  deltaLink: 'https://contoso.crm.dynamics.com/api/data/v9.2/accounts?$deltatoken=1',
+  watermark: '2026-11-20T12:00:00Z',
+  rows: 3,
+  runsSinceSweep: 0,
+  syncedAt: '2026-11-20T12:00:05.000Z',
+};
+
+function plan(entity: object, context: Partial<PlanContext> = {}) {
+  const [config] = parseEntities([{ name: 'account', ...entity }]);
+  return planTable({
+    config: config!,
+    table: account,
+    state: undefined,
+    rereadReason: undefined,
+    settings,
+    now,
+    ...context,
+  });
+}
+
+describe('planTable', () => {
+  it('takes the best strategy that the table allows, with the next one as its fallback', () => {
+    expect(plan({})).toMatchObject({
+      strategy: 'delta',
+      read: { kind: 'delta-initial' },
+      fallback: { strategy: 'modifiedon', read: { kind: 'all' } },
+      reason: 'change tracking is on',
+    });
+    const untracked = { ...account, changeTracking: false };
+    expect(plan({}, { table: untracked })).toMatchObject({ strategy: 'modifiedon' });
+    const timeless = { ...untracked, modifiedOnColumn: undefined };
+    expect(plan({}, { table: timeless })).toMatchObject({ strategy: 'full', fallback: undefined });
+  });
+
+  it('takes the configured strategy, or the next one where the table does not allow it', () => {
+    for (const strategy of wholeTableStrategies) {
+      expect(plan({ strategy })).toMatchObject({ strategy, reason: 'configured' });
+    }
+    const timeless = { ...account, modifiedOnColumn: undefined };
+    expect(plan({ strategy: 'modifiedon' }, { table: timeless })).toMatchObject({
+      strategy: 'full',
+      reason: 'the table has no modifiedon column',
+    });
+    expect(plan({ filtered: true, strategy: 'full' })).toMatchObject({
+      strategy: 'filtered',
+      reason: 'filtered: only rows that others refer to',
+    });
+  });
+
+  it('continues at the cursor of the last run', () => {
+    expect(plan({}, { state }).read).toEqual({ kind: 'delta', link: state.deltaLink });
+    expect(plan({ filtered: true }, { state: { ...state, storedIds: 'stored-ids/1.json' } }).read).toEqual({
+      kind: 'stored-ids',
+      list: 'stored-ids/1.json',
+      whole: false,
+    });
+    // Change tracking named the deleted rows until now, so the first read by modifiedon compares all keys.
+    const byTime = (known: Partial<TableState>, entity = {}) =>
+      plan({ strategy: 'modifiedon', ...entity }, { state: { ...state, ...known } }).read;
+    const since = '2026-11-20T11:58:00Z';
+    expect(byTime({}, { reconcileEvery: 0 })).toEqual({ kind: 'modifiedon', since, sweep: true });
+    const timed = { strategy: 'modifiedon', runsSinceSweep: 1 } as const;
+    expect(byTime(timed, { reconcileEvery: 0 })).toEqual({ kind: 'modifiedon', since, sweep: false });
+    expect(byTime(timed, { reconcileEvery: 3 })).toEqual({ kind: 'modifiedon', since, sweep: false });
+    expect(byTime(timed, { reconcileEvery: 2 })).toEqual({ kind: 'modifiedon', since, sweep: true });
+    // A table that was kept in part lacks rows that are older than its watermark.
+    expect(byTime({ strategy: 'filtered' })).toEqual({ kind: 'all' });
+  });
+
+  it('reads every row where the reason for a reread is given', () => {
+    const context = { state: { ...state, storedIds: 'stored-ids/1.json' }, rereadReason: 'a new column' };
+    expect(plan({}, context)).toMatchObject({
+      read: { kind: 'delta-initial' },
+      reason: 'change tracking is on; all rows are read again: a new column',
+    });
+    expect(plan({ strategy: 'modifiedon' }, context).read).toEqual({ kind: 'all' });
+    expect(plan({ filtered: true }, context).read).toMatchObject({ whole: true });
+  });
+
+  it('leaves a refused strategy alone until its time has come', () => {
+    const fallback = { reason: 'no privilege', until: '2026-11-21T03:00:00.000Z' };
+    expect(plan({}, { state: { ...state, fallback } })).toMatchObject({
+      strategy: 'modifiedon',
+      reason: 'no privilege (tried again after 2026-11-21T03:00:00.000Z)',
+    });
+    expect(plan({}, { state: { ...state, fallback }, now: new Date(fallback.until) }).strategy).toBe('delta');
+  });
+});
+
+/** Answers one page; other reads are not expected. */
+function readerOf(planned: ReturnType<typeof plan>, links: PageLinks): RowReader {
+  const unexpected = () => Promise.reject(new Error('not expected'));
+  return {
+    table: account,
+    plan: planned,
+    readPage: async () => links,
+    readKeysPage: unexpected,
+    readRowsById: unexpected,
+    readKeysById: unexpected,
+    readStoredIds: unexpected,
+    resolveTombstones: unexpected,
+  };
+}
+
+describe('an error under change tracking', () => {
+  const planned = plan({}, { state });
+  const atLink: SliceStart = { strategy: 'delta', read: planned.read, part: 'rows' };
+  const later = { ...atLink, link: 'https://contoso.crm.dynamics.com/api/data/v9.2/accounts?$skiptoken=2' };
+  const afterError = (position: SliceStart, error: Error) =>
+    readingOf(position).afterError?.(position, error, readerOf(planned, {}));
+  const refused = (status: number) =>
+    new DataverseError('refused', { fault: { operation: 'read accounts', transient: false, status } });
+
+  it('leads to a new first read where the stored link does not fit any more', () => {
+    for (const error of [new LinkError('away from the old origin'), refused(400), refused(404)]) {
+      expect(afterError(atLink, error)).toEqual({
+        strategy: 'delta',
+        read: { kind: 'delta-initial' },
+        part: 'rows',
+        reason: error.message,
+      });
+    }
+  });
+
+  it('stands where it says nothing about the stored link', () => {
+    expect(afterError(later, new LinkError('the same link twice'))).toBeUndefined();
+    expect(afterError(atLink, refused(403))).toBeUndefined();
+    expect(afterError(atLink, new RetriableError('busy'))).toBeUndefined();
+    const first = { ...atLink, read: { kind: 'delta-initial' } };
+    expect(afterError(first, refused(400))).toBeUndefined();
+  });
+
+  it('leads to the fallback where the last page of a first read has no delta link', async () => {
+    const first: SliceStart = { ...atLink, read: { kind: 'delta-initial' } };
+    const next = await readingOf(first).advance(first, readerOf(planned, {}));
+    expect(next).toEqual({
+      ...planned.fallback,
+      part: 'rows',
+      reason: 'Dataverse gave no delta link at the end of the read',
+    });
+    const link = 'https://contoso.crm.dynamics.com/api/data/v9.2/accounts?$skiptoken=1';
+    expect(await readingOf(first).advance(first, readerOf(planned, { nextLink: link }))).toEqual({
+      ...first,
+      link,
+    });
+    expect(await readingOf(first).advance(first, readerOf(planned, { deltaLink: 'd' }))).toBeUndefined();
+  });
+});
+
+describe('the state after a merge', () => {
+  const slice: Slice = {
+    slice: 0,
+    start: { strategy: 'delta', read: { kind: 'delta-initial' }, part: 'rows' },
+    rowsRead: 3,
+    deleted: 0,
+    keys: 0,
+    pages: 1,
+    requests: 1,
+    retries: 0,
+    bytes: 1,
+    seconds: 1,
+    digest: '00000000000000000000000000000001',
+    keysDigest: '00000000000000000000000000000002',
+    maxModifiedOn: '2026-11-21T01:00:00Z',
+    deltaLink: 'https://contoso.crm.dynamics.com/api/data/v9.2/accounts?$deltatoken=2',
+  };
+  const outcome: MergeOutcome = {
+    rows: 3,
+    startedAt: '2026-11-21T02:00:00.000Z',
+    at: '2026-11-21T02:00:09.000Z',
+    isCurrent: true,
+    digestOf: async (since) => `of the database${since === undefined ? '' : ` since ${since}`}`,
+  };
+  const merged = (start: Partial<SliceStart>, more: Partial<MergeOutcome> = {}, known = state) => {
+    const fetched = {
+      name: 'account',
+      plan: { ...plan({}), read: start.read ?? slice.start.read },
+      slices: [{ ...slice, start: { ...slice.start, ...start } }],
+    };
+    return nextState(settings, known, account, fetched, { ...outcome, ...more });
+  };
+  const held = { isCurrent: false };
+
+  it('has the new delta link, unless deletes were held back', async () => {
+    const read = { kind: 'delta', link: state.deltaLink };
+    expect(await merged({ read })).toMatchObject({ deltaLink: slice.deltaLink, runsSinceSweep: 1 });
+    expect(await merged({ read }, held)).toMatchObject({ deltaLink: state.deltaLink });
+    // A first read is then done again.
+    expect((await merged({}, held)).deltaLink).toBeUndefined();
+    expect(await merged({})).toMatchObject({
+      deltaLink: slice.deltaLink,
+      contentDigest: slice.digest,
+      runsSinceSweep: 0,
+      watermark: slice.maxModifiedOn,
+    });
+  });
+
+  it('keeps the delta link after rows were read again by id, and counts no run', async () => {
+    const byId = { read: { kind: 'ids', ids: [] } };
+    expect(await merged(byId)).toMatchObject({
+      strategy: 'delta',
+      deltaLink: state.deltaLink,
+      contentDigest: 'of the database',
+      runsSinceSweep: 0,
+    });
+    // They were read by the planned strategy, and the run had fallen back to another one.
+    const timed: TableState = { ...state, strategy: 'modifiedon' };
+    expect(await merged(byId, {}, timed)).toMatchObject({
+      strategy: 'modifiedon',
+      window: {
+        from: '2026-11-21T00:58:00Z',
+        digest: 'of the database since 2026-11-21T00:58:00Z',
+      },
+    });
+  });
+
+  it('has the digest of each row once where Dataverse showed a row on two pages', async () => {
+    expect(await merged({}, { rows: 2 })).toMatchObject({ contentDigest: 'of the database' });
+  });
+
+  it('knows no digests where the table does not hold what the read showed', async () => {
+    const read = { kind: 'modifiedon', since: '2026-11-20T11:58:00Z', sweep: true };
+    const byTime = await merged({ strategy: 'modifiedon', read }, held);
+    expect(byTime.contentDigest).toBeUndefined();
+    expect(byTime.window).toBeUndefined();
+  });
+
+  it('remembers a refusal for a day', async () => {
+    const refused = { strategy: 'modifiedon', read: { kind: 'all' }, reason: 'no privilege' } as const;
+    const fallback = { reason: 'no privilege', until: '2026-11-22T02:00:09.000Z' };
+    const first = await merged(refused);
+    expect(first.fallback).toEqual(fallback);
+    const byId = { kind: 'ids', ids: [] };
+    expect((await merged({ read: byId }, {}, first)).fallback).toEqual(fallback);
+    expect((await merged({}, { at: fallback.until }, first)).fallback).toBeUndefined();
+  });
+
+  it('is the known one where the read brought nothing', async () => {
+    const known = await merged({});
+    const fetched = { name: 'account', plan: plan({}), slices: [slice] };
+    expect(broughtNothing(known, fetched)).toBe(true);
+    expect(broughtNothing(undefined, fetched)).toBe(false);
+    expect(broughtNothing({ ...known, contentDigest: 'another' }, fetched)).toBe(false);
+    expect(broughtNothing({ ...known, strategy: 'full' }, fetched)).toBe(false);
+    const failure = { error: 'busy' };
+    expect(broughtNothing(known, { ...fetched, slices: [], failure })).toBe(true);
+  });
+});
