@@ -7,22 +7,23 @@ import { allocateGrowable } from './sqlite/growable-file.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
 import { openStorageAccount, type StorageConnection } from './storage/account.ts';
 import { DatabaseBlob } from './storage/database-blob.ts';
+import type { DatabaseFile } from './storage/database-file.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
 import { queueSender } from './storage/queue-sender.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { WorkStore } from './storage/work-store.ts';
-import { Documents } from './sync/documents/claim-reader.ts';
+import { DocumentReader } from './sync/documents/document-reader.ts';
 import { fetchQueue, mergeQueue } from './sync/documents/messages.ts';
-import { ProgressBoard } from './sync/documents/progress.ts';
+import { ProgressTracker } from './sync/documents/progress-tracker.ts';
 import type { SyncServices } from './sync/documents/services.ts';
-import { DatabaseHolder } from './target/sqlite/database-cache.ts';
+import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
 
 let services: Promise<SyncServices> | undefined;
 
-/** The services of this process, made on first use; a failure (wrong settings) is told anew at each call. */
+/** The services of this process, made on first use. After a failure (wrong settings) the next call tries again. */
 export function syncServices(): Promise<SyncServices> {
   services ??= createSyncServices(readSettings()).catch((error: unknown) => {
     services = undefined;
@@ -31,17 +32,36 @@ export function syncServices(): Promise<SyncServices> {
   return services;
 }
 
-/** Puts the parts together; the one place that knows them all. */
-export async function createSyncServices(settings: Settings): Promise<SyncServices> {
-  const telemetry = createTelemetry(invocationSink, monitor);
-  const account = openStorageAccount(storageConnection(settings.storage));
-  const work = new WorkStore(account.blobs.getContainerClient(settings.containers.work));
-  const databaseContainer = account.blobs.getContainerClient(settings.containers.database);
-  const databaseBlob = new DatabaseBlob(databaseContainer, settings.databaseName, {
-    allocate: allocateGrowable,
-  });
-  const sqlite = await loadSqlite();
+/** What the sync keeps outside of this process. */
+export interface SyncStorage
+  extends Pick<SyncServices, 'work' | 'published' | 'files' | 'sendFetch' | 'sendMerge'> {
+  databaseFile: DatabaseFile;
+}
+
+/** The configured storage account. No request is sent yet. */
+export function openSyncStorage(settings: Settings): SyncStorage {
+  const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
+  const published = blobs.getContainerClient(settings.containers.database);
   return {
+    work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
+    published: new WorkStore(published),
+    databaseFile: new DatabaseBlob(published, settings.databaseName, { allocate: allocateGrowable }),
+    files: new FileBlobs(published),
+    sendFetch: queueSender(queues.getQueueClient(fetchQueue)),
+    sendMerge: queueSender(queues.getQueueClient(mergeQueue)),
+  };
+}
+
+/** Puts the parts together; the one place that knows all of them. */
+export async function createSyncServices(
+  settings: Settings,
+  storage = openSyncStorage(settings),
+): Promise<SyncServices> {
+  const telemetry = createTelemetry(invocationSink, monitor);
+  const sqlite = await loadSqlite();
+  const { databaseFile, ...stores } = storage;
+  return {
+    ...stores,
     settings,
     readEntities: () => readEntities(settings.entitiesFile),
     dataverse: createDataverseClient({
@@ -51,16 +71,16 @@ export async function createSyncServices(settings: Settings): Promise<SyncServic
       log: (level, message, properties) => telemetry.log(level, message, properties as Properties),
     }),
     sqlite,
-    work,
-    documents: new Documents(work),
-    published: new WorkStore(databaseContainer),
-    databaseBlob,
-    database: new DatabaseHolder(databaseBlob, sqlite, settings.sync.databaseMaxBytes),
-    files: new FileBlobs(databaseContainer),
+    documents: new DocumentReader(storage.work),
+    mirror: new SqliteMirror({
+      sqlite,
+      file: databaseFile,
+      documents: storage.published,
+      maxBytes: settings.sync.databaseMaxBytes,
+      telemetry,
+    }),
     shards: new ShardCache(),
-    sendFetch: queueSender(account.queues.getQueueClient(fetchQueue)),
-    sendMerge: queueSender(account.queues.getQueueClient(mergeQueue)),
-    progress: new ProgressBoard(),
+    progress: new ProgressTracker(),
     telemetry,
     now: () => new Date(),
     randomId: () => randomBytes(4).toString('hex'),
@@ -71,6 +91,6 @@ export async function createSyncServices(settings: Settings): Promise<SyncServic
 export function storageConnection(storage: Settings['storage']): StorageConnection {
   const { connectionString, blobServiceUri, queueServiceUri, clientId } = storage;
   if (connectionString !== undefined) return { connectionString };
-  const credential = createCredential(clientId === undefined ? {} : { clientId });
+  const credential = createCredential({ clientId });
   return { blobServiceUri: blobServiceUri!, queueServiceUri: queueServiceUri!, credential };
 }

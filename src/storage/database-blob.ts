@@ -1,6 +1,7 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError, SyncError } from '../errors.ts';
+import type { Commit, DatabaseFile } from './database-file.ts';
 import { eachOf } from './each-of.ts';
 import { inContainer, statusOf, storageError } from './errors.ts';
 
@@ -18,15 +19,6 @@ export interface DatabaseBlobOptions {
   allocate?: (length: number) => Buffer;
 }
 
-export interface Commit {
-  etag: string;
-  /** Of the whole file. */
-  blocks: number;
-  /** What was uploaded of it. */
-  stagedBlocks: number;
-  stagedBytes: number;
-}
-
 const rangeSize = 16 * 1024 * 1024;
 const loadTries = 3;
 
@@ -35,7 +27,7 @@ const loadTries = 3;
  * the manifest of what is stored, and a commit uploads only what it lacks. Whoever reads sees the state
  * before a commit or the one after it. Write the blob in no other way: a plain upload leaves no block list.
  */
-export class DatabaseBlob {
+export class DatabaseBlob implements DatabaseFile {
   readonly #blob: BlockBlobClient;
   readonly #container: ContainerClient;
   readonly #blockSize: number;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
 import { ConflictError, RetriableError, SyncError } from '../errors.ts';
+import type { DocumentStore } from './document-store.ts';
 import { eachOf } from './each-of.ts';
 import { inContainer, statusOf, storageError } from './errors.ts';
 
@@ -8,7 +9,7 @@ import { inContainer, statusOf, storageError } from './errors.ts';
  * Small JSON documents and shards in one container, with the two primitives that everything concurrent is
  * made of: create if absent, and replace if unchanged. The container is created when it is first missed.
  */
-export class WorkStore {
+export class WorkStore implements DocumentStore {
   readonly #container: ContainerClient;
 
   constructor(container: ContainerClient) {

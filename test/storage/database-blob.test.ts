@@ -6,7 +6,6 @@ import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
 import { openStorageAccount, type StorageAccount } from '../../src/storage/account.ts';
 import { DatabaseBlob } from '../../src/storage/database-blob.ts';
-import { DatabaseHolder } from '../../src/target/sqlite/database-cache.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { type FaultyProxy, startFaultyProxy } from '../faulty-proxy.ts';
 import { openIndependently } from '../sqlite/independent.ts';
@@ -211,26 +210,5 @@ describe('DatabaseBlob', () => {
     proxy.fault = () => ({ status: 429 });
     await expect(blob.commit(randomBytes(10), { etag: 'absent' })).rejects.toThrow(RetriableError);
     proxy.fault = () => 'none';
-  });
-});
-
-describe('DatabaseHolder', () => {
-  it('gives its database away once, and downloads only what it does not have', async () => {
-    const sqlite = await loadSqlite();
-    const { blob } = fresh();
-    const holder = new DatabaseHolder(blob, sqlite, 100_000_000);
-    const first = await holder.open();
-    expect(first.etag).toBeUndefined();
-    first.db.exec('CREATE TABLE t (x)');
-    const { etag } = await blob.commit(first.db.export(), { etag: 'absent' });
-    holder.putBack(first.db, etag);
-    const kept = await holder.open();
-    expect(kept.db === first.db && kept.etag === etag).toBe(true);
-    // Taken and not put back, as after a failure: the next one comes from the blob.
-    const loaded = await holder.open();
-    expect(loaded.db === first.db).toBe(false);
-    expect(loaded.db.all("SELECT name FROM sqlite_master WHERE type = 'table'")).toEqual([{ name: 't' }]);
-    kept.db.close();
-    loaded.db.close();
   });
 });

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
-import { createSyncServices } from '../../src/services.ts';
+import { createSyncServices, openSyncStorage, type SyncStorage } from '../../src/services.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
-import { Documents } from '../../src/sync/documents/claim-reader.ts';
+import { DocumentReader } from '../../src/sync/documents/document-reader.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
-import { ProgressBoard } from '../../src/sync/documents/progress.ts';
+import { ProgressTracker } from '../../src/sync/documents/progress-tracker.ts';
 import type { SyncServices } from '../../src/sync/documents/services.ts';
 import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
@@ -14,7 +14,7 @@ import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { failPoisonedRun } from '../../src/sync/run/fail-run.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, startRun } from '../../src/sync/run/start-run.ts';
-import { DatabaseHolder } from '../../src/target/sqlite/database-cache.ts';
+import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel } from '../../src/telemetry/telemetry.ts';
 import { memoryStorage } from './memory-storage.ts';
 
@@ -40,12 +40,14 @@ const maxDequeueCount = 5;
  */
 export class Harness {
   readonly services: SyncServices;
+  readonly storage: SyncStorage;
   readonly log: { level: LogLevel; message: string }[] = [];
   readonly #waiting: Message[] = [];
   readonly #pick: (waiting: number) => number;
   entities: TableConfig[];
 
-  private constructor(services: SyncServices, options: HarnessOptions) {
+  private constructor(services: SyncServices, storage: SyncStorage, options: HarnessOptions) {
+    this.storage = storage;
     this.#pick = options.pick ?? (() => 0);
     this.entities = parseEntities(options.entities);
     this.services = {
@@ -70,8 +72,9 @@ export class Harness {
       SYNC_DATABASE_CONTAINER: `database-${suffix}`,
       ...options.settings,
     });
-    const harness = new Harness(await createSyncServices(settings), options);
-    if (options.connectionString === undefined) Object.assign(harness.services, memoryStorage());
+    const real = openSyncStorage(settings);
+    const storage = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
+    const harness = new Harness(await createSyncServices(settings, storage), storage, options);
     harness.restarted();
     return harness;
   }
@@ -87,12 +90,18 @@ export class Harness {
 
   /** A process that was killed: what it had in memory is gone, what it had queued stays. */
   restarted(): void {
-    const { work, databaseBlob, sqlite, settings } = this.services;
+    const { work, published, sqlite, settings, telemetry } = this.services;
     Object.assign(this.services, {
-      documents: new Documents(work),
-      database: new DatabaseHolder(databaseBlob, sqlite, settings.sync.databaseMaxBytes),
+      documents: new DocumentReader(work),
+      mirror: new SqliteMirror({
+        sqlite,
+        file: this.storage.databaseFile,
+        documents: published,
+        maxBytes: settings.sync.databaseMaxBytes,
+        telemetry,
+      }),
       shards: new ShardCache(),
-      progress: new ProgressBoard(),
+      progress: new ProgressTracker(),
     });
   }
 
@@ -136,7 +145,7 @@ export class Harness {
 
   /** The database as a reader downloads it. */
   async databaseBytes(): Promise<Buffer> {
-    const loaded = await this.services.databaseBlob.load();
+    const loaded = await this.storage.databaseFile.load();
     if (typeof loaded === 'string') throw new Error(`the database is ${loaded}`);
     return loaded.bytes;
   }

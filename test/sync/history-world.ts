@@ -141,7 +141,7 @@ export class World {
 
   /** Storage that a process which died cannot reach any more. */
   #mortal(): void {
-    const { work, published, databaseBlob } = this.harness.services;
+    const { work, published, databaseFile } = this.harness.storage;
     const writes = [
       'createIfAbsent',
       'putBytes',
@@ -151,7 +151,7 @@ export class World {
       'deleteIfUnchanged',
       'commit',
     ];
-    for (const store of [work, published, databaseBlob] as unknown as Record<string, unknown>[]) {
+    for (const store of [work, published, databaseFile] as unknown as Record<string, unknown>[]) {
       for (const step of [...writes, 'read', 'getBytes', 'load', 'currentEtag', 'deletePrefix']) {
         if (typeof store[step] !== 'function') continue;
         const real = (store[step] as (...args: unknown[]) => Promise<unknown>).bind(store);
@@ -460,10 +460,10 @@ export class World {
     // After a fault there may be labels left to read.
     if (!step.again || step.faults.length > 0) return;
     this.#clock.now += 1;
-    const before = await harness.services.databaseBlob.currentEtag();
+    const before = await harness.storage.databaseFile.currentEtag();
     const again = await harness.sync();
     const { added, updated, deleted, failed } = again.totals;
-    const after = await harness.services.databaseBlob.currentEtag();
+    const after = await harness.storage.databaseFile.currentEtag();
     if (added + updated + deleted + failed > 0 || after !== before) {
       throw new Error(
         `a repeated sync was not idle: ${after === before ? '' : 'it moved bytes'} ${JSON.stringify(again.entities)}`,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ConflictError } from '../../src/errors.ts';
-import type { Commit, DatabaseBlob } from '../../src/storage/database-blob.ts';
-import type { WorkStore } from '../../src/storage/work-store.ts';
+import type { Commit, DatabaseFile } from '../../src/storage/database-file.ts';
+import type { DocumentStore } from '../../src/storage/document-store.ts';
 
 interface Stored {
   bytes: Buffer;
@@ -10,16 +10,19 @@ interface Stored {
 }
 
 /**
- * Storage in memory with the same two primitives as the real one: create if absent, replace if unchanged.
- * Thousands of random syncs run on it in the time that the emulator takes for a hundred; other tests run on the
- * emulator.
+ * Storage in memory. Thousands of random syncs run on it in the time that the emulator takes for a hundred; other tests
+ * run on the emulator. test/storage/contract.test.ts holds both to the same contract.
  */
-export function memoryStorage(): { work: WorkStore; published: WorkStore; databaseBlob: DatabaseBlob } {
+export function memoryStorage(): {
+  work: DocumentStore;
+  published: DocumentStore;
+  databaseFile: DatabaseFile;
+} {
   const container = new Map<string, Stored>();
   return {
-    work: new MemoryStore(new Map()) as unknown as WorkStore,
-    published: new MemoryStore(container) as unknown as WorkStore,
-    databaseBlob: new MemoryDatabase(container) as unknown as DatabaseBlob,
+    work: new MemoryStore(new Map()),
+    published: new MemoryStore(container),
+    databaseFile: new MemoryFile(container),
   };
 }
 
@@ -31,10 +34,10 @@ function store(blobs: Map<string, Stored>, name: string, bytes: Uint8Array): str
   return etag;
 }
 
-/** Every answer comes later, so that calls interleave as they do over a network. */
+/** Delays every answer, so that calls interleave as they do over a network. */
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-class MemoryStore implements Public<WorkStore> {
+class MemoryStore implements DocumentStore {
   readonly #blobs: Map<string, Stored>;
 
   constructor(blobs: Map<string, Stored>) {
@@ -106,7 +109,7 @@ class MemoryStore implements Public<WorkStore> {
 
 const databaseName = 'dataverse.db';
 
-class MemoryDatabase implements Public<DatabaseBlob> {
+class MemoryFile implements DatabaseFile {
   readonly #blobs: Map<string, Stored>;
 
   constructor(blobs: Map<string, Stored>) {
@@ -136,8 +139,5 @@ class MemoryDatabase implements Public<DatabaseBlob> {
     return { etag, blocks: 1, stagedBlocks: 1, stagedBytes: bytes.length };
   }
 }
-
-/** The public members alone: private ones cannot be implemented by another class. */
-type Public<T> = { [K in keyof T]: T[K] };
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -94,10 +94,10 @@ export class Organisation {
 
   /** The next sync finds nothing to do, and moves no byte of the database. */
   async expectIdle(): Promise<RunStatus> {
-    const before = await this.harness.services.databaseBlob.currentEtag();
+    const before = await this.harness.storage.databaseFile.currentEtag();
     const status = await this.sync();
     expect(status.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
-    expect(await this.harness.services.databaseBlob.currentEtag()).toBe(before);
+    expect(await this.harness.storage.databaseFile.currentEtag()).toBe(before);
     return status;
   }
 

@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import type { SyncStorage } from '../../src/services.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
-import type { SyncServices } from '../../src/sync/documents/services.ts';
 import type { OrganisationDescription } from './organisation.ts';
 
 /** Blobs of one container by name: text, or bytes in base64. */
@@ -91,14 +91,14 @@ const readBigInt = (_: string, value: unknown) => {
 };
 
 /** The storage as it stands. */
-export async function readStorage({ work, published, databaseBlob }: SyncServices): Promise<StorageContent> {
-  const database = await databaseBlob.load();
+export async function readStorage({ work, published, databaseFile }: SyncStorage): Promise<StorageContent> {
+  const database = await databaseFile.load();
   if (typeof database === 'string') throw new Error(`the database is ${database}`);
   const { 'dataverse.db': _, ...documents } = await blobsIn(published);
   return { database: database.bytes, published: documents, work: await blobsIn(work) };
 }
 
-async function blobsIn(store: SyncServices['work']): Promise<Blobs> {
+async function blobsIn(store: SyncStorage['work']): Promise<Blobs> {
   const blobs: Blobs = {};
   for await (const { name } of store.list('')) {
     const bytes = (await store.getBytes(name))!;
@@ -114,12 +114,12 @@ async function blobsIn(store: SyncServices['work']): Promise<Blobs> {
  * @param options `foreign`: state.json names the ETag of another database, as after a copy between accounts
  */
 export async function restoreStorage(
-  { work, published, databaseBlob }: SyncServices,
+  { work, published, databaseFile }: SyncStorage,
   content: StorageContent,
   address: { from: string; to: string },
   options: { foreign?: boolean } = {},
 ): Promise<void> {
-  const { etag } = await databaseBlob.commit(moveDatabase(content.database, address), { etag: 'absent' });
+  const { etag } = await databaseFile.commit(moveDatabase(content.database, address), { etag: 'absent' });
   for (const [name, blob] of Object.entries(content.work)) await put(work, name, blob);
   for (const [name, blob] of Object.entries(content.published)) {
     const isState = name === 'state.json' && 'text' in blob && !options.foreign;
@@ -128,7 +128,7 @@ export async function restoreStorage(
     await put(published, name, own || blob);
   }
 
-  async function put(store: SyncServices['work'], name: string, blob: Blobs[string]): Promise<void> {
+  async function put(store: SyncStorage['work'], name: string, blob: Blobs[string]): Promise<void> {
     const bytes =
       'text' in blob
         ? Buffer.from(blob.text.replaceAll(address.from, address.to))

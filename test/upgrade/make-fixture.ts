@@ -273,7 +273,7 @@ async function interruptedRuns(org: UpgradeOrganisation): Promise<Pick<Fixture, 
     await sendMerge(message);
   };
   const now = async (): Promise<InterruptedRun> => {
-    const { published, work } = await readStorage(services);
+    const { published, work } = await readStorage(org.harness.storage);
     return { published, work, fetch: fetches.slice(delivered), merge: [...merges] };
   };
   const deliver = async (): Promise<void> => {
@@ -333,7 +333,7 @@ try {
   // An idle run: its rows of _sync_log wait in state.json.
   const idle = await org.sync();
   for (const { phase, totals } of [changed, idle]) console.log(phase, JSON.stringify(totals));
-  const complete = await readStorage(org.harness.services);
+  const complete = await readStorage(org.harness.storage);
   change(org, 2);
   // Several pages of changes.
   for (let n = 1; n <= 25; n++)

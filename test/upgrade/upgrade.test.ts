@@ -34,7 +34,7 @@ async function upgraded(
 ): Promise<{ org: UpgradeOrganisation; check: MirrorCheck }> {
   org = await UpgradeOrganisation.start(organisation, options.connectionString);
   await restoreStorage(
-    org.harness.services,
+    org.harness.storage,
     content,
     { from: organisation.url, to: org.dataverse.url },
     options,

@@ -3,12 +3,13 @@ export const paths = {
   active: 'active.json',
   catalog: (digest: string) => `catalogs/${digest}.json`,
   choices: (digest: string) => `choices/${digest}.json`,
-  /** The folders of content-addressed documents. */
-  contentFolders: ['catalogs/', 'choices/', 'stored-ids/', 'known-ids/'],
   storedIds: (digest: string) => `stored-ids/${digest}.json`,
+  /** Folders of documents that are named by a digest of their content. Earlier versions wrote to `known-ids/`. */
+  digestFolders: ['catalogs/', 'choices/', 'stored-ids/', 'known-ids/'],
   run: (runId: string) => `runs/${runId}/run.json`,
   runFolder: (runId: string) => `runs/${runId}/`,
   roundsFolder: (runId: string) => `runs/${runId}/rounds/`,
+  roundFolder: (runId: string, round: number) => `runs/${runId}/rounds/${round}/`,
   plan: (runId: string, round: number) => `runs/${runId}/rounds/${round}/plan.json`,
   slice: (runId: string, round: number, entity: string, slice: number) =>
     `runs/${runId}/rounds/${round}/${entity}/slices/${slice}.json`,
@@ -16,14 +17,16 @@ export const paths = {
     `runs/${runId}/rounds/${round}/${entity}/shards/${slice}-${attempt}.db`,
   failed: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/failed.json`,
-  /** The mark that an entity's last slice is claimed, so that one listing tells whether a round is complete. */
+  /** Exists once the table's last slice does, so that one listing shows whether a round is fetched. */
   ended: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/ended.json`,
-  /** The last error of an entity's slice, for the poison handler; overwritten freely. */
+  /** The latest error of a slice of the table, for the poison handler. */
   lastError: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/last-error.json`,
   mergeRequest: (runId: string, round: number) => `runs/${runId}/rounds/${round}/merge.json`,
-  /** The last error of the merge, for the poison handler. */
+  /** The latest error of the merge, for the poison handler. */
   mergeError: (runId: string, round: number) => `runs/${runId}/rounds/${round}/merge-error.json`,
   merged: (runId: string, round: number) => `runs/${runId}/rounds/${round}/merged.json`,
+  /** How far the files of a run are. */
+  files: (runId: string) => `runs/${runId}/rounds/files.json`,
 } as const;

@@ -1,51 +1,52 @@
 /** What a run reports: per table, per round, and for the database and the files. */
 import type { StrategyName } from '../../config/strategies.ts';
-import type { ReadFigures } from './slice.ts';
+import type { DatabaseReport, MergeFigures, ReadFigures } from '../../target/state.ts';
 
 /** What a run did with the contents of file and image columns. */
 export interface FileFigures {
   fetched: number;
   bytes: number;
-  /** Those that could not be had; `_files` says why, or the next run tries again. */
+  /** Files that could not be fetched. `_files` contains the error, or the next run tries again. */
   failed: number;
   removed: number;
 }
 
-export interface DatabaseReport {
-  bytes: number;
-  stagedBlocks: number;
-  stagedBytes: number;
-  etag: string;
+/** Two commits of one run as one: the later state, and what both uploaded. */
+export function addCommits(
+  before: DatabaseReport | undefined,
+  database: DatabaseReport | undefined,
+): DatabaseReport | undefined {
+  if (before === undefined || database === undefined) return database ?? before;
+  return {
+    ...database,
+    stagedBlocks: before.stagedBlocks + database.stagedBlocks,
+    stagedBytes: before.stagedBytes + database.stagedBytes,
+  };
 }
 
-/** What became of one entity in one run. */
-export interface TableReport extends ReadFigures {
+/** What became of one table in one run. */
+export interface TableReport extends ReadFigures, MergeFigures {
   name: string;
   table?: string;
   strategy: StrategyName;
   state: 'waiting' | 'fetching' | 'fetched' | 'merged' | 'failed';
   reason?: string;
-  added: number;
-  updated: number;
-  deleted: number;
-  /** Rows in the table that this run neither added nor updated. */
-  unchanged: number;
-  /** Rows in the table after the run; those only kept as deleted do not count. */
+  /** Rows in the table after the run; those that are only marked as deleted do not count. */
   rows?: number;
-  /** Dataverse's own count at the run's end, where it was asked. */
+  /** Dataverse's own count at the end of the run, where the run asked for it. */
   dataverseRows?: number;
-  /** When the table was last read without fault: ISO 8601, UTC. */
+  /** When the last read of the table without an error began: ISO 8601, UTC. */
   syncedAt?: string;
   error?: string;
   hint?: string;
 }
 
-/** `rounds/{n}/merged.json`: counts per entity, and where the run goes next. */
+/** `rounds/{n}/merged.json`: what the merge of a round did, and how the run continues. */
 export interface MergedRound {
   round: number;
   entities: TableReport[];
   database?: DatabaseReport;
   danglingReferences?: number;
-  /** Logical names of the entities that the next round fetches, with the ids; empty ends the run. */
+  /** The ids that the next round fetches, by logical name. Without any, the run ends. */
   next: Record<string, string[]>;
 }

@@ -3,10 +3,10 @@ import { paths } from './paths.ts';
 import type { SyncServices } from './services.ts';
 
 /**
- * Asks for the merge when every planned entity has ended or failed. Whoever comes first claims the request;
- * `resend` sends the message all the same, for a claimer that may have died between the claim and the message.
+ * Requests the merge of a round once every planned table has ended or failed. The first caller creates `merge.json` and
+ * sends the message. `resend` sends it in any case, for a first caller that died in between.
  */
-export async function completeRound(
+export async function requestMergeIfFetched(
   services: SyncServices,
   runId: string,
   round: number,
@@ -21,13 +21,13 @@ export async function completeRound(
   if (claimed || options.resend) await services.sendMerge(message);
 }
 
-/** The entities of a round that have ended or failed, by one listing. */
+/** The tables of a round that have ended or failed, by one listing. */
 export async function finishedTables(
   services: SyncServices,
   runId: string,
   round: number,
 ): Promise<Set<string>> {
-  const folder = `${paths.roundsFolder(runId)}${round}/`;
+  const folder = paths.roundFolder(runId, round);
   const finished = new Set<string>();
   for await (const { name } of services.work.list(folder)) {
     const [entity, file] = name.slice(folder.length).split('/');

@@ -1,6 +1,7 @@
 /** `active.json` and `run.json`: which run is live, and what a run did. */
 import type { StrategyName } from '../../config/strategies.ts';
-import type { DatabaseReport, FileFigures, TableReport } from './report.ts';
+import type { DatabaseReport } from '../../target/state.ts';
+import type { FileFigures, TableReport } from './report.ts';
 
 /** `active.json`: which run is live. */
 export interface ActiveRun {

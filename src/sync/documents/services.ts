@@ -2,38 +2,37 @@ import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { DataverseClient } from '../../dataverse/client.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
-import type { DatabaseBlob } from '../../storage/database-blob.ts';
+import type { DocumentStore } from '../../storage/document-store.ts';
 import type { FileBlobs } from '../../storage/file-blobs.ts';
 import type { ShardCache } from '../../storage/shard-cache.ts';
-import type { WorkStore } from '../../storage/work-store.ts';
-import type { DatabaseHolder } from '../../target/sqlite/database-cache.ts';
+import type { MirrorTarget } from '../../target/mirror-target.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { Documents } from './claim-reader.ts';
+import type { DocumentReader } from './document-reader.ts';
 import type { FetchMessage, MergeMessage } from './messages.ts';
-import type { ProgressBoard } from './progress.ts';
+import type { ProgressTracker } from './progress-tracker.ts';
 
 /** What a run works with. Made once per process; tests make their own. */
 export interface SyncServices {
   settings: Settings;
-  /** Read anew for each run, so that a mistake in entities.json is told by the run that meets it. */
+  /** Reads entities.json again for each run, so that a run reports a mistake that was made since the last one. */
   readEntities: () => TableConfig[];
   dataverse: DataverseClient;
+  /** For shards. */
   sqlite: Sqlite;
-  /** Runs and their documents. */
-  work: WorkStore;
-  documents: Documents;
-  /** What readers use: the database's container. */
-  published: WorkStore;
-  databaseBlob: DatabaseBlob;
-  database: DatabaseHolder;
-  /** Contents of file and image columns, beside the database. */
+  /** The container of runs and their documents. */
+  work: DocumentStore;
+  documents: DocumentReader;
+  /** The container that people and programs read: the mirror and its reports. */
+  published: DocumentStore;
+  mirror: MirrorTarget;
+  /** Contents of file and image columns, in the published container. */
   files: FileBlobs;
   shards: ShardCache;
   sendFetch: (message: FetchMessage) => Promise<void>;
   sendMerge: (message: MergeMessage) => Promise<void>;
-  progress: ProgressBoard;
+  progress: ProgressTracker;
   telemetry: Telemetry;
   now: () => Date;
-  /** A short random text for names of attempts and runs. */
+  /** A short random text for the names of runs and of attempts. */
   randomId: () => string;
 }

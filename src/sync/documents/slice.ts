@@ -1,4 +1,5 @@
 /** `rounds/{n}/{entity}/slices/{k}.json`: what one invocation read of a table. Created if absent, then never changed. */
+import type { ReadFigures } from '../../target/state.ts';
 import type { Read, StrategyRead } from './plan.ts';
 
 /** Where a slice starts, and where a read stands. */
@@ -12,16 +13,6 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   offset?: number;
   /** Why the read is not the planned one. */
   reason?: string;
-}
-
-/** Figures of reading; they add up over slices, tables and runs. */
-export interface ReadFigures {
-  rowsRead: number;
-  pages: number;
-  requests: number;
-  retries: number;
-  bytes: number;
-  seconds: number;
 }
 
 export function addFigures(figures: readonly ReadFigures[]): ReadFigures {

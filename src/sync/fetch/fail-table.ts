@@ -2,7 +2,7 @@ import { LinkError } from '../../dataverse/errors/errors.ts';
 import { ConfigurationError, describeFailure, type Failure, SkipTableError } from '../../errors.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
-import { completeRound } from '../documents/request-merge.ts';
+import { requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Whether trying again cannot help, so that the entity fails at once and spares the queue its retries. */
@@ -40,7 +40,7 @@ export async function failTable(
     ...failure,
   });
   await services.work.createIfAbsent(paths.failed(runId, round, entity), failure);
-  await completeRound(services, runId, round, { resend: true });
+  await requestMergeIfFetched(services, runId, round, { resend: true });
 }
 
 /** The poison handler of the fetch queue: the entity fails with the last error that was noted. */

@@ -2,7 +2,7 @@ import { RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
-import { completeRound } from '../documents/request-merge.ts';
+import { requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
 import { failTable, isFinal, noteError } from './fail-table.ts';
@@ -30,7 +30,7 @@ export async function fetchSlice(
     return;
   }
   if ((await documents.failure(runId, round, entity)) !== undefined) {
-    return completeRound(services, runId, round, { resend: true });
+    return requestMergeIfFetched(services, runId, round, { resend: true });
   }
   const claimed = await documents.slice(runId, round, entity, message.slice);
   if (claimed !== undefined) {
@@ -111,5 +111,5 @@ async function followUp(
     return;
   }
   await services.work.createIfAbsent(paths.ended(runId, round, entity), { slices: message.slice + 1 });
-  await completeRound(services, runId, round, { resend });
+  await requestMergeIfFetched(services, runId, round, { resend });
 }

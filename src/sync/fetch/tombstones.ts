@@ -1,8 +1,8 @@
 import type { Table } from '../../schema/table.ts';
 import type { Shard } from '../../sqlite/shard.ts';
 import type { FetchMessage } from '../documents/messages.ts';
+import { openShard } from '../documents/open-shard.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { openShard } from '../documents/shards.ts';
 
 /**
  * Reads ids again that a delta names both as a row and as deleted. Dataverse lists changed rows "usually" before

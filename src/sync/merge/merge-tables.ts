@@ -1,128 +1,84 @@
 import { describeFailure, RetriableError } from '../../errors.ts';
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
-import type { Table } from '../../schema/table.ts';
-import { digestFromDatabase } from '../../target/sqlite/database-digest.ts';
-import { type MergeCounts, mergeTable } from '../../target/sqlite/merge-table.ts';
-import { applyMigration, migrationOf, tablesOf } from '../../target/sqlite/migrations.ts';
-import { deletedAtColumn } from '../../target/sqlite/mirror-table.ts';
-import { openShard } from '../documents/shards.ts';
+import type { TableMerge } from '../../target/mirror-target.ts';
+import { openShard } from '../documents/open-shard.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetched-table.ts';
 import { nextState } from '../strategies/next-state.ts';
 import { readingOf } from '../strategies/registry.ts';
-import type { ComparedKeys } from '../strategies/strategy.ts';
-import { emptyReport } from './collect-round.ts';
-import { askFor, type OpenRound } from './open-round.ts';
+import { fetchReport } from './fetched-round.ts';
+import { fetchNext, type RoundMerge } from './round-merge.ts';
 
-/** Merges every entity. @returns the first one that failed: the database must not be used any further then */
+/** Merges every table. @returns the first one that failed: nothing else may use the transaction then */
 export async function mergeTables(
-  round: OpenRound,
-  fetched: readonly FetchedTable[],
+  round: RoundMerge,
   excluded: ReadonlyMap<string, unknown>,
 ): Promise<{ name: string; error: unknown } | undefined> {
-  const before = tablesOf(round.state);
-  const synced = Object.values(round.catalog.tables);
-  for (const one of fetched) {
-    const error = excluded.get(one.name);
-    if (error !== undefined || one.failure !== undefined) {
-      const failure = one.failure ?? describeFailure(error);
-      round.reports.push({ ...emptyReport(one), state: 'failed', ...failure });
+  for (const fetched of round.tables) {
+    const { name, failure } = fetched;
+    if (failure !== undefined || excluded.has(name)) {
+      const described = failure ?? describeFailure(excluded.get(name));
+      round.reports.push({ ...fetchReport(fetched), state: 'failed', ...described });
       continue;
     }
     try {
-      await mergeOne(round, one, synced, before);
-    } catch (fault) {
-      // A passing fault of the storage concerns the whole merge, which is delivered again.
-      if (fault instanceof RetriableError) throw fault;
-      round.services.telemetry.log('error', `Merging ${one.name} failed; the others are merged without it.`, {
-        runId: round.plan.runId,
-        entity: one.name,
-        ...describeFailure(fault),
+      await mergeOne(round, fetched);
+    } catch (error) {
+      // The queue retries the whole merge.
+      if (error instanceof RetriableError) throw error;
+      const { services, plan } = round;
+      services.telemetry.log('error', `Merging ${name} failed. The other tables are merged without it.`, {
+        runId: plan.runId,
+        entity: name,
+        ...describeFailure(error),
       });
-      return { name: one.name, error: fault };
+      return { name, error };
     }
   }
   return undefined;
 }
 
-async function mergeOne(
-  round: OpenRound,
-  one: FetchedTable,
-  synced: readonly Table[],
-  before: readonly Table[],
-): Promise<void> {
-  const { runId } = round.plan;
-  const known = round.state.entities[one.name];
-  const migration = migrationOf(known, round.catalog.tables[one.name]!, synced, before);
-  applyMigration(round.db, migration.table, migration, { runId, at: round.at });
-  const { table } = migration;
-  forgetMarks(round, known?.table, table);
-  const start = finalStart(one);
+async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void> {
+  const { services, plan, mirror } = round;
+  const { name } = fetched;
+  const { config } = fetched.plan;
+  const settings = services.settings.sync;
+  const known = mirror.state.entities[name];
+  const start = finalStart(fetched);
   const reading = readingOf(start);
-  const final = new Set(finalSlices(one));
-  const shards = one.slices
-    .filter((slice) => slice.shard !== undefined)
-    .map((slice) => ({
-      open: async () => (await openShard(round.services, slice.shard!)).db,
-      final: final.has(slice),
-    }));
-  const { config } = one.plan;
-  const allowed = await deletesAllowed(round, one.name);
-  const counts = await mergeTable(round.db, table, shards, {
-    runId,
-    at: round.at,
+  const keys = reading.comparedKeys(start.read);
+  const final = new Set(finalSlices(fetched));
+  const shards = fetched.slices.flatMap((slice) => {
+    const { shard } = slice;
+    return shard === undefined ? [] : { open: () => openShard(services, shard), isFinal: final.has(slice) };
+  });
+  const merge = await mirror.mergeTable(round.catalog.tables[name]!, shards, {
     history: config.history,
-    massDeleteLimit: allowed ? 1 : (config.massDeleteLimit ?? round.services.settings.sync.massDeleteLimit),
-    complete: reading.isComplete(start.read),
-    keys: await comparedKeys(round, reading.comparedKeys(start.read)),
+    massDeleteLimit: round.allowMassDelete.includes(name)
+      ? 1
+      : (config.massDeleteLimit ?? settings.massDeleteLimit),
+    isComplete: reading.isComplete(start.read),
+    comparedKeys: typeof keys === 'object' ? await readStoredIds(services, keys.list) : keys,
   });
-  if (counts.missed.length > 0) askFor(round, one.name, counts.missed);
-  const { added, updated, deleted } = counts;
-  if (migration.changes.length + added + updated + deleted > 0) round.changed.add(one.name);
-  report(round, one, table, counts);
-  round.state.entities[one.name] = await nextState(round.services.settings.sync, known, table, one, {
-    rows: counts.rows,
-    startedAt: round.plan.createdAt,
+  const { table, rows, outdatedIds } = merge;
+  if (outdatedIds.length > 0) fetchNext(round, name, outdatedIds);
+  if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) round.changed.add(name);
+  addReport(round, fetched, merge);
+  mirror.state.entities[name] = await nextState(settings, known, table, fetched, {
+    rows,
+    startedAt: plan.createdAt,
     at: round.at,
-    isCurrent: counts.heldBack === 0 && counts.missed.length === 0,
-    digestOf: async (since) => digestFromDatabase(round.db, table, since),
+    isCurrent: merge.heldBack === 0 && outdatedIds.length === 0,
+    digestOf: (since) => mirror.contentDigest(table, since),
   });
 }
 
-/** Rows that were only marked as deleted go when `deletes: "mark"` is given up. */
-function forgetMarks(round: OpenRound, before: Table | undefined, table: Table): void {
-  const marks = (one: Table | undefined) => one?.columns.some((column) => column.name === deletedAtColumn);
-  if (!marks(before) || marks(table)) return;
-  round.db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
-}
-
-async function comparedKeys(
-  round: OpenRound,
-  keys: ComparedKeys,
-): Promise<'all' | readonly string[] | undefined> {
-  return typeof keys === 'object' ? readStoredIds(round.services, keys.list) : keys;
-}
-
-async function deletesAllowed(round: OpenRound, name: string): Promise<boolean> {
-  const run = await round.services.documents.run(round.plan.runId);
-  return run?.allowMassDelete?.includes(name) ?? false;
-}
-
-function report(round: OpenRound, one: FetchedTable, table: Table, counts: MergeCounts): void {
-  const { added, updated, deleted, rows, heldBack } = counts;
-  round.reports.push({
-    ...emptyReport(one),
-    table: table.name,
-    state: 'merged',
-    added,
-    updated,
-    deleted,
-    unchanged: rows - added - updated,
-    ...(heldBack === 0
-      ? {}
-      : {
-          error: `${heldBack} of ${rows} rows would be deleted, more than the limit; nothing was deleted.`,
-          hint: `If that is right, let it through once: POST /api/sync with {"allowMassDelete": ["${one.name}"]}.`,
-        }),
-  });
+function addReport({ reports }: RoundMerge, fetched: FetchedTable, merge: TableMerge): void {
+  const { added, updated, deleted, rows, heldBack, table } = merge;
+  const report = fetchReport(fetched);
+  if (heldBack > 0) {
+    report.error = `${heldBack} of ${rows} rows would be deleted, more than the limit allows. No row was deleted.`;
+    report.hint = `If these deletes are right, allow them once: POST /api/sync with {"allowMassDelete": ["${fetched.name}"]}.`;
+  }
+  const unchanged = rows - added - updated;
+  reports.push({ ...report, table: table.name, state: 'merged', added, updated, deleted, unchanged });
 }

@@ -8,11 +8,10 @@ import { CsdlIndex } from '../../schema/csdl-index.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
-import { mirrorTable } from '../../target/sqlite/mirror-table.ts';
+import type { State } from '../../target/state.ts';
 import type { Catalog } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
-import type { State } from '../documents/state.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
 
 /** The configured tables as Dataverse has them now. */
@@ -125,7 +124,8 @@ async function readTables(
   }
   const config = new Map(configs.map((one) => [one.name, one]));
   const mirrored = tables.map(
-    (table) => [table.logicalName, mirrorTable(table, config.get(table.logicalName)!)] as const,
+    (table) =>
+      [table.logicalName, services.mirror.mirrorTable(table, config.get(table.logicalName)!)] as const,
   );
   return { tables: Object.fromEntries(mirrored), skipped, vanished };
 }

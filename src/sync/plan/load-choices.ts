@@ -4,16 +4,10 @@ import type { Choice } from '../../dataverse/metadata/choices.ts';
 import { describeError, RetriableError } from '../../errors.ts';
 import { columnTypes } from '../../schema/column-types.ts';
 import type { Table } from '../../schema/table.ts';
+import type { Labels } from '../../target/mirror-target.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { labelsOf } from './choice-labels.ts';
-
-/** `choices/{digest}.json`: the labels of the mirrored tables. Content-addressed, so never changed. */
-export interface StoredChoices {
-  /** The organisation's base language, where Dataverse tells it. */
-  language?: number;
-  choices: Choice[];
-}
 
 export interface LoadedChoices {
   /** Names the document; undefined where there are no labels to show, now or from before. */
@@ -91,7 +85,7 @@ export async function loadChoices(
     const more = await fromMetadata(services, missing, limit);
     const all = sorted([...choices, ...labelsOf(more)]);
     if (all.length === 0 && more.refused.length > 0) return keep(more.refused[0]!.error);
-    const stored: StoredChoices = { ...(language === undefined ? {} : { language }), choices: all };
+    const stored: Labels = { ...(language === undefined ? {} : { language }), choices: all };
     const digest = createHash('sha256').update(JSON.stringify(stored)).digest('hex').slice(0, 32);
     await services.work.createIfAbsent(paths.choices(digest), stored);
     return { digest, settled };

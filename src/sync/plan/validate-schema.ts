@@ -2,19 +2,18 @@ import type { TableConfig } from '../../config/entities.ts';
 import { SkipTableError } from '../../errors.ts';
 import { compareSchemas } from '../../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../../schema/report.ts';
-import { migrationOf, rereadReason, tablesOf } from '../../target/sqlite/migrations.ts';
+import { type State, tablesOf } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
-import type { State } from '../documents/state.ts';
 import type { LoadedCatalog } from './catalog.ts';
 
-/** The validation report beside the database, for programs and for people. */
-export const schemaReportName = 'schema-report.json';
-export const schemaReportMarkdownName = 'schema-report.md';
+/** The schema report beside the database, for programs and for people. */
+const schemaReportName = 'schema-report.json';
+const schemaReportMarkdownName = 'schema-report.md';
 
 /**
- * Compares the schema of Dataverse with that of the database before any row moves, and stores the report.
- * Nothing it finds stops a healthy entity.
- * @returns per entity why everything must be read again, for those that need it
+ * Compares the schema of Dataverse with that of the mirror before any row moves, and stores the report. A fault of one
+ * table does not stop the others.
+ * @returns the tables of which all rows must be read again, each with the reason
  */
 export async function validateSchema(
   services: SyncServices,
@@ -38,7 +37,7 @@ async function storeReport(
   const generatedAt = services.now().toISOString();
   const failures = Object.entries(catalog.skipped).map(([logicalName, { error, hint }]) => ({
     logicalName,
-    error: new SkipTableError(error, hint === undefined ? {} : { hint }),
+    error: new SkipTableError(error, { hint }),
   }));
   const names = configs.map((config) => config.name);
   const findings = compareSchemas(tablesOf(state), Object.values(catalog.tables), names, {
@@ -51,7 +50,7 @@ async function storeReport(
     const { table, column, action } = finding;
     services.telemetry.log(level, `Schema of ${table}: ${finding.what}`, { runId, column, action });
   }
-  // An idle run finds what the last one found: the report stays, with the time it was made.
+  // Where nothing changed, the report keeps the time of the run that made it.
   if (previous !== undefined && JSON.stringify(previous.findings) === JSON.stringify(findings)) return;
   const details = { generatedAt, dataverse: services.settings.dataverse.url, runId };
   await services.published.put(schemaReportName, schemaReport(findings, details));
@@ -79,16 +78,16 @@ function findRereads(
   configs: readonly TableConfig[],
 ): Map<string, string> {
   const rereads = new Map<string, string>();
-  const before = tablesOf(state);
   const synced = Object.values(catalog.tables);
   for (const { name } of configs) {
     const table = catalog.tables[name];
-    const known = state.entities[name];
-    if (table === undefined || known === undefined) continue;
-    const reason = rereadReason(migrationOf(known, table, synced, before));
-    if (reason === undefined) continue;
+    if (table === undefined || state.entities[name] === undefined) continue;
+    const changes = services.mirror.schemaChanges(state, table, synced);
+    const details = changes.filter(({ needsReread }) => needsReread).map(({ detail }) => detail);
+    if (details.length === 0) continue;
+    const reason = details.join(', ');
     rereads.set(name, reason);
-    services.telemetry.log('info', `${name} is read again in full: ${reason}`, { entity: name });
+    services.telemetry.log('info', `All rows of ${name} are read again: ${reason}`, { entity: name });
   }
   return rereads;
 }

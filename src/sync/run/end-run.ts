@@ -1,76 +1,80 @@
+import type { State } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
+import { addCommits } from '../documents/report.ts';
 import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { cleanUp } from './clean-up.ts';
-import { withQuality } from './quality.ts';
-import { addCommits, runReport } from './run-report.ts';
+import { addQuality } from './quality.ts';
+import { runReport } from './run-report.ts';
+
+/** What the caller knows about the end of a run. */
+export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | 'database'> {
+  /** The state as it was saved last, where the caller has it. */
+  state?: State;
+}
 
 /**
- * Ends a run: writes its report into run.json, releases `active.json`, and deletes the run's shards and claims.
- * In this order, so that a crash between any two steps leaves a run that the next start takes up again.
+ * Ends a run: writes its report into run.json, deletes `active.json`, then the run's shards and other documents. After a
+ * crash between two steps, the next start resumes the run.
  */
 export async function endRun(
   services: SyncServices,
   runId: string,
   phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
-  more: Pick<RunDocument, 'error' | 'hint' | 'files' | 'database'> = {},
+  { state, ...end }: RunEnd = {},
 ): Promise<void> {
   const report = await runReport(services, runId);
-  const database = addCommits(report.database, more.database);
-  const stored = await services.work.read<RunDocument>(paths.run(runId));
-  const finished: RunDocument = {
-    ...(stored?.value ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() }),
+  const current = state ?? (await services.mirror.lastState());
+  const finishedAt = services.now().toISOString();
+  const stored = await services.documents.run(runId);
+  const run: RunDocument = {
+    ...(stored ?? { runId, trigger: 'timer', startedAt: finishedAt }),
     ...report,
-    ...(await withQuality(services, report, phase)),
+    ...(current && (await addQuality(services, report.entities, phase, current))),
+    ...end,
+    database: addCommits(report.database, end.database),
     phase,
-    finishedAt: services.now().toISOString(),
-    ...more,
-    ...(database === undefined ? {} : { database }),
+    finishedAt,
   };
-  if (stored?.value.phase === undefined) await services.work.put(paths.run(runId), finished);
+  if (stored?.phase === undefined) await services.work.put(paths.run(runId), run);
   await release(services, runId);
-  tell(services, finished);
+  logEnd(services, run);
   await services.work.deletePrefix(paths.roundsFolder(runId));
   await cleanUp(services);
 }
 
-function tell(services: SyncServices, run: RunDocument): void {
-  const entities = run.entities ?? [];
+function logEnd({ telemetry }: SyncServices, run: RunDocument): void {
+  const { runId, phase, error, trigger, entities = [], files, database } = run;
   const failed = entities.filter((entity) => entity.error !== undefined);
-  const { runId, phase, error } = run;
-  const seconds = (Date.parse(run.finishedAt!) - Date.parse(run.startedAt)) / 1000;
-  const count = (name: 'rowsRead' | 'added' | 'updated' | 'deleted'): number =>
-    entities.reduce((sum, entity) => sum + entity[name], 0);
+  const sum = (name: 'rowsRead' | 'added' | 'updated' | 'deleted'): number =>
+    entities.reduce((total, entity) => total + entity[name], 0);
   const figures = {
-    seconds,
+    seconds: (Date.parse(run.finishedAt!) - Date.parse(run.startedAt)) / 1000,
     entities: entities.length,
     failed: failed.length,
-    rowsRead: count('rowsRead'),
-    added: count('added'),
-    updated: count('updated'),
-    deleted: count('deleted'),
-    stagedBytes: run.database?.stagedBytes ?? 0,
-    ...(run.danglingReferences === undefined ? {} : { danglingReferences: run.danglingReferences }),
+    rowsRead: sum('rowsRead'),
+    added: sum('added'),
+    updated: sum('updated'),
+    deleted: sum('deleted'),
+    stagedBytes: database?.stagedBytes ?? 0,
+    danglingReferences: run.danglingReferences,
+    filesFetched: files?.fetched,
+    filesFailed: files?.failed,
     ...qualityFigures(run.quality),
-    ...(run.files === undefined ? {} : { filesFetched: run.files.fetched, filesFailed: run.files.failed }),
   };
   const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
-  services.telemetry.log(level, `Run ${runId} is ${phase}.`, { runId, error, ...figures });
-  services.telemetry.event('RunEnded', { runId, phase, trigger: run.trigger, error }, figures);
+  const what = phase === 'complete' ? 'is complete' : phase === 'failed' ? 'failed' : 'was abandoned';
+  telemetry.log(level, `Run ${runId} ${what}.`, { runId, error, ...figures });
+  const known = Object.entries(figures).filter((entry): entry is [string, number] => entry[1] !== undefined);
+  telemetry.event('RunEnded', { runId, phase, trigger, error }, Object.fromEntries(known));
 }
 
-function qualityFigures(quality: RunQuality | undefined): Record<string, number> {
+function qualityFigures(quality: RunQuality | undefined): Record<string, number | undefined> {
   if (quality === undefined) return {};
   const { rows, ageSeconds, counted, miscounted, byStrategy } = quality;
   const shares = Object.entries(byStrategy).map(([strategy, share]) => [`${strategy}Rows`, share.rows]);
-  return {
-    rows,
-    ...(ageSeconds === undefined ? {} : { ageSeconds }),
-    counted,
-    miscounted: miscounted.length,
-    ...Object.fromEntries(shares),
-  };
+  return { rows, ageSeconds, counted, miscounted: miscounted.length, ...Object.fromEntries(shares) };
 }
 
 async function release(services: SyncServices, runId: string): Promise<void> {

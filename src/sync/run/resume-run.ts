@@ -1,5 +1,5 @@
 import { paths } from '../documents/paths.ts';
-import { completeRound, finishedTables } from '../documents/request-merge.ts';
+import { finishedTables, requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Sends messages again for whatever a run lacks. Duplicates are harmless: they meet claimed results. */
@@ -21,7 +21,7 @@ export async function resumeRun(services: SyncServices, runId: string): Promise<
     const slice = last !== undefined && last.next === undefined ? last.slice : slices.length;
     await services.sendFetch({ runId, round, entity, slice });
   }
-  await completeRound(services, runId, round, { resend: true });
+  await requestMergeIfFetched(services, runId, round, { resend: true });
 }
 
 /** The number of the newest planned round. */

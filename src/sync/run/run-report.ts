@@ -1,57 +1,56 @@
 import type { RoundPlan } from '../documents/plan.ts';
-import type { DatabaseReport, TableReport } from '../documents/report.ts';
+import { addCommits, type TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { latestRound } from './resume-run.ts';
 
-/** What a run did or does, from its documents: the entities in the order of entities.json. */
-export async function runReport(
-  services: SyncServices,
-  runId: string,
-): Promise<Pick<RunDocument, 'rounds' | 'entities' | 'database' | 'danglingReferences'>> {
-  if ((await services.documents.plan(runId, 1)) === undefined) return { rounds: 0, entities: [] };
-  const rounds = await latestRound(services, runId);
-  const entities = new Map<string, TableReport>();
-  let database: DatabaseReport | undefined;
-  let danglingReferences: number | undefined;
-  for (let round = 1; round <= rounds; round++) {
-    const plan = (await services.documents.plan(runId, round))!;
-    const merged = await services.documents.merged(runId, round);
-    const reports = merged?.entities ?? (await progressOf(services, plan));
-    for (const report of reports) entities.set(report.name, together(entities.get(report.name), report));
-    database = addCommits(database, merged?.database);
-    danglingReferences = merged?.danglingReferences ?? danglingReferences;
+export interface RunReport extends Pick<RunDocument, 'database' | 'danglingReferences'> {
+  rounds: number;
+  /** In the order of entities.json. */
+  entities: TableReport[];
+}
+
+/** What a run did or does, from its documents. */
+export async function runReport(services: SyncServices, runId: string): Promise<RunReport> {
+  const { documents } = services;
+  const report: RunReport = { rounds: 0, entities: [] };
+  if ((await documents.plan(runId, 1)) === undefined) return report;
+  report.rounds = await latestRound(services, runId);
+  const tables = new Map<string, TableReport>();
+  for (let round = 1; round <= report.rounds; round++) {
+    const plan = (await documents.plan(runId, round))!;
+    const merged = await documents.merged(runId, round);
+    for (const table of merged?.entities ?? (await fetchReports(services, plan))) {
+      tables.set(table.name, addRound(tables.get(table.name), table));
+    }
+    report.database = addCommits(report.database, merged?.database);
+    report.danglingReferences = merged?.danglingReferences ?? report.danglingReferences;
   }
-  return {
-    rounds,
-    entities: [...entities.values()],
-    ...(database === undefined ? {} : { database }),
-    ...(danglingReferences === undefined ? {} : { danglingReferences }),
-  };
+  report.entities = [...tables.values()];
+  return report;
 }
 
 /** The reports of a round that is not merged yet. */
-async function progressOf(services: SyncServices, plan: RoundPlan): Promise<TableReport[]> {
-  const { runId, round } = plan;
+function fetchReports(services: SyncServices, { runId, round, entities }: RoundPlan): Promise<TableReport[]> {
   return Promise.all(
-    Object.entries(plan.entities).map(async ([name, entity]): Promise<TableReport> => {
+    Object.entries(entities).map(async ([name, plan]): Promise<TableReport> => {
       const slices = await services.documents.slices(runId, round, name);
       const failure = await services.documents.failure(runId, round, name);
-      const running = services.progress.get(runId, round, name);
-      const figures = addFigures(slices);
       const last = slices.at(-1);
-      const ended = last !== undefined && last.next === undefined;
-      const begun = slices.length > 0 || running !== undefined;
+      const isFetched = last !== undefined && last.next === undefined;
+      const progress = isFetched ? undefined : services.progress.get(runId, round, name);
+      const isBegun = last !== undefined || progress !== undefined;
+      const figures = addFigures(slices);
       return {
         name,
-        strategy: last?.start.strategy ?? entity.strategy,
-        state: failure ? 'failed' : ended ? 'fetched' : begun ? 'fetching' : 'waiting',
-        reason: entity.reason,
+        strategy: last?.start.strategy ?? plan.strategy,
+        state: failure ? 'failed' : isFetched ? 'fetched' : isBegun ? 'fetching' : 'waiting',
+        reason: plan.reason,
         ...figures,
-        rowsRead: figures.rowsRead + (ended ? 0 : (running?.rowsRead ?? 0)),
-        pages: figures.pages + (ended ? 0 : (running?.pages ?? 0)),
-        bytes: figures.bytes + (ended ? 0 : (running?.bytes ?? 0)),
+        rowsRead: figures.rowsRead + (progress?.rowsRead ?? 0),
+        pages: figures.pages + (progress?.pages ?? 0),
+        bytes: figures.bytes + (progress?.bytes ?? 0),
         added: 0,
         updated: 0,
         deleted: 0,
@@ -62,10 +61,12 @@ async function progressOf(services: SyncServices, plan: RoundPlan): Promise<Tabl
   );
 }
 
-/** An entity's rounds as one line: figures add up, the rest is the latest's. */
-function together(before: TableReport | undefined, now: TableReport): TableReport {
+/** A table's rounds as one report: figures add up, the rest is of the latest round. */
+function addRound(before: TableReport | undefined, now: TableReport): TableReport {
   if (before === undefined) return now;
-  const merged = now.state === 'merged';
+  // What an earlier round added or updated is not unchanged for the run.
+  const unchanged =
+    now.state === 'merged' ? Math.max(0, now.unchanged - before.added - before.updated) : before.unchanged;
   return {
     ...before,
     ...addFigures([before, now]),
@@ -73,22 +74,8 @@ function together(before: TableReport | undefined, now: TableReport): TableRepor
     added: before.added + now.added,
     updated: before.updated + now.updated,
     deleted: before.deleted + now.deleted,
-    // What an earlier round added or updated is not "unchanged" for the run.
-    unchanged: merged ? Math.max(0, now.unchanged - before.added - before.updated) : before.unchanged,
-    ...(now.error === undefined ? {} : { error: now.error }),
-    ...(now.hint === undefined ? {} : { hint: now.hint }),
-  };
-}
-
-/** Two commits of one run as one: the later one's state, what both staged. */
-export function addCommits(
-  before: DatabaseReport | undefined,
-  database: DatabaseReport | undefined,
-): DatabaseReport | undefined {
-  if (before === undefined || database === undefined) return database ?? before;
-  return {
-    ...database,
-    stagedBlocks: before.stagedBlocks + database.stagedBlocks,
-    stagedBytes: before.stagedBytes + database.stagedBytes,
+    unchanged,
+    error: now.error ?? before.error,
+    hint: now.hint ?? before.hint,
   };
 }

@@ -1,3 +1,4 @@
+import type { MergeFigures, ReadFigures } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import type { TableReport } from '../documents/report.ts';
@@ -12,41 +13,27 @@ export interface RunStatus extends RunDocument {
   phase: RunPhase;
   rounds: number;
   entities: TableReport[];
-  totals: Omit<
-    TableReport,
-    | 'name'
-    | 'table'
-    | 'strategy'
-    | 'state'
-    | 'reason'
-    | 'error'
-    | 'hint'
-    | 'rows'
-    | 'dataverseRows'
-    | 'syncedAt'
-  > & {
-    failed: number;
-  };
+  totals: ReadFigures & MergeFigures & { failed: number };
   /** Wall seconds from the run's start to its end, or to now. */
   seconds: number;
 }
 
-/** The status of one run, undefined where there is none of that id. */
+/** The status of one run, undefined where no run has that id. */
 export async function runStatus(services: SyncServices, runId: string): Promise<RunStatus | undefined> {
   if (!/^[\w-]{1,64}$/.test(runId)) return undefined;
   const run = await services.documents.run(runId);
   if (run === undefined) return undefined;
-  const over = run.phase !== undefined;
-  const report = over ? run : await runReport(services, runId);
-  const entities = report.entities ?? [];
+  const report = run.phase === undefined ? await runReport(services, runId) : run;
+  const { rounds = 0, entities = [] } = report;
+  const end = run.finishedAt === undefined ? services.now().getTime() : Date.parse(run.finishedAt);
   return {
     ...run,
     ...report,
     phase: run.phase ?? (await livePhase(services, runId)),
-    rounds: report.rounds ?? 0,
+    rounds,
     entities,
     totals: totalsOf(entities),
-    seconds: (Date.parse(run.finishedAt ?? services.now().toISOString()) - Date.parse(run.startedAt)) / 1000,
+    seconds: (end - Date.parse(run.startedAt)) / 1000,
   };
 }
 
@@ -60,9 +47,8 @@ export async function syncStatus(
   for await (const runId of runIds(services)) ids.push(runId);
   const latest = ids.sort().reverse().slice(0, limit);
   const runs = await Promise.all(latest.map((runId) => runStatus(services, runId)));
-  const found = runs.filter((run) => run !== undefined);
-  const live = active === undefined ? undefined : await runStatus(services, active.value.runId);
-  return { active: live ?? null, runs: found };
+  const live = active && (await runStatus(services, active.value.runId));
+  return { active: live ?? null, runs: runs.filter((run) => run !== undefined) };
 }
 
 async function* runIds(services: SyncServices): AsyncGenerator<string> {
@@ -75,12 +61,12 @@ async function* runIds(services: SyncServices): AsyncGenerator<string> {
 async function livePhase(services: SyncServices, runId: string): Promise<RunPhase> {
   if ((await services.documents.plan(runId, 1)) === undefined) return 'planning';
   const round = await latestRound(services, runId);
-  const merging = await services.documents.claim(paths.mergeRequest(runId, round));
-  return merging === undefined ? 'fetching' : 'merging';
+  const request = await services.documents.claim(paths.mergeRequest(runId, round));
+  return request === undefined ? 'fetching' : 'merging';
 }
 
 function totalsOf(entities: readonly TableReport[]): RunStatus['totals'] {
-  const sum = (name: 'added' | 'updated' | 'deleted' | 'unchanged'): number =>
+  const sum = (name: keyof MergeFigures): number =>
     entities.reduce((total, entity) => total + entity[name], 0);
   return {
     ...addFigures(entities),

@@ -1,4 +1,4 @@
-import type { TableState } from '../documents/state.ts';
+import type { TableState } from '../../target/state.ts';
 import { keysDigest, rowsDigest, wholeDigest } from './fetched-table.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';

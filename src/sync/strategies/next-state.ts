@@ -1,6 +1,6 @@
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
-import type { TableState } from '../documents/state.ts';
+import type { TableState } from '../../target/state.ts';
 import { type FetchedTable, finalStart } from './fetched-table.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isRowsById } from './rows-by-id.ts';

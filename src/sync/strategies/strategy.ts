@@ -1,9 +1,9 @@
 import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
+import type { TableState } from '../../target/state.ts';
 import type { Read } from '../documents/plan.ts';
 import type { SliceStart } from '../documents/slice.ts';
-import type { TableState } from '../documents/state.ts';
 import type { FetchedTable } from './fetched-table.ts';
 import type { RowReader } from './row-reader.ts';
 

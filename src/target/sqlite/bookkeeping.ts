@@ -1,8 +1,8 @@
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { State, SyncLogRow, TableState } from '../../sync/documents/state.ts';
+import { emptyState, type State, type SyncLogRow, type TableState } from '../state.ts';
 
-/** The tables that the sync keeps for itself, and for whoever wants to know what it did. */
+/** The sync's own tables. Their names, and those of their columns, are a contract with those who query them. */
 const bookkeepingTables = `
 CREATE TABLE IF NOT EXISTS _sync_state (
   entity TEXT PRIMARY KEY NOT NULL,
@@ -84,32 +84,39 @@ export function writeMeta(db: SqliteDatabase, name: string, value: string): void
   );
 }
 
-/** Whether a later run has to look for rows of filtered tables again. */
-export const closureOpenMeta = 'closure-open';
+/** Names in `_sync_meta`. */
+const sourceMeta = 'catalog';
+const closureOpenMeta = 'closure-open';
 
-/** Rebuilds the state from the database, the truth that `state.json` caches. */
-export function readStateTable(
-  db: SqliteDatabase,
-): Pick<State, 'entities' | 'catalog' | 'configDigest' | 'metadataVersion' | 'choices' | 'closureOpen'> {
-  const entities: Record<string, TableState> = {};
-  // A table that its owner dropped, as the schema report says one may, is not there any more.
+/** Reads the state from the database. */
+export function readState(db: SqliteDatabase): State {
+  const state = emptyState();
+  if (db.get("SELECT 1 FROM main.sqlite_master WHERE name = '_sync_state'") === undefined) return state;
+  // The owner may drop a table that is no longer configured.
   const present = `SELECT entity, state FROM _sync_state
     WHERE table_name IN (SELECT name FROM main.sqlite_master WHERE type = 'table')`;
   for (const row of db.all<{ entity: string; state: string }>(present)) {
-    entities[row.entity] = JSON.parse(row.state) as TableState;
+    state.entities[row.entity] = JSON.parse(row.state) as TableState;
   }
-  const source = readMeta(db, 'catalog');
   const choices = readMeta(db, choicesMeta);
   return {
-    entities,
-    ...(source === undefined ? {} : (JSON.parse(source) as object)),
-    ...(choices === undefined ? {} : { choices: (JSON.parse(choices) as { digest: string }).digest }),
+    ...state,
+    ...JSON.parse(readMeta(db, sourceMeta) ?? '{}'),
+    choices: choices && (JSON.parse(choices) as { digest: string }).digest,
     closureOpen: readMeta(db, closureOpenMeta) === 'true',
   };
 }
 
-/** Writes an entity's state: the columns for people to query, and the whole as JSON. */
-export function writeState(db: SqliteDatabase, entity: string, state: TableState, runId: string): void {
+/** Writes the state into the database. To be called in a transaction. */
+export function writeState(db: SqliteDatabase, state: State, runId: string): void {
+  for (const [name, entity] of Object.entries(state.entities)) writeTableState(db, name, entity, runId);
+  const { catalog, configDigest, metadataVersion } = state;
+  writeMeta(db, sourceMeta, JSON.stringify({ catalog, configDigest, metadataVersion }));
+  writeMeta(db, closureOpenMeta, String(state.closureOpen === true));
+}
+
+/** Writes a table's state: the columns for people to query, and the whole as JSON. */
+function writeTableState(db: SqliteDatabase, entity: string, state: TableState, runId: string): void {
   db.run(
     `INSERT INTO _sync_state (entity, table_name, strategy, delta_link, watermark, rows, synced_at, last_run, state)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -130,7 +137,7 @@ export function writeState(db: SqliteDatabase, entity: string, state: TableState
   );
 }
 
-/** Forgets tables that are not in the database any more, because their owner dropped them. */
+/** Forgets tables that the owner of the database dropped. */
 export function forgetDroppedTables(db: SqliteDatabase): void {
   const dropped = "NOT IN (SELECT name FROM main.sqlite_master WHERE type = 'table')";
   db.run(`DELETE FROM _sync_state WHERE table_name ${dropped}`);

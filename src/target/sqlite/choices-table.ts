@@ -2,7 +2,7 @@ import { choiceValuesViewSql, labelledViewSql } from '../../schema/labelled-view
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { StoredChoices } from '../../sync/plan/load-choices.ts';
+import type { Labels } from '../mirror-target.ts';
 import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
 
 interface ChoicesMeta {
@@ -38,7 +38,7 @@ export async function writeChoices(
   db: SqliteDatabase,
   tables: readonly Table[],
   digest: string | undefined,
-  read: (digest: string) => Promise<StoredChoices | undefined>,
+  read: (digest: string) => Promise<Labels | undefined>,
 ): Promise<void> {
   const before = readChoicesMeta(db);
   const names = tables.map(({ name }) => name).sort();
@@ -59,7 +59,7 @@ export async function writeChoices(
   });
 }
 
-function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: StoredChoices): void {
+function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: Labels): void {
   const columns = new Map(
     tables.flatMap((table) =>
       table.columns.map((column) => [`${table.logicalName}.${column.property}`, { table, column }] as const),

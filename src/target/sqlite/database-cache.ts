@@ -1,47 +1,102 @@
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { DatabaseBlob } from '../../storage/database-blob.ts';
+import type { DatabaseFile } from '../../storage/database-file.ts';
+import type { DatabaseReport } from '../state.ts';
+
+/** The database while one writer changes it. */
+export interface DatabaseChange {
+  readonly db: SqliteDatabase;
+  /** Of the state that the database was read from; undefined where it is new. */
+  readonly etag: string | undefined;
+  /** Stores the database as it is. Nothing may change it afterwards. @throws ConflictError */
+  commit(): Promise<DatabaseReport>;
+}
 
 /**
- * The database in memory, kept between invocations of a warm instance together with the ETag it was read or
- * committed with. Opening takes it out: whoever changes it and fails must not leave a half-changed copy behind.
+ * Opens the database in memory, and keeps it there between invocations as long as it equals the stored file. A warm
+ * instance downloads it only when another instance has committed. Whatever happens to the work, its database is kept or
+ * closed: sql.js holds the memory of a database until `close`.
  */
-export class DatabaseHolder {
-  readonly #blob: DatabaseBlob;
+export class DatabaseCache {
+  readonly #file: DatabaseFile;
   readonly #sqlite: Sqlite;
   readonly #maxBytes: number;
+  /** The database that nobody works on now, and the state of the file that it equals. */
   #kept: { db: SqliteDatabase; etag: string } | undefined;
 
-  constructor(blob: DatabaseBlob, sqlite: Sqlite, maxBytes: number) {
-    this.#blob = blob;
+  constructor(file: DatabaseFile, sqlite: Sqlite, maxBytes: number) {
+    this.#file = file;
     this.#sqlite = sqlite;
     this.#maxBytes = maxBytes;
   }
 
-  /**
-   * The database as it stands in Blob storage; a new empty one, without ETag, where there is none.
-   * @param reserveBytes room for a new file to grow in: without it sql.js copies the file at each step of its growth
-   */
-  async open(reserveBytes = 0): Promise<{ db: SqliteDatabase; etag: string | undefined }> {
-    const kept = this.#kept;
-    this.#kept = undefined;
-    const loaded = await this.#blob.load(kept?.etag);
-    if (loaded === 'unchanged' && kept !== undefined) return kept;
-    kept?.db.close();
-    const options = { maxBytes: this.#maxBytes };
-    if (loaded === 'absent' || loaded === 'unchanged') {
-      return {
-        db: SqliteDatabase.open(this.#sqlite, undefined, { ...options, capacity: reserveBytes }),
-        etag: undefined,
-      };
-    }
-    return { db: SqliteDatabase.open(this.#sqlite, loaded.bytes, options), etag: loaded.etag };
+  /** Reads the present state. @returns undefined where there is no database yet */
+  async read<T>(work: (db: SqliteDatabase, etag: string) => T): Promise<T | undefined> {
+    return this.#use(0, async (opened) => {
+      const { db, etag } = opened;
+      if (etag === undefined) return undefined;
+      const result = work(db, etag);
+      opened.equals = etag;
+      return result;
+    });
   }
 
-  /** Keeps a database that is equal to the blob with this ETag. */
-  putBack(db: SqliteDatabase, etag: string | undefined): void {
-    this.#kept?.db.close();
-    this.#kept = etag === undefined ? undefined : { db, etag };
-    if (etag === undefined) db.close();
+  /**
+   * Changes the present state, or a new empty database. Without `commit`, the changes are gone.
+   * @param reserveBytes memory for a new database to grow in; without it sql.js copies the file each time it grows
+   */
+  change<T>(work: (change: DatabaseChange) => Promise<T>, reserveBytes = 0): Promise<T> {
+    return this.#use(reserveBytes, (opened) => {
+      const { db, etag } = opened;
+      const commit = async (): Promise<DatabaseReport> => {
+        const bytes = db.export();
+        const committed = await this.#file.commit(bytes, { etag: etag ?? 'absent' });
+        opened.equals = committed.etag;
+        const { stagedBlocks, stagedBytes } = committed;
+        return { bytes: bytes.byteLength, stagedBlocks, stagedBytes, etag: committed.etag };
+      };
+      return work({ db, etag, commit });
+    });
   }
+
+  async #use<T>(reserveBytes: number, work: (opened: Opened) => Promise<T>): Promise<T> {
+    const opened: Opened = await this.#open(reserveBytes);
+    try {
+      const result = await work(opened);
+      if (opened.equals !== undefined) this.#keep(opened.db, opened.equals);
+      return result;
+    } finally {
+      if (this.#kept?.db !== opened.db) opened.db.close();
+    }
+  }
+
+  /** Takes the kept database out, or loads the present state. */
+  async #open(reserveBytes: number): Promise<Opened> {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    const loaded = await this.#file.load(kept?.etag).catch((error: unknown) => {
+      if (kept !== undefined) this.#keep(kept.db, kept.etag);
+      throw error;
+    });
+    if (loaded === 'unchanged' && kept !== undefined) return { ...kept };
+    kept?.db.close();
+    const { bytes, etag } = typeof loaded === 'string' ? {} : loaded;
+    const db = SqliteDatabase.open(this.#sqlite, bytes, {
+      maxBytes: this.#maxBytes,
+      capacity: reserveBytes,
+    });
+    return { db, etag };
+  }
+
+  #keep(db: SqliteDatabase, etag: string): void {
+    this.#kept?.db.close();
+    this.#kept = { db, etag };
+  }
+}
+
+interface Opened {
+  db: SqliteDatabase;
+  etag: string | undefined;
+  /** The state of the file that the database equals, once the work has proved it. */
+  equals?: string;
 }

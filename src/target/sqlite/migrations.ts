@@ -1,14 +1,11 @@
 import { type Migration, migrationSql, newTableMigration } from '../../schema/migration.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { State, TableState } from '../../sync/documents/state.ts';
+import type { TableState } from '../state.ts';
+import { deletedAtColumn } from './mirror-table.ts';
 
-/** The tables of the state: what stands in the database. */
-export function tablesOf(state: State): Table[] {
-  return Object.values(state.entities).map((entity) => entity.table);
-}
-
-/** What brings one entity's table from the state's schema to the catalog's; no changes where they are equal. */
+/** What brings one table from the schema in the database to that of the catalog; no changes where they are equal. */
 export function migrationOf(
   known: TableState | undefined,
   table: Table,
@@ -20,19 +17,14 @@ export function migrationOf(
     : migrationSql(known.table, table, { synced, syncedBefore });
 }
 
-/** Why an entity must be read again in full because of its schema; undefined where it need not. */
-export function rereadReason(migration: Migration): string | undefined {
-  const reasons = migration.changes.filter((change) => change.needsReread).map((change) => change.detail);
-  return reasons.length === 0 ? undefined : reasons.join(', ');
-}
-
-/** Applies a migration and notes each change in `_sync_schema_changes`. */
+/** Applies a migration and records each change in `_sync_schema_changes`. */
 export function applyMigration(
   db: SqliteDatabase,
-  table: Table,
+  before: Table | undefined,
   migration: Migration,
   context: { runId: string; at: string },
 ): void {
+  const { table } = migration;
   db.transaction(() => {
     for (const statement of migration.statements) db.exec(statement);
     for (const change of migration.changes) {
@@ -42,5 +34,13 @@ export function applyMigration(
         [context.at, context.runId, table.name, change.column ?? null, change.change, change.detail],
       );
     }
+    // `deletes: "mark"` was given up: rows that were only marked are deleted now.
+    if (before !== undefined && hasMarks(before) && !hasMarks(table)) {
+      db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
+    }
   });
+}
+
+function hasMarks({ columns }: Table): boolean {
+  return columns.some(({ name }) => name === deletedAtColumn);
 }

@@ -96,7 +96,7 @@ describe('files: true', () => {
     await expectFiles(harness);
     expect(first.database).toMatchObject({
       bytes: (await harness.databaseBytes()).length,
-      etag: await harness.services.databaseBlob.currentEtag(),
+      etag: await harness.storage.databaseFile.currentEtag(),
     });
 
     const downloads: string[] = [];
@@ -162,10 +162,10 @@ describe('files: true', () => {
 
   it('takes up the files in the next run when the process dies between their commit and the state', async () => {
     const harness = await create();
-    const { databaseBlob } = harness.services;
-    const commit = databaseBlob.commit.bind(databaseBlob);
+    const { databaseFile } = harness.storage;
+    const commit = databaseFile.commit.bind(databaseFile);
     let commits = 0;
-    databaseBlob.commit = async (...args) => {
+    databaseFile.commit = async (...args) => {
       const result = await commit(...args);
       commits += 1;
       if (commits === 2) throw new Error('killed');

@@ -78,8 +78,9 @@ describe('the schema report', () => {
     await harness.sync();
     harness.configure(['account']);
     await harness.sync();
-    const { databaseBlob, sqlite } = harness.services;
-    const loaded = await databaseBlob.load();
+    const { sqlite } = harness.services;
+    const { databaseFile } = harness.storage;
+    const loaded = await databaseFile.load();
     if (typeof loaded === 'string') throw new Error(loaded);
     const db = SqliteDatabase.open(sqlite, loaded.bytes);
     for (const { name } of db.all<{ name: string }>(
@@ -88,7 +89,7 @@ describe('the schema report', () => {
       db.exec(`DROP VIEW "${name}"`);
     }
     db.exec('DROP TABLE contacts');
-    await databaseBlob.commit(db.export(), { etag: loaded.etag });
+    await databaseFile.commit(db.export(), { etag: loaded.etag });
     db.close();
     dataverse.store.delete('account', String((await readTruth(dataverse.url, 'accounts'))[0]!.accountid));
     const status = await harness.sync();

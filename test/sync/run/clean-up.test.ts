@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paths } from '../../../src/sync/documents/paths.ts';
-import { stateName } from '../../../src/sync/documents/state.ts';
 import { cleanUp } from '../../../src/sync/run/clean-up.ts';
+import { stateName } from '../../../src/target/sqlite/state-file.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { Harness } from '../harness.ts';
 

@@ -71,7 +71,7 @@ describe('a sync that is disturbed', () => {
     const die = (): void => {
       if (armed && calls++ % (period + 1) === period) throw new Error('killed');
     };
-    const { work, published, databaseBlob } = harness.services;
+    const { work, published, databaseFile } = harness.storage;
     for (const store of [work, published]) {
       for (const step of steps) {
         const real = store[step].bind(store) as (...args: unknown[]) => Promise<unknown>;
@@ -83,8 +83,8 @@ describe('a sync that is disturbed', () => {
         };
       }
     }
-    const commit = databaseBlob.commit.bind(databaseBlob);
-    databaseBlob.commit = async (...args) => {
+    const commit = databaseFile.commit.bind(databaseFile);
+    databaseFile.commit = async (...args) => {
       const result = await commit(...args);
       die();
       return result;
@@ -132,14 +132,14 @@ describe('a sync that is disturbed', () => {
 
   it('gives up a merge that fails repeatedly, and the next run repairs it', async () => {
     const harness = await create();
-    const { databaseBlob } = harness.services;
-    const commit = databaseBlob.commit.bind(databaseBlob);
-    databaseBlob.commit = async () => {
+    const { databaseFile } = harness.storage;
+    const commit = databaseFile.commit.bind(databaseFile);
+    databaseFile.commit = async () => {
       throw new Error('the storage account is full');
     };
     const first = await harness.sync();
     expect(first).toMatchObject({ phase: 'failed', error: 'the storage account is full' });
-    databaseBlob.commit = commit;
+    databaseFile.commit = commit;
     expect((await harness.sync()).phase).toBe('complete');
     await expectMirror(harness);
   });
@@ -147,12 +147,12 @@ describe('a sync that is disturbed', () => {
   it('does the merge again where another writer committed in between', async () => {
     const harness = await create();
     await harness.sync();
-    const { databaseBlob } = harness.services;
-    const commit = databaseBlob.commit.bind(databaseBlob);
+    const { databaseFile } = harness.storage;
+    const commit = databaseFile.commit.bind(databaseFile);
     let raced = 0;
-    databaseBlob.commit = async (bytes, expected) => {
+    databaseFile.commit = async (bytes, expected) => {
       if (raced++ === 0) {
-        const loaded = await databaseBlob.load();
+        const loaded = await databaseFile.load();
         if (typeof loaded !== 'string') {
           // Another writer's commit: the same rows in a file of another state.
           loaded.bytes.writeUInt32BE(loaded.bytes.readUInt32BE(60) + 1, 60);

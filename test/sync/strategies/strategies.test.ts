@@ -117,12 +117,12 @@ describe('an idle run', () => {
     const tracked = ['account', 'contact', 'systemuser', 'team', 'teammembership', 'new_campaign'];
     org = await Organisation.start(tracked, { rows: 400 });
     await org.sync();
-    const { databaseBlob } = org.harness.services;
+    const { databaseFile } = org.harness.storage;
     org.harness.restarted();
     let moved = 0;
     for (const step of ['load', 'commit'] as const) {
-      const real = databaseBlob[step].bind(databaseBlob) as (...args: unknown[]) => Promise<never>;
-      (databaseBlob as unknown as Record<string, unknown>)[step] = (...args: unknown[]) => {
+      const real = databaseFile[step].bind(databaseFile) as (...args: unknown[]) => Promise<never>;
+      (databaseFile as unknown as Record<string, unknown>)[step] = (...args: unknown[]) => {
         moved += 1;
         return real(...args);
       };

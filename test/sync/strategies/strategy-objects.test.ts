@@ -6,12 +6,12 @@ import { DataverseError, LinkError } from '../../../src/dataverse/errors/errors.
 import { RetriableError } from '../../../src/errors.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import type { Slice, SliceStart } from '../../../src/sync/documents/slice.ts';
-import type { TableState } from '../../../src/sync/documents/state.ts';
 import { planTable } from '../../../src/sync/plan/plan-table.ts';
 import { broughtNothing, nextState } from '../../../src/sync/strategies/next-state.ts';
 import { readingOf } from '../../../src/sync/strategies/registry.ts';
 import type { PageLinks, RowReader } from '../../../src/sync/strategies/row-reader.ts';
 import type { MergeOutcome, PlanContext } from '../../../src/sync/strategies/strategy.ts';
+import type { TableState } from '../../../src/target/state.ts';
 
 const settings = readSettings({
   DATAVERSE_URL: 'https://contoso.crm.dynamics.com',

@@ -1,5 +1,5 @@
 import { type Failure, RetriableError } from '../../errors.ts';
-import type { WorkStore } from '../../storage/work-store.ts';
+import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Catalog } from './catalog.ts';
 import { paths } from './paths.ts';
 import type { RoundPlan } from './plan.ts';
@@ -7,27 +7,28 @@ import type { MergedRound } from './report.ts';
 import type { RunDocument } from './run.ts';
 import type { Slice } from './slice.ts';
 
-/**
- * Reads the documents of runs. Claims never change once they exist, so what was read once is kept:
- * a status page that asks twice a second costs one listing, not one request per slice.
- */
-export class Documents {
-  readonly #work: WorkStore;
-  readonly #kept = new Map<string, unknown>();
-  readonly #limit: number;
+/** How many documents are kept in memory. */
+const keptDocuments = 2000;
 
-  constructor(work: WorkStore, limit = 2000) {
-    this.#work = work;
-    this.#limit = limit;
+/**
+ * Reads the documents of runs. Documents that never change once they exist are kept in memory, so that a status page
+ * that asks twice a second costs one listing instead of one request per slice.
+ */
+export class DocumentReader {
+  readonly #store: DocumentStore;
+  readonly #kept = new Map<string, unknown>();
+
+  constructor(store: DocumentStore) {
+    this.#store = store;
   }
 
-  /** A claim by its name, undefined while it does not exist. */
+  /** A document that never changes, undefined while it does not exist. */
   async claim<T>(name: string): Promise<T | undefined> {
     const kept = this.#kept.get(name);
     if (kept !== undefined) return kept as T;
-    const read = await this.#work.read<T>(name);
+    const read = await this.#store.read<T>(name);
     if (read === undefined) return undefined;
-    if (this.#kept.size >= this.#limit) this.#kept.delete(this.#kept.keys().next().value!);
+    if (this.#kept.size >= keptDocuments) this.#kept.delete(this.#kept.keys().next().value!);
     this.#kept.set(name, read.value);
     return read.value;
   }
@@ -48,21 +49,21 @@ export class Documents {
     return this.claim(paths.merged(runId, round));
   }
 
-  /** @throws RetriableError where the catalog is gone: the plan that names it was made from it. */
+  /** @throws RetriableError where the catalog does not exist, although it was stored before the plan that names it */
   async catalog(digest: string): Promise<Catalog> {
     const catalog = await this.claim<Catalog>(paths.catalog(digest));
     if (catalog) return catalog;
     throw new RetriableError(`The catalog ${digest} is missing.`, {
       object: paths.catalog(digest),
-      hint: 'Blobs of the work container were deleted while a run was on; the next run makes them anew.',
+      hint: 'Blobs of the work container were deleted during a run. The next run creates them again.',
     });
   }
 
   async run(runId: string): Promise<RunDocument | undefined> {
-    return (await this.#work.read<RunDocument>(paths.run(runId)))?.value;
+    return (await this.#store.read<RunDocument>(paths.run(runId)))?.value;
   }
 
-  /** Every slice that an entity has claimed in a round, in order. */
+  /** The slices of a table in a round, in order. */
   async slices(runId: string, round: number, entity: string): Promise<Slice[]> {
     const slices: Slice[] = [];
     for (;;) {

@@ -1,0 +1,21 @@
+/** One file that changes as a whole: a reader sees the state before a commit or the one after it. `DatabaseBlob` is one. */
+export interface DatabaseFile {
+  /**
+   * The file's present state.
+   * @param ifNot the ETag of the state that the caller has: `unchanged` where it is still the present one
+   */
+  load(ifNot?: string): Promise<{ bytes: Buffer; etag: string } | 'absent' | 'unchanged'>;
+  /** The ETag of the present state, undefined where there is no file. Moves no content. */
+  currentEtag(): Promise<string | undefined>;
+  /** Replaces the state `expected` by `bytes`. @throws ConflictError where another state is present */
+  commit(bytes: Uint8Array, expected: { etag: string | 'absent' }): Promise<Commit>;
+}
+
+export interface Commit {
+  etag: string;
+  /** Of the whole file. */
+  blocks: number;
+  /** What was uploaded of it. */
+  stagedBlocks: number;
+  stagedBytes: number;
+}

@@ -1,0 +1,63 @@
+import { ConfigurationError, describeError, RetriableError } from '../../errors.ts';
+import type { FetchedFile, WantedFile } from '../../target/mirror-target.ts';
+import type { SyncServices } from '../documents/services.ts';
+
+/**
+ * Downloads the content of a file or image column into a blob.
+ * @returns the file with its blob or its error; undefined where another try may succeed
+ * @throws ConfigurationError
+ */
+export async function downloadFile(
+  services: SyncServices,
+  file: WantedFile,
+): Promise<FetchedFile | undefined> {
+  try {
+    const name = `files/${file.table}/${file.rowId}/${file.column}`;
+    const bytes =
+      file.kind === 'image' ? await storeImage(services, name, file) : await store(services, name, file);
+    return { ...file, blob: bytes === 0 ? null : name, bytes, error: null };
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw error;
+    const { message } = describeError(error);
+    const again = error instanceof RetriableError;
+    const { table, column, rowId } = file;
+    services.telemetry.log('warn', `A file of ${table} could not be fetched.`, {
+      column,
+      rowId,
+      again,
+      reason: message,
+    });
+    return again ? undefined : { ...file, blob: null, bytes: 0, error: message };
+  }
+}
+
+/** The full image, or its thumbnail where the column stores only that. */
+async function storeImage(services: SyncServices, name: string, file: WantedFile): Promise<number> {
+  try {
+    const bytes = await store(services, name, file, { fullSize: true });
+    if (bytes > 0) return bytes;
+  } catch (error) {
+    if (error instanceof ConfigurationError || error instanceof RetriableError) throw error;
+  }
+  return store(services, name, file);
+}
+
+/** @returns the size in bytes; there is no blob for an empty content */
+async function store(
+  { dataverse, files }: SyncServices,
+  name: string,
+  { table: entitySet, rowId: id, column }: WantedFile,
+  options: { fullSize?: boolean } = {},
+): Promise<number> {
+  const chunks = dataverse.downloadFile({ entitySet, id, column }, options);
+  const first = await chunks.next();
+  if (first.done) {
+    await files.remove(name);
+    return 0;
+  }
+  const all = async function* () {
+    yield first.value;
+    yield* chunks;
+  };
+  return files.write(name, all());
+}

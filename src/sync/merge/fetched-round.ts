@@ -1,0 +1,52 @@
+import type { Catalog } from '../documents/catalog.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { TableReport } from '../documents/report.ts';
+import type { SyncServices } from '../documents/services.ts';
+import { addFigures } from '../documents/slice.ts';
+import type { FetchedTable } from '../strategies/fetched-table.ts';
+
+/** A round that is fetched, with all documents that its merge needs. */
+export interface FetchedRound {
+  services: SyncServices;
+  plan: RoundPlan;
+  catalog: Catalog;
+  tables: readonly FetchedTable[];
+  /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
+  allowMassDelete: readonly string[];
+}
+
+/** Reads what a round fetched; undefined while a table has neither ended nor failed. */
+export async function readFetchedRound(
+  services: SyncServices,
+  plan: RoundPlan,
+): Promise<FetchedRound | undefined> {
+  const { documents } = services;
+  const { runId, round } = plan;
+  const tables: FetchedTable[] = [];
+  for (const [name, tablePlan] of Object.entries(plan.entities)) {
+    const slices = await documents.slices(runId, round, name);
+    const ended = slices.length > 0 && slices.at(-1)!.next === undefined;
+    const failure = ended ? undefined : await documents.failure(runId, round, name);
+    if (!ended && failure === undefined) return undefined;
+    tables.push({ name, plan: tablePlan, slices, failure });
+  }
+  const [catalog, run] = await Promise.all([documents.catalog(plan.catalog), documents.run(runId)]);
+  return { services, plan, catalog, tables, allowMassDelete: run?.allowMassDelete ?? [] };
+}
+
+/** The report of a table before its merge. */
+export function fetchReport({ name, plan, slices, failure }: FetchedTable): TableReport {
+  const last = slices.at(-1);
+  return {
+    name,
+    strategy: last?.start.strategy ?? plan.strategy,
+    state: failure === undefined ? 'fetched' : 'failed',
+    reason: last?.start.reason ?? plan.reason,
+    ...addFigures(slices),
+    added: 0,
+    updated: 0,
+    deleted: 0,
+    unchanged: 0,
+    ...failure,
+  };
+}

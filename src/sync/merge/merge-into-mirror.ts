@@ -1,0 +1,69 @@
+import type { LoadedState } from '../../target/state.ts';
+import { paths } from '../documents/paths.ts';
+import type { MergedRound } from '../documents/report.ts';
+import { applyClosure } from './apply-closure.ts';
+import type { FetchedRound } from './fetched-round.ts';
+import { mergeTables } from './merge-tables.ts';
+import { logRows, type RoundMerge, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
+
+/** What the mirror keeps of the round that was committed last, so that a repeated merge finds its own work. */
+interface Outcome {
+  runId: string;
+  merged: MergedRound;
+}
+
+/**
+ * Merges a round into the mirror in one commit: rows, deletes, schema changes, cursors and log.
+ * @throws ConflictError where another writer committed first; nothing of this merge is visible then
+ */
+export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState): Promise<RoundResult> {
+  const { services, plan, catalog, tables } = round;
+  const slices = tables.flatMap((table) => table.slices);
+  const options = {
+    loaded,
+    runId: plan.runId,
+    at: services.now().toISOString(),
+    synced: Object.values(catalog.tables),
+    incomingBytes: slices.reduce((sum, slice) => sum + (slice.shardBytes ?? 0), 0),
+  };
+  const excluded = new Map<string, unknown>();
+  for (;;) {
+    const result = await services.mirror.transaction(options, async (mirror) => {
+      const last = mirror.lastOutcome as Outcome | undefined;
+      if (last?.runId === plan.runId && last.merged.round === plan.round) return last.merged;
+      const merge: RoundMerge = {
+        ...round,
+        mirror,
+        at: options.at,
+        reports: [],
+        next: new Map(),
+        changed: new Set(),
+      };
+      const failed = await mergeTables(merge, excluded);
+      // One table's error must not stop the others. The merge starts over without it.
+      if (failed !== undefined) return void excluded.set(failed.name, failed.error);
+      await applyClosure(merge);
+      return commit(merge);
+    });
+    if (result === undefined) continue;
+    if ('merged' in result) return result;
+    // The round is in the mirror, and the process died before it saved the state.
+    await services.mirror.saveState(loaded);
+    return { merged: result, state: loaded.state };
+  }
+}
+
+async function commit(round: RoundMerge): Promise<RoundResult> {
+  const { services, plan, catalog, mirror, reports } = round;
+  await mirror.writeLabels(catalog.choices, (digest) => services.documents.claim(paths.choices(digest)));
+  Object.assign(mirror.state, sourceOf(plan), { choices: catalog.choices ?? mirror.state.choices });
+  const merged: MergedRound = {
+    round: plan.round,
+    entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog) : [])],
+    danglingReferences: await mirror.countDangling(round.changed),
+    next: Object.fromEntries([...round.next].map(([name, ids]) => [name, [...ids].sort()])),
+  };
+  const outcome: Outcome = { runId: plan.runId, merged };
+  const { database, state } = await mirror.commit({ log: logRows(plan, reports, round.at), outcome });
+  return { merged: { ...merged, database }, state };
+}

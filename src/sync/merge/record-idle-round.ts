@@ -1,0 +1,60 @@
+import type { LoadedState, State } from '../../target/state.ts';
+import type { TableReport } from '../documents/report.ts';
+import { broughtNothing, nextState } from '../strategies/next-state.ts';
+import { type FetchedRound, fetchReport } from './fetched-round.ts';
+import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
+
+/** How many log rows of idle runs wait in the state for the next commit, at most. */
+const maxPendingLog = 5000;
+
+/** Whether the round leaves the mirror as it is. */
+export function isIdle({ services, plan, catalog, tables }: FetchedRound, state: State): boolean {
+  if (plan.round !== 1 || state.databaseEtag === undefined || state.closureOpen === true) return false;
+  if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
+  const synced = Object.values(catalog.tables);
+  return tables.every((fetched) => {
+    const known = state.entities[fetched.name];
+    if (known === undefined) return fetched.failure !== undefined;
+    const table = catalog.tables[fetched.name]!;
+    return broughtNothing(known, fetched) && services.mirror.schemaChanges(state, table, synced).length === 0;
+  });
+}
+
+/** Records a round that changed nothing: cursors, times and log rows, without the mirror. */
+export async function recordIdleRound(
+  round: FetchedRound,
+  { state, etag }: LoadedState,
+): Promise<RoundResult> {
+  const { services, plan, catalog } = round;
+  const at = services.now().toISOString();
+  const reports: TableReport[] = [];
+  const entities = { ...state.entities };
+  for (const fetched of round.tables) {
+    const report = fetchReport(fetched);
+    const known = state.entities[fetched.name];
+    if (fetched.failure === undefined && known !== undefined) {
+      const { table, rows } = known;
+      Object.assign(report, { table: table.name, state: 'merged', unchanged: rows });
+      const outcome = { rows, startedAt: plan.createdAt, at, isCurrent: true };
+      entities[fetched.name] = await nextState(services.settings.sync, known, table, fetched, outcome);
+    }
+    reports.push(report);
+  }
+  const log = logRows(plan, reports, at);
+  const saved: State = {
+    ...state,
+    ...sourceOf(plan),
+    entities,
+    pendingLog: [...state.pendingLog, ...log].slice(-maxPendingLog),
+  };
+  await services.mirror.saveState({ state: saved, etag });
+  const { databaseBytes: bytes = 0, databaseEtag = '' } = state;
+  const database = { bytes, stagedBlocks: 0, stagedBytes: 0, etag: databaseEtag };
+  const merged = {
+    round: plan.round,
+    entities: [...reports, ...skippedReports(catalog)],
+    database,
+    next: {},
+  };
+  return { merged, state: saved };
+}

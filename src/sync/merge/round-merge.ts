@@ -1,0 +1,63 @@
+import type { MirrorTransaction } from '../../target/mirror-target.ts';
+import type { State, SyncLogRow } from '../../target/state.ts';
+import type { Catalog } from '../documents/catalog.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import type { MergedRound, TableReport } from '../documents/report.ts';
+import { addFigures } from '../documents/slice.ts';
+import type { FetchedRound } from './fetched-round.ts';
+
+/** A round while it is merged, with what the merge finds out. */
+export interface RoundMerge extends FetchedRound {
+  mirror: MirrorTransaction;
+  /** The instant of the merge: ISO 8601, UTC. */
+  at: string;
+  reports: TableReport[];
+  /** Ids that the next round fetches, by logical name. */
+  next: Map<string, Set<string>>;
+  /** Logical names of the tables whose rows or schema this round changed. */
+  changed: Set<string>;
+}
+
+/** Adds ids to those that the next round fetches. */
+export function fetchNext({ next }: RoundMerge, name: string, ids: Iterable<string>): void {
+  next.set(name, new Set([...(next.get(name) ?? []), ...ids]));
+}
+
+/** What a merge leaves. */
+export interface RoundResult {
+  merged: MergedRound;
+  /** The state as it was saved. */
+  state: State;
+}
+
+/** What the plan was made from. The next run compares it, to know whether it must read the metadata again. */
+export function sourceOf({
+  catalog,
+  configDigest,
+  metadataVersion,
+}: RoundPlan): Pick<State, 'catalog' | 'configDigest' | 'metadataVersion'> {
+  return { catalog, configDigest, metadataVersion };
+}
+
+export function logRows(
+  { runId, round, createdAt: startedAt }: RoundPlan,
+  reports: readonly TableReport[],
+  finishedAt: string,
+): SyncLogRow[] {
+  return reports.map((report) => ({ ...report, runId, round, startedAt, finishedAt }));
+}
+
+/** Reports of configured tables that cannot be mirrored. */
+export function skippedReports(catalog: Catalog): TableReport[] {
+  return Object.entries(catalog.skipped).map(([name, failure]) => ({
+    name,
+    strategy: 'full',
+    state: 'failed',
+    ...addFigures([]),
+    added: 0,
+    updated: 0,
+    deleted: 0,
+    unchanged: 0,
+    ...failure,
+  }));
+}

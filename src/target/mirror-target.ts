@@ -1,0 +1,179 @@
+import type { TableConfig } from '../config/entities.ts';
+import type { Choice } from '../dataverse/metadata/choices.ts';
+import type { SchemaChange } from '../schema/migration.ts';
+import type { Table } from '../schema/table.ts';
+import type { Shard } from '../sqlite/shard.ts';
+import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts';
+
+/** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
+export interface MirrorTarget {
+  /** The table as the mirror holds it: Dataverse's columns, and those that the configuration adds. */
+  mirrorTable(table: Table, config: TableConfig): Table;
+  /** What a transaction will change in the schema before it merges rows of `table`. */
+  schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[];
+  /** The state that belongs to the rows in the mirror. */
+  loadState(): Promise<LoadedState>;
+  /** The state as it was saved last. For reports: it costs less, and may be older or newer than the rows. */
+  lastState(): Promise<State | undefined>;
+  /** Saves the state of a mirror that did not change. @throws ConflictError where `etag` is not current */
+  saveState(loaded: LoadedState): Promise<void>;
+  /**
+   * Works on the mirror. Readers see what `commit` stored, at once, and nothing of a transaction that does not commit.
+   * @throws ConflictError where another writer committed first
+   */
+  transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T>;
+  /** References whose target is absent; undefined while there is no mirror. */
+  findDangling(): Promise<DanglingReport | undefined>;
+}
+
+export interface TransactionOptions {
+  /** The state as the caller knows it. */
+  loaded: LoadedState;
+  runId: string;
+  /** The instant of the merge for history, tombstones and marks: ISO 8601, UTC. */
+  at: string;
+  /** All tables that this run mirrors: foreign keys between them are declared. */
+  synced: readonly Table[];
+  /** Bytes of the shards to be merged, for targets that reserve memory. */
+  incomingBytes: number;
+}
+
+/** The mirror as one writer works on it. */
+export interface MirrorTransaction {
+  /** The state of the rows. The caller changes it with the rows; `commit` stores it. */
+  readonly state: State;
+  /** The latest `outcome` that was committed. */
+  readonly lastOutcome: unknown;
+  /** Brings the table to the schema of `table`, then merges the shards in order: their rows, then their deletes. */
+  mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge>;
+  /**
+   * Digest of the keys and versions of the rows, of all or of those modified at or after `since`, like the digest of
+   * rows read; undefined for a table without versions.
+   */
+  contentDigest(table: Table, since?: string): Promise<string | undefined>;
+  /** The ids of all rows that are not marked as deleted, in order. */
+  rowIds(table: Table): Promise<string[]>;
+  /** What filtered tables lack and what they do not need. `tables` may contain tables that the mirror lacks. */
+  findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure>;
+  /** Removes rows that Dataverse still has. They leave no tombstone. */
+  removeRows(table: Table, ids: readonly string[], options: { history: boolean }): Promise<void>;
+  /** Brings labels and views in step with the tables. @param read called only where the mirror has other labels */
+  writeLabels(
+    digest: string | undefined,
+    read: (digest: string) => Promise<Labels | undefined>,
+  ): Promise<void>;
+  /** Counts references whose target is absent. @param changed logical names of tables whose rows or schema changed */
+  countDangling(changed: ReadonlySet<string>): Promise<number>;
+  /** Compares the files that rows of these tables show with those that were fetched. */
+  compareFiles(tables: readonly Table[]): Promise<FileComparison>;
+  /** @param at when they were fetched: ISO 8601, UTC */
+  writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void>;
+  /** Stores everything, once. Returns the figures, and the state as it was stored. */
+  commit(contents: CommitContents): Promise<{ database: DatabaseReport; state: State }>;
+}
+
+/** One shard of the table. */
+export interface ShardPart {
+  open: () => Promise<Shard>;
+  /** Whether its rows are of the read that `MergeOptions.isComplete` is about. */
+  isFinal: boolean;
+}
+
+export interface MergeOptions {
+  /** Keep the former version of each row that changes. */
+  history: boolean;
+  /** The share of the table's rows that may be deleted at once. */
+  massDeleteLimit: number;
+  /** Whether rows absent from the shards are deleted rows. */
+  isComplete: boolean;
+  /** Which keys the shards compare: all of the table, those of these ids, or none. Absent keys are deleted rows. */
+  comparedKeys: 'all' | readonly string[] | undefined;
+}
+
+export interface TableMerge {
+  /** The table as the mirror holds it now. */
+  table: Table;
+  schemaChanges: number;
+  added: number;
+  updated: number;
+  deleted: number;
+  /** Rows in the table afterwards; those only marked as deleted do not count. */
+  rows: number;
+  /** Deletes that exceed the limit. None of them was applied. */
+  heldBack: number;
+  /** Ids whose keys Dataverse showed and that the mirror lacks or holds in another version. */
+  outdatedIds: string[];
+}
+
+/** By logical name of the filtered table. */
+export interface Closure {
+  /** Ids that rows refer to and that the table lacks. */
+  missing: Map<string, string[]>;
+  /** Ids of rows that nothing refers to. */
+  unneeded: Map<string, string[]>;
+}
+
+/** The labels of choice columns. */
+export interface Labels {
+  /** The organisation's base language, where Dataverse tells it. */
+  language?: number;
+  choices: Choice[];
+}
+
+export interface FileKey {
+  /** Names in SQLite. */
+  table: string;
+  rowId: string;
+  column: string;
+}
+
+export interface StoredFile extends FileKey {
+  blob: string | null;
+}
+
+export interface WantedFile extends FileKey {
+  kind: 'file' | 'image';
+  fileId: string;
+  name: string | null;
+}
+
+export interface FetchedFile extends WantedFile {
+  /** Null where there is no content, or it could not be fetched. */
+  blob: string | null;
+  bytes: number;
+  error: string | null;
+}
+
+export interface FileComparison {
+  /** Files whose content was not fetched yet, or changed since. */
+  wanted: WantedFile[];
+  /** Fetched files that no row shows any more. */
+  unwanted: StoredFile[];
+}
+
+export interface CommitContents {
+  log?: readonly SyncLogRow[];
+  /** What a repetition of this work needs to know. Plain data. */
+  outcome?: unknown;
+  /** The tables whose files are kept, and whether every file is there. */
+  files?: { entities: string[]; areComplete: boolean };
+}
+
+export interface DanglingReport {
+  /** The state of the mirror that was searched. */
+  database: { etag: string; bytes: number };
+  tables: number;
+  foreignKeys: DanglingKey[];
+}
+
+/** A foreign key with references to rows that the mirror lacks. */
+export interface DanglingKey {
+  table: string;
+  column: string;
+  /** The mirrored tables that the column may point to. */
+  targets: string[];
+  /** Rows whose target is absent. */
+  count: number;
+  /** Up to ten of them: the row's id, and the id that it refers to. */
+  examples: { row: string; target: string }[];
+}

@@ -1,0 +1,101 @@
+import type { TableConfig } from '../../config/entities.ts';
+import type { SchemaChange } from '../../schema/migration.ts';
+import type { Table } from '../../schema/table.ts';
+import type { Sqlite } from '../../sqlite/sqlite.ts';
+import type { DatabaseFile } from '../../storage/database-file.ts';
+import type { DocumentStore } from '../../storage/document-store.ts';
+import type { Telemetry } from '../../telemetry/telemetry.ts';
+import type {
+  DanglingReport,
+  MirrorTarget,
+  MirrorTransaction,
+  TransactionOptions,
+} from '../mirror-target.ts';
+import { emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
+import { readState } from './bookkeeping.ts';
+import { findDangling } from './dangling-references.ts';
+import { DatabaseCache } from './database-cache.ts';
+import { migrationOf } from './migrations.ts';
+import { mirrorTable } from './mirror-table.ts';
+import { SqliteTransaction } from './sqlite-transaction.ts';
+import { readStateFile, saveStateFile } from './state-file.ts';
+
+export interface SqliteMirrorOptions {
+  sqlite: Sqlite;
+  file: DatabaseFile;
+  /** Where `state.json` is. */
+  documents: DocumentStore;
+  /** The greatest size of the database, in bytes. */
+  maxBytes: number;
+  telemetry: Telemetry;
+}
+
+/**
+ * The mirror as one SQLite file. The state in the database decides. `state.json` caches it, so that a run in which
+ * nothing changed moves no byte of the database.
+ */
+export class SqliteMirror implements MirrorTarget {
+  readonly #file: DatabaseFile;
+  readonly #documents: DocumentStore;
+  readonly #cache: DatabaseCache;
+  readonly #telemetry: Telemetry;
+
+  constructor({ sqlite, file, documents, maxBytes, telemetry }: SqliteMirrorOptions) {
+    this.#file = file;
+    this.#documents = documents;
+    this.#cache = new DatabaseCache(file, sqlite, maxBytes);
+    this.#telemetry = telemetry;
+  }
+
+  mirrorTable(table: Table, config: TableConfig): Table {
+    return mirrorTable(table, config);
+  }
+
+  schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {
+    return migrationOf(state.entities[table.logicalName], table, synced, tablesOf(state)).changes;
+  }
+
+  /** After a restore of the database, or a crash between its commit and that of `state.json`, the database decides. */
+  async loadState(): Promise<LoadedState> {
+    const [saved, databaseEtag] = await Promise.all([
+      readStateFile(this.#documents),
+      this.#file.currentEtag(),
+    ]);
+    if (saved !== undefined && saved.state.databaseEtag === databaseEtag) return saved;
+    const etag = saved?.etag;
+    if (databaseEtag === undefined) return { state: emptyState(), etag };
+    this.#telemetry.log(
+      'warn',
+      'state.json describes another database; the state is read from the database.',
+    );
+    const state = await this.#cache.read((db, current) => ({
+      ...readState(db),
+      databaseEtag: current,
+      databaseBytes: db.byteLength,
+    }));
+    return { state: state ?? emptyState(), etag };
+  }
+
+  async lastState(): Promise<State | undefined> {
+    return (await readStateFile(this.#documents))?.state;
+  }
+
+  saveState(loaded: LoadedState): Promise<void> {
+    return saveStateFile(this.#documents, loaded);
+  }
+
+  transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
+    return this.#cache.change(
+      (change) => work(new SqliteTransaction(change, options, (loaded) => this.saveState(loaded))),
+      options.incomingBytes,
+    );
+  }
+
+  findDangling(): Promise<DanglingReport | undefined> {
+    return this.#cache.read((db, etag) => {
+      const tables = tablesOf(readState(db));
+      const foreignKeys = findDangling(db, tables);
+      return { database: { etag, bytes: db.byteLength }, tables: tables.length, foreignKeys };
+    });
+  }
+}

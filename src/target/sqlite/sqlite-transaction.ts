@@ -1,0 +1,181 @@
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import type { Table } from '../../schema/table.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type {
+  Closure,
+  CommitContents,
+  FetchedFile,
+  FileComparison,
+  FileKey,
+  Labels,
+  MergeOptions,
+  MirrorTransaction,
+  ShardPart,
+  TableMerge,
+  TransactionOptions,
+} from '../mirror-target.ts';
+import { type DatabaseReport, type LoadedState, type State, tablesOf } from '../state.ts';
+import {
+  createBookkeeping,
+  forgetDroppedTables,
+  readMeta,
+  readState,
+  writeForeignKeys,
+  writeLog,
+  writeMeta,
+  writeState,
+} from './bookkeeping.ts';
+import { writeChoices } from './choices-table.ts';
+import { findClosure } from './closure.ts';
+import { countDangling, type DanglingCounts, totalDangling } from './dangling-references.ts';
+import type { DatabaseChange } from './database-cache.ts';
+import { digestFromDatabase } from './database-digest.ts';
+import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } from './file-table.ts';
+import { openHistory } from './history.ts';
+import { mergeTable } from './merge-table.ts';
+import { applyMigration, migrationOf } from './migrations.ts';
+import { liveRows } from './mirror-table.ts';
+
+/** Names in `_sync_meta`. */
+const outcomeMeta = 'last-round';
+const danglingMeta = 'dangling-references';
+
+/** Works on the database in memory. `commit` stores the file, then `state.json`. */
+export class SqliteTransaction implements MirrorTransaction {
+  readonly state: State;
+  readonly #change: DatabaseChange;
+  readonly #db: SqliteDatabase;
+  readonly #options: TransactionOptions;
+  readonly #save: (loaded: LoadedState) => Promise<void>;
+  /** The tables that the database held before. */
+  readonly #before: readonly Table[];
+
+  constructor(
+    change: DatabaseChange,
+    options: TransactionOptions,
+    save: (loaded: LoadedState) => Promise<void>,
+  ) {
+    const { db, etag } = change;
+    createBookkeeping(db);
+    const { state } = options.loaded;
+    const isOfDatabase = state.databaseEtag === etag;
+    this.state = isOfDatabase ? { ...state, entities: { ...state.entities } } : readState(db);
+    this.#change = change;
+    this.#db = db;
+    this.#options = options;
+    this.#save = save;
+    this.#before = tablesOf(this.state);
+  }
+
+  get lastOutcome(): unknown {
+    const text = readMeta(this.#db, outcomeMeta);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  async mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
+    const { runId, at, synced } = this.#options;
+    const known = this.state.entities[table.logicalName];
+    const migration = migrationOf(known, table, synced, this.#before);
+    applyMigration(this.#db, known?.table, migration, { runId, at });
+    const parts = shards.map(({ open, isFinal }) => ({
+      open: async () => (await open()).db,
+      final: isFinal,
+    }));
+    const { missed, ...counts } = await mergeTable(this.#db, migration.table, parts, {
+      runId,
+      at,
+      history: options.history,
+      massDeleteLimit: options.massDeleteLimit,
+      complete: options.isComplete,
+      keys: options.comparedKeys,
+    });
+    const schemaChanges = migration.changes.length;
+    return { ...counts, table: migration.table, schemaChanges, outdatedIds: missed };
+  }
+
+  async contentDigest(table: Table, since?: string): Promise<string | undefined> {
+    return digestFromDatabase(this.#db, table, since);
+  }
+
+  async rowIds(table: Table): Promise<string[]> {
+    const { name, primaryKey } = table;
+    return this.#db
+      .all<{ id: string }>(
+        `SELECT ${quote(primaryKey)} AS id FROM main.${quote(name)}${liveRows(table)} ORDER BY 1`,
+      )
+      .map((row) => row.id);
+  }
+
+  async findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure> {
+    return findClosure(this.#db, tables, filtered);
+  }
+
+  async removeRows(table: Table, ids: readonly string[], options: { history: boolean }): Promise<void> {
+    const db = this.#db;
+    const history = options.history ? openHistory(db, table, this.#options.at) : undefined;
+    const condition = `${quote(table.primaryKey)} IN (SELECT id FROM temp.unneeded)`;
+    db.transaction(() => {
+      db.exec('CREATE TEMP TABLE unneeded (id TEXT PRIMARY KEY)');
+      for (const id of ids) db.run('INSERT INTO temp.unneeded VALUES (?)', [id]);
+      history?.close(condition);
+      db.run(`DELETE FROM main.${quote(table.name)} WHERE ${condition}`);
+      db.exec('DROP TABLE temp.unneeded');
+    });
+  }
+
+  writeLabels(
+    digest: string | undefined,
+    read: (digest: string) => Promise<Labels | undefined>,
+  ): Promise<void> {
+    return writeChoices(this.#db, tablesOf(this.state), digest, read);
+  }
+
+  async countDangling(changed: ReadonlySet<string>): Promise<number> {
+    const before = JSON.parse(readMeta(this.#db, danglingMeta) ?? '{}') as DanglingCounts;
+    const counts = countDangling(this.#db, tablesOf(this.state), before, changed);
+    writeMeta(this.#db, danglingMeta, JSON.stringify(counts));
+    return totalDangling(counts);
+  }
+
+  async compareFiles(tables: readonly Table[]): Promise<FileComparison> {
+    createFileTable(this.#db);
+    return { wanted: wantedFiles(this.#db, tables), unwanted: unwantedFiles(this.#db, tables) };
+  }
+
+  async writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void> {
+    this.#db.transaction(() => {
+      for (const file of removed) removeFile(this.#db, file);
+      for (const file of fetched) writeFile(this.#db, file, at);
+    });
+  }
+
+  async commit({
+    log = [],
+    outcome,
+    files,
+  }: CommitContents): Promise<{ database: DatabaseReport; state: State }> {
+    const db = this.#db;
+    db.transaction(() => {
+      for (const row of [...this.state.pendingLog, ...log]) writeLog(db, row);
+      writeState(db, this.state, this.#options.runId);
+      forgetDroppedTables(db);
+      writeForeignKeys(db, tablesOf(this.state));
+      if (outcome !== undefined) writeMeta(db, outcomeMeta, JSON.stringify(outcome));
+    });
+    const check = db.get<{ quick_check: string }>('PRAGMA main.quick_check')?.quick_check;
+    if (check !== 'ok') throw new Error(`The merged database fails PRAGMA quick_check: ${check}`);
+    const database = await this.#change.commit();
+    const { etag } = database;
+    const state: State = {
+      ...this.state,
+      pendingLog: [],
+      databaseEtag: etag,
+      databaseBytes: database.bytes,
+      files: files
+        ? { entities: files.entities, etag: files.areComplete ? etag : undefined }
+        : this.state.files,
+    };
+    await this.#save({ state, etag: this.#options.loaded.etag });
+    return { database, state };
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What is known about the mirror between runs: a cursor for each table, and what the tables were made from. It is stored
+ * together with the rows, so that cursors and rows always belong together. Plain data.
+ */
+import type { StrategyName } from '../config/strategies.ts';
+import type { Table } from '../schema/table.ts';
+
+export interface TableState {
+  /** The table as the mirror holds it. */
+  table: Table;
+  strategy: StrategyName;
+  /** The delta link that the next run reads. */
+  deltaLink?: string;
+  /** The greatest modifiedon that was read. */
+  watermark?: string;
+  /** Digest of the rows modified at or after `from`. A read of the same window with the same digest brings nothing new. */
+  window?: { from: string; digest: string };
+  /** Digest of the keys and versions of all rows, as Dataverse showed them last. */
+  contentDigest?: string;
+  rows: number;
+  /** Runs since all keys were compared. */
+  runsSinceSweep: number;
+  /** When the last read without an error began: ISO 8601, UTC. */
+  syncedAt: string;
+  /** Dataverse refused a better strategy: the reason, and when to try it again. */
+  fallback?: { reason: string; until: string };
+  /** Of a filtered table: the blob with the ids that the mirror holds. */
+  storedIds?: string;
+}
+
+export interface State {
+  /** The ETag and the size in bytes of the database that this describes; absent while there is none. */
+  databaseEtag?: string;
+  databaseBytes?: number;
+  /** The metadata version of Dataverse, and the digest of the catalog that was made from this metadata. */
+  metadataVersion?: string;
+  catalog?: string;
+  /** Digest of entities.json as it was when the catalog was made. */
+  configDigest?: string;
+  /** Digest of the labels in the mirror. */
+  choices?: string;
+  /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
+  files?: { entities: string[]; etag?: string };
+  /** Filtered tables lack rows, or hold too many: a table failed, or a run ended before its last round. */
+  closureOpen?: boolean;
+  /** By logical name. */
+  entities: Record<string, TableState>;
+  /** Log rows of runs that changed nothing. The next commit writes them to the mirror. */
+  pendingLog: SyncLogRow[];
+}
+
+export const emptyState = (): State => ({ entities: {}, pendingLog: [] });
+
+/** The tables that the mirror holds. */
+export function tablesOf(state: State): Table[] {
+  return Object.values(state.entities).map(({ table }) => table);
+}
+
+/** The state as it was read, with what tells whether it has changed since. */
+export interface LoadedState {
+  state: State;
+  /** Undefined where no state is stored. */
+  etag: string | undefined;
+}
+
+/** Figures of reading; they add up over slices, tables and runs. */
+export interface ReadFigures {
+  rowsRead: number;
+  pages: number;
+  requests: number;
+  retries: number;
+  bytes: number;
+  seconds: number;
+}
+
+/** Rows by what a merge did with them. */
+export interface MergeFigures {
+  added: number;
+  updated: number;
+  deleted: number;
+  /** Rows in the table that were neither added nor updated. */
+  unchanged: number;
+}
+
+/** One row of `_sync_log`: what one round did with one table. */
+export interface SyncLogRow extends ReadFigures, MergeFigures {
+  runId: string;
+  round: number;
+  /** The table's logical name. */
+  name: string;
+  state: string;
+  strategy: StrategyName;
+  reason?: string;
+  startedAt: string;
+  finishedAt: string;
+  error?: string;
+  hint?: string;
+}
+
+/** What a commit stored. */
+export interface DatabaseReport {
+  bytes: number;
+  stagedBlocks: number;
+  stagedBytes: number;
+  etag: string;
+}
