@@ -3,9 +3,17 @@ import type { StrategyName } from '../../config/strategies.ts';
 import type { DatabaseReport } from '../../target/state.ts';
 import type { FileFigures, TableReport } from './report.ts';
 
+/**
+ * The format of the documents of a run. It changes with an incompatible change of theirs: a run that another version of
+ * the app started is abandoned.
+ */
+export const runFormat = 2;
+
 /** `active.json`: which run is live. */
 export interface ActiveRun {
   runId: string;
+  /** `runFormat` of the version that started the run. */
+  format?: number;
   startedAt: string;
   /** How often it was taken up again after it stood still. */
   resumptions: number;

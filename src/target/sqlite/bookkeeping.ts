@@ -1,6 +1,7 @@
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { emptyState, type State, type SyncLogRow, type TableState } from '../state.ts';
+import { currentTableState } from './earlier-state.ts';
 
 /** The sync's own tables. Their names, and those of their columns, are a contract with those who query them. */
 const bookkeepingTables = `
@@ -96,7 +97,7 @@ export function readState(db: SqliteDatabase): State {
   const present = `SELECT entity, state FROM _sync_state
     WHERE table_name IN (SELECT name FROM main.sqlite_master WHERE type = 'table')`;
   for (const row of db.all<{ entity: string; state: string }>(present)) {
-    state.entities[row.entity] = JSON.parse(row.state) as TableState;
+    state.entities[row.entity] = currentTableState(JSON.parse(row.state));
   }
   const choices = readMeta(db, choicesMeta);
   return {

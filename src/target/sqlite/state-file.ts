@@ -1,13 +1,17 @@
 import { ConflictError } from '../../errors.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { LoadedState, State } from '../state.ts';
+import { currentTableState } from './earlier-state.ts';
 
 /** The state beside the database. It names the database that it describes by its ETag. */
 export const stateName = 'state.json';
 
 export async function readStateFile(documents: DocumentStore): Promise<LoadedState | undefined> {
   const found = await documents.read<State>(stateName);
-  return found && { state: found.value, etag: found.etag };
+  if (found === undefined) return undefined;
+  const { value: state, etag } = found;
+  for (const [name, table] of Object.entries(state.entities)) state.entities[name] = currentTableState(table);
+  return { state, etag };
 }
 
 /** @throws ConflictError where another writer has changed the file since it was loaded */
