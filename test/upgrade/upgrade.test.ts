@@ -193,23 +193,16 @@ describe.each(releases())('storage that release %s left', (release) => {
     const content: StorageContent = { ...run, database: fixture.complete.database };
     const { runId } = [...run.fetch, ...run.merge][0]!;
 
-    it('is finished from the messages in the queues', async () => {
+    it('is abandoned by the next start, which continues from the last commit', async () => {
       const { org, check } = await upgraded(fixture, content);
       const { services } = org.harness;
+      // Its messages are still in the queues. They are dropped, because the documents of a run can differ.
       for (const message of run.fetch) await services.sendFetch(message);
       for (const message of run.merge) await services.sendMerge(message);
       await org.harness.drain();
-      const status = (await runStatus(services, runId))!;
-      await expectContinued(fixture, check, status);
-      expectNoReread(status);
-      await expectIdle();
-    });
-
-    it('is resumed where the messages are lost', async () => {
-      const { org, check } = await upgraded(fixture, content);
-      expect(await org.harness.start({ resume: true })).toMatchObject({ runId, outcome: 'resumed' });
-      await org.harness.drain();
-      const status = (await runStatus(org.harness.services, runId))!;
+      const status = await org.sync();
+      expect(status.runId).not.toBe(runId);
+      expect(await runStatus(services, runId)).toMatchObject({ phase: 'abandoned' });
       await expectContinued(fixture, check, status);
       expectNoReread(status);
       await expectIdle();
