@@ -23,7 +23,7 @@ export class Shard {
     return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', capacity }));
   }
 
-  /** Opens a shard to merge it. The caller gives the bytes away. */
+  /** Opens a shard to merge it. SQLite works in the bytes: the caller must not use them any more. */
   static open(sqlite: Sqlite, bytes: Uint8Array): Shard {
     return new Shard(SqliteDatabase.open(sqlite, bytes, { locking: 'normal' }));
   }

@@ -3,7 +3,7 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { ConfigurationError } from '../errors.ts';
 
-/** How to reach a storage account: a connection string, or its addresses and an identity. */
+/** How to connect to a storage account: a connection string, or its addresses and an identity. */
 export type StorageConnection =
   | { connectionString: string }
   | { blobServiceUri: string; queueServiceUri: string; credential: TokenCredential };
@@ -13,12 +13,12 @@ export interface StorageAccount {
   queues: QueueServiceClient;
 }
 
-/** Tries of one request, the first included, waiting from 0.5 s up to 8 s between them. */
+/** Tries of one request, the first one included, with delays from 0.5 s to 8 s between them. */
 const retryOptions = { maxTries: 5, retryDelayInMs: 500, maxRetryDelayInMs: 8_000 };
 
 /**
- * The clients of a storage account. No request is sent yet.
- * @throws ConfigurationError where the connection cannot be understood; its text is not in the error
+ * Creates the clients of a storage account. Sends no request.
+ * @throws ConfigurationError if the connection is not valid. The error does not contain its text.
  */
 export function openStorageAccount(connection: StorageConnection): StorageAccount {
   try {
@@ -34,10 +34,10 @@ export function openStorageAccount(connection: StorageConnection): StorageAccoun
       queues: new QueueServiceClient(new URL(queueServiceUri).href, credential, { retryOptions }),
     };
   } catch {
-    // Not even the cause: messages about a connection string may quote its key.
-    throw new ConfigurationError('the storage connection is not valid', {
+    // Without the cause: messages about a connection string can quote its key.
+    throw new ConfigurationError('The storage connection is not valid', {
       operation: 'open the storage account',
-      hint: 'give a whole connection string (AccountName, AccountKey, endpoints), or blobServiceUri and queueServiceUri as https addresses',
+      hint: 'Set a complete connection string (AccountName, AccountKey, endpoints), or blobServiceUri and queueServiceUri as https addresses.',
     });
   }
 }

@@ -2,20 +2,26 @@ import { createHash, hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError, SyncError } from '../errors.ts';
 import type { Commit, DatabaseFile } from './database-file.ts';
-import { eachOf } from './each-of.ts';
-import { inContainer, statusOf, storageError } from './errors.ts';
+import { inContainer, statusOf, storageError, withStorageErrors } from './errors.ts';
+import { forEachConcurrently } from './for-each-concurrently.ts';
 
 export interface DatabaseBlobOptions {
-  /** Bytes of a block, at least; it doubles where the file would need too many blocks. 256 KiB unless told. */
+  /**
+   * The smallest size of a block, in bytes. It doubles if the file needs more than `maxBlocks`.
+   * @default 262_144
+   */
   blockSize?: number;
-  /** Blocks that are staged, and ranges that are read, at the same time. */
+  /**
+   * How many blocks are staged, or ranges read, at the same time.
+   * @default 8
+   */
   concurrency?: number;
   /**
-   * 45,000 unless told. Blob storage takes 50,000 blocks a blob (learn.microsoft.com: Put Block List); some
-   * room is left.
+   * Blob storage accepts 50,000 blocks in a blob (learn.microsoft.com: Put Block List); the default leaves a margin.
+   * @default 45_000
    */
   maxBlocks?: number;
-  /** Makes the buffer that the file is loaded into, for example one in which a database can grow. */
+  /** Allocates the buffer to load the file into, for example one in which a database can grow. */
   allocate?: (length: number) => Buffer;
 }
 
@@ -23,9 +29,9 @@ const rangeSize = 16 * 1024 * 1024;
 const loadTries = 3;
 
 /**
- * The database file as a block blob whose block ids are index and content hash: the committed block list is
- * the manifest of what is stored, and a commit uploads only what it lacks. Whoever reads sees the state
- * before a commit or the one after it. Write the blob in no other way: a plain upload leaves no block list.
+ * The database file as a block blob. The id of a block is its index and the hash of its content, so the committed block
+ * list says what is stored, and a commit uploads only what differs. A reader sees the state before a commit or the
+ * state after it. Write the blob only with this class: a plain upload leaves no block list.
  */
 export class DatabaseBlob implements DatabaseFile {
   readonly #blob: BlockBlobClient;
@@ -46,8 +52,8 @@ export class DatabaseBlob implements DatabaseFile {
 
   /**
    * Downloads one state of the file.
-   * @param ifNot the ETag of the state that the caller has: where it is still the same, `unchanged`
-   * @throws RetriableError, ConflictError where the blob changed during each of several tries
+   * @param ifNot the ETag of the state that the caller has: returns `unchanged` if it is still the current one
+   * @throws RetriableError, or ConflictError if the blob changed during each of several tries
    */
   async load(ifNot?: string): Promise<{ bytes: Buffer; etag: string } | 'absent' | 'unchanged'> {
     for (let tries = 1; ; tries++) {
@@ -56,14 +62,14 @@ export class DatabaseBlob implements DatabaseFile {
       } catch (error) {
         if (statusOf(error) === 304) return 'unchanged';
         if (statusOf(error) === 404) return 'absent';
-        // Replaced between two ranges.
+        // Another writer replaced the blob between two ranges.
         if (statusOf(error) === 412 && tries < loadTries) continue;
         throw storageError(error, 'load', this.#blob.name);
       }
     }
   }
 
-  /** The ETag of the state that stands in Blob storage, undefined where there is none. Moves no content. */
+  /** The ETag of the current state, undefined if there is no blob. Downloads no content. */
   async currentEtag(): Promise<string | undefined> {
     try {
       return (await this.#blob.getProperties()).etag;
@@ -74,8 +80,7 @@ export class DatabaseBlob implements DatabaseFile {
   }
 
   async #load(ifNot: string | undefined): Promise<{ bytes: Buffer; etag: string }> {
-    const conditions = ifNot === undefined ? {} : { ifNoneMatch: ifNot };
-    const { contentLength, etag } = await this.#blob.getProperties({ conditions });
+    const { contentLength, etag } = await this.#blob.getProperties({ conditions: { ifNoneMatch: ifNot } });
     const bytes = this.#allocate(contentLength!);
     if (bytes.length > 0) {
       await this.#blob.downloadToBuffer(bytes, 0, bytes.length, {
@@ -88,26 +93,24 @@ export class DatabaseBlob implements DatabaseFile {
   }
 
   /**
-   * Makes `bytes` the blob's content if it is still the state `etag`. The same content is not written again.
-   * `bytes` must not change before the promise settles.
-   * @throws ConflictError where somebody else committed, RetriableError
+   * Makes `bytes` the content of the blob if its state is still `etag`. Does not write the same content again. `bytes`
+   * must not change before the promise settles.
+   * @throws ConflictError if another writer committed first, RetriableError
    */
-  async commit(bytes: Uint8Array, expected: { etag: string | 'absent' }): Promise<Commit> {
-    try {
-      return await this.#commit(bytes, expected.etag);
-    } catch (error) {
-      throw storageError(error, 'commit', this.#blob.name);
-    }
+  commit(bytes: Uint8Array, expected: { etag: string | 'absent' }): Promise<Commit> {
+    return withStorageErrors('commit', this.#blob.name, () => this.#commit(bytes, expected.etag));
   }
 
   async #commit(bytes: Uint8Array, expected: string): Promise<Commit> {
-    if (bytes.length === 0) throw new SyncError('an empty file is no database', { object: this.#blob.name });
+    if (bytes.length === 0) {
+      throw new SyncError('An empty file is not a database', { object: this.#blob.name });
+    }
     const stored = await this.#committedBlocks();
     if (stored.etag !== expected) {
-      throw new ConflictError(`cannot commit ${this.#blob.name}: it is another state by now`, {
+      throw new ConflictError(`Cannot commit ${this.#blob.name}: another writer changed it`, {
         operation: 'commit',
         object: this.#blob.name,
-        hint: 'load it again and do the work once more',
+        hint: 'Load it again and repeat the work.',
       });
     }
     const blocks = this.#blocksOf(bytes);
@@ -117,10 +120,10 @@ export class DatabaseBlob implements DatabaseFile {
     }
     const known = new Set(stored.ids);
     const missing = blocks.filter((block) => !known.has(block.id));
-    await eachOf(missing, this.#concurrency, (block) =>
+    await forEachConcurrently(missing, this.#concurrency, (block) =>
       inContainer(this.#container, () =>
         this.#blob.stageBlock(block.id, block.bytes, block.bytes.length, {
-          // The service refuses a block that was damaged on the way, and spares itself a checksum of its own.
+          // With it the service rejects a block that was damaged on the way, and computes no checksum of its own.
           transactionalContentMD5: createHash('md5').update(block.bytes).digest(),
         }),
       ),
@@ -140,7 +143,7 @@ export class DatabaseBlob implements DatabaseFile {
       });
       return etag!;
     } catch (error) {
-      // The answer to a commit may get lost; tried again by the client it then collides with itself.
+      // If the response to a commit is lost, the client's retry conflicts with that commit.
       if (storageError(error, 'commit', this.#blob.name) instanceof ConflictError) {
         const now = await this.#blob.getProperties().catch(() => undefined);
         if (now?.metadata?.['commit'] === commit) return now.etag!;
@@ -149,11 +152,11 @@ export class DatabaseBlob implements DatabaseFile {
     }
   }
 
-  /** The committed block list and the ETag it belongs to. */
+  /** The committed block list and its ETag. */
   async #committedBlocks(): Promise<{ ids: string[]; etag: string | 'absent' }> {
     try {
       const { committedBlocks, etag } = await this.#blob.getBlockList('committed');
-      // A blob that has but uncommitted blocks is answered for, and does not exist.
+      // A blob with only uncommitted blocks has a block list but does not exist.
       return { ids: (committedBlocks ?? []).map((block) => block.name), etag: etag ?? 'absent' };
     } catch (error) {
       if (statusOf(error) === 404) return { ids: [], etag: 'absent' };
@@ -171,7 +174,7 @@ export class DatabaseBlob implements DatabaseFile {
   }
 }
 
-/** Twenty bytes in base64: all ids of a blob must have one length. */
+/** Twenty bytes in base64. All ids of a blob must have the same length. */
 function blockId(index: number, block: Uint8Array): string {
   const id = Buffer.alloc(20);
   id.writeUInt32BE(index);

@@ -2,40 +2,57 @@ import { type ContainerClient, RestError } from '@azure/storage-blob';
 import { ConfigurationError, ConflictError, RetriableError, SyncError } from '../errors.ts';
 
 /**
- * Codes that say that somebody else was faster; see learn.microsoft.com: Blob Storage error codes.
- * InvalidBlockList: a commit discards the uncommitted blocks of all others.
+ * Codes for a lost race (learn.microsoft.com: Blob Storage error codes). InvalidBlockList: the commit of another writer
+ * discarded our uncommitted blocks.
  */
 const conflictCodes = new Set(['ConditionNotMet', 'BlobAlreadyExists', 'InvalidBlockList']);
-const passingStatuses = new Set([408, 429, 500, 502, 503, 504]);
+const retriableStatuses = new Set([408, 429, 500, 502, 503, 504]);
 
-/** A storage failure as one of our errors, sorted by what the caller does next. */
+/**
+ * Runs `work` and throws its failures as the errors of this project. All calls of Azure Storage go through here, because
+ * a RestError holds the request with its authorization header.
+ * @param operation a verb: `read`
+ * @param object the blob or queue
+ */
+export async function withStorageErrors<T>(
+  operation: string,
+  object: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw storageError(error, operation, object);
+  }
+}
+
+/** A failure of Azure Storage as an error of this project, by what the caller must do next. */
 export function storageError(error: unknown, operation: string, object: string): SyncError {
   if (error instanceof SyncError) return error;
   if (!(error instanceof RestError)) {
     const message = error instanceof Error ? error.message : String(error);
-    return new SyncError(`cannot ${operation} ${object}: ${message}`, { operation, object, cause: error });
+    return new SyncError(`Cannot ${operation} ${object}: ${message}`, { operation, object, cause: error });
   }
-  // The error itself holds the request with its authorization header; its message is enough.
-  const details = { operation, object, cause: new Error(error.message) };
   const { statusCode } = error;
   const code = errorCode(error);
-  const what = `cannot ${operation} ${object}: ${[statusCode, code].filter(Boolean).join(' ')}`;
+  const message = `Cannot ${operation} ${object}: ${[statusCode, code].filter(Boolean).join(' ')}`;
+  const details = { operation, object, cause: new Error(error.message) };
   if (statusCode === 412 || (code !== undefined && conflictCodes.has(code))) {
-    return new ConflictError(what, { ...details, hint: 'load it again and do the work once more' });
+    return new ConflictError(message, { ...details, hint: 'Load it again and repeat the work.' });
   }
-  if (statusCode === undefined || passingStatuses.has(statusCode) || code === 'ContainerBeingDeleted') {
-    return new RetriableError(what, details);
+  if (statusCode === undefined || retriableStatuses.has(statusCode) || code === 'ContainerBeingDeleted') {
+    return new RetriableError(message, details);
   }
   if (statusCode === 401 || statusCode === 403) {
-    return new ConfigurationError(what, {
+    return new ConfigurationError(message, {
       ...details,
-      hint: 'give the identity the roles Storage Blob Data Contributor and Storage Queue Data Contributor, or correct the connection string; check the network rules of the storage account',
+      hint: 'Give the identity the roles Storage Blob Data Contributor and Storage Queue Data Contributor, or correct the connection string. Check the network rules of the storage account.',
     });
   }
-  return new SyncError(what, details);
+  return new SyncError(message, details);
 }
 
-/** The service's own code: `BlobNotFound`. A HEAD has it in a header, since it has no body. */
+/** The error code of the service: `BlobNotFound`. The response to a HEAD request has it in a header. */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof RestError)) return undefined;
   const details = error.details as { errorCode?: string } | undefined;
@@ -46,7 +63,7 @@ export function statusOf(error: unknown): number | undefined {
   return error instanceof RestError ? error.statusCode : undefined;
 }
 
-/** Does `work`; where the container is missing, creates it and does the work again. */
+/** Runs `work`. If the container does not exist, creates it and runs `work` again. */
 export async function inContainer<T>(container: ContainerClient, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
-import { storageError } from './errors.ts';
+import { storageError, withStorageErrors } from './errors.ts';
 
 const bufferBytes = 4 * 1024 * 1024;
 
-/** Contents of files beside the database, one blob each. */
+/** The contents of files beside the database, one blob each. */
 export class FileBlobs {
   readonly #container: ContainerClient;
 
@@ -13,10 +13,10 @@ export class FileBlobs {
   }
 
   /**
-   * Makes `chunks` the content of a blob: a single one in one request, several block by block. What stood there before
-   * stays until the last chunk has come.
-   * @returns the content's length in bytes
-   * @throws whatever `chunks` throws, RetriableError
+   * Makes `chunks` the content of a blob: one chunk in one request, several block by block. The previous content stays
+   * until the last chunk is written.
+   * @returns the length of the content in bytes
+   * @throws the errors of `chunks`, RetriableError
    */
   async write(name: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
     const blob = this.#container.getBlockBlobClient(name);
@@ -25,13 +25,10 @@ export class FileBlobs {
     const first = await parts.next();
     const second = first.done ? first : await parts.next();
     let bytes = first.done ? 0 : first.value.byteLength;
-    try {
-      if (second.done) {
-        await blob.upload(first.done ? '' : Buffer.from(first.value), bytes, options);
-        return bytes;
-      }
-    } catch (error) {
-      throw storageError(error, 'write', name);
+    if (second.done) {
+      const body = first.done ? '' : Buffer.from(first.value);
+      await withStorageErrors('write', name, () => blob.upload(body, bytes, options));
+      return bytes;
     }
     let fault: { error: unknown } | undefined;
     const rest = async function* () {
@@ -42,7 +39,7 @@ export class FileBlobs {
           yield part.value;
         }
       } catch (error) {
-        // The upload wraps it beyond recognition.
+        // The upload wraps it in an error of its own.
         fault = { error };
         throw error;
       }
@@ -55,12 +52,8 @@ export class FileBlobs {
     }
   }
 
-  /** Deletes a blob; none is as good as a deleted one. */
+  /** Deletes a blob if it exists. */
   async remove(name: string): Promise<void> {
-    try {
-      await this.#container.getBlobClient(name).deleteIfExists();
-    } catch (error) {
-      throw storageError(error, 'delete', name);
-    }
+    await withStorageErrors('delete', name, () => this.#container.getBlobClient(name).deleteIfExists());
   }
 }

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
 import { ConflictError, RetriableError, SyncError } from '../errors.ts';
 import type { DocumentStore } from './document-store.ts';
-import { eachOf } from './each-of.ts';
-import { inContainer, statusOf, storageError } from './errors.ts';
+import { inContainer, statusOf, storageError, withStorageErrors } from './errors.ts';
+import { forEachConcurrently } from './for-each-concurrently.ts';
 
 /**
- * Small JSON documents and shards in one container, with the two primitives that everything concurrent is
- * made of: create if absent, and replace if unchanged. The container is created when it is first missed.
+ * Small JSON documents and shards in one container. All concurrency control consists of two operations: create if
+ * absent, and replace if unchanged. The first write creates the container.
  */
 export class WorkStore implements DocumentStore {
   readonly #container: ContainerClient;
@@ -16,7 +16,7 @@ export class WorkStore implements DocumentStore {
     this.#container = container;
   }
 
-  /** Creates the document and returns true; returns false where there is one already. */
+  /** Creates the document and returns true, or returns false if it exists. */
   async createIfAbsent(name: string, value: unknown): Promise<boolean> {
     try {
       await this.#put(name, value, { ifNoneMatch: '*' });
@@ -27,7 +27,7 @@ export class WorkStore implements DocumentStore {
     }
   }
 
-  /** Writes the document whatever stands there: for notes that nobody decides by. */
+  /** Creates or overwrites the document, without a condition: for documents that decide nothing. */
   async put(name: string, value: unknown): Promise<void> {
     await this.#put(name, value, {});
   }
@@ -39,73 +39,64 @@ export class WorkStore implements DocumentStore {
     try {
       return { value: JSON.parse(found.bytes.toString()) as T, etag: found.etag };
     } catch {
-      // The parser's message would quote the content.
+      // The parser's message quotes the content.
       throw new SyncError(`${name} is not JSON`, {
         operation: 'read',
         object: name,
-        hint: 'something else wrote it; delete it',
+        hint: 'Another program wrote it. Delete it.',
       });
     }
   }
 
   /**
-   * Replaces the document if it still has this ETag; returns the new one.
-   * @throws ConflictError where it was changed or deleted
+   * Replaces the document if it still has this ETag. Returns the new ETag.
+   * @throws ConflictError if it was changed or deleted
    */
-  async replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string> {
-    return await this.#put(name, value, { ifMatch: etag });
+  replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string> {
+    return this.#put(name, value, { ifMatch: etag });
   }
 
   /**
-   * Deletes the document if it still has this ETag. Returns false where it was gone already.
-   * @throws ConflictError where it was changed
+   * Deletes the document if it still has this ETag. Returns false if it did not exist.
+   * @throws ConflictError if it was changed
    */
   async deleteIfUnchanged(name: string, etag: string): Promise<boolean> {
     try {
       await this.#container.deleteBlob(name, { conditions: { ifMatch: etag } });
       return true;
     } catch (error) {
-      // Of a blob that is gone, the service may also say that its condition is not met.
+      // For a deleted blob the service can also answer that the condition is not met.
       if (statusOf(error) === 404 || (statusOf(error) === 412 && !(await this.#exists(name)))) return false;
       throw storageError(error, 'delete', name);
     }
   }
 
-  /** Stores bytes under a name that nobody else uses. */
+  /** Stores bytes under a name that no other writer uses. */
   async putBytes(name: string, bytes: Uint8Array): Promise<void> {
     const blob = this.#container.getBlockBlobClient(name);
-    try {
-      await inContainer(this.#container, () =>
-        blob.uploadData(bytes, {
-          maxSingleShotSize: 32 * 1024 * 1024,
-          blockSize: 8 * 1024 * 1024,
-          concurrency: 4,
-          blobHTTPHeaders: { blobContentType: 'application/octet-stream' },
-        }),
-      );
-    } catch (error) {
-      throw storageError(error, 'write', name);
-    }
+    await this.#write(name, () =>
+      blob.uploadData(bytes, {
+        maxSingleShotSize: 32 * 1024 * 1024,
+        blockSize: 8 * 1024 * 1024,
+        concurrency: 4,
+        blobHTTPHeaders: { blobContentType: 'application/octet-stream' },
+      }),
+    );
   }
 
-  /** Writes a text for people, whatever stands there. */
+  /** Creates or overwrites a text for people. */
   async putText(name: string, text: string, contentType: string): Promise<void> {
     const blob = this.#container.getBlockBlobClient(name);
     const body = Buffer.from(text);
-    try {
-      await inContainer(this.#container, () =>
-        blob.upload(body, body.length, { blobHTTPHeaders: { blobContentType: contentType } }),
-      );
-    } catch (error) {
-      throw storageError(error, 'write', name);
-    }
+    const options = { blobHTTPHeaders: { blobContentType: contentType } };
+    await this.#write(name, () => blob.upload(body, body.length, options));
   }
 
   async getBytes(name: string): Promise<Buffer | undefined> {
     return (await this.#download(name))?.bytes;
   }
 
-  /** What stands under a prefix, in the order of the names. */
+  /** The blobs with a prefix, in the order of their names. */
   async *list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }> {
     try {
       for await (const blob of this.#container.listBlobsFlat({ prefix })) {
@@ -116,26 +107,24 @@ export class WorkStore implements DocumentStore {
     }
   }
 
-  /** Deletes all that stands under a prefix; returns how many that were. */
+  /** Deletes all blobs with a prefix. Returns how many it deleted. */
   async deletePrefix(prefix: string): Promise<number> {
     let deleted = 0;
-    await eachOf(this.list(prefix), 8, async ({ name }) => {
-      try {
+    await forEachConcurrently(this.list(prefix), 8, ({ name }) =>
+      withStorageErrors('delete', name, async () => {
         const { succeeded } = await this.#container.getBlobClient(name).deleteIfExists();
         if (succeeded) deleted += 1;
-      } catch (error) {
-        throw storageError(error, 'delete', name);
-      }
-    });
+      }),
+    );
     return deleted;
   }
 
-  async #exists(name: string): Promise<boolean> {
-    try {
-      return await this.#container.getBlobClient(name).exists();
-    } catch (error) {
-      throw storageError(error, 'look for', name);
-    }
+  #exists(name: string): Promise<boolean> {
+    return withStorageErrors('look up', name, () => this.#container.getBlobClient(name).exists());
+  }
+
+  #write<T>(name: string, work: () => Promise<T>): Promise<T> {
+    return withStorageErrors('write', name, () => inContainer(this.#container, work));
   }
 
   async #put(
@@ -146,26 +135,27 @@ export class WorkStore implements DocumentStore {
     const blob = this.#container.getBlockBlobClient(name);
     const body = Buffer.from(JSON.stringify(value));
     const writing = randomUUID();
+    const options = {
+      conditions,
+      blobHTTPHeaders: { blobContentType: 'application/json' },
+      metadata: { writing },
+    };
     try {
-      const { etag } = await inContainer(this.#container, () =>
-        blob.upload(body, body.length, {
-          conditions,
-          blobHTTPHeaders: { blobContentType: 'application/json' },
-          metadata: { writing },
-        }),
-      );
-      return etag!;
+      return (await inContainer(this.#container, () => blob.upload(body, body.length, options))).etag!;
     } catch (error) {
       if (conditions.ifMatch !== undefined && statusOf(error) === 404) {
-        throw new ConflictError(`cannot replace ${name}: it is gone`, { operation: 'write', object: name });
+        throw new ConflictError(`Cannot replace ${name}: it does not exist`, {
+          operation: 'write',
+          object: name,
+        });
       }
-      const known = storageError(error, 'write', name);
-      // The answer may get lost; the client's second try then meets what the first one wrote.
-      if (known instanceof ConflictError) {
+      const mapped = storageError(error, 'write', name);
+      // If the response to a write is lost, the client's retry conflicts with that write.
+      if (mapped instanceof ConflictError) {
         const now = await blob.getProperties().catch(() => undefined);
         if (now?.metadata?.['writing'] === writing) return now.etag!;
       }
-      throw known;
+      throw mapped;
     }
   }
 
@@ -178,7 +168,7 @@ export class WorkStore implements DocumentStore {
         length += (chunk as Buffer).copy(bytes, length);
       }
       if (length < bytes.length) {
-        throw new RetriableError(`the download of ${name} was cut short`, {
+        throw new RetriableError(`The download of ${name} was cut short`, {
           operation: 'read',
           object: name,
         });

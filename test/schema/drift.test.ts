@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, it } from 'vitest';
-import { labelledViewSql } from '../../src/schema/labelled-view.ts';
 import { migrationSql, newTableMigration } from '../../src/schema/migration.ts';
 import type { Column, Table } from '../../src/schema/table.ts';
 import { resolveTables } from '../../src/schema/tables-from-csdl.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
+import { labelledViewSql } from '../../src/target/sqlite/labelled-view.ts';
 import { documents, parseDocument, realDocuments } from './documents.ts';
 import { expectStored, plain } from './tables.ts';
 

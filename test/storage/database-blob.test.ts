@@ -40,7 +40,7 @@ async function loaded(blob: DatabaseBlob): Promise<{ bytes: Buffer; etag: string
 }
 
 describe('DatabaseBlob', () => {
-  it('creates the container and the blob, and gives its bytes back', async () => {
+  it('creates the container and the blob, and loads its bytes', async () => {
     const { blob, container } = fresh();
     expect(await blob.load()).toBe('absent');
     const bytes = randomBytes(1000 * kib);
@@ -52,7 +52,7 @@ describe('DatabaseBlob', () => {
     expect(properties.contentType).toBe('application/vnd.sqlite3');
   });
 
-  it('uploads only what changed, and nothing where nothing did', async () => {
+  it('uploads only what changed, or nothing', async () => {
     const { blob, another } = fresh();
     const bytes = randomBytes(5000 * kib);
     const first = await blob.commit(bytes, { etag: 'absent' });
@@ -79,7 +79,7 @@ describe('DatabaseBlob', () => {
     expect(state.bytes.equals(bytes)).toBe(true);
   });
 
-  it('takes larger blocks for a file that would need too many, and goes on from smaller ones', async () => {
+  it('uses larger blocks for a file that needs too many, and continues from smaller ones', async () => {
     const { blob } = fresh({ blockSize: 4 * kib, maxBlocks: 10 });
     const first = await blob.commit(randomBytes(40 * kib), { etag: 'absent' });
     expect(first.blocks).toBe(10);
@@ -89,7 +89,7 @@ describe('DatabaseBlob', () => {
     expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
   });
 
-  it('refuses a commit on another state', async () => {
+  it('rejects a commit on another state', async () => {
     const { blob } = fresh();
     const first = await blob.commit(randomBytes(10), { etag: 'absent' });
     const second = await blob.commit(randomBytes(10), { etag: first.etag });
@@ -98,7 +98,7 @@ describe('DatabaseBlob', () => {
     expect((await loaded(blob)).etag).toBe(second.etag);
   });
 
-  it('writes over a blob that was uploaded in one piece', async () => {
+  it('overwrites a blob that was uploaded in one piece', async () => {
     const { blob, container } = fresh();
     await container.create();
     const { etag } = await container.getBlockBlobClient('dataverse.db').upload('whole', 5);
@@ -121,7 +121,7 @@ describe('DatabaseBlob', () => {
       );
       const lost = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
       expect(lost.every((error) => error instanceof ConflictError)).toBe(true);
-      // Only a commit that succeeds throws the others' blocks away: so the first one always does.
+      // Only a successful commit discards the blocks of others, so exactly one succeeds.
       expect(won).toHaveLength(1);
       const state = await loaded(blob);
       expect(state.etag).toBe(won[0]!.etag);
@@ -130,7 +130,7 @@ describe('DatabaseBlob', () => {
     }
   });
 
-  it('shows a reader whole databases only, while they are committed', async () => {
+  it('shows only complete databases to a reader during commits', async () => {
     const { blob, another } = fresh({ blockSize: 16 * kib });
     const sqlite = await loadSqlite();
     const db = SqliteDatabase.open(sqlite);
@@ -150,14 +150,14 @@ describe('DatabaseBlob', () => {
     const reads = (async () => {
       const seen = new Set<number>();
       while (writing) {
-        // Replaced again and again while it is read, the blob may be refused with the word to load it again.
+        // If it is replaced during each of several tries, loading fails with a ConflictError.
         const state = await loaded(another()).catch((error: unknown) => {
           if (error instanceof ConflictError) return undefined;
           throw error;
         });
         if (state === undefined) continue;
         const { bytes } = state;
-        // It throws where the file is not whole.
+        // It throws if the file is not complete.
         const independent = openIndependently(bytes);
         const found = independent
           .prepare('SELECT min(version) AS low, max(version) AS high, count(*) AS n FROM t')
@@ -177,7 +177,7 @@ describe('DatabaseBlob', () => {
     db.close();
   });
 
-  it('knows its own commit again when the answer got lost', async () => {
+  it('recognizes its own commit if the response is lost', async () => {
     const { container } = fresh();
     const through = openStorageAccount({
       connectionString: azurite.connectionString.replace(`:${azurite.blobPort}/`, `:${proxy.port}/`),
@@ -197,7 +197,7 @@ describe('DatabaseBlob', () => {
     proxy.fault = () => 'none';
   });
 
-  it('sorts the failures of the service', async () => {
+  it('maps the failures of the service', async () => {
     const through = openStorageAccount({
       connectionString: azurite.connectionString.replace(`:${azurite.blobPort}/`, `:${proxy.port}/`),
     }).blobs.getContainerClient('faults');
@@ -205,7 +205,7 @@ describe('DatabaseBlob', () => {
     proxy.fault = () => ({ status: 403 });
     const refused = await blob.load().catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ConfigurationError);
-    // The request, which the client's own error holds, carries the authorization.
+    // The client's own error holds the request with its authorization header.
     expect(inspect(refused, { depth: 10, showHidden: true })).not.toMatch(/SharedKey/);
     proxy.fault = () => ({ status: 429 });
     await expect(blob.commit(randomBytes(10), { etag: 'absent' })).rejects.toThrow(RetriableError);

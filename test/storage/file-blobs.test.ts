@@ -11,7 +11,7 @@ describe('FileBlobs', () => {
   });
   afterAll(() => azurite.stop());
 
-  it('replaces a content whole or not at all, and removes it', async () => {
+  it('replaces all of a content or nothing, and removes it', async () => {
     const container = openStorageAccount({
       connectionString: azurite.connectionString,
     }).blobs.getContainerClient('files');

@@ -35,7 +35,7 @@ async function names(store: WorkStore, prefix: string): Promise<string[]> {
 }
 
 describe('WorkStore', () => {
-  it('finds nothing where there is no container', async () => {
+  it('finds nothing if there is no container', async () => {
     const { store } = fresh();
     expect(await store.read('a.json')).toBeUndefined();
     expect(await store.getBytes('a')).toBeUndefined();
@@ -63,7 +63,7 @@ describe('WorkStore', () => {
     expect((await store.read<{ index: number }>('claim.json'))!.value.index).toBe(results.indexOf(true));
   });
 
-  it('replaces and deletes only what is unchanged', async () => {
+  it('replaces and deletes only an unchanged document', async () => {
     const { store } = fresh();
     await store.createIfAbsent('state.json', { n: 1 });
     const { etag } = (await store.read('state.json'))!;
@@ -77,7 +77,7 @@ describe('WorkStore', () => {
     expect(await store.read('state.json')).toBeUndefined();
   });
 
-  it('counts up without losing one of many who do it at once', async () => {
+  it('loses none of many concurrent increments', async () => {
     const { store } = fresh();
     await store.createIfAbsent('counter.json', { n: 0 });
     const increment = async (): Promise<void> => {
@@ -93,7 +93,7 @@ describe('WorkStore', () => {
     expect((await store.read('counter.json'))!.value).toEqual({ n: 10 });
   });
 
-  it('knows its own claim again when the answer got lost', async () => {
+  it('recognizes its own write if the response is lost', async () => {
     const { container } = fresh();
     const store = new WorkStore(
       openStorageAccount({
@@ -118,7 +118,7 @@ describe('WorkStore', () => {
     proxy.fault = () => 'none';
   });
 
-  it('keeps bytes, small and large', async () => {
+  it('stores bytes, few and many', async () => {
     const { store } = fresh();
     for (const bytes of [Buffer.alloc(0), randomBytes(1000), randomBytes(33 * 1024 * 1024)]) {
       await store.putBytes('shards/1.db', bytes);
@@ -139,7 +139,7 @@ describe('WorkStore', () => {
     expect(await names(store, '')).toEqual(['runs/12/c', 'runs/2/d']);
   });
 
-  it('says which document is not JSON, without its content', async () => {
+  it('names a document that is not JSON, without its content', async () => {
     const { store } = fresh();
     await store.putBytes('broken.json', Buffer.from('secret'));
     await expect(store.read('broken.json')).rejects.toThrow(SyncError);
@@ -148,7 +148,7 @@ describe('WorkStore', () => {
 });
 
 describe('openStorageAccount', () => {
-  it('makes clients for an identity', () => {
+  it('creates clients for an identity', () => {
     const credential = { getToken: async () => null };
     const { blobs, queues } = openStorageAccount({
       ...{ blobServiceUri: 'https://a.blob.core.windows.net', credential },
@@ -161,15 +161,15 @@ describe('openStorageAccount', () => {
   });
 
   it.each(['nonsense', 'AccountName=a;AccountKey=c2VjcmV0'])(
-    'refuses %s without showing it',
+    'rejects %s without showing it',
     (connectionString) => {
-      expect(() => openStorageAccount({ connectionString })).toThrow('the storage connection is not valid');
+      expect(() => openStorageAccount({ connectionString })).toThrow('The storage connection is not valid');
     },
   );
 });
 
 describe('ShardCache', () => {
-  it('keeps what was used last, within its bytes', () => {
+  it('keeps the most recently used shards, up to its size', () => {
     const cache = new ShardCache(10);
     cache.put('a', new Uint8Array(4));
     cache.put('b', new Uint8Array(4));
@@ -177,11 +177,11 @@ describe('ShardCache', () => {
     cache.put('c', new Uint8Array(4));
     expect([cache.get('a')?.length, cache.get('b'), cache.get('c')?.length]).toEqual([4, undefined, 4]);
     cache.put('a', new Uint8Array(6));
-    expect([cache.get('a')?.length, cache.get('c')?.length, cache.byteLength]).toEqual([6, 4, 10]);
+    expect([cache.get('a')?.length, cache.get('c')?.length]).toEqual([6, 4]);
     cache.put('large', new Uint8Array(11));
-    expect([cache.get('large'), cache.byteLength]).toEqual([undefined, 10]);
-    cache.delete('a');
-    cache.delete('c');
-    expect(cache.byteLength).toBe(0);
+    expect(['large', 'a', 'c'].map((name) => cache.get(name)?.length)).toEqual([undefined, 6, 4]);
+    // The space of replaced and dropped shards is free again.
+    cache.put('b', new Uint8Array(6));
+    expect(['a', 'b', 'c'].map((name) => cache.get(name)?.length)).toEqual([undefined, 6, 4]);
   });
 });

@@ -1,5 +1,5 @@
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
-import { eachOf } from '../../storage/each-of.ts';
+import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import { type PlacedEntry, ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import type { MetricsServices } from '../services.ts';
@@ -71,7 +71,7 @@ async function writeInBulk(
   const { bulkSize } = services.settings;
   const starts = Array.from({ length: Math.ceil(rows.length / bulkSize) }, (_, i) => i * bulkSize);
   const refused: RefusedRow[] = [];
-  await eachOf(starts, parallelBulks, async (start) => {
+  await forEachConcurrently(starts, parallelBulks, async (start) => {
     refused.push(...(await services.table.writeMany(rows.slice(start, start + bulkSize), lost)));
   });
   return refused;

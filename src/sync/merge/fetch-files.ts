@@ -1,5 +1,5 @@
 import { describeError } from '../../errors.ts';
-import { eachOf } from '../../storage/each-of.ts';
+import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import type { FetchedFile, FileKey, WantedFile } from '../../target/mirror-target.ts';
 import type { DatabaseReport, State } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
@@ -85,7 +85,7 @@ async function fetchSome(
     const tables = names.flatMap((name) => mirror.state.entities[name]?.table ?? []);
     const { wanted, unwanted } = await mirror.compareFiles(tables);
     // Blobs first: after a crash in between, `_files` names blobs that do not exist, and they are removed again.
-    await eachOf(unwanted, concurrency, async ({ blob }) => {
+    await forEachConcurrently(unwanted, concurrency, async ({ blob }) => {
       if (blob !== null) await services.files.remove(blob);
     });
     const todo = wanted.filter((file) => keyOf(file) > before.after);
@@ -126,7 +126,7 @@ async function fetchInTime(
       yield { index, file };
     }
   };
-  await eachOf(inTime(), concurrency, async ({ index, file }) => {
+  await forEachConcurrently(inTime(), concurrency, async ({ index, file }) => {
     results[index] = await downloadFile(services, file);
   });
   return results;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { columnTypes } from '../../schema/column-types.ts';
+import { type FileColumn, fileColumns } from '../../schema/file-columns.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
@@ -20,37 +20,6 @@ const createFiles = `CREATE TABLE IF NOT EXISTS _files (
   error TEXT,
   PRIMARY KEY (table_name, row_id, column_name)
 )`;
-
-/** A file or image column. Dataverse sends its content only on a request of its own, not with the row. */
-interface FileColumn {
-  /** The column to request the content of: `new_contract`, `entityimage`. */
-  column: string;
-  kind: 'file' | 'image';
-  /** The column with the id of the content: another content has another id. */
-  idColumn: string;
-  /** The column with the name of the file; images have no name. */
-  nameColumn?: string;
-}
-
-/**
- * The file and image columns of a table. In rows a file is the id of its content beside its name, `x` and `x_name`;
- * an image is a thumbnail beside an id, `x` and `xid` (learn.microsoft.com: File columns; Image columns).
- */
-function fileColumns(table: Table): FileColumn[] {
-  const columns = new Map(table.columns.map((column) => [column.name, column]));
-  const keys = new Set([table.primaryKey, ...table.foreignKeys.map(({ column }) => column)]);
-  const isId = (name: string): boolean => {
-    const column = columns.get(name);
-    return column !== undefined && columnTypes[column.reading].id === true;
-  };
-  return table.columns.flatMap(({ name, type }): FileColumn[] => {
-    if (isId(name) && !keys.has(name) && columns.get(`${name}_name`)?.edmType === 'Edm.String') {
-      return [{ column: name, kind: 'file', idColumn: name, nameColumn: `${name}_name` }];
-    }
-    if (type === 'BLOB' && isId(`${name}id`)) return [{ column: name, kind: 'image', idColumn: `${name}id` }];
-    return [];
-  });
-}
 
 /** A file that the database refers to and whose content is not there yet, or is another by now. */
 export interface WantedFile {

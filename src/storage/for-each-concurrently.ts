@@ -1,5 +1,5 @@
-/** Does `work` for each item, at most `concurrency` at a time. After the first error nothing new begins. */
-export async function eachOf<T>(
+/** Runs `work` for each item, at most `concurrency` at a time. Starts nothing after the first error, and throws it. */
+export async function forEachConcurrently<T>(
   items: Iterable<T> | AsyncIterable<T>,
   concurrency: number,
   work: (item: T) => Promise<unknown>,

@@ -1,5 +1,5 @@
-import { quoteIdentifier, quoteText } from './sql.ts';
-import type { ForeignKey, Table } from './table.ts';
+import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
+import type { ForeignKey, Table } from '../../schema/table.ts';
 
 /** A column whose values are in `_choices`. */
 export interface ChoiceColumn {
@@ -31,7 +31,7 @@ export function labelledViewSql(table: Table, options: LabelledViewOptions): str
   const expressions = new Map<string, string>();
   for (const choice of options.choices) {
     if (stored.includes(choice.column)) {
-      const label = `${labelSql(table, choice, options.language)} AS ${quoteIdentifier(free(`${choice.column}_label`))}`;
+      const label = `${labelSql(table, choice, options.language)} AS ${quote(free(`${choice.column}_label`))}`;
       expressions.set(choice.column, label);
     }
   }
@@ -39,17 +39,17 @@ export function labelledViewSql(table: Table, options: LabelledViewOptions): str
     const name = nameSql(key, options.synced);
     if (name !== undefined && stored.includes(key.column) && !expressions.has(key.column)) {
       const as = key.column.startsWith('_') ? key.column.replace(/_value$/, '_name') : `${key.column}_name`;
-      expressions.set(key.column, `${name} AS ${quoteIdentifier(free(as))}`);
+      expressions.set(key.column, `${name} AS ${quote(free(as))}`);
     }
   }
   const columns = stored.flatMap((column) => {
     const beside = expressions.get(column);
-    return beside === undefined ? [`t.${quoteIdentifier(column)}`] : [`t.${quoteIdentifier(column)}`, beside];
+    return beside === undefined ? [`t.${quote(column)}`] : [`t.${quote(column)}`, beside];
   });
-  const name = quoteIdentifier(`${table.name}_labelled`);
+  const name = quote(`${table.name}_labelled`);
   return [
     `DROP VIEW IF EXISTS ${name}`,
-    `CREATE VIEW ${name} AS SELECT\n  ${columns.join(',\n  ')}\nFROM ${quoteIdentifier(table.name)} AS t`,
+    `CREATE VIEW ${name} AS SELECT\n  ${columns.join(',\n  ')}\nFROM ${quote(table.name)} AS t`,
   ];
 }
 
@@ -58,29 +58,29 @@ export function labelledViewSql(table: Table, options: LabelledViewOptions): str
  * label`), so that queries need not split texts. Only the DROP statement if the table has no such column.
  */
 export function choiceValuesViewSql(table: Table, options: LabelledViewOptions): string[] {
-  const name = quoteIdentifier(`${table.name}_choice_values`);
-  const key = quoteIdentifier(table.primaryKey);
+  const name = quote(`${table.name}_choice_values`);
+  const key = quote(table.primaryKey);
   const selects = options.choices
     .filter(
       ({ column, multiple }) => multiple && table.columns.some((candidate) => candidate.name === column),
     )
     .map(
       ({ column }) =>
-        `SELECT t.${key} AS ${key}, ${quoteText(column)} AS column_name, v.value AS value, ${choiceSql(table, column, 'v.value', options.language)} AS label FROM ${quoteIdentifier(table.name)} AS t, ${valuesSql(column)} AS v`,
+        `SELECT t.${key} AS ${key}, ${quoteText(column)} AS column_name, v.value AS value, ${choiceSql(table, column, 'v.value', options.language)} AS label FROM ${quote(table.name)} AS t, ${valuesSql(column)} AS v`,
     );
   const drop = `DROP VIEW IF EXISTS ${name}`;
   return selects.length === 0 ? [drop] : [drop, `CREATE VIEW ${name} AS\n${selects.join('\nUNION ALL\n')}`];
 }
 
 function labelSql(table: Table, { column, multiple }: ChoiceColumn, language?: number): string {
-  if (!multiple) return choiceSql(table, column, `t.${quoteIdentifier(column)}`, language);
+  if (!multiple) return choiceSql(table, column, `t.${quote(column)}`, language);
   const labels = `SELECT ${choiceSql(table, column, 'v.value', language)} AS label FROM ${valuesSql(column)} AS v ORDER BY v.key`;
   return `(SELECT group_concat(label, '; ') FROM (${labels}))`;
 }
 
 /** The codes of a multi-select column as rows: `1,3` in brackets is a JSON array. Any other text gives no rows. */
 function valuesSql(column: string): string {
-  const array = `'[' || t.${quoteIdentifier(column)} || ']'`;
+  const array = `'[' || t.${quote(column)} || ']'`;
   return `json_each(CASE WHEN json_valid(${array}) THEN ${array} END)`;
 }
 
@@ -95,11 +95,11 @@ function nameSql({ column, targets, typeColumn }: ForeignKey, synced: readonly T
   const named = synced.filter((t) => targets.includes(t.logicalName) && t.primaryName !== undefined);
   if (named.length === 0) return undefined;
   const lookup = (target: Table) =>
-    `(SELECT n.${quoteIdentifier(target.primaryName!)} FROM ${quoteIdentifier(target.name)} AS n WHERE n.${quoteIdentifier(target.primaryKey)} = t.${quoteIdentifier(column)})`;
+    `(SELECT n.${quote(target.primaryName!)} FROM ${quote(target.name)} AS n WHERE n.${quote(target.primaryKey)} = t.${quote(column)})`;
   if (named.length === 1) return lookup(named[0]!);
   if (typeColumn === undefined) return `coalesce(${named.map(lookup).join(', ')})`;
   const cases = named.map((target) => `WHEN ${quoteText(target.logicalName)} THEN ${lookup(target)}`);
-  return `CASE t.${quoteIdentifier(typeColumn)} ${cases.join(' ')} END`;
+  return `CASE t.${quote(typeColumn)} ${cases.join(' ')} END`;
 }
 
 function uniqueNames(taken: Iterable<string>): (name: string) => string {

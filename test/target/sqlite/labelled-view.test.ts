@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { choiceValuesViewSql, labelledViewSql } from '../../src/schema/labelled-view.ts';
-import { createTableSql } from '../../src/schema/sql.ts';
-import { column, open, plain, table } from './tables.ts';
+import { createTableSql } from '../../../src/schema/sql.ts';
+import { choiceValuesViewSql, labelledViewSql } from '../../../src/target/sqlite/labelled-view.ts';
+import { column, open, plain, table } from '../../schema/tables.ts';
 
 describe('labelledViewSql', () => {
   const contact = table('contact', [column('fullname', 'text')], { primaryName: 'fullname' });
