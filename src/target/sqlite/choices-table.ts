@@ -7,13 +7,13 @@ import { choiceValuesViewSql, labelledViewSql } from './labelled-view.ts';
 
 interface ChoicesMeta {
   digest: string;
-  /** Which tables' labels were taken; others may have come since. */
+  /** The tables whose labels were written, by name. */
   tables: string;
   language?: number;
 }
 
-// The key's columns come first, as SQLite stores them without a rowid: the integrity check of SQLite up to 3.40, which
-// many systems still have, takes any other order for missing values.
+// The columns of the key come first, in the order in which SQLite stores a table without rowid: the integrity check of
+// SQLite up to 3.40, which many systems still have, reports missing values for any other order.
 const createChoices = `CREATE TABLE IF NOT EXISTS _choices (
   table_name TEXT NOT NULL,
   column_name TEXT NOT NULL,
@@ -29,10 +29,10 @@ function readChoicesMeta(db: SqliteDatabase): ChoicesMeta | undefined {
 }
 
 /**
- * Brings `_choices` and the views in step with the tables of the database. Writes only what differs, so that a commit
- * in which no label changed touches no block of the file for their sake.
+ * Updates `_choices` and the views for the tables of the database. Writes only what differs, so that unchanged labels
+ * touch no block of the file.
  * @param tables every table in the database
- * @param read gets the labels; called only where they are not those in the database
+ * @param read loads the labels; called only if the database has others
  */
 export async function writeChoices(
   db: SqliteDatabase,
@@ -48,11 +48,7 @@ export async function writeChoices(
     db.exec(createChoices);
     if (digest !== undefined && stored !== undefined) {
       writeRows(db, tables, stored);
-      const meta: ChoicesMeta = {
-        digest,
-        tables: names.join(),
-        ...(stored.language === undefined ? {} : { language: stored.language }),
-      };
+      const meta: ChoicesMeta = { digest, tables: names.join(), language: stored.language };
       writeMeta(db, choicesMeta, JSON.stringify(meta));
     }
     writeViews(db, tables, readChoicesMeta(db)?.language);
@@ -86,7 +82,7 @@ function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: Labels)
   db.exec('DROP TABLE temp.choices');
 }
 
-/** Makes the views anew where their text is another: tables, columns and labels may have come and gone. */
+/** Creates the views again whose SQL differs: tables, columns and labels may have changed. */
 function writeViews(db: SqliteDatabase, tables: readonly Table[], language: number | undefined): void {
   const existing = new Map(
     db
@@ -115,7 +111,7 @@ function writeViews(db: SqliteDatabase, tables: readonly Table[], language: numb
   for (const name of existing.keys()) db.exec(`DROP VIEW ${quote(name)}`);
 }
 
-/** The columns that have labels. A text among them holds several codes with commas between: a multi-select choice. */
+/** The columns with labels. A text column among them has codes separated by commas: a multi-select choice. */
 function choiceColumns(db: SqliteDatabase, table: Table): { column: string; multiple: boolean }[] {
   const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   return db

@@ -1,16 +1,16 @@
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn } from './mirror-table.ts';
+import { andLive, liveRows } from './mirror-table.ts';
 
 /**
- * Finds what the filtered tables lack and what they no longer need. A row of a filtered table belongs to the mirror
- * exactly if a chain of foreign keys leads to it from a row of an unfiltered table: what a first sync would bring.
+ * What filtered tables lack and what they no longer need. A row of a filtered table belongs to the mirror if a chain of
+ * foreign keys leads to it from a row of another table, as in a first sync.
  */
 export interface Closure {
-  /** Per filtered table (logical name): referenced ids that are not there. */
+  /** For each filtered table (logical name) the referenced ids that it lacks. */
   missing: Map<string, string[]>;
-  /** Per filtered table (logical name): rows that nothing refers to any more. */
+  /** For each filtered table (logical name) the ids of rows that nothing refers to. */
   unneeded: Map<string, string[]>;
 }
 
@@ -19,89 +19,67 @@ export function findClosure(
   tables: readonly Table[],
   filtered: ReadonlySet<string>,
 ): Closure {
-  const present = tables.filter((table) => hasTable(db, table.name));
+  const present = new Set(tables.filter((table) => db.hasTable(table.name)));
   db.exec(`DROP TABLE IF EXISTS temp.needed;
-    CREATE TEMP TABLE needed (entity TEXT, id TEXT, wave INTEGER, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
-  const roots = present.filter((table) => !filtered.has(table.logicalName));
-  for (const table of roots) addReferences(db, table, filtered, 0, undefined);
-  for (let wave = 0; db.get('SELECT 1 FROM temp.needed WHERE wave = ?', [wave]) !== undefined; wave++) {
+    CREATE TEMP TABLE needed (entity TEXT, id TEXT, depth INTEGER, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
+  for (const table of present) {
+    if (!filtered.has(table.logicalName)) addReferences(db, table, filtered, 0);
+  }
+  for (
+    let depth = 1;
+    db.get('SELECT 1 FROM temp.needed WHERE depth = ?', [depth - 1]) !== undefined;
+    depth++
+  ) {
     for (const table of present) {
-      if (filtered.has(table.logicalName)) addReferences(db, table, filtered, wave + 1, wave);
+      if (filtered.has(table.logicalName)) addReferences(db, table, filtered, depth);
     }
   }
   const missing = new Map<string, string[]>();
   const unneeded = new Map<string, string[]>();
   for (const table of tables) {
-    if (!filtered.has(table.logicalName)) continue;
     const { logicalName } = table;
+    if (!filtered.has(logicalName)) continue;
     const ids = (sql: string): string[] => db.all<{ id: string }>(sql, [logicalName]).map((row) => row.id);
-    if (!present.includes(table)) {
-      missing.set(logicalName, ids('SELECT id FROM temp.needed WHERE entity = ? ORDER BY id'));
+    const needed = 'SELECT id FROM temp.needed WHERE entity = ?';
+    if (!present.has(table)) {
+      missing.set(logicalName, ids(`${needed} ORDER BY id`));
       continue;
     }
-    const key = quote(table.primaryKey);
-    const rows = `main.${quote(table.name)}`;
-    missing.set(
-      logicalName,
-      ids(
-        `SELECT id FROM temp.needed WHERE entity = ? AND id NOT IN (SELECT ${key} FROM ${rows}${live(table)}) ORDER BY id`,
-      ),
-    );
-    unneeded.set(
-      logicalName,
-      ids(
-        // Rows that are only marked as deleted stay.
-        `SELECT id FROM (SELECT ${key} AS id FROM ${rows}${live(table)}) WHERE id NOT IN (SELECT id FROM temp.needed WHERE entity = ?)`,
-      ),
-    );
+    // Rows that are marked as deleted count as absent, and stay.
+    const rows = `SELECT ${quote(table.primaryKey)} AS id FROM main.${quote(table.name)}${liveRows(table)}`;
+    missing.set(logicalName, ids(`${needed} AND id NOT IN (${rows}) ORDER BY id`));
+    unneeded.set(logicalName, ids(`SELECT id FROM (${rows}) WHERE id NOT IN (${needed})`));
   }
   db.exec('DROP TABLE temp.needed');
   return { missing, unneeded };
 }
 
-/** Adds the ids of filtered tables that rows of `table` refer to: all its rows, or those of one wave. */
-function addReferences(
-  db: SqliteDatabase,
-  table: Table,
-  filtered: ReadonlySet<string>,
-  wave: number,
-  from: number | undefined,
-): void {
-  const rows = `main.${quote(table.name)}`;
-  const alive = table.columns.some((column) => column.name === deletedAtColumn)
-    ? ` AND ${quote(deletedAtColumn)} IS NULL`
-    : '';
+/**
+ * Adds the ids of filtered tables that rows of `table` refer to.
+ * @param depth the length of the chains: 0 for those of all rows, otherwise for those of the rows at `depth - 1`
+ */
+function addReferences(db: SqliteDatabase, table: Table, filtered: ReadonlySet<string>, depth: number): void {
   for (const key of table.foreignKeys) {
     for (const target of key.targets) {
       if (!filtered.has(target)) continue;
       const column = quote(key.column);
-      // A polymorphic lookup names its target row by row; where it does not, every possible target is asked.
-      const typed =
-        key.typeColumn === undefined
-          ? ''
-          : ` AND (${quote(key.typeColumn)} IS NULL OR ${quote(key.typeColumn)} = ?)`;
-      const reached =
-        from === undefined
-          ? ''
-          : ` AND ${quote(table.primaryKey)} IN (SELECT id FROM temp.needed WHERE entity = ? AND wave = ?)`;
+      const conditions = [`${column} IS NOT NULL${andLive(table)}`];
+      const parameters: (string | number)[] = [target, depth];
+      if (key.typeColumn !== undefined) {
+        // Without a recorded target every possible one is taken.
+        conditions.push(`(${quote(key.typeColumn)} IS NULL OR ${quote(key.typeColumn)} = ?)`);
+        parameters.push(target);
+      }
+      if (depth > 0) {
+        const reached = 'SELECT id FROM temp.needed WHERE entity = ? AND depth = ?';
+        conditions.push(`${quote(table.primaryKey)} IN (${reached})`);
+        parameters.push(table.logicalName, depth - 1);
+      }
       db.run(
-        `INSERT OR IGNORE INTO temp.needed SELECT ?, ${column}, ? FROM ${rows} WHERE ${column} IS NOT NULL${alive}${typed}${reached}`,
-        [
-          target,
-          wave,
-          ...(key.typeColumn === undefined ? [] : [target]),
-          ...(from === undefined ? [] : [table.logicalName, from]),
-        ],
+        `INSERT OR IGNORE INTO temp.needed SELECT ?, ${column}, ? FROM main.${quote(table.name)}
+         WHERE ${conditions.join(' AND ')}`,
+        parameters,
       );
     }
   }
-}
-
-function live(table: Table): string {
-  const marks = table.columns.some((column) => column.name === deletedAtColumn);
-  return marks ? ` WHERE ${quote(deletedAtColumn)} IS NULL` : '';
-}
-
-function hasTable(db: SqliteDatabase, name: string): boolean {
-  return db.get("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?", [name]) !== undefined;
 }

@@ -1,30 +1,31 @@
 import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
 import type { ForeignKey, Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn } from './mirror-table.ts';
+import { andLive, hasMarks } from './mirror-table.ts';
 
 /** A foreign key with references to rows that are not in the database. */
 export interface DanglingKey {
   /** Names in SQLite. */
   table: string;
   column: string;
-  /** The mirrored tables that the column may point to. */
+  /** The mirrored tables that the column can refer to. */
   targets: string[];
-  /** Rows whose target is absent. */
+  /** How many rows refer to an absent target. */
   count: number;
-  /** Up to ten of them: the row's id, and the id it refers to. */
+  /** Up to ten of them: the id of the row, and the id that it refers to. */
   examples: { row: string; target: string }[];
 }
 
 const maxExamples = 10;
 
-/** Counts by foreign key, as they were last found: `accounts._ownerid_value>systemusers,teams`. */
+/** Counts by foreign key: `accounts._ownerid_value>systemusers,teams`. */
 export type DanglingCounts = Readonly<Record<string, number>>;
 
 /**
- * Counts the references whose target is absent, by foreign key; only towards mirrored tables, a polymorphic one by
- * its recorded target. Neither rows nor targets that are only kept as deleted count.
- * @param before counts that still hold for keys between tables that are not among `changed` (logical names)
+ * Counts the references to absent rows, by foreign key: only to mirrored tables, and a polymorphic reference only to its
+ * recorded target. Rows and targets that are marked as deleted do not count.
+ * @param before earlier counts, which are still valid for keys between tables that are not in `changed`
+ * @param changed logical names
  */
 export function countDangling(
   db: SqliteDatabase,
@@ -42,7 +43,8 @@ export function countDangling(
         changed.has(table.logicalName) ||
         key.targets.some(({ logicalName }) => changed.has(logicalName));
       if (known !== undefined && !touched) counts[key.name] = known;
-      else if (key.typeColumn === undefined && !marks(table)) counts[key.name] = countByIndex(db, table, key);
+      else if (key.typeColumn === undefined && !hasMarks(table))
+        counts[key.name] = countByIndex(db, table, key);
       else typed.push(key);
     }
     Object.assign(counts, countByScan(db, table, typed));
@@ -75,13 +77,13 @@ export function totalDangling(counts: DanglingCounts): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
-/** A foreign key that can be checked, with those of its targets that are mirrored. */
+/** A foreign key to check, with the mirrored ones of its targets. */
 interface CheckedKey {
   name: string;
   column: string;
   typeColumn: string | undefined;
   targets: Table[];
-  /** Whether every possible target is mirrored: only then an id without a recorded target can be judged. */
+  /** Whether every possible target is mirrored. Only then an id without a recorded target can be checked. */
   whole: boolean;
 }
 
@@ -97,7 +99,7 @@ function checkedKeys(table: Table, tables: readonly Table[]): CheckedKey[] {
   });
 }
 
-/** The distinct ids come from the column's index, so that neither the table nor a target is read more than it must. */
+/** Reads the distinct ids from the index of the column, which is less than the table. */
 function countByIndex(db: SqliteDatabase, table: Table, key: CheckedKey): number {
   const column = quote(key.column);
   return db.get<{ n: number }>(
@@ -106,7 +108,7 @@ function countByIndex(db: SqliteDatabase, table: Table, key: CheckedKey): number
   )!.n;
 }
 
-/** Which table an id belongs to stands in the row: all such keys of a table are counted in one reading of it. */
+/** The row has the target table of each id, so one scan of the table counts all such keys. */
 function countByScan(db: SqliteDatabase, table: Table, keys: readonly CheckedKey[]): Record<string, number> {
   if (keys.length === 0) return {};
   const sums = keys.map(
@@ -118,28 +120,24 @@ function countByScan(db: SqliteDatabase, table: Table, keys: readonly CheckedKey
   return Object.fromEntries(keys.map((key, index) => [key.name, row[String(index)]!]));
 }
 
-/** Whether the row `t` has a reference whose target is absent. */
+/** The condition that the row `t` refers to an absent row. */
 function danglingSql(table: Table, { column, typeColumn, targets, whole }: CheckedKey): string {
   const id = `t.${quote(column)}`;
-  const present = [`${id} IS NOT NULL`, ...(marks(table) ? [`t.${quote(deletedAtColumn)} IS NULL`] : [])];
-  if (typeColumn === undefined) return `(${[...present, absentSql(targets, id)].join(' AND ')})`;
+  const present = `${id} IS NOT NULL${andLive(table, 't')}`;
+  if (typeColumn === undefined) return `(${present} AND ${absentSql(targets, id)})`;
   const type = `t.${quote(typeColumn)}`;
   const cases = targets.map(
     (target) => `WHEN ${type} = ${quoteText(target.logicalName)} THEN ${absentSql([target], id)}`,
   );
   if (whole) cases.push(`WHEN ${type} IS NULL THEN ${absentSql(targets, id)}`);
-  return `(${present.join(' AND ')} AND CASE ${cases.join(' ')} ELSE 0 END)`;
+  return `(${present} AND CASE ${cases.join(' ')} ELSE 0 END)`;
 }
 
 function absentSql(targets: readonly Table[], id: string): string {
   return targets
-    .map((target) => {
-      const live = marks(target) ? ` AND x.${quote(deletedAtColumn)} IS NULL` : '';
-      return `NOT EXISTS (SELECT 1 FROM main.${quote(target.name)} AS x WHERE x.${quote(target.primaryKey)} = ${id}${live})`;
-    })
+    .map(
+      (target) =>
+        `NOT EXISTS (SELECT 1 FROM main.${quote(target.name)} AS x WHERE x.${quote(target.primaryKey)} = ${id}${andLive(target, 'x')})`,
+    )
     .join(' AND ');
-}
-
-function marks(table: Table): boolean {
-  return table.columns.some(({ name }) => name === deletedAtColumn);
 }

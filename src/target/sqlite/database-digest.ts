@@ -1,26 +1,27 @@
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import { DigestSum } from '../../sqlite/row-digest.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn } from './mirror-table.ts';
+import { andLive } from './mirror-table.ts';
 
-/** The digest of keys and versions of the rows in the database, as the record writer makes it of rows read. */
+/**
+ * The digest of the keys and versions of the rows in the database: the same that the record writer computes of the rows
+ * that it reads. Undefined for a table without versions.
+ * @param since only rows modified at this time or later
+ */
 export function digestFromDatabase(db: SqliteDatabase, table: Table, since?: string): string | undefined {
-  const version = table.versionColumn;
-  if (version === undefined) return undefined;
-  const conditions: string[] = [];
-  if (table.columns.some((column) => column.name === deletedAtColumn))
-    conditions.push(`${quote(deletedAtColumn)} IS NULL`);
-  const modified = table.modifiedOnColumn;
-  if (since !== undefined && modified !== undefined) {
-    // Text order is time order but for fractions of a second, so compare the whole seconds.
-    conditions.push(`substr(${quote(modified)}, 1, 19) >= substr('${since}', 1, 19)`);
-  }
-  const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  const { versionColumn, modifiedOnColumn } = table;
+  if (versionColumn === undefined) return undefined;
+  // Text order is time order except for fractions of a second, so compare whole seconds.
+  const modified =
+    since === undefined || modifiedOnColumn === undefined
+      ? 'true'
+      : `substr(${quote(modifiedOnColumn)}, 1, 19) >= ${quoteText(since.slice(0, 19))}`;
   const rows = db.all<{ id: string; version: string | null }>(
-    `SELECT ${quote(table.primaryKey)} AS id, CAST(${quote(version)} AS TEXT) AS version FROM main.${quote(table.name)}${where}`,
+    `SELECT ${quote(table.primaryKey)} AS id, CAST(${quote(versionColumn)} AS TEXT) AS version
+     FROM main.${quote(table.name)} WHERE ${modified}${andLive(table)}`,
   );
   const sum = new DigestSum();
-  for (const { id, version: digits } of rows) sum.add(Buffer.from(`${id}|${digits ?? ''}`));
+  for (const { id, version } of rows) sum.add(Buffer.from(`${id}|${version ?? ''}`));
   return sum.toString();
 }

@@ -5,8 +5,8 @@ import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 
 /**
- * One row for each file or image whose content was asked for. `file_id` is that of the content that was fetched: where
- * the row shows another, the content has changed since. `blob` is empty where there is no content, or none could be had.
+ * One row for each file or image whose content was requested. `file_id` is the id of the fetched content: if the row has
+ * another one, the content changed since then. `blob` is NULL if there is no content or the request failed.
  */
 const createFiles = `CREATE TABLE IF NOT EXISTS _files (
   table_name TEXT NOT NULL,
@@ -21,7 +21,7 @@ const createFiles = `CREATE TABLE IF NOT EXISTS _files (
   PRIMARY KEY (table_name, row_id, column_name)
 )`;
 
-/** A file that the database refers to and whose content is not there yet, or is another by now. */
+/** A file that a row refers to and whose content is not fetched, or changed since. */
 export interface WantedFile {
   table: string;
   rowId: string;
@@ -31,7 +31,7 @@ export interface WantedFile {
   name: string | null;
 }
 
-/** What became of it. */
+/** The result of fetching it. */
 export interface FetchedFile extends WantedFile {
   blob: string | null;
   bytes: number;
@@ -42,7 +42,7 @@ export function createFileTable(db: SqliteDatabase): void {
   db.exec(createFiles);
 }
 
-/** Files whose id is not the one in `_files`, in a fixed order. */
+/** The files whose id differs from the one in `_files`, in a fixed order. */
 export function wantedFiles(db: SqliteDatabase, tables: readonly Table[]): WantedFile[] {
   return tables.flatMap((table) =>
     fileColumns(table).flatMap((column) =>
@@ -60,7 +60,7 @@ export function wantedFiles(db: SqliteDatabase, tables: readonly Table[]): Wante
   );
 }
 
-/** The blobs of `_files` that no row refers to any more, with their keys. */
+/** The files in `_files` that no row refers to any more. */
 export function unwantedFiles(
   db: SqliteDatabase,
   tables: readonly Table[],
@@ -100,14 +100,14 @@ export function removeFile(
   ]);
 }
 
-/** Every file that the rows of a table show in one column, with the id of the content that was fetched. */
+/** Every file in one column of a table, with the id of the fetched content. */
 function fileIds(
   db: SqliteDatabase,
   table: Table,
   { column, kind, idColumn, nameColumn }: FileColumn,
 ): { row: string; id: string; name: string | null; known: string | null }[] {
   const name = nameColumn === undefined ? 'NULL' : `t.${quote(nameColumn)}`;
-  // Read only where it is needed: thumbnails of many rows are much memory.
+  // Read only if needed: the thumbnails of many rows take much memory.
   const image =
     kind === 'image' ? `CASE WHEN t.${quote(idColumn)} IS NULL THEN t.${quote(column)} END` : 'NULL';
   return db
@@ -126,7 +126,7 @@ function fileIds(
     )
     .map(({ row, id, name: fileName, image: thumbnail, known }) => ({
       row,
-      // An image without an id is known by its thumbnail.
+      // The hash of its thumbnail identifies an image without an id.
       id:
         id ??
         createHash('sha256')

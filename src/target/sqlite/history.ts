@@ -1,78 +1,62 @@
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import { quoteIdentifier as quote, renameTableSql } from '../../schema/sql.ts';
 import type { Column, Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn } from './mirror-table.ts';
+import { deletedAtColumn, liveRows } from './mirror-table.ts';
 
-/** The table that holds every version of an entity's rows. */
-export const historyName = (table: Table): string => `${table.name}_history`;
+/** The table with every version of the rows of a table. */
+const historyName = (table: Table): string => `${table.name}_history`;
 
 /**
- * Opens the history of a table: every version of a row with `valid_from` (inclusive) and `valid_to` (exclusive,
- * NULL for the current one), in the time of the syncs that saw them.
- * Creates what is absent: the table, and columns that the main table has gained.
+ * Opens the history of a table: every version of a row with `valid_from` (inclusive) and `valid_to` (exclusive, NULL for
+ * the current one), in the times of the syncs that found them. Creates the history table if it does not exist, and adds
+ * the columns that the table gained.
+ * @param at the time of this sync, ISO 8601 in UTC
  */
 export function openHistory(db: SqliteDatabase, table: Table, at: string) {
   const name = `main.${quote(historyName(table))}`;
+  const rows = `main.${quote(table.name)}`;
   const key = quote(table.primaryKey);
   const columns = table.columns.filter((column) => column.name !== deletedAtColumn);
-  const definitions = columns.map((column) => `${quote(column.name)} ${column.type}`);
-  const isNew = db.get('SELECT 1 FROM main.sqlite_master WHERE name = ?', [historyName(table)]) === undefined;
-  db.exec(`CREATE TABLE IF NOT EXISTS ${name}
-    (${definitions.join(', ')}, valid_from TEXT NOT NULL, valid_to TEXT, PRIMARY KEY (${key}, valid_from))`);
-  const changed = !isNew && adaptColumns(db, table, columns);
   const names = columns.map((column) => quote(column.name)).join(', ');
-  const live = table.columns.some((column) => column.name === deletedAtColumn)
-    ? ` WHERE ${quote(deletedAtColumn)} IS NULL`
-    : '';
-  // History that begins with rows already here begins with their present state.
-  if (isNew)
-    db.run(
-      `INSERT INTO ${name} (${names}, valid_from) SELECT ${names}, ? FROM main.${quote(table.name)}${live}`,
-      [at],
-    );
+  const insert = `INSERT INTO ${name} (${names}, valid_from) SELECT`;
 
-  // What changed with the schema is a new version: older ones keep the values and types that they had.
-  if (changed) {
+  if (!db.hasTable(historyName(table))) {
+    const definitions = columns.map((column) => `${quote(column.name)} ${column.type}`);
+    db.exec(`CREATE TABLE ${name}
+      (${definitions.join(', ')}, valid_from TEXT NOT NULL, valid_to TEXT, PRIMARY KEY (${key}, valid_from))`);
+    db.run(`${insert} ${names}, ? FROM ${rows}${liveRows(table)}`, [at]);
+  } else if (adaptColumns(db, table, columns)) {
+    // A row that the new schema changes gets a new version. Older versions keep their values and types.
     const differs = columns
       .map((column) => quote(column.name))
       .map((column) => `h.${column} IS NOT t.${column} OR typeof(h.${column}) <> typeof(t.${column})`);
-    db.exec('DROP TABLE IF EXISTS temp.reopened');
-    db.exec(`CREATE TEMP TABLE reopened AS SELECT t.${key} AS id FROM main.${quote(table.name)} t
+    db.exec('DROP TABLE IF EXISTS temp.changed');
+    db.exec(`CREATE TEMP TABLE changed AS SELECT t.${key} AS id FROM ${rows} t
       JOIN ${name} h ON h.${key} = t.${key} AND h.valid_to IS NULL WHERE ${differs.join(' OR ')}`);
-    const reopened = `${key} IN (SELECT id FROM temp.reopened)`;
-    db.run(`DELETE FROM ${name} WHERE valid_from = ? AND ${reopened}`, [at]);
-    db.run(`UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL AND ${reopened}`, [at]);
-    db.run(
-      `INSERT INTO ${name} (${names}, valid_from) SELECT ${names}, ? FROM main.${quote(table.name)} WHERE ${reopened}`,
-      [at],
-    );
-    db.exec('DROP TABLE temp.reopened');
+    closeVersions('SELECT id FROM temp.changed');
+    db.run(`${insert} ${names}, ? FROM ${rows} WHERE ${key} IN (SELECT id FROM temp.changed)`, [at]);
+    db.exec('DROP TABLE temp.changed');
+  }
+
+  /** Ends the current versions of these rows. A version that began at this very time disappears. */
+  function closeVersions(ids: string): void {
+    db.run(`DELETE FROM ${name} WHERE valid_from = ? AND ${key} IN (${ids})`, [at]);
+    db.run(`UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL AND ${key} IN (${ids})`, [at]);
   }
 
   return {
-    /** Before the upsert: closes the versions that attached `shard.rows` replace, and adds the new ones. */
+    /** Before the upsert: ends the versions that the attached `shard.rows` replace, and adds the new ones. */
     record(changed: string): void {
-      const fresh = `NOT EXISTS (SELECT 1 FROM main.${quote(table.name)} t WHERE t.${key} = s.${key} AND NOT ${changed})`;
-      db.run(
-        `DELETE FROM ${name} WHERE valid_from = ? AND ${key} IN (SELECT s.${key} FROM shard.rows s WHERE ${fresh})`,
-        [at],
-      );
-      db.run(
-        `UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL
-           AND ${key} IN (SELECT s.${key} FROM shard.rows s WHERE ${fresh})`,
-        [at],
-      );
+      const isNew = `NOT EXISTS (SELECT 1 FROM ${rows} t WHERE t.${key} = s.${key} AND NOT ${changed})`;
+      closeVersions(`SELECT s.${key} FROM shard.rows s WHERE ${isNew}`);
       const incoming = columns.map((column) => `s.${quote(column.name)}`).join(', ');
-      db.run(
-        `INSERT INTO ${name} (${names}, valid_from) SELECT ${incoming}, ? FROM shard.rows s WHERE ${fresh}`,
-        [at],
-      );
+      db.run(`${insert} ${incoming}, ? FROM shard.rows s WHERE ${isNew}`, [at]);
     },
-    /** Before a delete: closes the versions of the rows that are about to go. */
+    /** Before a delete: ends the versions of the rows that meet the condition. */
     close(condition: string): void {
       db.run(
         `UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL
-           AND ${key} IN (SELECT ${key} FROM main.${quote(table.name)} WHERE ${condition})`,
+           AND ${key} IN (SELECT ${key} FROM ${rows} WHERE ${condition})`,
         [at],
       );
     },
@@ -80,40 +64,37 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
 }
 
 /**
- * Gives the history the columns that the main table has. A column that has another type by now loses its declared
- * one, so that old and new values stand in it as they are.
+ * Adds the columns of the table that its history lacks. A column that has another type now loses its declared type, so
+ * that old and new values keep theirs.
  * @returns whether anything changed
  */
 function adaptColumns(db: SqliteDatabase, table: Table, columns: readonly Column[]): boolean {
-  const name = quote(historyName(table));
-  const present = new Map(
-    db
-      .all<{ name: string; type: string }>(`PRAGMA main.table_info(${name})`)
-      .map((column) => [column.name, column.type]),
-  );
-  const added = columns.filter((column) => !present.has(column.name));
-  for (const column of added)
-    db.exec(`ALTER TABLE main.${name} ADD COLUMN ${quote(column.name)} ${column.type}`);
+  const name = historyName(table);
+  const readColumns = () =>
+    db.all<{ name: string; type: string; notnull: number }>(`PRAGMA main.table_info(${quote(name)})`);
+  const types = new Map(readColumns().map((column) => [column.name, column.type]));
+  const added = columns.filter((column) => !types.has(column.name));
+  for (const column of added) {
+    db.exec(`ALTER TABLE main.${quote(name)} ADD COLUMN ${quote(column.name)} ${column.type}`);
+  }
   const retyped = new Set(
     columns
-      .filter((column) => (present.get(column.name) || column.type) !== column.type)
+      .filter((column) => (types.get(column.name) || column.type) !== column.type)
       .map((column) => column.name),
   );
   if (retyped.size > 0) {
-    const all = db.all<{ name: string; type: string; notnull: number }>(`PRAGMA main.table_info(${name})`);
+    const all = readColumns();
     const definitions = all.map((column) => {
       const type = retyped.has(column.name) ? '' : column.type;
       return `${quote(column.name)} ${type}${column.notnull === 1 ? ' NOT NULL' : ''}`;
     });
     const names = all.map((column) => quote(column.name)).join(', ');
-    const temporary = quote(`_sync_rebuild_${historyName(table)}`);
-    db.exec(`CREATE TABLE main.${temporary}
+    const temporary = `_sync_rebuild_${name}`;
+    db.exec(`CREATE TABLE main.${quote(temporary)}
       (${definitions.join(', ')}, PRIMARY KEY (${quote(table.primaryKey)}, valid_from))`);
-    db.exec(`INSERT INTO main.${temporary} (${names}) SELECT ${names} FROM main.${name}`);
-    db.exec(`DROP TABLE main.${name}`);
-    // The legacy way leaves views alone, which name the table that is away for a moment.
-    db.exec(`PRAGMA legacy_alter_table = ON; ALTER TABLE main.${temporary} RENAME TO ${name};
-      PRAGMA legacy_alter_table = OFF`);
+    db.exec(`INSERT INTO main.${quote(temporary)} (${names}) SELECT ${names} FROM main.${quote(name)}`);
+    db.exec(`DROP TABLE main.${quote(name)}`);
+    for (const statement of renameTableSql(temporary, name)) db.exec(statement);
   }
   return added.length > 0 || retyped.size > 0;
 }

@@ -2,46 +2,46 @@ import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { openHistory } from './history.ts';
-import { deletedAtColumn, rawJsonColumn } from './mirror-table.ts';
+import { andLive, deletedAtColumn, hasMarks, liveRows, rawJsonColumn } from './mirror-table.ts';
 
-/** What merging did to one table. */
+/** What a merge did to a table. */
 export interface MergeCounts {
   added: number;
   updated: number;
   deleted: number;
-  /** Rows in the table afterwards; those only marked as deleted do not count. */
+  /** Rows in the table afterwards, without those marked as deleted. */
   rows: number;
-  /** Deletes that were held back because they exceed the limit; 0 where none were. */
+  /** Deletes that were held back because they exceed the limit. */
   heldBack: number;
-  /** Ids that the key sweep shows as missing or of another version here. */
+  /** Ids in the key sweep that the table lacks or has in another version. */
   missed: string[];
 }
 
 export interface MergeOptions {
   runId: string;
-  /** The instant of the merge for history, tombstones and marks: ISO 8601, UTC. */
+  /** The time of the merge for history, tombstones and marks: ISO 8601, UTC. */
   at: string;
   history: boolean;
-  /** The share of the table's rows that may be deleted at once; tables of fewer than 20 rows are exempt. */
+  /** The share of the rows that may be deleted at once. Tables of fewer than 20 rows are exempt. */
   massDeleteLimit: number;
-  /** Rows absent from the shards are deleted rows. */
+  /** Whether rows absent from the shards are deleted rows. */
   complete: boolean;
-  /** The shards' `keys` are all keys of the table (`all`), or of the ids asked for (a list), or absent. */
+  /** Whose keys the `keys` tables of the shards have: all of the table (`all`), those of some ids, or none. */
   keys: 'all' | readonly string[] | undefined;
 }
 
-/** One shard of the entity, and whether it belongs to the read that counts as complete. */
+/** One shard of a table, and whether it belongs to the read that counts as complete. */
 export interface ShardPart {
   open: () => Promise<SqliteDatabase>;
   final: boolean;
 }
 
-/** Below this many rows a table may lose all of them: a share of so few says nothing. */
+/** A table with fewer rows than this can lose all of them: a share of so few rows says nothing. */
 const massDeleteMinimumRows = 20;
 
 /**
- * Merges the shards of one entity into its table, in order: rows first, then deletes. Only rows that differ are
- * written, so an unchanged row touches no block of the file.
+ * Merges the shards of a table in order: rows first, then deletes. It writes only rows that differ, so an unchanged row
+ * touches no block of the file.
  */
 export async function mergeTable(
   db: SqliteDatabase,
@@ -68,7 +68,6 @@ class TableMerger {
   readonly #name: string;
   readonly #key: string;
   readonly #columns: string[];
-  readonly #marks: boolean;
   readonly #rowsBefore: number;
   readonly #history: ReturnType<typeof openHistory> | undefined;
   #added = 0;
@@ -80,13 +79,13 @@ class TableMerger {
     this.#table = table;
     this.#name = `main.${quote(table.name)}`;
     this.#key = quote(table.primaryKey);
-    this.#marks = table.columns.some((column) => column.name === deletedAtColumn);
     this.#columns = table.columns.map((column) => column.name).filter((name) => name !== deletedAtColumn);
     this.#rowsBefore = this.#countRows();
     this.#history = options.history ? openHistory(db, table, options.at) : undefined;
-    // Ids only: what the shards say about presence and deletion, gathered before anything is deleted.
+    // What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of received
+    // rows, and swept keys with their versions.
     db.exec(`DROP TABLE IF EXISTS temp.gone; CREATE TEMP TABLE gone (id TEXT PRIMARY KEY);
-      DROP TABLE IF EXISTS temp.seen; CREATE TEMP TABLE seen (id TEXT PRIMARY KEY);
+      DROP TABLE IF EXISTS temp.received; CREATE TEMP TABLE received (id TEXT PRIMARY KEY);
       DROP TABLE IF EXISTS temp.swept; CREATE TEMP TABLE swept (id TEXT PRIMARY KEY, version TEXT);`);
   }
 
@@ -96,12 +95,13 @@ class TableMerger {
     try {
       db.transaction(() => {
         this.#upsert();
-        if (this.#options.complete && final)
-          db.run(`INSERT OR IGNORE INTO temp.seen SELECT ${this.#key} FROM shard.rows`);
-        // A row that a later shard brings back is no longer gone; a tombstone follows the rows of its own shard.
+        if (this.#options.complete && final) {
+          db.run(`INSERT OR IGNORE INTO temp.received SELECT ${this.#key} FROM shard.rows`);
+        }
+        // A later shard can restore a row. Within a shard deletes come after rows.
         db.run(`DELETE FROM temp.gone WHERE id IN (SELECT ${this.#key} FROM shard.rows)`);
         db.run('INSERT OR IGNORE INTO temp.gone SELECT id FROM shard.deleted');
-        if (this.#options.keys !== undefined && hasTable(db, 'keys')) {
+        if (this.#options.keys !== undefined && db.hasTable('keys', 'shard')) {
           db.run(`INSERT OR REPLACE INTO temp.swept SELECT ${this.#key}, _version FROM shard.keys`);
         }
       });
@@ -117,15 +117,14 @@ class TableMerger {
       `SELECT count(*) AS total, count(DISTINCT ${key}) AS ids FROM shard.rows`,
     )!;
     if (total === 0) return;
-    if (total > ids) this.#keepNewest();
-    const live = this.#marks ? ` AND t.${quote(deletedAtColumn)} IS NULL` : '';
+    if (total > ids) this.#dropDuplicates();
     const known = db.get<{ n: number }>(
-      `SELECT count(*) AS n FROM shard.rows s JOIN ${this.#name} t ON t.${key} = s.${key}${live}`,
+      `SELECT count(*) AS n FROM shard.rows s JOIN ${this.#name} t ON t.${key} = s.${key}${andLive(this.#table, 't')}`,
     )!.n;
     this.#history?.record(this.#changedCondition('t', 's'));
     const names = this.#columns.map(quote);
     const assignments = names.filter((name) => name !== key).map((name) => `${name} = excluded.${name}`);
-    if (this.#marks) assignments.push(`${quote(deletedAtColumn)} = NULL`);
+    if (hasMarks(this.#table)) assignments.push(`${quote(deletedAtColumn)} = NULL`);
     const action =
       assignments.length === 0
         ? 'DO NOTHING'
@@ -143,8 +142,8 @@ class TableMerger {
     ]);
   }
 
-  /** Dynamic paging may show a row twice; its greatest version stays, and of equal ones the last. */
-  #keepNewest(): void {
+  /** Dynamic paging can return a row twice. Keeps the greatest version, and the last row of equal versions. */
+  #dropDuplicates(): void {
     this.#db.run(
       `DELETE FROM shard.rows WHERE rowid IN (SELECT rowid FROM (
          SELECT rowid, row_number() OVER (PARTITION BY ${this.#key}
@@ -153,20 +152,14 @@ class TableMerger {
   }
 
   #changedCondition(existing: string, incoming: string): string {
-    const compared = this.#columns.filter(
-      (name) => name !== this.#table.primaryKey && name !== rawJsonColumn,
-    );
-    const terms = compared.map((name) => `${existing}.${quote(name)} IS NOT ${incoming}.${quote(name)}`);
+    const { primaryKey, versionColumn } = this.#table;
+    const compared = this.#columns.filter((name) => name !== primaryKey && name !== rawJsonColumn);
     // The version first: it differs whenever Dataverse wrote the row, so most comparisons end there.
-    const version = this.#table.versionColumn;
-    if (version !== undefined) {
-      terms.sort(
-        (a, b) => Number(b.includes(`.${quote(version)} `)) - Number(a.includes(`.${quote(version)} `)),
-      );
-    }
+    compared.sort((a, b) => Number(b === versionColumn) - Number(a === versionColumn));
+    const terms = compared.map((name) => `${existing}.${quote(name)} IS NOT ${incoming}.${quote(name)}`);
     // Rows from before `rawJson` was turned on lack their records.
     if (this.#columns.includes(rawJsonColumn)) terms.push(`${existing}.${quote(rawJsonColumn)} IS NULL`);
-    if (this.#marks) terms.push(`${existing}.${quote(deletedAtColumn)} IS NOT NULL`);
+    if (hasMarks(this.#table)) terms.push(`${existing}.${quote(deletedAtColumn)} IS NOT NULL`);
     return terms.length === 0 ? '0' : `(${terms.join(' OR ')})`;
   }
 
@@ -174,29 +167,25 @@ class TableMerger {
     const db = this.#db;
     const result = db.transaction(() => {
       const missed = this.#compareKeys();
-      if (this.#options.complete) {
-        db.run(`INSERT OR IGNORE INTO temp.gone SELECT ${this.#key} FROM ${this.#name}
-          WHERE ${this.#key} NOT IN (SELECT id FROM temp.seen)`);
-      }
+      if (this.#options.complete) this.#addAbsent('temp.received');
       return { missed, ...this.#delete() };
     });
-    db.exec('DROP TABLE temp.gone; DROP TABLE temp.seen; DROP TABLE temp.swept;');
+    db.exec('DROP TABLE temp.gone; DROP TABLE temp.received; DROP TABLE temp.swept;');
     const rows = this.#countRows();
     const expected = this.#rowsBefore + this.#added - result.deleted;
     if (rows !== expected) {
-      throw new Error(`Merging ${this.#table.name} left ${rows} rows where ${expected} were expected.`);
+      throw new Error(`Merging ${this.#table.name} left ${rows} rows instead of ${expected}.`);
     }
     return { added: this.#added, updated: this.#updated, rows, ...result };
   }
 
-  /** Rows whose keys the sweep did not find are gone; keys unknown here, or of another version, were missed. */
+  /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has in another version. */
   #compareKeys(): string[] {
     const { keys } = this.#options;
     if (keys === undefined) return [];
     const db = this.#db;
     if (keys === 'all') {
-      db.run(`INSERT OR IGNORE INTO temp.gone SELECT ${this.#key} FROM ${this.#name}
-        WHERE ${this.#key} NOT IN (SELECT id FROM temp.swept)`);
+      this.#addAbsent('temp.swept');
     } else {
       for (const id of keys) {
         if (db.get('SELECT 1 FROM temp.swept WHERE id = ?', [id]) === undefined) {
@@ -206,7 +195,7 @@ class TableMerger {
     }
     const version = this.#table.versionColumn;
     const differs = version === undefined ? '' : ` OR CAST(t.${quote(version)} AS TEXT) IS NOT k.version`;
-    const marked = this.#marks ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';
+    const marked = hasMarks(this.#table) ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';
     return db
       .all<{ id: string }>(
         `SELECT k.id FROM temp.swept k LEFT JOIN ${this.#name} t ON t.${this.#key} = k.id
@@ -215,34 +204,36 @@ class TableMerger {
       .map((row) => row.id);
   }
 
+  /** Adds the rows that a list of all existing ids lacks to the deleted ones. */
+  #addAbsent(existing: string): void {
+    this.#db.run(`INSERT OR IGNORE INTO temp.gone SELECT ${this.#key} FROM ${this.#name}
+      WHERE ${this.#key} NOT IN (SELECT id FROM ${existing})`);
+  }
+
   #delete(): { deleted: number; heldBack: number } {
     const db = this.#db;
-    const live = this.#marks ? ` AND ${quote(deletedAtColumn)} IS NULL` : '';
-    const present = `${this.#key} IN (SELECT id FROM temp.gone)${live}`;
-    const doomed = db.get<{ n: number }>(`SELECT count(*) AS n FROM ${this.#name} WHERE ${present}`)!.n;
-    if (doomed === 0) return { deleted: 0, heldBack: 0 };
-    const limit =
-      this.#rowsBefore >= massDeleteMinimumRows ? this.#rowsBefore * this.#options.massDeleteLimit : Infinity;
-    if (doomed > limit) return { deleted: 0, heldBack: doomed };
-    const { runId, at } = this.#options;
+    const { runId, at, massDeleteLimit } = this.#options;
+    const condition = `${this.#key} IN (SELECT id FROM temp.gone)${andLive(this.#table)}`;
+    const count = db.get<{ n: number }>(`SELECT count(*) AS n FROM ${this.#name} WHERE ${condition}`)!.n;
+    if (count === 0) return { deleted: 0, heldBack: 0 };
+    const limit = this.#rowsBefore >= massDeleteMinimumRows ? this.#rowsBefore * massDeleteLimit : Infinity;
+    if (count > limit) return { deleted: 0, heldBack: count };
     db.run(
       `INSERT INTO _sync_deleted (table_name, id, deleted_at, run_id)
-       SELECT ?, ${this.#key}, ?, ? FROM ${this.#name} WHERE ${present}
+       SELECT ?, ${this.#key}, ?, ? FROM ${this.#name} WHERE ${condition}
        ON CONFLICT (table_name, id) DO UPDATE SET deleted_at = excluded.deleted_at, run_id = excluded.run_id`,
       [this.#table.name, at, runId],
     );
-    this.#history?.close(present);
-    if (this.#marks) db.run(`UPDATE ${this.#name} SET ${quote(deletedAtColumn)} = ? WHERE ${present}`, [at]);
-    else db.run(`DELETE FROM ${this.#name} WHERE ${present}`);
-    return { deleted: doomed, heldBack: 0 };
+    this.#history?.close(condition);
+    if (hasMarks(this.#table)) {
+      db.run(`UPDATE ${this.#name} SET ${quote(deletedAtColumn)} = ? WHERE ${condition}`, [at]);
+    } else {
+      db.run(`DELETE FROM ${this.#name} WHERE ${condition}`);
+    }
+    return { deleted: count, heldBack: 0 };
   }
 
   #countRows(): number {
-    const live = this.#marks ? ` WHERE ${quote(deletedAtColumn)} IS NULL` : '';
-    return this.#db.get<{ n: number }>(`SELECT count(*) AS n FROM ${this.#name}${live}`)!.n;
+    return this.#db.get<{ n: number }>(`SELECT count(*) AS n FROM ${this.#name}${liveRows(this.#table)}`)!.n;
   }
-}
-
-function hasTable(db: SqliteDatabase, name: string): boolean {
-  return db.get('SELECT 1 FROM shard.sqlite_master WHERE name = ?', [name]) !== undefined;
 }

@@ -1,30 +1,40 @@
 import type { TableConfig } from '../../config/entities.ts';
 import { ofType } from '../../schema/column-types.ts';
-import { quoteIdentifier } from '../../schema/sql.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Column, Table } from '../../schema/table.ts';
 
-/** Set where a row was deleted in Dataverse and is kept (`deletes: "mark"`): ISO 8601, UTC. */
+/** When a row was deleted in Dataverse that the mirror keeps (`deletes: "mark"`): ISO 8601, UTC. */
 export const deletedAtColumn = '_deleted_at';
-/** The record as it was sent (`rawJson: true`). */
+/** The record as Dataverse sent it (`rawJson: true`). */
 export const rawJsonColumn = '_json';
-/** The row's version by its ETag, for tables without a `versionnumber`: by it a changed row is told from an old one. */
+/** The version of the row by its ETag, for a table without `versionnumber`: it shows whether a row changed. */
 export const versionColumn = '_version';
 
 const ownColumn = (name: string): Column => ({ name, edmType: 'sync', ...ofType('text') });
 
-/** The table as the mirror holds it: Dataverse's columns, and those that the entity's options add. */
+/** The table as the mirror holds it: the columns of Dataverse, and those that the options of the table add. */
 export function mirrorTable(table: Table, config: TableConfig): Table {
-  const columns = [...table.columns];
-  const versioned = table.versionColumn !== undefined;
-  if (!versioned) columns.push(ownColumn(versionColumn));
-  if (config.deletes === 'mark') columns.push(ownColumn(deletedAtColumn));
-  if (config.rawJson) columns.push(ownColumn(rawJsonColumn));
-  if (columns.length === table.columns.length) return table;
-  return { ...table, columns, ...(versioned ? {} : { versionColumn }) };
+  const added: Column[] = [];
+  if (table.versionColumn === undefined) added.push(ownColumn(versionColumn));
+  if (config.deletes === 'mark') added.push(ownColumn(deletedAtColumn));
+  if (config.rawJson) added.push(ownColumn(rawJsonColumn));
+  if (added.length === 0) return table;
+  const columns = [...table.columns, ...added];
+  return { ...table, columns, versionColumn: table.versionColumn ?? versionColumn };
 }
 
-/** The condition that leaves out rows which are only marked as deleted; empty for a table without marks. */
+/** Whether the mirror marks deleted rows of the table and keeps them. */
+export function hasMarks(table: Table): boolean {
+  return table.columns.some((column) => column.name === deletedAtColumn);
+}
+
+/** A WHERE clause that excludes rows marked as deleted; empty for a table without marks. */
 export function liveRows(table: Table): string {
-  const marks = table.columns.some((column) => column.name === deletedAtColumn);
-  return marks ? ` WHERE ${quoteIdentifier(deletedAtColumn)} IS NULL` : '';
+  return hasMarks(table) ? ` WHERE ${quote(deletedAtColumn)} IS NULL` : '';
+}
+
+/** The same as a condition to append to others. @param alias the alias of the table in the query */
+export function andLive(table: Table, alias?: string): string {
+  const column = alias === undefined ? quote(deletedAtColumn) : `${alias}.${quote(deletedAtColumn)}`;
+  return hasMarks(table) ? ` AND ${column} IS NULL` : '';
 }
