@@ -133,6 +133,16 @@ describe('tableFromCsdl', () => {
     });
   });
 
+  it('describes a column in the shape that earlier versions stored', () => {
+    expect(tableOf('account').columns.find(({ name }) => name === 'revenue')).toEqual({
+      name: 'revenue',
+      property: 'revenue',
+      edmType: 'Edm.Decimal',
+      type: 'REAL',
+      reading: 'real',
+    });
+  });
+
   it('renames one of two properties that differ only in case', () => {
     const actions = tableOf('account').columns.filter(({ name }) => /^action/i.test(name));
     expect(actions).toMatchObject([
