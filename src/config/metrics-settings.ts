@@ -1,47 +1,24 @@
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 
-/** What app settings decide about campaign metrics. Times in milliseconds, sizes in bytes. */
-export interface MetricsSettings {
-  /** The table's logical name. Its primary id is this name + `id`, as for every Dataverse table. */
-  table: string;
-  entitySet: string;
-  /** The publisher's prefix of the columns, with its underscore. */
-  prefix: string;
-  /** How long a caller waits for Dataverse before the record is queued instead. */
-  writeTimeoutMs: number;
-  /** How long one bulk write may take at first; it is given more when it times out. */
-  bulkTimeoutMs: number;
-  /** Records in one `UpsertMultiple`. */
-  bulkSize: number;
-  /** The shortest time between two bulk writes that are not full. */
-  bulkIntervalMs: number;
-  /** The largest body that is read. */
-  maxBodyBytes: number;
-}
-
 const logicalName = (fallback: string) =>
   z
     .string()
-    .regex(/^[a-z][a-z0-9]{1,7}_[a-z0-9_]{1,80}$/, 'is no logical name with a publisher prefix')
+    .regex(/^[a-z][a-z0-9]{1,7}_[a-z0-9_]{1,80}$/, 'is not a logical name with a publisher prefix')
     .default(fallback);
 
-/** Milliseconds from `5` or `5s` (seconds), `500ms` or `2m`. Nobody means 1,000 seconds or more: milliseconds then. */
-function milliseconds(text: string): number {
-  const found = /^(\d+(?:\.\d+)?)\s*(ms|s|m)?$/.exec(text.trim());
-  if (found === null) return Number.NaN;
-  const value = Number(found[1]);
-  const unit = found[2] ?? (value >= 1_000 ? 'ms' : 's');
-  return value * { ms: 1, s: 1_000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
-}
-
+/** Milliseconds from `5` or `5s` (seconds), `500ms` or `2m`. A number of 1,000 or more without a unit is milliseconds. */
 const duration = (fallback: string, minMs: number, maxMs: number) =>
   z
     .string()
     .default(fallback)
-    .transform(milliseconds)
+    .transform((text) => {
+      const [, value, unit] = /^(\d+(?:\.\d+)?)\s*(ms|s|m)?$/.exec(text.trim()) ?? [];
+      const unitMs = { ms: 1, s: 1_000, m: 60_000 }[unit ?? (Number(value) >= 1_000 ? 'ms' : 's')];
+      return Number(value) * unitMs!;
+    })
     .refine((value) => value >= minMs && value <= maxMs, {
-      error: `must be from ${minMs / 1000} to ${maxMs / 1000} seconds, as 5, 5s or 500ms`,
+      error: `must be from ${minMs / 1000} to ${maxMs / 1000} seconds, such as 5, 5s or 500ms`,
     });
 
 const appSettings = z.object({
@@ -49,7 +26,7 @@ const appSettings = z.object({
   METRICS_ENTITY_SET: logicalName('apex_campaignmetricses'),
   METRICS_COLUMN_PREFIX: z
     .string()
-    .regex(/^[a-z][a-z0-9]{1,7}_$/, 'is no publisher prefix with its underscore, such as apex_')
+    .regex(/^[a-z][a-z0-9]{1,7}_$/, 'is not a publisher prefix with its underscore, such as apex_')
     .default('apex_'),
   METRICS_WRITE_TIMEOUT: duration('5', 50, 200_000),
   METRICS_BULK_TIMEOUT: duration('20', 1_000, 120_000),
@@ -58,32 +35,40 @@ const appSettings = z.object({
   METRICS_MAX_BODY_MB: z.coerce.number().min(0.01).max(50).default(4),
 });
 
+/** What app settings decide about campaign metrics. Times in milliseconds, sizes in bytes. */
+export type MetricsSettings = ReturnType<typeof readMetricsSettings>;
+
 /**
- * Reads and checks the settings of campaign metrics.
- * @throws ConfigurationError that names every wrong setting
+ * Reads and validates the settings of campaign metrics.
+ * @throws ConfigurationError that names every invalid setting
  */
-export function readMetricsSettings(env: Record<string, string | undefined> = process.env): MetricsSettings {
-  // An empty setting means: not set. Azure shows settings that were cleared as empty.
-  const given = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
-  );
+export function readMetricsSettings(env: Record<string, string | undefined> = process.env) {
+  // An empty setting counts as not set: Azure shows cleared settings as empty.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
   const parsed = appSettings.safeParse(given);
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
-    throw new ConfigurationError(`Wrong app settings: ${faults.join('; ')}.`, {
+    throw new ConfigurationError(`Invalid app settings: ${faults.join('; ')}.`, {
       operation: 'read the settings of campaign metrics',
-      hint: 'README.md has a table of them.',
+      hint: 'Set them in the function app, or in local.settings.json when running locally.',
     });
   }
-  const s = parsed.data;
+  const settings = parsed.data;
   return {
-    table: s.METRICS_TABLE,
-    entitySet: s.METRICS_ENTITY_SET,
-    prefix: s.METRICS_COLUMN_PREFIX,
-    writeTimeoutMs: s.METRICS_WRITE_TIMEOUT,
-    bulkTimeoutMs: s.METRICS_BULK_TIMEOUT,
-    bulkSize: s.METRICS_BULK_SIZE,
-    bulkIntervalMs: s.METRICS_BULK_INTERVAL,
-    maxBodyBytes: Math.round(s.METRICS_MAX_BODY_MB * 1024 * 1024),
+    /** The table's logical name. Its primary key is this name + `id`, as in every Dataverse table. */
+    table: settings.METRICS_TABLE,
+    entitySet: settings.METRICS_ENTITY_SET,
+    /** The publisher prefix of the columns, with its underscore. */
+    prefix: settings.METRICS_COLUMN_PREFIX,
+    /** How long a caller waits for Dataverse before its record is queued. */
+    writeTimeoutMs: settings.METRICS_WRITE_TIMEOUT,
+    /** How long one bulk write can take at first; doubled after a timeout. */
+    bulkTimeoutMs: settings.METRICS_BULK_TIMEOUT,
+    /** Records in one `UpsertMultiple`. */
+    bulkSize: settings.METRICS_BULK_SIZE,
+    /** Minimum delay between bulk writes that are not full. */
+    bulkIntervalMs: settings.METRICS_BULK_INTERVAL,
+    /** The largest accepted body. */
+    maxBodyBytes: Math.round(settings.METRICS_MAX_BODY_MB * 1024 * 1024),
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readMetricsSettings } from '../../src/config/metrics-settings.ts';
 
-test('has defaults, also for settings that were cleared', () => {
+test('settings that are absent or empty have defaults', () => {
   const defaults = {
     table: 'apex_campaignmetrics',
     entitySet: 'apex_campaignmetricses',
@@ -27,9 +27,9 @@ test.each([
   expect(readMetricsSettings({ METRICS_WRITE_TIMEOUT: text }).writeTimeoutMs).toBe(expected);
 });
 
-test('names every wrong setting', () => {
+test('the error names every invalid setting', () => {
   const wrong = {
-    METRICS_WRITE_TIMEOUT: 'soon',
+    METRICS_WRITE_TIMEOUT: 'fast',
     METRICS_BULK_SIZE: '0',
     METRICS_TABLE: 'x); drop',
     METRICS_COLUMN_PREFIX: 'apex',
