@@ -7,9 +7,9 @@
  * Records gather in a bounded queue in memory and leave in lists; what the endpoint cannot take now is sent
  * again, which is safe because the same campaign, run and phase is the same row.
  */
-import type { CampaignMetricsInput } from './contract/contract.ts';
+import type { CampaignMetricsInput } from './contract/campaign-metrics-fields.ts';
 
-export type { CampaignMetricsInput } from './contract/contract.ts';
+export type { CampaignMetricsInput } from './contract/campaign-metrics-fields.ts';
 
 export interface CampaignMetricsClientOptions {
   /** `https://<app>.azurewebsites.net/api/metrics/campaign`. @default the variable CAMPAIGN_METRICS_URL */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors/errors.ts';
-import type { CampaignMetrics } from '../../src/metrics/contract/contract.ts';
+import type { CampaignMetrics } from '../../src/metrics/contract/campaign-metrics-fields.ts';
 import type { MetricsRow } from '../../src/metrics/table/campaign-metrics-columns.ts';
 import type { MetricsTable, RefusedRow } from '../../src/metrics/table/dataverse-metrics-table.ts';
 

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { BlobServiceClient, type ContainerClient } from '@azure/storage-blob';
 import { type QueueClient, QueueServiceClient } from '@azure/storage-queue';
 import { type MetricsSettings, readMetricsSettings } from '../../src/config/metrics-settings.ts';
-import type { CampaignMetrics, CampaignMetricsInput } from '../../src/metrics/contract/contract.ts';
+import type {
+  CampaignMetrics,
+  CampaignMetricsInput,
+} from '../../src/metrics/contract/campaign-metrics-fields.ts';
 import { Journal } from '../../src/metrics/journal/journal.ts';
 import type { CampaignMetricsReader } from '../../src/metrics/read/read-campaign-metrics.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';

@@ -1,66 +1,51 @@
 /**
- * The fields of a campaign's metrics, in the order in which people read them.
- * The contract, the Dataverse columns and the table's definition are all made from this list.
+ * The fields of a record, in reading order. The contract, the Dataverse columns and the table definition all derive
+ * from this list.
  */
 
-/** Text, up to so many UTF-16 units: what Dataverse counts. */
-export interface TextField {
-  kind: 'text';
-  maxLength: number;
-  description: string;
-}
-
-/** A whole number from 0 to Dataverse's greatest (32 bits). */
-export interface IntegerField {
-  kind: 'integer';
-  description: string;
-}
-
-/** A decimal number from 0 to `max`, with so many places and never more. */
-export interface DecimalField {
-  kind: 'decimal';
-  places: number;
-  max: number;
-  description: string;
-}
-
-/** A moment: RFC 3339 on the way in, UTC in Dataverse. */
-export interface TimeField {
-  kind: 'time';
-  description: string;
-}
-
-export type CampaignMetricsField = TextField | IntegerField | DecimalField | TimeField;
-
-/** The greatest value of a whole-number column; learn.microsoft.com: IntegerAttributeMetadata. */
+/** The largest value of a whole-number column; learn.microsoft.com: IntegerAttributeMetadata. */
 export const maxInteger = 2_147_483_647;
 
-const integer = (description: string): IntegerField => ({ kind: 'integer', description });
+/** Text of up to `maxLength` UTF-16 units, which is how Dataverse counts. */
+const text = (maxLength: number, description: string) => ({ kind: 'text', maxLength, description }) as const;
+/** A whole number from 0 to `maxInteger`. */
+const integer = (description: string) => ({ kind: 'integer', description }) as const;
+/** A decimal number from 0 to `max` with at most this many decimal places. */
+const decimal = (places: number, max: number, description: string) =>
+  ({ kind: 'decimal', places, max, description }) as const;
+/** A time: RFC 3339 in requests, UTC in Dataverse. */
+const time = (description: string) => ({ kind: 'time', description }) as const;
 
 export const campaignMetricsFields = {
-  campaignId: { kind: 'text', maxLength: 64, description: 'The campaign.' },
-  runId: { kind: 'text', maxLength: 64, description: 'One run of the campaign.' },
-  phase: { kind: 'text', maxLength: 16, description: 'The phase of the run.' },
+  campaignId: text(64, 'The campaign.'),
+  runId: text(64, 'One run of the campaign.'),
+  phase: text(16, 'The phase of the run.'),
   agentsTotal: integer('Agents that took part.'),
   agentsSuccessful: integer('Agents that reached their goal; at most agentsTotal.'),
-  assetsGenerated: integer('Assets that the run made.'),
+  assetsGenerated: integer('Assets that the run generated.'),
   tokensIn: integer('Tokens sent to models.'),
-  tokensOut: integer('Tokens that models answered with.'),
+  tokensOut: integer('Tokens received from models.'),
   latencyP95Ms: integer('95th percentile of latency, in milliseconds.'),
   latencyAvgMs: integer('Average latency, in milliseconds.'),
-  costUSD: { kind: 'decimal', places: 5, max: 99_999.99999, description: 'Cost in US dollars.' },
-  successRate: {
-    kind: 'decimal',
-    places: 2,
-    max: 100,
-    description: 'Successful agents in per cent; computed from the agents where absent.',
-  },
-  createdAt: { kind: 'time', description: 'When the run was measured; now where absent.' },
-} as const satisfies Record<string, CampaignMetricsField>;
+  costUSD: decimal(5, 99_999.99999, 'Cost in US dollars.'),
+  successRate: decimal(2, 100, 'Successful agents in percent. Default: computed from the agents.'),
+  createdAt: time('When the run was measured. Default: now.'),
+};
 
 export type CampaignMetricsFieldName = keyof typeof campaignMetricsFields;
-
+export type CampaignMetricsField = (typeof campaignMetricsFields)[CampaignMetricsFieldName];
 export const campaignMetricsFieldNames = Object.keys(campaignMetricsFields) as CampaignMetricsFieldName[];
 
-/** The fields that name a record: the same three again mean the same row. */
+/** The fields that identify a record: the same three values mean the same row. */
 export const campaignMetricsKey = ['campaignId', 'runId', 'phase'] as const;
+
+/** A complete record: `createdAt` is UTC, `successRate` is set. */
+export type CampaignMetrics = {
+  [Name in CampaignMetricsFieldName]: (typeof campaignMetricsFields)[Name]['kind'] extends 'text' | 'time'
+    ? string
+    : number;
+};
+
+type Optional = 'phase' | 'successRate' | 'createdAt';
+/** A record as callers send it: three fields have defaults. */
+export type CampaignMetricsInput = Omit<CampaignMetrics, Optional> & Partial<Pick<CampaignMetrics, Optional>>;

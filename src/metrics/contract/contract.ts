@@ -1,116 +1,91 @@
 import { z } from 'zod';
 import {
+  type CampaignMetrics,
   type CampaignMetricsField,
-  campaignMetricsFields as fields,
+  type CampaignMetricsFieldName,
+  type CampaignMetricsInput,
+  campaignMetricsFieldNames,
+  campaignMetricsFields,
   maxInteger,
 } from './campaign-metrics-fields.ts';
 import { type Fault, pointerStep, readExactJson } from './exact-json.ts';
 import { toUtc } from './rfc3339.ts';
 
-/** How many records one request may hold. */
+/** Records in one request. */
 export const maxRecords = 1_000;
-
-/** More than a full list with every field wrong; a hostile body must not make a far larger answer. */
+/** More than 1,000 records with every field wrong. Bounds the answer to a hostile body. */
 const maxFaults = 20_000;
-
 export const defaultPhase = '2-3';
 
-// Characters that XML 1.0 has no place for: Dataverse refuses them in text. Also half a surrogate pair,
-// which cannot be sent as UTF-8 at all.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// Dataverse rejects characters that XML 1.0 does not allow; half a surrogate pair cannot be sent as UTF-8.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to find
 const unstorable = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
-const text = (name: keyof typeof fields) => {
-  const field = fields[name] as Extract<CampaignMetricsField, { kind: 'text' }>;
-  return z
-    .string({ error: 'must be text' })
-    .min(1, { error: 'must not be empty' })
-    .max(field.maxLength, { error: `must have at most ${field.maxLength} characters` })
-    .refine((value) => !unstorable.test(value) && value.isWellFormed(), {
-      error: 'holds a character that cannot be stored',
-    })
-    .meta({ description: field.description });
-};
+function schemaOf(field: CampaignMetricsField): z.ZodType {
+  const { description } = field;
+  switch (field.kind) {
+    case 'text':
+      return z
+        .string({ error: 'must be text' })
+        .min(1, { error: 'must not be empty' })
+        .max(field.maxLength, { error: `must have at most ${field.maxLength} characters` })
+        .refine((value) => !unstorable.test(value) && value.isWellFormed(), {
+          error: 'contains a character that cannot be stored',
+        })
+        .meta({ description });
+    case 'integer':
+      return z
+        .number({ error: 'must be a whole number' })
+        .int({ error: 'must be a whole number' })
+        .min(0, { error: 'must be at least 0' })
+        .max(maxInteger, { error: `must be at most ${maxInteger}` })
+        .meta({ description });
+    case 'decimal':
+      return z
+        .number({ error: 'must be a number' })
+        .min(0, { error: 'must be at least 0' })
+        .max(field.max, { error: `must be at most ${field.max}` })
+        .refine((value) => Number(value.toFixed(field.places)) === value, {
+          error: `must have at most ${field.places} decimal places`,
+        })
+        .meta({ description, multipleOf: Number(`1e-${field.places}`) });
+    case 'time':
+      return z
+        .string({ error: 'must be text: an RFC 3339 date-time' })
+        .superRefine((value, context) => {
+          const time = toUtc(value);
+          if ('fault' in time) context.addIssue({ code: 'custom', message: time.fault });
+        })
+        .meta({ description, format: 'date-time' });
+  }
+}
 
-const integer = (name: keyof typeof fields) =>
-  z
-    .number({ error: 'must be a whole number' })
-    .int({ error: 'must be a whole number' })
-    .min(0, { error: 'must be at least 0' })
-    .max(maxInteger, { error: `must be at most ${maxInteger}` })
-    .meta({ description: fields[name].description });
-
-const decimal = (name: keyof typeof fields) => {
-  const field = fields[name] as Extract<CampaignMetricsField, { kind: 'decimal' }>;
-  return z
-    .number({ error: 'must be a number' })
-    .min(0, { error: 'must be at least 0' })
-    .max(field.max, { error: `must be at most ${field.max}` })
-    .refine((value) => Number(value.toFixed(field.places)) === value, {
-      error: `must have at most ${field.places} decimal places`,
-    })
-    .meta({ description: field.description, multipleOf: Number(`1e-${field.places}`) });
-};
-
-const time = z
-  .string({ error: 'must be text: an RFC 3339 date-time' })
-  .superRefine((value, context) => {
-    const read = toUtc(value);
-    if ('fault' in read) context.addIssue({ code: 'custom', message: read.fault });
-  })
-  .meta({ description: fields.createdAt.description, format: 'date-time' });
+const schemas = Object.fromEntries(
+  campaignMetricsFieldNames.map((name) => [name, schemaOf(campaignMetricsFields[name])]),
+) as Record<CampaignMetricsFieldName, z.ZodType>;
 
 /** One record as it is posted. */
 export const campaignMetricsInput = z
   .strictObject(
     {
-      campaignId: text('campaignId'),
-      runId: text('runId'),
-      phase: text('phase').default(defaultPhase),
-      agentsTotal: integer('agentsTotal'),
-      agentsSuccessful: integer('agentsSuccessful'),
-      assetsGenerated: integer('assetsGenerated'),
-      tokensIn: integer('tokensIn'),
-      tokensOut: integer('tokensOut'),
-      latencyP95Ms: integer('latencyP95Ms'),
-      latencyAvgMs: integer('latencyAvgMs'),
-      costUSD: decimal('costUSD'),
-      successRate: decimal('successRate').optional(),
-      createdAt: time.optional(),
+      ...schemas,
+      phase: schemas.phase.default(defaultPhase),
+      successRate: schemas.successRate.optional(),
+      createdAt: schemas.createdAt.optional(),
     },
     { error: 'must be an object' },
   )
   .meta({ title: 'Campaign metrics', description: 'What one phase of a campaign run cost and achieved.' });
 
-/** One record with nothing left open: `createdAt` in UTC, `successRate` filled. */
-export interface CampaignMetrics {
-  campaignId: string;
-  runId: string;
-  phase: string;
-  agentsTotal: number;
-  agentsSuccessful: number;
-  assetsGenerated: number;
-  tokensIn: number;
-  tokensOut: number;
-  latencyP95Ms: number;
-  latencyAvgMs: number;
-  costUSD: number;
-  successRate: number;
-  createdAt: string;
-}
-
-/** A record as callers may write it: three fields have defaults. */
-export type CampaignMetricsInput = z.input<typeof campaignMetricsInput>;
-
-/** What a body holds: one record or a list of them, or everything that is wrong with it. */
+/** What a body contains: one record or a list of them, or everything that is wrong with it. */
 export type ReadRecords =
   | { records: CampaignMetrics[]; isArray: boolean }
   | { detail: string; faults: Fault[] };
 
 /**
- * Reads a request's body. Nothing is taken from a body with a fault in it: every fault of every item is
- * told, each with its path.
- * @param now what `createdAt` is where a record leaves it out
+ * Reads the body of a request. If it has any fault, no record is accepted and all faults of all records are returned,
+ * each with its path.
+ * @param now the default of `createdAt`
  */
 export function readRecords(body: Uint8Array, now: Date): ReadRecords {
   const json = readExactJson(body);
@@ -124,12 +99,9 @@ export function readRecords(body: Uint8Array, now: Date): ReadRecords {
   const faults = [...json.faults];
   const records: CampaignMetrics[] = [];
   for (const [index, item] of items.entries()) {
-    const read = readRecord(item, now);
-    if ('record' in read) records.push(read.record);
-    else {
-      const base = isArray ? pointerStep(index) : '';
-      for (const fault of read.faults) faults.push({ path: base + fault.path, detail: fault.detail });
-    }
+    const read = readRecord(item, now, isArray ? pointerStep(index) : '');
+    if (Array.isArray(read)) for (const fault of read) faults.push(fault);
+    else records.push(read);
   }
   if (faults.length === 0) return { records, isArray };
   const detail = `The body has ${faults.length === 1 ? '1 fault' : `${faults.length} faults`}.`;
@@ -137,45 +109,33 @@ export function readRecords(body: Uint8Array, now: Date): ReadRecords {
   return { detail: `${detail} The first ${maxFaults} are listed.`, faults: faults.slice(0, maxFaults) };
 }
 
-/** Reads one record that has been parsed already. */
-export function readRecord(item: unknown, now: Date): { record: CampaignMetrics } | { faults: Fault[] } {
+/** Reads one record, or returns its faults. */
+function readRecord(item: unknown, now: Date, path: string): CampaignMetrics | Fault[] {
   const parsed = campaignMetricsInput.safeParse(item);
-  const faults = parsed.success ? [] : parsed.error.issues.flatMap(faultsOf);
-  faults.push(...agentFaults(item));
-  if (!parsed.success || faults.length > 0) return { faults };
-  const { successRate, createdAt, ...rest } = parsed.data;
-  const utc = createdAt === undefined ? { utc: now.toISOString() } : toUtc(createdAt);
-  if ('fault' in utc) return { faults: [{ path: '/createdAt', detail: utc.fault }] };
-  return {
-    record: {
-      ...rest,
-      successRate: successRate ?? percentOf(rest.agentsSuccessful, rest.agentsTotal),
-      createdAt: utc.utc,
-    },
-  };
-}
-
-function faultsOf(issue: z.core.$ZodIssue): Fault[] {
-  const path = issue.path.map((step) => pointerStep(String(step))).join('');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: path + pointerStep(key),
-      detail: 'is no field of campaign metrics',
-    }));
+  const faults = (parsed.error?.issues ?? []).flatMap((issue) => faultsOf(issue, path));
+  // Not a check of the schema, because the schema would report it only once all fields are valid.
+  const { agentsTotal: total, agentsSuccessful: successful } = Object(item) as Record<string, unknown>;
+  if (typeof total === 'number' && total >= 0 && typeof successful === 'number' && successful > total) {
+    faults.push({ path: `${path}/agentsSuccessful`, detail: 'must not be more than agentsTotal' });
   }
-  const missing = issue.code === 'invalid_type' && issue.input === undefined && issue.path.length > 0;
-  return [{ path, detail: missing ? 'is missing' : issue.message }];
+  if (!parsed.success || faults.length > 0) return faults;
+  const { createdAt, ...record } = parsed.data as CampaignMetricsInput & { phase: string };
+  const time = createdAt === undefined ? { utc: now.toISOString() } : toUtc(createdAt);
+  const successRate = record.successRate ?? percentOf(record.agentsSuccessful, record.agentsTotal);
+  return { ...record, successRate, createdAt: (time as { utc: string }).utc };
 }
 
-/** Told beside all other faults, which a check on the whole object would wait for. */
-function agentFaults(item: unknown): Fault[] {
-  const { agentsTotal: total, agentsSuccessful: successful } = (item ?? {}) as Record<string, unknown>;
-  const wrong =
-    typeof total === 'number' && total >= 0 && typeof successful === 'number' && successful > total;
-  return wrong ? [{ path: '/agentsSuccessful', detail: 'must not be more than agentsTotal' }] : [];
+function faultsOf(issue: z.core.$ZodIssue, base: string): Fault[] {
+  const path = base + issue.path.map((step) => pointerStep(String(step))).join('');
+  if (issue.code === 'unrecognized_keys') {
+    const detail = 'is not a field of campaign metrics';
+    return issue.keys.map((key) => ({ path: path + pointerStep(key), detail }));
+  }
+  const isMissing = issue.code === 'invalid_type' && issue.input === undefined && issue.path.length > 0;
+  return [{ path, detail: isMissing ? 'is missing' : issue.message }];
 }
 
-/** Per cent with two places, from whole numbers so that no rounding error of a division shows. */
-export function percentOf(successful: number, total: number): number {
-  return total === 0 ? 0 : Math.round((successful * 10_000) / total) / 100;
+/** Percent with two decimal places, rounded once: from whole numbers. */
+export function percentOf(part: number, total: number): number {
+  return total === 0 ? 0 : Math.round((part * 10_000) / total) / 100;
 }

@@ -1,4 +1,4 @@
-import type { CampaignMetrics } from '../contract/contract.ts';
+import type { CampaignMetrics } from '../contract/campaign-metrics-fields.ts';
 
 /** Where a line of the journal begins. Positions have the order in which the lines arrived. */
 export interface Position {

@@ -3,12 +3,12 @@ import { stringLiteral } from '../../dataverse/read/query.ts';
 import type { Row } from '../../dataverse/transport/reply.ts';
 import { exactNumber, type RowValues } from '../../dataverse/write/exact-number.ts';
 import {
+  type CampaignMetrics,
   type CampaignMetricsFieldName,
   campaignMetricsFieldNames,
   campaignMetricsFields,
   campaignMetricsKey,
 } from '../contract/campaign-metrics-fields.ts';
-import type { CampaignMetrics } from '../contract/contract.ts';
 
 /** A record and the id of its row in Dataverse. */
 export interface MetricsRow {

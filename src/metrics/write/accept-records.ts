@@ -1,5 +1,5 @@
+import type { CampaignMetrics } from '../contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../contract/campaign-metrics-id.ts';
-import type { CampaignMetrics } from '../contract/contract.ts';
 import { ticketOf } from '../journal/journal-entry.ts';
 import type { MetricsServices } from '../services.ts';
 import type { MetricsRow } from '../table/campaign-metrics-columns.ts';

@@ -1,5 +1,5 @@
 import type { WorkStore } from '../../storage/work-store.ts';
-import type { CampaignMetrics } from '../contract/contract.ts';
+import type { CampaignMetrics } from '../contract/campaign-metrics-fields.ts';
 
 /**
  * A record that Dataverse rejected permanently. It stays in the poison container until someone fixes the cause and

@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
 
-test('is a UUID of version 5, always the same for the same key', () => {
+test('the id is a UUID of version 5, always the same for the same key', () => {
   const id = campaignMetricsId({ campaignId: 'spring', runId: 'run-1', phase: '2-3' });
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  // A changed id would make every repeated record a second row.
+  // With another id, every repeated record would become a second row.
   expect(id).toBe('0496d42a-1e9c-5e7b-93c2-1dfdad0f6736');
 });
 
-test('different keys have different ids, however their parts meet', () => {
+test('different keys have different ids, wherever one part ends and the next begins', () => {
   const part = fc.string({
     minLength: 1,
     maxLength: 4,

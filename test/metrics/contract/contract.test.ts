@@ -15,14 +15,14 @@ const paths = (body: unknown) => {
   const result = read(body);
   return 'faults' in result ? result.faults.map((fault) => fault.path) : [];
 };
-/** A body with one field's JSON text put in as it is. */
+/** A body with this JSON text as the value of one field. */
 const withText = (field: string, text: string) => {
   const { [field as 'costUSD']: _, ...rest } = input();
   return `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(field)}:${text}}`;
 };
 
-describe('what is taken', () => {
-  test('fills what may be left out', () => {
+describe('accepts', () => {
+  test('records without optional fields, and fills them in', () => {
     expect(one()).toEqual({
       ...input(),
       phase: '2-3',
@@ -40,30 +40,30 @@ describe('what is taken', () => {
     ['2026-11-21t23:30:00-05:45', '2026-11-22T05:15:00Z'],
     ['2026-11-21T09:30:00.1230z', '2026-11-21T09:30:00.123Z'],
     ['2024-02-29T00:00:00.1234567-00:00', '2024-02-29T00:00:00.1234567Z'],
-  ])('stores %s as UTC', (createdAt, utc) => {
+  ])('%s and stores it as UTC', (createdAt, utc) => {
     expect(one({ createdAt })).toMatchObject({ createdAt: utc });
   });
 
   test.each(['0', '0.00000', '1e-5', '99999.99999', '12.50000000000000000000000', '1.5E1', '-0'])(
-    'takes the cost %s as it is',
+    'the cost %s as it is',
     (text) => {
       expect(read(withText('costUSD', text))).toMatchObject({ records: [{ costUSD: Number(text) }] });
     },
   );
 
-  test('takes whole numbers however JSON writes them', () => {
+  test('whole numbers in every JSON notation', () => {
     expect(read(withText('tokensIn', '1.0'))).toMatchObject({ records: [{ tokensIn: 1 }] });
     expect(read(withText('tokensIn', '2147483647'))).toMatchObject({ records: [{ tokensIn: 2147483647 }] });
   });
 
-  test('takes any text that can be stored, a byte order mark, and lists', () => {
+  test('any text that can be stored, a byte order mark, and lists', () => {
     expect(one({ campaignId: '💶 O’Brien\'s "x" / < > * % & : \\ ? +' })).toMatchObject({ runId: 'run-1' });
     expect(read(`\ufeff${JSON.stringify(input())}`)).toHaveProperty('records');
     expect(read([input(), input({ phase: '1' })])).toMatchObject({ isArray: true, records: [{}, {}] });
   });
 });
 
-describe('what is refused', () => {
+describe('rejects', () => {
   test.each([
     ['campaignId', ''],
     ['campaignId', 'x'.repeat(65)],
@@ -112,13 +112,13 @@ describe('what is refused', () => {
     expect(paths(withText(field, text))).toContain(`/${field}`);
   });
 
-  test('a key given twice, even with the same value, even escaped; and __proto__', () => {
+  test('a repeated key, also with the same value, also escaped; and __proto__', () => {
     expect(paths(`{"runId":"a",${JSON.stringify(input()).slice(1)}`)).toEqual(['/runId']);
     expect(paths(`{"run\\u0049d":"a",${JSON.stringify(input()).slice(1)}`)).toEqual(['/runId']);
     expect(paths(withText('__proto__', '{"tokensIn":1}'))).toEqual(['/__proto__']);
   });
 
-  test('every fault of every item is told', () => {
+  test('and reports every fault of every item', () => {
     const required = campaignMetricsFieldNames.filter(
       (f) => !['phase', 'successRate', 'createdAt'].includes(f),
     );
@@ -156,21 +156,21 @@ describe('what is refused', () => {
     expect(paths(body)).toEqual(['']);
   });
 
-  test('bytes that are no UTF-8', () => {
+  test('bytes that are not UTF-8', () => {
     expect(readRecords(Buffer.from([0x7b, 0xff, 0x7d]), now)).toHaveProperty('faults');
     expect(readRecords(Buffer.from(JSON.stringify(input()), 'utf16le'), now)).toHaveProperty('faults');
     expect(readRecords(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), now)).toHaveProperty('faults');
   });
 
-  test('a body full of unknown fields is not answered with a far larger one', () => {
+  test('a body full of unknown fields, with a bounded number of faults', () => {
     const body = `{${Array.from({ length: 300_000 }, (_, n) => `"k${n}":1`).join(',')}}`;
     const result = read(body);
     expect('faults' in result && result.faults.length).toBe(20_000);
   });
 });
 
-describe('for every body', () => {
-  test('never throws, and takes only what says the same afterwards', () => {
+describe('every body', () => {
+  test('is rejected, or read without changing a value', () => {
     const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(0, 1, 2 ** 31, 1e-5, 0.1 + 0.2));
     const value = fc.oneof(number, fc.string(), fc.constant(null), fc.boolean(), fc.constant([]));
     const fields = fc.dictionary(fc.constantFrom(...campaignMetricsFieldNames, 'other'), value);
@@ -187,12 +187,12 @@ describe('for every body', () => {
     );
   });
 
-  test('any bytes at all', () => {
+  test('of random bytes or random JSON is rejected', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => 'faults' in readRecords(bytes, now)));
     fc.assert(fc.property(fc.json(), (text) => 'faults' in read(text)));
   });
 
-  test('money with five places stays as it was', () => {
+  test('keeps costs with five decimal places', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 9_999_999_999 }), (units) => {
         const digits = String(units).padStart(6, '0');

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ConfigurationError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import type { CampaignMetrics } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
-import type { CampaignMetrics } from '../../../src/metrics/contract/contract.ts';
 import { record } from '../metrics-world.ts';
 import { connectTable } from '../sample-table.ts';
 

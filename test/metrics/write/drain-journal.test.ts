@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CampaignMetrics } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
-import type { CampaignMetrics } from '../../../src/metrics/contract/contract.ts';
 import { acceptRecords } from '../../../src/metrics/write/accept-records.ts';
 import { drainJournal } from '../../../src/metrics/write/drain-journal.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
