@@ -1,11 +1,12 @@
 /**
- * For applications: sends campaign metrics without getting in their way.
+ * For applications: sends campaign metrics without blocking or breaking them.
  *
- *     import { writeCampaignMetrics } from 'dataverse-sqlite-sync/metrics-client';
- *     writeCampaignMetrics({ campaignId: 'spring', runId: 'run-7', … });
+ * Records wait in a bounded queue in memory and are sent in batches. A batch that the endpoint does not accept now is
+ * sent again, which is safe because the same campaign, run and phase is the same row.
  *
- * Records gather in a bounded queue in memory and leave in lists; what the endpoint cannot take now is sent
- * again, which is safe because the same campaign, run and phase is the same row.
+ * @example
+ * import { writeCampaignMetrics } from 'dataverse-sqlite-sync/metrics-client';
+ * writeCampaignMetrics({ campaignId: 'spring', runId: 'run-7', … });
  */
 import type { CampaignMetricsInput } from './contract/campaign-metrics-fields.ts';
 
@@ -16,56 +17,56 @@ export interface CampaignMetricsClientOptions {
   url?: string | undefined;
   /** The function key. @default the variable CAMPAIGN_METRICS_KEY */
   key?: string | undefined;
-  /** Records that wait at most. When it is full the newest is dropped and reported. @default 10,000 */
+  /** Maximum number of waiting records. When the queue is full, new records are dropped and reported. @default 10,000 */
   maxQueued?: number | undefined;
-  /** Records in one request. @default 500, at most 1,000 */
+  /** Records in one request, at most 1,000. @default 500 */
   batchSize?: number | undefined;
-  /** How long a record waits for others to go with it, in milliseconds. @default 200 */
+  /** How long a record waits for others to share its request, in milliseconds. @default 200 */
   lingerMs?: number | undefined;
   /** Tries for one request. @default 8 */
   maxTries?: number | undefined;
-  /** One request, in milliseconds. @default 30,000 */
+  /** Timeout of one request, in milliseconds. @default 30,000 */
   timeoutMs?: number | undefined;
-  /** Ask for the quick answer: queued, to be written soon. @default true */
+  /** Asks the endpoint to queue the records and answer at once. @default true */
   respondAsync?: boolean | undefined;
-  /** Told of every record that was given up, and why. @default a process warning */
+  /** Called for every record that was not delivered. @default a process warning */
   onError?: ((error: CampaignMetricsError) => void) | undefined;
   fetch?: typeof globalThis.fetch | undefined;
 }
 
-/** Why records did not arrive. */
+/** Why records were not delivered. */
 export class CampaignMetricsError extends Error {
   override readonly name = 'CampaignMetricsError';
-  /** HTTP status; undefined where no answer came. */
-  readonly status: number | undefined;
   readonly records: readonly CampaignMetricsInput[];
+  /** HTTP status; undefined without an answer. */
+  readonly status: number | undefined;
   constructor(
     message: string,
     records: readonly CampaignMetricsInput[],
     details: { status?: number | undefined; cause?: unknown } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.status = details.status;
     this.records = records;
+    this.status = details.status;
   }
 }
 
 interface Waiting {
   record: CampaignMetricsInput;
-  /** As it was when it was handed over: what the application changes afterwards is another record. */
+  /** The JSON of the record when it was passed in. The application can change the object afterwards. */
   text: string;
-  settle: (error?: CampaignMetricsError) => void;
+  settle: (error: CampaignMetricsError | undefined) => void;
 }
 
 const retriable = new Set([408, 425, 429, 500, 502, 503, 504]);
 
-/** Sends records to the endpoint. One per process is enough. */
+/** Sends records to the endpoint. One client per process is enough. */
 export class CampaignMetricsClient {
   readonly #options;
-  readonly #waiting: Waiting[] = [];
+  readonly #queue: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
-  #closing = false;
+  #closed = false;
 
   constructor(options: CampaignMetricsClientOptions = {}) {
     const { env } = process;
@@ -84,150 +85,147 @@ export class CampaignMetricsClient {
     process.on('beforeExit', this.#flushOnExit);
   }
 
-  /** Records that wait or are under way. */
+  /** Number of records that wait or are being sent. */
   get queued(): number {
-    return this.#waiting.length;
+    return this.#queue.length;
   }
 
   /**
-   * Queues a record. The promise never rejects and need not be awaited: it tells whether the endpoint has
-   * taken the record. Failures go to `onError`.
+   * Queues a record. The promise never rejects and need not be awaited: it tells whether the endpoint accepted the
+   * record. Failures go to `onError`.
    */
   write(record: CampaignMetricsInput): Promise<boolean> {
-    return this.#enqueue(record).then(
+    return this.writeOrThrow(record).then(
       () => true,
       () => false,
     );
   }
 
   /**
-   * Like `write`, for callers that want to know why.
+   * Queues a record and resolves when the endpoint has accepted it.
    * @throws CampaignMetricsError
    */
-  writeOrThrow(record: CampaignMetricsInput): Promise<void> {
-    return this.#enqueue(record);
+  async writeOrThrow(record: CampaignMetricsInput): Promise<void> {
+    try {
+      await this.#enqueue(record);
+    } catch (error) {
+      try {
+        this.#options.onError(error as CampaignMetricsError);
+      } catch {
+        // A bug in the application's handler must not break its main flow.
+      }
+      throw error;
+    }
   }
 
-  /** Sends what waits, and ends when it is sent or given up. Never rejects. */
+  /** Sends all waiting records. Resolves when each is delivered or given up; never rejects. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    while (this.#waiting.length > 0) {
-      this.#sending ??= this.#send().finally(() => {
+    while (this.#queue.length > 0) {
+      this.#sending ??= this.#sendBatch().finally(() => {
         this.#sending = undefined;
       });
       await this.#sending;
     }
   }
 
-  /** Flushes, and takes no more records. */
+  /** Flushes and accepts no more records. */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.#closed = true;
     await this.flush();
     process.off('beforeExit', this.#flushOnExit);
   }
 
-  // The process ends after this once nothing is left to do: sending keeps it alive for that long.
-  readonly #flushOnExit = () => {
-    if (this.#waiting.length > 0) void this.flush();
-  };
+  // Node.js emits `beforeExit` when nothing is left to do; a request keeps the process alive until it is answered.
+  readonly #flushOnExit = () => void this.flush();
 
-  #enqueue(record: CampaignMetricsInput): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (error?: CampaignMetricsError) => {
-        if (error === undefined) return resolve();
-        this.#report(error);
-        reject(error);
-      };
-      if (this.#closing) return settle(new CampaignMetricsError('The client is closed.', [record]));
-      if (this.#waiting.length >= this.#options.maxQueued) {
-        const message = `More than ${this.#options.maxQueued} records wait; this one is dropped.`;
-        return settle(new CampaignMetricsError(message, [record]));
-      }
-      if (this.#options.url === '') {
-        const message = 'No address is set: pass `url`, or set CAMPAIGN_METRICS_URL.';
-        return settle(new CampaignMetricsError(message, [record]));
-      }
-      try {
-        this.#waiting.push({ record, text: JSON.stringify(record), settle });
-      } catch (cause) {
-        return settle(new CampaignMetricsError('The record cannot be written as JSON.', [record], { cause }));
-      }
-      if (this.#waiting.length >= this.#options.batchSize) void this.flush();
-      else this.#timer ??= setTimeout(() => void this.flush(), this.#options.lingerMs).unref();
+  async #enqueue(record: CampaignMetricsInput): Promise<void> {
+    const { url, maxQueued, batchSize, lingerMs } = this.#options;
+    const failure = (message: string, cause?: unknown) =>
+      new CampaignMetricsError(message, [record], { cause });
+    if (this.#closed) throw failure('The client is closed.');
+    if (url === '') throw failure('No endpoint is set. Pass `url` or set CAMPAIGN_METRICS_URL.');
+    if (this.#queue.length >= maxQueued) throw failure(`The queue is full with ${maxQueued} records.`);
+    let text: string;
+    try {
+      text = JSON.stringify(record);
+    } catch (cause) {
+      throw failure('The record cannot be converted to JSON.', cause);
+    }
+    const settled = new Promise<void>((resolve, reject) => {
+      this.#queue.push({
+        record,
+        text,
+        settle: (error) => (error === undefined ? resolve() : reject(error)),
+      });
     });
+    if (this.#queue.length >= batchSize) void this.flush();
+    else this.#timer ??= setTimeout(() => void this.flush(), lingerMs).unref();
+    return settled;
   }
 
-  /** Sends one list. Records leave the queue only when they are settled. */
-  async #send(): Promise<void> {
-    const batch = this.#waiting.slice(0, this.#options.batchSize);
+  /** Sends one batch. Records leave the queue only when they are settled. */
+  async #sendBatch(): Promise<void> {
+    const batch = this.#queue.slice(0, this.#options.batchSize);
     const errors = await this.#post(batch);
-    this.#waiting.splice(0, batch.length);
+    this.#queue.splice(0, batch.length);
     for (const [index, { settle }] of batch.entries()) settle(errors[index]);
   }
 
-  /** An error for each record that was not taken. */
+  /** Returns an error for each record that the endpoint did not accept. */
   async #post(batch: readonly Waiting[]): Promise<(CampaignMetricsError | undefined)[]> {
-    const records = batch.map(({ record }) => record);
-    const all = (error: CampaignMetricsError) =>
-      records.map((r) => new CampaignMetricsError(error.message, [r], error));
     for (let tries = 1; ; tries += 1) {
-      let failure: CampaignMetricsError;
+      let message = 'The endpoint cannot be reached.';
+      let details: { status?: number; cause?: unknown };
       let retryAfterMs = 0;
       try {
         const response = await this.#request(batch);
+        const { status } = response;
         const body: unknown = await response.json().catch(() => undefined);
-        if (response.ok) return itemErrors(records, body);
-        const said = textOf(body as Problem | undefined);
-        const message = `The endpoint answered ${response.status}${said === '' ? '' : `: ${said}`}`;
-        failure = new CampaignMetricsError(message, records, { status: response.status });
-        // One faulty record has the whole list refused: it is halved, so that its neighbours arrive.
-        if ((response.status === 400 || response.status === 413) && batch.length > 1) {
+        if (response.ok) return batch.map(({ record }, index) => itemError(record, body, index));
+        // The endpoint rejects a batch with one invalid record completely: halve it, to deliver the others.
+        if ((status === 400 || status === 413) && batch.length > 1) {
           const middle = batch.length >> 1;
           return [...(await this.#post(batch.slice(0, middle))), ...(await this.#post(batch.slice(middle)))];
         }
-        if (!retriable.has(response.status)) return all(failure);
-        retryAfterMs = Number(response.headers.get('retry-after') ?? 0) * 1000 || 0;
+        const text = textOf(body as Problem | undefined);
+        message = `The endpoint answered ${status}${text === '' ? '' : `: ${text}`}`;
+        details = { status };
+        retryAfterMs = Number(response.headers.get('retry-after')) * 1000 || 0;
       } catch (cause) {
-        failure = new CampaignMetricsError('The endpoint cannot be reached.', records, { cause });
+        details = { cause };
       }
-      if (tries >= this.#options.maxTries) return all(failure);
-      const backoff = Math.min(30_000, 250 * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, Math.max(retryAfterMs, backoff)));
+      const isRetriable = details.status === undefined || retriable.has(details.status);
+      if (!isRetriable || tries >= this.#options.maxTries) {
+        return batch.map(({ record }) => new CampaignMetricsError(message, [record], details));
+      }
+      const backoffMs = Math.min(30_000, 250 * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(retryAfterMs, backoffMs)));
     }
   }
 
   #request(batch: readonly Waiting[]): Promise<Response> {
-    const { url, key, respondAsync, timeoutMs } = this.#options;
+    const { url, key, respondAsync, timeoutMs, fetch } = this.#options;
     const headers: Record<string, string> = { 'Content-Type': 'application/json' };
     if (key !== undefined) headers['x-functions-key'] = key;
     if (respondAsync) headers['Prefer'] = 'respond-async';
     const body = `[${batch.map(({ text }) => text).join(',')}]`;
-    return this.#options.fetch(url, {
-      method: 'POST',
-      headers,
-      body,
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-  }
-
-  #report(error: CampaignMetricsError): void {
-    try {
-      this.#options.onError(error);
-    } catch {
-      // An application's own mistake in its handler must not reach its main flow from here.
-    }
+    return fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) });
   }
 }
 
-function itemErrors(records: CampaignMetricsInput[], body: unknown): (CampaignMetricsError | undefined)[] {
+/** The error of one record in an accepted batch. */
+function itemError(
+  record: CampaignMetricsInput,
+  body: unknown,
+  index: number,
+): CampaignMetricsError | undefined {
   const items = Array.isArray(body) ? (body as { status?: number; problem?: Problem }[]) : [];
-  return records.map((record, index) => {
-    const { status = 200, problem } = items[index] ?? {};
-    if (status < 400) return undefined;
-    return new CampaignMetricsError(textOf(problem) || `The record was refused: ${status}`, [record], {
-      status,
-    });
+  const { status = 200, problem } = items[index] ?? {};
+  if (status < 400) return undefined;
+  return new CampaignMetricsError(textOf(problem) || `The record was rejected: ${status}`, [record], {
+    status,
   });
 }
 
@@ -243,19 +241,15 @@ function textOf(problem: Problem | undefined): string {
 
 let shared: CampaignMetricsClient | undefined;
 
-function sharedClient(): CampaignMetricsClient {
-  shared ??= new CampaignMetricsClient();
-  return shared;
-}
-
 /**
- * Sends one record through the process's shared client, configured by CAMPAIGN_METRICS_URL and
- * CAMPAIGN_METRICS_KEY. Never throws and never rejects unless asked: `{ throws: true }`.
+ * Sends one record through the process's shared client, which CAMPAIGN_METRICS_URL and CAMPAIGN_METRICS_KEY configure.
+ * Never throws and never rejects, except with `{ throws: true }`.
  */
 export function writeCampaignMetrics(
   record: CampaignMetricsInput,
   options: { throws?: boolean; client?: CampaignMetricsClient } = {},
 ): Promise<boolean> {
-  const client = options.client ?? sharedClient();
+  if (options.client === undefined) shared ??= new CampaignMetricsClient();
+  const client = options.client ?? shared!;
   return options.throws === true ? client.writeOrThrow(record).then(() => true) : client.write(record);
 }
