@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError, RetriableError } from '../../errors.ts';
+import { ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import type { MetricsServices } from '../services.ts';
 import { consequenceOf } from '../table/write-consequence.ts';
@@ -39,15 +40,18 @@ export async function drainJournal(
 ): Promise<DrainReport> {
   const until = Date.now() + (options.budgetMs ?? defaultBudgetMs);
   const report: DrainReport = { written: 0, refused: 0 };
+  let drainedTo = '';
   while (report.stopped === undefined) {
-    const { pending, state } = await services.journal.progress();
-    if (!pending) break;
+    const { pending, state, end } = await services.journal.progress();
+    // Records can only seem pending after a drain to this end if somebody has deleted the blobs that held them.
+    if (!pending || ticketOf(end) === drainedTo) break;
     // The drain that set `retryAt` has scheduled the next one.
     if (state.retryAt - Date.now() > maxSleepMs) return { ...report, stopped: 'waiting for Dataverse' };
     const lease = await services.journal.lease();
     if (lease === undefined) return { ...report, stopped: 'busy elsewhere' };
     try {
       report.stopped = await drainUnderLease(services, lease, until, report);
+      drainedTo = ticketOf(end);
     } finally {
       await lease.release();
     }

@@ -125,3 +125,10 @@ test('a rejected value becomes poison, the value before it is written, a newer o
   expect(await services.poison.ids()).toEqual(new Set([id]));
   expect((await services.journal.state()).poison).toBe(1);
 });
+
+test('ends when somebody has deleted the blobs of the journal under a running app', async () => {
+  const { services, container } = createWorld(azurite, { sealAt: 500 });
+  for (let n = 0; n < 5; n += 1) await acceptRecords(services, [record({ tokensIn: n })], true);
+  for await (const { name } of container.listBlobsFlat()) await container.deleteBlob(name);
+  expect(await drainJournal(services, { budgetMs: 3_000 })).toEqual({ written: 0, refused: 0 });
+});
