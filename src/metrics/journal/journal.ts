@@ -11,8 +11,7 @@ import {
   ticketOf,
 } from './journal-entry.ts';
 import { JournalLease } from './journal-lease.ts';
-import { initialState, type JournalState, readState } from './journal-state.ts';
-import { PendingRows } from './pending-rows.ts';
+import { type JournalState, readState } from './journal-state.ts';
 
 /** How far the journal is written, at one moment. */
 export interface JournalProgress {
@@ -25,6 +24,7 @@ export interface JournalProgress {
 const folder = 'metrics/journal';
 /** Longer than any line. */
 const maxLineBytes = 16_384;
+const maxPendingBytes = 1024 * 1024;
 
 /**
  * The accepted records that are not in Dataverse yet, in the order in which they arrived.
@@ -41,11 +41,9 @@ export class Journal {
   readonly #container: ContainerClient;
   readonly #sealAt: number;
   readonly #stateBlob: BlobClient;
-  readonly #pendingRows = new PendingRows((from, maxBytes) => this.read(from, maxBytes));
   readonly #appends = new BatchedAppends((bytes) => this.#append(bytes));
-  /** The newest blob and the newest state that this instance knows. */
+  /** The newest blob that this instance knows. */
   #generation = 1;
-  #state = initialState;
 
   constructor(container: ContainerClient, options: { sealAt?: number } = {}) {
     this.#container = container;
@@ -59,27 +57,25 @@ export class Journal {
     return this.#appends.add(entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`)));
   }
 
-  /** How far the journal is written. One request if nothing is pending, since the state only moves forward. */
+  /** How far the journal is written. Records that were acknowledged before the call are before `end`. */
   progress(): Promise<JournalProgress> {
     return mapErrors('look up the end of', async () => {
-      let end = await this.#end();
-      // A known state behind the end can be outdated; one past the end in the same blob is, too, because
-      // somebody has deleted the blobs.
-      if (this.#state.generation <= end.generation && ticketOf(this.#state) !== ticketOf(end)) {
-        this.#state = await this.state();
-      }
-      // Another instance has begun a blob that this one does not know yet.
-      if (this.#state.generation > end.generation) {
-        this.#generation = this.#state.generation;
-        end = await this.#end();
-      }
-      return { pending: isBefore(this.#state, end), state: this.#state, end };
+      const state = await readState(this.#stateBlob);
+      this.#generation = Math.max(this.#generation, state.generation);
+      const end = await this.#end();
+      return { pending: isBefore(state, end), state, end };
     });
   }
 
-  /** Returns whether a row had a value that was not written yet. */
+  /**
+   * Returns whether a row has a value that is not written yet. If that takes more than one read, every row counts:
+   * queueing a record once more is cheaper than finding out.
+   */
   async pendingRows({ pending, state, end }: JournalProgress): Promise<(id: string) => boolean> {
-    return pending ? this.#pendingRows.between(state, end) : () => false;
+    if (!pending) return () => false;
+    const { entries, next } = await this.read(state, maxPendingBytes);
+    const ids = new Set(entries.map(({ id }) => id));
+    return (id) => isBefore(next, end) || ids.has(id);
   }
 
   state(): Promise<JournalState> {

@@ -1,5 +1,6 @@
 import type { CampaignMetrics } from '../contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../contract/campaign-metrics-id.ts';
+import type { JournalProgress } from '../journal/journal.ts';
 import { ticketOf } from '../journal/journal-entry.ts';
 import type { MetricsServices } from '../services.ts';
 import type { MetricsRow } from '../table/campaign-metrics-columns.ts';
@@ -18,10 +19,6 @@ const lastFailure = new WeakMap<MetricsServices, number>();
  * Accepts records: writes them to Dataverse, or appends them to the journal if Dataverse cannot be written to in
  * time. When it returns, every record is durable, or rejected and stored nowhere.
  *
- * If the journal holds an older value of a row, the record is appended behind it even if it was also written directly:
- * otherwise the drain would overwrite it with the older value. The journal is checked while the direct write runs,
- * because every record that was acknowledged before this request is in the journal by then.
- *
  * @param queue append all records to the journal without a direct write
  * @throws ConfigurationError, SkipTableError if Dataverse is not set up; RetriableError if storage fails
  */
@@ -31,26 +28,38 @@ export async function acceptRecords(
   queue: boolean,
 ): Promise<Accepted[]> {
   const rows = records.map((record) => ({ id: campaignMetricsId(record), record }));
-  if (queue) return enqueue(services, rows);
-  const pendingProgress = services.journal.progress();
-  pendingProgress.catch(() => undefined); // Awaited below; until then a failure must not count as unhandled.
   const sinceFailure = Date.now() - (lastFailure.get(services) ?? 0);
-  if (sinceFailure < pauseMs) return enqueue(services, rows);
+  if (queue || sinceFailure < pauseMs) return enqueue(services, rows);
+  const progress = services.journal.progress();
+  // The journal is read while Dataverse writes: all records that were acknowledged before this request are in it.
+  const checking = progress.then((found) => journaledRows(services, found));
+  checking.catch(() => undefined); // Awaited below; until then a failure must not count as unhandled.
   if (sinceFailure < outageMs) {
-    const { pending, state } = await pendingProgress;
+    const { pending, state } = await progress;
     if (pending && state.failures > 0) return enqueue(services, rows);
   }
   const results = await writeDirectly(services, rows);
   if (results.includes(undefined)) lastFailure.set(services, Date.now());
-  const progress = await pendingProgress;
-  const isPending = await services.journal.pendingRows(progress);
-  const poison = progress.state.poison > 0 ? await services.poison.ids() : new Set<string>();
+  const isJournaled = await checking;
   const toQueue = rows.filter(({ id }, i) => {
     const result = results[i];
-    return result === undefined || (result.outcome !== 'refused' && (isPending(id) || poison.has(id)));
+    return result === undefined || (result.outcome !== 'refused' && isJournaled(id));
   });
   const queued = new Map((await enqueue(services, toQueue)).map((accepted) => [accepted.row, accepted]));
   return rows.map((row, i) => results[i] ?? queued.get(row)!);
+}
+
+/**
+ * Returns whether the journal holds an older value of a row, pending or poison. A newer value is then appended behind
+ * it, even if it was also written directly: otherwise the drain or a replay would overwrite it.
+ */
+async function journaledRows(
+  services: MetricsServices,
+  progress: JournalProgress,
+): Promise<(id: string) => boolean> {
+  const isPending = await services.journal.pendingRows(progress);
+  const poison = progress.state.poison > 0 ? await services.poison.ids() : new Set<string>();
+  return (id) => isPending(id) || poison.has(id);
 }
 
 async function enqueue(services: MetricsServices, rows: readonly MetricsRow[]): Promise<Accepted[]> {
