@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConfigurationError } from '../errors.ts';
+import { parseSettings } from './parse-settings.ts';
 
 const logicalName = (fallback: string) =>
   z
@@ -43,17 +43,10 @@ export type MetricsSettings = ReturnType<typeof readMetricsSettings>;
  * @throws ConfigurationError that names every invalid setting
  */
 export function readMetricsSettings(env: Record<string, string | undefined> = process.env) {
-  // An empty setting counts as not set: Azure shows cleared settings as empty.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
-  const parsed = appSettings.safeParse(given);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`);
-    throw new ConfigurationError(`Invalid app settings: ${faults.join('; ')}.`, {
-      operation: 'read the settings of campaign metrics',
-      hint: 'Set them in the function app, or in local.settings.json when running locally.',
-    });
-  }
-  const settings = parsed.data;
+  const settings = parseSettings(appSettings, env, {
+    operation: 'read the settings of campaign metrics',
+    hint: 'Set them in the function app, or in local.settings.json when running locally.',
+  });
   return {
     /** The table's logical name. Its primary key is this name + `id`, as in every Dataverse table. */
     table: settings.METRICS_TABLE,

@@ -1,5 +1,5 @@
 import { app } from '@azure/functions';
-import { metricsQueue } from '../metrics/write/drain-queue.ts';
+import { metricsQueue } from '../metrics/journal/drain-queue.ts';
 import { rescheduleDrain } from '../metrics/write/reschedule-drain.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';

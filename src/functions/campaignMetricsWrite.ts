@@ -1,6 +1,6 @@
 import { app } from '@azure/functions';
+import { metricsQueue } from '../metrics/journal/drain-queue.ts';
 import { drainJournal } from '../metrics/write/drain-journal.ts';
-import { metricsQueue } from '../metrics/write/drain-queue.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 

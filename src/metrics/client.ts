@@ -189,8 +189,7 @@ export class CampaignMetricsClient {
           const middle = batch.length >> 1;
           return [...(await this.#post(batch.slice(0, middle))), ...(await this.#post(batch.slice(middle)))];
         }
-        const text = textOf(body as Problem | undefined);
-        message = `The endpoint answered ${status}${text === '' ? '' : `: ${text}`}`;
+        message = `The endpoint answered ${status}: ${textOf(body)}`;
         details = { status };
         retryAfterMs = Number(response.headers.get('retry-after')) * 1000 || 0;
       } catch (cause) {
@@ -221,22 +220,15 @@ function itemError(
   body: unknown,
   index: number,
 ): CampaignMetricsError | undefined {
-  const items = Array.isArray(body) ? (body as { status?: number; problem?: Problem }[]) : [];
+  const items = Array.isArray(body) ? (body as { status?: number; problem?: unknown }[]) : [];
   const { status = 200, problem } = items[index] ?? {};
-  if (status < 400) return undefined;
-  return new CampaignMetricsError(textOf(problem) || `The record was rejected: ${status}`, [record], {
-    status,
-  });
+  return status < 400 ? undefined : new CampaignMetricsError(textOf(problem), [record], { status });
 }
 
-/** The part of a problem document (RFC 9457) that tells people what happened and what to do. */
-interface Problem {
-  detail?: unknown;
-  hint?: unknown;
-}
-
-function textOf(problem: Problem | undefined): string {
-  return [problem?.detail, problem?.hint].filter((text) => typeof text === 'string').join(' ');
+/** What a problem document (RFC 9457) tells people: what happened and what to do. */
+function textOf(problem: unknown): string {
+  const { detail, hint } = Object(problem) as { detail?: unknown; hint?: unknown };
+  return [detail, hint].filter((text) => typeof text === 'string').join(' ') || 'it gave no reason.';
 }
 
 let shared: CampaignMetricsClient | undefined;

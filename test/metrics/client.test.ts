@@ -52,7 +52,7 @@ const create = (options: CampaignMetricsClientOptions = {}) =>
     ...options,
   });
 
-test('gathers records and sends them in lists, as they were when handed over', async () => {
+test('collects records and sends them in batches, as they were when passed in', async () => {
   const client = create({ batchSize: 4 });
   const record = input();
   const taken = Array.from({ length: 10 }, (_, n) => {
@@ -66,7 +66,7 @@ test('gathers records and sends them in lists, as they were when handed over', a
   await client.close();
 });
 
-test('tries again through cut connections, throttling and outages', async () => {
+test('retries after broken connections, throttling and outages', async () => {
   answers = [{ status: 0, cut: true }, { status: 429, headers: { 'Retry-After': '0' } }, { status: 503 }];
   const client = create();
   expect(await client.write(input())).toBe(true);
@@ -75,7 +75,7 @@ test('tries again through cut connections, throttling and outages', async () => 
   await client.close();
 });
 
-test('never throws into the caller: it tells who asks', async () => {
+test('rejects only if asked to', async () => {
   const client = create({ maxTries: 1 });
   answers = [{ status: 401 }];
   expect(await client.write(input())).toBe(false);
@@ -105,7 +105,7 @@ test('never throws into the caller: it tells who asks', async () => {
   expect(errors.at(-1)?.message).toContain('closed');
 });
 
-test('one faulty record does not hold back its neighbours', async () => {
+test('delivers the records beside an invalid one', async () => {
   const client = create({ fetch: refusing((record) => record.tokensIn === -1) });
   const taken = [1, 2, -1, 3, 4].map((tokensIn) => client.write(input({ tokensIn })));
   expect(await Promise.all(taken)).toEqual([true, true, false, true, true]);
@@ -113,7 +113,7 @@ test('one faulty record does not hold back its neighbours', async () => {
   await client.close();
 });
 
-test('a record that is refused within a list is told by itself', async () => {
+test('reports a rejected record within a batch alone', async () => {
   const client = create();
   answers = [
     {
@@ -129,7 +129,7 @@ test('a record that is refused within a list is told by itself', async () => {
   await client.close();
 });
 
-/** The endpoint's rule: one fault, and the whole list is refused. */
+/** Like the endpoint: rejects a batch with one invalid record completely. */
 function refusing(faulty: (record: CampaignMetricsInput) => boolean): typeof fetch {
   return (async (address: string, init: RequestInit) => {
     const records = JSON.parse(String(init.body)) as CampaignMetricsInput[];
@@ -138,7 +138,7 @@ function refusing(faulty: (record: CampaignMetricsInput) => boolean): typeof fet
   }) as typeof fetch;
 }
 
-test('keeps no more in memory than it was told', async () => {
+test('drops new records when its queue is full', async () => {
   const client = create({ maxQueued: 3, lingerMs: 1_000 });
   const taken = Array.from({ length: 5 }, () => client.write(input()));
   expect(client.queued).toBe(3);
@@ -148,13 +148,13 @@ test('keeps no more in memory than it was told', async () => {
   await client.close();
 });
 
-test('without an address it says so, at once', async () => {
+test('reports at once that no endpoint is set', async () => {
   const client = create({ url: '' });
   expect(await client.write(input())).toBe(false);
   expect(errors[0]?.message).toContain('CAMPAIGN_METRICS_URL');
 });
 
-test('what waits when the program ends is sent', async () => {
+test('sends waiting records when the program ends', async () => {
   const module = resolve(import.meta.dirname, '../../src/metrics/client.ts');
   const program = `
     import { writeCampaignMetrics } from ${JSON.stringify(module)};

@@ -6,11 +6,11 @@ import type {
   CampaignMetrics,
   CampaignMetricsInput,
 } from '../../src/metrics/contract/campaign-metrics-fields.ts';
+import { DrainQueue } from '../../src/metrics/journal/drain-queue.ts';
 import { Journal } from '../../src/metrics/journal/journal.ts';
+import { PoisonRecords } from '../../src/metrics/journal/poison-records.ts';
 import type { CampaignMetricsReader } from '../../src/metrics/read/read-campaign-metrics.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';
-import { DrainQueue } from '../../src/metrics/write/drain-queue.ts';
-import { PoisonRecords } from '../../src/metrics/write/poison-records.ts';
 import { WorkStore } from '../../src/storage/work-store.ts';
 import type { Azurite } from '../azurite.ts';
 import { MemoryTable } from './memory-table.ts';

@@ -1,6 +1,6 @@
 import { isBefore } from '../../metrics/journal/journal-entry.ts';
+import { replayHint } from '../../metrics/journal/poison-records.ts';
 import type { MetricsServices } from '../../metrics/services.ts';
-import { replayHint } from '../../metrics/write/poison-records.ts';
 import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';
 import { Problem } from '../problem.ts';

@@ -10,8 +10,7 @@ import {
   parseTicket,
   ticketOf,
 } from './journal-entry.ts';
-import { JournalLease } from './journal-lease.ts';
-import { type JournalState, readState } from './journal-state.ts';
+import { JournalLease, type JournalState, readState } from './journal-lease.ts';
 
 /** How far the journal is written, at one moment. */
 export interface JournalProgress {

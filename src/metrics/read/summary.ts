@@ -105,7 +105,7 @@ class SummaryQuery {
   async days(filter: SummaryFilter): Promise<number[]> {
     const { createdAt } = this.#columns.column;
     const aggregate = `aggregate(${createdAt} with min as first,${createdAt} with max as last)`;
-    for await (const { first, last } of this.#apply(filter, aggregate)) {
+    for await (const { first, last } of this.#apply([filter], aggregate)) {
       if (first == null || last == null) continue;
       const [from, to] = [first, last].map((time) => Math.floor(Date.parse(String(time)) / dayMs) * dayMs);
       return Array.from({ length: (to! - from!) / dayMs + 1 }, (_, n) => from! + n * dayMs);
@@ -115,19 +115,12 @@ class SummaryQuery {
 
   async day(filter: SummaryFilter, day: number): Promise<CampaignDay[]> {
     const { column } = this.#columns;
-    const next = day + dayMs;
-    const { since, until } = filter;
-    const within = {
-      ...filter,
-      since: Date.parse(since) > day ? since : iso(day),
-      until: until !== undefined && Date.parse(until) < next ? until : iso(next),
-    };
     const figures = aggregated.map((name) => `${column[name]} with ${aggregates[name]} as ${name}`);
     const group = `groupby((${column.campaignId}),aggregate($count as records,${figures.join(',')}))`;
     const items: CampaignDay[] = [];
-    for await (const row of this.#apply(within, group)) {
-      const number = (name: string) => Number(row[name] ?? 0);
-      items.push(campaignDay(iso(day).slice(0, 10), row[column.campaignId], number));
+    for await (const row of this.#apply([filter, { since: iso(day), until: iso(day + dayMs) }], group)) {
+      const figure = (name: string) => Number(row[name] ?? 0);
+      items.push(campaignDay(iso(day).slice(0, 10), row[column.campaignId], figure));
     }
     return items;
   }
@@ -157,8 +150,10 @@ class SummaryQuery {
     });
   }
 
-  #apply(filter: MetricsFilter, transformation: string): AsyncGenerator<Row> {
-    const apply = `filter(${toODataFilter(filter, this.#columns)})/${transformation}`;
+  /** Aggregates the records that match all filters. */
+  #apply(filters: readonly MetricsFilter[], transformation: string): AsyncGenerator<Row> {
+    const conditions = filters.map((filter) => toODataFilter(filter, this.#columns));
+    const apply = `filter(${conditions.join(' and ')})/${transformation}`;
     const link = `${this.#transport.base}${this.#entitySet}?$apply=${encodeValue(apply)}`;
     return this.#rows({ entitySet: this.#entitySet, link });
   }

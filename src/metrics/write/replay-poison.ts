@@ -1,5 +1,5 @@
+import type { PoisonRecord } from '../journal/poison-records.ts';
 import type { MetricsServices } from '../services.ts';
-import type { PoisonRecord } from './poison-records.ts';
 
 /**
  * Queues poison records again. Each stays a poison record until it is written, or until a newer value of its row is

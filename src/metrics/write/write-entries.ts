@@ -2,9 +2,9 @@ import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import { type PlacedEntry, ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
+import { replayHint } from '../journal/poison-records.ts';
 import type { MetricsServices } from '../services.ts';
 import type { RefusedRow } from '../table/dataverse-metrics-table.ts';
-import { replayHint } from './poison-records.ts';
 
 /** Bulk writes at the same time. They write different rows, so the order of values is kept. */
 const parallelBulks = 2;

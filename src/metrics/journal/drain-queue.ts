@@ -19,7 +19,7 @@ export class DrainQueue {
   readonly #send;
   readonly #now: () => number;
   #coveredUntil = 0;
-  #covering: Promise<void> | undefined;
+  #covered = Promise.resolve();
   #trigger: NodeJS.Timeout | undefined;
 
   constructor(queue: QueueClient, now: () => number = Date.now) {
@@ -32,15 +32,15 @@ export class DrainQueue {
    * One message covers all appends of this instance for some seconds.
    */
   cover(): Promise<void> {
-    if (this.#coveredUntil - this.#now() > coverMarginMs) return Promise.resolve();
-    this.#covering ??= this.schedule(coverSeconds)
-      .then(() => {
-        this.#coveredUntil = this.#now() + coverSeconds * 1000;
-      })
-      .finally(() => {
-        this.#covering = undefined;
+    const now = this.#now();
+    if (this.#coveredUntil - now < coverMarginMs) {
+      this.#coveredUntil = now + coverSeconds * 1000;
+      this.#covered = this.schedule(coverSeconds).catch((error: unknown) => {
+        this.#coveredUntil = 0;
+        throw error;
       });
-    return this.#covering;
+    }
+    return this.#covered;
   }
 
   /** Starts a drain soon after an append. The message can get lost: `cover` is what guarantees a drain. */

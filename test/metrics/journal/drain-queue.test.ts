@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DrainQueue } from '../../../src/metrics/journal/drain-queue.ts';
 import { acceptRecords } from '../../../src/metrics/write/accept-records.ts';
 import { drainJournal } from '../../../src/metrics/write/drain-journal.ts';
-import { DrainQueue } from '../../../src/metrics/write/drain-queue.ts';
 import { rescheduleDrain } from '../../../src/metrics/write/reschedule-drain.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { createWorld, record } from '../metrics-world.ts';
