@@ -3,7 +3,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { DrainQueue } from './journal/drain-queue.ts';
 import type { Journal } from './journal/journal.ts';
 import type { PoisonRecords } from './journal/poison-records.ts';
-import type { CampaignMetricsReader } from './read/read-campaign-metrics.ts';
+import type { CampaignMetricsReader } from './read/campaign-metrics-reader.ts';
 import type { MetricsTable } from './table/dataverse-metrics-table.ts';
 
 /** What campaign metrics work with. Created once per process; tests create their own. */

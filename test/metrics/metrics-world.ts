@@ -9,7 +9,7 @@ import type {
 import { DrainQueue } from '../../src/metrics/journal/drain-queue.ts';
 import { Journal } from '../../src/metrics/journal/journal.ts';
 import { PoisonRecords } from '../../src/metrics/journal/poison-records.ts';
-import type { CampaignMetricsReader } from '../../src/metrics/read/read-campaign-metrics.ts';
+import type { CampaignMetricsReader } from '../../src/metrics/read/campaign-metrics-reader.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';
 import { WorkStore } from '../../src/storage/work-store.ts';
 import type { Azurite } from '../azurite.ts';

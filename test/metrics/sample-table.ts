@@ -2,7 +2,7 @@ import { type MetricsSettings, readMetricsSettings } from '../../src/config/metr
 import { createCredential } from '../../src/dataverse/credential.ts';
 import { TokenSource } from '../../src/dataverse/transport/auth-policy.ts';
 import { limiterFor } from '../../src/dataverse/transport/limiter.ts';
-import { CampaignMetricsReader } from '../../src/metrics/read/read-campaign-metrics.ts';
+import { CampaignMetricsReader } from '../../src/metrics/read/campaign-metrics-reader.ts';
 import { DataverseMetricsTable } from '../../src/metrics/table/dataverse-metrics-table.ts';
 import { MetricsTransport } from '../../src/metrics/table/metrics-transport.ts';
 

@@ -13,7 +13,7 @@ export interface JournalState extends Position {
   failures: number;
 }
 
-export const initialState: JournalState = { generation: 1, offset: 0, poison: 0, retryAt: 0, failures: 0 };
+const initialState: JournalState = { generation: 1, offset: 0, poison: 0, retryAt: 0, failures: 0 };
 
 /** Reads the state from the metadata of its empty blob, with names in lower case: one cheap request. */
 export async function readState(blob: BlobClient): Promise<JournalState> {

@@ -33,27 +33,25 @@ export class MetadataApi {
   /** Returns undefined if Dataverse has no such table. */
   async readTable(table: string): Promise<TableMetadata | undefined> {
     const path = tablePath(table);
-    const list = async (below: string) => readList(await this.#get(`${path}/${below}`));
-    try {
-      const select = 'SchemaName,EntitySetName,ChangeTrackingEnabled';
-      const definition = readObject(await this.#get(`${path}?$select=${select}`));
-      const attributes = [
-        ...(await list('Attributes?$select=LogicalName,AttributeType')),
-        // A property of one column type can only be selected after a cast to that type.
-        ...(await list(`${columnsOf('String')}?$select=LogicalName,MaxLength`)),
-        ...(await list(`${columnsOf('Decimal')}?$select=LogicalName,Precision`)),
-      ];
-      const columns = new Map<string, ColumnMetadata>();
-      for (const attribute of attributes) {
-        const name = String(attribute['LogicalName']);
-        columns.set(name, { ...columns.get(name), ...(attribute as unknown as ColumnMetadata) });
-      }
-      const keys = await list('Keys?$select=SchemaName,KeyAttributes,EntityKeyIndexStatus');
-      return { ...definition, columns, keys } as unknown as TableMetadata;
-    } catch (error) {
+    const select = 'SchemaName,EntitySetName,ChangeTrackingEnabled';
+    const reply = await this.#get(`${path}?$select=${select}`).catch((error: unknown) => {
       if (dataverseFault(error)?.status === 404) return undefined;
       throw error;
+    });
+    if (reply === undefined) return undefined;
+    const list = async (below: string) => readList(await this.#get(`${path}/${below}`));
+    const columns = new Map<string, ColumnMetadata>();
+    for (const attribute of [
+      ...(await list('Attributes?$select=LogicalName,AttributeType')),
+      // A property of one column type can only be selected after a cast to that type.
+      ...(await list(`${columnsOf('String')}?$select=LogicalName,MaxLength`)),
+      ...(await list(`${columnsOf('Decimal')}?$select=LogicalName,Precision`)),
+    ]) {
+      const name = String(attribute['LogicalName']);
+      columns.set(name, { ...columns.get(name), ...(attribute as unknown as ColumnMetadata) });
     }
+    const keys = await list('Keys?$select=SchemaName,KeyAttributes,EntityKeyIndexStatus');
+    return { ...readObject(reply), columns, keys } as unknown as TableMetadata;
   }
 
   /** @param operation what the request does, for error messages: `create the column apex_phase` */
@@ -61,7 +59,7 @@ export class MetadataApi {
     await this.#client.request({ operation, method: 'POST', url, body: toJson(body) });
   }
 
-  /** Reads the whole definition, puts it back with the change, and publishes it: Dataverse takes no part of one. */
+  /** Changes the whole definition and publishes it: Dataverse does not accept a part of one. */
   async enableChangeTracking(table: string): Promise<void> {
     const url = tablePath(table);
     const { '@odata.context': _, ...whole } = readObject(await this.#get(url));

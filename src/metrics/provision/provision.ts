@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { MetadataApi } from './metadata-api.ts';
-import { findKey, planProvision } from './provision-plan.ts';
+import { findKey, planProvision } from './plan-provision.ts';
 
 /** Checks of the alternate key before its index is left to Dataverse, two seconds apart. */
 const maxKeyChecks = 30;

@@ -12,7 +12,7 @@ import {
   toMetricsRow,
   toODataFilter,
 } from '../table/campaign-metrics-columns.ts';
-import { type CampaignSummary, type SummaryFilter, summarize } from './summary.ts';
+import { type CampaignSummary, type SummaryFilter, summarize } from './summarize.ts';
 
 /** Reads campaign metrics from Dataverse. */
 export class CampaignMetricsReader {
