@@ -1,5 +1,8 @@
-/** The queues between the functions and their messages. */
-/** The message that asks for one slice of one entity. */
+/** The queues between the functions, and their messages. */
+export const fetchQueue = 'sync-fetch';
+export const mergeQueue = 'sync-merge';
+
+/** Requests one slice of one table. */
 export interface FetchMessage {
   runId: string;
   round: number;
@@ -7,12 +10,8 @@ export interface FetchMessage {
   slice: number;
 }
 
-/** The message that asks for the merge of a round. */
+/** Requests the merge of a round. */
 export interface MergeMessage {
   runId: string;
   round: number;
 }
-
-export const fetchQueue = 'sync-fetch';
-
-export const mergeQueue = 'sync-merge';

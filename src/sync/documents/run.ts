@@ -4,8 +4,8 @@ import type { DatabaseReport } from '../../target/state.ts';
 import type { FileFigures, TableReport } from './report.ts';
 
 /**
- * The format of the documents of a run. It changes with an incompatible change of theirs: a run that another version of
- * the app started is abandoned.
+ * The format of the documents of a run. It changes with each incompatible change: a run that another version of the app
+ * started is abandoned.
  */
 export const runFormat = 2;
 
@@ -15,18 +15,18 @@ export interface ActiveRun {
   /** `runFormat` of the version that started the run. */
   format?: number;
   startedAt: string;
-  /** How often it was taken up again after it stood still. */
+  /** How often the run was resumed. */
   resumptions: number;
 }
 
 export type RunPhase = 'planning' | 'fetching' | 'merging' | 'complete' | 'failed' | 'abandoned';
 
-/** `run.json`: the run's begin, and its report once it is over. */
+/** `run.json`: how the run started, and its report once it is over. */
 export interface RunDocument {
   runId: string;
   trigger: 'timer' | 'http';
   startedAt: string;
-  /** Tables whose deletes are let through once beyond `massDeleteLimit`. */
+  /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete?: string[];
   finishedAt?: string;
   phase?: RunPhase;
@@ -35,24 +35,23 @@ export interface RunDocument {
   rounds?: number;
   entities?: TableReport[];
   database?: DatabaseReport;
-  /** References in the database whose target is absent; unknown where the run committed nothing. */
+  /** References in the mirror whose target is absent; absent where the run committed nothing. */
   danglingReferences?: number;
-  /** Contents of file and image columns; absent where none were looked for. */
+  /** Absent where the run fetched and removed no file. */
   files?: FileFigures;
-  /** How the mirror stands after the run. */
   quality?: RunQuality;
 }
 
 /** How good the mirror is after a run. */
 export interface RunQuality {
-  /** Tables in the database and their rows, by how their changes are found. */
+  /** Tables in the mirror and their rows, by strategy. */
   byStrategy: Partial<Record<StrategyName, { tables: number; rows: number }>>;
   rows: number;
-  /** When the table that is furthest behind was last read without fault: ISO 8601, UTC. */
+  /** When the last read of the table that is furthest behind began: ISO 8601, UTC. */
   oldestSync?: string;
-  /** Seconds from then to the run's end: a change that the mirror lacks is no older. */
+  /** Seconds from then to the end of the run. No change that the mirror lacks is older. */
   ageSeconds?: number;
-  /** Tables whose rows were compared with Dataverse's own count, and those that differ. */
+  /** How many tables were compared with Dataverse's own count, and the logical names of those that differ. */
   counted: number;
   miscounted: string[];
 }

@@ -5,34 +5,32 @@ import { paths } from '../documents/paths.ts';
 import { requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 
-/** Whether trying again cannot help, so that the entity fails at once and spares the queue its retries. */
+/** Whether another try cannot succeed, so that the table fails without the retries of the queue. */
 export function isFinal(error: unknown): boolean {
   return error instanceof SkipTableError || error instanceof ConfigurationError || error instanceof LinkError;
 }
 
-/** Keeps what went wrong where the poison handler finds it: a poison message itself carries no reason. */
+/** Stores an error for the poison handler, because a poison message does not carry one. */
 export async function noteError(
   services: SyncServices,
-  message: FetchMessage,
+  { runId, round, entity }: FetchMessage,
   error: unknown,
 ): Promise<void> {
   const failure = describeFailure(error);
-  const { runId, entity } = message;
-  services.telemetry.log('warn', `Fetching ${entity} failed and will be tried again: ${failure.error}`, {
+  services.telemetry.log('warn', `Fetching ${entity} failed and is retried: ${failure.error}`, {
     runId,
     entity,
     ...failure,
   });
-  await services.work.put(paths.lastError(message.runId, message.round, message.entity), failure);
+  await services.work.put(paths.lastError(runId, round, entity), failure);
 }
 
-/** Ends one entity of a round as failed; the others go on, and the run ends without it. */
+/** Ends one table of a round as failed. The run completes without it. */
 export async function failTable(
   services: SyncServices,
-  message: FetchMessage,
+  { runId, round, entity }: FetchMessage,
   error: unknown,
 ): Promise<void> {
-  const { runId, round, entity } = message;
   const failure = describeFailure(error);
   services.telemetry.log('error', `${entity} failed in this run: ${failure.error}`, {
     runId,
@@ -43,13 +41,13 @@ export async function failTable(
   await requestMergeIfFetched(services, runId, round, { resend: true });
 }
 
-/** The poison handler of the fetch queue: the entity fails with the last error that was noted. */
+/** Handles a poison message of the fetch queue: the table fails with the error that was stored last. */
 export async function failPoisonedTable(services: SyncServices, message: FetchMessage): Promise<void> {
   const { runId, round, entity } = message;
-  const noted = await services.work.read<Failure>(paths.lastError(runId, round, entity));
-  const error = new SkipTableError(
-    noted?.value.error ?? 'Its message failed repeatedly without leaving a reason.',
-    { hint: noted?.value.hint ?? 'The function log of fetchEntity holds the error.' },
-  );
-  await failTable(services, message, error);
+  const noted = (await services.work.read<Failure>(paths.lastError(runId, round, entity)))?.value;
+  const {
+    error = 'Its message failed repeatedly and left no error.',
+    hint = 'See the function log of fetchEntity.',
+  } = noted ?? {};
+  await failTable(services, message, new SkipTableError(error, { hint }));
 }

@@ -9,107 +9,99 @@ import { failTable, isFinal, noteError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
 
 /**
- * Fetches one slice of one entity: pages Dataverse until the entity or the slice's budget ends, stores the shard
- * under a name of this attempt, claims the slice, and asks for what comes next. Safe to run any number of times.
+ * Fetches one slice of one table: reads pages until the table ends or the slice is full, stores the shard under a name
+ * of this attempt, creates the slice's document, and sends the next message. Can be repeated.
  *
- * @param redelivered whether the message was delivered before, so that follow-up messages may be missing
+ * @param options `redelivered`: the message was delivered before, so messages that follow from it may be missing
  * @throws RetriableError and unknown errors: the queue delivers the message again
  */
 export async function fetchSlice(
   services: SyncServices,
   message: FetchMessage,
-  options: { redelivered?: boolean; signal?: AbortSignal } = {},
+  options: { redelivered?: boolean } = {},
 ): Promise<void> {
   const { runId, round, entity } = message;
-  const { documents, work, progress, telemetry } = services;
+  const { documents, progress, telemetry } = services;
   if (!(await isLive(services, runId))) {
-    telemetry.log('info', `The run ${runId} is over; its message for ${entity} is dropped.`, {
-      runId,
-      entity,
-    });
+    telemetry.log('info', `Run ${runId} is over. Its message for ${entity} is dropped.`, { runId, entity });
     return;
   }
   if ((await documents.failure(runId, round, entity)) !== undefined) {
     return requestMergeIfFetched(services, runId, round, { resend: true });
   }
-  const claimed = await documents.slice(runId, round, entity, message.slice);
-  if (claimed !== undefined) {
-    telemetry.log('debug', `Slice ${message.slice} of ${entity} was done before.`, { runId, entity });
-    return followUp(services, message, claimed, true);
+  const done = await documents.slice(runId, round, entity, message.slice);
+  if (done !== undefined) {
+    telemetry.log('debug', `Slice ${message.slice} of ${entity} is done already.`, { runId, entity });
+    return sendNext(services, message, done, { resend: true });
   }
   const start = await sliceStart(services, message);
   if (start === undefined) return;
-
-  const attempt = services.randomId();
   try {
-    const { slice, shard } = await readSlice(services, message, start, options.signal);
-    if (shard !== undefined) {
-      slice.shard = paths.shard(runId, round, entity, message.slice, attempt);
-      await work.putBytes(slice.shard, shard);
-      slice.shardBytes = shard.byteLength;
-      services.shards.put(slice.shard, shard);
-    }
-    const won = await work.createIfAbsent(paths.slice(runId, round, entity, message.slice), slice);
-    const result = won ? slice : await documents.slice(runId, round, entity, message.slice);
-    if (result === undefined)
-      throw new RetriableError(`The slice of ${entity} was claimed and cannot be read.`);
-    const { rowsRead, pages, requests, retries, bytes, seconds } = result;
-    telemetry.event(
-      'SliceFetched',
-      { runId, round, entity },
-      { rowsRead, pages, requests, retries, bytes, seconds },
-    );
-    await followUp(services, message, result, options.redelivered === true);
+    const slice = await storeSlice(services, message, start);
+    const { rowsRead, pages, requests, retries, bytes, seconds } = slice;
+    const figures = { rowsRead, pages, requests, retries, bytes, seconds };
+    telemetry.event('SliceFetched', { runId, round, entity }, figures);
+    await sendNext(services, message, slice, { resend: options.redelivered === true });
   } catch (error) {
-    if (!isFinal(error)) {
-      await noteError(services, message, error);
-      throw error;
-    }
-    await failTable(services, message, error);
+    if (isFinal(error)) return failTable(services, message, error);
+    await noteError(services, message, error);
+    throw error;
   } finally {
     progress.clear(runId, round, entity);
   }
 }
 
-/** Where this slice begins: the plan's read, or where the slice before it stopped. */
+/** Where the slice starts: as planned, or where the slice before it stopped. Undefined after the table's last slice. */
 async function sliceStart(services: SyncServices, message: FetchMessage): Promise<SliceStart | undefined> {
   const { runId, round, entity, slice } = message;
   const plan = await services.documents.plan(runId, round);
   const planned = plan?.entities[entity];
   if (planned === undefined) {
-    throw new RetriableError(`The plan of round ${round} of run ${runId} does not hold ${entity}.`, {
+    throw new RetriableError(`The plan of round ${round} of run ${runId} does not contain ${entity}.`, {
       object: paths.plan(runId, round),
     });
   }
   if (slice === 0) return { strategy: planned.strategy, read: planned.read, part: 'rows' };
   const before = await services.documents.slice(runId, round, entity, slice - 1);
-  if (before === undefined) {
-    throw new RetriableError(
-      `Slice ${slice} of ${entity} was asked for before slice ${slice - 1} was done.`,
-      {
-        object: entity,
-      },
-    );
-  }
-  return before.next;
+  if (before !== undefined) return before.next;
+  throw new RetriableError(`Slice ${slice} of ${entity} was requested before slice ${slice - 1} was done.`, {
+    object: entity,
+  });
 }
 
-/** Asks for the next slice, or marks the entity's end and looks whether the round is complete. */
-async function followUp(
+/** Reads the slice and stores it. @returns the slice that counts: another attempt may have stored one first */
+async function storeSlice(services: SyncServices, message: FetchMessage, start: SliceStart): Promise<Slice> {
+  const { runId, round, entity } = message;
+  const { documents, work, shards } = services;
+  const { slice, shard } = await readSlice(services, message, start);
+  if (shard !== undefined) {
+    slice.shard = paths.shard(runId, round, entity, message.slice, services.randomId());
+    slice.shardBytes = shard.byteLength;
+    await work.putBytes(slice.shard, shard);
+    shards.put(slice.shard, shard);
+  }
+  if (await work.createIfAbsent(paths.slice(runId, round, entity, message.slice), slice)) return slice;
+  const stored = await documents.slice(runId, round, entity, message.slice);
+  if (stored !== undefined) return stored;
+  throw new RetriableError(`The slice of ${entity} exists and cannot be read.`, { object: entity });
+}
+
+/** Requests the next slice; after the last one marks the table as ended, and requests the merge if it was the last table. */
+async function sendNext(
   services: SyncServices,
   message: FetchMessage,
   slice: Slice,
-  resend: boolean,
+  options: { resend: boolean },
 ): Promise<void> {
   const { runId, round, entity } = message;
   if (slice.next !== undefined) {
     const next = message.slice + 1;
-    // A later slice that is claimed already has seen to its own follow-up.
+    // Where the next slice exists, its own handler has sent what follows.
     if ((await services.documents.slice(runId, round, entity, next)) === undefined) {
       await services.sendFetch({ ...message, slice: next });
     }
     return;
   }
   await services.work.createIfAbsent(paths.ended(runId, round, entity), { slices: message.slice + 1 });
-  await requestMergeIfFetched(services, runId, round, { resend });
+  await requestMergeIfFetched(services, runId, round, options);
 }

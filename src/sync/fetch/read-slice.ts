@@ -31,17 +31,11 @@ export async function readSlice(
   services: SyncServices,
   message: FetchMessage,
   start: SliceStart,
-  signal?: AbortSignal,
 ): Promise<SliceResult> {
-  const plan = (await services.documents.plan(message.runId, message.round))!;
-  const { tables } = await services.documents.catalog(plan.catalog);
-  const reader = new SliceReader(
-    services,
-    message,
-    tables[message.entity]!,
-    plan.entities[message.entity]!,
-    signal,
-  );
+  const { catalog, entities } = (await services.documents.plan(message.runId, message.round))!;
+  const { tables } = await services.documents.catalog(catalog);
+  const { entity } = message;
+  const reader = new SliceReader(services, message, tables[entity]!, entities[entity]!);
   try {
     return await reader.read(start);
   } finally {
@@ -54,7 +48,6 @@ class SliceReader implements RowReader {
   readonly plan: TablePlan;
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
-  readonly #signal: AbortSignal | undefined;
   readonly #stats = createRequestStats();
   readonly #began = performance.now();
   readonly #shard: Shard;
@@ -68,18 +61,11 @@ class SliceReader implements RowReader {
   /** The query that is being paged, until its last page or an error. */
   #paging: AsyncGenerator<Page> | undefined;
 
-  constructor(
-    services: SyncServices,
-    message: FetchMessage,
-    table: Table,
-    plan: TablePlan,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(services: SyncServices, message: FetchMessage, table: Table, plan: TablePlan) {
     this.table = table;
     this.plan = plan;
     this.#services = services;
     this.#message = message;
-    this.#signal = signal;
     this.#shard = Shard.create(services.sqlite);
     this.#rows = this.#shard.recordWriter('rows', {
       columns: table.columns.filter((column) => column.property !== undefined),
@@ -122,8 +108,7 @@ class SliceReader implements RowReader {
       this.#paging = undefined;
       const other = reading.afterError?.(position, error, this);
       if (other !== undefined) return other;
-      const isKept = error instanceof RetriableError && this.#pages > 0 && this.#signal?.aborted !== true;
-      if (!isKept) throw error;
+      if (!(error instanceof RetriableError) || this.#pages === 0) throw error;
       this.#isCutShort = true;
       return position;
     }
@@ -183,7 +168,7 @@ class SliceReader implements RowReader {
   }
 
   #callOptions() {
-    return { stats: this.#stats, correlationId: this.#message.runId, signal: this.#signal };
+    return { stats: this.#stats, correlationId: this.#message.runId };
   }
 
   #keysWriter(): RecordWriter {

@@ -18,15 +18,15 @@ import { loadChoices, readFirstLabels } from './load-choices.ts';
 export interface LoadedCatalog extends Catalog {
   digest: string;
   configDigest: string;
-  /** The cheap signal that belongs to it; undefined where Dataverse gives none. */
+  /** Of the metadata that it was made from; undefined where Dataverse gives none. */
   metadataVersion: string | undefined;
 }
 
 /**
- * Loads the table models of the configured entities. The metadata document (megabytes) is read only where the
- * cheap signal or the configuration says that it may have changed since the last run.
+ * Loads the models of the configured tables. The metadata document (megabytes) is read only where its version or the
+ * configuration changed since the last run.
  *
- * @throws ConfigurationError that names a configured table which Dataverse does not have and never had here
+ * @throws ConfigurationError that names a configured table which neither Dataverse nor the mirror has
  */
 export async function loadCatalog(
   services: SyncServices,
@@ -36,18 +36,16 @@ export async function loadCatalog(
   const configDigest = digestOf(configs);
   const known = Object.values(state.entities)[0]?.table;
   const definitions = known === undefined ? await services.dataverse.readEntityDefinitions() : undefined;
-  // Read before the document: a change in between shows up as another version in the next run.
+  // Read before the document: after a change in between, the next run finds another version.
   const metadataVersion = await readVersion(services, known ?? firstTable(definitions, configs));
-  const unchanged =
+  const isSame =
     metadataVersion !== undefined &&
     state.metadataVersion === metadataVersion &&
-    state.configDigest === configDigest &&
-    state.catalog !== undefined;
-  if (unchanged) {
-    const kept = await services.documents.claim<Catalog>(paths.catalog(state.catalog!));
-    if (kept !== undefined) {
-      return { ...kept, digest: state.catalog!, configDigest, metadataVersion };
-    }
+    state.configDigest === configDigest;
+  if (isSame && state.catalog !== undefined) {
+    const digest = state.catalog;
+    const kept = await services.documents.claim<Catalog>(paths.catalog(digest));
+    if (kept !== undefined) return { ...kept, digest, configDigest, metadataVersion };
   }
   const names = configs.map(({ name }) => name);
   const [tables, labels] = await Promise.all([
@@ -55,16 +53,18 @@ export async function loadCatalog(
     readFirstLabels(services, names),
   ]);
   const choices = await loadChoices(services, Object.values(tables.tables), state.choices, labels);
-  const catalog = { ...tables, ...(choices.digest === undefined ? {} : { choices: choices.digest }) };
+  const catalog: Catalog = { ...tables, choices: choices.digest };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);
-  // Under another name the next run finds the version changed, and asks for the labels again.
+  // The next run then finds another version, and reads the labels again.
   const version =
-    metadataVersion === undefined || choices.settled ? metadataVersion : `${metadataVersion} without labels`;
+    metadataVersion === undefined || !choices.tryAgain
+      ? metadataVersion
+      : `${metadataVersion} without labels`;
   return { ...catalog, digest, configDigest, metadataVersion: version };
 }
 
-/** A table to ask for the metadata version: any that is configured. */
+/** A configured table. Any will do to read the metadata version. */
 function firstTable(
   definitions: readonly EntityDefinition[] | undefined,
   configs: readonly TableConfig[],
@@ -86,9 +86,13 @@ async function readVersion(
   try {
     return await services.dataverse.readMetadataVersion(table.name, table.primaryKey);
   } catch (error) {
-    services.telemetry.log('info', 'The metadata version could not be read; the metadata document is.', {
-      reason: (error as Error).message,
-    });
+    services.telemetry.log(
+      'info',
+      'The metadata version could not be read. The metadata document is read instead.',
+      {
+        reason: (error as Error).message,
+      },
+    );
     return undefined;
   }
 }
@@ -110,31 +114,30 @@ async function readTables(
   const requests = configs.map(({ name, columns }) => ({
     logicalName: name,
     columns:
-      columns && standingColumns(columns, index.properties(name), state.entities[name]?.table, sameConfig),
+      columns &&
+      withoutDeletedColumns(columns, index.properties(name), state.entities[name]?.table, sameConfig),
   }));
   const { tables, failures } = resolveTables(csdl, definitions.flatMap(tableDefinition), requests);
   const skipped: Record<string, Failure> = {};
-  const vanished: string[] = [];
   for (const { logicalName, error } of failures) {
-    // A table that was synced before and is gone keeps its rows; any other wrong entry is a mistake to tell.
+    const hasVanished = state.entities[logicalName] !== undefined && index.type(logicalName) === undefined;
+    // A mirrored table that vanished keeps its rows. Any other unknown table is a mistake in the configuration.
     if (error instanceof SkipTableError) skipped[logicalName] = describeFailure(error);
-    else if (state.entities[logicalName] !== undefined && index.type(logicalName) === undefined) {
-      vanished.push(logicalName);
-    } else throw error;
+    else if (!hasVanished) throw error;
   }
   const config = new Map(configs.map((one) => [one.name, one]));
   const mirrored = tables.map(
     (table) =>
       [table.logicalName, services.mirror.mirrorTable(table, config.get(table.logicalName)!)] as const,
   );
-  return { tables: Object.fromEntries(mirrored), skipped, vanished };
+  return { tables: Object.fromEntries(mirrored), skipped };
 }
 
 /**
- * A selection without the columns that Dataverse once had: a column that was deleted there must not stop its table.
- * A name that nobody ever saw stays, as a mistake to tell.
+ * The selection without columns that Dataverse has deleted, so that they do not stop their table. A column that neither
+ * Dataverse nor the mirror ever had stays in it, as a mistake to report.
  */
-function standingColumns(
+function withoutDeletedColumns(
   selection: ColumnSelection,
   properties: ReadonlyMap<string, unknown>,
   known: Table | undefined,
@@ -143,18 +146,15 @@ function standingColumns(
   const mirrored = new Set(
     [...(known?.columns ?? []), ...(known?.staleColumns ?? [])].map(({ name }) => name),
   );
-  const stands = (name: string): boolean => {
+  const isKept = (name: string): boolean => {
     const names = [name, `_${name}_value`];
     if (names.some((one) => properties.has(one))) return true;
     return !(known !== undefined && sameConfig) && !names.some((one) => mirrored.has(one));
   };
-  return {
-    ...(selection.include === undefined ? {} : { include: selection.include.filter(stands) }),
-    ...(selection.exclude === undefined ? {} : { exclude: selection.exclude.filter(stands) }),
-  };
+  return { include: selection.include?.filter(isKept), exclude: selection.exclude?.filter(isKept) };
 }
 
-/** What the schema needs of an entity definition; tables that the Web API does not offer have no set. */
+/** What the table model needs of an entity definition. Tables without an entity set are not in the Web API. */
 function tableDefinition(definition: EntityDefinition): TableDefinition[] {
   const { logicalName, entitySetName, primaryIdAttribute, primaryNameAttribute } = definition;
   if (entitySetName === undefined) return [];

@@ -12,7 +12,7 @@ interface Option {
 }
 
 /**
- * The labels in the definitions of choice columns, own and shared ones alike
+ * The labels in the definitions of choice columns, of a column's own choices and of shared ones
  * (learn.microsoft.com: Query table definitions using the Web API).
  */
 export function labelsOf({ columns }: Pick<ChoiceMetadata, 'columns'>): Choice[] {
@@ -32,7 +32,7 @@ function textsOf({ Value: value, Label: label }: Option): Omit<Choice, 'table' |
   );
 }
 
-/** A yes-no column has two options with names of their own. */
+/** A yes-no column has its two options in members of their own. */
 function optionsOf(set: OptionSet | null | undefined): Option[] {
   return [...(set?.Options ?? []), set?.FalseOption, set?.TrueOption].filter(
     (option) => option !== null && option !== undefined,

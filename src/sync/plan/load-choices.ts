@@ -10,58 +10,54 @@ import type { SyncServices } from '../documents/services.ts';
 import { labelsOf } from './choice-labels.ts';
 
 export interface LoadedChoices {
-  /** Names the document; undefined where there are no labels to show, now or from before. */
+  /** Names `choices/{digest}.json`; undefined where there are no labels, now or from before. */
   digest: string | undefined;
-  /** Whether the labels are as Dataverse has them; where not, the next run asks again. */
-  settled: boolean;
+  /** Whether the next run must read the labels again, because an error may pass. */
+  tryAgain: boolean;
 }
 
-/** What could be read without knowing the tables' columns. */
-export interface FirstLabels {
-  language?: number;
-  choices: Choice[];
-  /** The fault that broke the reading off; those that it need not stop at are logged. */
+/** The labels that could be read without the tables' columns. */
+export interface FirstLabels extends Labels {
+  /** The error that ended the read. */
   error?: unknown;
-  /** Whether everything was answered, if only by a refusal. */
-  settled: boolean;
-  /** Ends the time that all reading of labels may take. */
+  tryAgain: boolean;
+  /** Ends the time that the whole read of labels may take. */
   limit: AbortSignal;
 }
 
-/** A run waits no longer for its labels: they can come with the next one. */
+/** How long a run reads labels. After that it leaves them to the next run. */
 const limitSeconds = 60;
 
-/** Begins the reading of labels by the string map, to go on beside that of the metadata document. Never rejects. */
+/** Reads the labels in the string map, at the same time as the metadata document. Never rejects. */
 export async function readFirstLabels(
   services: SyncServices,
   logicalNames: readonly string[],
   limit = AbortSignal.timeout(limitSeconds * 1000),
 ): Promise<FirstLabels> {
-  const [base, map] = await Promise.allSettled([
-    baseLanguage(services, limit),
-    fromStringMap(services, logicalNames, limit),
+  const [language, map] = await Promise.allSettled([
+    readLanguage(services, limit),
+    readStringMap(services, logicalNames, limit),
   ]);
-  const language = base.status === 'fulfilled' ? base.value : undefined;
   return {
-    ...(language === undefined ? {} : { language }),
+    language: language.status === 'fulfilled' ? language.value : undefined,
     ...(map.status === 'fulfilled' ? { choices: map.value } : { choices: [], error: map.reason }),
-    settled: base.status === 'fulfilled' && map.status === 'fulfilled',
+    tryAgain: language.status === 'rejected' || map.status === 'rejected',
     limit,
   };
 }
 
-/** Whether asking again may help. */
+/** Whether another try may succeed. */
 function mayPass(error: unknown, limit: AbortSignal): boolean {
   return error instanceof RetriableError || limit.aborted;
 }
 
 /**
- * Reads the labels of the tables' choice columns and stores them. From the string map in one read; for tables that it
- * leaves out, from the tables' own definitions. Called where the metadata changed, since a new label is a change of the
- * metadata; where Dataverse gives no metadata version, in each run, like the metadata document.
+ * Reads the labels of the tables' choice columns and stores them: from the string map in one read, and for tables that
+ * it leaves out, from the tables' own definitions. A changed label is a change of the metadata, so the labels are read
+ * when the metadata document is.
  *
- * Labels are never a reason for a run to fail: whatever goes wrong is logged, and `before` stays.
- * @param before the digest of the labels in the database
+ * Labels do not fail a run: an error is logged, and the labels from before stay.
+ * @param before the digest of the labels in the mirror
  * @param first what `readFirstLabels` read
  */
 export async function loadChoices(
@@ -70,35 +66,36 @@ export async function loadChoices(
   before: string | undefined,
   first: FirstLabels,
 ): Promise<LoadedChoices> {
+  const { language, choices, limit, tryAgain } = first;
   const keep = (error: unknown): LoadedChoices => {
-    const settled = !mayPass(error, first.limit);
-    services.telemetry.log('warn', 'Labels could not be read; those from before stay.', {
+    services.telemetry.log('warn', 'Labels could not be read. Those from before stay.', {
       reason: describeError(error).message,
     });
-    return { digest: before, settled };
+    return { digest: before, tryAgain: mayPass(error, limit) };
   };
   try {
-    const candidates = tables.filter(({ intersect }) => !intersect);
     if (first.error !== undefined) return keep(first.error);
-    const { language, choices, limit, settled } = first;
-    const missing = tablesWithoutLabels(candidates, choices);
-    const more = await fromMetadata(services, missing, limit);
+    const unlabelled = tablesWithoutLabels(
+      tables.filter(({ intersect }) => !intersect),
+      choices,
+    );
+    const more = await readDefinitions(services, unlabelled, limit);
     const all = sorted([...choices, ...labelsOf(more)]);
     if (all.length === 0 && more.refused.length > 0) return keep(more.refused[0]!.error);
-    const stored: Labels = { ...(language === undefined ? {} : { language }), choices: all };
-    const digest = createHash('sha256').update(JSON.stringify(stored)).digest('hex').slice(0, 32);
-    await services.work.createIfAbsent(paths.choices(digest), stored);
-    return { digest, settled };
+    const labels: Labels = { language, choices: all };
+    const digest = createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 32);
+    await services.work.createIfAbsent(paths.choices(digest), labels);
+    return { digest, tryAgain };
   } catch (error) {
     return keep(error);
   }
 }
 
-async function baseLanguage(services: SyncServices, limit: AbortSignal): Promise<number | undefined> {
+/** Without a base language, labels are shown in English, or else in the language with the lowest code. */
+async function readLanguage(services: SyncServices, limit: AbortSignal): Promise<number | undefined> {
   try {
     return await services.dataverse.readBaseLanguage({ signal: limit });
   } catch (error) {
-    // Labels are then shown in English, or else in the language with the lowest code.
     if (mayPass(error, limit)) throw error;
     services.telemetry.log('info', 'The base language could not be read.', {
       reason: describeError(error).message,
@@ -107,7 +104,7 @@ async function baseLanguage(services: SyncServices, limit: AbortSignal): Promise
   }
 }
 
-async function fromStringMap(
+async function readStringMap(
   services: SyncServices,
   tables: readonly string[],
   limit: AbortSignal,
@@ -116,20 +113,18 @@ async function fromStringMap(
     return await services.dataverse.readChoices({ tables, signal: limit });
   } catch (error) {
     if (mayPass(error, limit)) throw error;
-    services.telemetry.log('info', 'The string map could not be read; labels are read table by table.', {
+    services.telemetry.log('info', 'The string map could not be read. Labels are read table by table.', {
       reason: describeError(error).message,
     });
     return [];
   }
 }
 
-/**
- * Tables that the string map cannot have told in full: it has nothing for a column that has labels wherever it stands,
- * or for the whole table where it is silent altogether.
- */
+/** Tables of which the string map lacks labels: all where it is empty, and those with an unlabelled column. */
 function tablesWithoutLabels(tables: readonly Table[], choices: readonly Choice[]): Table[] {
   if (choices.length === 0) return [...tables];
   const labelled = new Set(choices.map(({ table, column }) => `${table}.${column}`));
+  // Columns of these kinds have labels in every table.
   return tables.filter(({ logicalName, columns }) =>
     columns.some(
       ({ name, property, reading }) =>
@@ -140,18 +135,16 @@ function tablesWithoutLabels(tables: readonly Table[], choices: readonly Choice[
   );
 }
 
-async function fromMetadata(
+async function readDefinitions(
   services: SyncServices,
   tables: readonly Table[],
   limit: AbortSignal,
 ): Promise<ChoiceMetadata> {
   if (tables.length === 0) return { columns: [], refused: [] };
-  const found = await services.dataverse.readChoiceMetadata(
-    tables.map(({ logicalName }) => logicalName),
-    { signal: limit },
-  );
+  const names = tables.map(({ logicalName }) => logicalName);
+  const found = await services.dataverse.readChoiceMetadata(names, { signal: limit });
   for (const { table, error } of found.refused) {
-    services.telemetry.log('info', `Dataverse does not tell the labels of ${table}.`, {
+    services.telemetry.log('info', `Dataverse refused the labels of ${table}.`, {
       entity: table,
       reason: describeError(error).message,
     });
@@ -159,7 +152,7 @@ async function fromMetadata(
   return found;
 }
 
-/** In one order whatever the source, each label once; the string map comes first and wins. */
+/** In a fixed order whatever the source, each label once. Those of the string map come first and win. */
 function sorted(choices: readonly Choice[]): Choice[] {
   const unique = new Map<string, Choice>();
   for (const choice of choices) {

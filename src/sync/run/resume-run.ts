@@ -2,21 +2,21 @@ import { paths } from '../documents/paths.ts';
 import { finishedTables, requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 
-/** Sends messages again for whatever a run lacks. Duplicates are harmless: they meet claimed results. */
+/** Sends the messages that a run may have lost. Messages that it did not lose are harmless: their work is done. */
 export async function resumeRun(services: SyncServices, runId: string): Promise<void> {
+  const { documents } = services;
   const round = await latestRound(services, runId);
-  const plan = (await services.documents.plan(runId, round))!;
-  const requested = await services.documents.claim(paths.mergeRequest(runId, round));
-  if (requested !== undefined) {
-    // The merge handler itself finds out how far it came, and goes on to the next round or the end.
+  if ((await documents.claim(paths.mergeRequest(runId, round))) !== undefined) {
+    // The merge finds out what is done, and continues from there.
     await services.sendMerge({ runId, round });
     return;
   }
+  const plan = (await documents.plan(runId, round))!;
   const finished = await finishedTables(services, runId, round);
   for (const entity of Object.keys(plan.entities)) {
     if (finished.has(entity)) continue;
-    const slices = await services.documents.slices(runId, round, entity);
-    // The last claimed slice is asked for again where the entity's end was not marked: its handler follows up.
+    const slices = await documents.slices(runId, round, entity);
+    // Where only the mark of the table's end is missing, the handler of the last slice sets it.
     const last = slices.at(-1);
     const slice = last !== undefined && last.next === undefined ? last.slice : slices.length;
     await services.sendFetch({ runId, round, entity, slice });

@@ -2,7 +2,6 @@ import type { Failure } from '../../errors.ts';
 import { addDigests, emptyDigest } from '../../sqlite/row-digest.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
-import type { MergeOutcome } from './strategy.ts';
 
 /** What a round fetched of one table: its slices to the end, or a failure. */
 export interface FetchedTable {
@@ -10,6 +9,19 @@ export interface FetchedTable {
   plan: TablePlan;
   slices: Slice[];
   failure?: Failure;
+}
+
+/** What one table's merge found. */
+export interface MergeOutcome {
+  /** Rows in the table afterwards. */
+  rows: number;
+  /** When the round was planned, before the read, and when it was merged: ISO 8601, UTC. */
+  startedAt: string;
+  at: string;
+  /** Whether the table now holds all that the read showed: no delete was held back and no row is missing. */
+  isCurrent: boolean;
+  /** Digest of keys and versions in the database: of all rows, or of those modified since. Absent in an idle round. */
+  digestOf?: (since?: string) => Promise<string | undefined>;
 }
 
 /** How the table's last read began: as planned, or after an error as its strategy chose. */

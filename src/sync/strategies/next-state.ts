@@ -1,10 +1,9 @@
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
-import { type FetchedTable, finalStart } from './fetched-table.ts';
+import { type FetchedTable, finalStart, type MergeOutcome } from './fetched-table.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isRowsById } from './rows-by-id.ts';
-import type { MergeOutcome } from './strategy.ts';
 
 /** How long a strategy is not tried again after Dataverse refused it. */
 const fallbackHours = 24;

@@ -4,7 +4,7 @@ import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
 import type { Read } from '../documents/plan.ts';
 import type { SliceStart } from '../documents/slice.ts';
-import type { FetchedTable } from './fetched-table.ts';
+import type { FetchedTable, MergeOutcome } from './fetched-table.ts';
 import type { RowReader } from './row-reader.ts';
 
 /** How one kind of read goes. The functions know nothing but their arguments, so any instance can continue a read. */
@@ -52,19 +52,6 @@ export interface PlanContext {
   rereadReason: string | undefined;
   settings: Settings['sync'];
   now: Date;
-}
-
-/** What one table's merge found. */
-export interface MergeOutcome {
-  /** Rows in the table afterwards. */
-  rows: number;
-  /** When the round was planned, before the read, and when it was merged: ISO 8601, UTC. */
-  startedAt: string;
-  at: string;
-  /** Whether the table now holds all that the read showed: no delete was held back and no row is missing. */
-  isCurrent: boolean;
-  /** Digest of keys and versions in the database: of all rows, or of those modified since. Absent in an idle round. */
-  digestOf?: (since?: string) => Promise<string | undefined>;
 }
 
 export interface MergedRead<R extends Read> {

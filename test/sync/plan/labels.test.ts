@@ -255,7 +255,7 @@ describe('labels', () => {
       expect(silent.requests).toHaveLength(1);
       expect(await loadChoices(harness.services, [], 'those before', first)).toEqual({
         digest: 'those before',
-        settled: false,
+        tryAgain: true,
       });
 
       const busy: typeof real.readChoices = async () => {

@@ -7,10 +7,11 @@ import { RetriableError } from '../../../src/errors.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import type { Slice, SliceStart } from '../../../src/sync/documents/slice.ts';
 import { planTable } from '../../../src/sync/plan/plan-table.ts';
+import type { MergeOutcome } from '../../../src/sync/strategies/fetched-table.ts';
 import { broughtNothing, nextState } from '../../../src/sync/strategies/next-state.ts';
 import { readingOf } from '../../../src/sync/strategies/registry.ts';
 import type { PageLinks, RowReader } from '../../../src/sync/strategies/row-reader.ts';
-import type { MergeOutcome, PlanContext } from '../../../src/sync/strategies/strategy.ts';
+import type { PlanContext } from '../../../src/sync/strategies/strategy.ts';
 import type { TableState } from '../../../src/target/state.ts';
 
 const settings = readSettings({
