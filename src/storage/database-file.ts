@@ -13,9 +13,9 @@ export interface DatabaseFile {
 
 export interface Commit {
   etag: string;
-  /** Of the whole file. */
+  /** The number of blocks of the whole file. */
   blocks: number;
-  /** What was uploaded of it. */
+  /** The blocks and bytes that were uploaded. */
   stagedBlocks: number;
   stagedBytes: number;
 }

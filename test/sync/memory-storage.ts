@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ConflictError } from '../../src/errors.ts';
+import { ConflictError, SyncError } from '../../src/errors.ts';
 import type { Commit, DatabaseFile } from '../../src/storage/database-file.ts';
 import type { DocumentStore } from '../../src/storage/document-store.ts';
 
@@ -11,7 +11,7 @@ interface Stored {
 
 /**
  * Storage in memory. Thousands of random syncs run on it in the time that the emulator takes for a hundred; other tests
- * run on the emulator. test/storage/contract.test.ts holds both to the same contract.
+ * run on the emulator. storage-contract.test.ts holds both to the same contract.
  */
 export function memoryStorage(): {
   work: DocumentStore;
@@ -59,7 +59,12 @@ class MemoryStore implements DocumentStore {
   async read<T>(name: string): Promise<{ value: T; etag: string } | undefined> {
     await soon();
     const found = this.#blobs.get(name);
-    return found && { value: JSON.parse(found.bytes.toString()) as T, etag: found.etag };
+    if (found === undefined) return undefined;
+    try {
+      return { value: JSON.parse(found.bytes.toString()) as T, etag: found.etag };
+    } catch {
+      throw new SyncError(`${name} is not JSON`);
+    }
   }
 
   async replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string> {
@@ -130,6 +135,7 @@ class MemoryFile implements DatabaseFile {
 
   async commit(bytes: Uint8Array, expected: { etag: string }): Promise<Commit> {
     await soon();
+    if (bytes.length === 0) throw new SyncError('An empty file is not a database');
     const found = this.#blobs.get(databaseName);
     if ((found?.etag ?? 'absent') !== expected.etag) throw new ConflictError('cannot commit the database');
     if (found !== undefined && digest(found.bytes) === digest(bytes)) {

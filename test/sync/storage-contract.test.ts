@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConflictError, SyncError } from '../../src/errors.ts';
+import { openStorageAccount } from '../../src/storage/account.ts';
+import { DatabaseBlob } from '../../src/storage/database-blob.ts';
+import type { DatabaseFile } from '../../src/storage/database-file.ts';
+import type { DocumentStore } from '../../src/storage/document-store.ts';
+import { WorkStore } from '../../src/storage/work-store.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
+import { memoryStorage } from './memory-storage.ts';
+
+/** A document store and a database file in one container that does not exist yet. */
+interface Container {
+  documents: DocumentStore;
+  file: DatabaseFile;
+}
+
+let azurite: Azurite;
+beforeAll(async () => {
+  azurite = await startAzurite();
+});
+afterAll(() => azurite.stop());
+
+const containers: Record<string, () => Container> = {
+  'the storage in memory': () => {
+    const { published, databaseFile } = memoryStorage();
+    return { documents: published, file: databaseFile };
+  },
+  'Azure Storage': () => {
+    const { blobs } = openStorageAccount({ connectionString: azurite.connectionString });
+    const container = blobs.getContainerClient(`contract-${randomBytes(5).toString('hex')}`);
+    return { documents: new WorkStore(container), file: new DatabaseBlob(container, 'dataverse.db') };
+  },
+};
+
+async function names(documents: DocumentStore, prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of documents.list(prefix)) found.push(name);
+  return found;
+}
+
+describe.each(Object.keys(containers))('documents in %s', (where) => {
+  const create = () => containers[where]!().documents;
+
+  it('do not exist in a container that does not exist', async () => {
+    const documents = create();
+    expect(await documents.read('a.json')).toBeUndefined();
+    expect(await documents.getBytes('a')).toBeUndefined();
+    expect(await names(documents, '')).toEqual([]);
+    expect(await documents.deletePrefix('')).toBe(0);
+    expect(await documents.deleteIfUnchanged('a.json', '"1"')).toBe(false);
+    await expect(documents.replaceIfUnchanged('a.json', {}, '"1"')).rejects.toThrow(ConflictError);
+  });
+
+  it('are created once, by one of many', async () => {
+    const documents = create();
+    const created = await Promise.all([1, 2, 3, 4].map((n) => documents.createIfAbsent('a.json', { n })));
+    expect(created.filter(Boolean)).toHaveLength(1);
+    const { value } = (await documents.read('a.json'))!;
+    expect(value).toEqual({ n: created.indexOf(true) + 1 });
+    // A document that was deleted can be created again.
+    expect(await documents.deletePrefix('a.json')).toBe(1);
+    expect(await documents.createIfAbsent('a.json', {})).toBe(true);
+  });
+
+  it('keep what JSON keeps', async () => {
+    const documents = create();
+    await documents.put('a.json', {
+      text: 'ä🙂',
+      none: undefined,
+      list: [1, null],
+      deep: { date: new Date(0) },
+    });
+    expect((await documents.read('a.json'))!.value).toEqual({
+      text: 'ä🙂',
+      list: [1, null],
+      deep: { date: '1970-01-01T00:00:00.000Z' },
+    });
+    // What was read is a copy.
+    const first = (await documents.read<{ list: number[] }>('a.json'))!.value;
+    first.list.push(2);
+    expect((await documents.read<{ list: number[] }>('a.json'))!.value.list).toEqual([1, null]);
+  });
+
+  it('are replaced and deleted only if they did not change', async () => {
+    const documents = create();
+    await documents.put('a.json', 1);
+    const first = (await documents.read('a.json'))!.etag;
+    const second = await documents.replaceIfUnchanged('a.json', 2, first);
+    expect(second).not.toBe(first);
+    expect(await documents.read('a.json')).toEqual({ value: 2, etag: second });
+    await expect(documents.replaceIfUnchanged('a.json', 3, first)).rejects.toThrow(ConflictError);
+    await expect(documents.deleteIfUnchanged('a.json', first)).rejects.toThrow(ConflictError);
+    await documents.put('a.json', 2);
+    // The same content written again is another state.
+    await expect(documents.replaceIfUnchanged('a.json', 3, second)).rejects.toThrow(ConflictError);
+    const third = (await documents.read('a.json'))!.etag;
+    expect(await documents.deleteIfUnchanged('a.json', third)).toBe(true);
+    expect(await documents.deleteIfUnchanged('a.json', third)).toBe(false);
+    await expect(documents.replaceIfUnchanged('a.json', 4, third)).rejects.toThrow(ConflictError);
+  });
+
+  it('are replaced by one of many', async () => {
+    const documents = create();
+    await documents.put('a.json', 0);
+    const { etag } = (await documents.read('a.json'))!;
+    const results = await Promise.allSettled(
+      [1, 2, 3, 4].map((n) => documents.replaceIfUnchanged('a.json', n, etag)),
+    );
+    const won = results.findIndex(({ status }) => status === 'fulfilled');
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect((await documents.read('a.json'))!.value).toBe(won + 1);
+  });
+
+  it('are bytes and texts, too', async () => {
+    const documents = create();
+    const bytes = randomBytes(100_000);
+    await documents.putBytes('a.db', bytes);
+    bytes.fill(0, 0, 10);
+    const stored = (await documents.getBytes('a.db'))!;
+    expect(stored.equals(bytes)).toBe(false);
+    expect(stored.subarray(10).equals(bytes.subarray(10))).toBe(true);
+    await documents.putText('a.md', '# ä', 'text/markdown; charset=utf-8');
+    expect((await documents.getBytes('a.md'))!.toString()).toBe('# ä');
+    await expect(documents.read('a.md')).rejects.toThrow(SyncError);
+    await expect(documents.read('a.md')).rejects.toThrow('a.md is not JSON');
+  });
+
+  it('are listed and deleted by the beginning of their names, in order', async () => {
+    const documents = create();
+    const before = Date.now() - 5000;
+    for (const name of ['runs/2/a', 'runs/1/b', 'runs/12/c', 'runs/1/a']) await documents.put(name, {});
+    expect(await names(documents, 'runs/1')).toEqual(['runs/1/a', 'runs/1/b', 'runs/12/c']);
+    for await (const { lastModified } of documents.list('')) {
+      expect(lastModified.getTime()).toBeGreaterThan(before);
+      expect(lastModified.getTime()).toBeLessThan(Date.now() + 5000);
+    }
+    expect(await documents.deletePrefix('runs/1/')).toBe(2);
+    expect(await names(documents, '')).toEqual(['runs/12/c', 'runs/2/a']);
+  });
+});
+
+describe.each(Object.keys(containers))('a database file in %s', (where) => {
+  const create = () => containers[where]!().file;
+
+  it('has one state after the other', async () => {
+    const file = create();
+    expect(await file.load()).toBe('absent');
+    expect(await file.load('"1"')).toBe('absent');
+    expect(await file.currentEtag()).toBeUndefined();
+    const bytes = randomBytes(600_000);
+    const first = await file.commit(bytes, { etag: 'absent' });
+    expect(first).toMatchObject({ stagedBytes: bytes.length });
+    expect(first.stagedBlocks).toBe(first.blocks);
+    expect(await file.load()).toEqual({ bytes, etag: first.etag });
+    expect(await file.currentEtag()).toBe(first.etag);
+    expect(await file.load(first.etag)).toBe('unchanged');
+
+    const other = randomBytes(10);
+    const second = await file.commit(other, { etag: first.etag });
+    expect(second.etag).not.toBe(first.etag);
+    expect(second).toMatchObject({ stagedBlocks: 1, stagedBytes: 10 });
+    expect(await file.load(first.etag)).toEqual({ bytes: other, etag: second.etag });
+  });
+
+  it('stays in its state where a commit changes nothing', async () => {
+    const file = create();
+    const bytes = randomBytes(1000);
+    const { etag } = await file.commit(bytes, { etag: 'absent' });
+    expect(await file.commit(bytes, { etag })).toMatchObject({ etag, stagedBlocks: 0, stagedBytes: 0 });
+    expect(await file.currentEtag()).toBe(etag);
+  });
+
+  it('accepts no commit on another state, and one of many', async () => {
+    const file = create();
+    const [one, two] = [randomBytes(10), randomBytes(10)];
+    await expect(file.commit(one, { etag: '"1"' })).rejects.toThrow(ConflictError);
+    const { etag } = await file.commit(one, { etag: 'absent' });
+    await expect(file.commit(two, { etag: 'absent' })).rejects.toThrow(ConflictError);
+    await expect(file.commit(new Uint8Array(), { etag })).rejects.toThrow(SyncError);
+    const results = await Promise.allSettled(
+      [1, 2, 3].map((n) => file.commit(Buffer.from([n, ...two]), { etag })),
+    );
+    const won = results.findIndex(({ status }) => status === 'fulfilled');
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const loaded = await file.load();
+    expect(typeof loaded === 'string' ? loaded : loaded.bytes[0]).toBe(won + 1);
+  });
+
+  it('gives its bytes away', async () => {
+    const file = create();
+    const bytes = randomBytes(10);
+    const expected = Buffer.from(bytes);
+    await file.commit(bytes, { etag: 'absent' });
+    for (let n = 0; n < 2; n++) {
+      const loaded = await file.load();
+      if (typeof loaded === 'string') throw new Error(loaded);
+      expect(loaded.bytes).toEqual(expected);
+      loaded.bytes.fill(0);
+    }
+    bytes.fill(0);
+    expect(await file.load()).toMatchObject({ bytes: expected });
+  });
+});
