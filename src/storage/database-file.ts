@@ -2,12 +2,12 @@
 export interface DatabaseFile {
   /**
    * The file's present state.
-   * @param ifNot the ETag of the state that the caller has: `unchanged` where it is still the present one
+   * @param ifNot the ETag of the state that the caller has: `unchanged` if it is still the present one
    */
   load(ifNot?: string): Promise<{ bytes: Buffer; etag: string } | 'absent' | 'unchanged'>;
-  /** The ETag of the present state, undefined where there is no file. Moves no content. */
+  /** The ETag of the present state, undefined if there is no file. Moves no content. */
   currentEtag(): Promise<string | undefined>;
-  /** Replaces the state `expected` by `bytes`. @throws ConflictError where another state is present */
+  /** Replaces the state `expected` by `bytes`. @throws ConflictError if another state is present */
   commit(bytes: Uint8Array, expected: { etag: string | 'absent' }): Promise<Commit>;
 }
 

@@ -3,21 +3,21 @@
  * unchanged. `WorkStore` keeps them in Blob storage.
  */
 export interface DocumentStore {
-  /** Creates the document. Returns false where one exists. */
+  /** Creates the document. Returns false if one exists. */
   createIfAbsent(name: string, value: unknown): Promise<boolean>;
   /** Writes the document over whatever is there. */
   put(name: string, value: unknown): Promise<void>;
-  /** The document and its ETag, or undefined. @throws SyncError where it is not JSON */
+  /** The document and its ETag, or undefined. @throws SyncError if it is not JSON */
   read<T>(name: string): Promise<{ value: T; etag: string } | undefined>;
-  /** Returns the new ETag. @throws ConflictError where the document changed or was deleted */
+  /** Returns the new ETag. @throws ConflictError if the document changed or was deleted */
   replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string>;
-  /** Returns false where the document does not exist. @throws ConflictError where it changed */
+  /** Returns false if the document does not exist. @throws ConflictError if it changed */
   deleteIfUnchanged(name: string, etag: string): Promise<boolean>;
   putBytes(name: string, bytes: Uint8Array): Promise<void>;
   putText(name: string, text: string, contentType: string): Promise<void>;
   getBytes(name: string): Promise<Buffer | undefined>;
   /** The names that begin with `prefix`, in order. */
   list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }>;
-  /** Deletes everything whose name begins with `prefix`. Returns how many that were. */
+  /** Deletes everything whose name begins with `prefix`. Returns how many blobs it deleted. */
   deletePrefix(prefix: string): Promise<number>;
 }

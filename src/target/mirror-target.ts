@@ -15,11 +15,11 @@ export interface MirrorTarget {
   loadState(): Promise<LoadedState>;
   /** The state as it was saved last. For reports: it costs less, and may be older or newer than the rows. */
   lastState(): Promise<State | undefined>;
-  /** Saves the state of a mirror that did not change. @throws ConflictError where `etag` is not current */
+  /** Saves the state of a mirror that did not change. @throws ConflictError if `etag` is not current */
   saveState(loaded: LoadedState): Promise<void>;
   /**
-   * Works on the mirror. Readers see what `commit` stored, at once, and nothing of a transaction that does not commit.
-   * @throws ConflictError where another writer committed first
+   * Works on the mirror. Readers see nothing of it before `commit`, and everything after it.
+   * @throws ConflictError if another writer committed first
    */
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T>;
   /** References whose target is absent; undefined while there is no mirror. */
@@ -57,7 +57,7 @@ export interface MirrorTransaction {
   findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure>;
   /** Removes rows that Dataverse still has. They leave no tombstone. */
   removeRows(table: Table, ids: readonly string[], options: { history: boolean }): Promise<void>;
-  /** Brings labels and views in step with the tables. @param read called only where the mirror has other labels */
+  /** Updates labels and views for the tables. @param read called only if the mirror has other labels */
   writeLabels(
     digest: string | undefined,
     read: (digest: string) => Promise<Labels | undefined>,
@@ -115,7 +115,7 @@ export interface Closure {
 
 /** The labels of choice columns. */
 export interface Labels {
-  /** The organisation's base language, where Dataverse tells it. */
+  /** The organisation's base language, if Dataverse provides it. */
   language?: number;
   choices: Choice[];
 }
@@ -138,7 +138,7 @@ export interface WantedFile extends FileKey {
 }
 
 export interface FetchedFile extends WantedFile {
-  /** Null where there is no content, or it could not be fetched. */
+  /** Null if there is no content, or if it could not be fetched. */
   blob: string | null;
   bytes: number;
   error: string | null;
@@ -147,7 +147,7 @@ export interface FetchedFile extends WantedFile {
 export interface FileComparison {
   /** Files whose content was not fetched yet, or changed since. */
   wanted: WantedFile[];
-  /** Fetched files that no row shows any more. */
+  /** Fetched files that no row shows. */
   unwanted: StoredFile[];
 }
 

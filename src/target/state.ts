@@ -59,7 +59,7 @@ export function tablesOf(state: State): Table[] {
 /** The state as it was read, with what tells whether it has changed since. */
 export interface LoadedState {
   state: State;
-  /** Undefined where no state is stored. */
+  /** Undefined if no state is stored. */
   etag: string | undefined;
 }
 

@@ -7,6 +7,6 @@ export interface Catalog {
   tables: Record<string, Table>;
   /** Configured tables that cannot be mirrored, with the reason. */
   skipped: Record<string, Failure>;
-  /** Digest of their labels, which are in `choices/{digest}.json`; absent where there are none. */
+  /** Digest of their labels, which are in `choices/{digest}.json`; absent if there are none. */
   choices?: string;
 }

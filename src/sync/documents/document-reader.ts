@@ -49,7 +49,7 @@ export class DocumentReader {
     return this.claim(paths.merged(runId, round));
   }
 
-  /** @throws RetriableError where the catalog does not exist, although it was stored before the plan that names it */
+  /** @throws RetriableError if the catalog does not exist, although it was stored before the plan that names it */
   async catalog(digest: string): Promise<Catalog> {
     const catalog = await this.claim<Catalog>(paths.catalog(digest));
     if (catalog) return catalog;

@@ -2,7 +2,7 @@ import { SkipTableError } from '../../errors.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { SyncServices } from './services.ts';
 
-/** Opens a shard: from memory where this instance wrote it, else from Blob storage. */
+/** Opens a shard: from memory if this instance wrote it, else from Blob storage. */
 export async function openShard(services: SyncServices, name: string): Promise<Shard> {
   const bytes = services.shards.get(name) ?? (await services.work.getBytes(name));
   if (bytes !== undefined) return Shard.open(services.sqlite, bytes);

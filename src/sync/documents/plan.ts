@@ -15,7 +15,7 @@ export interface StrategyRead {
 
 export interface TablePlan extends StrategyRead {
   config: TableConfig;
-  /** What to read instead where Dataverse refuses `strategy`. */
+  /** What to read instead if Dataverse refuses `strategy`. */
   fallback?: StrategyRead;
   /** Why this strategy and this read, for people. */
   reason: string;

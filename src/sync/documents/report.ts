@@ -33,7 +33,7 @@ export interface TableReport extends ReadFigures, MergeFigures {
   reason?: string;
   /** Rows in the table after the run; those that are only marked as deleted do not count. */
   rows?: number;
-  /** Dataverse's own count at the end of the run, where the run asked for it. */
+  /** Dataverse's own count at the end of the run, if the run asked for it. */
   dataverseRows?: number;
   /** When the last read of the table without an error began: ISO 8601, UTC. */
   syncedAt?: string;

@@ -35,9 +35,9 @@ export interface RunDocument {
   rounds?: number;
   entities?: TableReport[];
   database?: DatabaseReport;
-  /** References in the mirror whose target is absent; absent where the run committed nothing. */
+  /** References in the mirror whose target is absent; absent if the run committed nothing. */
   danglingReferences?: number;
-  /** Absent where the run fetched and removed no file. */
+  /** Absent if the run fetched and removed no file. */
   files?: FileFigures;
   quality?: RunQuality;
 }

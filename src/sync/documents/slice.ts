@@ -2,7 +2,7 @@
 import type { ReadFigures } from '../../target/state.ts';
 import type { Read, StrategyRead } from './plan.ts';
 
-/** Where a slice starts, and where a read stands. */
+/** A position in a read: where a slice starts, and where the next one continues. */
 export interface SliceStart<R extends Read = Read> extends StrategyRead {
   read: R;
   /** Whole rows, or the keys alone. */
@@ -26,7 +26,7 @@ export function addFigures(figures: readonly ReadFigures[]): ReadFigures {
 export interface Slice extends ReadFigures {
   slice: number;
   start: SliceStart;
-  /** The shard's blob; absent where nothing was read. */
+  /** The shard's blob; absent if nothing was read. */
   shard?: string;
   shardBytes?: number;
   deleted: number;

@@ -15,7 +15,7 @@ export async function writeStoredIds(services: SyncServices, ids: string[]): Pro
   return name;
 }
 
-/** @throws RetriableError where the list does not exist */
+/** @throws RetriableError if the list does not exist */
 export async function readStoredIds(services: SyncServices, name: string): Promise<string[]> {
   const ids = await services.documents.claim<string[]>(name);
   if (ids !== undefined) return ids;

@@ -17,7 +17,7 @@ import { rowVersion } from './row-version.ts';
 import { keysByIdQuery, keysQuery, rowsByIdQuery, rowsQuery } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
 
-/** A slice and the bytes of its shard, undefined where nothing was read. */
+/** A slice, and the bytes of its shard unless it is empty. */
 export interface SliceResult {
   slice: Slice;
   shard: Uint8Array | undefined;

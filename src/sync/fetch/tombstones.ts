@@ -6,7 +6,7 @@ import type { SyncServices } from '../documents/services.ts';
 
 /**
  * Reads ids again that a delta names both as a row and as deleted. Dataverse lists changed rows "usually" before
- * deletes, whatever happened first (learn.microsoft.com: Use change tracking to synchronize data with external
+ * deletes, not in the order of events (learn.microsoft.com: Use change tracking to synchronize data with external
  * systems). So the order does not tell whether a row was deleted after its change, or created again after its deletion.
  *
  * Afterwards the shards, merged in order, rows before deletes, give the right rows.

@@ -4,7 +4,7 @@ import type { SyncServices } from '../documents/services.ts';
 
 /**
  * Downloads the content of a file or image column into a blob.
- * @returns the file with its blob or its error; undefined where another try may succeed
+ * @returns the file with its blob or its error; undefined if another try may succeed
  * @throws ConfigurationError
  */
 export async function downloadFile(
@@ -31,7 +31,7 @@ export async function downloadFile(
   }
 }
 
-/** The full image, or its thumbnail where the column stores only that. */
+/** The full image, or its thumbnail if the column stores only that. */
 async function storeImage(services: SyncServices, name: string, file: WantedFile): Promise<number> {
   try {
     const bytes = await store(services, name, file, { fullSize: true });
@@ -42,7 +42,7 @@ async function storeImage(services: SyncServices, name: string, file: WantedFile
   return store(services, name, file);
 }
 
-/** @returns the size in bytes; there is no blob for an empty content */
+/** @returns the size in bytes; empty content gets no blob */
 async function store(
   { dataverse, files }: SyncServices,
   name: string,

@@ -21,15 +21,15 @@ interface FilesProgress extends FileFigures {
 export interface FilesResult {
   /** Whether files are left, because the time of an invocation is spent. */
   isPartial: boolean;
-  /** The figures of the run so far; absent where no file had to be fetched or removed. */
+  /** The figures of the run so far; absent if no file had to be fetched or removed. */
   files?: FileFigures;
   database?: DatabaseReport;
 }
 
 /**
  * Fetches the contents of file and image columns (`files: true`) into blobs beside the database, and links them in
- * `_files`, after the rows are committed. A file whose id did not change is not fetched again. A file that no row shows
- * any more is removed. A file that cannot be fetched does not fail the run: `_files` keeps the error, or the next run
+ * `_files`, after the rows are committed. A file whose id did not change is not fetched again. A file that no row
+ * shows is removed. A file that cannot be fetched does not fail the run: `_files` keeps the error, or the next run
  * tries again.
  */
 export async function fetchFiles(

@@ -14,7 +14,7 @@ interface Outcome {
 
 /**
  * Merges a round into the mirror in one commit: rows, deletes, schema changes, cursors and log.
- * @throws ConflictError where another writer committed first; nothing of this merge is visible then
+ * @throws ConflictError if another writer committed first; nothing of this merge is visible then
  */
 export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState): Promise<RoundResult> {
   const { services, plan, catalog, tables } = round;

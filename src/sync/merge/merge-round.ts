@@ -20,7 +20,7 @@ const maxConflicts = 5;
 
 /**
  * Merges a fetched round into the mirror in one commit, then starts the next round or ends the run. Can be repeated, and
- * can run twice at once: one of two commits fails, and a round that is in the mirror is not merged again.
+ * two can run at the same time: one of their commits fails, and a round that is in the mirror is not merged again.
  */
 export async function mergeRound(services: SyncServices, message: MergeMessage): Promise<void> {
   const { runId, round } = message;

@@ -18,12 +18,12 @@ import { loadChoices, readFirstLabels } from './load-choices.ts';
 export interface LoadedCatalog extends Catalog {
   digest: string;
   configDigest: string;
-  /** Of the metadata that it was made from; undefined where Dataverse gives none. */
+  /** Of the metadata that it was made from; undefined if Dataverse gives none. */
   metadataVersion: string | undefined;
 }
 
 /**
- * Loads the models of the configured tables. The metadata document (megabytes) is read only where its version or the
+ * Loads the models of the configured tables. The metadata document (megabytes) is read only if its version or the
  * configuration changed since the last run.
  *
  * @throws ConfigurationError that names a configured table which neither Dataverse nor the mirror has

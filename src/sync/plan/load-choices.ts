@@ -10,7 +10,7 @@ import type { SyncServices } from '../documents/services.ts';
 import { labelsOf } from './choice-labels.ts';
 
 export interface LoadedChoices {
-  /** Names `choices/{digest}.json`; undefined where there are no labels, now or from before. */
+  /** Names `choices/{digest}.json`; undefined if there are no labels, now or from before. */
   digest: string | undefined;
   /** Whether the next run must read the labels again, because an error may pass. */
   tryAgain: boolean;
@@ -120,7 +120,7 @@ async function readStringMap(
   }
 }
 
-/** Tables of which the string map lacks labels: all where it is empty, and those with an unlabelled column. */
+/** Tables of which the string map lacks labels: all if it is empty, else those with an unlabelled column. */
 function tablesWithoutLabels(tables: readonly Table[], choices: readonly Choice[]): Table[] {
   if (choices.length === 0) return [...tables];
   const labelled = new Set(choices.map(({ table, column }) => `${table}.${column}`));
@@ -152,7 +152,7 @@ async function readDefinitions(
   return found;
 }
 
-/** In a fixed order whatever the source, each label once. Those of the string map come first and win. */
+/** Each label once, in an order that does not depend on the source. The string map comes first and wins. */
 function sorted(choices: readonly Choice[]): Choice[] {
   const unique = new Map<string, Choice>();
   for (const choice of choices) {

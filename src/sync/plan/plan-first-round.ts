@@ -10,7 +10,7 @@ import { validateSchema } from './validate-schema.ts';
  * stores the report, and requests the first slice of every table. Can be repeated: an existing plan stays.
  *
  * @throws ConfigurationError for a wrong entities.json or wrong settings
- * @throws RetriableError where Dataverse or the storage cannot be reached
+ * @throws RetriableError if Dataverse or the storage cannot be reached
  */
 export async function planFirstRound(services: SyncServices, runId: string): Promise<void> {
   const configs = services.readEntities();

@@ -9,7 +9,7 @@ export async function startRound(services: SyncServices, plan: RoundPlan): Promi
   const won = await services.work.createIfAbsent(paths.plan(runId, round), plan);
   const stored = won ? plan : ((await services.documents.plan(runId, round)) ?? plan);
   const entities = Object.keys(stored.entities);
-  // Dataverse may have none of the configured tables any more.
+  // All configured tables may have vanished from Dataverse.
   if (entities.length === 0) return requestMergeIfFetched(services, runId, round, { resend: true });
   await Promise.all(entities.map((entity) => services.sendFetch({ runId, round, entity, slice: 0 })));
 }

@@ -8,7 +8,7 @@ const runsAtOnce = 20;
 /** How long an unused document stays. A run that has just started may be about to use it. */
 const keptMilliseconds = 24 * 3_600_000;
 
-/** Deletes the reports of old runs, and catalogs, labels and lists of ids that the state does not name any more. */
+/** Deletes the reports of old runs, and catalogs, labels and lists of ids that the state no longer names. */
 export async function cleanUp(services: SyncServices): Promise<void> {
   const { work } = services;
   const runIds = new Set<string>();

@@ -10,7 +10,7 @@ import { runReport } from './run-report.ts';
 
 /** What the caller knows about the end of a run. */
 export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | 'database'> {
-  /** The state as it was saved last, where the caller has it. */
+  /** The state as it was saved last, if the caller has it. */
   state?: State;
 }
 

@@ -18,7 +18,7 @@ export interface RunStatus extends RunDocument {
   seconds: number;
 }
 
-/** The status of one run, undefined where no run has that id. */
+/** The status of one run, undefined if no run has that id. */
 export async function runStatus(services: SyncServices, runId: string): Promise<RunStatus | undefined> {
   if (!/^[\w-]{1,64}$/.test(runId)) return undefined;
   const run = await services.documents.run(runId);

@@ -62,7 +62,7 @@ export const delta: Strategy<DeltaRead> = {
   comparedKeys: () => undefined,
 
   broughtNothing(known, read, fetched) {
-    // A first read always brings a new delta link, but no rows where the digest is the same.
+    // A first read always brings a new delta link. With the same digest it brought no new rows.
     if (read.kind === 'delta-initial') return known.contentDigest === rowsDigest(fetched);
     return fetched.slices.every((slice) => slice.rowsRead === 0 && slice.deleted === 0);
   },
@@ -78,7 +78,7 @@ export const delta: Strategy<DeltaRead> = {
   },
 };
 
-/** A delta link that is of no use leads to a new first read; a table without change tracking to the next strategy. */
+/** An unusable delta link leads to a new first read. A table that cannot be tracked leads to the fallback. */
 function startOver(
   { read }: SliceStart,
   { fallback }: TablePlan,
@@ -93,9 +93,9 @@ function startOver(
 }
 
 /**
- * Whether the stored link does not fit the environment any more. The link repeats the query that it began with, so
- * Dataverse refuses it where it names deleted columns or an old entity set; after a change of the environment's address
- * the client refuses it, before any request.
+ * Whether the stored link is outdated. The link repeats the query that it began with, so Dataverse refuses it if columns
+ * were deleted or the entity set was renamed. If the address of the environment changed, the client refuses the link
+ * before any request.
  */
 function isUnusableLink(position: SliceStart, error: unknown): error is Error {
   if (error instanceof LinkError) return position.link === undefined;

@@ -11,7 +11,7 @@ import type { RowReader } from './row-reader.ts';
 export interface Reading<R extends Read = Read> {
   /** Reads the next page or batch. Returns where to continue; undefined at the end of the table. */
   advance(position: SliceStart<R>, reader: RowReader): Promise<SliceStart | undefined>;
-  /** What to read instead after an error; undefined where the error stands. */
+  /** What to read instead after an error; undefined if the error is to be thrown. */
   afterError?(position: SliceStart<R>, error: unknown, reader: RowReader): SliceStart | undefined;
   /** Called once the table is read to its end, before its last slice is stored. */
   finish?(read: R, reader: RowReader): Promise<void>;
@@ -30,11 +30,11 @@ export type ComparedKeys = 'all' | { list: string } | undefined;
  * config/strategies.ts, and register it in registry.ts, which does not compile without it.
  */
 export interface Strategy<R extends Read = Read> extends Reading<R> {
-  /** Why a table is read this way where nothing speaks against it, for people. */
+  /** Why a table that allows it is read this way, for people. */
   readonly reason: string;
   /** Whether the mirror holds all rows of the table, so that it must have as many as Dataverse counts. */
   readonly wholeTable: boolean;
-  /** Why the table cannot be read this way now; undefined where it can. */
+  /** Why the table cannot be read this way now; undefined if it can. */
   refusal(context: PlanContext): string | undefined;
   /** What this run reads. */
   plan(context: PlanContext): R;
@@ -56,7 +56,7 @@ export interface PlanContext {
 
 export interface MergedRead<R extends Read> {
   known: TableState | undefined;
-  /** Undefined where rows were only read again by id, which moves no cursor. */
+  /** Undefined if only single rows were read again by id, which moves no cursor. */
   read: R | undefined;
   fetched: FetchedTable;
   outcome: MergeOutcome;

@@ -3,7 +3,7 @@ import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { emptyState, type State, type SyncLogRow, type TableState } from '../state.ts';
 import { currentTableState } from './earlier-state.ts';
 
-/** The sync's own tables. Their names, and those of their columns, are a contract with those who query them. */
+/** The sync's own tables. Queries depend on the names of these tables and columns: do not change them. */
 const bookkeepingTables = `
 CREATE TABLE IF NOT EXISTS _sync_state (
   entity TEXT PRIMARY KEY NOT NULL,
@@ -67,8 +67,10 @@ CREATE TABLE IF NOT EXISTS _sync_meta (
   value TEXT NOT NULL
 );`;
 
-/** The name in `_sync_meta` of what `_choices` holds: JSON with a digest. */
+/** Names in `_sync_meta`; `choices` says what `_choices` contains: JSON with a digest. */
 export const choicesMeta = 'choices';
+const sourceMeta = 'catalog';
+const closureOpenMeta = 'closure-open';
 
 export function createBookkeeping(db: SqliteDatabase): void {
   db.exec(bookkeepingTables);
@@ -84,10 +86,6 @@ export function writeMeta(db: SqliteDatabase, name: string, value: string): void
     [name, value],
   );
 }
-
-/** Names in `_sync_meta`. */
-const sourceMeta = 'catalog';
-const closureOpenMeta = 'closure-open';
 
 /** Reads the state from the database. */
 export function readState(db: SqliteDatabase): State {
@@ -108,7 +106,7 @@ export function readState(db: SqliteDatabase): State {
   };
 }
 
-/** Writes the state into the database. To be called in a transaction. */
+/** Writes the state into the database. Call it in a transaction. */
 export function writeState(db: SqliteDatabase, state: State, runId: string): void {
   for (const [name, entity] of Object.entries(state.entities)) writeTableState(db, name, entity, runId);
   const { catalog, configDigest, metadataVersion } = state;

@@ -6,7 +6,7 @@ import type { DatabaseReport } from '../state.ts';
 /** The database while one writer changes it. */
 export interface DatabaseChange {
   readonly db: SqliteDatabase;
-  /** Of the state that the database was read from; undefined where it is new. */
+  /** Of the state that was loaded; undefined if the database is new. */
   readonly etag: string | undefined;
   /** Stores the database as it is. Nothing may change it afterwards. @throws ConflictError */
   commit(): Promise<DatabaseReport>;
@@ -30,7 +30,7 @@ export class DatabaseCache {
     this.#maxBytes = maxBytes;
   }
 
-  /** Reads the present state. @returns undefined where there is no database yet */
+  /** Reads the present state. @returns undefined if there is no database yet */
   async read<T>(work: (db: SqliteDatabase, etag: string) => T): Promise<T | undefined> {
     return this.#use(0, async (opened) => {
       const { db, etag } = opened;

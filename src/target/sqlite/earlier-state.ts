@@ -1,6 +1,6 @@
 import type { TableState } from '../state.ts';
 
-/** As version 0.1 stored it, where `filtered` was called `linked` and lists of ids were named by their digest alone. */
+/** As version 0.1 stored it: it called `filtered` `linked`, and named lists of ids by their digest alone. */
 type StoredTableState = Omit<TableState, 'strategy'> & {
   strategy: TableState['strategy'] | 'linked';
   knownIds?: string;

@@ -2,19 +2,18 @@ import { type Migration, migrationSql, newTableMigration } from '../../schema/mi
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { TableState } from '../state.ts';
 import { deletedAtColumn } from './mirror-table.ts';
 
-/** What brings one table from the schema in the database to that of the catalog; no changes where they are equal. */
+/** What brings one table from the schema in the database to that of the catalog; no changes if they are equal. */
 export function migrationOf(
-  known: TableState | undefined,
+  before: Table | undefined,
   table: Table,
   synced: readonly Table[],
   syncedBefore: readonly Table[],
 ): Migration {
-  return known === undefined
+  return before === undefined
     ? newTableMigration(table, { synced })
-    : migrationSql(known.table, table, { synced, syncedBefore });
+    : migrationSql(before, table, { synced, syncedBefore });
 }
 
 /** Applies a migration and records each change in `_sync_schema_changes`. */

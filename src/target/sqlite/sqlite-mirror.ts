@@ -52,7 +52,7 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {
-    return migrationOf(state.entities[table.logicalName], table, synced, tablesOf(state)).changes;
+    return migrationOf(state.entities[table.logicalName]?.table, table, synced, tablesOf(state)).changes;
   }
 
   /** After a restore of the database, or a crash between its commit and that of `state.json`, the database decides. */

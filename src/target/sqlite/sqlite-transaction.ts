@@ -74,9 +74,9 @@ export class SqliteTransaction implements MirrorTransaction {
 
   async mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
     const { runId, at, synced } = this.#options;
-    const known = this.state.entities[table.logicalName];
-    const migration = migrationOf(known, table, synced, this.#before);
-    applyMigration(this.#db, known?.table, migration, { runId, at });
+    const before = this.state.entities[table.logicalName]?.table;
+    const migration = migrationOf(before, table, synced, this.#before);
+    applyMigration(this.#db, before, migration, { runId, at });
     const parts = shards.map(({ open, isFinal }) => ({
       open: async () => (await open()).db,
       final: isFinal,

@@ -14,7 +14,7 @@ export async function readStateFile(documents: DocumentStore): Promise<LoadedSta
   return { state, etag };
 }
 
-/** @throws ConflictError where another writer has changed the file since it was loaded */
+/** @throws ConflictError if another writer has changed the file since it was loaded */
 export async function saveStateFile(documents: DocumentStore, { state, etag }: LoadedState): Promise<void> {
   if (etag !== undefined) await documents.replaceIfUnchanged(stateName, state, etag);
   else if (!(await documents.createIfAbsent(stateName, state))) {

@@ -52,6 +52,19 @@ describe('deletes', () => {
     await org.expectMirror(name);
   });
 
+  it('remove the marked rows once they are no longer to be marked', async () => {
+    org = await Organisation.start([{ name: 'account', deletes: 'mark' }]);
+    const ids = org.rows('account', 3);
+    await org.sync();
+    org.store.delete('account', ids[0]!);
+    await org.sync();
+    expect(await org.ids('account')).toHaveLength(3);
+    org.harness.configure(['account']);
+    await org.sync();
+    expect(await org.ids('account')).toEqual(ids.slice(1).sort());
+    await org.expectIdle();
+  });
+
   it.each(['remove', 'mark'] as const)(
     'are found by the new baseline after a token expired (%s)',
     async (deletes) => {
