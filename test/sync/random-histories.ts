@@ -37,7 +37,7 @@ export function histories(
         seed,
         numRuns: runs,
         endOnFailure: HISTORIES_SHRINK === undefined,
-        ...(HISTORIES_PATH === undefined ? {} : { path: HISTORIES_PATH }),
+        path: HISTORIES_PATH,
       });
     } finally {
       await azurite?.stop();

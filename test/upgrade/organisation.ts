@@ -88,7 +88,7 @@ export class UpgradeOrganisation {
       dataverseUrl: dataverse.url,
       entities: description.entities,
       settings: description.settings,
-      ...(connectionString === undefined ? {} : { connectionString }),
+      connectionString,
     });
     const { services } = harness;
     const { url, credential } = services.settings.dataverse;
