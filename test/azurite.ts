@@ -70,9 +70,14 @@ function listeningPorts(child: ChildProcess): Promise<StorageEmulatorPorts> {
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
+  // A service reports that it is closed once its data is written. Azurite then waits for open connections, which
+  // keep-alive clients never close.
+  let open = 3;
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    if (/^Azurite \w+ service successfully closed/.test(line) && --open === 0) child.kill('SIGKILL');
+  });
   child.kill('SIGTERM');
-  // Azurite waits for open connections, which keep-alive clients never close.
-  const timer = setTimeout(() => child.kill('SIGKILL'), 1_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
   await ended;
   clearTimeout(timer);
 }
