@@ -21,6 +21,12 @@ export const defaultPhase = '2-3';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to find
 const unstorable = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
+const number = (error: string, max: number) =>
+  z
+    .number({ error })
+    .min(0, { error: 'must be at least 0' })
+    .max(max, { error: `must be at most ${max}` });
+
 function schemaOf(field: CampaignMetricsField): z.ZodType {
   const { description } = field;
   switch (field.kind) {
@@ -34,17 +40,11 @@ function schemaOf(field: CampaignMetricsField): z.ZodType {
         })
         .meta({ description });
     case 'integer':
-      return z
-        .number({ error: 'must be a whole number' })
+      return number('must be a whole number', maxInteger)
         .int({ error: 'must be a whole number' })
-        .min(0, { error: 'must be at least 0' })
-        .max(maxInteger, { error: `must be at most ${maxInteger}` })
         .meta({ description });
     case 'decimal':
-      return z
-        .number({ error: 'must be a number' })
-        .min(0, { error: 'must be at least 0' })
-        .max(field.max, { error: `must be at most ${field.max}` })
+      return number('must be a number', field.max)
         .refine((value) => Number(value.toFixed(field.places)) === value, {
           error: `must have at most ${field.places} decimal places`,
         })

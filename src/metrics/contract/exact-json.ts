@@ -9,7 +9,7 @@ const maxDepth = 16;
 
 /**
  * Parses a body without losing anything. `JSON.parse` silently keeps the last of two equal keys and the nearest
- * double of a number; both are faults here.
+ * double of a number: repeated keys and numbers that a double may not keep are faults here.
  * @returns the value with these faults, or the one fault that makes the body unreadable
  */
 export function readExactJson(bytes: Uint8Array): { value: unknown; faults: Fault[] } | { fault: string } {
@@ -89,19 +89,11 @@ function hiddenFaults(text: string): Fault[] {
   return faults;
 }
 
-/** Whether the double of a JSON number has the same value as its text. Up to 15 digits always do. */
+/** Whether a double keeps the value of a JSON number: it keeps 15 significant digits, unless the number is too small. */
 function isExact(source: string): boolean {
-  if (source.length <= 15 && !/e/i.test(source)) return true;
-  return decimalOf(source) === decimalOf(String(Number(source)));
-}
-
-/** The digits and exponent of a number in one form: both `12.50` and `1.25e1` are `125e1`. Undefined for Infinity. */
-function decimalOf(text: string): string | undefined {
-  const found = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(text);
-  if (found === null) return undefined;
-  const [, sign, whole, fraction = '', exponent = '0'] = found;
-  const digits = (whole! + fraction).replace(/^0+/, '');
-  const trimmed = digits.replace(/0+$/, '');
-  if (trimmed === '') return '0';
-  return `${sign}${trimmed}e${Number(exponent) - fraction.length + digits.length - trimmed.length}`;
+  const digits = source
+    .replace(/e.*$/i, '')
+    .replace(/\D/g, '')
+    .replace(/^0+|0+$/g, '');
+  return digits.length <= 15 && (digits === '' || Number(source) !== 0);
 }

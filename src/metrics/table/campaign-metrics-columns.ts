@@ -57,17 +57,10 @@ export function toRowValues(record: CampaignMetrics, { column }: CampaignMetrics
   return Object.fromEntries(entries) as RowValues;
 }
 
-/**
- * A row from Dataverse as a record. A column that is empty, because another program created the row, is null.
- * @param sent the values for columns that the answer lacks
- */
-export function toMetricsRow(row: Row, columns: CampaignMetricsColumns, sent?: MetricsRow): MetricsRow {
-  const entries = campaignMetricsFieldNames.map((name) => [
-    name,
-    row[columns.column[name]] ?? sent?.record[name] ?? null,
-  ]);
-  const id = String(row[columns.id] ?? sent?.id).toLowerCase();
-  return { id, record: Object.fromEntries(entries) as CampaignMetrics };
+/** A row from Dataverse as a record. A column that is empty, because another program created the row, is null. */
+export function toMetricsRow(row: Row, { id, column }: CampaignMetricsColumns): MetricsRow {
+  const entries = campaignMetricsFieldNames.map((name) => [name, row[column[name]] ?? null]);
+  return { id: String(row[id]).toLowerCase(), record: Object.fromEntries(entries) as CampaignMetrics };
 }
 
 /** An OData filter for `$filter` and `$apply`; undefined for all records. */

@@ -158,7 +158,7 @@ export class DataverseMetricsTable {
     const version = written.row?.['@odata.etag'];
     if (typeof version === 'string') this.#etags.set(row.id, version);
     if (this.#etags.size > maxEtags) this.#etags.delete(this.#etags.keys().next().value!);
-    return { created, row: toMetricsRow(written.row ?? {}, this.#columns, row) };
+    return { created, row: written.row === undefined ? row : toMetricsRow(written.row, this.#columns) };
   }
 
   /**

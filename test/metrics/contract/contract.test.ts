@@ -107,6 +107,8 @@ describe('rejects', () => {
     ['costUSD', '1.000000000000000000001'],
     ['tokensIn', '9007199254740993'],
     ['tokensIn', '1e400'],
+    ['costUSD', '1e-400'],
+    ['costUSD', '0.30000000000000004'],
     ['tokensIn', '1e99999999999999999999'],
   ])('a number that a double cannot keep: %s = %s', (field, text) => {
     expect(paths(withText(field, text))).toContain(`/${field}`);
