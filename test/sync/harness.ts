@@ -23,20 +23,20 @@ type Message =
   | { queue: 'merge'; body: MergeMessage; tries: number };
 
 export interface HarnessOptions {
-  /** Of real storage; without it the storage is in memory. */
+  /** Of a storage emulator; without it the storage is in memory. */
   connectionString?: string;
   dataverseUrl: string;
   entities: unknown[];
   settings?: Record<string, string>;
-  /** Picks the next message to deliver; the first one unless told. */
+  /** Picks the next message to deliver. @default the first one */
   pick?: (waiting: number) => number;
 }
 
 const maxDequeueCount = 5;
 
 /**
- * The sync on real storage and a real sample Dataverse, with a queue of the test's own: at least once, in any order,
- * poison after five tries. Containers are fresh for each harness.
+ * The sync with a sample Dataverse, storage of its own, and a queue in memory that delivers at least once, in any order,
+ * without delay. After five tries a message is poison.
  */
 export class Harness {
   readonly services: SyncServices;
@@ -79,7 +79,7 @@ export class Harness {
     return harness;
   }
 
-  /** Another entities.json, from the next run on. */
+  /** Replaces entities.json, from the next run on. */
   configure(entities: unknown[]): void {
     this.entities = parseEntities(entities);
   }
@@ -88,7 +88,7 @@ export class Harness {
     return this.#waiting.length;
   }
 
-  /** A process that was killed: what it had in memory is gone, what it had queued stays. */
+  /** Restarts the process: it loses its memory, and the messages stay in the queue. */
   restarted(): void {
     const { work, published, sqlite, settings, telemetry } = this.services;
     Object.assign(this.services, {
@@ -109,7 +109,7 @@ export class Harness {
     return startRun(this.services, { trigger: 'http', ...options });
   }
 
-  /** Delivers one message. @returns the handler's error, after which the message waits again or is poison */
+  /** Delivers one message. @returns the handler's error; the message is then queued again or poison */
   async deliver(): Promise<unknown> {
     const at = this.#pick(this.#waiting.length);
     const [message] = this.#waiting.splice(at, 1);
@@ -128,12 +128,12 @@ export class Harness {
     }
   }
 
-  /** Delivers messages until none is left. */
+  /** Delivers messages until the queue is empty. */
   async drain(): Promise<void> {
     while (this.#waiting.length > 0) await this.deliver();
   }
 
-  /** A whole run. */
+  /** Runs a sync from start to end. */
   async sync(options: Partial<StartOptions> = {}): Promise<RunStatus> {
     const { runId, error } = await this.start(options);
     if (error !== undefined) throw error;

@@ -20,7 +20,7 @@ const texts = [
   'null',
 ];
 
-/** A value that the column may hold; edges more often than their share. */
+/** A value that the column may have. Edge cases are more frequent than in an even distribution. */
 export function randomValue(column: Column, random: Random, now: Date): Value {
   if (random.chance(0.2) && column.choice?.kind !== 'state' && column.choice?.kind !== 'status') return null;
   switch (column.type) {
@@ -68,7 +68,7 @@ export function randomValue(column: Column, random: Random, now: Date): Value {
   }
 }
 
-/** Columns whose values rows keep for themselves. */
+/** Columns that Dataverse sets. */
 const fixed = new Set(['versionnumber', 'createdon', 'modifiedon', 'activitytypecode']);
 
 export function isFree(table: Table, column: Column): boolean {
@@ -81,12 +81,12 @@ export function isFree(table: Table, column: Column): boolean {
   );
 }
 
-/** Whether the column is a lookup that a caller sets; the owner's kind follows from the owner. */
+/** Whether a caller can set the lookup. Dataverse derives `owninguser` and `owningteam` from the owner. */
 export function isSettable(column: Column): boolean {
   return column.targets !== undefined && !/^_owning(user|team)_value$/.test(column.name);
 }
 
-/** Values for some of the table's columns, lookups among them. */
+/** Values for some of the table's columns, including lookups. */
 export function randomValues(store: Store, table: Table, random: Random, share: number): RowValues {
   const values: RowValues = {};
   for (const column of table.columns) {

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import type { FaultKind } from '../../src/local/sample-dataverse/index.ts';
 
 /**
- * A random history as plain data, so that fast-check can shrink and print it. Numbers choose among what there is
- * when the step is done (`row: 7` is row 7 modulo the table's rows), so that any part of a history is a history.
+ * A random history as plain data, so that fast-check can shrink and print it. A number selects among what exists when
+ * the step runs (`row: 7` is row 7 modulo the table's rows), so that any part of a history is a history.
  */
 export interface EntityChoice {
   table: number;
@@ -48,16 +48,16 @@ export type SchemaStep =
 export interface SyncStep {
   do: 'sync';
   seed: number;
-  /** Messages delivered at once, in random order. */
+  /** How many messages are delivered at the same time, in random order. */
   parallel: number;
-  /** Whether messages come twice, and messages of earlier runs again. */
+  /** Whether messages are delivered twice, and messages of earlier runs again. */
   duplicates: boolean;
-  /** The number of the write to storage at which the process dies. */
+  /** The number of the write to storage during which the process dies. */
   kill: number | undefined;
   faults: { kind: FaultKind; after: number; times: number }[];
-  /** What happens in Dataverse while the sync is on. */
+  /** Changes in Dataverse during the sync. */
   meanwhile: DataStep[];
-  /** Whether another sync follows at once, which must find nothing to do. */
+  /** Whether a second sync follows, which must find nothing to do. */
   again: boolean;
 }
 
@@ -151,7 +151,7 @@ const dataStep: fc.Arbitrary<DataStep> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('tick' as const),
-      // Within a second, seconds, hours, and longer than change tracking remembers.
+      // Less than a second, seconds, hours, and longer than Dataverse keeps changes.
       milliseconds: fc.constantFrom(1, 400, 1_000, 130_000, 7_200_000, 8 * 86_400_000),
     }),
   },
@@ -206,7 +206,7 @@ export function randomHistory(drift: boolean, maxSteps: number): fc.Arbitrary<Ra
   return fc.record({ config, steps: fc.array(step, { minLength: 3, maxLength: maxSteps }) });
 }
 
-/** A sync that nothing disturbs. */
+/** A sync without faults. */
 export const plainSync: SyncStep = {
   do: 'sync',
   seed: 1,

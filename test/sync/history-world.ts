@@ -23,13 +23,13 @@ import {
 import { MirrorCheck } from './mirror-check.ts';
 import { addColumn, dropColumn, dropTable, restoreTable, retypeColumn } from './schema-drift.ts';
 
-/** Tables that histories are about; lookups between them form chains, loops and choices. */
+/** The tables of histories. Lookups between them form chains and loops, and some have several targets. */
 const candidates = [
   ...['account', 'contact', 'lead', 'systemuser', 'team', 'teammembership', 'businessunit', 'accountleads'],
   ...['new_box', 'new_shipmentline', 'new_ledgerentry', 'new_campaign', 'new_account_new_campaign'],
   ...['activitypointer', 'email', 'task', 'new_surveyresponse'],
 ];
-/** A lookup of these is cleared by nothing else than the lookup's own table. */
+/** Tables that histories may drop. */
 const droppable = ['new_shipmentline', 'new_ledgerentry', 'lead', 'new_box', 'task', 'new_surveyresponse'];
 const types = [
   'text',
@@ -46,11 +46,11 @@ const types = [
 ];
 
 export interface WorldOptions {
-  /** Real storage; in memory without it. */
+  /** Of a storage emulator; without it the storage is in memory. */
   connectionString?: string;
 }
 
-/** A random history, being lived: a sample Dataverse, the sync's services, and what the mirror must hold. */
+/** Runs a random history: a sample Dataverse, the sync's services, and the check of the mirror. */
 export class World {
   readonly dataverse: SampleDataverse;
   readonly harness: Harness;
@@ -58,11 +58,11 @@ export class World {
   readonly #clock: { now: number };
   readonly #dropped = new Map<string, Table>();
   readonly #gone = new Map<string, string[]>();
-  /** Messages of the runs so far, to be delivered again. */
+  /** Handlers of the messages of all runs so far, to deliver a message again. */
   readonly #sent: (() => Promise<void>)[] = [];
   #random = new Random(1, 'world');
   #config: EntityChoice[] = [];
-  /** Writes to storage until the process dies. */
+  /** How many writes to storage are left until the process dies. */
   #writesLeft = Number.POSITIVE_INFINITY;
   #duplicates = false;
 
@@ -121,7 +121,7 @@ export class World {
       dataverse: createDataverseClient({
         url,
         credential: createCredential(credential),
-        // Retries as in earnest, waits as on a fast-forward.
+        // As many retries as in production, with shorter delays.
         retry: { baseDelaySeconds: 0.001, maxTries: 3 },
       }),
       sendFetch: async (message: FetchMessage) => {
@@ -139,7 +139,7 @@ export class World {
     this.harness.restarted();
   }
 
-  /** Storage that a process which died cannot reach any more. */
+  /** Makes the storage fail once the process has died. */
   #mortal(): void {
     const { work, published, databaseFile } = this.harness.storage;
     const writes = [
@@ -157,7 +157,7 @@ export class World {
         const real = (store[step] as (...args: unknown[]) => Promise<unknown>).bind(store);
         store[step] = async (...args: unknown[]) => {
           if (this.#dead) throw new Error('killed');
-          // It dies before the write, or after it and before it hears so.
+          // It dies before the write, or after it but before the response.
           const dying = writes.includes(step) && --this.#writesLeft <= 0;
           if (dying && this.#random.chance(0.5)) throw new Error('killed');
           const result = await real(...args);
@@ -205,10 +205,10 @@ export class World {
     else this.#changeData(step as DataStep);
   }
 
-  /** The configured table of this number that rows can be written to. */
+  /** The writable table with this number, among the configured ones and two others. */
   #table(number: number): Table | undefined {
     const { model } = this.dataverse.store;
-    // Now and then a table that is not mirrored: it must not matter.
+    // Changes of a table that is not mirrored must not matter.
     const names = [...new Set([...this.#config, ...this.#config].map(nameOf)), 'account', 'contact'];
     const tables = names
       .map((name) => (name === 'activitypointer' ? 'email' : name))
@@ -307,7 +307,7 @@ export class World {
       store.create(table.logicalName, { [table.primaryId]: row.id, [one.column]: a, [two.column]: b });
   }
 
-  /** Who owns rows cannot be deleted: they go to nobody first. */
+  /** Deletes a row. Dataverse deletes no owner of rows, so the owner of these rows becomes empty first. */
   #delete(table: Table, id: string): void {
     for (const other of this.dataverse.store.model.tables.values()) {
       const owner = other.columns.findIndex((column) => column.name === '_ownerid_value');
@@ -327,7 +327,7 @@ export class World {
 
   #backdate(table: Table, random: Random): Record<string, string> {
     if (!table.columns.some((column) => column.name === 'modifiedon')) return {};
-    // Long ago, a little before what was read already, or ahead of time.
+    // Long ago, shortly before the last read, or in the future.
     const offset = random.pick([-400 * 86_400_000, -200_000, -1_000, 3_600_000]);
     return { modifiedon: dateTimeText(new Date(this.#clock.now + offset)) };
   }
@@ -346,8 +346,8 @@ export class World {
         other.intersect?.ends.some((end) => end.table === table.logicalName),
       );
       const going = new Set([table, ...links].map((one) => one.logicalName));
-      // A filtered table that is gone cannot say which of its rows are still referred to, and a configured table
-      // that never was there is a mistake in the configuration.
+      // The check needs the rows of a filtered table, and a configured table that never existed is a mistake in the
+      // configuration.
       const configured = this.#config.filter((one) => going.has(nameOf(one)));
       if (configured.some((one) => one.filtered || !this.#check.hasSeen(nameOf(one)))) return;
       for (const other of links) this.#dropped.set(other.logicalName, other);
@@ -402,7 +402,7 @@ export class World {
           : fault.kind === 'repeat-row'
             ? { match: /skiptoken/ }
             : {};
-      // A row repeated from before the death of its reader would be of another read.
+      // After a restart, the repeated row would be of another read.
       if (fault.kind === 'repeat-row' && (step.kill !== undefined || step.duplicates || step.parallel > 1))
         continue;
       dataverse.faults.add({ ...fault, ...aimed, retryAfter: 0, delayMs: 3 });
@@ -417,7 +417,7 @@ export class World {
         runId = (await this.#start({ resume: true })) ?? runId;
       }
       if (this.#duplicates && this.#random.chance(0.1) && this.#sent.length > 0) {
-        // A message of any run so far comes again, late.
+        // A message of any run so far is delivered again, late.
         await this.#random
           .pick(this.#sent)()
           .catch(() => undefined);
@@ -453,11 +453,11 @@ export class World {
         `an undisturbed sync did not succeed: ${status?.phase} ${status?.error} ${JSON.stringify(why)}`,
       );
     }
-    // A sync that says it succeeded must be right, whatever happened on the way.
+    // If a sync reports success, the mirror must be right despite all faults.
     if (!good || step.meanwhile.length > 0) return;
     this.#clock.now += 1;
     await this.#check.now(harness.entities, new Date(this.#clock.now).toISOString());
-    // After a fault there may be labels left to read.
+    // After a fault, the next run may have labels to read.
     if (!step.again || step.faults.length > 0) return;
     this.#clock.now += 1;
     const before = await harness.storage.databaseFile.currentEtag();

@@ -16,7 +16,7 @@ interface Reference {
   id: string;
 }
 
-/** What a table held when it was last compared, for tables that vanish. */
+/** The rows of a table at the last comparison, for tables that vanish. */
 interface Held {
   entitySet: string;
   primaryKey: string;
@@ -24,13 +24,13 @@ interface Held {
   references: Reference[];
 }
 
-/** Compares a mirror with the truth, and remembers what it has to remember. */
+/** Compares a mirror with the truth after each sync. */
 export class MirrorCheck {
   readonly #harness: Harness;
   readonly #dataverse: SampleDataverse;
   readonly #snapshots: Snapshot[] = [];
   readonly #held = new Map<string, Held>();
-  /** Ids that a table was seen to hold at some time. */
+  /** All ids that a table had at any comparison. */
   readonly #ever = new Map<string, Set<string>>();
 
   constructor(harness: Harness, dataverse: SampleDataverse) {
@@ -43,7 +43,7 @@ export class MirrorCheck {
     return this.#ever.has(name);
   }
 
-  /** @throws where the mirror is not what it must be, with all that is wrong */
+  /** @throws an error with all differences */
   async now(configs: readonly TableConfig[], at: string): Promise<void> {
     for (const { name } of configs) await this.#read(name);
     const needed = this.#closure(configs);
@@ -58,7 +58,7 @@ export class MirrorCheck {
     if (found.length > 0) throw new Error(`the mirror is wrong:\n${found.slice(0, 12).join('\n')}`);
   }
 
-  /** Every state that a sync left can be asked for later. */
+  /** The history must show the state after each sync. */
   async historyOfAll(): Promise<void> {
     withDatabase(await this.#harness.databaseBytes(), (db) => {
       for (const { at, tables } of this.#snapshots) {
@@ -70,7 +70,7 @@ export class MirrorCheck {
   async #read(name: string): Promise<void> {
     const { store, url } = this.#dataverse;
     const table = store.model.tables.get(name);
-    // A table that vanished keeps the rows it had.
+    // A table that vanished keeps its rows.
     if (table === undefined) return;
     const references: Reference[] = [];
     for (const row of store.visibleRows(table).all()) {
@@ -89,7 +89,7 @@ export class MirrorCheck {
     });
   }
 
-  /** The ids of filtered tables that a chain of references leads to from a table mirrored as a whole. */
+  /** The ids of filtered tables to which a chain of references leads from a table mirrored as a whole. */
   #closure(configs: readonly TableConfig[]): Set<string> {
     const filtered = new Set(configs.filter((config) => config.filtered).map((config) => config.name));
     const needed = new Set<string>();
@@ -170,7 +170,7 @@ export class MirrorCheck {
       const live = deletes === 'mark' ? ' WHERE _deleted_at IS NULL' : '';
       const statement = db.prepare(`SELECT * FROM ${held.entitySet}${live}`);
       statement.setReadBigInts(true);
-      // Columns that Dataverse has: of others only the last values are known.
+      // Only columns that Dataverse has: the mirror keeps the last values of others.
       const columns = new Set(held.rows.flatMap((row) => Object.keys(row)));
       const known = (row: TruthRow): TruthRow =>
         Object.fromEntries(Object.entries(row).filter(([name]) => columns.has(name)));

@@ -13,7 +13,7 @@ import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
 import { differences, readTruth, withDatabase } from './truth.ts';
 
-/** A small organisation and its mirror, with one clock for both that the test sets forward. */
+/** A small organisation and its mirror. The test sets the clock of both. */
 export class Organisation {
   readonly dataverse: SampleDataverse;
   readonly harness: Harness;
@@ -25,7 +25,7 @@ export class Organisation {
     this.clock = clock;
   }
 
-  /** @param entities what entities.json holds; rows are in the tables of `sample.tables` alone */
+  /** @param entities the content of entities.json */
   static async start(
     entities: unknown[],
     sample: SampleDataverseOptions = {},
@@ -54,12 +54,12 @@ export class Organisation {
     return this.dataverse.store;
   }
 
-  /** Rows of one table by short names; returns their ids. */
+  /** Creates rows. Returns their ids. */
   rows(table: string, count: number, values: (index: number) => RowValues = () => ({})): string[] {
     return Array.from({ length: count }, (_, index) => this.store.create(table, values(index)));
   }
 
-  /** A sync some time later, which must not fail as a whole. */
+  /** A sync a minute later, which must complete. */
   async sync(options: Parameters<Harness['sync']>[0] = {}): Promise<RunStatus> {
     this.clock.now += 60_000;
     const status = await this.harness.sync(options);
@@ -77,7 +77,7 @@ export class Organisation {
     return rows.map((row) => String(row['id']));
   }
 
-  /** Every row of the tables is in the mirror, and no other. */
+  /** The mirror must have all rows of the tables and no others. */
   async expectMirror(...tables: string[]): Promise<void> {
     const bytes = await this.harness.databaseBytes();
     for (const name of tables) {
@@ -92,7 +92,7 @@ export class Organisation {
     }
   }
 
-  /** The next sync finds nothing to do, and moves no byte of the database. */
+  /** The next sync must find nothing to do, and move no byte of the database. */
   async expectIdle(): Promise<RunStatus> {
     const before = await this.harness.storage.databaseFile.currentEtag();
     const status = await this.sync();
@@ -106,7 +106,7 @@ export class Organisation {
   }
 }
 
-/** The report of one entity of a run. */
+/** A run's report of one table. */
 export function reportOf(status: RunStatus, name: string): TableReport {
   return status.entities.find((entity) => entity.name === name)!;
 }

@@ -5,11 +5,11 @@ import { isLookup, type Value } from '../../src/local/sample-dataverse/rows/valu
 
 /**
  * Changes a sample organisation's schema as an administrator would. Rows keep their versions: Dataverse does not
- * touch the rows of a table when its columns change.
+ * write the rows of a table when its columns change.
  */
 export type ValueFor = (column: Column) => Value;
 
-/** @param word the type in short: see `columns` of the sample's model builder */
+/** @param word the short name of the type; see `columns` of the sample's model builder */
 export function addColumn(
   store: Store,
   tableName: string,
@@ -31,7 +31,7 @@ export function dropColumn(store: Store, tableName: string, name: string): void 
   replaceColumns(store, table, without(table.columns), without);
 }
 
-/** Another type under the same name: the column was deleted and made anew. */
+/** Gives a column another type, as after deleting it and creating it again. */
 export function retypeColumn(
   store: Store,
   tableName: string,
@@ -48,7 +48,7 @@ export function retypeColumn(
   );
 }
 
-/** Deletes a table with its N:N tables; lookups to it lose it as a target, and go where it was the only one. */
+/** Deletes a table with its N:N tables. Lookups lose it as a target, and are deleted if it was the only one. */
 export function dropTable(store: Store, tableName: string): void {
   const table = store.table(tableName);
   for (const other of [...store.model.tables.values()]) {
@@ -68,7 +68,7 @@ export function dropTable(store: Store, tableName: string): void {
   store.schemaChanged();
 }
 
-/** Rows that pointed to the target are written: their lookups are empty now. */
+/** Removes a target from a lookup, and empties the lookup in rows that pointed to the target. */
 function loseTarget(store: Store, tableName: string, name: string, target: string): void {
   const table = store.table(tableName);
   const position = table.columns.findIndex((column) => column.name === name);
@@ -81,7 +81,7 @@ function loseTarget(store: Store, tableName: string, name: string, target: strin
   }
 }
 
-/** Makes a table again, without rows. Lookups to tables that are gone by now are left out. */
+/** Creates a table again, without rows and without lookups to deleted tables. */
 export function restoreTable(store: Store, table: Table): void {
   const columns = table.columns
     .map((column) =>
@@ -103,7 +103,7 @@ function replaceColumns(
   columns: Column[],
   values: (row: readonly Value[]) => Value[],
 ): void {
-  // A new object: what is cached by table must not meet other columns.
+  // A new object, because caches are keyed by the table object.
   const replaced: Table = { ...table, columns };
   store.model.remove(table);
   store.model.add(replaced);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * The truth, read from the sample Dataverse over HTTP by other code than the product's: plain fetch, JSON.parse with
- * the numbers' own text kept, nextLink followed to the end.
+ * Reads all rows from the sample Dataverse over HTTP without the product's code: plain fetch, and JSON.parse that keeps
+ * the text of numbers.
  */
 export type TruthRow = Record<string, unknown>;
 
@@ -60,7 +60,7 @@ export function withDatabase<T>(bytes: Uint8Array, work: (db: DatabaseSync) => T
 }
 
 /**
- * Differences between a table of the database and the truth, as sentences; empty where they are equal.
+ * Differences between a table of the database and the truth, as sentences; empty if they are equal.
  * @param options `marks`: rows with `_deleted_at` do not count
  */
 export function differences(
@@ -91,7 +91,7 @@ export function differences(
       } else if (!equal(row[column], value)) {
         found.push(`${table.entitySet} ${id} ${column}: ${show(row[column])} is not ${show(value)}`);
       }
-      // An empty lookup carries no annotation, and must not keep an old one.
+      // An empty lookup comes without an annotation. The column must not keep an old one.
       const type = column.replace(/_value$/, '_type');
       if (value === null && type !== column && type in row && row[type] !== null) {
         found.push(`${table.entitySet} ${id} ${type}: ${show(row[type])} stands beside an empty lookup`);
@@ -102,7 +102,7 @@ export function differences(
   return found;
 }
 
-/** The column that a JSON property stands in; undefined for annotations that are not mirrored. */
+/** The column of a JSON property; undefined for annotations that are not mirrored. */
 function columnOf(property: string): string | undefined {
   const at = property.indexOf('@');
   if (at < 0) return property;
@@ -128,7 +128,7 @@ function equal(actual: unknown, expected: unknown): boolean {
   return typeof actual === 'string' && JSON.stringify(JSON.parse(actual)) === JSON.stringify(plain(expected));
 }
 
-/** Numbers as JSON.parse gives them, for comparing nested values. */
+/** Numbers as JSON.parse returns them, to compare nested values. */
 function plain(value: unknown): unknown {
   if (value instanceof NumberText) return Number(value.text);
   if (Array.isArray(value)) return value.map(plain);

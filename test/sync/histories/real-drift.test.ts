@@ -13,7 +13,7 @@ const folder = sharedPath('dataverse/metadata');
 const snapshots =
   folder === undefined ? [] : readdirSync(folder).filter((name) => name.startsWith('embc-ess'));
 
-/** The organisation's own tables, and standard ones that they refer to. */
+/** Standard tables that the organisation's own tables refer to. */
 const standard = [
   'account',
   'contact',
@@ -36,7 +36,7 @@ describe.skipIf(snapshots.length === 0)(
     });
     afterAll(() => dataverse?.stop());
 
-    /** The same organisation with the schema of a snapshot: its address, its rows and their versions stay. */
+    /** Changes the organisation to the schema of a snapshot. Its address, its rows and their versions stay. */
     async function become(snapshot: string, names: string[]): Promise<string[]> {
       const before = dataverse?.store;
       await dataverse?.stop();
@@ -60,7 +60,7 @@ describe.skipIf(snapshots.length === 0)(
       return [...new Set([...names, ...offered])];
     }
 
-    /** Rows come along with the values of the columns that both schemas have; others have what was generated. */
+    /** Rows keep the values of columns that both schemas have. Other columns have generated values. */
     function carryOver(before: Store, after: Store, name: string): void {
       const [from, to] = [before.model.tables.get(name), after.table(name)];
       if (from === undefined) return;
@@ -82,7 +82,7 @@ describe.skipIf(snapshots.length === 0)(
       return name.startsWith('era_') || standard.includes(name);
     }
 
-    it('replay in order, with their rows, without a manual step and without a lost row', async () => {
+    it('are mirrored one after the other, without a manual step and without a lost row', async () => {
       let names: string[] = [];
       const kept = new Map<string, number>();
       let changes = 0;
@@ -92,7 +92,7 @@ describe.skipIf(snapshots.length === 0)(
         harness.configure(names.map((name) => ({ name, history: name.startsWith('era_') })));
         const { store } = dataverse;
         const { model } = store;
-        // Something happens to the rows, too.
+        // Rows change, too.
         for (const name of names.filter((one) =>
           model.tables.get(one)?.columns.some((c) => c.name === 'modifiedon'),
         )) {
@@ -109,7 +109,7 @@ describe.skipIf(snapshots.length === 0)(
         for (const name of names) {
           const table = model.tables.get(name);
           if (table === undefined) {
-            // Gone from Dataverse: the mirror keeps what it had.
+            // The table vanished from Dataverse: the mirror keeps its rows.
             const set = await setOf(bytes, name);
             const count = withDatabase(bytes, (db) => db.prepare(`SELECT count(*) AS n FROM ${set}`).get());
             expect(count?.['n'], `${snapshot} ${name}`).toBe(kept.get(name));

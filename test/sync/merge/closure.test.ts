@@ -10,7 +10,7 @@ const contact = (id: string) => ({ id, table: 'contact' });
 const filtered = (name: string, options: object = {}) => ({ name, filtered: true, ...options });
 
 describe('filtered tables', () => {
-  it('hold what others refer to, through chains, loops and lookups of several tables, round by round', async () => {
+  it('have the rows that others refer to, through chains, loops and lookups with several targets', async () => {
     org = await Organisation.start(['lead', filtered('contact'), filtered('account')]);
     const [top, middle, low, stray] = org.rows('account', 4) as [string, string, string, string];
     org.store.update('account', low, { _parentaccountid_value: account(middle) });
@@ -23,13 +23,13 @@ describe('filtered tables', () => {
     const status = await org.sync();
     expect(await org.ids('contact')).toEqual([person, boss].sort());
     expect(await org.ids('account')).toEqual([top, middle, low].sort());
-    // person, then boss, then low, middle, top: each round knows what the one before brought.
+    // One round each for person, boss, low, middle and top: each round shows the ids for the next one.
     expect(status.rounds).toBeGreaterThanOrEqual(4);
     expect([stray, other].length).toBe(2);
     await org.expectIdle();
   });
 
-  it('take up a related row that changed, and let go of one that is referred to no more', async () => {
+  it('update a related row that changed, and remove one that nothing refers to', async () => {
     org = await Organisation.start(['lead', filtered('account', { history: true })]);
     const [one, two] = org.rows('account', 2, (n) => ({ name: `account ${n}` })) as [string, string];
     const [lead] = org.rows('lead', 1, () => ({ _customerid_value: account(one) })) as [string];
@@ -40,7 +40,7 @@ describe('filtered tables', () => {
     org.store.update('lead', lead, { _customerid_value: account(two) });
     await org.sync();
     expect(await org.ids('account')).toEqual([two]);
-    // Its last version is closed, and it has no tombstone: it still is in Dataverse.
+    // Its last version is closed. It has no tombstone, because Dataverse still has it.
     expect(
       await org.query(
         `SELECT count(*) AS n FROM accounts_history WHERE accountid = '${one}' AND valid_to IS NULL`,
@@ -76,7 +76,7 @@ describe('filtered tables', () => {
     await org.expectIdle();
   });
 
-  it('notice changes where the table has no versionnumber', async () => {
+  it('show changes of a table without versionnumber', async () => {
     org = await Organisation.start(['lead', filtered('account')]);
     dropColumn(org.store, 'account', 'versionnumber');
     const [one] = org.rows('account', 1, () => ({ name: 'old' })) as [string];
@@ -88,7 +88,7 @@ describe('filtered tables', () => {
     expect(await org.query('SELECT name FROM accounts')).toEqual([{ name: 'new' }]);
   });
 
-  it('are completed by the next run, though nothing changed, where fetching them failed', async () => {
+  it('are completed by the next run if fetching them failed, although nothing changed', async () => {
     org = await Organisation.start(['lead', filtered('account')]);
     const [one] = org.rows('account', 1) as [string];
     org.rows('lead', 1, () => ({ _customerid_value: account(one) }));
@@ -102,7 +102,7 @@ describe('filtered tables', () => {
     await org.expectIdle();
   });
 
-  it('ask once in a run for rows that do not exist, and go on without them', async () => {
+  it('request rows that do not exist once in a run, and do without them', async () => {
     org = await Organisation.start(['lead', filtered('account')]);
     org.rows('lead', 1, () => ({ _customerid_value: account('00000000-0000-4000-8000-00000000dead') }));
     expect((await org.sync()).rounds).toBe(2);
@@ -110,7 +110,7 @@ describe('filtered tables', () => {
     await org.expectIdle();
   });
 
-  it('ask for hundreds of ids at a time', async () => {
+  it('request hundreds of ids at a time', async () => {
     org = await Organisation.start(['lead', filtered('account')]);
     const ids = org.rows('account', 1500);
     org.rows('lead', 1500, (n) => ({ _customerid_value: account(ids[n]!) }));

@@ -25,7 +25,7 @@ describe('files: true', () => {
     azurite = await startAzurite();
     dataverse = await startSampleDataverse({ rows: 120 });
     ids = [...dataverse.store.truth('account').keys()];
-    // The images of the generated rows are small and many: a few are enough.
+    // A few of the generated images are enough.
     for (const id of ids.slice(4)) dataverse.store.update('account', id, { entityimage: null });
   });
   afterAll(async () => {
@@ -62,7 +62,7 @@ describe('files: true', () => {
     return blobs;
   }
 
-  /** Each file that the rows show has its content in a blob, and there are no other blobs. */
+  /** Each file that the rows show must have its content in a blob. There must be no other blobs. */
   async function expectFiles(harness: Harness): Promise<void> {
     const blobs = await blobsOf(harness);
     const rows = await filesOf(harness);
@@ -84,7 +84,7 @@ describe('files: true', () => {
     expect([...blobs.keys()].sort()).toEqual(shown.sort());
   }
 
-  it('keeps contents beside the database: fetched once, again when they change, removed with the row', async () => {
+  it('keeps contents beside the database: fetched once and after each change, removed with the row', async () => {
     const harness = await create();
     // Larger than one chunk of the download.
     await upload(harness, ids[0]!, 'new_contract', 'Vertrag “ü”.pdf', randomBytes(5_000_000));
@@ -111,7 +111,7 @@ describe('files: true', () => {
     expect(idle.database).toMatchObject({ stagedBlocks: 0 });
     expect((await harness.sync()).database).toMatchObject({ stagedBlocks: 0 });
 
-    // A change of the row is none of its files.
+    // A change of the row does not change its files.
     dataverse.store.update('account', ids[0]!, { telephone1: '+45' });
     await harness.sync();
     expect(downloads).toEqual([]);
@@ -130,7 +130,7 @@ describe('files: true', () => {
     expect((await harness.sync()).files).toBeUndefined();
   });
 
-  it('reports a file that cannot be had, and tries again one whose fault may pass', async () => {
+  it('reports a file that cannot be fetched, and tries again if the error may pass', async () => {
     const harness = await create();
     await upload(harness, ids[0]!, 'new_contract', 'lost.pdf', randomBytes(100));
     await upload(harness, ids[2]!, 'new_contract', 'late.pdf', randomBytes(200));
@@ -160,7 +160,7 @@ describe('files: true', () => {
       await real.deleteFile({ entitySet: 'accounts', id, column: 'new_contract' });
   });
 
-  it('takes up the files in the next run when the process dies between their commit and the state', async () => {
+  it('continues in the next run if the process dies between the commit and state.json', async () => {
     const harness = await create();
     const { databaseFile } = harness.storage;
     const commit = databaseFile.commit.bind(databaseFile);
@@ -176,13 +176,13 @@ describe('files: true', () => {
     expect(first.files).toBeUndefined();
     expect(harness.log).toContainEqual(expect.objectContaining({ level: 'error' }));
     await harness.restarted();
-    // What was committed is there, and nothing is fetched twice.
+    // The commit counts, and nothing is fetched twice.
     expect((await harness.sync()).files).toMatchObject({ fetched: 0, failed: 0 });
     await expectFiles(harness);
     expect((await harness.sync()).files).toBeUndefined();
   });
 
-  it('goes on in a further invocation when time is up, and leaves nothing when it is turned off', async () => {
+  it('continues in a further invocation when its time is up, and removes all files when it is turned off', async () => {
     const harness = await create({ SYNC_SLICE_SECONDS: '1' });
     const count = 12;
     for (const id of ids.slice(4, 4 + count))

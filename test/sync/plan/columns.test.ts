@@ -8,7 +8,7 @@ const columnsOf = async (set: string): Promise<string[]> =>
   (await org.query(`PRAGMA table_info(${set})`)).map((column) => String(column['name']));
 
 describe('columns', () => {
-  it('are those included, with what the sync needs', async () => {
+  it('are the included ones and those that the sync needs', async () => {
     org = await Organisation.start([{ name: 'account', columns: { include: ['name', 'primarycontactid'] } }]);
     org.rows('account', 2, (n) => ({ name: `account ${n}`, revenue: '5' }));
     await org.sync();
@@ -22,7 +22,7 @@ describe('columns', () => {
     await org.expectIdle();
   });
 
-  it('are all but those excluded, which arrive once they are wanted', async () => {
+  it('are all but the excluded ones, which are filled once they are included', async () => {
     const exclude = { name: 'account', columns: { exclude: ['revenue', 'name'] } };
     org = await Organisation.start([exclude]);
     org.rows('account', 1, () => ({ name: 'one', revenue: '5.0000' }));
@@ -34,7 +34,7 @@ describe('columns', () => {
     await org.expectIdle();
   });
 
-  it('hold the record as it was sent with rawJson, also when it is turned on later', async () => {
+  it('contain the record as it was sent with rawJson, also if it is turned on later', async () => {
     org = await Organisation.start(['account']);
     const [id] = org.rows('account', 1, () => ({ name: 'O’Hara', revenue: '5.0000' })) as [string];
     await org.sync();
@@ -51,7 +51,7 @@ describe('columns', () => {
     ]);
   });
 
-  it('tell changed rows of a table without versionnumber by their ETags', async () => {
+  it('show changed rows of a table without versionnumber by their ETags', async () => {
     org = await Organisation.start(['lead'], {}, { SYNC_OVERLAP_SECONDS: '0' });
     dropColumn(org.store, 'lead', 'versionnumber');
     const [id] = org.rows('lead', 3) as [string];
@@ -64,7 +64,7 @@ describe('columns', () => {
     await org.expectIdle();
   });
 
-  it('change their type and come back without losing a row or an earlier version', async () => {
+  it('change their type and are restored without losing a row or an earlier version', async () => {
     org = await Organisation.start([{ name: 'account', history: true }, 'lead']);
     const [id] = org.rows('account', 1, () => ({ accountnumber: '007', name: 'bond' })) as [string];
     org.rows('lead', 2);
@@ -92,7 +92,7 @@ describe('columns', () => {
     expect(id).toBe((await org.ids('account'))[0]);
   });
 
-  it('that are selected and vanish from Dataverse do not stop their table', async () => {
+  it('that are selected and deleted in Dataverse do not stop their table', async () => {
     org = await Organisation.start([{ name: 'account', columns: { include: ['name', 'revenue'] } }, 'lead']);
     const [id] = org.rows('account', 1, () => ({ name: 'one' })) as [string];
     await org.sync();

@@ -32,7 +32,7 @@ describe('labels', () => {
   const create = (entities: unknown[] = ['account', 'contact', 'systemuser', 'teammembership', 'team']) =>
     Harness.create({ connectionString: azurite.connectionString, dataverseUrl: dataverse.url, entities });
 
-  /** Every label of the sample's model, read from there. */
+  /** Every label in the sample's model. */
   function modelled(tables: Record<string, string>) {
     return Object.entries(tables).flatMap(([name, set]) =>
       dataverse.store
@@ -43,7 +43,7 @@ describe('labels', () => {
     );
   }
 
-  it('stands in _choices for every kind of choice column, in every language', async () => {
+  it('are in _choices for every kind of choice column, in every language', async () => {
     const harness = await create();
     expect((await harness.sync()).totals.failed).toBe(0);
     const expected = modelled({
@@ -60,7 +60,7 @@ describe('labels', () => {
       expect(
         found.map((r) => `${r.table_name}.${r.column_name} ${r.value} ${r.language} ${r.label}`).sort(),
       ).toEqual(expected.sort());
-      // SQLite up to 3.40 checks a table without rowid in the order it is stored in.
+      // The integrity check of SQLite up to 3.40 requires the key columns first.
       const info = rows(db, 'PRAGMA table_info(_choices)');
       expect(info.map(({ pk }) => pk)).toEqual([1, 2, 3, 4, 0]);
       const kinds = ['industrycode', 'new_regions', 'statecode', 'statuscode', 'creditonhold'];
@@ -68,7 +68,7 @@ describe('labels', () => {
     });
   });
 
-  it('shows labels beside codes, names beside lookups, and multi-select values as rows', async () => {
+  it('are beside codes, with names beside lookups, and multi-select values as rows', async () => {
     const harness = await create();
     await harness.sync();
     withDatabase(await harness.databaseBytes(), (db) => {
@@ -98,13 +98,13 @@ describe('labels', () => {
       );
       const japan = rows(db, "SELECT count(*) AS n FROM accounts_choice_values WHERE label = '日本'")[0]!.n;
       expect(japan).toBe(accounts.filter((a) => String(a.new_regions ?? '').includes('100000003')).length);
-      // N:N tables have no labels, but names beside both ends.
+      // N:N tables have no labels, but they have names beside both lookups.
       const members = rows(db, 'SELECT * FROM teammemberships_labelled');
       expect(members.length).toBeGreaterThan(0);
     });
   });
 
-  it('is not read or written again while the metadata stands still', async () => {
+  it('are neither read nor written again while the metadata is unchanged', async () => {
     const harness = await create();
     await harness.sync();
     const real = harness.services.dataverse;
@@ -121,7 +121,7 @@ describe('labels', () => {
     expect((await harness.sync()).database).toMatchObject({ stagedBlocks: 0 });
     expect(asked).toEqual([]);
 
-    // A commit for another reason leaves schema and labels alone.
+    // A commit for another reason does not rewrite schema and labels.
     const places = viewPlaces(await harness.databaseBytes());
     dataverse.store.update('account', [...dataverse.store.truth('account').keys()][0]!, {
       telephone1: '+45',
@@ -130,7 +130,7 @@ describe('labels', () => {
     expect(viewPlaces(await harness.databaseBytes())).toEqual(places);
   });
 
-  it('follows a changed, a new and a removed label though no row changed', async () => {
+  it('follow a changed, a new and a removed label although no row changed', async () => {
     const harness = await create();
     await harness.sync();
     const column = dataverse.store.table('account').columns.find(({ name }) => name === 'industrycode')!;
@@ -156,7 +156,7 @@ describe('labels', () => {
     }
   });
 
-  it('keeps the views up when a table joins later', async () => {
+  it('are in the views of a table that is added later', async () => {
     const harness = await create(['account']);
     await harness.sync();
     withDatabase(await harness.databaseBytes(), (db) => {
@@ -177,7 +177,7 @@ describe('labels', () => {
     });
   });
 
-  describe('where the service is another', () => {
+  describe('with another service', () => {
     const map: Choice[] = [
       ...['creditonhold', 'donotemail'].flatMap((column) => [
         { table: 'account', column, value: 0, label: 'Nej', language: 1030 },
@@ -188,7 +188,7 @@ describe('labels', () => {
       { table: 'account', column: 'statuscode', value: 1, label: 'Aktiv', language: 1030 },
     ];
 
-    it('takes the string map, and asks no definitions then', async () => {
+    it('come from the string map alone if it has them all', async () => {
       const harness = await create(['account']);
       let asked = 0;
       Object.assign(harness.services, {
@@ -212,7 +212,7 @@ describe('labels', () => {
       });
     });
 
-    it('reads the definitions where there is no string map, to the same labels', async () => {
+    it('are the same from the definitions if there is no string map', async () => {
       const harness = await create(['account', 'contact', 'team']);
       await harness.sync();
       const other = await create(['account', 'contact', 'team']);
@@ -228,11 +228,11 @@ describe('labels', () => {
           rows(db, 'SELECT * FROM _choices ORDER BY 1, 2, 3, 5'),
         );
       expect(await all(other)).toEqual(await all(harness));
-      // Three tables and five kinds of columns, in one batch: the rest is what a first sync asks anyway.
+      // One batch for three tables and five kinds of columns; a first sync sends the other requests anyway.
       expect(real.stats.requests - before).toBeLessThan(15);
     });
 
-    it('is not misled by a string map that knows only some tables', async () => {
+    it('come from the definitions of tables that the string map lacks', async () => {
       const harness = await create(['account', 'contact']);
       const real = harness.services.dataverse;
       const readChoices: typeof real.readChoices = async (options) =>
@@ -245,7 +245,7 @@ describe('labels', () => {
       });
     });
 
-    it('does not wait for ever, and asks again in the next run', async () => {
+    it('are read for a limited time, and again by the next run', async () => {
       const harness = await create(['account']);
       const real = harness.services.dataverse;
       await using silent = await startServer(() => undefined);
@@ -264,14 +264,14 @@ describe('labels', () => {
       Object.assign(harness.services, { dataverse: { ...real, readChoices: busy } });
       expect((await harness.sync()).phase).toBe('complete');
       Object.assign(harness.services, { dataverse: real });
-      // The metadata is the same, yet the labels are asked for again.
+      // The labels are read again although the metadata is unchanged.
       await harness.sync();
       withDatabase(await harness.databaseBytes(), (db) => {
         expect(rows(db, 'SELECT * FROM _choices').length).toBeGreaterThan(0);
       });
     });
 
-    it('goes on without labels where there are none, with a logged reason, and keeps those it has', async () => {
+    it('do not fail a run that cannot read them; those from before stay', async () => {
       const harness = await create(['account']);
       const real = harness.services.dataverse;
       const fail = async () => {
@@ -303,7 +303,7 @@ describe('labels', () => {
   });
 });
 
-/** Where each view stands: one that is made again stands elsewhere. */
+/** The rowid of each view. A view that is created again has another one. */
 function viewPlaces(bytes: Uint8Array): unknown {
   return withDatabase(bytes, (db) => rows(db, "SELECT rowid, name FROM sqlite_master WHERE type = 'view'"));
 }

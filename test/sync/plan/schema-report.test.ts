@@ -19,7 +19,7 @@ describe('the schema report', () => {
     await azurite.stop();
   });
 
-  it('tells drift, applies what loses nothing, and keeps the rows of a table that vanished', async () => {
+  it('reports drift, applies lossless changes, and keeps the rows of a table that vanished', async () => {
     const harness = await Harness.create({
       connectionString: azurite.connectionString,
       dataverseUrl: dataverse.url,
@@ -69,7 +69,7 @@ describe('the schema report', () => {
     );
   });
 
-  it('goes on where the owner dropped the table of an entity that is no longer configured', async () => {
+  it('is made after the owner dropped a table that is no longer configured', async () => {
     const harness = await Harness.create({
       connectionString: azurite.connectionString,
       dataverseUrl: dataverse.url,

@@ -12,7 +12,7 @@ describe('cleanUp', () => {
   });
   afterAll(() => azurite.stop());
 
-  it('keeps the latest hundred runs, and of the content-addressed documents what the state names', async () => {
+  it('keeps the latest hundred runs, and the catalogs and lists that the state names', async () => {
     const harness = await Harness.create({
       connectionString: azurite.connectionString,
       dataverseUrl: 'http://127.0.0.1:9',

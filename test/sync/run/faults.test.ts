@@ -11,7 +11,7 @@ const tables = [
   { name: 'new_shipmentline', entitySet: 'new_shipmentlineset', primaryKey: 'new_shipmentlineid' },
 ];
 
-describe('a sync that is disturbed', () => {
+describe('a sync with faults', () => {
   let azurite: Azurite;
   let dataverse: SampleDataverse;
 
@@ -40,7 +40,7 @@ describe('a sync that is disturbed', () => {
     }
   }
 
-  it('starts one run where two are asked for at once', async () => {
+  it('starts one run for several requests at the same time', async () => {
     const harness = await create();
     const results = await Promise.all([harness.start(), harness.start(), harness.start()]);
     expect(results.map((result) => result.outcome).sort()).toEqual(['live', 'live', 'started']);
@@ -49,7 +49,7 @@ describe('a sync that is disturbed', () => {
     await expectMirror(harness);
   });
 
-  /** Every step that changes storage, where a process may die before or after. */
+  /** The steps that change storage. A process may die before or after each of them. */
   const steps = [
     'createIfAbsent',
     'putBytes',
@@ -64,7 +64,7 @@ describe('a sync that is disturbed', () => {
     ['after', 1],
     ['before', 3],
     ['after', 3],
-  ] as const)('heals when the process dies %s every step in turn (period %i)', async (when, period) => {
+  ] as const)('recovers if the process dies %s every step in turn (period %i)', async (when, period) => {
     const harness = await create();
     let calls = 0;
     let armed = true;
@@ -93,7 +93,7 @@ describe('a sync that is disturbed', () => {
       await harness.start({ resume: true }).catch(() => undefined);
       for (let n = 0; n < 60 && harness.waiting > 0; n++) {
         const error = await harness.deliver().catch((fault: unknown) => fault);
-        // A killed process forgets; what the queue holds is delivered to its successor.
+        // The process loses its memory. The queue delivers its messages to the next one.
         if (error !== undefined) harness.restarted();
       }
       if ((await work.read(paths.active)) === undefined && round > 2) break;
@@ -106,7 +106,7 @@ describe('a sync that is disturbed', () => {
     await expectMirror(harness);
   });
 
-  it('goes on with the others where one entity fails, and takes it up in the next run', async () => {
+  it('completes without a table that fails, and reads it in the next run', async () => {
     const harness = await create();
     const { dataverse: client } = harness.services;
     const readPages = client.readPages.bind(client);
@@ -130,7 +130,7 @@ describe('a sync that is disturbed', () => {
     await expectMirror(harness);
   });
 
-  it('gives up a merge that fails repeatedly, and the next run repairs it', async () => {
+  it('fails after a merge that fails repeatedly, and the next run merges everything', async () => {
     const harness = await create();
     const { databaseFile } = harness.storage;
     const commit = databaseFile.commit.bind(databaseFile);
@@ -144,7 +144,7 @@ describe('a sync that is disturbed', () => {
     await expectMirror(harness);
   });
 
-  it('does the merge again where another writer committed in between', async () => {
+  it('repeats the merge if another writer committed first', async () => {
     const harness = await create();
     await harness.sync();
     const { databaseFile } = harness.storage;
@@ -154,7 +154,7 @@ describe('a sync that is disturbed', () => {
       if (raced++ === 0) {
         const loaded = await databaseFile.load();
         if (typeof loaded !== 'string') {
-          // Another writer's commit: the same rows in a file of another state.
+          // Another writer commits the same rows in a different file.
           loaded.bytes.writeUInt32BE(loaded.bytes.readUInt32BE(60) + 1, 60);
           await commit(loaded.bytes, { etag: loaded.etag });
         }
@@ -170,7 +170,7 @@ describe('a sync that is disturbed', () => {
     await expectMirror(harness);
   });
 
-  it('keeps readers on whole states: every download throughout a sync passes integrity_check', async () => {
+  it('shows readers whole states: every download during a sync passes integrity_check', async () => {
     const harness = await create();
     await harness.sync();
     for (const { new_shipmentlineid: id } of (await readTruth(dataverse.url, 'new_shipmentlineset')).slice(

@@ -68,7 +68,7 @@ describe('a first sync', () => {
     await expectMirror(harness);
   });
 
-  it('does the same in many small slices, delivered in any order', async () => {
+  it('brings them in many small slices, too, delivered in any order', async () => {
     const harness = await create({ SYNC_SLICE_MB: '0.02', DATAVERSE_PAGE_SIZE: '20' });
     const status = await harness.sync();
     expect(status.phase).toBe('complete');

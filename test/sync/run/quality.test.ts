@@ -19,7 +19,7 @@ describe('quality figures', () => {
   const create = (entities: unknown[]) =>
     Harness.create({ connectionString: azurite.connectionString, dataverseUrl: dataverse.url, entities });
 
-  /** Notes which tables are counted; `wrong` are answered with one row too many. */
+  /** Records which tables are counted. The counts of `wrong` are one too high. */
   function countsOf(harness: Harness, wrong: string[] = []): string[] {
     const asked: string[] = [];
     const real = harness.services.dataverse;
@@ -32,7 +32,7 @@ describe('quality figures', () => {
     return asked;
   }
 
-  it('tells rows by strategy, and compares them with what Dataverse counts where the run changed them', async () => {
+  it('are rows by strategy, and a comparison with the counts of Dataverse for tables that the run changed', async () => {
     const harness = await create([
       'account',
       'contact',
@@ -61,7 +61,7 @@ describe('quality figures', () => {
     expect(second.quality).toMatchObject({ counted: 1, miscounted: [] });
   });
 
-  it('asks nothing more of Dataverse in an idle run, and says how fresh the mirror is all the same', async () => {
+  it('of an idle run say how old the mirror is, without a request to Dataverse', async () => {
     const harness = await create(['account', 'contact']);
     const first = await harness.sync();
     const asked = countsOf(harness);
@@ -73,7 +73,7 @@ describe('quality figures', () => {
     expect(idle.quality!.ageSeconds).toBeGreaterThanOrEqual(0);
   });
 
-  it('grows old with the table that fails, and goes on where Dataverse does not count', async () => {
+  it('show the age of a table that fails, and do without the counts of Dataverse', async () => {
     const harness = await create(['account', 'contact']);
     const first = await harness.sync();
     const real = harness.services.dataverse;

@@ -6,10 +6,10 @@ let org: Organisation;
 afterEach(() => org.stop());
 
 describe('a read that is interrupted', () => {
-  it('goes on with the page that failed, and reads none twice', async () => {
+  it('continues with the page that failed, and reads no page twice', async () => {
     org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '10' });
     org.rows('account', 95);
-    // More often than the client tries: the slice ends early, and the next one meets the fault again.
+    // More often than the client tries. The slice ends early, and the next one gets the error again.
     const fault = org.dataverse.faults.add({
       kind: '503',
       match: /\/accounts\?.*skiptoken/,
@@ -20,13 +20,13 @@ describe('a read that is interrupted', () => {
     const status = await org.sync();
     expect(fault.hits).toBe(4);
     expect(reportOf(status, 'account')).toMatchObject({ state: 'merged', added: 95, rowsRead: 95 });
-    // Every row was served once; the rest is labels and the like.
+    // Every row once; the rest are labels and the like.
     expect(org.dataverse.stats.rows - served).toBeLessThan(2 * 95);
     await org.expectMirror('account');
     await org.expectIdle();
   });
 
-  it('ends where a page stays unreadable', async () => {
+  it('fails if a page stays unreadable', async () => {
     org = await Organisation.start(['account']);
     org.rows('account', 3);
     const { services } = org.harness;
@@ -47,7 +47,7 @@ describe('a read that is interrupted', () => {
     expect(pages).toBeLessThanOrEqual(5);
   });
 
-  it('leaves its entity as it was where the fault stays, and is taken up by the next run', async () => {
+  it('leaves its table unchanged if the error stays, and is continued by the next run', async () => {
     org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
     const ids = org.rows('account', 40);
     org.rows('contact', 5);
@@ -76,8 +76,8 @@ describe('a read that is interrupted', () => {
   });
 });
 
-describe('a run that stands still', () => {
-  /** The messages of the queue are lost, as when a storage account was emptied. */
+describe('a run without progress', () => {
+  /** Starts a run whose messages are lost, as after someone cleared the queue. */
   async function stuck(): Promise<{ runId: string; lose: () => void; found: () => void }> {
     const { services } = org.harness;
     const { sendFetch } = services;
@@ -94,12 +94,12 @@ describe('a run that stands still', () => {
       },
     };
   }
-  // Blobs carry the storage's own time.
+  // The storage dates its blobs with the time of the machine.
   const later = (minutes: number): void => {
     org.clock.now = Math.max(org.clock.now, Date.now()) + minutes * 60_000;
   };
 
-  it('is left alone while it may live, then resumed', async () => {
+  it('is left alone until SYNC_STALE_AFTER, then resumed', async () => {
     org = await Organisation.start(['account', 'lead'], { rows: 300 });
     const { runId, found } = await stuck();
     later(10);
@@ -113,7 +113,7 @@ describe('a run that stands still', () => {
     await org.expectIdle();
   });
 
-  it('is given up after three resumptions, for a new one', async () => {
+  it('is abandoned after three resumptions, for a new one', async () => {
     org = await Organisation.start(['account'], { rows: 100 });
     const { runId, found } = await stuck();
     for (let n = 0; n < 3; n++) {
@@ -131,7 +131,7 @@ describe('a run that stands still', () => {
     await org.expectIdle();
   });
 
-  it('is not brought back by messages of it that come late', async () => {
+  it('ignores messages that arrive after its end', async () => {
     org = await Organisation.start(['account'], { rows: 100 });
     const { services } = org.harness;
     const late: Parameters<typeof services.sendFetch>[0][] = [];

@@ -27,7 +27,7 @@ describe('verify', () => {
   }
   const ids = (table: string) => [...dataverse.store.truth(table).keys()];
 
-  /** The run's figure is what a check of every key finds. */
+  /** The figure of the run must be that of a check of every key. */
   async function expectFigure(harness: Harness, figure: number | undefined): Promise<void> {
     const report = (await verify(harness.services))!;
     expect(figure).toBe(report.danglingReferences);
@@ -37,7 +37,7 @@ describe('verify', () => {
     ).toEqual(counted);
   }
 
-  it('finds nothing in a whole mirror, and then each absent target, a polymorphic one by its recorded type', async () => {
+  it('finds each absent target, of a polymorphic lookup by its recorded type, and nothing in a complete mirror', async () => {
     const harness = await create(['account', 'contact', 'systemuser', 'team', 'businessunit']);
     const first = await harness.sync();
     expect(first.danglingReferences).toBe(0);
@@ -48,10 +48,10 @@ describe('verify', () => {
     const [one, two, three, four] = ids('contact');
     const { store } = dataverse;
     store.update('account', account!, { _primarycontactid_value: { id: gone, table: 'contact' } });
-    // The id is that of a contact, and the row says that it is an account's.
+    // The id of a contact, recorded as that of an account.
     store.update('contact', one!, { _parentcustomerid_value: { id: two!, table: 'account' } });
     store.update('contact', three!, { _parentcustomerid_value: { id: four!, table: 'contact' } });
-    // Not mirrored: nobody can tell.
+    // The target table is not mirrored, so the reference is not checked.
     store.update('contact', four!, {
       _transactioncurrencyid_value: { id: gone, table: 'transactioncurrency' },
     });
@@ -77,14 +77,14 @@ describe('verify', () => {
       ]),
     });
 
-    // Only accounts change: what stands between other tables was counted before and still holds.
+    // Only accounts change. The counts between other tables are kept.
     store.update('account', account!, { _primarycontactid_value: { id: one!, table: 'contact' } });
     const third = await harness.sync();
     expect(third.danglingReferences).toBe(1);
     await expectFigure(harness, 1);
   });
 
-  it('takes a row that is kept as deleted for absent, and what it refers to for nothing', async () => {
+  it('counts a row marked as deleted as absent, and ignores its references', async () => {
     const mark = (name: string) => ({ name, deletes: 'mark' });
     const harness = await create([mark('account'), mark('contact')]);
     await harness.sync();
@@ -105,7 +105,7 @@ describe('verify', () => {
     ]);
   });
 
-  it('shows ten examples of many, and nothing where there is no database', async () => {
+  it('shows ten examples of many, and no report before the first sync', async () => {
     const harness = await create(['account', 'contact']);
     expect(await verify(harness.services)).toBeUndefined();
     const many = ids('account').slice(0, 25);
@@ -118,12 +118,12 @@ describe('verify', () => {
     const [key] = (await verify(harness.services))!.foreignKeys;
     expect(key).toMatchObject({ column: '_parentaccountid_value', count: 25 });
     expect(key!.examples.map(({ row }) => row)).toEqual(many.sort().slice(0, 10));
-    // A run that commits nothing looks at nothing.
+    // A run that commits nothing does not count.
     expect((await harness.sync()).danglingReferences).toBeUndefined();
   });
 });
 
-/** Row by row, by what `_sync_foreign_keys` says: other code than the product's. */
+/** Checks row by row what `_sync_foreign_keys` says, without the product's code. */
 function bruteForce(db: DatabaseSync): Record<string, number> {
   const counts: Record<string, number> = {};
   const tables = new Map(

@@ -12,7 +12,7 @@ describe('an environment whose address changed', () => {
   });
   afterAll(() => azurite.stop());
 
-  it('is read anew: a stored delta link never takes the token to its old origin', async () => {
+  it('is read again: no request with the token follows a stored delta link to the old origin', async () => {
     const before = await startSampleDataverse({ rows: 300 });
     const harness = await Harness.create({
       connectionString: azurite.connectionString,

@@ -17,10 +17,10 @@ beforeEach(async () => {
 afterEach(() => dataverse.stop());
 afterAll(() => azurite.stop());
 
-/** One by change tracking, one by modifiedon, one read in full, one kept in part. */
+/** A table for each strategy. */
 const tables = ['account', 'lead', 'new_shipmentline', 'contact'];
 
-/** How a person puts an older state of the database back. */
+/** Ways to restore an older state of the database. */
 const ways: Record<string, (blob: BlobClient) => Promise<() => Promise<unknown>>> = {
   'a download that is uploaded again': async (blob) => {
     const bytes = await blob.downloadToBuffer();
@@ -32,7 +32,7 @@ const ways: Record<string, (blob: BlobClient) => Promise<() => Promise<unknown>>
   },
 };
 
-it.each(Object.entries(ways))('%s: the next sync brings everything since', async (_, keep) => {
+it.each(Object.entries(ways))('%s: the next sync brings all changes since', async (_, keep) => {
   const { store } = dataverse;
   const entities = [...tables.slice(0, 3), { name: 'contact', filtered: true }];
   const { connectionString } = azurite;

@@ -25,14 +25,14 @@ describe('the strategy', () => {
     ]);
   });
 
-  it('falls back where change tracking is refused, leaves it alone for a day, and tries again', async () => {
+  it('falls back if change tracking is refused, and tries it again after a day', async () => {
     org = await Organisation.start([{ name: 'account', reconcileEvery: 10 }, 'new_account_new_campaign']);
     const ids = org.rows('account', 4);
     const [campaign] = org.rows('new_campaign', 1) as [string];
     await org.sync();
     org.store.withoutOrganizationRead.add('account').add('new_account_new_campaign');
     org.store.update('account', ids[0]!, { name: 'changed' });
-    // Dated back beyond what a modifiedon query would see.
+    // Dated back, so that no modifiedon query finds it.
     org.store.update('account', ids[1]!, { name: 'imported', modifiedon: '2020-01-01T00:00:00Z' });
     org.store.delete('account', ids[2]!);
     org.store.associate('new_account_new_campaign', ids[0]!, campaign);
@@ -52,7 +52,7 @@ describe('the strategy', () => {
     await org.expectIdle();
   });
 
-  it('falls back where the metadata promise change tracking that the service does not know', async () => {
+  it('falls back if the service refuses change tracking that the metadata promise', async () => {
     org = await Organisation.start(['account']);
     org.rows('account', 3);
     org.dataverse.faults.add({
@@ -70,7 +70,7 @@ describe('the strategy', () => {
     await org.expectIdle();
   });
 
-  it('begins anew where a delta link expired between two of its pages', async () => {
+  it('starts over if a delta link expires between two of its pages', async () => {
     org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '2', SYNC_SLICE_MB: '0.001' });
     const ids = org.rows('account', 9);
     await org.sync();
@@ -84,7 +84,7 @@ describe('the strategy', () => {
     await org.expectIdle();
   });
 
-  it('finds by modifiedon what shares a second with rows read before', async () => {
+  it('finds by modifiedon rows of the same second as rows that were read before', async () => {
     org = await Organisation.start(['lead'], {}, { SYNC_OVERLAP_SECONDS: '0', SYNC_RECONCILE_EVERY: '0' });
     const ids = org.rows('lead', 3);
     org.clock.now -= 60_000;
@@ -98,7 +98,7 @@ describe('the strategy', () => {
     await org.expectIdle();
   });
 
-  it('compares all keys only every so many runs, and finds back-dated changes then', async () => {
+  it('compares all keys every reconcileEvery runs, and finds changes dated back', async () => {
     org = await Organisation.start([{ name: 'lead', reconcileEvery: 3 }]);
     const ids = org.rows('lead', 5);
     org.clock.now += 86_400_000;
@@ -113,7 +113,7 @@ describe('the strategy', () => {
 });
 
 describe('an idle run', () => {
-  it('costs one request for each tracked table and one for the metadata, and no byte of the database', async () => {
+  it('sends one request for each tracked table and one for the metadata, and moves no byte of the database', async () => {
     const tracked = ['account', 'contact', 'systemuser', 'team', 'teammembership', 'new_campaign'];
     org = await Organisation.start(tracked, { rows: 400 });
     await org.sync();
@@ -135,7 +135,7 @@ describe('an idle run', () => {
     expect(status.database).toMatchObject({ stagedBlocks: 0, stagedBytes: 0 });
   });
 
-  it('reads the metadata document again only when its version says so', async () => {
+  it('reads the metadata document only if its version changed', async () => {
     org = await Organisation.start(['account'], { rows: 50 });
     await org.sync();
     let documents = 0;
@@ -155,7 +155,7 @@ describe('an idle run', () => {
     expect(documents).toBe(1);
   });
 
-  it('is recognised also after a read that showed a row on two pages', async () => {
+  it('is recognised after a read that showed a row on two pages', async () => {
     org = await Organisation.start(
       ['lead', { name: 'contact', strategy: 'full' }],
       { rows: 300 },
