@@ -18,9 +18,7 @@ interface Workflow {
   permissions: Record<string, string>;
   jobs: Record<string, { 'timeout-minutes'?: number; steps: { uses?: string; run?: string }[] }>;
 }
-/** The documentation in docs/ comes with another change; until then links into it lead nowhere. */
-const isThere = (path: string): boolean =>
-  existsSync(join(root, path)) || (path.startsWith('docs/') && !existsSync(join(root, 'docs')));
+const isThere = (path: string): boolean => existsSync(join(root, path));
 const workflow = (name: string): Workflow => parse(read(`.github/workflows/${name}`)) as Workflow;
 const commandsOf = ({ jobs }: Workflow): string =>
   Object.values(jobs)
