@@ -1,19 +1,13 @@
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { Closure } from '../mirror-target.ts';
 import { andLive, liveRows } from './mirror-table.ts';
 
 /**
  * What filtered tables lack and what they no longer need. A row of a filtered table belongs to the mirror if a chain of
  * foreign keys leads to it from a row of another table, as in a first sync.
  */
-export interface Closure {
-  /** For each filtered table (logical name) the referenced ids that it lacks. */
-  missing: Map<string, string[]>;
-  /** For each filtered table (logical name) the ids of rows that nothing refers to. */
-  unneeded: Map<string, string[]>;
-}
-
 export function findClosure(
   db: SqliteDatabase,
   tables: readonly Table[],

@@ -1,20 +1,8 @@
 import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
 import type { ForeignKey, Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { DanglingKey } from '../mirror-target.ts';
 import { andLive, hasMarks } from './mirror-table.ts';
-
-/** A foreign key with references to rows that are not in the database. */
-export interface DanglingKey {
-  /** Names in SQLite. */
-  table: string;
-  column: string;
-  /** The mirrored tables that the column can refer to. */
-  targets: string[];
-  /** How many rows refer to an absent target. */
-  count: number;
-  /** Up to ten of them: the id of the row, and the id that it refers to. */
-  examples: { row: string; target: string }[];
-}
 
 const maxExamples = 10;
 

@@ -3,6 +3,7 @@ import { type FileColumn, fileColumns } from '../../schema/file-columns.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { FetchedFile, WantedFile } from '../mirror-target.ts';
 
 /**
  * One row for each file or image whose content was requested. `file_id` is the id of the fetched content: if the row has
@@ -20,23 +21,6 @@ const createFiles = `CREATE TABLE IF NOT EXISTS _files (
   error TEXT,
   PRIMARY KEY (table_name, row_id, column_name)
 )`;
-
-/** A file that a row refers to and whose content is not fetched, or changed since. */
-export interface WantedFile {
-  table: string;
-  rowId: string;
-  column: string;
-  kind: FileColumn['kind'];
-  fileId: string;
-  name: string | null;
-}
-
-/** The result of fetching it. */
-export interface FetchedFile extends WantedFile {
-  blob: string | null;
-  bytes: number;
-  error: string | null;
-}
 
 export function createFileTable(db: SqliteDatabase): void {
   db.exec(createFiles);
