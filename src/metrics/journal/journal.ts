@@ -59,9 +59,13 @@ export class Journal {
   /** How far the journal is written. Records that were acknowledged before the call are before `end`. */
   progress(): Promise<JournalProgress> {
     return mapErrors('look up the end of', async () => {
-      const state = await readState(this.#stateBlob);
-      this.#generation = Math.max(this.#generation, state.generation);
-      const end = await this.#end();
+      const [state, known] = await Promise.all([readState(this.#stateBlob), this.#end()]);
+      let end = known;
+      // Another instance has begun a blob that this one does not know yet.
+      if (state.generation > end.generation) {
+        this.#generation = state.generation;
+        end = await this.#end();
+      }
       return { pending: isBefore(state, end), state, end };
     });
   }
