@@ -1,4 +1,4 @@
-/** An HTTP server true to the Dataverse Web API, for development and tests. */
+/** An HTTP server that behaves as the Dataverse Web API does, for development and tests. */
 
 export type { SampleDataverseStats } from './dataverse.ts';
 export type { ActiveFault, Fault, FaultKind, Faults } from './faults/faults.ts';

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { SampleDataverseOptions } from './options.ts';
 import { startSampleDataverse } from './server.ts';
 
-/** Runs the sample Dataverse as a process of its own and prints where it listens, as one line of JSON. */
+/** Runs the sample Dataverse as a process of its own. Prints its address as one line of JSON. */
 const { values } = parseArgs({
   options: {
     port: { type: 'string' },
@@ -19,18 +19,19 @@ const { values } = parseArgs({
   },
 });
 
-const options: SampleDataverseOptions = {};
-if (values.port !== undefined) options.port = wholeNumber('port', values.port);
-if (values.rows !== undefined) options.rows = wholeNumber('rows', values.rows);
-if (values.seed !== undefined) options.seed = wholeNumber('seed', values.seed);
-if (values['row-bytes'] !== undefined) options.rowBytes = wholeNumber('row-bytes', values['row-bytes']);
-if (values['latency-ms'] !== undefined) options.latencyMs = wholeNumber('latency-ms', values['latency-ms']);
-if (values.tracked !== undefined)
-  options.tracked = values.tracked === 'all' ? 'all' : values.tracked.split(',');
-if (values.metadata !== undefined) options.metadata = values.metadata;
-if (values.tables !== undefined) options.tables = values.tables.split(',');
-if (values.token !== undefined) options.token = values.token;
-if (values.prewarm) options.prewarm = values['prewarm-prefer'] ?? true;
+const { metadata, tables, token, tracked } = values;
+const options: SampleDataverseOptions = {
+  port: wholeNumber('port'),
+  rows: wholeNumber('rows'),
+  seed: wholeNumber('seed'),
+  rowBytes: wholeNumber('row-bytes'),
+  latencyMs: wholeNumber('latency-ms'),
+  tracked: tracked === 'all' ? tracked : tracked?.split(','),
+  metadata,
+  tables: tables?.split(','),
+  token,
+  prewarm: values.prewarm && (values['prewarm-prefer'] ?? true),
+};
 
 const dataverse = await startSampleDataverse(options);
 console.log(JSON.stringify({ url: dataverse.url }));
@@ -41,8 +42,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-function wholeNumber(name: string, text: string): number {
-  const number = Number(text);
+function wholeNumber(name: 'port' | 'rows' | 'seed' | 'row-bytes' | 'latency-ms'): number | undefined {
+  const text = values[name];
+  const number = Number(text ?? 0);
   if (!Number.isInteger(number) || number < 0) throw new Error(`--${name} must be a whole number`);
-  return number;
+  return text === undefined ? undefined : number;
 }

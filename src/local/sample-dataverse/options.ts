@@ -3,11 +3,11 @@ import type { ProtectionLimits } from './faults/service-protection.ts';
 export interface SampleDataverseOptions {
   /** 0, the default, takes a free port. */
   port?: number;
-  /** Rows in all, spread over the tables. Default 20,000. */
+  /** Rows in total, over all tables. Default 20,000. */
   rows?: number;
-  /** The path of a real `$metadata` document: it is served as it is, and rows are made for its tables. */
+  /** The path of a real `$metadata` document. It is served as it is, with rows for its tables. */
   metadata?: string;
-  /** Logical names of the tables that have rows; with `metadata`, `rows` is spread over these evenly. */
+  /** Logical names of the tables that have rows. With `metadata`, each has the same number. */
   tables?: string[];
   /** With `metadata`: logical names of the tables with change tracking, or all of them. Default none. */
   tracked?: string[] | 'all';
@@ -15,32 +15,35 @@ export interface SampleDataverseOptions {
   seed?: number;
   /**
    * Mixes values into the rows that break careless readers: escapes, control characters, extreme numbers and
-   * dates, empty columns, lookups in circles. Default true, for tests; `npm start` wants rows to look at.
+   * dates, empty columns, circular lookups. Default true, for tests; `npm start` turns it off.
    */
   hostileValues?: boolean;
-  /** The bearer token that is asked for; by default any. */
+  /** The only bearer token that is accepted. Default any. */
   token?: string;
-  /** Accept only tokens that the sample's own token service gave out and that have not expired. */
+  /** Accept only tokens that the sample's own token service issued and that have not expired. */
   issuedTokensOnly?: boolean;
-  /** The client that the token service knows. Default: see `sampleClient`. */
+  /** The client that the token service accepts. Default `sampleClient`. */
   client?: { id?: string; secret?: string };
   /** Default 3,600. */
   tokenLifetimeSeconds?: number;
-  /** HTTPS with a certificate made at the start, by the `openssl` command. */
+  /** HTTPS, with a certificate that the `openssl` command makes at the start. */
   tls?: boolean;
-  /** Tighter service protection than the real service's. */
+  /** Service protection limits, if they differ from those of the real service. */
   protection?: ProtectionLimits;
   /** `x-ms-dop-hint`. Default 16. */
   dopHint?: number;
-  /** Milliseconds before every answer, as over a long way. Default 0. */
+  /** Milliseconds of delay before each response. Default 0. */
   latencyMs?: number;
   clock?: () => Date;
-  /** How wide a row's JSON should be at least, in bytes, reached by longer texts. */
+  /** The least size of a row's JSON in bytes. Texts are lengthened to reach it. */
   rowBytes?: number;
-  /** Whether `apex_campaignmetrics` exists from the start. Default true. */
+  /** Whether `apex_campaignmetrics` exists at the start. Default true. */
   campaignMetrics?: boolean;
-  /** The first row version. Default 72,201,545; beyond 2^53 to find readers that go through doubles. */
+  /** The row version of the first row. Beyond 2^53 it reveals readers that use doubles. Default 75,000,000. */
   firstVersion?: bigint;
-  /** Read every table to its end before the start is reported, with this `Prefer` header beside the page size. */
+  /**
+   * Read each table to its end before the start is reported, so that all pages are made. A text is sent as the
+   * `Prefer` header, beside the page size.
+   */
   prewarm?: boolean | string;
 }

@@ -9,7 +9,7 @@ import type { TokenService } from './http/token-service.ts';
 import type { SchemaEditor } from './metadata/schema-editor.ts';
 import { openDataverse } from './open-dataverse.ts';
 import type { SampleDataverseOptions } from './options.ts';
-import { prewarm } from './rows/prewarm.ts';
+import { prewarm } from './prewarm.ts';
 import type { Store } from './rows/store.ts';
 import type { FileRoutes } from './write/file-routes.ts';
 
@@ -17,24 +17,24 @@ import type { FileRoutes } from './write/file-routes.ts';
 export interface SampleDataverse {
   /** Its origin, without a path. */
   url: string;
-  /** The rows behind the service: for tests to change them and to read the truth. */
+  /** The rows behind the service. Tests change them and compare a mirror with them. */
   store: Store;
   faults: Faults;
-  /** Changes of the schema while it runs. */
+  /** Changes the schema while the server runs. */
   schema: SchemaEditor;
-  /** The content of file columns. */
+  /** Contents of file columns. */
   files: FileRoutes;
   tokens: TokenService;
   stats: SampleDataverseStats;
-  /** The certificate (PEM) to trust, with `tls`. */
+  /** The certificate to trust (PEM), with `tls`. */
   certificate?: string;
   stop(): Promise<void>;
 }
 
-/** Longer than any URL that the service takes, so that a longer one gets the service's own refusal. */
+/** Above the service's own limit for URLs, so that a longer one gets the service's error and not that of Node. */
 const maxHeaderSize = 131_072;
 
-/** Starts a server that answers as the Dataverse Web API v9.2 does, on the loopback address. */
+/** Starts a server on the loopback address that answers as the Dataverse Web API v9.2 does. */
 export async function startSampleDataverse(options: SampleDataverseOptions = {}): Promise<SampleDataverse> {
   const dataverse = openDataverse(options);
   const exchange = new Exchange(dataverse, options.tls ? 'https' : 'http');
@@ -61,7 +61,7 @@ export async function startSampleDataverse(options: SampleDataverseOptions = {})
     files: dataverse.files,
     tokens: exchange.tokens,
     stats: dataverse.stats,
-    ...(pair === undefined ? {} : { certificate: pair.certificate }),
+    certificate: pair?.certificate,
     stop: () => close(server),
   };
 }

@@ -1,9 +1,9 @@
 import { Fragment } from '../http/fragment.ts';
-import { html } from '../http/page-envelope.ts';
-import type { ServiceRequest, ServiceResponse } from '../http/service.ts';
+import { html } from '../http/responses.ts';
+import type { ServiceRequest, ServiceResponse } from '../http/service-request.ts';
 import type { Fault } from './faults.ts';
 
-/** Answers that are not the service's own: those of a gateway before it. */
+/** The response of a fault that a gateway in front of the service sends, or undefined. */
 export function gatewayAnswer(
   fault: Fault,
   unauthorized: () => ServiceResponse,
@@ -18,9 +18,9 @@ export function gatewayAnswer(
   return undefined;
 }
 
-/** What a fault does to a good answer's body. */
+/** Damages the bodies of good responses. */
 export class Damage {
-  /** The last row of the page before, per set: what `repeat-row` shows again. */
+  /** The last row of the previous page, by path, for `repeat-row`. */
   readonly #lastRows = new Map<string, string>();
 
   apply(fault: Fault | undefined, request: ServiceRequest, response: ServiceResponse): ServiceResponse {
@@ -48,7 +48,7 @@ export class Damage {
     }
   }
 
-  /** Keeps the last row of a page and gives that of the one before. */
+  /** Stores the last row of a page and returns that of the previous one. */
   #remember(request: ServiceRequest, response: ServiceResponse): string | undefined {
     if (response.body.length !== 3) return undefined;
     const before = this.#lastRows.get(request.path);
@@ -63,11 +63,11 @@ function withBody(response: ServiceResponse, parts: readonly (Buffer | string)[]
   return { ...response, body: parts.map((part) => new Fragment(part)) };
 }
 
-/** Puts another address in the place of a page's next link. */
+/** Replaces the next link of a page. */
 function relink(response: ServiceResponse, url: string): ServiceResponse {
   const link = /"@odata\.nextLink":"(?:[^"\\]|\\.)*"/;
   const body = response.body.map((fragment) => {
-    // Links stand in the small pieces around the rows.
+    // Links are in the small pieces around the rows.
     if (fragment.bytes.length > 65_536) return fragment;
     const text = fragment.bytes.toString();
     return link.test(text)

@@ -1,17 +1,19 @@
-import type { ServiceRequest } from '../http/service.ts';
 import { ServiceError } from '../http/service-error.ts';
+import type { ServiceRequest } from '../http/service-request.ts';
 import { Random } from '../rows/random.ts';
 
 /**
- * What can go wrong.
- * Answered instead of the request: `429` (service protection), `503`, `504`, `502-html`, `401`,
- * `403-not-a-member`, `sql-timeout`, `deadlock`, `query-throttled`, `expired-token` (of change tracking), `error`
- * (status, code and message of one's own), `reset` (the connection ends without an answer), `timeout`
- * (no answer for `delayMs`).
- * Done to the answer of a request that was carried out: `commit-then-timeout`, `commit-then-reset`,
- * `reset-mid-body`, `truncate` (the body ends early, and correctly so), `not-json`, `empty-body`, `slow-body`,
- * `repeat-nextlink` (the page links to itself), `foreign-nextlink` (to another host), `repeat-row` (a page begins
- * with the last row of the one before).
+ * The kinds of faults.
+ *
+ * Sent instead of a response: `429` (service protection), `503`, `504`, `502-html`, `401`, `403-not-a-member`,
+ * `sql-timeout`, `deadlock`, `query-throttled`, `expired-token` (of change tracking), `error` (with a status, code
+ * and message of your choice), `reset` (the connection ends without a response), `timeout` (no response for
+ * `delayMs`).
+ *
+ * Done to the response after the request was executed: `commit-then-timeout`, `commit-then-reset`,
+ * `reset-mid-body`, `truncate` (part of the body, with a matching length), `not-json`, `empty-body`, `slow-body`,
+ * `repeat-nextlink` (the page links to itself), `foreign-nextlink` (to another host), `repeat-row` (the page starts
+ * with the last row of the previous one).
  */
 export type FaultKind =
   | '429'
@@ -40,13 +42,13 @@ export type FaultKind =
 
 export interface Fault {
   kind: FaultKind;
-  /** Which requests: tested against `GET /api/data/v9.2/accounts?$select=name`. All where absent. */
+  /** Matches requests. A pattern is tested on `GET /api/data/v9.2/accounts?$select=name`. Default: all requests. */
   match?: RegExp | ((request: { method: string; path: string; query: string }) => boolean);
-  /** How many matching requests fail; the rest pass. Without `times` and `rate`: one. */
+  /** How many matching requests fail. Default 1, or no limit with `rate`. */
   times?: number;
   /** The share of matching requests that fail, from 0 to 1. */
   rate?: number;
-  /** Matching requests that pass before the first failure. */
+  /** How many matching requests pass before the first failure. */
   after?: number;
   /** Seconds in `Retry-After`, for 429 and 503. Default 1 for 429, none for 503. */
   retryAfter?: number;
@@ -60,14 +62,14 @@ export interface Fault {
 
 export interface ActiveFault {
   readonly fault: Fault;
-  /** How often it has struck. */
+  /** How many requests failed because of it. */
   readonly hits: number;
   remove(): void;
 }
 
-/** The faults that are switched on. */
+/** The active faults. */
 export class Faults {
-  readonly #active = new Set<Switched>();
+  readonly #active = new Set<CountedFault>();
   readonly #random: Random;
 
   constructor(seed: number) {
@@ -75,25 +77,25 @@ export class Faults {
   }
 
   add(fault: Fault): ActiveFault {
-    const switched = new Switched(fault, () => this.#active.delete(switched));
-    this.#active.add(switched);
-    return switched;
+    const counted = new CountedFault(fault, () => this.#active.delete(counted));
+    this.#active.add(counted);
+    return counted;
   }
 
   clear(): void {
     this.#active.clear();
   }
 
-  /** The fault that strikes this request, if one does. */
+  /** The fault for a request, if there is one. */
   pick(request: ServiceRequest): Fault | undefined {
-    for (const switched of this.#active) {
-      if (switched.strikes(request, () => this.#random.fraction())) return switched.fault;
+    for (const counted of this.#active) {
+      if (counted.appliesTo(request, () => this.#random.fraction())) return counted.fault;
     }
     return undefined;
   }
 }
 
-class Switched implements ActiveFault {
+class CountedFault implements ActiveFault {
   readonly fault: Fault;
   readonly remove: () => void;
   hits = 0;
@@ -104,7 +106,7 @@ class Switched implements ActiveFault {
     this.remove = remove;
   }
 
-  strikes(request: ServiceRequest, fraction: () => number): boolean {
+  appliesTo(request: ServiceRequest, fraction: () => number): boolean {
     const { match, after = 0, rate } = this.fault;
     const line = `${request.method} ${request.path}${request.query === '' ? '' : `?${request.query}`}`;
     const matches = match === undefined || (match instanceof RegExp ? match.test(line) : match(request));
@@ -126,7 +128,7 @@ const throttled = [
 ] as const;
 let nextThrottle = 0;
 
-/** The refusal that a fault sends instead of an answer, where it is one of that kind. */
+/** The error that a fault sends instead of a response, or undefined if it does something else. */
 export function refusalOf(fault: Fault): ServiceError | undefined {
   const retryAfter = (seconds: number | undefined): { headers: Record<string, string> } => ({
     headers: seconds === undefined ? {} : { 'retry-after': String(seconds) },

@@ -1,16 +1,16 @@
 import { ServiceError } from '../http/service-error.ts';
 
-/** learn.microsoft.com: Service protection API limits. */
+/** The limits of service protection (learn.microsoft.com: Service protection API limits). */
 export interface ProtectionLimits {
   /** Requests per window. Default 6,000. */
   requests?: number;
   /** Default 300. */
   windowSeconds?: number;
-  /** Requests at the same time. Default 52. */
+  /** Concurrent requests. Default 52. */
   concurrent?: number;
 }
 
-/** Counts requests in a sliding window, refuses what is too much, and says in headers how much is left. */
+/** Counts requests in a sliding window, rejects those above the limits, and reports the rest in headers. */
 export class ServiceProtection {
   readonly #limits: Required<ProtectionLimits>;
   readonly #dopHint: number;
@@ -18,7 +18,7 @@ export class ServiceProtection {
   #running = 0;
   #busySeconds = 0;
   #closedUntil = 0;
-  /** Requests that came before the `Retry-After` of an earlier refusal had passed. */
+  /** Requests that came before the `Retry-After` of an earlier response had passed. */
   early = 0;
 
   constructor(limits: ProtectionLimits | undefined, dopHint: number) {
@@ -26,7 +26,10 @@ export class ServiceProtection {
     this.#dopHint = dopHint;
   }
 
-  /** Takes note of a request; throws 429 where it is one too many. */
+  /**
+   * Counts a request.
+   * @throws ServiceError 429 if it exceeds a limit
+   */
   enter(now = performance.now()): void {
     if (now < this.#closedUntil) this.early++;
     const { requests, windowSeconds, concurrent } = this.#limits;
@@ -55,7 +58,7 @@ export class ServiceProtection {
     this.#busySeconds += milliseconds / 1000;
   }
 
-  /** After a refusal no request should come for so many seconds. */
+  /** Notes that no request should come for so many seconds. */
   close(seconds: number, now = performance.now()): void {
     this.#closedUntil = Math.max(this.#closedUntil, now + seconds * 1000);
   }
@@ -66,7 +69,7 @@ export class ServiceProtection {
       'x-ms-ratelimit-burst-remaining-xrm-requests': String(
         Math.max(0, this.#limits.requests - this.#arrivals.length),
       ),
-      // With a thousands separator, as it really comes: `1,200.00`.
+      // The real service sends a thousands separator: `1,200.00`.
       'x-ms-ratelimit-time-remaining-xrm-requests': time.toLocaleString('en-US', {
         minimumFractionDigits: 2,
         maximumFractionDigits: 2,

@@ -3,11 +3,11 @@ import type { Store } from '../rows/store.ts';
 import { errorResponse } from './error-response.ts';
 import { Fragment } from './fragment.ts';
 import { parsePreferences } from './preferences.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
 import { badRequest, ServiceError } from './service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from './service-request.ts';
 
-/** learn.microsoft.com: Execute batch operations using the Web API. */
-const mostRequests = 1000;
+/** The limit of the service (learn.microsoft.com: Execute batch operations using the Web API). */
+const maxRequests = 1000;
 
 type Answer = (request: ServiceRequest) => ServiceResponse;
 
@@ -17,8 +17,8 @@ interface Part {
 }
 
 /**
- * `POST /$batch`: requests in order, change sets all or nothing. The first failure ends the batch with its own
- * status, unless `Prefer: odata.continue-on-error`.
+ * Answers `POST /$batch`: requests run in order, a change set runs as a whole. The first failure ends the batch
+ * with its own status, unless the request says `Prefer: odata.continue-on-error`.
  */
 export function answerBatch(request: ServiceRequest, answer: Answer, store: Store): ServiceResponse {
   if (request.method !== 'POST') throw new ServiceError(405, '0x80060888', '$batch is posted.');
@@ -29,8 +29,8 @@ export function answerBatch(request: ServiceRequest, answer: Answer, store: Stor
       : undefined,
   );
   const total = changeSets.reduce((sum, changes) => sum + (changes?.length ?? 1), 0);
-  if (total > mostRequests) {
-    throw badRequest(`The number of operations in the batch exceeded the limit of ${mostRequests}.`);
+  if (total > maxRequests) {
+    throw badRequest(`The number of operations in the batch exceeded the limit of ${maxRequests}.`);
   }
   const { continueOnError } = parsePreferences(request.headers['prefer']);
   const boundary = `batchresponse_${crypto.randomUUID()}`;
@@ -75,7 +75,7 @@ function settle(answer: Answer, request: ServiceRequest): ServiceResponse {
   }
 }
 
-/** Thrown to undo a change set, with what is to be answered. */
+/** Thrown to roll a change set back. Carries the response of the change that failed. */
 class ChangeSetFailure extends Error {
   readonly outcome: Outcome;
   constructor(outcome: Outcome) {
@@ -84,7 +84,7 @@ class ChangeSetFailure extends Error {
   }
 }
 
-/** All changes or none; later ones may refer to the rows of earlier ones as `$1`. */
+/** Writes all changes or none. A change refers to the row of an earlier one as `$1`. */
 function changeSet(request: ServiceRequest, changes: readonly Part[], answer: Answer, store: Store): Outcome {
   const boundary = `changesetresponse_${crypto.randomUUID()}`;
   try {
@@ -116,10 +116,10 @@ function partText(response: ServiceResponse, contentId: string | undefined): str
   const headers = { ...response.headers };
   const id = headers['odata-entityid'];
   if (id !== undefined) headers['location'] = id;
+  const lines = ['Content-Type: application/http', 'Content-Transfer-Encoding: binary'];
+  if (contentId !== undefined) lines.push(`Content-ID: ${contentId}`);
   return [
-    'Content-Type: application/http',
-    'Content-Transfer-Encoding: binary',
-    ...(contentId === undefined ? [] : [`Content-ID: ${contentId}`]),
+    ...lines,
     '',
     `HTTP/1.1 ${response.status} ${STATUS_CODES[response.status] ?? ''}`,
     ...Object.entries(headers).map(([name, value]) => `${writtenNames.get(name) ?? name}: ${value}`),
@@ -128,7 +128,7 @@ function partText(response: ServiceResponse, contentId: string | undefined): str
   ].join('\r\n');
 }
 
-/** Headers inside a part keep the case in which the service writes them. */
+/** The names of headers inside a part, in the service's own case. */
 const writtenNames = new Map(
   [
     'Content-Type',
@@ -141,7 +141,7 @@ const writtenNames = new Map(
   ].map((name) => [name.toLowerCase(), name]),
 );
 
-/** The parts between the boundaries. Line ends are CRLF, or the service cannot read the stream. */
+/** The parts between the boundaries. As in the service, lines must end in CRLF. */
 function partsOf(contentType: string | undefined, body: string): Part[] {
   const boundary = /boundary="?([^";]+)"?/i.exec(contentType ?? '')?.[1];
   if (boundary === undefined) {
@@ -181,7 +181,7 @@ function unreadable(): ServiceError {
   );
 }
 
-/** The request inside a part: `POST /api/data/v9.2/accounts HTTP/1.1`, an absolute address, or a relative one. */
+/** The request inside a part: `POST /api/data/v9.2/accounts HTTP/1.1`, with a path or an absolute or relative URL. */
 function embedded(outer: ServiceRequest, part: Part, ids: ReadonlyMap<string, string>): ServiceRequest {
   const lineEnd = part.body.indexOf('\r\n');
   const line = part.body.slice(0, lineEnd < 0 ? undefined : lineEnd);
@@ -202,7 +202,7 @@ function embedded(outer: ServiceRequest, part: Part, ids: ReadonlyMap<string, st
   };
 }
 
-/** `$1/orders`, or `"$1"` in a body, means the row that the part with Content-ID 1 made. */
+/** `$1` is the URL of the row that the part with Content-ID 1 created. A body quotes it: `"$1"`. */
 function resolveIds(url: string, ids: ReadonlyMap<string, string>): string {
   return url.replace(/^\/?\$(\w+)/, (reference, id: string) => ids.get(id) ?? reference);
 }

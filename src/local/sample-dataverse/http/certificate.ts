@@ -7,8 +7,8 @@ export interface Certificate {
 }
 
 /**
- * Makes a self-signed certificate for this start. Node cannot make one itself, so the `openssl` command does.
- * @throws Error where there is no such command
+ * Makes a self-signed certificate for this start. Node cannot make one, so this calls the `openssl` command.
+ * @throws Error if the command is absent
  */
 export function makeCertificate(): Certificate {
   const output = runOpenssl([
@@ -18,13 +18,13 @@ export function makeCertificate(): Certificate {
   ]);
   const block = (name: string): string => {
     const found = new RegExp(`-----BEGIN ${name}-----[\\s\\S]*?-----END ${name}-----`).exec(output)?.[0];
-    if (found === undefined) throw new Error(`openssl gave no ${name}`);
+    if (found === undefined) throw new Error(`openssl did not print a ${name}`);
     return `${found}\n`;
   };
   return { key: block('PRIVATE KEY'), certificate: block('CERTIFICATE') };
 }
 
-/** Whether HTTPS can be offered on this machine. */
+/** Whether this machine has the `openssl` command, so that HTTPS is possible. */
 export function canMakeCertificate(): boolean {
   try {
     return runOpenssl(['version']) !== '';

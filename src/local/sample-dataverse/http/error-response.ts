@@ -1,8 +1,8 @@
 import { Fragment } from './fragment.ts';
-import type { ServiceRequest, ServiceResponse } from './service.ts';
 import type { ServiceError } from './service-error.ts';
+import type { ServiceRequest, ServiceResponse } from './service-request.ts';
 
-/** A refusal as an OData error body. Details are shown when annotations are asked for. */
+/** An error as an OData error body. It has details if the request asks for annotations. */
 export function errorResponse(error: ServiceError, request: ServiceRequest): ServiceResponse {
   const details = /include-annotations/.test(request.headers['prefer'] ?? '')
     ? Object.entries(error.details).map(([name, value]) => [`@Microsoft.PowerApps.CDS.${name}`, value])

@@ -8,14 +8,14 @@ import { isAuthorized, unauthorized } from './authorize.ts';
 import { errorResponse } from './error-response.ts';
 import { route } from './router.ts';
 import { sendResponse } from './send-response.ts';
-import type { ServiceRequest, ServiceResponse } from './service.ts';
 import { ServiceError } from './service-error.ts';
+import type { ServiceRequest, ServiceResponse } from './service-request.ts';
 import { TokenService } from './token-service.ts';
 
-/** How long a request without an answer is held. */
-const silenceMs = 60_000;
+/** How long a request waits that gets no response. */
+const defaultSilenceMs = 60_000;
 
-/** The way of one HTTP request: token service, faults, service protection, authorization, the Web API. */
+/** Serves HTTP requests: faults, token service, service protection, authorization, then the Web API. */
 export class Exchange {
   readonly faults: Faults;
   readonly tokens: TokenService;
@@ -76,7 +76,7 @@ export class Exchange {
       return route(this.#dataverse, request);
     } catch (error) {
       if (error instanceof ServiceError) return errorResponse(error, request);
-      // A fault of the emulator itself: seen by whoever asked, in the service's own form.
+      // A defect of the sample itself: the client gets the stack, in the service's own form.
       const unexpected = `An unexpected error occurred. ${error instanceof Error ? error.stack : String(error)}`;
       return errorResponse(new ServiceError(500, '0x80040216', unexpected), request);
     }
@@ -84,21 +84,22 @@ export class Exchange {
 
   #serviceHeaders(request: ServiceRequest): Record<string, string> {
     const id = crypto.randomUUID();
-    const clientId = request.headers['x-ms-client-request-id'];
-    return {
+    const headers: Record<string, string> = {
       'cache-control': 'no-cache',
       'x-ms-service-request-id': id,
       REQ_ID: id,
-      ...(clientId === undefined ? {} : { 'x-ms-client-request-id': clientId }),
       'set-cookie': 'ARRAffinity=sample; path=/; HttpOnly',
       ...this.#protection.headers(),
     };
+    const clientId = request.headers['x-ms-client-request-id'];
+    if (clientId !== undefined) headers['x-ms-client-request-id'] = clientId;
+    return headers;
   }
 }
 
-/** Says nothing for a while, then hangs up. */
+/** Sends nothing for a while, then closes the connection. */
 async function silence(outgoing: ServerResponse, fault: Fault): Promise<void> {
-  await delay(fault.delayMs ?? silenceMs, undefined, { ref: false });
+  await delay(fault.delayMs ?? defaultSilenceMs, undefined, { ref: false });
   outgoing.destroy();
 }
 

@@ -4,8 +4,8 @@ import { constants, crc32, deflateRaw } from 'node:zlib';
 const deflate = promisify(deflateRaw);
 
 /**
- * A piece of a response body that is compressed once and then used in many bodies. Each piece is deflated up
- * to a byte boundary, so the pieces of one body follow each other inside one ordinary gzip member.
+ * A piece of a response body that is compressed once and used in many bodies. Each piece is deflated up to a
+ * byte boundary, so the pieces of a body form one ordinary gzip member.
  */
 export class Fragment {
   readonly bytes: Buffer;
@@ -28,10 +28,10 @@ export class Fragment {
 }
 
 const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
-/** An empty block with the "last" bit. */
+/** An empty block with the bit that marks the last one. */
 const lastBlock = Buffer.from([0x03, 0x00]);
 
-/** The fragments, one after the other, as one gzip member. */
+/** The fragments in order as one gzip member. */
 export async function gzipped(fragments: readonly Fragment[]): Promise<Buffer[]> {
   const parts = await Promise.all(fragments.map((fragment) => fragment.deflated()));
   let crc = 0;
@@ -47,7 +47,7 @@ export async function gzipped(fragments: readonly Fragment[]): Promise<Buffer[]>
 }
 
 /**
- * The CRC-32 of two byte sequences in a row from the CRCs of each: appending n bytes multiplies the first CRC
+ * The CRC-32 of two concatenated byte sequences, from the CRC of each: appending n bytes multiplies the first CRC
  * by x^(8n) modulo the polynomial. Squaring gives x^(8n) in log n steps.
  */
 export function combineCrc32(first: number, second: number, secondLength: number): number {
@@ -60,7 +60,7 @@ export function combineCrc32(first: number, second: number, secondLength: number
   return (multiply(factor, first) ^ second) >>> 0;
 }
 
-/** The product of two polynomials modulo CRC-32's, both with reversed bits. */
+/** The product of two polynomials modulo that of CRC-32, all with reversed bits. */
 function multiply(a: number, b: number): number {
   let product = 0;
   let addend = b;

@@ -1,11 +1,11 @@
-/** `accounts(…)` in its parts. */
+/** `accounts(<key>)` as a set name and a key. */
 export function setAndKey(segment: string): { name: string; key?: string } {
   const open = segment.indexOf('(');
   if (open < 0 || !segment.endsWith(')')) return { name: segment };
   return { name: segment.slice(0, open), key: segment.slice(open + 1, -1) };
 }
 
-/** The parts of a path below the API's root, or undefined outside it. A slash inside brackets belongs to a key. */
+/** The segments of a path below the root of the API, or undefined for other paths. A key may contain a slash. */
 export function segmentsOf(path: string): string[] | undefined {
   const match = /^\/api\/data\/v9\.\d(?:\/(.*))?$/s.exec(path);
   if (match === null) return undefined;

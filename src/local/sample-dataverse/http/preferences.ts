@@ -1,6 +1,6 @@
 import type { WantsAnnotation } from '../query/row-json.ts';
 
-/** The service's own limit; a larger wish is ignored (learn.microsoft.com: Page results). */
+/** The limit of the service. It ignores a larger page size (learn.microsoft.com: Page results). */
 export const maximumPageSize = 5000;
 
 export interface Preferences {
@@ -10,7 +10,7 @@ export interface Preferences {
   continueOnError: boolean;
   includeAnnotations?: string;
   wants: WantsAnnotation;
-  /** What `Preference-Applied` says. */
+  /** For `Preference-Applied`. */
   applied: string[];
 }
 
@@ -57,7 +57,7 @@ function applyPreference(preferences: Preferences, text: string, name: string, v
   preferences.applied.push(text);
 }
 
-/** `*`, `Microsoft.Dynamics.CRM.*`, full names, and `-` before what is to be left out. The last match decides. */
+/** `*`, `Microsoft.Dynamics.CRM.*` or full names. A `-` excludes what follows it; the last match decides. */
 function annotationPattern(list: string): WantsAnnotation {
   const rules = list
     .split(',')

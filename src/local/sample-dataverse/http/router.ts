@@ -4,20 +4,23 @@ import { writeMetadata } from '../metadata/metadata-writes.ts';
 import type { Table } from '../metadata/model.ts';
 import { callFunction, privilegeName, requirePrivilege } from '../metadata/privileges.ts';
 import { countSet, readRow, readSet } from '../query/data-routes.ts';
-import { parseQueryOptions } from '../query/query-options.ts';
+import { parseQueryOptions } from '../query/options/query-options.ts';
 import { writeMultiple } from '../write/bulk-routes.ts';
 import { writeLink } from '../write/link-routes.ts';
-import { noContent, patchRow, postRow, removeRow, writeProperty } from '../write/write-routes.ts';
+import { patchRow, postRow, removeRow, writeProperty } from '../write/write-routes.ts';
 import { answerBatch } from './batch.ts';
-import { json } from './page-envelope.ts';
 import { segmentsOf, setAndKey } from './path.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from './service.ts';
+import { json, noContent } from './responses.ts';
 import { badRequest, methodNotAllowed, noSuchSegment, ServiceError } from './service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from './service-request.ts';
 
-/** learn.microsoft.com: Query data using the Web API: 32 KB for a URL, 64 KB inside a batch. */
+/** In characters (learn.microsoft.com: Query data using the Web API). */
 const longestUrl = { alone: 32_768, inBatch: 65_536 };
 
-/** Answers one request; refusals are thrown as ServiceError. */
+/**
+ * Answers one request to the Web API.
+ * @throws ServiceError with the error to send
+ */
 export function route(dataverse: Dataverse, request: ServiceRequest): ServiceResponse {
   const limit = request.inBatch ? longestUrl.inBatch : longestUrl.alone;
   if (request.path.length + request.query.length > limit) {
@@ -46,7 +49,7 @@ function data(dataverse: Dataverse, request: ServiceRequest, segments: readonly 
   if (second === undefined)
     return key === undefined ? set(dataverse, request, table) : row(dataverse, request, table, key);
   if (key !== undefined) {
-    const file = dataverse.files.answer(dataverse, request, table, key, segments.slice(1));
+    const file = dataverse.files.answer(request, table, key, segments.slice(1));
     if (file !== undefined) return file;
     if (third === '$ref') return writeLink(dataverse, request, table, key, second);
     if (request.method === 'PUT' || request.method === 'DELETE') {
@@ -61,7 +64,7 @@ function data(dataverse: Dataverse, request: ServiceRequest, segments: readonly 
   throw noSuchSegment(second);
 }
 
-/** The privilege that a request needs. Links and bulk messages need to write. */
+/** The privilege that a request needs. Links and bulk messages need the right to write. */
 function verbOf(request: ServiceRequest, isIntersect: boolean): 'Create' | 'Read' | 'Write' | 'Delete' {
   if (request.method === 'GET' || isIntersect) return 'Read';
   if (request.method === 'DELETE' && !request.path.endsWith('$ref')) return 'Delete';
@@ -95,7 +98,7 @@ function metadataDocument(dataverse: Dataverse, request: ServiceRequest): Servic
   return {
     status: 200,
     headers: { 'content-type': 'application/xml', 'odata-version': '4.0' },
-    body: [dataverse.metadataDocument(wanted)],
+    body: [dataverse.metadata.read(wanted)],
   };
 }
 

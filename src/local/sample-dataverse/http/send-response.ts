@@ -2,12 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from '../faults/faults.ts';
 import { gzipped } from './fragment.ts';
-import type { ServiceResponse } from './service.ts';
+import type { ServiceResponse } from './service-request.ts';
 
-/** Below this a body is not worth compressing. */
-const smallest = 1024;
+/** Smaller bodies are not compressed. */
+const minCompressedBytes = 1024;
 
-/** Writes a response to the wire, compressed where the caller takes it. Returns the bytes of its body. */
+/** Sends a response, compressed if the client accepts it. Returns the number of bytes of the body. */
 export async function sendResponse(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
@@ -16,14 +16,13 @@ export async function sendResponse(
 ): Promise<number> {
   const compress =
     /\bgzip\b/.test(incoming.headers['accept-encoding'] ?? '') &&
-    response.body.reduce((sum, fragment) => sum + fragment.bytes.length, 0) > smallest;
+    response.body.reduce((sum, fragment) => sum + fragment.bytes.length, 0) > minCompressedBytes;
   const parts = compress ? await gzipped(response.body) : response.body.map((fragment) => fragment.bytes);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  outgoing.writeHead(response.status, {
-    ...response.headers,
-    ...(compress ? { 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : {}),
-    ...(response.status === 204 || response.status === 304 ? {} : { 'content-length': String(length) }),
-  });
+  const headers = { ...response.headers };
+  if (compress) Object.assign(headers, { 'content-encoding': 'gzip', vary: 'Accept-Encoding' });
+  if (response.status !== 204 && response.status !== 304) headers['content-length'] = String(length);
+  outgoing.writeHead(response.status, headers);
   if (fault?.kind === 'reset-mid-body') return resetMidBody(outgoing, Buffer.concat(parts));
   if (fault?.kind === 'slow-body') await trickle(outgoing, Buffer.concat(parts), fault.delayMs ?? 2000);
   else for (const part of parts) outgoing.write(part);
@@ -31,7 +30,7 @@ export async function sendResponse(
   return length;
 }
 
-/** Half of the body, and then the connection is gone. */
+/** Sends half of the body, then resets the connection. */
 function resetMidBody(outgoing: ServerResponse, body: Buffer): number {
   const half = body.subarray(0, Math.ceil(body.length / 2));
   outgoing.write(half, () => outgoing.socket?.resetAndDestroy());

@@ -1,9 +1,9 @@
-/** A refusal as the service sends it: status, code and message in an OData error body. */
+/** An error as the service sends it: status, code and message in an OData error body. */
 export class ServiceError extends Error {
   readonly status: number;
   readonly code: string;
   readonly headers: Record<string, string>;
-  /** Further members of the error object, shown when annotations are asked for. */
+  /** More members of the error object, sent if the request asks for annotations. */
   readonly details: Record<string, string>;
 
   constructor(

@@ -1,22 +1,22 @@
 import type { SampleDataverseOptions } from '../options.ts';
-import { json } from './page-envelope.ts';
-import type { ServiceRequest, ServiceResponse } from './service.ts';
+import { json } from './responses.ts';
+import type { ServiceRequest, ServiceResponse } from './service-request.ts';
 
-/** What a client must know to get a token from the sample. */
+/** The client that gets tokens from the sample unless the options name another. */
 export const sampleClient = { id: '5a3b1e0f-0000-4000-a000-00000000c11e', secret: 'sample-secret' };
 
 const defaultLifetimeSeconds = 3600;
 
 /**
- * The token service of the sample: the discovery documents and the client-credentials grant of the Microsoft
- * identity platform, as far as `ClientSecretCredential` asks for them
+ * The token service of the sample: the discovery documents and the client credentials grant of the Microsoft
+ * identity platform, as far as `ClientSecretCredential` uses them
  * (learn.microsoft.com: OAuth 2.0 client credentials flow).
  */
 export class TokenService {
   readonly #options: SampleDataverseOptions;
   readonly #now: () => number;
   readonly #expiries = new Map<string, number>();
-  /** Tokens given out so far. */
+  /** Number of tokens issued so far. */
   issued = 0;
 
   constructor(options: SampleDataverseOptions, now: () => number) {
@@ -24,17 +24,17 @@ export class TokenService {
     this.#now = now;
   }
 
-  /** Whether the token was given out here and has not expired. */
+  /** Whether this service issued the token and it has not expired. */
   accepts(token: string): boolean {
     return (this.#expiries.get(token) ?? 0) > this.#now();
   }
 
-  /** Makes every token that was given out worthless, as a revocation does. */
+  /** Revokes all tokens. */
   revoke(): void {
     this.#expiries.clear();
   }
 
-  /** Answers a request to the token service, or undefined where it is meant for the Web API. */
+  /** Answers a request to the token service. Undefined for a request to the Web API. */
   answer(request: ServiceRequest): ServiceResponse | undefined {
     if (request.path === '/common/discovery/instance') return this.#instance(request);
     const [, tenant, rest] =

@@ -28,7 +28,7 @@ function attributeItem(table: Table, column: Column): MetadataItem {
     DisplayName: label(column.logicalName),
   };
   if (column.targets !== undefined) {
-    // An owner's targets are the concrete tables, never the abstract base.
+    // The service lists the concrete tables of an owner and not their abstract base.
     properties['Targets'] = column.targets.flatMap(({ table: name }) =>
       name === 'principal' ? ['systemuser', 'team'] : [name],
     );
@@ -45,7 +45,7 @@ function attributeItem(table: Table, column: Column): MetadataItem {
   };
 }
 
-/** What a number column takes, as far as its precision and scale say. */
+/** The limits of a number column that follow from its precision and scale. */
 function numberLimits(kind: string, column: Column): Record<string, number> {
   switch (kind) {
     case 'Integer':
@@ -109,8 +109,9 @@ function optionSetItem(table: Table, column: Column): MetadataItem {
     MetadataId: metadataId(table.logicalName, column.logicalName, 'options'),
     Name: `${table.logicalName}_${column.logicalName}`,
     IsGlobal: false,
-    ...(kind === 'boolean' ? { FalseOption: shown[0], TrueOption: shown[1] } : { Options: shown }),
   };
+  if (kind === 'boolean') Object.assign(properties, { FalseOption: shown[0], TrueOption: shown[1] });
+  else properties['Options'] = shown;
   return {
     type: kind === 'boolean' ? 'BooleanOptionSetMetadata' : 'OptionSetMetadata',
     properties,

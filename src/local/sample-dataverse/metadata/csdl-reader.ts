@@ -3,8 +3,8 @@ import { type Column, type Intersect, Model, type Table } from './model.ts';
 import { resolveLookups } from './model-builder.ts';
 
 /**
- * A model out of a real `$metadata` document. This reader is the emulator's own, so that a fault in the
- * product's reader is not hidden by the same fault here.
+ * Reads a model from a real `$metadata` document. The sample has its own reader, so that a bug in the product's
+ * reader is not hidden by the same bug here.
  */
 export function readCsdl(document: Buffer): Model {
   const parser = new XMLParser({
@@ -12,7 +12,7 @@ export function readCsdl(document: Buffer): Model {
     attributeNamePrefix: '',
     removeNSPrefix: true,
     processEntities: false,
-    // Attributes bear some of these names too.
+    // Some attributes have the same names.
     isArray: (name, _path, _leaf, isAttribute) => !isAttribute && arrays.has(name),
   });
   const schemas: CsdlSchema[] = parser.parse(document)?.Edmx?.DataServices?.Schema ?? [];
@@ -66,7 +66,7 @@ function bare(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
 
-/** The type and its bases, the outermost base first. */
+/** The type and its base types, the root first. */
 function lineage(types: ReadonlyMap<string, CsdlType>, type: CsdlType): CsdlType[] {
   const base = type.BaseType === undefined ? undefined : types.get(bare(type.BaseType));
   return base === undefined ? [type] : [...lineage(types, base), type];
@@ -90,9 +90,9 @@ function readTable(
     if (member === type) inherited = columns.size;
     for (const { Name, Type, MaxLength } of member.Property ?? []) {
       if (columns.has(Name)) continue;
-      const column: Column = { name: Name, type: Type, logicalName: Name.replace(/^_(.*)_value$/, '$1') };
-      if (MaxLength !== undefined) column.maxLength = Number(MaxLength);
-      columns.set(Name, column);
+      const logicalName = Name.replace(/^_(.*)_value$/, '$1');
+      const maxLength = MaxLength === undefined ? undefined : Number(MaxLength);
+      columns.set(Name, { name: Name, type: Type, logicalName, maxLength });
     }
     readLookups(member, columns);
   }
@@ -135,8 +135,8 @@ function readLookups(type: CsdlType, columns: ReadonlyMap<string, Column>): void
 }
 
 /**
- * The document does not say which types are N:N tables. They are small, have no `modifiedon`, and two of their
- * plain id columns bear the names of other tables' primary ids.
+ * Detects an N:N table, which the document does not mark: it has few columns, no `modifiedon`, and two id columns
+ * with the names of other tables' primary ids.
  */
 function findIntersect(model: Model, table: Table): void {
   if (table.columns.length > 12 || table.columns.some((column) => column.name === 'modifiedon')) return;

@@ -1,8 +1,8 @@
 import type { Column, Model, Table } from './model.ts';
 
 /**
- * The `$metadata` document of a model, on one line as the service sends it. Annotations (change tracking,
- * alternate keys) stand in it only when asked for (learn.microsoft.com: Web API service documents).
+ * Writes the `$metadata` document of a model, on one line as the service does. Annotations (change tracking,
+ * alternate keys) are included on request (learn.microsoft.com: Web API service documents).
  */
 export function writeCsdl(model: Model, annotations: boolean): string {
   const tables = [...model.tables.values()];
@@ -59,7 +59,7 @@ function partner(table: Table, navigation: string): string {
   return `${table.logicalName}_${navigation.toLowerCase()}`;
 }
 
-/** The many ends: one-to-many relationships that other tables' lookups make, and N:N relationships. */
+/** Collection-valued navigation properties: from the lookups of other tables and from N:N relationships. */
 function collectionNavigations(model: Model, table: Table): string[] {
   const found: string[] = [];
   for (const other of model.tables.values()) {

@@ -3,7 +3,7 @@ import { label, metadataId } from './labels.ts';
 import type { MetadataItem } from './metadata-item.ts';
 import type { AlternateKey, Model, Table } from './model.ts';
 
-/** All tables as `EntityMetadata` items. An abstract type without a set is not among them. */
+/** All tables with an entity set as `EntityMetadata` items. */
 export function entityItems(model: Model): MetadataItem[] {
   return [...model.tables.values()]
     .filter((table) => table.entitySetName !== undefined)
@@ -20,7 +20,7 @@ function entityItem(model: Model, table: Table): MetadataItem {
       LogicalName: table.logicalName,
       SchemaName: table.schemaName,
       EntitySetName: table.entitySetName,
-      // Often equal to the set's name, but not always: whoever relies on it is found out.
+      // Not always the name of the set, so that clients that confuse the two fail.
       LogicalCollectionName: `${table.logicalName}s`,
       PrimaryIdAttribute: table.primaryId,
       PrimaryNameAttribute: table.primaryName ?? null,
@@ -78,7 +78,7 @@ function indexStatus(key: AlternateKey): string {
   return 'Pending';
 }
 
-/** The N:N relationships of one table, or of all. */
+/** The N:N relationships of one table or of all tables. */
 export function manyToManyItems(model: Model, table?: Table): MetadataItem[] {
   return [...model.tables.values()].flatMap((intersect) => {
     const ends = intersect.intersect?.ends;

@@ -2,10 +2,10 @@ import { Random } from '../rows/random.ts';
 import { danish } from './danish.ts';
 import type { ChoiceOption } from './model.ts';
 
-/** English and Danish: an organisation with more than one language. */
+/** The languages of the organization: English, its base language, and Danish. */
 export const languages = [1033, 1030] as const;
 
-/** A stable id for a thing of the metadata. */
+/** The id of a metadata item, the same at each start. */
 export function metadataId(...path: string[]): string {
   return new Random(7, path.join('/')).guid();
 }
@@ -15,7 +15,7 @@ export function labelIn(language: number, text: string): string {
   return language === 1033 ? text : (danish[text] ?? `${text} (da)`);
 }
 
-/** A label as the metadata service shows it, in every installed language. */
+/** A label as the metadata service returns it, in all languages. */
 export function label(text: string): Record<string, unknown> {
   const labels = languages.map((language) => ({
     Label: labelIn(language, text),
@@ -28,7 +28,7 @@ export function label(text: string): Record<string, unknown> {
 }
 
 export function option(choice: ChoiceOption): Record<string, unknown> {
-  return {
+  const shown: Record<string, unknown> = {
     Value: choice.value,
     Color: null,
     IsManaged: false,
@@ -38,8 +38,9 @@ export function option(choice: ChoiceOption): Record<string, unknown> {
     IsHidden: false,
     MetadataId: null,
     HasChanged: null,
-    ...(choice.state === undefined ? {} : { State: choice.state, TransitionData: null }),
     Label: label(choice.label),
     Description: { LocalizedLabels: [], UserLocalizedLabel: null },
   };
+  if (choice.state !== undefined) Object.assign(shown, { State: choice.state, TransitionData: null });
+  return shown;
 }

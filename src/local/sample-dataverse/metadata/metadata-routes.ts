@@ -1,10 +1,11 @@
 import { badRequest, noSuchSegment, ServiceError } from '../http/service-error.ts';
-import type { QueryOptions } from '../query/query-options.ts';
+import { parseExpand } from '../query/options/parse-expand.ts';
+import type { QueryOptions } from '../query/options/query-options.ts';
 import { entityItems, lookupItems, manyToManyItems } from './entity-metadata.ts';
-import { type MetadataItem, parseExpand, queryItems, shape } from './metadata-item.ts';
+import { type MetadataItem, queryItems, shape } from './metadata-item.ts';
 import type { Model } from './model.ts';
 
-/** What a read of the metadata service gives: a list, or one item. */
+/** The result of a read of the metadata service: a list or one item. */
 export interface MetadataAnswer {
   context: string;
   items?: Record<string, unknown>[];
@@ -12,7 +13,7 @@ export interface MetadataAnswer {
 }
 
 /**
- * Reads below `EntityDefinitions` and `RelationshipDefinitions`: sets, items by key, their collections, and
+ * Reads `EntityDefinitions` and `RelationshipDefinitions`: whole sets, items by key, collections of an item, and
  * casts to a derived type.
  */
 export function readMetadata(
@@ -52,7 +53,7 @@ function step(found: MetadataItem[] | MetadataItem, segment: string): MetadataIt
   return Array.isArray(next) ? keyed(next, segment) : next;
 }
 
-/** `(LogicalName='account')`, `(SchemaName='…')` or `(<MetadataId>)`. */
+/** The item with the key in a segment: `(LogicalName='account')`, `(SchemaName='…')` or `(<MetadataId>)`. */
 function keyed(items: MetadataItem[], segment: string): MetadataItem[] | MetadataItem {
   const key = /\((.*)\)$/s.exec(segment)?.[1];
   if (key === undefined) return items;
@@ -66,7 +67,7 @@ function keyed(items: MetadataItem[], segment: string): MetadataItem[] | Metadat
 }
 
 function castTo(found: MetadataItem[] | MetadataItem, type: string): MetadataItem[] | MetadataItem {
-  // learn.microsoft.com: Query schema definitions: a cast to the enumeration base type is refused.
+  // The service does not cast to the base type of choices (learn.microsoft.com: Query schema definitions).
   if (type === 'EnumAttributeMetadata') throw badRequest(`Cannot cast to type '${type}'.`);
   if (Array.isArray(found)) return found.filter((item) => item.type === type);
   if (found.type !== type) throw new ServiceError(404, '0x80060888', `The item is not of type '${type}'.`);

@@ -1,17 +1,17 @@
 import type { Dataverse } from '../dataverse.ts';
 import { setAndKey } from '../http/path.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { noContent } from '../http/responses.ts';
 import { badRequest, methodNotAllowed, ServiceError } from '../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import { keyReader } from '../query/row-key.ts';
 import { NumberText, type Payload, parsePayload } from '../write/payload.ts';
-import { noContent } from '../write/write-routes.ts';
 import { metadataId } from './labels.ts';
 import { type Column, columnIndex, type Table } from './model.ts';
 import { columns } from './model-builder.ts';
 import { requirePrivilege } from './privileges.ts';
 
 /**
- * Creates tables, columns and keys, and switches change tracking on
+ * Answers requests that create tables, columns and keys or turn change tracking on
  * (learn.microsoft.com: Create and update table definitions using the Web API).
  */
 export function writeMetadata(
@@ -52,8 +52,9 @@ function createTable(dataverse: Dataverse, request: ServiceRequest, payload: Pay
   if (primary < 0) throw badRequest('The primary name attribute is missing.', '0x80044363');
   const wanted =
     payload['OwnershipType'] === 'UserOwned' ? [...systemColumns, ...ownerColumns] : systemColumns;
-  const model = dataverse.store.table('account').columns;
-  const system = model.filter((column) => wanted.includes(column.logicalName));
+  const system = dataverse.store
+    .table('account')
+    .columns.filter((column) => wanted.includes(column.logicalName));
   dataverse.schema.addTable({
     name,
     schemaName,
@@ -66,15 +67,9 @@ function createTable(dataverse: Dataverse, request: ServiceRequest, payload: Pay
   return created(request, `EntityDefinitions(${metadataId(name)})`);
 }
 
-/** What the service adds to every table, and to those that users own. */
+/** The columns that the service adds to every table, and to tables whose rows have an owner. */
 const systemColumns = [
-  'createdon',
-  'modifiedon',
-  'versionnumber',
-  'createdby',
-  'modifiedby',
-  'statecode',
-  'statuscode',
+  ...['createdon', 'modifiedon', 'versionnumber', 'createdby', 'modifiedby', 'statecode', 'statuscode'],
 ];
 const ownerColumns = ['ownerid', 'owninguser', 'owningteam', 'owningbusinessunit'];
 
@@ -117,9 +112,9 @@ function createKey(
   if (table.alternateKeys.some((key) => key.name.toLowerCase() === name.toLowerCase())) {
     throw badRequest(`A key with the name ${name} already exists.`, '0x80060886');
   }
-  // The index behind a key is built in the background: not active when first looked at.
+  // The service builds the index of a key in the background, so the first read does not find it active.
   const failed = hasDuplicates(dataverse, table, parts);
-  table.alternateKeys.push({ name, columns: parts, pendingReads: 1, ...(failed ? { failed } : {}) });
+  table.alternateKeys.push({ name, columns: parts, pendingReads: 1, failed });
   dataverse.store.schemaChanged();
   return created(
     request,
@@ -193,7 +188,7 @@ function labelText(label: unknown): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-/** How Dataverse makes a set's name from a table's: `apex_campaignmetrics` → `apex_campaignmetricses`. */
+/** The set name that Dataverse gives a table: `apex_campaignmetrics` → `apex_campaignmetricses`. */
 function plural(name: string): string {
   if (/(s|x|z|ch|sh)$/.test(name)) return `${name}es`;
   return /[^aeiou]y$/.test(name) ? `${name.slice(0, -1)}ies` : `${name}s`;

@@ -1,6 +1,6 @@
 import { type AlternateKey, type ChoiceKind, type Column, Model, type Table } from './model.ts';
 
-/** A table in short: what `sample-model.ts` and table creation at run time are written in. */
+/** A short description of a table, for the sample model and for tables created at run time. */
 export interface TableSpec {
   name: string;
   set?: string;
@@ -8,7 +8,7 @@ export interface TableSpec {
   displayName?: string;
   base?: string;
   abstract?: boolean;
-  /** The `$metadata` key where it is not the primary id. */
+  /** The key in `$metadata`, if it is not the primary id. */
   key?: string;
   primaryName?: string;
   tracked?: boolean;
@@ -16,16 +16,16 @@ export interface TableSpec {
   keys?: AlternateKey[];
   /** The two ends of an N:N table: table, column, navigation property. */
   intersect?: [[string, string, string], [string, string, string]];
-  /** The id column of an N:N table, where it is not name + "id". */
+  /** The id column of an N:N table, if it is not name + "id". */
   idColumn?: string;
   /** The table's share of all rows. */
   weight?: number;
 }
 
 /**
- * Columns from short words: `text:100`, `memo`, `int`, `int16`, `int64`, `decimal:precision:scale`,
+ * Makes columns from short type names: `text:100`, `memo`, `int`, `int16`, `int64`, `decimal:precision:scale`,
  * `money[:scale]`, `double`, `bool`, `date`, `datetime`, `time`, `guid`, `id`, `binary`, `file`, `managed`
- * (a complex type), `strings`, `ints`. A `!` at the end makes it read-only.
+ * (a complex type), `strings`, `ints`. A `!` at the end makes a column read-only.
  */
 export function columns(spec: Record<string, string>): Column[] {
   return Object.entries(spec).map(([name, word]) => columnFromWord(name, word));
@@ -82,14 +82,12 @@ export function choiceColumn(
     type: kind === 'multichoice' ? 'Edm.String' : 'Edm.Int32',
     choice: {
       kind,
-      options: options.map(([value, label, state]) =>
-        state === undefined ? { value, label } : { value, label, state },
-      ),
+      options: options.map(([value, label, state]) => ({ value, label, state })),
     },
   };
 }
 
-/** A lookup: its property is `_name_value` in lower case, its navigation properties keep their own case. */
+/** A lookup. Its property is `_name_value` in lower case; its navigation properties keep their case. */
 export function lookupColumn(name: string, targets: readonly (readonly [string, string])[]): Column {
   const logicalName = name.toLowerCase();
   return {
@@ -100,7 +98,7 @@ export function lookupColumn(name: string, targets: readonly (readonly [string, 
   };
 }
 
-/** Builds the model: inherits columns, finds keys, fills in what lookups refer to. */
+/** Builds a model: inherits columns, finds keys, resolves the targets of lookups. */
 export function tablesFromSpecs(specs: readonly TableSpec[]): Model {
   const model = new Model([]);
   for (const spec of specs) addTable(model, spec);
@@ -110,7 +108,7 @@ export function tablesFromSpecs(specs: readonly TableSpec[]): Model {
 
 export function addTable(model: Model, spec: TableSpec): Table {
   const base = spec.base === undefined ? undefined : model.byName(spec.base);
-  // Tables change while they are served; what they are made from does not.
+  // Cloned because the schema editor changes columns and keys.
   const own = spec.intersect ? intersectColumns(spec) : structuredClone(spec.columns ?? []);
   const idColumn = own.find((column) => column.name === `${spec.name}id`)?.name;
   const key = spec.key ?? base?.key ?? spec.idColumn ?? idColumn ?? own[0]?.name ?? `${spec.name}id`;
@@ -139,7 +137,7 @@ export function addTable(model: Model, spec: TableSpec): Table {
         { table: second[0], column: second[1], navigation: second[2] },
       ],
     };
-    // An N:N table is tracked when both its ends are (learn.microsoft.com: error 0x80072492).
+    // An N:N table is tracked if both of its ends are (learn.microsoft.com: error 0x80072492).
     table.changeTracking = spec.intersect.every(([name]) => model.byName(name).changeTracking);
   }
   model.add(table);

@@ -1,6 +1,6 @@
-/** The emulator's own model of tables and columns: what `$metadata`, rows and queries are made from. */
+/** The sample's model of tables and columns, from which `$metadata`, rows and queries are made. */
 
-/** One option of a choice column. `state` ties a status reason to its state. */
+/** An option of a choice column. `state` is the state of a status reason. */
 export interface ChoiceOption {
   value: number;
   label: string;
@@ -9,12 +9,12 @@ export interface ChoiceOption {
 
 export type ChoiceKind = 'choice' | 'multichoice' | 'state' | 'status' | 'boolean';
 
-/** Where a lookup may point: one entry for an ordinary lookup, several for a polymorphic one. */
+/** A table that a lookup can point to. A polymorphic lookup has several. */
 export interface LookupTarget {
   table: string;
   /** The single-valued navigation property, case-sensitive: `parentcustomerid_account`. */
   navigation: string;
-  /** The key of the target that the referential constraint names. */
+  /** The column of the target in the referential constraint. */
   referenced: string;
 }
 
@@ -22,7 +22,7 @@ export interface Column {
   name: string;
   /** `Edm.String`, `mscrm.BooleanManagedProperty`, `Collection(Edm.String)`. */
   type: string;
-  /** The attribute's logical name where it differs: `parentcustomerid` for `_parentcustomerid_value`. */
+  /** The attribute's logical name: `parentcustomerid` for `_parentcustomerid_value`. */
   logicalName: string;
   schemaName?: string;
   maxLength?: number;
@@ -30,22 +30,22 @@ export interface Column {
   scale?: number;
   choice?: { kind: ChoiceKind; options: ChoiceOption[] };
   targets?: LookupTarget[] | undefined;
-  /** Set by the service alone: a write that carries it is refused. */
+  /** Only the service sets it. Writes ignore it. */
   readOnly?: boolean;
-  /** Type `Edm.Binary` or `Edm.Guid` file reference, whose content is written in blocks. */
+  /** A file column: the value is a reference, the content has requests of its own. */
   file?: boolean;
 }
 
 export interface AlternateKey {
   name: string;
   columns: string[];
-  /** How many more looks at the key find its index still being built. */
+  /** How many more reads find the index of the key pending. */
   pendingReads?: number;
-  /** Set where rows that share a key kept its index from being built. */
+  /** Set if the index could not be built because rows have equal keys. */
   failed?: boolean;
 }
 
-/** The relationship behind an N:N table. */
+/** The relationship that an N:N table holds. */
 export interface Intersect {
   relationship: string;
   ends: [IntersectEnd, IntersectEnd];
@@ -61,15 +61,15 @@ export interface IntersectEnd {
 
 export interface Table {
   logicalName: string;
-  /** Absent for an abstract type without a set. */
+  /** Absent for an abstract table without a set. */
   entitySetName?: string | undefined;
   schemaName: string;
   displayName: string;
   baseType?: string | undefined;
   abstract: boolean;
-  /** The key that stands in `$metadata`, possibly on a base type. */
+  /** The key in `$metadata`, possibly of the base type. */
   key: string;
-  /** `PrimaryIdAttribute`: `systemuserid` although the key is `ownerid`. */
+  /** `PrimaryIdAttribute`: `systemuserid`, although the key is `ownerid`. */
   primaryId: string;
   primaryName?: string | undefined;
   /** All columns, inherited ones first. A row keeps its values in this order. */
@@ -80,13 +80,11 @@ export interface Table {
   intersect?: Intersect | undefined;
   alternateKeys: AlternateKey[];
   isActivity: boolean;
-  /** A refusal to order rows, as some tables have it. */
+  /** `$orderby` is an error, as for some system tables. */
   refusesOrderBy?: boolean | undefined;
-  /** Reads are refused with 0x80040800, as for some system tables. */
+  /** Reads are an error (0x80040800), as for some system tables. */
   refusesReads?: boolean | undefined;
 }
-
-export const namespace = 'Microsoft.Dynamics.CRM';
 
 /** The position of a column by its exact name, or -1: names are case-sensitive. */
 export function columnIndex(table: Table, name: string): number {
@@ -100,12 +98,12 @@ export function columnIndex(table: Table, name: string): number {
 
 const indexes = new WeakMap<Table, Map<string, number>>();
 
-/** To be called after a table's columns changed. */
+/** Call this after a change of a table's columns. */
 export function columnsChanged(table: Table): void {
   indexes.delete(table);
 }
 
-/** All tables of one organisation, by logical name and by set name. */
+/** All tables of an organization, by logical name and by set name. */
 export class Model {
   readonly tables = new Map<string, Table>();
   readonly #bySet = new Map<string, Table>();
@@ -134,7 +132,7 @@ export class Model {
     return table;
   }
 
-  /** The table itself and, for an abstract one, every table derived from it. */
+  /** The table and all tables derived from it. */
   family(table: Table): Table[] {
     const family = [table];
     for (const other of this.tables.values()) {

@@ -1,7 +1,7 @@
 import type { Dataverse } from '../dataverse.ts';
-import { json } from '../http/page-envelope.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { json } from '../http/responses.ts';
 import { noSuchSegment, ServiceError } from '../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Store } from '../rows/store.ts';
 import { metadataId } from './labels.ts';
 import type { Table } from './model.ts';
@@ -17,7 +17,7 @@ export function privilegeName(verb: (typeof verbs)[number], table: Table): strin
   return `prv${verb}${table.schemaName}`;
 }
 
-/** Refuses with 403 what `store.deniedPrivileges` names. */
+/** @throws ServiceError 403 if `store.deniedPrivileges` contains the privilege */
 export function requirePrivilege(store: Store, name: string): void {
   const wanted = name.toLowerCase();
   for (const denied of store.deniedPrivileges) {
@@ -30,7 +30,7 @@ export function requirePrivilege(store: Store, name: string): void {
   }
 }
 
-/** `WhoAmI` and the functions that tell a user's privileges; undefined for any other path. */
+/** Answers `WhoAmI` and the functions that return a user's privileges. Undefined for other paths. */
 export function callFunction(
   dataverse: Dataverse,
   request: ServiceRequest,

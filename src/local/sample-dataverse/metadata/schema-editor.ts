@@ -1,24 +1,26 @@
 import { readFileSync } from 'node:fs';
-import type { Dataverse } from '../dataverse.ts';
-import { Fragment } from '../http/fragment.ts';
 import { hostileValue } from '../rows/hostile-value.ts';
 import { Random } from '../rows/random.ts';
+import type { Store } from '../rows/store.ts';
 import { isLookup, type Value } from '../rows/values.ts';
 import { readCsdl } from './csdl-reader.ts';
+import type { MetadataDocument } from './metadata-document.ts';
 import { type Column, columnIndex, columnsChanged, type Table } from './model.ts';
 import { addTable, columns, resolveLookups, type TableSpec } from './model-builder.ts';
 
-/** Changes the organisation's schema while it runs. Every change raises `globalmetadataversion`. */
+/** Changes the organization's schema while the server runs. Every change raises `globalmetadataversion`. */
 export class SchemaEditor {
-  readonly #dataverse: Dataverse;
+  readonly #store: Store;
+  readonly #document: MetadataDocument;
 
-  constructor(dataverse: Dataverse) {
-    this.#dataverse = dataverse;
+  constructor(store: Store, document: MetadataDocument) {
+    this.#store = store;
+    this.#document = document;
   }
 
   /**
-   * Adds a column, described in a word of `columns()` (`text:100`, `decimal:10:5`, …) or whole. Rows that exist
-   * hold null in it, or values of its type with `fill`.
+   * Adds a column. A text describes it as for `columns()`: `text:100`, `decimal:10:5`. Existing rows get null or,
+   * with `fill`, values of its type.
    */
   addColumn(
     tableName: string,
@@ -54,7 +56,7 @@ export class SchemaEditor {
     this.#changed(table);
   }
 
-  /** Gives a column another type; `convert` makes the new values from the old, null by default. */
+  /** Changes the type of a column. `convert` makes the new values from the old ones; by default they are null. */
   retypeColumn(
     tableName: string,
     name: string,
@@ -67,41 +69,38 @@ export class SchemaEditor {
       const at = columnIndex(member, name);
       if (at < 0) throw new Error(`${member.logicalName} has no column ${name}`);
       member.columns[at] = column;
-      for (const row of this.#dataverse.store.rowsOf(member).all())
-        row.values[at] = convert(row.values[at] ?? null);
+      for (const row of this.#store.rowsOf(member).all()) row.values[at] = convert(row.values[at] ?? null);
     }
     this.#changed(table);
   }
 
   /** Adds a table without rows. */
   addTable(spec: TableSpec): Table {
-    const { store } = this.#dataverse;
-    if (store.model.tables.has(spec.name)) throw new Error(`the table ${spec.name} exists already`);
-    const table = addTable(store.model, spec);
-    resolveLookups(store.model, table);
+    if (this.#store.model.tables.has(spec.name)) throw new Error(`the table ${spec.name} exists already`);
+    const table = addTable(this.#store.model, spec);
+    resolveLookups(this.#store.model, table);
     this.#changed(table);
     return table;
   }
 
-  /** Drops a table, the N:N relationships it is an end of, and what other tables' lookups hold of it. */
+  /** Drops a table and its N:N relationships. Clears the lookups of other tables to it. */
   dropTable(name: string): void {
-    const { store } = this.#dataverse;
     this.#forget(this.#table(name));
-    for (const other of [...store.model.tables.values()]) {
+    for (const other of [...this.#store.model.tables.values()]) {
       if (other.intersect?.ends.some((end) => end.table === name)) this.#forget(other);
       else this.#clearLookups(other, name);
     }
-    for (const other of [...store.model.tables.values()]) this.#dropTarget(other, name);
-    store.schemaChanged();
+    for (const other of [...this.#store.model.tables.values()]) this.#dropTarget(other, name);
+    this.#store.schemaChanged();
   }
 
   #forget(table: Table): void {
-    this.#dataverse.store.model.remove(table);
-    this.#dataverse.store.forget(table);
+    this.#store.model.remove(table);
+    this.#store.forget(table);
   }
 
   #clearLookups(table: Table, target: string): void {
-    const rows = this.#dataverse.store.rowsOf(table);
+    const rows = this.#store.rowsOf(table);
     for (const [position, column] of table.columns.entries()) {
       if (!column.targets?.some((each) => each.table === target)) continue;
       for (const row of rows.all()) {
@@ -112,7 +111,7 @@ export class SchemaEditor {
     rows.schemaChanged();
   }
 
-  /** A derived table shares its base's columns, so targets go only after all rows are done. */
+  /** Derived tables share the columns of their base, so this runs after the rows of all tables are changed. */
   #dropTarget(table: Table, target: string): void {
     for (const column of table.columns) {
       column.targets = column.targets?.filter((each) => each.table !== target);
@@ -122,49 +121,46 @@ export class SchemaEditor {
     }
   }
 
-  /** Switches change tracking on; as in Dataverse, it cannot be switched off again. */
+  /** Turns change tracking on. As in Dataverse, it cannot be turned off. */
   enableChangeTracking(name: string): void {
-    const { store } = this.#dataverse;
     this.#table(name).changeTracking = true;
-    for (const table of store.model.tables.values()) {
-      if (table.intersect?.ends.every((end) => store.model.tables.get(end.table)?.changeTracking)) {
+    for (const table of this.#store.model.tables.values()) {
+      if (table.intersect?.ends.every((end) => this.#store.model.tables.get(end.table)?.changeTracking)) {
         table.changeTracking = true;
       }
     }
-    store.schemaChanged();
+    this.#store.schemaChanged();
   }
 
   /**
-   * Serves another real document from now on. Rows of tables that stay are kept by column name, new columns get
-   * values of their type, tables that the document lacks are gone.
+   * Serves another real document from now on. Tables in both documents keep their rows, with new values for new
+   * columns. Tables that the new document lacks are dropped.
    */
   replaceMetadata(path: string): void {
-    const { store } = this.#dataverse;
     const document = readFileSync(path);
     const next = readCsdl(document);
-    for (const table of [...store.model.tables.values()]) {
+    for (const table of [...this.#store.model.tables.values()]) {
       const replacement = next.tables.get(table.logicalName);
       if (replacement === undefined) {
-        store.model.remove(table);
-        store.forget(table);
+        this.#store.model.remove(table);
+        this.#store.forget(table);
         continue;
       }
       replacement.changeTracking = table.changeTracking;
       this.#remap(table, replacement);
     }
     for (const table of next.tables.values()) {
-      if (!store.model.tables.has(table.logicalName)) store.model.add(table);
+      if (!this.#store.model.tables.has(table.logicalName)) this.#store.model.add(table);
     }
-    this.#dataverse.document = new Fragment(document);
-    store.schemaChanged();
+    this.#document.replace(document);
+    this.#store.schemaChanged();
   }
 
   #remap(table: Table, replacement: Table): void {
-    const { store } = this.#dataverse;
     const sources = replacement.columns.map((column) => columnIndex(table, column.name));
     const same = table.columns.map((column) => `${column.name} ${column.type}`).sort();
     const after = replacement.columns.map((column) => `${column.name} ${column.type}`).sort();
-    for (const [index, row] of [...store.rowsOf(table).all()].entries()) {
+    for (const [index, row] of [...this.#store.rowsOf(table).all()].entries()) {
       row.values = replacement.columns.map((column, position) => {
         const source = sources[position]!;
         if (source >= 0) return row.values[source] ?? null;
@@ -173,30 +169,29 @@ export class SchemaEditor {
           : null;
       });
     }
-    store.model.remove(table);
+    this.#store.model.remove(table);
     for (const key of Object.keys(table)) delete (table as unknown as Record<string, unknown>)[key];
     Object.assign(table, replacement);
     columnsChanged(table);
-    store.model.add(table);
-    if (same.join() !== after.join()) store.schemaChanged(table);
-    else store.rowsOf(table).schemaChanged();
+    this.#store.model.add(table);
+    if (same.join() !== after.join()) this.#store.schemaChanged(table);
+    else this.#store.rowsOf(table).schemaChanged();
   }
 
   #table(name: string): Table {
-    return this.#dataverse.store.table(name);
+    return this.#store.table(name);
   }
 
   #family(table: Table): Table[] {
-    return this.#dataverse.store.model.family(table);
+    return this.#store.model.family(table);
   }
 
   #spliceValues(table: Table, at: number, remove: number, insert: (index: number) => Value[]): void {
     let index = 0;
-    for (const row of this.#dataverse.store.rowsOf(table).all())
-      row.values.splice(at, remove, ...insert(index++));
+    for (const row of this.#store.rowsOf(table).all()) row.values.splice(at, remove, ...insert(index++));
   }
 
   #changed(table: Table): void {
-    this.#dataverse.store.schemaChanged(table);
+    this.#store.schemaChanged(table);
   }
 }

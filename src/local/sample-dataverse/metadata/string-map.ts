@@ -3,7 +3,7 @@ import type { Row, Value } from '../rows/values.ts';
 import { labelIn, languages, metadataId } from './labels.ts';
 import { columnIndex, type Model, type Table } from './model.ts';
 
-/** The string map: every label of every choice column, in every language, as rows of a table. */
+/** The string map: a table with the labels of all choice columns in all languages. */
 export const stringMap = 'stringmap';
 
 export function stringMapRows(model: Model, table: Table): Row[] {

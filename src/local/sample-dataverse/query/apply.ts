@@ -3,16 +3,17 @@ import { type Column, columnIndex, type Table } from '../metadata/model.ts';
 import type { Store } from '../rows/store.ts';
 import type { Row, Value } from '../rows/values.ts';
 import { comparable } from './comparable.ts';
-import type { QueryOptions } from './query-options.ts';
+import type { QueryOptions } from './options/query-options.ts';
+import { splitOutside } from './options/split-outside.ts';
 import { rowFilter } from './read-rows.ts';
 import { printValue } from './row-json.ts';
 
-/** learn.microsoft.com: Aggregate data using OData: more rows are refused. */
-const mostRows = 50_000;
+/** The service rejects more rows (learn.microsoft.com: Aggregate data using OData). */
+const maxRows = 50_000;
 
 /**
- * `$apply` as Dataverse supports it: `filter(…)`, then `groupby((columns),aggregate(…))`, `groupby((columns))` or
- * `aggregate(…)`. Gives the rows of the answer as JSON.
+ * Evaluates `$apply` as far as Dataverse supports it: `filter(…)`, then `groupby((columns),aggregate(…))`,
+ * `groupby((columns))` or `aggregate(…)`. Returns the rows of the result as JSON.
  */
 export function applyRows(store: Store, table: Table, options: QueryOptions): string[] {
   let rows: readonly Row[] = store.visibleRows(table).ordered();
@@ -25,7 +26,7 @@ export function applyRows(store: Store, table: Table, options: QueryOptions): st
       rows = rows.filter(rowFilter(table, inner, options.aliases));
       continue;
     }
-    if (rows.length > mostRows) {
+    if (rows.length > maxRows) {
       throw badRequest('The maximum record limit is exceeded. Reduce the number of records.', '0x8004E023');
     }
     answer = name === 'groupby' ? group(table, rows, inner) : [`{${aggregated(table, rows, inner)}}`];
@@ -38,7 +39,7 @@ function unsupported(): Error {
   return badRequest('The $apply expression is not supported.');
 }
 
-/** `(a,b),aggregate(…)` */
+/** Evaluates the content of `groupby(…)`: `(a,b),aggregate(…)`. */
 function group(table: Table, rows: readonly Row[], text: string): string[] {
   const [, names, aggregates] = /^\s*\(([^)]*)\)\s*(?:,\s*aggregate\s*\((.*)\))?\s*$/s.exec(text) ?? [];
   if (names === undefined) throw unsupported();
@@ -62,7 +63,7 @@ function group(table: Table, rows: readonly Row[], text: string): string[] {
   });
 }
 
-/** `costusd with sum as total,$count as records` */
+/** Evaluates the content of `aggregate(…)`: `costusd with sum as total,$count as records`. */
 function aggregated(table: Table, rows: readonly Row[], text: string): string {
   return splitOutside(text, ',')
     .map((part) => {
@@ -108,7 +109,7 @@ function aggregate(column: Column, method: string, values: readonly Value[]): st
   }
 }
 
-/** Exact for whole numbers and decimals. */
+/** The sum, exact for integers and decimals. */
 function sum(column: Column, values: readonly Value[]): string {
   if (column.type !== 'Edm.Decimal') {
     if (column.type === 'Edm.Double')
@@ -123,19 +124,4 @@ function sum(column: Column, values: readonly Value[]): string {
   const digits = String(total < 0n ? -total : total).padStart(scale + 1, '0');
   const sign = total < 0n ? '-' : '';
   return scale === 0 ? sign + digits : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
-}
-
-/** Splits at a separator outside brackets and quotes. */
-function splitOutside(text: string, separator: string): string[] {
-  const parts: string[] = [''];
-  let depth = 0;
-  let quoted = false;
-  for (const char of text) {
-    if (char === "'") quoted = !quoted;
-    if (!quoted && char === '(') depth++;
-    if (!quoted && char === ')') depth--;
-    if (char === separator && depth === 0 && !quoted) parts.push('');
-    else parts[parts.length - 1] += char;
-  }
-  return parts;
 }

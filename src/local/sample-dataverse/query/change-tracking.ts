@@ -1,26 +1,21 @@
 import type { Dataverse } from '../dataverse.ts';
 import { Fragment } from '../http/fragment.ts';
-import {
-  appliedHeader,
-  contextOf,
-  jsonHeaders,
-  pageAnnotations,
-  setLink,
-  text,
-} from '../http/page-envelope.ts';
 import { maximumPageSize, type Preferences } from '../http/preferences.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { appliedHeader, jsonHeaders, text } from '../http/responses.ts';
 import { badRequest, ServiceError } from '../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Table } from '../metadata/model.ts';
 import type { Store } from '../rows/store.ts';
 import type { Row } from '../rows/values.ts';
+import type { QueryOptions } from './options/query-options.ts';
+import { contextOf, pageAnnotations, setLink } from './page-envelope.ts';
 import { type PagingCookie, parseSkipToken, skipToken } from './paging-cookie.ts';
-import type { QueryOptions } from './query-options.ts';
 import { checkNames, selectedWriter } from './read-rows.ts';
 
 /**
- * Change tracking as learn.microsoft.com describes it in "Use change tracking to synchronize data with external
- * systems": a first read that ends in a delta link, and reads of what changed since.
+ * Checks whether a table can be read with change tracking: a first read ends in a delta link, later reads return
+ * what changed since (learn.microsoft.com: Use change tracking to synchronize data with external systems).
+ * @throws ServiceError if the options, the table or the caller's privileges do not allow it
  */
 export function checkTracked(store: Store, table: Table, options: QueryOptions): void {
   const disallowed = [
@@ -53,7 +48,7 @@ function notTracked(table: Table): ServiceError {
       );
 }
 
-/** `<row version>!<moment>`: opaque to callers. */
+/** A delta token, `<row version>!<time>`. It is opaque to clients. */
 export function deltaToken(version: bigint | string, now: Date): string {
   const [year, month, day] = now.toISOString().slice(0, 10).split('-');
   return `${version}!${month}/${day}/${year} ${now.toISOString().slice(11, 19)}`;
@@ -66,7 +61,10 @@ export function deltaLink(root: string, table: Table, query: string, token: stri
   return setLink(root, table, query, [`$deltatoken=${encoded}`]);
 }
 
-/** Reads a token, or refuses one that is too old or from before a change of the table's columns. */
+/**
+ * The row version in a delta token.
+ * @throws ServiceError if the token has expired or the table's columns have changed since
+ */
 function parseDeltaToken(store: Store, table: Table, token: string): bigint {
   const parts = /^(\d+)!(\d\d)\/(\d\d)\/(\d{4}) (\d\d:\d\d:\d\d)$/.exec(token);
   if (parts === null) throw badRequest('The delta token is not valid.', '0x80040203');
@@ -88,7 +86,7 @@ interface Change {
   row?: Row;
 }
 
-/** What changed after a version: rows by version, then deletions, those of rows never seen included. */
+/** Changes after a version: rows by version, then deletions. Rows created and deleted meanwhile are among these. */
 function changesSince(store: Store, table: Table, version: bigint): Change[] {
   const held = store.visibleRows(table);
   const rows: Change[] = [];
@@ -104,7 +102,7 @@ function changesSince(store: Store, table: Table, version: bigint): Change[] {
   return [...rows.sort(byVersion), ...[...deleted.values()].sort(byVersion)];
 }
 
-/** `GET` of a delta link. */
+/** Answers `GET` of a delta link. */
 export function readDelta(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -132,7 +130,7 @@ export function readDelta(
       ? `"@odata.nextLink":${JSON.stringify(nextDeltaLink(root, table, request.query, page, cookie, end))}`
       : `"@odata.deltaLink":${JSON.stringify(deltaLink(root, table, request.query, deltaToken(end, store.now())))}`;
   dataverse.stats.rows += page.length;
-  const head = `{"@odata.context":"${contextOf(root, table, options)}/$delta",${pageAnnotations(dataverse, preferences, options, undefined)}`;
+  const head = `{"@odata.context":"${contextOf(root, table, options)}/$delta",${pageAnnotations(store, preferences, options, undefined)}`;
   return {
     status: 200,
     headers: { ...jsonHeaders, ...appliedHeader(preferences) },
@@ -170,7 +168,7 @@ function nextDeltaLink(
   return setLink(root, table, query, [...since, `$skiptoken=${next}`]);
 }
 
-/** `GET /accounts/$count?$deltatoken=…` */
+/** Answers `GET /accounts/$count?$deltatoken=…`. */
 export function countDelta(dataverse: Dataverse, table: Table, options: QueryOptions): ServiceResponse {
   checkTracked(dataverse.store, table, options);
   const since = parseDeltaToken(dataverse.store, table, options.deltaToken!);

@@ -1,10 +1,10 @@
 import { guidOrderKey, isGuid } from '../rows/guid.ts';
 import { isLookup, type Value } from '../rows/values.ts';
 
-/** A value in a form that orders and compares as SQL Server would. */
+/** A value in a form that compares as in SQL Server. */
 export type Comparable = string | number | bigint | null;
 
-/** The value of a column of the Edm type, or null. Text compares without regard to case. */
+/** A column's value in comparable form. Text is not case-sensitive. */
 export function comparable(type: string, value: Value | undefined): Comparable {
   if (value === null || value === undefined) return null;
   if (isLookup(value)) return guidOrderKey(value.id);
@@ -30,7 +30,7 @@ export function comparable(type: string, value: Value | undefined): Comparable {
   }
 }
 
-/** A literal as a column of the type compares to it, or undefined where it cannot be one. */
+/** A literal in the form of a column's type, or undefined if it does not fit the type. */
 export function comparableLiteral(type: string, text: string): Comparable | undefined {
   switch (type) {
     case 'Edm.Guid': {
@@ -41,7 +41,7 @@ export function comparableLiteral(type: string, text: string): Comparable | unde
     case 'Edm.Decimal':
       return /^[+-]?\d+(\.\d+)?$/.test(text) ? scaled(text) : undefined;
     case 'Edm.DateTimeOffset': {
-      // A plus sign that was not escaped arrives as a space.
+      // A plus sign arrives as a space if the client does not escape it.
       const moment = Date.parse(text.replace(/ (\d\d:\d\d)$/, '+$1'));
       return Number.isNaN(moment) ? undefined : moment;
     }
@@ -60,7 +60,7 @@ export function comparableLiteral(type: string, text: string): Comparable | unde
 
 const decimals = 18;
 
-/** A decimal text as a whole number of 10^-18: exact, where a double is not. */
+/** A decimal in units of 10^-18. Exact, unlike a double. */
 function scaled(text: string): bigint {
   const [whole = '0', fraction = ''] = text.split('.');
   const sign = whole.startsWith('-') ? -1n : 1n;

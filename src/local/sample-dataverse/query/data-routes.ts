@@ -1,25 +1,19 @@
 import type { Dataverse } from '../dataverse.ts';
 import { Fragment } from '../http/fragment.ts';
-import {
-  appliedHeader,
-  contextOf,
-  jsonHeaders,
-  pageAnnotations,
-  setLink,
-  text,
-} from '../http/page-envelope.ts';
 import { type Preferences, parsePreferences } from '../http/preferences.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { appliedHeader, jsonHeaders, text } from '../http/responses.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Table } from '../metadata/model.ts';
 import type { Row } from '../rows/values.ts';
 import { applyRows } from './apply.ts';
 import { checkTracked, countDelta, deltaLink, deltaToken, readDelta } from './change-tracking.ts';
+import { parseQueryOptions, type QueryOptions } from './options/query-options.ts';
+import { contextOf, pageAnnotations, setLink } from './page-envelope.ts';
 import { parseSkipToken } from './paging-cookie.ts';
-import { parseQueryOptions, type QueryOptions } from './query-options.ts';
 import { checkNames, type PageRead, readPage, rowFilter, selectedWriter } from './read-rows.ts';
 import { findRow } from './row-key.ts';
 
-/** `GET /accounts`: one page with the link to the next, and where changes are tracked a delta link at the end. */
+/** Answers `GET /accounts`: one page with a link to the next. With change tracking, the last has a delta link. */
 export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   const options = parseQueryOptions(request.query);
   const preferences = parsePreferences(request.headers['prefer']);
@@ -29,10 +23,10 @@ export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Ta
   const read = readPage(dataverse.store, table, options, preferences, tracking);
   const root = request.origin + apiRoot;
   let head = `{"@odata.context":"${contextOf(root, table, options)}",`;
-  head += pageAnnotations(dataverse, preferences, options, read.totalCount);
+  head += pageAnnotations(dataverse.store, preferences, options, read.totalCount);
   if (read.totalCount !== undefined) head += `"@odata.count":${read.totalCount},`;
   const link = pageLink(dataverse, root, table, request.query, read, tracking);
-  // A delta link stands before the rows in the documentation's sample; a next link after them.
+  // In the documentation's example a delta link comes before the rows, a next link after them.
   const before = link?.name === 'deltaLink' && options.skipToken === undefined;
   const member = link === undefined ? '' : `"@odata.${link.name}":${JSON.stringify(link.url)}`;
   dataverse.stats.rows += read.count;
@@ -47,7 +41,7 @@ export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Ta
   };
 }
 
-/** `GET /accounts?$apply=…` */
+/** Answers `GET /accounts?$apply=…`. */
 function aggregate(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -63,7 +57,7 @@ function aggregate(
   };
 }
 
-/** The version at which a change-tracked read began: later pages carry it, so that nothing between is missed. */
+/** The row version at which a read with change tracking began. The links to later pages carry it. */
 function trackingToken(
   dataverse: Dataverse,
   table: Table,
@@ -95,7 +89,7 @@ function pageLink(
   return { name: 'deltaLink', url: deltaLink(root, table, query, token) };
 }
 
-/** `GET /accounts(<id>)` or by alternate key. */
+/** Answers `GET /accounts(<id>)`, also with an alternate key. */
 export function readRow(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -113,7 +107,7 @@ export function readRow(
   return rowResponse(dataverse, request, table, row, 200);
 }
 
-/** One row as a response, with the columns that the request selects. */
+/** A response with one row, with the columns that the request selects. */
 export function rowResponse(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -133,7 +127,7 @@ export function rowResponse(
   };
 }
 
-/** `GET /accounts/$count`: plain text, at most 5,000 without a delta token. */
+/** Answers `GET /accounts/$count`: plain text, at most 5,000 unless there is a delta token. */
 export function countSet(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   const options = parseQueryOptions(request.query);
   if (options.deltaToken !== undefined) return countDelta(dataverse, table, options);

@@ -1,13 +1,13 @@
 import { badRequest, noSuchProperty } from '../http/service-error.ts';
-import { parseExpand } from '../metadata/metadata-item.ts';
 import { type Column, columnIndex, type Table } from '../metadata/model.ts';
 import type { Store } from '../rows/store.ts';
 import { isLookup, type Row } from '../rows/values.ts';
+import { parseExpand } from './options/parse-expand.ts';
 import { chosenColumns, rowWriter, type WantsAnnotation } from './row-json.ts';
 
 /**
- * Writes what `$expand` asks for beside a row's own columns: the rows behind single-valued navigation
- * properties, with their `$select`. Collections are refused.
+ * Writes the members that `$expand` adds to a row: the rows behind single-valued navigation properties, with
+ * their `$select`. Collections are an error.
  */
 export function expansionWriter(
   store: Store,

@@ -1,16 +1,16 @@
 import { badRequest } from '../http/service-error.ts';
 
-/** Where the next page begins: the values of the order columns and the key of the last row seen. */
+/** Where the next page starts: after the order columns and the key of the last row of this one. */
 export interface PagingCookie {
   page: number;
-  /** One entry per order column, then the primary key; a null value has no text. */
+  /** One entry per order column, then the primary key. */
   last: { name: string; first: string | null; last: string | null }[];
-  /** The version at which a change-tracked read began. */
+  /** The row version at which a read with change tracking began. */
   trackingToken?: string;
 }
 
 /**
- * The `$skiptoken` as Dataverse writes it: an XML cookie with a second one inside, encoded twice
+ * Writes a `$skiptoken` as Dataverse does: an XML cookie with a second cookie inside, encoded twice
  * (learn.microsoft.com: Page results).
  */
 export function skipToken(cookie: PagingCookie): string {
@@ -29,7 +29,7 @@ function attribute(name: string, value: string | null): string {
   return value === null ? `${name}null="1"` : `${name}="${escapeXml(value)}"`;
 }
 
-/** Reads a token back. The one decoding of the query has happened; the inner cookie needs another. */
+/** Parses a `$skiptoken` that was decoded once with the query. The inner cookie is decoded again. */
 export function parseSkipToken(token: string): PagingCookie {
   const outer =
     /^<cookie pagenumber="(\d+)" pagingcookie="([^"]*)" istracking="(?:True|False)"(?: trackingtoken="(\d+)")? \/>$/.exec(
@@ -45,9 +45,7 @@ export function parseSkipToken(token: string): PagingCookie {
     }),
   );
   if (last.length === 0) throw malformed();
-  const cookie: PagingCookie = { page: Number(outer[1]), last };
-  if (outer[3] !== undefined) cookie.trackingToken = outer[3];
-  return cookie;
+  return { page: Number(outer[1]), last, trackingToken: outer[3] };
 }
 
 function malformed(): Error {

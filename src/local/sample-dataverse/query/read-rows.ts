@@ -5,25 +5,28 @@ import { columnIndex, type Table } from '../metadata/model.ts';
 import type { Store } from '../rows/store.ts';
 import type { TableRows } from '../rows/table-rows.ts';
 import type { Row } from '../rows/values.ts';
+import type { CachedPage } from './cached-page.ts';
+import { compileFilter, type Field } from './compile-filter.ts';
 import { expansionWriter } from './expand.ts';
-import { compileFilter, type Field } from './filter.ts';
-import { parseFilter } from './filter-parser.ts';
-import type { CachedPage } from './page.ts';
-import { type PagingCookie, parseSkipToken, skipToken } from './paging-cookie.ts';
-import type { QueryOptions } from './query-options.ts';
+import { parseFilter } from './options/parse-filter.ts';
+import type { QueryOptions } from './options/query-options.ts';
+import { parseSkipToken, skipToken } from './paging-cookie.ts';
 import { chosenColumns, formattedValue, rowWriter } from './row-json.ts';
 import { compareRows, cookieEntries, type Order, orderOf, position } from './row-order.ts';
 
-/** One page of a read: its rows' JSON, and the `$skiptoken` of the next page where there is one. */
+/** One page of a read: the JSON of its rows and, unless it is the last, the `$skiptoken` of the next. */
 export interface PageRead {
   rows: Fragment;
   count: number;
   skipToken?: string;
-  /** Set when `$count=true` asks for it: capped at 5,000 as the service does. */
+  /** With `$count=true`: the number of rows, at most 5,000 as in the service. */
   totalCount?: number;
 }
 
-/** Checks the names that a read selects and orders by, as the service does before it reads. */
+/**
+ * Checks what a read selects and orders by, as the service does before it reads.
+ * @throws ServiceError for an unknown column, or if the table cannot be read or ordered
+ */
 export function checkNames(table: Table, options: QueryOptions): void {
   const names = [...(options.select ?? []), ...(options.orderBy ?? []).map((order) => order.property)];
   for (const name of names) {
@@ -41,7 +44,7 @@ export function checkNames(table: Table, options: QueryOptions): void {
   }
 }
 
-/** Reads one page in the order asked for, or by primary key as SQL Server orders it. */
+/** Reads one page in the order of `$orderby` or, without it, in SQL Server's order of the primary key. */
 export function readPage(
   store: Store,
   table: Table,
@@ -53,7 +56,7 @@ export function readPage(
   const held = store.visibleRows(table);
   const order = orderOf(table, options);
   const rows = listRows(table, held, options, order);
-  // `$top` counts only without a page size (learn.microsoft.com: Page results).
+  // The service ignores `$top` if there is a page size (learn.microsoft.com: Page results).
   const paged = preferences.maxPageSize !== undefined || options.top === undefined;
   const size = paged ? (preferences.maxPageSize ?? maximumPageSize) : Math.min(options.top!, maximumPageSize);
   const cookie = options.skipToken === undefined ? undefined : parseSkipToken(options.skipToken);
@@ -62,18 +65,16 @@ export function readPage(
   const read: PageRead = { rows: page.rows, count: page.count };
   if (options.count) read.totalCount = Math.min(rows.length, 5000);
   if (page.more && paged && page.first !== undefined && page.last !== undefined) {
-    const next: PagingCookie = {
+    read.skipToken = skipToken({
       page: (cookie?.page ?? 1) + 1,
       last: cookieEntries(table, order, page.first, page.last),
-    };
-    const token = cookie?.trackingToken ?? trackingToken;
-    if (token !== undefined) next.trackingToken = token;
-    read.skipToken = skipToken(next);
+      trackingToken: cookie?.trackingToken ?? trackingToken,
+    });
   }
   return read;
 }
 
-/** The rows that pass the filter, in order. Kept until the table changes, so that paging does not repeat it. */
+/** The rows that pass the filter, in order. Cached until the table changes, for the other pages. */
 function listRows(table: Table, held: TableRows, options: QueryOptions, order: readonly Order[]): Row[] {
   if (options.filter === undefined && order.length === 0) return held.ordered();
   const key = JSON.stringify([options.filter, [...options.aliases], options.orderBy]);
@@ -99,7 +100,7 @@ export function rowFilter(
   });
 }
 
-/** Writes rows as a request selects and expands them. */
+/** Returns a function that writes a row with the columns and expansions of a request. */
 export function selectedWriter(
   store: Store,
   table: Table,
@@ -112,7 +113,7 @@ export function selectedWriter(
   return expansion === undefined ? write : (row) => `${write(row).slice(0, -1)}${expansion(row)}}`;
 }
 
-/** Rows as one buffer, a few at a time: a page of tens of megabytes as one string would keep the collector busy. */
+/** Rows as one buffer, encoded a few at a time: one string of tens of megabytes would burden the garbage collector. */
 function joinedRows(rows: readonly Row[], write: (row: Row) => string): Buffer {
   const parts: Buffer[] = [];
   for (let start = 0; start < rows.length; start += 64) {
@@ -139,7 +140,7 @@ function cachedPage(
   const key = JSON.stringify([
     chosen.length === table.columns.length ? 'all' : chosen,
     preferences.includeAnnotations,
-    // A lookup's name and the row behind it change without its own row.
+    // The name behind a lookup and the expanded row change without the row itself.
     preferences.wants(formattedValue) || options.expand !== undefined ? String(store.version) : '',
     options.expand,
     options.filter,
@@ -159,7 +160,7 @@ function cachedPage(
     last: slice.at(-1),
     more: start + size < rows.length,
   };
-  // Small answers are made anew as quickly as found; a handful of reads must not fill the memory.
+  // Bounds the memory. A small page is as quick to write as to find, so it is not cached.
   if (held.pages.size > 200) held.pages.clear();
   if (slice.length > 50) held.pages.set(key, page);
   return page;

@@ -1,19 +1,19 @@
 import { type Column, columnIndex, type Table } from '../metadata/model.ts';
 import { isLookup, type Row, type Value } from '../rows/values.ts';
 
-/** Which annotations a request asked for, by their full names. */
+/** Whether a request wants an annotation, by its full name. */
 export type WantsAnnotation = (name: string) => boolean;
 
 export const formattedValue = 'OData.Community.Display.V1.FormattedValue';
-export const lookupLogicalName = 'Microsoft.Dynamics.CRM.lookuplogicalname';
-export const associatedNavigation = 'Microsoft.Dynamics.CRM.associatednavigationproperty';
+const lookupLogicalName = 'Microsoft.Dynamics.CRM.lookuplogicalname';
+const associatedNavigation = 'Microsoft.Dynamics.CRM.associatednavigationproperty';
 
-/** Finds the name of a row that a lookup points to. */
-export type NameOf = (table: string, id: string) => string | undefined;
+/** Finds the name of the row that a lookup points to. */
+type NameOf = (table: string, id: string) => string | undefined;
 
 /**
- * A function that writes one row as JSON: the etag first, then the chosen columns in the table's order, nulls
- * included. Exact: decimals keep their zeros, Int64 all its digits.
+ * Returns a function that writes a row as JSON: the ETag, then the chosen columns in the table's order, with
+ * nulls. Decimals keep their trailing zeros and 64-bit integers all their digits.
  */
 export function rowWriter(
   table: Table,
@@ -58,12 +58,12 @@ function annotation(column: Column, name: string, value: string): string {
   return `,"${column.name}@${name}":${JSON.stringify(value)}`;
 }
 
-/** The OData writer may escape what is not ASCII or leave it: both are valid, so rows do now one, now the other. */
+/** JSON may escape characters outside ASCII or not. Half of the rows do, so that readers meet both forms. */
 function escapesNonAscii(row: Row): boolean {
   return (row.id.charCodeAt(35) & 1) === 1;
 }
 
-/** A value as JSON, exactly. */
+/** A value as JSON, with all its digits. */
 export function printValue(column: Column, value: Value): string {
   return value === null ? 'null' : printer(column)(value, false);
 }
@@ -127,7 +127,7 @@ function choiceLabel(column: Column, value: Value): string | undefined {
   return chosen.map((code) => labels.get(code) ?? code).join('; ');
 }
 
-/** The positions of the columns that a row is to show: those asked for and always the primary id. */
+/** The positions of the columns that `$select` names and, as in the service, of the primary id. */
 export function chosenColumns(table: Table, select: readonly string[] | undefined): number[] {
   if (select === undefined) return table.columns.map((_, position) => position);
   const chosen = new Set(select.map((name) => columnIndex(table, name)));

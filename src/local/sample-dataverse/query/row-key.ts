@@ -6,7 +6,7 @@ import type { KeyOf } from '../rows/table-rows.ts';
 import type { Row } from '../rows/values.ts';
 import { comparable, comparableLiteral } from './comparable.ts';
 
-/** What stands in the brackets after a set: an id, or the columns of an alternate key with their values. */
+/** The key in a URL: an id, or the columns of an alternate key with their values. */
 export type RowKey = { id: string } | { columns: Map<string, string> };
 
 export function parseRowKey(table: Table, text: string): RowKey {
@@ -43,7 +43,7 @@ function checkAlternateKey(table: Table, names: readonly string[]): void {
   }
 }
 
-/** The row that a key names, if there is one. */
+/** The row with a key, if it exists. */
 export function lookUpRow(store: Store, table: Table, key: RowKey): Row | undefined {
   const rows = store.visibleRows(table);
   if ('id' in key) return rows.get(key.id);
@@ -57,7 +57,7 @@ export function lookUpRow(store: Store, table: Table, key: RowKey): Row | undefi
   return rows.byKey(columns.join(), keyReader(table, columns), parts.join('\u0000'));
 }
 
-/** Reads an alternate key's values from a row, as one text. A key with a null in it is no key. */
+/** Reads the values of an alternate key from a row, as one text. A row with a null among them has no key. */
 export function keyReader(table: Table, columns: readonly string[]): KeyOf {
   const fields = columns.map((name) => {
     const index = columnIndex(table, name);
@@ -69,15 +69,19 @@ export function keyReader(table: Table, columns: readonly string[]): KeyOf {
   };
 }
 
-/** The row that a key names; 404 in the service's words where there is none. */
+/**
+ * The row that the key in a URL names.
+ * @throws ServiceError 404 if there is none
+ */
 export function findRow(store: Store, table: Table, text: string): Row {
   const key = parseRowKey(table, text);
   const row = lookUpRow(store, table, key);
-  if (row !== undefined) return row;
-  if ('id' in key) throw noSuchRow(table.logicalName, key.id);
-  throw new ServiceError(
-    404,
-    '0x80060891',
-    `A record with the specified key values does not exist in ${table.logicalName} entity`,
-  );
+  if (row === undefined) throw noRowWithKey(table, key);
+  return row;
+}
+
+export function noRowWithKey(table: Table, key: RowKey): ServiceError {
+  if ('id' in key) return noSuchRow(table.logicalName, key.id);
+  const message = `A record with the specified key values does not exist in ${table.logicalName} entity`;
+  return new ServiceError(404, '0x80060891', message);
 }

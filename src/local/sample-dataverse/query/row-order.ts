@@ -2,8 +2,8 @@ import { type Column, columnIndex, type Table } from '../metadata/model.ts';
 import { guidOrderKey } from '../rows/guid.ts';
 import { isLookup, type Row, type Value } from '../rows/values.ts';
 import { comparable } from './comparable.ts';
+import type { QueryOptions } from './options/query-options.ts';
 import type { PagingCookie } from './paging-cookie.ts';
-import type { QueryOptions } from './query-options.ts';
 
 /** One column of `$orderby`. */
 export interface Order {
@@ -12,7 +12,7 @@ export interface Order {
   descending: boolean;
 }
 
-/** What `$orderby` asks for. */
+/** The columns of `$orderby`. */
 export function orderOf(table: Table, options: QueryOptions): Order[] {
   return (options.orderBy ?? []).map(({ property, descending }) => {
     const index = columnIndex(table, property);
@@ -20,7 +20,7 @@ export function orderOf(table: Table, options: QueryOptions): Order[] {
   });
 }
 
-/** Compares two rows by the order's columns, then by primary key. */
+/** Compares two rows by the order columns, then by primary key. */
 export function compareRows(order: readonly Order[], a: Row, b: Row): number {
   for (const { column, index, descending } of order) {
     const difference = compareValues(column.type, a.values[index], b.values[index]);
@@ -29,7 +29,7 @@ export function compareRows(order: readonly Order[], a: Row, b: Row): number {
   return a.order < b.order ? -1 : a.order > b.order ? 1 : 0;
 }
 
-/** Nulls come first, as in SQL Server. */
+/** Compares two values. Nulls come first, as in SQL Server. */
 function compareValues(type: string, a: Value | undefined, b: Value | undefined): number {
   const x = comparable(type, a);
   const y = comparable(type, b);
@@ -39,7 +39,7 @@ function compareValues(type: string, a: Value | undefined, b: Value | undefined)
   return x < y ? -1 : 1;
 }
 
-/** What a paging cookie says of a page's first and last row. */
+/** The entries of a paging cookie for the first and last row of a page. */
 export function cookieEntries(
   table: Table,
   order: readonly Order[],
@@ -60,7 +60,7 @@ function cookieText(value: Value | undefined): string | null {
   return isLookup(value) ? value.id : typeof value === 'object' ? JSON.stringify(value.json) : String(value);
 }
 
-/** The first row after the cookie's: each page is found anew, so rows that came or went meanwhile count. */
+/** The position of the first row after a cookie. Found in the current rows, which may have changed since. */
 export function position(
   table: Table,
   rows: readonly Row[],

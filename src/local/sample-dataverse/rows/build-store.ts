@@ -8,12 +8,12 @@ import { RowPlan } from './row-plan.ts';
 import { Store } from './store.ts';
 
 const defaultRows = 20_000;
-/** Above the versions that earlier releases gave their rows, so that a mirror of those reads these again. */
+/** Above the versions of rows in earlier releases, so that a mirror of those reads all rows again. */
 const defaultFirstVersion = 75_000_000n;
-/** Over how many tables rows are spread when a real document is served and nobody says which. */
-const spread = 20;
+/** Each table of a real document has this share of the rows, unless the options name the tables. */
+const documentShare = 1 / 20;
 
-/** The organisation's model and rows, from its own sample or from a real document. */
+/** Builds the model and the rows, of the sample or for a real document. */
 export function buildStore(options: SampleDataverseOptions): { store: Store; document: Buffer | undefined } {
   const clock = options.clock ?? (() => new Date());
   const document = options.metadata === undefined ? undefined : readFileSync(options.metadata);
@@ -47,7 +47,7 @@ function sampleTables(options: SampleDataverseOptions): Tables {
   const wanted = options.tables ?? [...weights.keys()];
   for (const name of wanted) model.byName(name);
   const shares = new Map(wanted.map((name) => [name, weights.get(name) ?? 0]));
-  // The organisation itself is one row, beside the rows asked for.
+  // The row of the organization is not counted.
   const counts = shareRows(model, shares, options.rows ?? defaultRows, mostRows).set('organization', 1);
   return { model, counts, generators };
 }
@@ -61,7 +61,7 @@ function documentTables(model: Model, options: SampleDataverseOptions): Tables {
     const shares = new Map(options.tables.map((name) => [name, 1]));
     return { model, counts: shareRows(model, shares, rows), generators };
   }
-  const each = Math.ceil(rows / spread);
+  const each = Math.ceil(rows * documentShare);
   const counts = new Map<string, number>();
   for (const table of model.tables.values()) {
     if (table.entitySetName !== undefined && table.logicalName !== stringMap)
@@ -79,7 +79,7 @@ function track(model: Model, tracked: string[] | 'all'): void {
   }
 }
 
-/** Shares by weight; the first table takes what rounding leaves, so that the sum is exact. */
+/** Distributes rows by weight. The table with the greatest weight takes the remainder, so that the sum is exact. */
 function shareRows(
   model: Model,
   weights: ReadonlyMap<string, number>,
@@ -98,13 +98,14 @@ function shareRows(
     counts.set(name, capped(model, name, share, counts));
     left -= counts.get(name)!;
   }
-  const widest = [...weights].filter(([name]) => model.byName(name).intersect === undefined);
-  const first = widest.sort((a, b) => b[1] - a[1])[0]?.[0];
-  if (first !== undefined) counts.set(first, counts.get(first)! + left);
+  const heaviest = [...weights]
+    .filter(([name]) => model.byName(name).intersect === undefined)
+    .sort(([, a], [, b]) => b - a)[0]?.[0];
+  if (heaviest !== undefined) counts.set(heaviest, counts.get(heaviest)! + left);
   return counts;
 }
 
-/** An N:N table has no more rows than there are pairs. */
+/** An N:N table cannot have more rows than its ends have pairs. */
 function capped(model: Model, name: string, count: number, counts: ReadonlyMap<string, number>): number {
   const ends = model.byName(name).intersect?.ends;
   if (ends === undefined) return count;

@@ -2,7 +2,7 @@ import { columnIndex, type Table } from '../metadata/model.ts';
 import type { TableRows } from './table-rows.ts';
 import { isLookup, type Value } from './values.ts';
 
-/** What deleting needs of the store. */
+/** The part of the store that a deletion needs. */
 interface Rows {
   rowsOf(table: Table): TableRows;
   update(logicalName: string, id: string, values: Record<string, Value>): void;
@@ -10,7 +10,7 @@ interface Rows {
 }
 
 /**
- * What a row's deletion does to others: N:N rows that name it go with it, lookups to it become empty
+ * Does what the deletion of a row does to others: deletes its N:N rows and clears lookups to it
  * (learn.microsoft.com: Configure table relationship cascading behavior, "Remove Link").
  */
 export function cascadeDelete(store: Rows, tables: readonly Table[], deleted: Table, id: string): void {

@@ -2,7 +2,7 @@ import type { Table } from '../metadata/model.ts';
 import { Random } from './random.ts';
 import type { Value } from './values.ts';
 
-/** Widens the text columns evenly until a row has the asked-for size; memo columns take what others cannot. */
+/** Lengthens text columns evenly until a row has the wanted size. Memo columns take what does not fit elsewhere. */
 export function fillText(
   table: Table,
   rowBytes: number,
@@ -37,7 +37,7 @@ export function fillText(
 
 const proseStarts = 65_536;
 
-/** Words that compress about as well as people's notes do. Rows share it, as slices of one string. */
+/** Words that compress about as well as notes by people. Rows hold slices of this one string. */
 function fillerProse(length: number): string {
   const random = new Random(5, 'prose');
   const words = Array.from({ length: 2000 }, () =>
@@ -48,6 +48,6 @@ function fillerProse(length: number): string {
   );
   let prose = '';
   while (prose.length < length) prose += `${random.pick(words)} `;
-  // One flat string: slices of a rope would each make their own copy of it.
+  // Flattens the string. V8 would copy a concatenated string for each slice.
   return Buffer.from(prose).toString('latin1');
 }

@@ -1,7 +1,6 @@
 /**
- * The text by which GUIDs are ordered as SQL Server orders `uniqueidentifier`: last group first, then the
- * fourth, then the first three with their bytes reversed. Dataverse pages by primary key in this order, so
- * rows do not come in the order of their ids' text.
+ * A text that sorts GUIDs as SQL Server sorts `uniqueidentifier`: by the last group, then the fourth, then the
+ * first three with their bytes reversed. Dataverse pages by primary key in this order, which is not text order.
  */
 export function guidOrderKey(guid: string): string {
   const g = guid.toLowerCase();
@@ -23,14 +22,4 @@ const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 
 export function isGuid(text: string): boolean {
   return guidPattern.test(text);
-}
-
-/** The GUID that an order key was made from. */
-export function guidOfOrderKey(key: string): string {
-  const last = key.slice(0, 12);
-  const fourth = key.slice(12, 16);
-  const third = key.slice(18, 20) + key.slice(16, 18);
-  const second = key.slice(22, 24) + key.slice(20, 22);
-  const first = key.slice(30, 32) + key.slice(28, 30) + key.slice(26, 28) + key.slice(24, 26);
-  return `${first}-${second}-${third}-${fourth}-${last}`;
 }

@@ -1,4 +1,4 @@
-/** A small repeatable generator (sfc32): the same seed gives the same rows on every machine. */
+/** A small pseudo-random generator (sfc32). The same seed gives the same numbers on every machine. */
 export class Random {
   #a: number;
   #b: number;
@@ -44,7 +44,7 @@ export class Random {
     return low + this.below(high - low + 1);
   }
 
-  /** An item, as often as its weight says. */
+  /** An item, with a probability in proportion to its weight. */
   weighted<T extends { weight: number }>(items: readonly T[]): T {
     let left = this.fraction() * weightOf(items);
     for (const item of items) {
@@ -64,7 +64,7 @@ export class Random {
     return -mean * Math.log(1 - this.fraction());
   }
 
-  /** A text in which each `#` becomes a digit and each `@` a capital letter. */
+  /** Replaces each `#` by a digit and each `@` by a capital letter. */
   pattern(text: string): string {
     return text.replace(/[#@]/g, (mark) =>
       mark === '#' ? String(this.below(10)) : String.fromCharCode(65 + this.below(26)),
@@ -86,7 +86,7 @@ export class Random {
   }
 }
 
-/** All four-digit hexadecimal texts: making GUIDs is much of the work of making rows. */
+/** All four-digit hexadecimal texts, because rows spend much time on GUIDs. */
 const hexTexts = Array.from({ length: 65_536 }, (_, value) => value.toString(16).padStart(4, '0'));
 
 function hex(value: number): string {

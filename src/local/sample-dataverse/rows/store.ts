@@ -8,12 +8,11 @@ import { splitOwner } from './split-owner.ts';
 import { TableRows } from './table-rows.ts';
 import { dateTimeText, type Lookup, type Row, type Value } from './values.ts';
 
-/** Values by column name, as a test or a write hands them over. */
+/** Values by column name. */
 export type RowValues = Record<string, Value>;
 
 /**
- * The truth: every table's rows, and the organisation's one row version counter. Tables are filled when they
- * are first asked for.
+ * The rows of all tables and the organization's row version counter. Tables get their rows on the first access.
  */
 export class Store {
   readonly model: Model;
@@ -21,13 +20,13 @@ export class Store {
   readonly #clock: () => Date;
   readonly #tables = new Map<string, TableRows>();
   #version: bigint;
-  /** Grows with each change of the schema: `Microsoft.Dynamics.CRM.globalmetadataversion`. */
-  metadataVersion = 6_012_567n;
+  /** `Microsoft.Dynamics.CRM.globalmetadataversion`: grows with each change of the schema. */
+  metadataVersion = 6_013_004n;
   /** `organization.ExpireChangeTrackingInDays`. */
   changeTrackingDays = 7;
-  /** Tables of which the caller may not read every row: change tracking is refused for them. */
+  /** Tables that the caller cannot read for the whole organization. They have no change tracking. */
   readonly withoutOrganizationRead = new Set<string>();
-  /** Privileges that the caller lacks, as `prvReadaccount`: whatever needs one is refused with 403. */
+  /** Privileges that the caller lacks, such as `prvReadaccount`. Requests that need one get 403. */
   readonly deniedPrivileges = new Set<string>();
 
   constructor(model: Model, plan: RowPlan, firstFreeVersion: bigint, clock: () => Date) {
@@ -37,7 +36,7 @@ export class Store {
     this.#clock = clock;
   }
 
-  /** The last version given out. */
+  /** The last row version that was assigned. */
   get version(): bigint {
     return this.#version;
   }
@@ -50,7 +49,7 @@ export class Store {
     return this.model.byName(logicalName);
   }
 
-  /** The rows that a table itself holds. */
+  /** The rows of a table, without those of derived tables. */
   rowsOf(table: Table): TableRows {
     if (table.logicalName === stringMap && this.#plan.count(stringMap) === 0)
       return this.#stringMapRows(table);
@@ -62,7 +61,7 @@ export class Store {
     return rows;
   }
 
-  /** The string map follows the choices as they are. */
+  /** The string map, made again after each change of the schema. */
   #stringMapRows(table: Table): TableRows {
     if (this.#labels?.version !== this.metadataVersion) {
       this.#labels = { version: this.metadataVersion, rows: new TableRows(stringMapRows(this.model, table)) };
@@ -71,7 +70,7 @@ export class Store {
   }
   #labels: { version: bigint; rows: TableRows } | undefined;
 
-  /** The rows that a read of the table sees: an abstract table shows those of all derived ones. */
+  /** The rows that a read of a table returns. For an abstract table, these are the rows of all derived tables. */
   visibleRows(table: Table): TableRows {
     if (!table.abstract) return this.rowsOf(table);
     const members = this.model.family(table);
@@ -86,12 +85,12 @@ export class Store {
   }
   readonly #unions = new Map<string, { stamp: string; rows: TableRows }>();
 
-  /** How many rows a table shows. */
+  /** How many rows a read of a table returns. */
   count(logicalName: string): number {
     return this.visibleRows(this.table(logicalName)).size;
   }
 
-  /** Every row of a table by id, with its values by column name: what a mirror must equal. */
+  /** A copy of the rows of a table by id, with their values by column name. A mirror must equal it. */
   truth(logicalName: string): Map<string, RowValues & { '@version': bigint }> {
     const table = this.table(logicalName);
     const truth = new Map<string, RowValues & { '@version': bigint }>();
@@ -104,7 +103,7 @@ export class Store {
     return truth;
   }
 
-  /** The name that a lookup shows for the row it points to. */
+  /** The primary name of a row, which annotations show for lookups to it. */
   nameOf(logicalName: string, id: string): string | undefined {
     const table = this.model.tables.get(logicalName);
     if (table?.primaryName === undefined) return undefined;
@@ -113,7 +112,7 @@ export class Store {
     return typeof name === 'string' ? name : undefined;
   }
 
-  /** Creates a row; what is not given is null. Returns its id. */
+  /** Creates a row and returns its id. Other columns are null or have their defaults. */
   create(logicalName: string, values: RowValues = {}): string {
     const table = this.table(logicalName);
     const id = String(values[table.primaryId] ?? values[table.key] ?? crypto.randomUUID()).toLowerCase();
@@ -143,7 +142,7 @@ export class Store {
     this.#put(table, row);
   }
 
-  /** The user on whose behalf requests are made: the first one, where there are users. */
+  /** The user that makes the requests: the first one, if there are users. */
   get caller(): Lookup | undefined {
     return this.#plan.lookup('systemuser', 0) ?? undefined;
   }
@@ -154,7 +153,7 @@ export class Store {
     return caller === undefined ? {} : Object.fromEntries(names.map((name) => [name, { ...caller }]));
   }
 
-  /** Deletes a row; N:N rows that name it go with it, lookups to it become empty, as Dataverse cascades. */
+  /** Deletes a row and its N:N rows, and clears lookups to it. */
   delete(logicalName: string, id: string): void {
     const table = this.table(logicalName);
     const key = id.toLowerCase();
@@ -169,7 +168,7 @@ export class Store {
     this.removeRow(table, key);
   }
 
-  /** Links two rows through an N:N table, once. Returns the link's id. */
+  /** Links two rows through an N:N table, unless they are linked. Returns the id of the link. */
   associate(intersectName: string, first: string, second: string): string {
     const link = this.findLink(intersectName, first, second);
     if (link !== undefined) return link.id;
@@ -196,7 +195,7 @@ export class Store {
     return undefined;
   }
 
-  /** Does several writes as one: where one fails, none stays. */
+  /** Runs several writes as one. If one throws, all are rolled back. */
   transaction<T>(work: () => T): T {
     const outer = this.#undo;
     const undo: (() => void)[] = [];
@@ -221,7 +220,7 @@ export class Store {
     this.#undo?.push(() => (old === undefined ? rows.remove(row.id) : rows.put(old)));
   }
 
-  /** Takes a row away and leaves a tombstone; nothing cascades. */
+  /** Removes a row and leaves a tombstone. Does not change other rows. */
   removeRow(table: Table, id: string): void {
     const rows = this.rowsOf(table);
     const old = rows.get(id)!;
@@ -233,8 +232,7 @@ export class Store {
   }
 
   /**
-   * Forgets what was made from a table's columns after they changed. Delta tokens from before are refused from
-   * now on (0x80044352).
+   * Drops caches after a change of a table's columns. Delta tokens from before the change expire (0x80044352).
    */
   schemaChanged(table?: Table): void {
     this.metadataVersion += 1n;
@@ -247,7 +245,7 @@ export class Store {
   }
   readonly #schemaVersions = new Map<string, bigint>();
 
-  /** The row version at which a table's columns last changed. */
+  /** The row version at the last change of a table's columns. */
   schemaVersion(table: Table): bigint {
     return this.#schemaVersions.get(table.logicalName) ?? 0n;
   }
@@ -268,7 +266,7 @@ export class Store {
     if (values['_ownerid_value'] !== undefined) splitOwner(table, row.values);
   }
 
-  /** `modifiedon` may be given, to date a change back as an import does. */
+  /** Sets version and time of a write. The caller may set `modifiedon` itself, as an import does. */
   #stamp(table: Table, row: Row, given: RowValues): void {
     row.version = this.#nextVersion();
     const version = columnIndex(table, 'versionnumber');

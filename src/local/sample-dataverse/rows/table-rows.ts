@@ -1,23 +1,23 @@
-import type { CachedPage } from '../query/page.ts';
+import type { CachedPage } from '../query/cached-page.ts';
 import type { Row } from './values.ts';
 
-/** A row that was deleted, as change tracking remembers it. */
+/** A deleted row, for change tracking. */
 export interface Tombstone {
   id: string;
   version: bigint;
 }
 
-/** The text by which an alternate key tells rows apart; undefined where a part of the key is null. */
+/** The value of an alternate key as one text, or undefined if part of it is null. */
 export type KeyOf = (row: Row) => string | undefined;
 
-/** The rows of one table: by id, in primary key order, by alternate key, and the pages made from them. */
+/** The rows of one table by id, by alternate key and in primary key order, with caches of pages. */
 export class TableRows {
   readonly #rows: Map<string, Row>;
   readonly tombstones: Tombstone[] = [];
   #ordered: Row[] | undefined;
-  /** Grows with each change. */
+  /** Grows with each change of the rows. */
   generation = 0;
-  /** Pages and filtered lists that hold until a row changes. */
+  /** Caches of pages and filtered lists, cleared when a row changes. */
   readonly pages = new Map<string, CachedPage>();
   readonly lists = new Map<string, Row[]>();
   readonly #indexes = new Map<string, { keyOf: KeyOf; ids: Map<string, string> }>();
@@ -38,13 +38,13 @@ export class TableRows {
     return this.#rows.values();
   }
 
-  /** The rows in the server's primary key order. */
+  /** The rows in SQL Server's order of the primary key. */
   ordered(): Row[] {
     this.#ordered ??= [...this.#rows.values()].sort((a, b) => (a.order < b.order ? -1 : 1));
     return this.#ordered;
   }
 
-  /** The row with an alternate key. The index is made at the first question and kept up to date. */
+  /** The row with an alternate key. Builds an index on the first call and keeps it up to date. */
   byKey(name: string, keyOf: KeyOf, key: string): Row | undefined {
     let index = this.#indexes.get(name);
     if (index === undefined) {
@@ -74,7 +74,7 @@ export class TableRows {
     this.tombstones.push({ id, version });
   }
 
-  /** Takes a row away without a trace, as when a write is undone. */
+  /** Removes a row without a tombstone, as a rolled-back write does. */
   remove(id: string): void {
     this.#unindex(id);
     this.#rows.delete(id);
@@ -90,7 +90,7 @@ export class TableRows {
     }
   }
 
-  /** Forgets what was derived from the rows. */
+  /** Drops everything derived from the rows. */
   changed(): void {
     this.generation++;
     this.#ordered = undefined;
@@ -98,7 +98,7 @@ export class TableRows {
     this.lists.clear();
   }
 
-  /** Forgets the key indexes too, after the table's columns changed. */
+  /** Also drops the indexes, after a change of the table's columns. */
   schemaChanged(): void {
     this.#indexes.clear();
     this.changed();

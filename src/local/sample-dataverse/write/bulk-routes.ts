@@ -1,16 +1,15 @@
 import type { Dataverse } from '../dataverse.ts';
-import { json } from '../http/page-envelope.ts';
 import { setAndKey } from '../http/path.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { json, noContent } from '../http/responses.ts';
 import { badRequest } from '../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Table } from '../metadata/model.ts';
 import { lookUpRow, parseRowKey, type RowKey } from '../query/row-key.ts';
 import { type Payload, parsePayload, rowValues } from './payload.ts';
-import { noContent } from './write-routes.ts';
 import { createRow, upsertRow } from './write-rows.ts';
 
 /**
- * `CreateMultiple`, `UpdateMultiple` and `UpsertMultiple` on a standard table: all rows or none
+ * Answers `CreateMultiple`, `UpdateMultiple` and `UpsertMultiple` on a standard table. Writes all rows or none
  * (learn.microsoft.com: Use bulk operation messages).
  */
 export function writeMultiple(
@@ -39,7 +38,7 @@ function writeOne(dataverse: Dataverse, table: Table, message: string, target: P
   if (message === 'CreateMultiple') return createRow(store, table, values).id;
   const key = targetKey(table, target);
   if (message === 'UpdateMultiple') return upsertRow(store, table, key, values, { ifMatch: '*' }).row.id;
-  // learn.microsoft.com: Use bulk operation messages: a key that is repeated in the body fails where it creates.
+  // A create fails if the body repeats the key (learn.microsoft.com: Use bulk operation messages).
   const repeated = 'columns' in key && [...key.columns.keys()].some((name) => name in values);
   if (repeated && lookUpRow(store, table, key) === undefined) {
     throw badRequest('The key columns of @odata.id must not be repeated in the target.', '0x80048d19');
@@ -57,7 +56,7 @@ function checkType(table: Table, target: Payload): void {
   );
 }
 
-/** The primary id in the target, or `@odata.id` with an id or an alternate key. */
+/** The key of a target: its primary id, or the id or alternate key in `@odata.id`. */
 function targetKey(table: Table, target: Payload): RowKey {
   const url = target['@odata.id'];
   const id = target[table.primaryId] ?? target[table.key];

@@ -1,16 +1,15 @@
-import type { Dataverse } from '../dataverse.ts';
 import { Fragment } from '../http/fragment.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { noContent } from '../http/responses.ts';
 import { badRequest, ServiceError } from '../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import { columnIndex, type Table } from '../metadata/model.ts';
-import { queryPairs } from '../query/query-options.ts';
+import { queryPairs } from '../query/options/query-options.ts';
 import { findRow } from '../query/row-key.ts';
+import type { RowValues, Store } from '../rows/store.ts';
 import type { Row } from '../rows/values.ts';
-import { noContent } from './write-routes.ts';
 
 const chunkSize = 4_194_304;
 
-/** A file in a column of a row. */
 export interface StoredFile {
   name: string;
   data: Buffer;
@@ -30,16 +29,20 @@ interface Place {
 }
 
 /**
- * Content of file and image columns: upload whole or in chunks, download whole or by range, removal
+ * Contents of file and image columns: upload in one request or in chunks, download whole or by range, delete
  * (learn.microsoft.com: Use file column data).
  */
 export class FileRoutes {
+  readonly #store: Store;
   readonly #files = new Map<string, StoredFile>();
   readonly #uploads = new Map<string, Upload>();
 
-  /** Answers a request for a file column's content, or undefined where the column is another one. */
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Answers a request for the content of a file or image column. Undefined for other columns. */
   answer(
-    dataverse: Dataverse,
     request: ServiceRequest,
     table: Table,
     key: string,
@@ -48,28 +51,27 @@ export class FileRoutes {
     const [column = '', rest] = segments;
     const definition = table.columns[columnIndex(table, column)];
     if (definition === undefined || !(definition.file || definition.type === 'Edm.Binary')) return undefined;
-    const place: Place = { table, row: findRow(dataverse.store, table, key), column };
+    const place: Place = { table, row: findRow(this.#store, table, key), column };
     if (request.method === 'GET' && rest === '$value') return this.#download(request, place);
     if (rest !== undefined) return undefined;
-    if (request.method === 'DELETE') return this.#store(dataverse, place, undefined);
-    if (request.method === 'PATCH' || request.method === 'PUT')
-      return this.#upload(dataverse, request, place);
+    if (request.method === 'DELETE') return this.#put(place, undefined);
+    if (request.method === 'PATCH' || request.method === 'PUT') return this.#upload(request, place);
     return undefined;
   }
 
-  /** What a column holds: the truth for tests. */
+  /** The file in a column, for tests. */
   file(table: string, id: string, column: string): StoredFile | undefined {
     return this.#files.get(`${table}/${id}/${column}`);
   }
 
-  #upload(dataverse: Dataverse, request: ServiceRequest, place: Place): ServiceResponse {
+  #upload(request: ServiceRequest, place: Place): ServiceResponse {
     const query = new Map(queryPairs(request.query));
     const header = request.headers['x-ms-file-name'];
     const name = query.get('x-ms-file-name') ?? (header === undefined ? 'file' : decodeURIComponent(header));
     const token = query.get('sessiontoken');
-    if (token !== undefined) return this.#chunk(dataverse, request, token);
+    if (token !== undefined) return this.#chunk(request, token);
     if (request.headers['x-ms-transfer-mode'] !== 'chunked') {
-      return this.#store(dataverse, place, { name, data: request.body });
+      return this.#put(place, { name, data: request.body });
     }
     const session = crypto.randomUUID();
     this.#uploads.set(session, { name, place, chunks: [], received: 0 });
@@ -85,7 +87,7 @@ export class FileRoutes {
     };
   }
 
-  #chunk(dataverse: Dataverse, request: ServiceRequest, token: string): ServiceResponse {
+  #chunk(request: ServiceRequest, token: string): ServiceResponse {
     const upload = this.#uploads.get(token);
     const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(request.headers['content-range'] ?? '');
     if (upload === undefined || range === null) {
@@ -99,29 +101,26 @@ export class FileRoutes {
     ) {
       throw badRequest('The chunk does not fit its content range.', '0x80044a01');
     }
-    // A chunk that is sent again because its answer was lost changes nothing.
+    // A client repeats a chunk if the response was lost. The copy changes nothing.
     if (start === upload.received) {
       upload.chunks.push(request.body);
       upload.received = end + 1;
     }
     if (upload.received < total) return { status: 206, headers: { 'accept-ranges': 'bytes' }, body: [] };
-    return this.#store(dataverse, upload.place, { name: upload.name, data: Buffer.concat(upload.chunks) });
+    return this.#put(upload.place, { name: upload.name, data: Buffer.concat(upload.chunks) });
   }
 
-  #store(dataverse: Dataverse, { table, row, column }: Place, file: StoredFile | undefined): ServiceResponse {
+  #put({ table, row, column }: Place, file: StoredFile | undefined): ServiceResponse {
     const key = `${table.logicalName}/${row.id}/${column}`;
     if (file === undefined) this.#files.delete(key);
     else this.#files.set(key, file);
     const isImage = table.columns[columnIndex(table, column)]!.type === 'Edm.Binary';
     const reference = isImage ? file?.data.toString('base64') : file && crypto.randomUUID();
-    const named = columnIndex(table, `${column}_name`) >= 0 ? { [`${column}_name`]: file?.name ?? null } : {};
-    const imageId =
-      columnIndex(table, `${column}id`) < 0 ? {} : { [`${column}id`]: file ? crypto.randomUUID() : null };
-    dataverse.store.update(table.logicalName, row.id, {
-      [column]: reference ?? null,
-      ...named,
-      ...(isImage ? imageId : {}),
-    });
+    const values: RowValues = { [column]: reference ?? null };
+    if (columnIndex(table, `${column}_name`) >= 0) values[`${column}_name`] = file?.name ?? null;
+    if (isImage && columnIndex(table, `${column}id`) >= 0)
+      values[`${column}id`] = file === undefined ? null : crypto.randomUUID();
+    this.#store.update(table.logicalName, row.id, values);
     return noContent();
   }
 
@@ -151,7 +150,7 @@ export class FileRoutes {
   }
 }
 
-/** An image column that was filled without an upload. */
+/** The content of an image column that was filled without an upload. */
 function thumbnail(table: Table, row: Row, column: string): StoredFile | undefined {
   const value = row.values[columnIndex(table, column)];
   return typeof value === 'string' && table.columns[columnIndex(table, column)]!.type === 'Edm.Binary'

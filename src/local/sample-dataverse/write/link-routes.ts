@@ -1,17 +1,17 @@
 import type { Dataverse } from '../dataverse.ts';
 import { setAndKey } from '../http/path.ts';
-import type { ServiceRequest, ServiceResponse } from '../http/service.ts';
+import { noContent } from '../http/responses.ts';
 import { badRequest, noSuchSegment, ServiceError } from '../http/service-error.ts';
+import type { ServiceRequest, ServiceResponse } from '../http/service-request.ts';
 import type { Table } from '../metadata/model.ts';
-import { queryPairs } from '../query/query-options.ts';
+import { queryPairs } from '../query/options/query-options.ts';
 import { findRow } from '../query/row-key.ts';
 import type { Lookup } from '../rows/values.ts';
 import { parsePayload, referencedRow } from './payload.ts';
-import { noContent } from './write-routes.ts';
 
 /**
- * `…/accounts(<id>)/<navigation>/$ref`: links rows of an N:N relationship, or sets and clears a lookup
- * (learn.microsoft.com: Associate and disassociate table rows).
+ * Answers writes to `…/accounts(<id>)/<navigation>/$ref`: links two rows of an N:N relationship or removes the
+ * link, sets or clears a lookup (learn.microsoft.com: Associate and disassociate table rows).
  */
 export function writeLink(
   dataverse: Dataverse,
@@ -62,7 +62,7 @@ function referenceIn(dataverse: Dataverse, request: ServiceRequest): Lookup {
   return reference(dataverse, parsePayload(request.body)['@odata.id']);
 }
 
-/** `DELETE …/nav(<id>)/$ref` or `DELETE …/nav/$ref?$id=<url>` */
+/** The row that `DELETE …/nav(<id>)/$ref` or `DELETE …/nav/$ref?$id=<url>` names. */
 function referenceToRemove(
   dataverse: Dataverse,
   request: ServiceRequest,

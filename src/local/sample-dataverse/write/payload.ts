@@ -6,7 +6,7 @@ import { isGuid } from '../rows/guid.ts';
 import type { RowValues, Store } from '../rows/store.ts';
 import { dateTimeText, type Lookup, type Value } from '../rows/values.ts';
 
-/** A JSON number with the digits it was written in: decimals and 64-bit integers must not go through doubles. */
+/** A JSON number as it was written. Decimals and 64-bit integers would lose digits as doubles. */
 export class NumberText {
   readonly digits: string;
   constructor(digits: string) {
@@ -35,7 +35,7 @@ function keepDigits(_key: string, value: unknown, context?: { source: string }):
   return typeof value === 'number' && context !== undefined ? new NumberText(context.source) : value;
 }
 
-/** Checks a row's payload as the service does and turns it into values. What the service sets itself is ignored. */
+/** Checks a row's payload as the service does and converts it to values. Ignores columns that only the service sets. */
 export function rowValues(store: Store, table: Table, payload: Payload): RowValues {
   const values: RowValues = {};
   for (const [name, value] of Object.entries(payload)) {
@@ -59,7 +59,7 @@ function assign(values: RowValues, table: Table, name: string, value: unknown): 
   values[name] = value === null ? null : checked(table, column, value);
 }
 
-/** `primarycontactid@odata.bind`: the navigation property's name is case-sensitive. */
+/** The lookup that `primarycontactid@odata.bind` sets. The name of a navigation property is case-sensitive. */
 function bound(store: Store, table: Table, navigation: string, value: unknown): RowValues {
   for (const column of table.columns) {
     const target = column.targets?.find((each) => each.navigation === navigation);
@@ -72,7 +72,7 @@ function bound(store: Store, table: Table, navigation: string, value: unknown): 
   );
 }
 
-/** The row that a reference names: a relative or absolute URL. */
+/** The row that a URL names, checked against the lookup's target. */
 function reference(store: Store, target: LookupTarget, value: unknown): Lookup {
   const found = typeof value === 'string' ? referencedRow(store, value) : undefined;
   const fits =
@@ -84,7 +84,7 @@ function reference(store: Store, target: LookupTarget, value: unknown): Lookup {
   return found;
 }
 
-/** The row behind `/accounts(<id>)` or `https://…/accounts(key='value')`. */
+/** The row that `/accounts(<id>)` or `https://…/accounts(key='value')` names. */
 export function referencedRow(store: Store, url: string): Lookup | undefined {
   const segment = decodeURIComponent(url)
     .replace(/^.*\/api\/data\/v9\.\d/s, '')
@@ -95,7 +95,7 @@ export function referencedRow(store: Store, url: string): Lookup | undefined {
   return { id: findRow(store, table, key).id, table: table.logicalName };
 }
 
-/** One value, checked against its column. */
+/** A value, checked against its column. */
 function checked(table: Table, column: Column, value: unknown): Value {
   const given = value instanceof NumberText ? value.digits : value;
   const isNumber = value instanceof NumberText;
@@ -154,7 +154,7 @@ function checkedInteger(table: Table, column: Column, value: number): number {
   return value;
 }
 
-/** Rounds to the column's scale, as the service does, and refuses what its precision cannot hold. */
+/** Rounds to the column's scale, as the service does. Rejects a number that exceeds the column's precision. */
 function checkedDecimal(table: Table, column: Column, digits: string): string {
   const scale = column.scale ?? 10;
   const precision = column.precision ?? 23;

@@ -1,7 +1,8 @@
 import type { Dataverse } from '../dataverse.ts';
 import { parsePreferences } from '../http/preferences.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service.ts';
+import { noContent } from '../http/responses.ts';
 import { badRequest, noSuchProperty } from '../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import { columnIndex, type Table } from '../metadata/model.ts';
 import { rowResponse } from '../query/data-routes.ts';
 import { parseRowKey } from '../query/row-key.ts';
@@ -9,7 +10,7 @@ import type { Row } from '../rows/values.ts';
 import { parsePayload, rowValues } from './payload.ts';
 import { type Conditions, createRow, deleteRow, detectDuplicate, upsertRow } from './write-rows.ts';
 
-/** `POST /accounts` */
+/** Answers `POST /accounts`. */
 export function postRow(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   refuseReadOnly(table);
   const values = rowValues(dataverse.store, table, parsePayload(request.body));
@@ -19,7 +20,7 @@ export function postRow(dataverse: Dataverse, request: ServiceRequest, table: Ta
   return written(dataverse, request, table, createRow(dataverse.store, table, values), 201);
 }
 
-/** `PATCH /accounts(<key>)`: update, or create where the row is not there. */
+/** Answers `PATCH /accounts(<key>)`: updates the row or creates it. */
 export function patchRow(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -38,7 +39,7 @@ export function patchRow(
   return written(dataverse, request, table, row, created ? 201 : 200);
 }
 
-/** `DELETE /accounts(<key>)` */
+/** Answers `DELETE /accounts(<key>)`. */
 export function removeRow(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -50,7 +51,7 @@ export function removeRow(
   return noContent();
 }
 
-/** `PUT /accounts(<key>)/name` with `{"value": …}`, and `DELETE` of the same. */
+/** Answers `PUT /accounts(<key>)/name` with `{"value": …}`, and `DELETE` of the same URL. */
 export function writeProperty(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -66,11 +67,11 @@ export function writeProperty(
   return noContent();
 }
 
-export function conditionsOf(request: ServiceRequest): Conditions {
+function conditionsOf(request: ServiceRequest): Conditions {
   return { ifMatch: request.headers['if-match'], ifNoneMatch: request.headers['if-none-match'] };
 }
 
-/** N:N rows come and go by links alone; rows of an abstract type belong to the derived one. */
+/** Only links create and delete N:N rows. Rows of an abstract table are written to the derived table. */
 function refuseReadOnly(table: Table): void {
   if (table.intersect !== undefined || table.abstract) {
     throw badRequest(
@@ -80,7 +81,7 @@ function refuseReadOnly(table: Table): void {
   }
 }
 
-/** 204 with the row's address, or the row itself where the caller prefers that; then without the address. */
+/** 204 with the URL of the row; or, if the client prefers it, the row and no URL. */
 function written(
   dataverse: Dataverse,
   request: ServiceRequest,
@@ -92,8 +93,4 @@ function written(
     return rowResponse(dataverse, request, table, row, status);
   }
   return noContent({ 'odata-entityid': `${request.origin}${apiRoot}/${table.entitySetName}(${row.id})` });
-}
-
-export function noContent(headers: Record<string, string> = {}): ServiceResponse {
-  return { status: 204, headers: { 'odata-version': '4.0', ...headers }, body: [] };
 }

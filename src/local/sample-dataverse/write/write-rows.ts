@@ -1,18 +1,17 @@
-import { noSuchRow, ServiceError } from '../http/service-error.ts';
-import type { Table } from '../metadata/model.ts';
-import { columnIndex } from '../metadata/model.ts';
+import { ServiceError } from '../http/service-error.ts';
+import { columnIndex, type Table } from '../metadata/model.ts';
 import { comparable } from '../query/comparable.ts';
-import { keyReader, lookUpRow, type RowKey } from '../query/row-key.ts';
+import { keyReader, lookUpRow, noRowWithKey, type RowKey } from '../query/row-key.ts';
 import type { RowValues, Store } from '../rows/store.ts';
 import type { Row } from '../rows/values.ts';
 
-/** The conditions that a write may carry (learn.microsoft.com: Perform conditional operations). */
+/** The conditions of a write (learn.microsoft.com: Perform conditional operations). */
 export interface Conditions {
   ifMatch?: string | undefined;
   ifNoneMatch?: string | undefined;
 }
 
-/** Creates a row. A taken id or alternate key is refused with 412. */
+/** Creates a row. Rejects an id or alternate key that exists with 412. */
 export function createRow(store: Store, table: Table, values: RowValues): Row {
   const id = values[table.primaryId] ?? values[table.key];
   if (typeof id === 'string' && store.visibleRows(table).get(id) !== undefined) throw duplicateId();
@@ -22,8 +21,8 @@ export function createRow(store: Store, table: Table, values: RowValues): Row {
 }
 
 /**
- * Refuses a row that is named as another one is: the rule that `MSCRM.SuppressDuplicateDetection: false` asks
- * for (learn.microsoft.com: Use optional parameters).
+ * Rejects a row with the name of another one. This is the sample's duplicate detection rule, which
+ * `MSCRM.SuppressDuplicateDetection: false` turns on (learn.microsoft.com: Use optional parameters).
  */
 export function detectDuplicate(store: Store, table: Table, values: RowValues): void {
   const name = table.primaryName === undefined ? undefined : values[table.primaryName];
@@ -38,7 +37,7 @@ export function detectDuplicate(store: Store, table: Table, values: RowValues): 
   );
 }
 
-/** Changes a row, or creates it where it is not there: `PATCH`. Says whether it was created. */
+/** Updates a row or creates it, as `PATCH` does. */
 export function upsertRow(
   store: Store,
   table: Table,
@@ -48,8 +47,8 @@ export function upsertRow(
 ): { row: Row; created: boolean } {
   const old = lookUpRow(store, table, key);
   if (old === undefined) {
-    if (conditions.ifMatch !== undefined) throw missing(table, key);
-    // What the body says of the key's columns wins on creation (learn.microsoft.com: Use upsert).
+    if (conditions.ifMatch !== undefined) throw noRowWithKey(table, key);
+    // On a create, the body wins over the key in the URL (learn.microsoft.com: Use upsert).
     return { row: createRow(store, table, { ...keyValues(table, key), ...values }), created: true };
   }
   if (conditions.ifNoneMatch === '*') throw duplicateId();
@@ -65,19 +64,9 @@ export function upsertRow(
 
 export function deleteRow(store: Store, table: Table, key: RowKey, conditions: Conditions): void {
   const row = lookUpRow(store, table, key);
-  if (row === undefined) throw missing(table, key);
+  if (row === undefined) throw noRowWithKey(table, key);
   checkVersion(row, conditions);
   store.delete(table.logicalName, row.id);
-}
-
-export function missing(table: Table, key: RowKey): ServiceError {
-  return 'id' in key
-    ? noSuchRow(table.logicalName, key.id)
-    : new ServiceError(
-        404,
-        '0x80060891',
-        `A record with the specified key values does not exist in ${table.logicalName} entity`,
-      );
 }
 
 function checkVersion(row: Row, { ifMatch }: Conditions): void {
@@ -93,7 +82,7 @@ function duplicateId(): ServiceError {
   return new ServiceError(412, '0x80040237', 'A record with matching key values already exists.');
 }
 
-/** An alternate key may not be taken by another row. */
+/** Rejects alternate keys that another row has. */
 function checkKeys(store: Store, table: Table, values: RowValues, old: Row | undefined): void {
   for (const key of table.alternateKeys) {
     if (key.failed || !key.columns.some((name) => name in values)) continue;

@@ -1,19 +1,22 @@
 import { badRequest } from '../http/service-error.ts';
 import type { Value } from '../rows/values.ts';
 import { type Comparable, comparable, comparableLiteral } from './comparable.ts';
-import type { Comparison, Filter, Operand } from './filter-parser.ts';
+import type { Comparison, Filter, Operand } from './options/parse-filter.ts';
 
-/** A property that a filter may name: its type and how to read it from an item. */
+/** A property of a filter: its type, and how to read it from an item. */
 export interface Field<T> {
   type: string;
   get(item: T): Value | undefined;
 }
 
-/** SQL's three values: null stands for unknown, which excludes the row. */
+/** SQL's three truth values. Null is unknown, which excludes the item. */
 type Truth = boolean | null;
 type Test<T> = (item: T) => Truth;
 
-/** Turns a parsed `$filter` into a test. `field` finds a property or throws the service's own refusal. */
+/**
+ * Turns a parsed `$filter` into a test.
+ * @param field finds a property, or throws the service's error for an unknown one
+ */
 export function compileFilter<T>(filter: Filter, field: (path: string) => Field<T>): (item: T) => boolean {
   const test = compile(filter, field);
   return (item) => test(item) === true;
@@ -152,7 +155,7 @@ function compileCall<T>(call: Filter & { kind: 'call' }, field: (path: string) =
   };
 }
 
-/** learn.microsoft.com: Web API Query Function Reference. */
+/** The test of a query function (learn.microsoft.com: Web API Query Function Reference). */
 function queryFunction(
   name: string,
   values: Comparable[],
@@ -209,7 +212,7 @@ const contains = (body: string): string => body;
 const startsWith = (body: string): string => `^${body}`;
 const endsWith = (body: string): string => `${body}$`;
 
-/** `%`, `_` and `[a-z]` mean in a Dataverse text filter what they mean in SQL's LIKE. */
+/** A regular expression for a text. `%`, `_` and `[a-z]` have the same meaning in a Dataverse filter as in SQL's LIKE. */
 function like(text: string): string {
   return text.replace(
     /%|_|\[(\^?)([^\]]+)\]|[\\^$.*+?()[\]{}|/]/g,

@@ -1,24 +1,18 @@
-import type { Dataverse } from '../dataverse.ts';
-import { gzipped } from '../http/fragment.ts';
-import { route } from '../http/router.ts';
-import { apiRoot } from '../http/service.ts';
+import type { Dataverse } from './dataverse.ts';
+import { gzipped } from './http/fragment.ts';
+import { route } from './http/router.ts';
+import { apiRoot } from './http/service-request.ts';
 
-/** Reads every table to its end, so that all its pages are made and compressed before the first request. */
+/** Reads each table to its end, so that all pages are made and compressed before the first request. */
 export async function prewarm(dataverse: Dataverse, origin: string, prefer?: string): Promise<void> {
   const headers = { prefer: ['odata.maxpagesize=5000', prefer].filter(Boolean).join(',') };
+  const request = { method: 'GET', origin, headers, body: Buffer.alloc(0) };
   for (const table of dataverse.store.model.tables.values()) {
     if (table.entitySetName === undefined || dataverse.store.count(table.logicalName) === 0) continue;
+    const path = `${apiRoot}/${table.entitySetName}`;
     let query: string | undefined = '';
     while (query !== undefined) {
-      const path = `${apiRoot}/${table.entitySetName}`;
-      const page = route(dataverse, {
-        method: 'GET',
-        origin,
-        path,
-        query,
-        headers,
-        body: Buffer.alloc(0),
-      });
+      const page = route(dataverse, { ...request, path, query });
       await gzipped(page.body);
       const tail = page.body.at(-1)!.bytes.toString();
       const link = /"@odata\.nextLink":("(?:[^"\\]|\\.)*")/.exec(tail)?.[1];

@@ -1,7 +1,7 @@
 import type { Fragment } from '../http/fragment.ts';
 import type { Row } from '../rows/values.ts';
 
-/** The rows of one page as JSON, kept until the table changes. */
+/** The rows of one page as JSON, cached until the table changes. */
 export interface CachedPage {
   rows: Fragment;
   count: number;

@@ -1,17 +1,17 @@
 import type { Fragment } from './fragment.ts';
 
-/** One request, alone or out of a batch. */
+/** One request, on its own or from a batch. */
 export interface ServiceRequest {
   method: string;
-  /** `http://127.0.0.1:1234`: what links in the answer begin with. */
+  /** `http://127.0.0.1:1234`: links in the response start with it. */
   origin: string;
-  /** The path with its percent signs resolved. */
+  /** The decoded path. */
   path: string;
   /** The query as it was sent, without the question mark. */
   query: string;
   headers: Readonly<Record<string, string | undefined>>;
   body: Buffer;
-  /** Out of a batch: its address may be longer. */
+  /** Set for a request from a batch: its URL may be longer. */
   inBatch?: boolean;
 }
 

@@ -1,6 +1,6 @@
-import { badRequest } from '../http/service-error.ts';
+import { badRequest } from '../../http/service-error.ts';
 
-/** What a read asks for. */
+/** The query options of a read. */
 export interface QueryOptions {
   select?: string[];
   filter?: string;
@@ -12,11 +12,11 @@ export interface QueryOptions {
   skipToken?: string;
   deltaToken?: string;
   annotations: boolean;
-  /** Parameter aliases: `@p1`. */
+  /** Values of parameter aliases such as `@p1`. */
   aliases: Map<string, string>;
 }
 
-/** learn.microsoft.com: Query data using the Web API, unsupported options. */
+/** OData options that Dataverse does not support (learn.microsoft.com: Query data using the Web API). */
 const unsupported = new Set(['$skip', '$search', '$format']);
 
 export function parseQueryOptions(query: string): QueryOptions {

@@ -1,4 +1,5 @@
-import { badRequest } from '../http/service-error.ts';
+import { badRequest } from '../../http/service-error.ts';
+import { isGuid } from '../../rows/guid.ts';
 
 /** A `$filter` expression as a tree. */
 export type Filter =
@@ -15,7 +16,7 @@ export type Operand =
   | { kind: 'list'; items: string[] };
 
 const comparisons = new Set(['eq', 'ne', 'gt', 'ge', 'lt', 'le']);
-/** learn.microsoft.com: Filter rows using OData; 0x8004430C TooManyConditionsInQuery. */
+/** The limit of the service (learn.microsoft.com: Filter rows using OData). */
 const maximumConditions = 500;
 
 interface Token {
@@ -24,7 +25,7 @@ interface Token {
   at: number;
 }
 
-/** Parses a `$filter`; parameter aliases (`@p1`) are looked up among the query options. */
+/** Parses a `$filter`. Takes the values of parameter aliases (`@p1`) from the query options. */
 export function parseFilter(text: string, aliases: ReadonlyMap<string, string> = new Map()): Filter {
   return new FilterParser(text, aliases).parse();
 }
@@ -113,7 +114,7 @@ class FilterParser {
 
   #alias(name: string): Operand {
     const value = this.#aliases.get(name);
-    // An alias without a value is null, as OData says.
+    // In OData, an alias without a value is null.
     if (value === undefined) return { kind: 'literal', type: 'null', text: 'null' };
     return new FilterParser(value, new Map()).#operand();
   }
@@ -209,7 +210,6 @@ function listItems(text: string): string[] {
   return (items as unknown[]).map(String);
 }
 
-const guid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const date = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+ -]\d\d:\d\d)?)?$/;
 const number = /^[+-]?(\d+(\.\d+)?([eE][+-]?\d+)?|INF|NaN)$/;
 const property = /^[A-Za-z_][\w]*(\/[A-Za-z_][\w]*)*$/;
@@ -217,7 +217,7 @@ const property = /^[A-Za-z_][\w]*(\/[A-Za-z_][\w]*)*$/;
 function wordOperand(text: string, whole: string): Operand {
   if (text === 'null') return { kind: 'literal', type: 'null', text };
   if (text === 'true' || text === 'false') return { kind: 'literal', type: 'boolean', text };
-  if (guid.test(text)) return { kind: 'literal', type: 'guid', text: text.toLowerCase() };
+  if (isGuid(text)) return { kind: 'literal', type: 'guid', text: text.toLowerCase() };
   if (date.test(text)) return { kind: 'literal', type: 'date', text };
   if (number.test(text)) return { kind: 'literal', type: 'number', text };
   if (property.test(text)) return { kind: 'property', path: text };
