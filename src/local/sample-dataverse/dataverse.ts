@@ -16,7 +16,7 @@ export interface SampleDataverseStats {
   earlyRequests: number;
 }
 
-/** One emulated organisation: what every request handler works on. */
+/** One emulated organization: what every request handler works on. */
 export interface Dataverse {
   store: Store;
   options: SampleDataverseOptions;

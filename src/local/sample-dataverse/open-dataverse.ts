@@ -5,7 +5,7 @@ import type { SampleDataverseOptions } from './options.ts';
 import { buildStore } from './rows/build-store.ts';
 import { FileRoutes } from './write/file-routes.ts';
 
-/** Opens an organisation that can answer requests, without a server. */
+/** Opens an organization that can answer requests, without a server. */
 export function openDataverse(options: SampleDataverseOptions): Dataverse {
   const { store, document } = buildStore(options);
   const metadata = new MetadataDocument(store, document);

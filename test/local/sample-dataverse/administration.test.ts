@@ -14,8 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => dataverse.stop());
 
-describe('tables made through the Web API', () => {
-  it('have their columns, keys and tracking', async () => {
+describe('a table created through the Web API', () => {
+  it('has columns, keys and change tracking', async () => {
     expect((await send(at('apex_campaignmetricses'))).status).toBe(404);
     const made = await post('EntityDefinitions', {
       '@odata.type': 'Microsoft.Dynamics.CRM.EntityMetadata',
@@ -73,8 +73,8 @@ describe('tables made through the Web API', () => {
   });
 });
 
-describe('keys over rows that share values', () => {
-  it('fail to build and do not bind', async () => {
+describe('a key over rows with equal values', () => {
+  it('fails to build and is not enforced', async () => {
     const table = "EntityDefinitions(LogicalName='new_box')";
     const [one, two] = dataverse.store.truth('new_box').keys();
     for (const id of [one!, two!]) dataverse.store.update('new_box', id, { new_name: 'same' });
@@ -86,7 +86,7 @@ describe('keys over rows that share values', () => {
 });
 
 describe('privileges', () => {
-  it('are told and enforced', async () => {
+  it('are reported and enforced', async () => {
     const { UserId } = (await send(at('WhoAmI'))).json;
     expect(dataverse.store.truth('systemuser').has(UserId)).toBe(true);
     const names = async () => {
@@ -122,7 +122,7 @@ describe('privileges', () => {
 });
 
 describe('labels', () => {
-  it('stand in the string map in every language', async () => {
+  it('are in the string map in every language', async () => {
     const { rows } = await readAll(
       at('stringmaps?$select=objecttypecode,attributename,attributevalue,value,langid'),
     );
@@ -166,7 +166,7 @@ describe('aggregation', () => {
 });
 
 describe('files', () => {
-  it('go up in chunks, come down by range, and can be removed', async () => {
+  it('are uploaded in chunks, downloaded by range, and deleted', async () => {
     const [id] = dataverse.store.truth('account').keys();
     const data = randomBytes(10_000);
     const put = (url: string, body: Buffer, headers: Record<string, string>) =>

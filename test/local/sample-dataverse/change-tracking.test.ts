@@ -19,7 +19,7 @@ async function firstDeltaLink(path: string): Promise<string> {
 }
 
 describe('change tracking', () => {
-  it('ends a first read in a delta link and then gives what changed', async () => {
+  it('ends a first read with a delta link, which returns later changes', async () => {
     const link = await firstDeltaLink('accounts?$select=name');
     expect(link).toMatch(/\/accounts\?\$select=name&\$deltatoken=\d+%2105%2f01%2f2026%2012%3a00%3a00$/);
     const none = await send(link);
@@ -44,7 +44,7 @@ describe('change tracking', () => {
     expect((await send(delta.json['@odata.deltaLink'])).json.value).toEqual([]);
   });
 
-  it('misses nothing that changes while the first read is under way', async () => {
+  it('returns rows that change during the first read', async () => {
     const first = await send(api(dataverse.url, 'contacts'), track);
     const seen = first.json.value[0].contactid;
     dataverse.store.update('contact', seen, { firstname: 'meanwhile' });
@@ -54,7 +54,7 @@ describe('change tracking', () => {
     expect(delta.json.value.map((row: { contactid: string }) => row.contactid)).toContain(seen);
   });
 
-  it('pages a large delta and counts it', async () => {
+  it('pages and counts a large delta', async () => {
     const link = await firstDeltaLink('contacts?$select=fullname');
     const ids = [...dataverse.store.truth('contact').keys()];
     for (const id of ids.slice(0, 250)) dataverse.store.update('contact', id, { fullname: 'x' });
@@ -72,7 +72,7 @@ describe('change tracking', () => {
     expect(Number(count.text.replace('\ufeff', ''))).toBe(rows.length);
   });
 
-  it('tracks N:N tables whose two ends are tracked', async () => {
+  it('tracks an N:N table if both of its ends are tracked', async () => {
     const link = await firstDeltaLink('teammemberships');
     const [user] = dataverse.store.truth('systemuser').keys();
     const team = dataverse.store.create('team', { name: 'new team' });
@@ -84,7 +84,7 @@ describe('change tracking', () => {
     expect(removed.json.value).toMatchObject([{ id, reason: 'deleted' }]);
   });
 
-  it('shows the changes of derived tables in their abstract base', async () => {
+  it('returns the changes of derived tables in their abstract base', async () => {
     const link = await firstDeltaLink('activitypointers?$select=subject');
     const id = dataverse.store.create('task', { subject: 'call back' });
     const delta = await send(link);
@@ -101,20 +101,20 @@ describe('change tracking', () => {
     ],
     ['accounts?$orderby=name', '0x80060888', '"$orderby"'],
     ['accounts?$top=5', '0x80060888', '"$top"'],
-  ])('refuses %s', async (path, code, message) => {
+  ])('rejects %s', async (path, code, message) => {
     const answer = await send(api(dataverse.url, path), track);
     expect([answer.status, answer.json.error.code]).toEqual([400, code]);
     expect(answer.json.error.message).toContain(message);
   });
 
-  it('needs read access to the whole organisation', async () => {
+  it('needs the read privilege for the whole organization', async () => {
     dataverse.store.withoutOrganizationRead.add('account');
     const answer = await send(api(dataverse.url, 'accounts'), track);
     expect([answer.status, answer.json.error.code]).toEqual([403, '0x80040220']);
     expect((await send(api(dataverse.url, 'accounts'))).status).toBe(200);
   });
 
-  it('forgets tokens after a week and after a change of the table', async () => {
+  it('expires tokens after a week and after a change of the columns', async () => {
     const link = await firstDeltaLink('accounts?$select=name');
     now = new Date('2026-05-08T11:59:00Z');
     expect((await send(link)).status).toBe(200);

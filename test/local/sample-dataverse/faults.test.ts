@@ -29,7 +29,7 @@ describe('faults', () => {
     ['deadlock', 500, /^0x80044150$/],
     ['query-throttled', 400, /^0x80048544$/],
     ['expired-token', 400, /^0x80044352$/],
-  ] as [FaultKind, number, RegExp][])('%s is answered once and then gone', async (kind, status, code) => {
+  ] as [FaultKind, number, RegExp][])('%s is sent once', async (kind, status, code) => {
     await start();
     const active = dataverse.faults.add({ kind, match: /contacts/ });
     expect((await send(api(dataverse.url, 'accounts'))).status).toBe(200);
@@ -41,7 +41,7 @@ describe('faults', () => {
     expect(active.hits).toBe(1);
   });
 
-  it('answer as a gateway does', async () => {
+  it('send the responses of a gateway', async () => {
     await start();
     dataverse.faults.add({ kind: '502-html' });
     const gateway = await contacts();
@@ -68,7 +68,7 @@ describe('faults', () => {
     expect((await contacts()).json.value.length).toBe(20);
   });
 
-  it('carry a write out though its answer is lost', async () => {
+  it('commit a write and lose its response', async () => {
     await start();
     const before = dataverse.store.count('account');
     for (const kind of ['commit-then-reset', 'commit-then-timeout'] as const) {
@@ -79,7 +79,7 @@ describe('faults', () => {
     expect(dataverse.store.count('account')).toBe(before + 2);
   });
 
-  it('mislead about the next page', async () => {
+  it('return wrong next links and repeated rows', async () => {
     await start();
     const url = api(dataverse.url, 'contacts?$select=fullname');
     dataverse.faults.add({ kind: 'repeat-nextlink' });
@@ -92,7 +92,7 @@ describe('faults', () => {
     expect(rows[20].contactid).toBe(rows[19].contactid);
   });
 
-  it('strike a share of the requests, or after some', async () => {
+  it('apply to a share of the requests, or after some requests', async () => {
     await start();
     const active = dataverse.faults.add({ kind: '503', rate: 0.2 });
     const statuses = [];
@@ -109,7 +109,7 @@ describe('faults', () => {
 });
 
 describe('service protection', () => {
-  it('says what is left as the service does, and notices who does not wait', async () => {
+  it('reports remaining requests as the service does, and counts requests that come too early', async () => {
     await start({ protection: { requests: 3, windowSeconds: 60 } });
     const first = await contacts();
     expect(first.headers.get('x-ms-ratelimit-burst-remaining-xrm-requests')).toBe('2');
@@ -128,7 +128,7 @@ describe('service protection', () => {
   });
 });
 
-describe.skipIf(!canMakeCertificate())('HTTPS and tokens (skipped where there is no openssl command)', () => {
+describe.skipIf(!canMakeCertificate())('HTTPS and tokens (skipped without the openssl command)', () => {
   const credential = (secret = sampleClient.secret) =>
     new ClientSecretCredential(sampleTenant, sampleClient.id, secret, {
       authorityHost: dataverse.url,
@@ -149,7 +149,7 @@ describe.skipIf(!canMakeCertificate())('HTTPS and tokens (skipped where there is
     });
   };
 
-  it('serve ClientSecretCredential itself, and accept only live tokens', async () => {
+  it('work with ClientSecretCredential, and expired or revoked tokens are rejected', async () => {
     let now = Date.now();
     await start({ tls: true, issuedTokensOnly: true, tokenLifetimeSeconds: 600, clock: () => new Date(now) });
     const token = await credential().getToken(`${dataverse.url}/.default`);
@@ -164,7 +164,7 @@ describe.skipIf(!canMakeCertificate())('HTTPS and tokens (skipped where there is
     expect(await status(second.token)).toBe(401);
   });
 
-  it('refuse a wrong secret and another resource', async () => {
+  it('reject a wrong secret and another resource', async () => {
     await start({ tls: true, issuedTokensOnly: true });
     await expect(credential('wrong').getToken(`${dataverse.url}/.default`)).rejects.toThrow(/AADSTS7000215/);
     await expect(credential().getToken('https://other.example/.default')).rejects.toThrow(/AADSTS500011/);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { combineCrc32, Fragment, gzipped } from '../../../src/local/sample-dataverse/http/fragment.ts';
 
 describe('fragments', () => {
-  it('make one gzip member in whatever company they are', async () => {
+  it('form one gzip member in any combination', async () => {
     const rows = new Fragment('{"name":"amber"},'.repeat(5000));
     for (const [head, tail] of [
       ['{"value":[', ']}'],
@@ -17,7 +17,7 @@ describe('fragments', () => {
     }
   });
 
-  it('know the CRC of their sum', () => {
+  it('have a combined CRC equal to that of the joined bytes', () => {
     for (const sizes of [
       [0, 0],
       [1, 0],

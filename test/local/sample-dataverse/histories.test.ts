@@ -16,7 +16,7 @@ const step = fc.oneof(
 );
 const histories = fc.array(fc.array(step, { maxLength: 25 }), { minLength: 1, maxLength: 4 });
 
-it('a mirror kept by deltas equals the truth after any history', { timeout: 120_000 }, async () => {
+it('a mirror updated by deltas equals the truth after any history', { timeout: 120_000 }, async () => {
   const dataverse = await startSampleDataverse({ rows: 60, tables: ['account'] });
   const { store } = dataverse;
   const apply = (change: typeof step extends fc.Arbitrary<infer T> ? T : never): void => {

@@ -1,27 +1,29 @@
-/** Plain requests to a sample Dataverse, without any of the product's own client. */
+/** The response to a plain request, made without the product's own client. */
 export interface Answer {
   status: number;
   headers: Headers;
   text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any response
   json: any;
 }
 
 export async function send(
   url: string,
-  init: { method?: string; prefer?: string; headers?: Record<string, string>; body?: unknown } = {},
+  init: {
+    method?: string;
+    prefer?: string;
+    headers?: Record<string, string>;
+    body?: unknown;
+  } = {},
 ): Promise<Answer> {
+  const { method = 'GET', prefer, body } = init;
+  const headers = new Headers({ authorization: 'Bearer test', ...init.headers });
+  if (prefer !== undefined) headers.set('prefer', prefer);
+  if (body !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json');
   const response = await fetch(url, {
-    method: init.method ?? 'GET',
-    headers: {
-      authorization: 'Bearer test',
-      ...(init.prefer === undefined ? {} : { prefer: init.prefer }),
-      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...init.headers,
-    },
-    ...(init.body === undefined
-      ? {}
-      : { body: typeof init.body === 'string' ? init.body : JSON.stringify(init.body) }),
+    method,
+    headers,
+    body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
   });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') === true && text !== '';

@@ -12,8 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => dataverse.stop());
 
-describe('its own metadata', () => {
-  it('has a document in which every set has a type, and annotations only when asked for', async () => {
+describe('the metadata of the sample', () => {
+  it('has a document with a type for every set, and with annotations on request', async () => {
     const plain = await get('$metadata');
     const annotated = await get('$metadata?annotations=true');
     expect(plain.text).not.toContain('Annotation');
@@ -74,7 +74,7 @@ describe('its own metadata', () => {
     expect(single.json).toMatchObject({ EntitySetName: 'accounts' });
   });
 
-  it('refuses ordering and cutting', async () => {
+  it('rejects $orderby and $top', async () => {
     for (const option of ['$orderby=LogicalName', '$top=1']) {
       const answer = await get(`EntityDefinitions?${option}`);
       expect([answer.status, answer.json.error.code]).toEqual([400, '0x80060888']);
@@ -84,7 +84,7 @@ describe('its own metadata', () => {
 
 const real = sharedPath('dataverse', 'metadata', 'lcrb-2020-04-22.xml');
 describe.skipIf(real === undefined)(`a real document${real === undefined ? `: ${sharedAbsent}` : ''}`, () => {
-  it('is served as it is, with rows for the tables asked for', async () => {
+  it('is served unchanged, with rows for the named tables', async () => {
     const tables = ['account', 'contact', 'systemuser', 'team', 'teammembership', 'email', 'webresource'];
     const served = await startSampleDataverse({ metadata: real!, tables, rows: 700 });
     const document = await send(api(served.url, '$metadata'));

@@ -3,8 +3,7 @@ import { type SampleDataverse, startSampleDataverse } from '../../../src/local/s
 import { api, readAll, send } from './http.ts';
 
 let dataverse: SampleDataverse;
-const get = (path: string, prefer?: string) =>
-  send(api(dataverse.url, path), prefer === undefined ? {} : { prefer });
+const get = (path: string, prefer?: string) => send(api(dataverse.url, path), { prefer });
 const q = encodeURIComponent;
 
 beforeAll(async () => {
@@ -13,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => dataverse.stop());
 
 describe('rows', () => {
-  it('gives every row of every set once, equal to the truth', async () => {
+  it('returns every row of every set once, equal to the truth', async () => {
     const document = await get('');
     let sum = 0;
     for (const { name } of document.json.value) {
@@ -32,7 +31,7 @@ describe('rows', () => {
     expect(sum).toBe(3000);
   });
 
-  it('gives the same rows for the same seed', async () => {
+  it('returns the same rows for the same seed', async () => {
     const clock = () => new Date('2026-01-01T00:00:00Z');
     const one = await startSampleDataverse({ rows: 300, seed: 4, clock });
     const two = await startSampleDataverse({ rows: 300, seed: 4, clock });
@@ -59,7 +58,7 @@ describe('rows', () => {
     expect(text).toMatch(/"new_rate":[\d-]+\.\d{12}/);
   });
 
-  it('shows nulls and the primary key though it was not selected', async () => {
+  it('returns nulls, and the primary key even if it is not selected', async () => {
     const { json } = await get('accounts?$select=name,revenue');
     expect(json['@odata.context']).toContain('$metadata#accounts(name,revenue)');
     for (const row of json.value) {
@@ -68,7 +67,7 @@ describe('rows', () => {
     expect(json.value.some((row: { revenue: unknown }) => row.revenue === null)).toBe(true);
   });
 
-  it('carries both ids of users and teams', async () => {
+  it('returns both ids of users and teams', async () => {
     for (const [set, id] of [
       ['systemusers', 'systemuserid'],
       ['teams', 'teamid'],
@@ -78,7 +77,7 @@ describe('rows', () => {
     }
   });
 
-  it('shows the rows of derived tables in the set of their abstract base', async () => {
+  it('returns the rows of derived tables in the set of their abstract base', async () => {
     const all = await readAll(api(dataverse.url, 'activitypointers'));
     const emails = await readAll(api(dataverse.url, 'emails'));
     const tasks = await readAll(api(dataverse.url, 'tasks'));
@@ -115,7 +114,7 @@ describe('paging', () => {
     );
   });
 
-  it('says which preferences it applied and ignores a larger page size', async () => {
+  it('reports the applied preferences and ignores a larger page size', async () => {
     const answer = await get('contacts', 'odata.maxpagesize=10,odata.include-annotations="*"');
     expect(answer.headers.get('preference-applied')).toBe(
       'odata.maxpagesize=10,odata.include-annotations="*"',
@@ -128,7 +127,7 @@ describe('paging', () => {
     await large.stop();
   });
 
-  it('ignores $top beside a page size, and cuts without a link where it stands alone', async () => {
+  it('ignores $top with a page size, and without one returns no link', async () => {
     expect((await get('contacts?$top=3', 'odata.maxpagesize=10')).json.value.length).toBe(10);
     const cut = await get('contacts?$top=3');
     expect(cut.json.value.length).toBe(3);
@@ -184,7 +183,7 @@ describe('filters', () => {
     dataverse.store.delete('contact', id);
   });
 
-  it('takes In with many ids, Between, dates and ids with and without quotes', async () => {
+  it('accepts In with many ids, Between, dates, and ids with and without quotes', async () => {
     const ids = [...dataverse.store.truth('account').keys()].slice(0, 150);
     const list = JSON.stringify(ids);
     expect(
@@ -226,14 +225,14 @@ describe('filters', () => {
     ],
     ['accounts?$skip=5', '$skip is not supported'],
     ['accounts?$skiptoken=broken', 'Malformed XML in the Paging Cookie'],
-  ])('refuses %s', async (path, message) => {
+  ])('rejects %s', async (path, message) => {
     const answer = await get(path);
     expect(answer.status).toBe(400);
     expect(answer.json.error.message).toContain(message);
     expect(answer.json.error.code).toMatch(/^0x/);
   });
 
-  it('refuses too many conditions and too long a URL', async () => {
+  it('rejects too many conditions and a URL that is too long', async () => {
     const many = Array.from({ length: 501 }, (_, i) => `numberofemployees eq ${i}`).join(' or ');
     expect((await get(`accounts?$filter=${q(many)}`)).json.error.code).toBe('0x8004430C');
     const long = await get(`accounts?$filter=${q(`name eq '${'x'.repeat(33_000)}'`)}`);
@@ -241,8 +240,8 @@ describe('filters', () => {
   });
 });
 
-describe('what is near a row', () => {
-  it('is expanded for single-valued navigation properties', async () => {
+describe('related rows', () => {
+  it('are expanded for single-valued navigation properties', async () => {
     const expand = 'primarycontactid($select=fullname),parentaccountid';
     const { json } = await get(`accounts?$select=name&$expand=${q(expand)}`);
     const contacts = dataverse.store.truth('contact');
@@ -258,8 +257,8 @@ describe('what is near a row', () => {
   });
 });
 
-describe('tables that refuse', () => {
-  it('refuse ordering or reading with their own codes', async () => {
+describe('tables with restrictions', () => {
+  it('reject ordering or reading with the codes of the service', async () => {
     dataverse.store.table('new_box').refusesOrderBy = true;
     const ordered = await get('new_boxes?$orderby=createdon');
     expect([ordered.status, ordered.json.error.code]).toEqual([400, '0x80060888']);
@@ -271,7 +270,7 @@ describe('tables that refuse', () => {
 });
 
 describe('annotations', () => {
-  it('are left out unless asked for, and chosen by pattern', async () => {
+  it('are returned on request, by pattern', async () => {
     const keys = async (prefer?: string) => {
       const { json } = await get('contacts', prefer);
       const inRows = json.value.flatMap((row: object) => Object.keys(row).filter((key) => /.@/.test(key)));
@@ -293,15 +292,15 @@ describe('annotations', () => {
   });
 });
 
-describe('refusals', () => {
-  it('answers 401 without JSON where there is no token', async () => {
+describe('errors', () => {
+  it('are 401 without JSON if the token is missing', async () => {
     const answer = await send(api(dataverse.url, 'accounts'), { headers: { authorization: '' } });
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer authorization_uri=.*resource_id=/);
     expect(answer.json).toBeUndefined();
   });
 
-  it('knows set names only in their own case, and rows only by their id', async () => {
+  it('are 404 for a set name in the wrong case and for an unknown id', async () => {
     const set = await get('Accounts');
     expect([set.status, set.json.error.code]).toEqual([404, '0x8006088a']);
     const row = await get('accounts(00000000-0000-0000-0000-00000000aaaa)');

@@ -12,7 +12,7 @@ const build = (options: SampleDataverseOptions = {}) =>
 
 type Rows = Map<string, RowValues>;
 
-/** The rows of each table by id, read once: `truth` copies a whole table. */
+/** The rows of each table by id, read once because `truth` copies a table. */
 function tablesOf(store: Store): Map<string, Rows> {
   const tables = [...store.model.tables.values()].filter((table) => !table.abstract);
   return new Map(tables.map(({ logicalName }) => [logicalName, store.truth(logicalName)]));
@@ -34,7 +34,7 @@ const target = (row: RowValues, lookup: string) => {
   const value = row[lookup] ?? null;
   return isLookup(value) ? tables.get(value.table)!.get(value.id) : undefined;
 };
-/** The rows of all tables that a test finds fault with, at most a few. */
+/** The first few rows that fail a check. */
 const faulty = (all: Map<string, Rows>, isFaulty: (row: RowValues, table: string) => boolean) =>
   [...all].flatMap(([table, rows]) => [...rows].filter(([, row]) => isFaulty(row, table))).slice(0, 3);
 const leadsNowhere = (all: Map<string, Rows>) => (row: RowValues) =>
@@ -43,7 +43,7 @@ const isUntimely = ({ createdon, modifiedon }: RowValues) =>
   modifiedon !== undefined && !(createdon! <= modifiedon! && modifiedon! <= '2026-11-25T12:00:00Z');
 
 describe('every table', () => {
-  it('is created before it is modified, and both before now', () => {
+  it('has rows that are created before they are modified, and both before now', () => {
     expect(faulty(tables, isUntimely)).toEqual([]);
   });
 
@@ -60,7 +60,7 @@ describe('every table', () => {
     expect(faulty(tables, (row, table) => !fits(row, table))).toEqual([]);
   });
 
-  it('is mostly written in working hours, with a tail of the last month', () => {
+  it('is mostly written in working hours, and a part in the last month', () => {
     const created = valuesOf('contact', 'createdon').map((text) => new Date(String(text)));
     const atWork = created.filter((date) => date.getUTCDay() % 6 !== 0 && date.getUTCHours() >= 7);
     expect(atWork.length / created.length).toBeGreaterThan(0.85);
@@ -74,7 +74,7 @@ describe('every table', () => {
     expect(times.length - new Set(times).size).toBeGreaterThan(times.length / 10);
   });
 
-  it('has no text with an unfilled place or a hostile value', () => {
+  it('has no text with a placeholder or a hostile value', () => {
     const pattern = /\{\w+\}|undefined|NaN|DROP TABLE|copper delta/;
     expect(faulty(tables, (row) => Object.values(row).some((value) => pattern.test(String(value))))).toEqual(
       [],
@@ -120,7 +120,7 @@ describe('accounts', () => {
     expect(median(valuesOf('account', 'revenue_base').map(Number))).toBeLessThan(50e6);
   });
 
-  it('have a primary contact who belongs to them, and no circle of parents', () => {
+  it('have a primary contact of their own, and no circular parents', () => {
     let found = 0;
     for (const [id, row] of tables.get('account')!) {
       const contact = target(row, '_primarycontactid_value');
@@ -135,7 +135,7 @@ describe('accounts', () => {
 });
 
 describe('contacts', () => {
-  it('have an e-mail address of their own at their account', () => {
+  it('have a unique e-mail address in the domain of their account', () => {
     const addresses = valuesOf('contact', 'emailaddress1').map(String);
     expect(new Set(addresses).size).toBe(addresses.length);
     for (const row of rowsOf('contact')) {
@@ -150,7 +150,7 @@ describe('contacts', () => {
 });
 
 describe('activities', () => {
-  it('happen after what they are about was created', () => {
+  it('are younger than the row they are about', () => {
     for (const row of [...rowsOf('email'), ...rowsOf('task')]) {
       const about = target(row, '_regardingobjectid_value');
       if (about !== undefined) expect(about['createdon']! <= row['createdon']!).toBe(true);
@@ -210,7 +210,7 @@ describe('campaign metrics', () => {
 });
 
 describe('hostile values', () => {
-  it('are mixed in for tests, and leave keys, times and lookups intact', () => {
+  it('are mixed in for tests and leave keys, times and lookups valid', () => {
     const hostile = tablesOf(build({ hostileValues: true }));
     const accounts = [...hostile.get('account')!.values()];
     const texts = new Set(accounts.flatMap((row) => Object.values(row)).map(String));
@@ -227,7 +227,7 @@ describe('hostile values', () => {
     expect(faulty(hostile, isUntimely)).toEqual([]);
   });
 
-  it('do not change the rest', () => {
+  it('do not change the ids, which depend on the seed alone', () => {
     expect(build({ rows: 300 }).truth('contact')).toEqual(build({ rows: 300 }).truth('contact'));
     expect([...build({ rows: 300 }).truth('contact').keys()]).toEqual([
       ...build({ rows: 300, hostileValues: true }).truth('contact').keys(),
@@ -237,7 +237,7 @@ describe('hostile values', () => {
 
 const real = sharedPath('dataverse', 'metadata', 'lcrb-2020-04-22.xml');
 describe.skipIf(real === undefined)(`a real document${real === undefined ? `: ${sharedAbsent}` : ''}`, () => {
-  it('gets values that suit the names of its columns', () => {
+  it('gets values that fit the names of its columns', () => {
     const document = build({ metadata: real!, tables: ['account', 'contact'], rows: 400 });
     const contacts = [...document.truth('contact').values()];
     for (const row of contacts) {

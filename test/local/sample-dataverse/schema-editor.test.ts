@@ -4,8 +4,7 @@ import { sharedAbsent, sharedPath } from '../../shared.ts';
 import { api, readAll, send } from './http.ts';
 
 let dataverse: SampleDataverse;
-const get = (path: string, prefer?: string) =>
-  send(api(dataverse.url, path), prefer === undefined ? {} : { prefer });
+const get = (path: string, prefer?: string) => send(api(dataverse.url, path), { prefer });
 const version = async () => {
   const { json } = await get('accounts?$top=1', 'odata.include-annotations="*"');
   return json['@Microsoft.Dynamics.CRM.globalmetadataversion'] as string;
@@ -17,7 +16,7 @@ describe('a schema that changes', () => {
   });
   afterEach(() => dataverse.stop());
 
-  it('gains, loses and retypes columns, with rows kept', async () => {
+  it('adds, drops and retypes columns and keeps the rows', async () => {
     const before = await version();
     const old = dataverse.store.truth('account');
     dataverse.schema.addColumn('account', 'new_extra', 'decimal:10:2', { fill: true });
@@ -42,7 +41,7 @@ describe('a schema that changes', () => {
     expect((await get('accounts?$select=telephone1')).status).toBe(400);
   });
 
-  it('passes a base column on to derived tables', async () => {
+  it('adds and drops a column of derived tables with that of their base', async () => {
     dataverse.schema.addColumn('activitypointer', 'new_extra', 'text', { fill: true });
     dataverse.schema.dropColumn('activitypointer', 'isbilled');
     const { rows } = await readAll(api(dataverse.url, 'emails?$select=subject,new_extra,messageid'));
@@ -52,7 +51,7 @@ describe('a schema that changes', () => {
     expect((await get('tasks?$select=isbilled')).status).toBe(400);
   });
 
-  it('gains and loses tables and tracking', async () => {
+  it('drops a table and turns change tracking on', async () => {
     expect(dataverse.store.count('email')).toBeGreaterThan(0);
     dataverse.schema.dropTable('lead');
     expect((await get('leads')).json.error.code).toBe('0x8006088a');
@@ -73,7 +72,7 @@ const snapshots = ['2020-11-05', '2020-12-11', '2020-12-15', '2021-06-11', '2021
   sharedPath('dataverse', 'metadata', `embc-ess-${day}.xml`),
 );
 const absent = snapshots.includes(undefined);
-describe.skipIf(absent)(`a real organisation over time${absent ? `: ${sharedAbsent}` : ''}`, () => {
+describe.skipIf(absent)(`a real organization over time${absent ? `: ${sharedAbsent}` : ''}`, () => {
   it('keeps its rows from document to document', async () => {
     const tables = ['account', 'contact', 'systemuser', 'email'];
     dataverse = await startSampleDataverse({ metadata: snapshots[0]!, tables, rows: 200, tracked: 'all' });

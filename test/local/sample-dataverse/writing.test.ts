@@ -5,9 +5,9 @@ import { api, send } from './http.ts';
 let dataverse: SampleDataverse;
 const at = (path: string) => api(dataverse.url, path);
 const post = (path: string, body: unknown, prefer?: string, headers?: Record<string, string>) =>
-  send(at(path), { method: 'POST', body, ...(prefer ? { prefer } : {}), ...(headers ? { headers } : {}) });
+  send(at(path), { method: 'POST', body, prefer, headers });
 const patch = (path: string, body: unknown, headers: Record<string, string> = {}, prefer?: string) =>
-  send(at(path), { method: 'PATCH', body, headers, ...(prefer ? { prefer } : {}) });
+  send(at(path), { method: 'PATCH', body, headers, prefer });
 
 beforeAll(async () => {
   dataverse = await startSampleDataverse({ rows: 1000, clock: () => new Date('2026-05-01T12:00:00.777Z') });
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => dataverse.stop());
 
 describe('single rows', () => {
-  it('are created with 204 and their address, or 201 and themselves', async () => {
+  it('are created with 204 and their URL, or 201 and the row', async () => {
     const bare = await post('accounts', { name: 'A', revenue: 5000000 });
     expect(bare.status).toBe(204);
     expect(bare.text).toBe('');
@@ -42,7 +42,7 @@ describe('single rows', () => {
     expect(BigInt(changed.json.versionnumber)).toBe(before + 1n);
   });
 
-  it('are bound to others by case-sensitive navigation properties', async () => {
+  it('are linked by case-sensitive navigation properties', async () => {
     const [account] = dataverse.store.truth('account').keys();
     const bind = { 'parentcustomerid_account@odata.bind': `/accounts(${account})` };
     const made = await post('contacts?$select=_parentcustomerid_value', bind, 'return=representation');
@@ -57,7 +57,7 @@ describe('single rows', () => {
     expect(direct.json.error.message).toContain('Use Navigation properties instead');
   });
 
-  it('are made or changed by PATCH, by id and by alternate key', async () => {
+  it('are created or updated by PATCH, by id and by alternate key', async () => {
     const id = '7d1f4f5e-0000-4000-a000-0000000000ab';
     const made = await patch(`accounts(${id})`, { name: 'U' }, {}, 'return=representation');
     expect([made.status, made.json.accountid]).toEqual([201, id]);
@@ -90,7 +90,7 @@ describe('single rows', () => {
     expect((await send(at(`accounts(${id})`), { method: 'DELETE' })).status).toBe(404);
   });
 
-  it('may not share an id or an alternate key', async () => {
+  it('cannot share an id or an alternate key', async () => {
     const id = crypto.randomUUID();
     await post('accounts', { accountid: id, accountnumber: 'same' });
     const sameId = await post('accounts', { accountid: id });
@@ -100,7 +100,7 @@ describe('single rows', () => {
     expect(sameKey.json.error['@Microsoft.PowerApps.CDS.ErrorDetails.DuplicateEntity']).toContain(id);
   });
 
-  it('are checked for duplicates only when asked', async () => {
+  it('are checked for duplicates on request', async () => {
     await post('leads', { fullname: 'Twice' });
     expect((await post('leads', { fullname: 'twice' })).status).toBe(204);
     const checked = await post('leads', { fullname: 'TWICE' }, undefined, {
@@ -118,7 +118,7 @@ describe('single rows', () => {
     [{ exchangerate: 1e20 }, '0x80044330', 'outside the valid range'],
     [{ lastusedincampaign: '1600-01-01T00:00:00Z' }, '0x80040239', 'CrmDateTime'],
     ['{"name":', '0x80048d19', 'invalid JSON'],
-  ])('are refused with %j', async (body, code, message) => {
+  ])('are rejected with %j', async (body, code, message) => {
     const answer = await post('accounts', body);
     expect([answer.status, answer.json.error.code]).toEqual([400, code]);
     expect(answer.json.error.message).toContain(message);
@@ -136,7 +136,7 @@ describe('single rows', () => {
 });
 
 describe('links', () => {
-  it('join and part two rows', async () => {
+  it('connect two rows and can be deleted', async () => {
     const [account] = dataverse.store.truth('account').keys();
     const campaign = dataverse.store.create('new_campaign', { new_name: 'c' });
     const path = `accounts(${account})/new_account_new_campaign`;
@@ -150,7 +150,7 @@ describe('links', () => {
     expect(dataverse.store.truth('account').get(account!)!['_primarycontactid_value']).toBeNull();
   });
 
-  it('go with the rows they name', async () => {
+  it('are deleted and cleared with the row they point to', async () => {
     const user = dataverse.store.create('systemuser', { fullname: 'u' });
     const team = dataverse.store.create('team', { name: 't' });
     const child = dataverse.store.create('new_box', { _new_parentbox_value: null });
@@ -187,7 +187,7 @@ describe('bulk messages', () => {
     expect(names).toEqual(expect.arrayContaining(['m1c', 'm2', 'm3']));
   });
 
-  it('leave nothing behind where one row fails', async () => {
+  it('write nothing if one row fails', async () => {
     const before = dataverse.store.truth('account');
     const failed = await multiple('UpsertMultiple', [
       { ...type, name: 'lost', accountid: crypto.randomUUID() },
@@ -207,7 +207,8 @@ describe('batches', () => {
     send(at('$batch'), {
       method: 'POST',
       body: lines.join('\r\n'),
-      headers: { 'content-type': 'multipart/mixed; boundary="batch_1"', ...(prefer ? { prefer } : {}) },
+      headers: { 'content-type': 'multipart/mixed; boundary="batch_1"' },
+      prefer,
     });
   const part = (request: string, body = '', contentId?: string) => [
     'Content-Type: application/http',
@@ -221,7 +222,7 @@ describe('batches', () => {
   ];
   const missing = 'GET /api/data/v9.2/accounts(00000000-0000-0000-0000-00000000aaaa) HTTP/1.1';
 
-  it('answer in order and stop at the first failure unless told to go on', async () => {
+  it('respond in order and stop at the first failure unless the request says to continue', async () => {
     const lines = [
       '--batch_1',
       ...part('GET /api/data/v9.2/accounts?$select=name&$top=1 HTTP/1.1'),
@@ -241,7 +242,7 @@ describe('batches', () => {
     expect(on.headers.get('content-type')).toMatch(/^multipart\/mixed; boundary=batchresponse_/);
   });
 
-  it('carry out change sets whole, with references between their rows', async () => {
+  it('run a change set as a whole, with references between its rows', async () => {
     const changes = (last: string[]) => [
       '--batch_1',
       'Content-Type: multipart/mixed; boundary=changeset_1',

@@ -1,4 +1,4 @@
-/** The labels of the sample's choices in Danish, the organisation's second language. */
+/** The labels of the sample's choices in Danish, the organization's second language. */
 export const danish: Record<string, string> = {
   Yes: 'Ja',
   No: 'Nej',

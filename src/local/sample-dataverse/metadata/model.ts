@@ -29,7 +29,7 @@ export interface Column {
   precision?: number;
   scale?: number;
   choice?: { kind: ChoiceKind; options: ChoiceOption[] };
-  targets?: LookupTarget[] | undefined;
+  targets?: LookupTarget[];
   /** Only the service sets it. Writes ignore it. */
   readOnly?: boolean;
   /** A file column: the value is a reference, the content has requests of its own. */
@@ -62,28 +62,28 @@ export interface IntersectEnd {
 export interface Table {
   logicalName: string;
   /** Absent for an abstract table without a set. */
-  entitySetName?: string | undefined;
+  entitySetName?: string;
   schemaName: string;
   displayName: string;
-  baseType?: string | undefined;
+  baseType?: string;
   abstract: boolean;
   /** The key in `$metadata`, possibly of the base type. */
   key: string;
   /** `PrimaryIdAttribute`: `systemuserid`, although the key is `ownerid`. */
   primaryId: string;
-  primaryName?: string | undefined;
+  primaryName?: string;
   /** All columns, inherited ones first. A row keeps its values in this order. */
   columns: Column[];
   /** How many of `columns` are inherited. */
   inherited: number;
   changeTracking: boolean;
-  intersect?: Intersect | undefined;
+  intersect?: Intersect;
   alternateKeys: AlternateKey[];
   isActivity: boolean;
   /** `$orderby` is an error, as for some system tables. */
-  refusesOrderBy?: boolean | undefined;
+  refusesOrderBy?: boolean;
   /** Reads are an error (0x80040800), as for some system tables. */
-  refusesReads?: boolean | undefined;
+  refusesReads?: boolean;
 }
 
 /** The position of a column by its exact name, or -1: names are case-sensitive. */

@@ -3,10 +3,10 @@ import type { Random } from './random.ts';
 export const hour = 3_600_000;
 export const day = 24 * hour;
 
-/** How far back the organisation's history goes, in days. */
+/** How far back the organization's history goes, in days. */
 const historyDays = 3 * 365;
 
-/** A moment of the organisation's history, in milliseconds: working hours as a rule, and more of late. */
+/** A moment of the organization's history, in milliseconds: working hours as a rule, and more of late. */
 export function someMoment(now: number, random: Random): number {
   const recent = random.chance(0.12);
   const age = recent ? 30 * random.fraction() : 30 + (historyDays - 30) * random.fraction() ** 1.4;

@@ -46,7 +46,7 @@ export interface Subject {
 }
 
 /**
- * What several tables tell of the same organisation, so that their rows agree. Rows of a table are in the order
+ * What several tables tell of the same organization, so that their rows agree. Rows of a table are in the order
  * of their creation, so numbers grow with time, and what a row points to is older than the row.
  */
 export class Business {

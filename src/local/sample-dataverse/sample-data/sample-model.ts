@@ -46,12 +46,12 @@ export interface SampleModel {
   model: Model;
   /** Each table's share of the rows. */
   weights: Map<string, number>;
-  /** The greatest number of rows, for tables that are small however large the organisation is. */
+  /** The greatest number of rows, for tables that are small however large the organization is. */
   mostRows: Map<string, number>;
   generators: Map<string, (plan: RowPlan) => RowGenerator>;
 }
 
-/** The sample organisation: 24 tables with every kind of column and relationship that Dataverse has. */
+/** The sample organization: 24 tables with every kind of column and relationship that Dataverse has. */
 export function sampleModel(options: { campaignMetrics: boolean }): SampleModel {
   const tables = sampleTables.filter((table) => options.campaignMetrics || table !== campaignMetrics);
   let business: Business | undefined;

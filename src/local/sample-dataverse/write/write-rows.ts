@@ -7,8 +7,8 @@ import type { Row } from '../rows/values.ts';
 
 /** The conditions of a write (learn.microsoft.com: Perform conditional operations). */
 export interface Conditions {
-  ifMatch?: string | undefined;
-  ifNoneMatch?: string | undefined;
+  ifMatch?: string;
+  ifNoneMatch?: string;
 }
 
 /** Creates a row. Rejects an id or alternate key that exists with 412. */

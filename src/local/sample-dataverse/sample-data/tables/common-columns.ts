@@ -3,7 +3,7 @@ import { choiceColumn, columns, lookupColumn, type TableSpec } from '../../metad
 import type { RowGenerator } from '../../rows/row-plan.ts';
 import type { Business } from '../business.ts';
 
-/** A table of the sample organisation. Without `rows`, values are made from the columns' types and names. */
+/** A table of the sample organization. Without `rows`, values are made from the columns' types and names. */
 export interface SampleTable {
   spec: TableSpec;
   mostRows?: number;

@@ -6,7 +6,7 @@ export interface Currency {
   rate: number;
 }
 
-/** The organisation's base currency comes first. */
+/** The organization's base currency comes first. */
 export const currencies: Currency[] = `
 EUR,Euro,€,1
 USD,US Dollar,$,1.1584

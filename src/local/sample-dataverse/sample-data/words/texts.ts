@@ -1,6 +1,6 @@
 import type { Random } from '../../rows/random.ts';
 
-/** What the sample organisation sells: printed matter and equipment for events. Price in euros, weight in kg. */
+/** What the sample organization sells: printed matter and equipment for events. Price in euros, weight in kg. */
 export const products = [
   { name: 'Roll-up banner 85 × 200 cm', price: 79, weight: 3.2 },
   { name: 'Feather flag, 3.4 m', price: 119, weight: 4.1 },
