@@ -9,10 +9,10 @@ import { splitOwner } from './split-owner.ts';
 import { type MakeValue, RowSubject, valueMaker } from './value-maker.ts';
 import { dateTimeText, type Lookup, type Row, type Value } from './values.ts';
 
-/** The share of hostile values, where the plan asks for them. */
+/** The share of hostile values, if the plan has them. */
 const hostileShare = 0.4;
 
-/** The rows that a table starts with. The same plan gives the same rows, in whatever order tables are asked for. */
+/** Makes the rows that a table starts with. The same plan gives the same rows, in any order of the tables. */
 export function generateRows(model: Model, table: Table, plan: RowPlan): Row[] {
   const first = plan.options.firstVersions.get(table.logicalName) ?? 1n;
   const makeValues = valuesMaker(model, table, plan);
@@ -63,7 +63,7 @@ function valuesMaker(
 interface Field {
   column: Column;
   make: MakeValue;
-  /** Absent where the plan wants no hostile values, and where one would break a key or a state. */
+  /** Absent if the plan has no hostile values, or if one would break a key or a state. */
   makeHostile: ((random: Random) => Value) | undefined;
 }
 
@@ -82,7 +82,7 @@ function fieldOf(model: Model, table: Table, column: Column, plan: RowPlan): Fie
   };
 }
 
-/** A generated value as the column holds it. */
+/** A generated value in the form that the column holds. */
 function columnValue(column: Column, value: Value): Value {
   if (typeof value === 'string') return column.maxLength === undefined ? value : cut(value, column.maxLength);
   if (typeof value !== 'number') return value;
@@ -100,7 +100,7 @@ function columnValue(column: Column, value: Value): Value {
   }
 }
 
-/** Amounts have cents, rates up to six decimals: beyond that a double would show its own digits. */
+/** Amounts are rounded to cents and rates to six decimals, because more digits would show the error of a double. */
 function decimalText(value: number, scale: number): string {
   const places = scale > 10 ? 6 : Math.min(scale, scale === 4 || scale === 10 ? 2 : scale);
   const text = value.toFixed(places);

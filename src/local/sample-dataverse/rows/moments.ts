@@ -3,17 +3,17 @@ import type { Random } from './random.ts';
 export const hour = 3_600_000;
 export const day = 24 * hour;
 
-/** How far back the organization's history goes, in days. */
+/** The length of the organization's history, in days. */
 const historyDays = 3 * 365;
 
-/** A moment of the organization's history, in milliseconds: working hours as a rule, and more of late. */
+/** A moment of the organization's history in milliseconds, mostly in working hours and with a recent tail. */
 export function someMoment(now: number, random: Random): number {
   const recent = random.chance(0.12);
   const age = recent ? 30 * random.fraction() : 30 + (historyDays - 30) * random.fraction() ** 1.4;
   return workingHours(now - age * day, now, random);
 }
 
-/** A moment after another one, `typicalDays` later on average and before `now`. */
+/** A moment after `start` and before `now`, on average `typicalDays` later. */
 export function momentAfter(start: number, typicalDays: number, now: number, random: Random): number {
   const wanted = start + random.exponential(typicalDays) * day;
   const end = wanted < now ? wanted : start + (now - start) * random.fraction();
@@ -21,8 +21,8 @@ export function momentAfter(start: number, typicalDays: number, now: number, ran
 }
 
 /**
- * When a row that was created at a moment changed last. Three in ten never did, and a quarter changed in the
- * weekly import, which writes many rows in the same second.
+ * When a row last changed. Three in ten never did. A quarter changed in the weekly import, which writes many rows
+ * in the same second.
  */
 export function lastChange(created: number, now: number, random: Random): number {
   const kind = random.fraction();
@@ -33,14 +33,14 @@ export function lastChange(created: number, now: number, random: Random): number
   return imported > created ? imported : moment;
 }
 
-/** The import that ran last: Sundays at 01:30 UTC. The epoch began on a Thursday. */
+/** The last import before a moment: Sundays at 01:30 UTC. The epoch began on a Thursday. */
 function importBefore(moment: number): number {
   const week = 7 * day;
   const offset = 3 * day + 1.5 * hour;
   return Math.floor((moment - offset) / week) * week + offset;
 }
 
-/** Moves a moment to a working day between 7:00 and 18:00 UTC, with exceptions, and never beyond `now`. */
+/** Moves most moments to a working day between 7:00 and 18:00 UTC, none beyond `now`. */
 function workingHours(moment: number, now: number, random: Random): number {
   const time = random.chance(0.06)
     ? day * random.fraction()

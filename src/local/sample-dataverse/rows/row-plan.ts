@@ -2,12 +2,12 @@ import { Random } from './random.ts';
 import type { Lookup, Value } from './values.ts';
 
 /**
- * Values of one generated row by column name. What is absent is made from the column's type and name. A number
- * stands for a decimal, a 64-bit integer or, in milliseconds, a moment, as the column is one.
+ * Values of one generated row by column name. The type and name of a column decide about values that are absent.
+ * Decimals, 64-bit integers and moments (in milliseconds) can be numbers.
  */
 export type GeneratedValues = Record<string, Value | undefined>;
 
-/** Makes the values of one row. It is called for the rows of a table in the order of their indexes. */
+/** Makes the values of one row. Called once per row, in the order of the indexes. */
 export type RowGenerator = (index: number, random: Random) => GeneratedValues;
 
 export interface RowPlanOptions {
@@ -16,18 +16,18 @@ export interface RowPlanOptions {
   counts: ReadonlyMap<string, number>;
   /** The row version of each table's first row. */
   firstVersions: ReadonlyMap<string, bigint>;
-  /** Whether all tables of a large document have rows: then a delete searches only those that were read. */
+  /** Set if all tables of a large document have rows. A delete then searches only tables that were read. */
   lazy: boolean;
   /** The least size of a row's JSON, in bytes. */
   rowBytes?: number;
   hostileValues: boolean;
-  /** No generated row is younger. */
+  /** The latest time in a generated row. */
   now: Date;
-  /** What makes the rows of a table that has a generator of its own. */
+  /** Generators by logical name. Other tables use the types and names of their columns. */
   generators: ReadonlyMap<string, (plan: RowPlan) => RowGenerator>;
 }
 
-/** How many rows each table starts with, and everything that decides what is in them. */
+/** The number of rows that each table starts with, and all that decides about their values. */
 export class RowPlan {
   readonly options: RowPlanOptions;
   readonly #ids = new Map<string, string[]>();
@@ -51,7 +51,7 @@ export class RowPlan {
     return ids[index]!;
   }
 
-  /** A lookup to a row, or null where the index is absent or the table has no such row. */
+  /** A lookup to a row, or null if the table has no row with the index. */
   lookup(table: string, index: number | undefined): Lookup | null {
     return index === undefined || index >= this.count(table) ? null : { id: this.id(table, index), table };
   }

@@ -1,7 +1,7 @@
 import { columnIndex, type Table } from '../metadata/model.ts';
 import { isLookup, type Value } from './values.ts';
 
-/** An owner is a user or a team, and the column of its kind says the same. */
+/** Copies the owner, a user or a team, to the column of its kind. */
 export function splitOwner(table: Table, values: Value[]): void {
   const position = columnIndex(table, '_ownerid_value');
   if (position < 0) return;

@@ -9,7 +9,7 @@ import { day } from './moments.ts';
 import type { Random } from './random.ts';
 import type { Value } from './values.ts';
 
-/** What the values of one row have in common: its times, and somebody with a company, made when asked for. */
+/** What the values of one row have in common: its times, and a person and a company, made on demand. */
 export class RowSubject {
   readonly random: Random;
   readonly index: number;
@@ -36,10 +36,10 @@ export class RowSubject {
   }
 }
 
-/** Makes a value; numbers stand for decimals, 64-bit integers and moments, as in `GeneratedValues`. */
+/** Makes a value, in the form described for `GeneratedValues`. */
 export type MakeValue = (row: RowSubject) => Value;
 
-/** Makes values for a column of which only the type and the name are known. One in eight is null. */
+/** Returns a function that makes values from the type and name of a column. One in eight is null. */
 export function valueMaker(column: Column): MakeValue {
   const make = makerFor(column);
   const isRequired = /(^|_)(full|last)?name$/.test(column.name) || column.choice?.kind === 'status';
@@ -96,7 +96,7 @@ function makerFor(column: Column): MakeValue {
   }
 }
 
-/** The first options are chosen most. */
+/** Picks options, the first ones most often. */
 function choiceMaker(kind: string, options: readonly { value: number }[]): MakeValue {
   if (kind !== 'multichoice')
     return ({ random }) => options[Math.floor(options.length * random.fraction() ** 1.8)]!.value;
@@ -170,7 +170,7 @@ function doubleMaker(name: string): MakeValue {
   return ({ random }) => Number((100 * Math.exp(random.normal())).toFixed(2));
 }
 
-/** Plans lie some weeks ahead of the row's creation, everything else in its life. */
+/** Due dates are some weeks after the row's creation. Other moments are between its creation and its last change. */
 function momentMaker(name: string): MakeValue {
   return /schedul|due|estimated|expir|valid|end$|until/.test(name)
     ? ({ created, random }) => created + random.between(1, 60) * day

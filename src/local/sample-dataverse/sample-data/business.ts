@@ -26,7 +26,7 @@ export interface Contact {
 export interface Lead {
   person: Person;
   company: Company;
-  /** The row of the customer that the lead is or became. */
+  /** The account or contact that the lead belongs to. */
   customer: Lookup | null;
   created: number;
 }
@@ -38,7 +38,7 @@ export interface User {
   unit: number;
 }
 
-/** Someone that an activity or an invoice is about. */
+/** The person and company that an activity or a lead is about. */
 export interface Subject {
   person: Person;
   company: Company;
@@ -46,8 +46,8 @@ export interface Subject {
 }
 
 /**
- * What several tables tell of the same organization, so that their rows agree. Rows of a table are in the order
- * of their creation, so numbers grow with time, and what a row points to is older than the row.
+ * Facts that several tables share, so that their rows agree. The rows of a table are in the order of their
+ * creation: numbers grow with time, and a row is younger than the rows it points to.
  */
 export class Business {
   readonly plan: RowPlan;
@@ -81,7 +81,7 @@ export class Business {
   }
   #contacts: Contact[] | undefined;
 
-  /** The index of the contact to turn to first, by the account's index. */
+  /** The index of an account's primary contact, by the index of the account. */
   get primaryContacts(): Map<number, number> {
     if (this.#primaryContacts === undefined) {
       this.#primaryContacts = new Map();
@@ -126,17 +126,18 @@ export class Business {
   }
   readonly #timelines = new Map<string, Float64Array>();
 
-  /** The index of an account that there was at a moment; old ones come up somewhat more. */
+  /** The index of an account that existed at a moment, with a preference for old ones. */
   accountAt(moment: number, random: Random): number | undefined {
     const count = countUntil(this.timeline('account'), moment);
     return count === 0 ? undefined : Math.floor(count * random.fraction() ** 1.2);
   }
 
+  /** The index of a contact that existed at a moment, with a preference for new ones. */
   contactAt(moment: number, random: Random): number | undefined {
     return latest(this.timeline('contact'), moment, random);
   }
 
-  /** A contact or account of the time, with the probability of `known`, or somebody new. */
+  /** A contact or account that existed at a moment, with the probability `known`, or someone new. */
   customerAt(moment: number, random: Random, known: number): Subject {
     if (random.chance(known)) {
       const contact = random.chance(0.45) ? this.contactAt(moment, random) : undefined;
@@ -155,7 +156,7 @@ export class Business {
     return { person: somePerson(company.place.country.language, random), company, lookup: null };
   }
 
-  /** A lead of the time, rather a young one. */
+  /** A lead that existed at a moment, with a preference for new ones. */
   leadAt(moment: number, random: Random): Subject | undefined {
     const index = latest(this.timeline('lead'), moment, random);
     return index === undefined ? undefined : { ...this.leads[index]!, lookup: this.lookup('lead', index) };
@@ -165,18 +166,18 @@ export class Business {
     return this.plan.lookup(table, index);
   }
 
-  /** Any row of a table, or null where there is none. */
+  /** Any row of a table, or null if it has none. */
   anyOf(table: string, random: Random): Lookup | null {
     return this.lookup(table, random.below(this.plan.count(table)));
   }
 
-  /** Index of the currency of a company's country, or of the base currency where that one has no row. */
+  /** The index of the currency of a company's country, or of the base currency if the other has no row. */
   currencyIndex(company: Company): number {
     const index = currencies.findIndex(({ code }) => code === company.place.country.currency);
     return index < this.plan.count('transactioncurrency') ? index : 0;
   }
 
-  /** When a row was created and changed, by whom, and who owns it. */
+  /** Times, authors and owner of a row. */
   stamps(created: number, random: Random): GeneratedValues {
     const user = this.#someUser(random);
     const team = random.chance(0.2) ? this.anyOf('team', random) : null;
@@ -190,7 +191,7 @@ export class Business {
     };
   }
 
-  /** The same for a row that the application wrote once. */
+  /** The same for a row that the application wrote. */
   applicationStamps(created: number): GeneratedValues {
     const application = this.lookup('systemuser', 0);
     return {
@@ -203,7 +204,7 @@ export class Business {
     };
   }
 
-  /** People, not the application, which is the first user; some do more than others. */
+  /** The index of a user. Not the application, which is the first user; the next ones do most of the work. */
   #someUser(random: Random): number {
     const people = this.plan.count('systemuser') - 1;
     return people < 1 ? 0 : 1 + Math.floor(people * random.fraction() ** 1.7);
@@ -216,7 +217,7 @@ export class Business {
   }
 }
 
-/** How many of the ascending times are not after a moment. */
+/** How many of the ascending times are at or before a moment. */
 function countUntil(times: Float64Array, moment: number): number {
   let low = 0;
   let high = times.length;
@@ -228,7 +229,7 @@ function countUntil(times: Float64Array, moment: number): number {
   return low;
 }
 
-/** The index of one of the last that there were at a moment. */
+/** The index of one of the last times before a moment. */
 function latest(times: Float64Array, moment: number, random: Random): number | undefined {
   const count = countUntil(times, moment);
   return count === 0 ? undefined : count - 1 - Math.floor(count * random.fraction() ** 3);

@@ -1,6 +1,6 @@
 import type { Random } from '../rows/random.ts';
 
-/** A GIF of one pixel in some colour, in base64: the smallest picture that every viewer shows. */
+/** A GIF of one pixel in some colour, in base64. */
 export function someImage(random: Random): string {
   const colour = [random.below(256), random.below(256), random.below(256)];
   return Buffer.from([...head, ...colour, 255, 255, 255, ...tail]).toString('base64');

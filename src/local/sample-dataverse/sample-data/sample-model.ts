@@ -34,7 +34,7 @@ const stringMap: SampleTable = {
   },
 };
 
-/** Tables come after those that they derive from or join. */
+/** Tables come after the tables that they derive from or join. */
 const sampleTables = [
   ...[organization, businessUnit, transactionCurrency, principal, systemUser, team],
   ...[account, contact, lead, activityPointer, email, task],
@@ -46,7 +46,7 @@ export interface SampleModel {
   model: Model;
   /** Each table's share of the rows. */
   weights: Map<string, number>;
-  /** The greatest number of rows, for tables that are small however large the organization is. */
+  /** Limits on the number of rows. */
   mostRows: Map<string, number>;
   generators: Map<string, (plan: RowPlan) => RowGenerator>;
 }

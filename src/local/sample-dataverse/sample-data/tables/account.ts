@@ -109,7 +109,7 @@ export const account: SampleTable = {
       industrycode: random.chance(0.06) ? null : company.industry.code,
       new_regions: regionsOf(place, random),
       _primarycontactid_value: business.lookup('contact', contact),
-      // The oldest tenth are the groups that others belong to.
+      // The oldest tenth of the accounts are the parents of others.
       _parentaccountid_value: random.chance(0.12)
         ? business.lookup('account', parentOf(index, business.accounts.length, random))
         : null,
@@ -128,12 +128,12 @@ const mailboxes: Partial<Record<Language, string>> = {
   en: 'office',
 };
 
-/** To so many significant digits. */
+/** Rounds to significant digits. */
 function rounded(amount: number, digits: number): number {
   return Number(amount.toPrecision(digits));
 }
 
-/** Within some five kilometres, to about a metre. */
+/** A coordinate within about five kilometres, to about a metre. */
 function nearby(degrees: number, random: Random): number {
   return Number((degrees + 0.045 * random.normal()).toFixed(5));
 }

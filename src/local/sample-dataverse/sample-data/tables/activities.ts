@@ -118,7 +118,7 @@ function state(statecode: number): { statecode: number; statuscode: number } {
   return { statecode, statuscode: statecode + 1 };
 }
 
-/** Most activities are about an account or contact of the last months, some about a lead, some about neither. */
+/** What an activity is about: mostly a recent account or contact, sometimes a lead or someone new. */
 function regarding(business: Business, created: number, random: Random): Subject {
   const lead = random.chance(0.17) ? business.leadAt(created, random) : undefined;
   return lead ?? business.customerAt(created, random, 0.92);

@@ -3,7 +3,7 @@ import { day, hour } from '../../rows/moments.ts';
 import { Random } from '../../rows/random.ts';
 import { owned, type SampleTable } from './common-columns.ts';
 
-/** The campaigns, by how many agents they take and how fast and steady the models answer. */
+/** The campaigns with their usual number of agents and average latency in milliseconds. */
 const campaigns = [
   { id: 'product-launch', firstRun: 7, agents: 28, latency: 4200, weight: 26 },
   { id: 'newsletter', firstRun: 41, agents: 9, latency: 2600, weight: 24 },
@@ -14,8 +14,8 @@ const campaigns = [
 ];
 
 /**
- * The phases of a run: research, drafting, review, localization. How many tokens an agent reads in one, what
- * share of that it writes, and how many assets it makes.
+ * The phases of a run: research, drafting, review, localization. Per agent: the tokens it reads, the share of
+ * these that it writes, and the assets it makes.
  */
 const phases = [
   { name: '1', tokens: 62_000, written: 0.06, assets: 0 },
@@ -27,7 +27,8 @@ const phases = [
 /** US dollars per million tokens. */
 const prices = { read: 3, written: 15 };
 
-/** The runs are spread over so many days up to now. */
+const phaseLengthMs = 55 * 60_000;
+/** The runs are spread over this many days up to now. */
 const spanDays = 35;
 
 interface Run {
@@ -36,7 +37,7 @@ interface Run {
   start: number;
   /** The share of the agents that fail. */
   failing: number;
-  /** How much more than usual there is to do. */
+  /** The number of agents in relation to the usual one. */
   size: number;
 }
 
@@ -84,7 +85,7 @@ export const campaignMetrics: SampleTable = {
       const tokensIn = Math.round(agents * tokens * Math.exp(0.25 * random.normal()));
       const tokensOut = Math.round(tokensIn * written * Math.exp(0.15 * random.normal()));
       const latency = Math.round(campaign.latency * (1 + 2 * failing) * Math.exp(0.12 * random.normal()));
-      const createdAt = start + step * 55 * 60_000 + 1000 * random.below(600);
+      const createdAt = start + step * phaseLengthMs + 1000 * random.below(600);
       return {
         ...business.applicationStamps(createdAt),
         apex_campaignid: campaign.id,
@@ -107,18 +108,18 @@ export const campaignMetrics: SampleTable = {
   },
 };
 
-/** Runs in the order of time, the last one today: its last phase ended within the last hour. */
+/** Runs in the order of time. The last phase of the last run ended within the last hour. */
 function makeRuns(rows: number, now: number, seed: number): Run[] {
   const random = new Random(seed, 'campaign runs');
   const count = Math.ceil(rows / phases.length);
   const numbers = new Map<string, number>();
-  const last = now - (phases.length - 1) * 55 * 60_000 - hour;
+  const last = now - (phases.length - 1) * phaseLengthMs - hour;
   return Array.from({ length: count }, (_, index) => {
     const campaign = index < campaigns.length ? campaigns[index]! : random.weighted(campaigns);
     const number = (numbers.get(campaign.id) ?? campaign.firstRun - 1) + 1;
     numbers.set(campaign.id, number);
     const age = ((count - 1 - index + 0.8 * random.fraction()) / count) * spanDays * day;
-    // On one day in nine a model or a data source is in trouble.
+    // One run in nine has trouble with a model or a data source.
     const failing = random.chance(0.11) ? 0.1 + 0.06 * random.fraction() : 0.08 * random.fraction() ** 1.3;
     return {
       campaign,

@@ -3,7 +3,7 @@ import { day } from '../../rows/moments.ts';
 import { owned, type SampleTable } from './common-columns.ts';
 import { regionName } from './organization.ts';
 
-/** Occasions by the months in which their campaigns start, January being 0. */
+/** Occasions with the months in which their campaigns start. January is 0. */
 const seasons = [
   { name: 'Spring Launch', months: [1, 2, 3, 4] },
   { name: 'Summer Sale', months: [5, 6, 7] },
@@ -53,7 +53,7 @@ export const campaign: SampleTable = {
       new_name: `${occasion} ${date.getUTCFullYear()}: ${random.pick(ranges)}, ${regionName(random.below(7))}`,
       new_budget: random.chance(0.05) ? null : budget,
       new_startson: starts,
-      // A contact of a campaign costs between 2 and 20 cents.
+      // Reaching one person costs between 2 and 20 cents.
       new_reach:
         starts > business.now || random.chance(0.05)
           ? null

@@ -3,9 +3,10 @@ import { choiceColumn, columns, lookupColumn, type TableSpec } from '../../metad
 import type { RowGenerator } from '../../rows/row-plan.ts';
 import type { Business } from '../business.ts';
 
-/** A table of the sample organization. Without `rows`, values are made from the columns' types and names. */
+/** A table of the sample. Without `rows`, the types and names of the columns decide about values. */
 export interface SampleTable {
   spec: TableSpec;
+  /** Limits the rows of a table that is small in any organization. */
   mostRows?: number;
   rows?: (business: Business) => RowGenerator;
 }
@@ -43,7 +44,7 @@ function state(): Column[] {
   ];
 }
 
-/** Where a contact or a lead came from. */
+/** The sources of contacts and leads. */
 export const leadSources = [
   [1, 'Advertisement'],
   [2, 'Employee Referral'],

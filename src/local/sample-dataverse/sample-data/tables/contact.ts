@@ -70,7 +70,7 @@ export const contact: SampleTable = {
       donotphone: random.chance(0.15),
       address1_city: company.place.city.name,
       address1_country: company.place.country.name,
-      // Eighteen digits, as cards have them: more than a double holds.
+      // Eighteen digits, which is more than a double holds.
       new_loyaltynumber: random.chance(0.45) ? null : BigInt(`308${random.digits(15)}`),
       statecode: active ? 0 : 1,
       statuscode: active ? 1 : 2,
@@ -101,7 +101,7 @@ function yearlyIncome(rate: number, random: Random): number {
   return Number((rate * 52_000 * Math.exp(0.4 * random.normal())).toPrecision(2));
 }
 
-/** Of those without an account, some are an assistant or partner of another contact. */
+/** The account or, for some contacts without one, another contact. */
 function parentOf(business: Business, { account }: Contact, index: number, random: Random): Lookup | null {
   if (account !== undefined) return business.lookup('account', account);
   return index > 0 && random.chance(0.6) ? business.lookup('contact', random.below(index)) : null;

@@ -55,10 +55,11 @@ export const lead: SampleTable = {
   rows: (business) => (index, random) => {
     const { person, company, customer, created } = business.leads[index]!;
     const { statecode, statuscode } = progress(created, business.now, customer !== null, random);
+    const { subject, source } = someEnquiry(random);
     return {
       ...business.stamps(created, random),
       fullname: person.full,
-      subject: someEnquiry(random),
+      subject,
       companyname: company.name,
       jobtitle: random.chance(0.15) ? null : person.jobTitle,
       emailaddress1: random.chance(0.1) ? null : `${person.mailbox}@${company.domain}`,
@@ -68,7 +69,7 @@ export const lead: SampleTable = {
       decisionmaker: random.chance(0.35),
       statecode,
       statuscode,
-      leadsourcecode: random.chance(0.05) ? null : random.weighted(leadSourceShares).value,
+      leadsourcecode: source ?? random.weighted(leadSourceShares).value,
       leadqualitycode: random.weighted(ratings).value,
       _customerid_value: customer,
     };
@@ -89,14 +90,14 @@ const lost = [
   { statecode: 2, statuscode: 7, weight: 4 },
 ];
 
-/** Young leads are open; of the old ones, most that are a customer's were won, and the others were lost. */
+/** New leads are open. Most old ones of customers are qualified, the others are lost. */
 function progress(created: number, now: number, isCustomer: boolean, random: Random) {
   if (now - created < 60 * day * random.fraction())
     return { statecode: 0, statuscode: random.chance(0.5) ? 1 : 2 };
   return isCustomer && random.chance(0.8) ? { statecode: 1, statuscode: 3 } : random.weighted(lost);
 }
 
-/** In euros, to two digits: from some hundreds to some hundred thousand. */
+/** An amount in euros with two significant digits, mostly between some hundreds and some hundred thousands. */
 function someAmount(random: Random): number {
   return Number(Math.exp(8.9 + 1.2 * random.normal()).toPrecision(2));
 }

@@ -2,7 +2,7 @@ import { columns, lookupColumn } from '../../metadata/model-builder.ts';
 import { currencies } from '../words/currencies.ts';
 import { type SampleTable, stamped } from './common-columns.ts';
 
-/** An entry in the books. `new_ratio` is the VAT rate, `new_small` the days until it is due. */
+/** An entry in the books. `new_ratio` is the VAT rate, `new_small` the term of payment in days. */
 export const ledgerEntry: SampleTable = {
   spec: {
     name: 'new_ledgerentry',
@@ -32,7 +32,7 @@ export const ledgerEntry: SampleTable = {
     const known = account === undefined ? undefined : business.accounts[account]!;
     const { rate } = currencies[known === undefined ? 0 : business.currencyIndex(known.company)]!;
     const { label, sign } = random.weighted(kinds);
-    // A large customer orders more: about a thousandth of its revenue, from tens to tens of thousands of euros.
+    // A large customer orders more: one two-thousandth of its revenue, but at most 40,000 euros.
     const usual = Math.min(40_000, Math.max(60, (known?.revenue ?? 1e6) / 2000));
     const date = new Date(created).toISOString().slice(0, 10);
     return {
@@ -40,7 +40,7 @@ export const ledgerEntry: SampleTable = {
       new_name: `${label} ${date.slice(0, 4)}-${100_001 + index}`,
       new_amount: sign * usual * rate * Math.exp(0.7 * random.normal()),
       new_rate: rate * (1 + 0.01 * random.normal()),
-      // Date and number in eighteen digits: more than a double holds.
+      // Date and number in eighteen digits, which is more than a double holds.
       new_serial: BigInt(`${date.replaceAll('-', '')}${String(index + 1).padStart(10, '0')}`),
       new_ratio: known?.company.place.country.vat ?? 0.25,
       new_small: random.weighted(terms).value,

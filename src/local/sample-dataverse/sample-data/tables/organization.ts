@@ -38,7 +38,7 @@ const regions = [
   'Asia Pacific',
 ];
 const functions = ['Sales', 'Marketing', 'Customer Service', 'Logistics', 'Finance'];
-/** The root, the regions below it, and the functions below each region. */
+/** The root, its regions, and the functions of each region. */
 const unitNames = [
   'Contoso',
   ...regions,

@@ -63,7 +63,7 @@ export const shipmentLine: SampleTable = {
   },
   rows: (business) => (_, random) => {
     const { name, price } = random.pick(products);
-    // Of what is cheap, people order many; from ten pieces on it gets cheaper.
+    // Customers order more of cheap products. There is a discount from ten pieces on.
     const quantity = Math.max(1, Math.round(random.exponential(Math.min(120, 900 / price))));
     const discount = quantity < 10 ? 0 : quantity < 50 ? 0.05 : 0.1;
     return {

@@ -11,7 +11,7 @@ const months = [
 ];
 const tags = ['delivery', 'price', 'print quality', 'support', 'website', 'packaging', 'colour match'];
 
-/** Comments by how content somebody is, from 0 to 1, and by language. */
+/** Comments with the range of satisfaction that they fit, from 0 to 1, and their language. */
 const comments: { from: number; to: number; text: string; language?: Language }[] = [
   { from: 0, to: 0.45, text: 'Delivery was two days late and nobody called us.' },
   { from: 0, to: 0.45, text: 'The colours of the banner did not match the proof. 😕' },
@@ -52,7 +52,7 @@ export const surveyResponse: SampleTable = {
   rows: (business) => (index, random) => {
     const created = business.timeline('new_surveyresponse')[index]!;
     const contact = random.chance(0.1) ? undefined : business.contactAt(created, random);
-    // Most people are content, and what they write and check agrees with it.
+    // Scores and comment follow the mood, which is mostly good.
     const mood = 1 - random.fraction() ** 2;
     const score = () => Math.min(10, Math.max(1, Math.round(10 * mood + random.normal())));
     const scores = Array.from({ length: 3 }, score);

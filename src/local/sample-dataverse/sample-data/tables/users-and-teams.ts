@@ -36,7 +36,7 @@ export const systemUser: SampleTable = {
   },
   rows: (business) => (index, random) => {
     const { person, email, unit } = business.users[index]!;
-    // The first user is the application that requests are made as; Dataverse marks such names with a `#`.
+    // The first user is the application that makes the requests. Dataverse marks such names with a `#`.
     const isApplication = index === 0;
     const managers = Math.ceil(business.users.length / 8);
     return {

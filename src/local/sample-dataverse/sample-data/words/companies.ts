@@ -3,7 +3,7 @@ import { asciiOf, type Language, type Word, words } from './languages.ts';
 import { lastNames } from './people.ts';
 import { type Place, somePlace } from './places.ts';
 
-/** Values of `industrycode`, with the revenue per employee that is usual there, in thousands of euros. */
+/** Values of `industrycode` with the usual revenue per employee, in thousands of euros. */
 export const industries = [
   { code: 12, label: 'Durable Manufacturing', weight: 18, revenue: 210 },
   { code: 17, label: 'Food and Tobacco Processing', weight: 10, revenue: 260 },
@@ -19,7 +19,7 @@ export const industries = [
   { code: 6, label: 'Business Services', weight: 11, revenue: 120 },
 ] as const;
 
-/** Per language: what a company calls its trade, one word for each of the industries; then name stems. */
+/** Per language: a word for each industry, in the same order; then the first parts of company names. */
 const vocabulary: Record<Language, [trades: string, stems: string]> = {
   cs: [
     'Strojírny, Potraviny, Doprava, Finance, Poradenství, Velkoobchod, Energie, Nakladatelství, Stavebniny, Klinika, Pojištění, Software',
@@ -95,7 +95,7 @@ const vocabulary: Record<Language, [trades: string, stems: string]> = {
   ],
 };
 
-/** How a name is put together where it is not stem, trade, legal form. */
+/** Patterns of names, if they are not stem, trade and legal form. */
 const patterns: Partial<Record<Language, string[]>> = {
   es: ['{trade} {stem} {form}'],
   fr: ['{stem} {trade} {form}', '{trade} {stem} {form}'],
@@ -115,13 +115,13 @@ const read = Object.fromEntries(
 
 export interface Company {
   name: string;
-  /** Below `.example`, which no one can own (RFC 2606). */
+  /** In `.example`, which is reserved (RFC 2606). */
   domain: string;
   industry: (typeof industries)[number];
   place: Place;
 }
 
-/** A company; with `taken`, neither its name nor its domain is there already, and both are added. */
+/** A company. With `taken`, its name and domain are unique and are added to the set. */
 export function someCompany(random: Random, taken?: Set<string>): Company {
   const place = somePlace(random);
   const { language, legalForms } = place.country;
@@ -130,7 +130,7 @@ export function someCompany(random: Random, taken?: Set<string>): Company {
     const industry = random.weighted(industries);
     const at = industries.indexOf(industry);
     const stem = attempt < 3 || language === 'ja' ? random.pick(stems) : twoPartners(language, random);
-    // Names run out in a large sample: then the city tells them apart, and a number where that is not enough.
+    // A large sample runs out of names. Then the city is added, and a number if that is not enough.
     const suffix = attempt < 6 ? '' : attempt < 12 ? place.city.name : `${place.city.name} ${attempt}`;
     const trade = [trades[at]!.text, suffix].filter(Boolean).join(language === 'ja' ? '' : ' ');
     const name = random

@@ -19,13 +19,13 @@ export type Language =
   | 'tr'
   | 'uk';
 
-/** A word, and how addresses on the internet write it. */
+/** A word and its spelling in URLs and e-mail addresses. */
 export interface Word {
   text: string;
   ascii: string;
 }
 
-/** Reads `Anna, Søren, 美咲/Misaki`: a word outside the Latin alphabet brings its reading. */
+/** Reads `Anna, Søren, 美咲/Misaki`. A word in another alphabet is followed by its Latin spelling. */
 export function words(list: string): Word[] {
   return list.split(',').map((item) => {
     const [text = '', reading = text] = item.trim().split('/');

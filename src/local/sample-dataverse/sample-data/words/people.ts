@@ -1,7 +1,7 @@
 import type { Random } from '../../rows/random.ts';
 import { type Language, type Word, words } from './languages.ts';
 
-/** First names, then last names that do not depend on the gender. */
+/** First names, then last names. The last names do not depend on gender. */
 const names: Record<Language, [string, string]> = {
   cs: [
     'Jan, Tereza, Petr, Lucie, Tomáš, Eliška, Ondřej, Kateřina, Jakub, Veronika, Martin, Hana, Jiří, Adéla, Marek',
@@ -86,7 +86,7 @@ export function lastNames(language: Language): Word[] {
   return read[language][1];
 }
 
-/** From the top of a company to its base, and how many hold such a post. */
+/** Job titles by level, with the share of people on the level in per cent. */
 const jobs = [
   { weight: 5, titles: ['Managing Director', 'Chief Executive Officer', 'Chief Financial Officer', 'Owner'] },
   { weight: 14, titles: ['Head of Procurement', 'Head of Marketing', 'IT Director', 'Sales Director'] },
@@ -109,7 +109,7 @@ export interface Person {
   jobTitle: string;
 }
 
-/** Somebody who works where the language is spoken; one in ten has a name from elsewhere. */
+/** A person from a country of the language. One in ten has a name from elsewhere. */
 export function somePerson(language: Language, random: Random): Person {
   const origin = random.chance(0.1) ? random.pick(languages) : language;
   const [firsts, lasts] = read[origin];

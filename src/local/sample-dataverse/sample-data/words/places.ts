@@ -1,10 +1,10 @@
 import type { Random } from '../../rows/random.ts';
 import type { Language } from './languages.ts';
 
-/** A city as addresses need it. In patterns, `#` is a digit and `@` a capital letter. */
+/** A city. In patterns, `#` is a digit and `@` a capital letter. */
 export interface City {
   name: string;
-  /** State or province, where addresses of the country carry one. */
+  /** State or province, if addresses of the country have one. */
   state: string | undefined;
   postalCode: string;
   /** The national part of a telephone number. */
@@ -19,11 +19,11 @@ export interface Country {
   /** ISO 4217. */
   currency: string;
   language: Language;
-  /** The standard rate of value added tax. */
+  /** The standard rate of value added tax, from 0 to 1. */
   vat: number;
-  /** How often companies are there, in relation to the other countries. */
+  /** The share of companies, in relation to the other countries. */
   weight: number;
-  /** What companies put after their names. */
+  /** Suffixes of company names. */
   legalForms: string[];
   cities: City[];
 }
@@ -35,8 +35,8 @@ export interface Place {
 
 /**
  * name, calling code, currency, language, VAT, weight, legal forms: city, state, postal code, phone, latitude, longitude; …
- * Where a regulator reserves numbers for fiction (Ofcom, Bundesnetzagentur, ARCEP, PTS, ACMA, NANP 555), these
- * are the ones used.
+ * Telephone numbers are those that regulators reserve for fiction, if there are any (Ofcom, Bundesnetzagentur,
+ * ARCEP, PTS, ACMA, 555 in North America).
  */
 const list = `
 United States,1,USD,en,0,22,Inc.|LLC|Corp.: New York,NY,100##,212 555 01##,40.71,-74.01; Chicago,IL,606##,312 555 01##,41.88,-87.63;\
@@ -108,7 +108,7 @@ function readCity(text: string): City {
   };
 }
 
-/** The first city of a country is the largest one, so it comes up most often. */
+/** A city. The first one of a country is the most frequent. */
 export function somePlace(random: Random): Place {
   const country = random.weighted(countries);
   const { cities } = country;

@@ -35,7 +35,7 @@ const topics = [
   'sponsorship',
 ];
 
-/** In these and the following texts `{…}` is filled by `fill`. */
+/** Subjects and a body. `fill` replaces `{…}` in these and the following texts. */
 const emails = [
   [
     ['Your quote for {product}', 'Re: Your quote for {product}'],
@@ -84,14 +84,15 @@ const tasks = [
   'Introduce the new account manager to {first}',
 ];
 
-const enquiries = [
-  'Interested in {product}',
-  'Request for a quote: {product}',
-  'Wants a demo for the {topic}',
-  'Contact form: {topic}',
-  'Looking for a supplier for the {topic}',
-  'Met at a trade fair, asked for {product}',
-  'Downloaded the price list',
+/** What leads want, with the lead source that the text implies. */
+const enquiries: { text: string; source?: number }[] = [
+  { text: 'Interested in {product}' },
+  { text: 'Request for a quote: {product}' },
+  { text: 'Wants a demo for the {topic}' },
+  { text: 'Looking for a supplier for the {topic}' },
+  { text: 'Contact form: {topic}', source: 8 },
+  { text: 'Downloaded the price list', source: 8 },
+  { text: 'Met at a trade fair, asked for {product}', source: 7 },
 ];
 
 const notes = [
@@ -115,10 +116,10 @@ interface About {
   company: { name: string };
 }
 
-/** Names of products without the details. */
-const productNames = products.map(({ name }) => name.replace(/,.*| \(.*/, ''));
+/** Names of products without details. */
+const productNames = products.map(({ name }) => name.replace(/, .*| \(.*/, ''));
 
-/** Fills the places of a text with a person, a company, a product, a topic and the number of a document. */
+/** Replaces `{first}`, `{company}`, `{product}`, `{topic}` and `{number}` in a text. */
 function fill(text: string, random: Random, first: string, company: string): string {
   if (!text.includes('{')) return text;
   return text
@@ -141,11 +142,12 @@ export function someTask(random: Random, { person, company }: About): string {
   return fill(random.pick(tasks), random, person.first, company.name);
 }
 
-export function someEnquiry(random: Random): string {
-  return fill(random.pick(enquiries), random, '', '');
+export function someEnquiry(random: Random): { subject: string; source: number | undefined } {
+  const { text, source } = random.pick(enquiries);
+  return { subject: fill(text, random, '', ''), source };
 }
 
-/** One to three sentences, as people note them about a customer. */
+/** One to three notes about a customer. */
 export function someNote(random: Random, company = 'the company'): string {
   const first = random.below(notes.length);
   const count = 1 + random.below(3);
@@ -154,7 +156,7 @@ export function someNote(random: Random, company = 'the company'): string {
   ).join(' ');
 }
 
-/** For columns of which nothing but the type is known. */
+/** Values of text columns whose names say nothing. */
 export const labels = [
   'Standard',
   'Express',
@@ -178,7 +180,7 @@ export const labels = [
   'Print',
 ];
 
-/** `Trade fair stand 1007`: a name for a thing of which nothing else is known. */
+/** A name for a row of an unknown table: `Trade fair stand 1007`. */
 export function someName(random: Random, number: number): string {
   const topic = random.pick(topics);
   return `${topic.charAt(0).toUpperCase()}${topic.slice(1)} ${number}`;
