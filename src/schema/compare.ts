@@ -29,11 +29,11 @@ export interface Finding {
 
 export interface CompareOptions {
   /** Why configured tables are not among the tables of Dataverse. */
-  failures?: readonly TableFailure[] | undefined;
+  failures?: readonly TableFailure[];
   /** The findings of the previous report. A finding that was in it keeps its `since`. */
-  previous?: readonly Finding[] | undefined;
+  previous?: readonly Finding[];
   /** The time of this report, ISO 8601 in UTC. */
-  now?: string | undefined;
+  now?: string;
 }
 
 const severities: readonly Severity[] = ['error', 'warning', 'info'];

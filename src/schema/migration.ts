@@ -44,7 +44,7 @@ export interface Migration {
 
 export interface MigrationOptions extends DdlOptions {
   /** The tables that were in the database before: a foreign key between two of them is not a change. */
-  syncedBefore?: readonly Table[] | undefined;
+  syncedBefore?: readonly Table[];
 }
 
 /** The statements and the change for a table that the database does not have yet. */

@@ -4,8 +4,8 @@ export interface ReportDetails {
   /** ISO 8601 in UTC. */
   generatedAt: string;
   /** The address of the Dataverse environment. */
-  dataverse?: string | undefined;
-  runId?: string | undefined;
+  dataverse?: string;
+  runId?: string;
 }
 
 /** The schema report: the stable JSON shape of `schema-report.json`. */

@@ -12,7 +12,7 @@ export function quoteText(text: string): string {
 
 export interface DdlOptions {
   /** The tables in the same database. Foreign keys and indexes refer to these alone. */
-  synced?: readonly Table[] | undefined;
+  synced?: readonly Table[];
 }
 
 /** A foreign key that SQLite can declare: from one column to the primary key of one table. */

@@ -14,14 +14,14 @@ import type { Column, ForeignKey, Table } from './table.ts';
 export interface TableDefinition {
   logicalName: string;
   entitySetName: string;
-  primaryId?: string | undefined;
-  primaryName?: string | undefined;
-  changeTracking?: boolean | undefined;
-  intersect?: boolean | undefined;
+  primaryId?: string;
+  primaryName?: string;
+  changeTracking?: boolean;
+  intersect?: boolean;
 }
 
 export interface TableOptions {
-  columns?: ColumnSelection | undefined;
+  columns?: ColumnSelection;
 }
 
 /** The annotation with the target table of a lookup's value. */

@@ -32,7 +32,7 @@ export const BACKSLASH = 0x5c;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
 export const OPEN_BRACKET = 0x5b;
-export const CLOSE_BRACKET = 0x5d;
+const CLOSE_BRACKET = 0x5d;
 
 /** 1 for a byte that ends a run of plain characters in a string: quote, backslash, control character. */
 export const endsRun = new Uint8Array(256);

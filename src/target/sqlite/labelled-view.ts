@@ -5,7 +5,7 @@ import type { ForeignKey, Table } from '../../schema/table.ts';
 export interface ChoiceColumn {
   column: string;
   /** Whether it has several codes separated by commas, as Dataverse sends multi-select choices: `1,3`. */
-  multiple?: boolean | undefined;
+  multiple?: boolean;
 }
 
 export interface LabelledViewOptions {
@@ -13,7 +13,7 @@ export interface LabelledViewOptions {
   /** The tables in the same database. */
   synced: readonly Table[];
   /** The locale id of the labels. A value without a label in this language shows the one with the lowest id. */
-  language?: number | undefined;
+  language?: number;
 }
 
 /** English (United States), which every Dataverse environment has. */
