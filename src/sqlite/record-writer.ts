@@ -12,10 +12,9 @@ import { RecordScanner } from './record-scanner.ts';
 import { DigestSum } from './row-digest.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 
-/**
- * The engine builds on the table model: src/sqlite imports column types, columns and quoting from src/schema, and
- * src/schema imports nothing from here. What only Dataverse knows comes as an option.
- */
+// The engine builds on the table model: src/sqlite imports column types, columns and quoting from src/schema, and
+// src/schema imports nothing from here. What is specific to Dataverse comes as an option.
+
 export interface RecordWriterOptions {
   /** The columns of the table, each with the JSON property of its values. */
   columns: readonly Column[];
