@@ -6,7 +6,6 @@
  */
 
 import type { SqlJsStatic } from 'sql.js';
-import type { Sqlite } from './sqlite.ts';
 
 /** The argument for sql.js, and the buffer that it then works in. */
 export interface GrowableFile {
@@ -37,7 +36,7 @@ export function allocateGrowable(
 
 /** The file in `bytes`, or an empty one in a buffer of `capacity` bytes; undefined for an empty one without. */
 export function growableFile(
-  sqlite: Pick<Sqlite, 'emptyFile'>,
+  sqlite: { emptyFile: Uint8Array | undefined },
   bytes: Uint8Array | undefined,
   capacity: number,
 ): GrowableFile | undefined {
