@@ -20,7 +20,6 @@ import { limiterFor } from './transport/limiter.ts';
 import type { Reply } from './transport/reply.ts';
 import type { RequestStats } from './transport/stats.ts';
 import { Transport, type TransportOptions } from './transport/transport.ts';
-import { associate, disassociate } from './write/associate.ts';
 import { batch } from './write/batch.ts';
 import { deleteFile, downloadFile, uploadFile } from './write/files.ts';
 import { writeBulk } from './write/write-bulk.ts';
@@ -55,8 +54,6 @@ const operations = {
   upsert,
   update,
   delete: deleteRow,
-  associate,
-  disassociate,
   writeBulk,
   batch,
   uploadFile,

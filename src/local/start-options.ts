@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { isLoopback } from '../config/environment-url.ts';
 
 /** The options of `npm start`, validated. */
 export interface StartOptions {
@@ -90,13 +91,10 @@ function wholeNumber(name: string, text: string | undefined, max: number): numbe
   throw new UsageError(`--${name} takes a whole number up to ${max}, not "${text}"`);
 }
 
-const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
-
 function origin(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const url = URL.parse(text);
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname)))
-    return url.origin;
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url))) return url.origin;
   throw new UsageError(
     `--dataverse takes a URL such as https://contoso.crm.dynamics.com (http:// for loopback addresses only), not "${text}"`,
   );

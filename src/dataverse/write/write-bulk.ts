@@ -4,25 +4,20 @@ import { codes } from '../errors/fault-codes.ts';
 import { checkName } from '../read/query.ts';
 import { splitBySize } from '../read/split-by-size.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
-import { readObject, unreadable } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type RowValues, toJson } from './exact-number.ts';
-import { create, upsert } from './write-row.ts';
+import { upsert } from './write-row.ts';
 
 export interface BulkWrite {
-  message: 'CreateMultiple' | 'UpdateMultiple' | 'UpsertMultiple';
+  message: 'UpdateMultiple' | 'UpsertMultiple';
   entitySet: string;
   logicalName: string;
   /** Rows with their id in the primary key column, or with `@odata.id` and an alternate key (UpsertMultiple). */
   rows: readonly RowValues[];
-  /**
-   * The primary key column. If every row has its id there, CreateMultiple is retried, and a table without
-   * bulk messages gets updates and upserts one by one.
-   */
+  /** The primary key column. If every row has its id there, a table without bulk messages gets them one by one. */
   idColumn?: string | undefined;
   /** Maximum rows per request. @default 1000, which Microsoft recommends to start with */
   maxRows?: number | undefined;
-  headers?: Record<string, string> | undefined;
 }
 
 export interface RejectedRow {
@@ -34,8 +29,6 @@ export interface RejectedRow {
 export interface BulkResult {
   written: number;
   rejected: RejectedRow[];
-  /** The id of each row that was written, as far as it is known: from CreateMultiple, or from `idColumn`. */
-  ids: (string | undefined)[];
 }
 
 /** Bytes per request, far below Dataverse's limit of 116 MB with plug-ins. */
@@ -66,18 +59,15 @@ export async function writeBulk(
 ): Promise<BulkResult> {
   const type = `Microsoft.Dynamics.CRM.${checkName(write.logicalName, 'logical name')}`;
   const targets = write.rows.map((row) => toJson({ '@odata.type': type, ...row }));
-  const result: BulkResult = { written: 0, rejected: [], ids: new Array(targets.length).fill(undefined) };
+  const result: BulkResult = { written: 0, rejected: [] };
   const sizes = targets.map((target) => Buffer.byteLength(target) + 1);
   const parts = splitBySize(sizes, maxRequestBytes, write.maxRows ?? 1000);
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const [start, end] = part;
     const rows = write.rows.slice(start, end);
     try {
-      addWritten(
-        result,
-        start,
-        await writeTogether(transport, write, rows, targets.slice(start, end), options),
-      );
+      await writeTogether(transport, write, targets.slice(start, end), options);
+      result.written += rows.length;
     } catch (error) {
       if (lacksMessage(error) && canWriteOneByOne(write)) {
         return writeOneByOne(transport, write, start, result, options);
@@ -90,11 +80,6 @@ export async function writeBulk(
     }
   }
   return result;
-}
-
-function addWritten(result: BulkResult, start: number, ids: readonly (string | undefined)[]): void {
-  for (const [offset, id] of ids.entries()) result.ids[start + offset] = id;
-  result.written += ids.length;
 }
 
 /** @throws the error itself if the row did not cause it */
@@ -120,48 +105,29 @@ function lacksMessage(error: unknown): boolean {
   return status === 405 || status === 501;
 }
 
-function canWriteOneByOne({ message, rows, idColumn }: BulkWrite): boolean {
-  return message === 'CreateMultiple' || rows.every((row) => ownId(row, idColumn) !== undefined);
+function canWriteOneByOne({ rows, idColumn }: BulkWrite): boolean {
+  return rows.every((row) => ownId(row, idColumn) !== undefined);
 }
 
-/** Writes rows with one request, all or none. Returns their ids. */
+/** Writes rows with one request, all or none. */
 async function writeTogether(
   transport: Transport,
-  { message, entitySet, idColumn, headers }: BulkWrite,
-  rows: readonly RowValues[],
+  { message, entitySet }: BulkWrite,
   targets: readonly string[],
   options: CallOptions,
-): Promise<(string | undefined)[]> {
-  const ownIds = rows.map((row) => ownId(row, idColumn));
-  const allOwn = !ownIds.includes(undefined);
+): Promise<void> {
   const call: Call = {
     ...options,
-    operation: `${message} of ${rows.length} rows of ${entitySet}`,
+    operation: `${message} of ${targets.length} rows of ${entitySet}`,
     entitySet,
     method: 'POST',
     url: `${checkName(entitySet, 'entity set name')}/Microsoft.Dynamics.CRM.${message}`,
-    headers,
     body: `{"Targets":[${targets.join(',')}]}`,
-    idempotent: message !== 'CreateMultiple' || allOwn,
-    notRetried: rows.length > 1 ? [codes.sqlTimeout] : [],
+    idempotent: true,
+    notRetried: targets.length > 1 ? [codes.sqlTimeout] : [],
     timeoutSeconds: 300,
   };
-  try {
-    return await transport.send(call, (reply) => {
-      if (message !== 'CreateMultiple') return ownIds;
-      const { Ids: ids } = readObject(reply);
-      if (!Array.isArray(ids) || ids.length !== rows.length) {
-        throw unreadable(reply, 'it does not contain the new ids');
-      }
-      return ids.map((id) => String(id).toLowerCase());
-    });
-  } catch (error) {
-    const fault = dataverseFault(error);
-    // A request creates all rows or none: if an attempt without a response created one, all of them exist.
-    const exists = fault?.code === codes.duplicateRecord && fault.maybeDoneBefore;
-    if (message === 'CreateMultiple' && allOwn && exists) return ownIds;
-    throw error;
-  }
+  await transport.send(call, () => undefined);
 }
 
 function ownId(row: RowValues, idColumn: string | undefined): string | undefined {
@@ -181,7 +147,7 @@ async function writeOneByOne(
     const rows = write.rows.slice(at, at + concurrentRows);
     const outcomes = await Promise.allSettled(rows.map((row) => writeOne(transport, write, row, options)));
     for (const [offset, outcome] of outcomes.entries()) {
-      if (outcome.status === 'fulfilled') addWritten(result, at + offset, [outcome.value]);
+      if (outcome.status === 'fulfilled') result.written += 1;
       else addRejected(result, at + offset, outcome.reason);
     }
   }
@@ -190,15 +156,12 @@ async function writeOneByOne(
 
 async function writeOne(
   transport: Transport,
-  { message, entitySet, idColumn, headers }: BulkWrite,
+  { message, entitySet, idColumn }: BulkWrite,
   row: RowValues,
   options: CallOptions,
-): Promise<string | undefined> {
-  const all = { ...options, headers, idColumn };
-  if (message === 'CreateMultiple') return (await create(transport, entitySet, row, all)).id;
-  const id = ownId(row, idColumn)!;
+): Promise<void> {
   const mode = message === 'UpdateMultiple' ? 'update' : 'any';
   // The URL contains the id; JSON omits undefined values.
-  await upsert(transport, entitySet, id, { ...row, [idColumn!]: undefined }, { ...all, mode });
-  return id;
+  const values = { ...row, [idColumn!]: undefined };
+  await upsert(transport, entitySet, ownId(row, idColumn)!, values, { ...options, mode });
 }

@@ -10,15 +10,10 @@ const delaySeconds = 300;
 export async function rescheduleDrain(services: MetricsServices): Promise<void> {
   const { pending, state } = await services.journal.progress();
   if (!pending) return;
-  services.log(
-    'error',
-    'Campaign metrics could not be written several times in a row. The drain runs again later.',
-    {
-      generation: state.generation,
-      offset: state.offset,
-      retryInSeconds: delaySeconds,
-      hint: 'See the failures of campaignMetricsWrite in the log. The records are safe in the journal.',
-    },
-  );
+  services.log('error', 'The drain of campaign metrics failed repeatedly. It runs again later.', {
+    ...state,
+    retryInSeconds: delaySeconds,
+    hint: 'See the failures of campaignMetricsWrite in the log. The records are safe in the journal.',
+  });
   await services.drainQueue.schedule(delaySeconds);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { clientFor, sendError, sendJson, startServer } from '../http-server.ts';
+import { clientFor, sendError, startServer } from '../http-server.ts';
 
 interface Target {
   n: number;
@@ -56,27 +56,6 @@ test('halves a request after a timeout of the database instead of retrying it', 
   expect(client.stats).toMatchObject({ requests: 7, retries: 0 });
 });
 
-test('CreateMultiple returns ids in order, and is retried only if the rows have ids', async () => {
-  await using server = await startServer((request, response, number) => {
-    const targets = (JSON.parse(request.body) as { Targets: Target[] }).Targets;
-    if (number === 1) sendJson(response, { Ids: targets.map(({ n }) => `ID-${n}`) });
-    else if (number === 2 || number === 3) response.socket!.destroy();
-    else sendError(response, 412, '0x80040237', 'A record with matching key values already exists.');
-  });
-  const client = clientFor(server);
-  const write = {
-    message: 'CreateMultiple',
-    entitySet: 'new_things',
-    logicalName: 'new_thing',
-    rows: rows(3),
-  } as const;
-  expect((await client.writeBulk(write)).ids).toEqual(['id-0', 'id-1', 'id-2']);
-  await expect(client.writeBulk(write)).rejects.toMatchObject({ name: 'DataverseRetriableError' });
-  expect(server.requests).toHaveLength(2);
-  const own = await client.writeBulk({ ...write, idColumn: 'thingid' });
-  expect(own).toMatchObject({ written: 3, rejected: [], ids: rows(3).map(({ thingid }) => thingid) });
-});
-
 test('throws a missing privilege instead of reporting a row', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 403, '0x80040220', 'missing prvCreateThing privilege'),
@@ -123,12 +102,6 @@ test.each([405, 501])('writes rows one by one to a table without bulk messages (
   written.length = 0;
   expect(await client.writeBulk({ ...withId, message: 'UpdateMultiple' })).toMatchObject({ written: 249 });
   expect(written.sort()).toEqual(good.map(({ thingid }) => `PATCH,,*,(${thingid})`));
-
-  written.length = 0;
-  const created = await client.writeBulk({ ...withId, message: 'CreateMultiple' });
-  expect(created).toMatchObject({ written: 249, rejected: [{ index: 3 }] });
-  expect(created.ids).toEqual(rows(250).map(({ n, thingid }) => (n === 3 ? undefined : thingid)));
-  expect(written.sort()).toEqual(good.map(({ thingid }) => `POST,${thingid},,`));
 
   // Rows without ids cannot be addressed.
   await expect(client.writeBulk({ ...table, message: 'UpsertMultiple' })).rejects.toMatchObject({
