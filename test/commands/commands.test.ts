@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 
 /** The Node.js that runs the tests, and the machine's own, which may be the oldest supported release. */
@@ -18,7 +18,6 @@ const nodes = new Set(
 );
 
 let azurite: Azurite;
-let dataverse: SampleDataverse;
 beforeAll(async () => {
   azurite = await startAzurite();
 });
@@ -35,7 +34,7 @@ function run(node: string, command: string, args: string[], env: Record<string, 
 }
 
 test.each([...nodes])('npm run provision creates the table (%s)', async (node) => {
-  dataverse = await startSampleDataverse({ rows: 50, campaignMetrics: false });
+  const dataverse = await startSampleDataverse({ rows: 50, campaignMetrics: false });
   const env = { DATAVERSE_URL: dataverse.url, DATAVERSE_ACCESS_TOKEN: 'test' };
   const dryRun = await run(node, 'provision', ['--dry-run'], env);
   expect(dryRun).toMatchObject({ status: 0, stderr: '' });
@@ -75,7 +74,7 @@ test.each([...nodes])('npm run metrics:replay lists and queues poison records (%
 });
 
 test.each(['provision', 'replay'])(
-  '%s prints its help, and what is wrong with its options and settings',
+  '%s prints its help, and errors in its options and settings',
   async (name) => {
     const help = await run(process.execPath, name, ['--help']);
     expect(help).toMatchObject({ status: 0, stderr: '' });

@@ -4,10 +4,10 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * - `429`, `503`: refused, nothing written
- * - `lost`: written, then the connection is cut
- * - `hang`: written, and never answered
- * - `late`: nothing for a while, then written although the caller has gone
+ * - `429`, `503`: rejects the request, writes nothing
+ * - `lost`: writes, then breaks the connection
+ * - `hang`: writes, never answers
+ * - `late`: writes after a while, when the caller has given up
  */
 export type Fault = '429' | '503' | 'lost' | 'hang' | 'late';
 
@@ -17,17 +17,17 @@ const set = 'apex_campaignmetricses';
 const idColumn = 'apex_campaignmetricsid';
 const lateMs = 1_500;
 
-/** A Dataverse of one table, small and strict, whose answers can be made to go wrong. */
+/** A small and strict Dataverse with one table and with faults on demand. */
 export class FaultyDataverse {
   readonly rows = new Map<string, Row>();
-  /** What was asked, in order: `PATCH`, `UpsertMultiple`, `GET`. */
+  /** The requests so far: `PATCH`, `UpsertMultiple`, `GET`. */
   requests: string[] = [];
-  /** Asked before each request. */
+  /** The fault of the next request. */
   fault: (kind: string) => Fault | undefined = () => undefined;
-  /** A reason to refuse a row. */
+  /** Why a row is rejected; undefined if it is not. */
   refuses: (row: Row) => string | undefined = () => undefined;
   delayMs = 0;
-  /** Requests that came although a 429 had asked everybody to wait. */
+  /** Requests that arrived before the `Retry-After` of a 429 was over. */
   impatient = 0;
   retryAfterSeconds = 1;
   #notBefore = 0;

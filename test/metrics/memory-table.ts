@@ -6,13 +6,13 @@ import type { MetricsTable, RefusedRow } from '../../src/metrics/table/dataverse
 
 const fault = (status: number) => ({ status, operation: 'write', transient: status !== 400 });
 
-/** A Dataverse table in memory, whose next writes can be made to go wrong. */
+/** A Dataverse table in memory with faults on demand. */
 export class MemoryTable implements MetricsTable {
   readonly rows = new Map<string, CampaignMetrics>();
   refuses: (record: CampaignMetrics) => boolean = () => false;
   bulks: number[] = [];
   singles = 0;
-  /** Taken from the front, one per write: what happens instead. */
+  /** The faults of the next writes. */
   faults: ('busy' | 'done but lost' | 'slow')[] = [];
   random: (() => 'busy' | 'done but lost' | undefined) | undefined;
 

@@ -21,11 +21,11 @@ export interface World<T> {
   container: ContainerClient;
   queue: QueueClient;
   logged: { level: string; message: string; properties?: Record<string, unknown> }[];
-  /** Another instance of the app on the same storage and the same Dataverse. */
+  /** Creates another instance of the app on the same storage and Dataverse. */
   another(): MetricsServices;
 }
 
-/** Real storage, a Dataverse table in memory (or the one given), fast settings. */
+/** Storage in the emulator, a Dataverse table in memory (or the given one), settings without delays. */
 export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
   azurite: Azurite,
   options: {

@@ -6,7 +6,7 @@ import { CampaignMetricsReader } from '../../src/metrics/read/campaign-metrics-r
 import { DataverseMetricsTable } from '../../src/metrics/table/dataverse-metrics-table.ts';
 import { MetricsTransport } from '../../src/metrics/table/metrics-transport.ts';
 
-/** The table and its reader in a Dataverse at this address. */
+/** The table of the Dataverse at this address, and its reader. */
 export function connectTable(url: string, changes: Partial<MetricsSettings> = {}) {
   const settings = { ...readMetricsSettings({}), ...changes };
   const transport = new MetricsTransport({

@@ -32,8 +32,8 @@ beforeAll(async () => {
 });
 afterAll(() => dataverse.stop());
 
-describe('a list', () => {
-  test('comes newest first, page by page, each record once', async () => {
+describe('the list', () => {
+  test('has each record once, newest first, page by page', async () => {
     const seen: string[] = [];
     const times: string[] = [];
     let page: string | undefined;
@@ -61,7 +61,7 @@ describe('a list', () => {
     expect(found !== 'wrong page' && found.rows.length).toBe(expected);
   });
 
-  test('takes no page token but its own', async () => {
+  test('rejects page tokens of other queries', async () => {
     const found = await connected.reader.list({ campaignId: 'spring' }, 5);
     if (found === 'wrong page') throw new Error(found);
     const own = Buffer.from(found.next!, 'base64url').toString();
@@ -81,7 +81,7 @@ describe('a list', () => {
   });
 });
 
-test('one record, or none', async () => {
+test('reads one record by its id', async () => {
   const id = campaignMetricsId(values[5]!);
   expect(await connected.reader.get(id)).toEqual({ id, record: values[5] });
   expect(await connected.reader.get('00000000-0000-5000-8000-000000000000')).toBeUndefined();
@@ -118,7 +118,7 @@ describe('the summary', () => {
     }
   });
 
-  test('is the same where Dataverse does not aggregate', async () => {
+  test('is the same if Dataverse does not aggregate', async () => {
     const whole = await connected.reader.summary(filter);
     dataverse.faults.add({
       kind: 'error',
@@ -133,7 +133,7 @@ describe('the summary', () => {
     expect(added).toEqual({ items: whole.items, aggregatedBy: 'rows' });
   });
 
-  test('is cut to a campaign and to moments within a day', async () => {
+  test('can be limited to a campaign and to times within a day', async () => {
     const within = { campaignId: 'spring', since: '2026-11-10T05:00:00Z', until: '2026-11-12T20:00:00Z' };
     const { items } = await connected.reader.summary(within);
     const expected = values.filter(

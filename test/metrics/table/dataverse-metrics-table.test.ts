@@ -16,7 +16,7 @@ const signal = AbortSignal.timeout(60_000);
 const rowOf = (value: CampaignMetrics) => ({ id: campaignMetricsId(value), record: value });
 const truth = () => dataverse.store.truth('apex_campaignmetrics');
 
-test('creates and updates in one request each, decimals to the digit', async () => {
+test('creates and updates with one request each, and keeps all decimal places', async () => {
   const { table } = connectTable(dataverse.url);
   const value = record({ campaignId: 'one', costUSD: 0.00001, successRate: 66.67 });
   const created = await table.write(rowOf(value), signal);
@@ -25,12 +25,12 @@ test('creates and updates in one request each, decimals to the digit', async () 
   expect(updated).toMatchObject({ created: false, row: { record: { costUSD: 99999.99999 } } });
   expect(truth().get(rowOf(value).id)).toMatchObject({ apex_campaignid: 'one' });
   expect(String(truth().get(rowOf(value).id)?.['apex_costusd'])).toContain('99999.99999');
-  // Another instance knows no version and still updates.
+  // Another instance does not know the version and updates the row, too.
   const again = await connectTable(dataverse.url).table.write(rowOf({ ...value, tokensIn: 3 }), signal);
   expect(again).toMatchObject({ created: false, row: { record: { tokensIn: 3 } } });
 });
 
-test('a row of the same key under another id is updated, not doubled', async () => {
+test('updates the row of another program with the same key', async () => {
   const { table } = connectTable(dataverse.url);
   const value = record({ campaignId: 'other / program' });
   const id = dataverse.store.create('apex_campaignmetrics', {
@@ -47,7 +47,7 @@ test('a row of the same key under another id is updated, not doubled', async () 
   expect(Number(rows[0]!['apex_tokensin'])).toBe(2);
 });
 
-test('writes many in one request, and tells which were there', async () => {
+test('writes many rows in one request and knows which existed', async () => {
   const { table } = connectTable(dataverse.url);
   const rows = Array.from({ length: 1000 }, (_, n) => rowOf(record({ campaignId: 'many', runId: `r${n}` })));
   const ids = rows.map((row) => row.id);
@@ -58,7 +58,7 @@ test('writes many in one request, and tells which were there', async () => {
   expect(await table.existing(ids, signal)).toEqual(new Set(ids));
 });
 
-test('what is wrong with the setup is not blamed on a record', async () => {
+test('reports faults of the setup as such, not as rejected records', async () => {
   const missing = connectTable(dataverse.url, { entitySet: 'apex_nothings' });
   await expect(missing.table.write(rowOf(record()), signal)).rejects.toThrow(ConfigurationError);
   const before = dataverse.stats.requests;

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => azurite.stop());
 
-/** Numbers in [0, 1), the same for the same seed. */
+/** Random numbers in [0, 1), repeatable by their seed. */
 function randomFrom(seed: number): () => number {
   let state = seed * 2_654_435_761 + 1;
   return () => {
@@ -23,7 +23,7 @@ function randomFrom(seed: number): () => number {
 }
 
 test.each([1, 2, 3, 4, 5, 6])(
-  'random callers, instances, writers and faults: each row ends with its last value (%i)',
+  'with random callers, instances, drains and faults, each row ends with its last value (%i)',
   async (seed) => {
     const random = randomFrom(seed);
     const world = createWorld(azurite, { settings: { bulkSize: 5 }, sealAt: 4_000 });
@@ -33,7 +33,7 @@ test.each([1, 2, 3, 4, 5, 6])(
       const dice = random();
       return dice < 0.06 ? 'busy' : dice < 0.12 ? 'done but lost' : undefined;
     };
-    // Now and then a value is refused, for as long as this lasts.
+    // Dataverse rejects some values throughout the test.
     world.table.refuses = (value) => value.tokensOut === 13;
     let posting = true;
     const writers = Array.from({ length: 3 }, async () => {

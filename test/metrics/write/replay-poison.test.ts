@@ -20,7 +20,7 @@ const id = campaignMetricsId(bad);
 const isBad = (value: CampaignMetrics) => value.tokensIn === 13;
 const value = () => world.table.rows.get(id)?.tokensIn;
 
-/** A world in which one record is poison. */
+/** One record is poison. */
 beforeEach(async () => {
   world = createWorld(azurite);
   world.table.refuses = isBad;
