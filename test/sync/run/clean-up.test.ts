@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { cleanUp } from '../../../src/sync/run/clean-up.ts';
 import { stateName } from '../../../src/target/sqlite/state-file.ts';
+import { emptyState } from '../../../src/target/state.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { Harness } from '../harness.ts';
 
@@ -30,7 +31,7 @@ describe('cleanUp', () => {
     await work.put(paths.catalog('named'), {});
     await work.put(paths.catalog('forgotten'), {});
     await work.put(paths.storedIds('fresh'), []);
-    await services.published.put(stateName, { catalog: 'named' });
+    await services.published.put(stateName, { ...emptyState(), catalog: 'named' });
     await cleanUp(services);
     expect(await names('runs/')).toHaveLength(119);
 
