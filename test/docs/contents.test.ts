@@ -143,7 +143,7 @@ describe('the documentation agrees with the code', () => {
       );
       expect(headings, `${page} links to ${target}`).toContain(fragment);
     }
-    // Paths in code marks, such as `src/sync/plan/catalog.ts`, unless they hold a placeholder.
+    // Paths in code marks, such as `src/sync/plan/load-catalog.ts`, unless they hold a placeholder.
     for (const [, path] of text.matchAll(/`((?:src|test|docs|infra)\/[\w./-]+)`/g)) {
       expect(existsSync(join(root, path!)), `${page} names ${path}`).toBe(true);
     }

@@ -11,7 +11,7 @@ export function isFinal(error: unknown): boolean {
 }
 
 /** Stores an error for the poison handler, because a poison message does not carry one. */
-export async function noteError(
+export async function storeError(
   services: SyncServices,
   { runId, round, entity }: FetchMessage,
   error: unknown,
@@ -44,10 +44,10 @@ export async function failTable(
 /** Handles a poison message of the fetch queue: the table fails with the error that was stored last. */
 export async function failPoisonedTable(services: SyncServices, message: FetchMessage): Promise<void> {
   const { runId, round, entity } = message;
-  const noted = (await services.work.read<Failure>(paths.lastError(runId, round, entity)))?.value;
+  const stored = (await services.work.read<Failure>(paths.lastError(runId, round, entity)))?.value;
   const {
     error = 'Its message failed repeatedly and left no error.',
     hint = 'See the function log of fetchEntity.',
-  } = noted ?? {};
+  } = stored ?? {};
   await failTable(services, message, new SkipTableError(error, { hint }));
 }

@@ -5,7 +5,7 @@ import { paths } from '../documents/paths.ts';
 import { requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
-import { failTable, isFinal, noteError } from './fail-table.ts';
+import { failTable, isFinal, storeError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
 
 /**
@@ -44,7 +44,7 @@ export async function fetchSlice(
     await sendNext(services, message, slice, { resend: options.redelivered === true });
   } catch (error) {
     if (isFinal(error)) return failTable(services, message, error);
-    await noteError(services, message, error);
+    await storeError(services, message, error);
     throw error;
   } finally {
     progress.clear(runId, round, entity);

@@ -7,7 +7,7 @@ import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun } from '../run/end-run.ts';
-import { noteMergeError } from '../run/fail-run.ts';
+import { storeMergeError } from '../run/fail-run.ts';
 import type { RowsById } from '../strategies/rows-by-id.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { readFetchedRound } from './fetched-round.ts';
@@ -40,7 +40,7 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
     const result = earlier === undefined ? await merge(services, plan) : { merged: earlier };
     if (result !== undefined) await continueRun(services, plan, result);
   } catch (error) {
-    await noteMergeError(services, message, error);
+    await storeMergeError(services, message, error);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { RoundPlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { loadCatalog } from './catalog.ts';
+import { loadCatalog } from './load-catalog.ts';
 import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
 import { validateSchema } from './validate-schema.ts';

@@ -4,7 +4,7 @@ import { compareSchemas } from '../../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../../schema/report.ts';
 import { type State, tablesOf } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
-import type { LoadedCatalog } from './catalog.ts';
+import type { LoadedCatalog } from './load-catalog.ts';
 
 /** The schema report beside the database, for programs and for people. */
 const schemaReportName = 'schema-report.json';

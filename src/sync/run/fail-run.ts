@@ -6,7 +6,7 @@ import type { SyncServices } from '../documents/services.ts';
 import { endRun } from './end-run.ts';
 
 /** Stores the error of a merge for the poison handler. */
-export async function noteMergeError(
+export async function storeMergeError(
   services: SyncServices,
   { runId, round }: MergeMessage,
   error: unknown,
@@ -21,9 +21,9 @@ export async function noteMergeError(
 export async function failPoisonedRun(services: SyncServices, message: MergeMessage): Promise<void> {
   const { runId, round } = message;
   if (!(await isLive(services, runId))) return;
-  const noted = (await services.work.read<Failure>(paths.mergeError(runId, round)))?.value;
+  const stored = (await services.work.read<Failure>(paths.mergeError(runId, round)))?.value;
   await endRun(services, runId, 'failed', {
-    error: noted?.error ?? 'The merge failed repeatedly and left no error.',
-    hint: noted?.hint ?? 'See the function log of mergeRound.',
+    error: stored?.error ?? 'The merge failed repeatedly and left no error.',
+    hint: stored?.hint ?? 'See the function log of mergeRound.',
   });
 }
