@@ -259,13 +259,13 @@ describe('related rows', () => {
 
 describe('tables with restrictions', () => {
   it('reject ordering or reading with the codes of the service', async () => {
-    dataverse.store.table('new_box').refusesOrderBy = true;
+    dataverse.store.table('new_box').rejectsOrderBy = true;
     const ordered = await get('new_boxes?$orderby=createdon');
     expect([ordered.status, ordered.json.error.code]).toEqual([400, '0x80060888']);
     expect((await get('new_boxes')).status).toBe(200);
-    dataverse.store.table('new_box').refusesReads = true;
+    dataverse.store.table('new_box').rejectsReads = true;
     expect((await get('new_boxes')).json.error.code).toBe('0x80040800');
-    Object.assign(dataverse.store.table('new_box'), { refusesOrderBy: false, refusesReads: false });
+    Object.assign(dataverse.store.table('new_box'), { rejectsOrderBy: false, rejectsReads: false });
   });
 });
 

@@ -129,7 +129,7 @@ const throttled = [
 let nextThrottle = 0;
 
 /** The error that a fault sends instead of a response, or undefined if it does something else. */
-export function refusalOf(fault: Fault): ServiceError | undefined {
+export function errorOf(fault: Fault): ServiceError | undefined {
   const retryAfter = (seconds: number | undefined): { headers: Record<string, string> } => ({
     headers: seconds === undefined ? {} : { 'retry-after': String(seconds) },
   });

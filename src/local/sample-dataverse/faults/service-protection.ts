@@ -39,7 +39,7 @@ export class ServiceProtection {
     }
     this.#running++;
     if (this.#running > concurrent) {
-      throw this.#refusal(
+      throw this.#throttled(
         '0x80072326',
         `Number of concurrent requests exceeded the limit of ${concurrent}.`,
         1,
@@ -48,7 +48,7 @@ export class ServiceProtection {
     if (this.#arrivals.length >= requests) {
       const seconds = Math.ceil((this.#arrivals[0]! - start) / 1000);
       const message = `Number of requests exceeded the limit of ${requests} over time window of ${windowSeconds} seconds.`;
-      throw this.#refusal('0x80072322', message, Math.max(1, seconds));
+      throw this.#throttled('0x80072322', message, Math.max(1, seconds));
     }
     this.#arrivals.push(now);
   }
@@ -78,7 +78,7 @@ export class ServiceProtection {
     };
   }
 
-  #refusal(code: string, message: string, seconds: number): ServiceError {
+  #throttled(code: string, message: string, seconds: number): ServiceError {
     return new ServiceError(429, code, message, { headers: { 'retry-after': String(seconds) } });
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dataverse } from '../dataverse.ts';
 import { Damage, gatewayAnswer } from '../faults/damage.ts';
-import { type Fault, Faults, refusalOf } from '../faults/faults.ts';
+import { errorOf, type Fault, Faults } from '../faults/faults.ts';
 import { ServiceProtection } from '../faults/service-protection.ts';
 import { isAuthorized, unauthorized } from './authorize.ts';
 import { errorResponse } from './error-response.ts';
@@ -68,8 +68,8 @@ export class Exchange {
   #settle(request: ServiceRequest, fault: Fault | undefined): ServiceResponse {
     try {
       this.#protection.enter();
-      const refusal = fault === undefined ? undefined : refusalOf(fault);
-      if (refusal !== undefined) throw refusal;
+      const error = fault === undefined ? undefined : errorOf(fault);
+      if (error !== undefined) throw error;
       const gateway = fault === undefined ? undefined : gatewayAnswer(fault, () => unauthorized(request));
       if (gateway !== undefined) return gateway;
       if (!isAuthorized(this.#dataverse.options, this.tokens, request)) return unauthorized(request);

@@ -74,21 +74,25 @@ export class TokenService {
     const form = new URLSearchParams(request.body.toString('utf8'));
     const { id, secret } = { ...sampleClient, ...this.#options.client };
     if (form.get('grant_type') !== 'client_credentials') {
-      return refusal(
+      return tokenError(
         400,
         'unsupported_grant_type',
         'AADSTS70003: The app requested an unsupported grant type.',
       );
     }
     if (form.get('client_id') !== id) {
-      return refusal(400, 'unauthorized_client', 'AADSTS700016: Application was not found in the directory.');
+      return tokenError(
+        400,
+        'unauthorized_client',
+        'AADSTS700016: Application was not found in the directory.',
+      );
     }
     if (form.get('client_secret') !== secret) {
-      return refusal(401, 'invalid_client', 'AADSTS7000215: Invalid client secret provided.');
+      return tokenError(401, 'invalid_client', 'AADSTS7000215: Invalid client secret provided.');
     }
     const scopes = (form.get('scope') ?? '').split(' ');
     if (!scopes.includes(`${request.origin}/.default`)) {
-      return refusal(
+      return tokenError(
         400,
         'invalid_resource',
         'AADSTS500011: The resource principal was not found in the tenant.',
@@ -107,7 +111,7 @@ export class TokenService {
   }
 }
 
-function refusal(status: number, error: string, description: string): ServiceResponse {
+function tokenError(status: number, error: string, description: string): ServiceResponse {
   return json(
     { error, error_description: description, error_codes: [], correlation_id: crypto.randomUUID() },
     status,

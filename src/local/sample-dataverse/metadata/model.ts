@@ -81,9 +81,9 @@ export interface Table {
   alternateKeys: AlternateKey[];
   isActivity: boolean;
   /** `$orderby` is an error, as for some system tables. */
-  refusesOrderBy?: boolean;
+  rejectsOrderBy?: boolean;
   /** Reads are an error (0x80040800), as for some system tables. */
-  refusesReads?: boolean;
+  rejectsReads?: boolean;
 }
 
 /** The position of a column by its exact name, or -1: names are case-sensitive. */

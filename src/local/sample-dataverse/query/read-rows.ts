@@ -32,10 +32,10 @@ export function checkNames(table: Table, options: QueryOptions): void {
   for (const name of names) {
     if (columnIndex(table, name) < 0) throw noSuchProperty(name, table.logicalName);
   }
-  if (options.orderBy !== undefined && table.refusesOrderBy) {
+  if (options.orderBy !== undefined && table.rejectsOrderBy) {
     throw badRequest('The query parameter $orderby is not supported');
   }
-  if (table.refusesReads) {
+  if (table.rejectsReads) {
     throw new ServiceError(
       400,
       '0x80040800',

@@ -51,7 +51,7 @@ export class Store {
 
   /** The rows of a table, without those of derived tables. */
   rowsOf(table: Table): TableRows {
-    if (table.logicalName === stringMap && this.#plan.count(stringMap) === 0)
+    if (table.logicalName === stringMap && !this.#plan.options.counts.has(stringMap))
       return this.#stringMapRows(table);
     let rows = this.#tables.get(table.logicalName);
     if (rows === undefined) {

@@ -12,7 +12,7 @@ import { type Conditions, createRow, deleteRow, detectDuplicate, upsertRow } fro
 
 /** Answers `POST /accounts`. */
 export function postRow(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
-  refuseReadOnly(table);
+  rejectReadOnly(table);
   const values = rowValues(dataverse.store, table, parsePayload(request.body));
   if (request.headers['mscrm.suppressduplicatedetection'] === 'false') {
     detectDuplicate(dataverse.store, table, values);
@@ -27,7 +27,7 @@ export function patchRow(
   table: Table,
   key: string,
 ): ServiceResponse {
-  refuseReadOnly(table);
+  rejectReadOnly(table);
   const values = rowValues(dataverse.store, table, parsePayload(request.body));
   const { row, created } = upsertRow(
     dataverse.store,
@@ -46,7 +46,7 @@ export function removeRow(
   table: Table,
   key: string,
 ): ServiceResponse {
-  refuseReadOnly(table);
+  rejectReadOnly(table);
   deleteRow(dataverse.store, table, parseRowKey(table, key), conditionsOf(request));
   return noContent();
 }
@@ -72,7 +72,7 @@ function conditionsOf(request: ServiceRequest): Conditions {
 }
 
 /** Only links create and delete N:N rows. Rows of an abstract table are written to the derived table. */
-function refuseReadOnly(table: Table): void {
+function rejectReadOnly(table: Table): void {
   if (table.intersect !== undefined || table.abstract) {
     throw badRequest(
       `The request message is not supported for entities of type '${table.logicalName}'.`,

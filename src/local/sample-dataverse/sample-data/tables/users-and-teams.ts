@@ -1,5 +1,6 @@
 import { choiceColumn, columns, lookupColumn } from '../../metadata/model-builder.ts';
 import { day, momentAfter } from '../../rows/moments.ts';
+import type { Random } from '../../rows/random.ts';
 import { somePlace } from '../words/places.ts';
 import { type SampleTable, stamped } from './common-columns.ts';
 import { businessUnitName, regionName } from './organization.ts';
@@ -36,33 +37,41 @@ export const systemUser: SampleTable = {
   },
   rows: (business) => (index, random) => {
     const { person, email, unit } = business.users[index]!;
-    // The first user is the application that makes the requests. Dataverse marks such names with a `#`.
-    const isApplication = index === 0;
     const managers = Math.ceil(business.users.length / 8);
     return {
       ...business.stamps(momentAfter(business.now - 1150 * day, 250, business.now, random), random),
-      fullname: isApplication ? '# Campaign Service' : person.full,
-      domainname: isApplication ? 'campaign-service@contoso.example' : email,
-      internalemailaddress: isApplication ? null : email,
-      title: isApplication
-        ? null
-        : index === 1
-          ? 'Managing Director'
-          : index <= managers
-            ? 'Team Lead'
-            : random.pick(jobs),
-      isdisabled: !isApplication && random.chance(0.07),
-      applicationid: isApplication ? random.guid() : null,
+      ...(index === 0
+        ? application
+        : { fullname: person.full, domainname: email, internalemailaddress: email }),
+      title: titleOf(index, managers, random),
+      isdisabled: index > 0 && random.chance(0.07),
+      applicationid: index === 0 ? random.guid() : null,
       organizationid: business.plan.count('organization') === 0 ? null : business.plan.id('organization', 0),
-      address1_latitude: isApplication ? null : somePlace(random).city.latitude,
+      address1_latitude: index === 0 ? null : somePlace(random).city.latitude,
       _businessunitid_value: business.lookup('businessunit', unit),
-      _parentsystemuserid_value: business.lookup(
-        'systemuser',
-        index <= 1 ? undefined : index <= managers ? 1 : 1 + random.below(managers),
-      ),
+      _parentsystemuserid_value: business.lookup('systemuser', managerOf(index, managers, random)),
     };
   },
 };
+
+/** The first user is the application that makes the requests. Dataverse marks such names with a `#`. */
+const application = {
+  fullname: '# Campaign Service',
+  domainname: 'campaign-service@contoso.example',
+  internalemailaddress: null,
+};
+
+/** The second user leads the organization, the next ones lead a team each. */
+function titleOf(index: number, managers: number, random: Random): string | null {
+  if (index === 0) return null;
+  if (index === 1) return 'Managing Director';
+  return index <= managers ? 'Team Lead' : random.pick(jobs);
+}
+
+function managerOf(index: number, managers: number, random: Random): number | undefined {
+  if (index <= 1) return undefined;
+  return index <= managers ? 1 : random.between(1, managers);
+}
 
 const jobs = [
   'Account Manager',
