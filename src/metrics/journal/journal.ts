@@ -1,6 +1,6 @@
 import type { AppendBlobClient, BlobClient, ContainerClient } from '@azure/storage-blob';
 import { SyncError } from '../../errors.ts';
-import { errorCode, inContainer, statusOf, storageError } from '../../storage/errors.ts';
+import { errorCode, inContainer, statusOf, withStorageErrors } from '../../storage/errors.ts';
 import { BatchedAppends } from './batched-appends.ts';
 import {
   isBefore,
@@ -58,7 +58,7 @@ export class Journal {
 
   /** How far the journal is written. Records that were acknowledged before the call are before `end`. */
   progress(): Promise<JournalProgress> {
-    return mapErrors('look up the end of', async () => {
+    return onJournal('look up the end of', async () => {
       const [state, known] = await Promise.all([readState(this.#stateBlob), this.#end()]);
       let end = known;
       // Another instance has begun a blob that this one does not know yet.
@@ -82,17 +82,17 @@ export class Journal {
   }
 
   state(): Promise<JournalState> {
-    return mapErrors('read the state of', () => readState(this.#stateBlob));
+    return onJournal('read the state of', () => readState(this.#stateBlob));
   }
 
   /** Acquires the right to write the journal's records to Dataverse; undefined while another instance holds it. */
   lease(): Promise<JournalLease | undefined> {
-    return mapErrors('lease', () => JournalLease.acquire(this.#container, this.#stateBlob));
+    return onJournal('lease', () => JournalLease.acquire(this.#container, this.#stateBlob));
   }
 
   /** Reads the entries from a position on, up to a number of bytes, and returns where the next ones begin. */
   read(from: Position, maxBytes: number): Promise<{ entries: PlacedEntry[]; next: Position }> {
-    return mapErrors('read', async () => {
+    return onJournal('read', async () => {
       let length = await this.#length(from.generation);
       if (length === undefined) return { entries: [], next: await this.#firstAfter(from) };
       if (from.offset >= length) {
@@ -123,7 +123,7 @@ export class Journal {
 
   /** Deletes blobs that are written completely and older than `before`. The last two always stay. */
   removeWritten(before: Date): Promise<void> {
-    return mapErrors('delete old blobs of', async () => {
+    return onJournal('delete old blobs of', async () => {
       const { generation } = await readState(this.#stateBlob);
       for await (const blob of this.#blobs()) {
         if (blob.generation < generation - 1 && blob.lastModified < before) {
@@ -134,7 +134,7 @@ export class Journal {
   }
 
   #append(bytes: Buffer): Promise<Position> {
-    return mapErrors('append to', async () => {
+    return onJournal('append to', async () => {
       for (;;) {
         const generation = this.#generation;
         try {
@@ -224,10 +224,7 @@ function parseLines(bytes: Buffer, from: Position): { entries: PlacedEntry[]; ne
   return { entries, next };
 }
 
-async function mapErrors<T>(operation: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw storageError(error, operation, 'the journal of campaign metrics');
-  }
+/** Runs `work`; its failures name the journal. */
+function onJournal<T>(operation: string, work: () => Promise<T>): Promise<T> {
+  return withStorageErrors(operation, 'the journal of campaign metrics', work);
 }

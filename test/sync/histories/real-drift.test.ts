@@ -134,7 +134,7 @@ describe.skipIf(snapshots.length === 0)(
         expect(again.database, snapshot).toMatchObject({ stagedBlocks: 0 });
       }
       expect(changes).toBeGreaterThan(names.length);
-    }, 120_000);
+    });
 
     async function setOf(bytes: Buffer, name: string): Promise<string> {
       return withDatabase(bytes, (db) =>
