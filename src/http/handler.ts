@@ -61,7 +61,8 @@ export function serve<Services>(
       const method = request.method.toUpperCase();
       const isRead = method === 'GET' || method === 'HEAD';
       const allow = [...(GET ? ['GET', 'HEAD'] : []), ...(POST ? ['POST'] : []), 'OPTIONS'].join(', ');
-      const headers = { ...commonHeaders, ...(hasPages && isRead ? { vary: 'Accept' } : {}) };
+      const headers: Record<string, string> = { ...commonHeaders };
+      if (hasPages && isRead) headers['vary'] = 'Accept';
       if (method === 'OPTIONS') return { status: 204, headers: { ...headers, allow } };
       const finish = (response: HttpResponseInit) => finished(response, headers, method === 'HEAD');
       try {

@@ -3,7 +3,7 @@ import { dataverseFault } from '../dataverse/errors/errors.ts';
 import { ConflictError, RetriableError, SyncError } from '../errors.ts';
 
 /** A problem document, `application/problem+json` (RFC 9457). */
-export interface ProblemDocument extends ProblemMembers {
+interface ProblemDocument extends ProblemMembers {
   type: 'about:blank';
   /** The status phrase: section 4.2.1 asks for it where the type is `about:blank`. */
   title: string;

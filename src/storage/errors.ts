@@ -26,12 +26,30 @@ export async function withStorageErrors<T>(
   }
 }
 
-/** A failure of Azure Storage as an error of this project, by what the caller must do next. */
-export function storageError(error: unknown, operation: string, object: string): SyncError {
-  if (error instanceof SyncError) return error;
+/** Errors of @azure/identity: the credential is missing, or the token service rejects it or does not respond. */
+const tokenErrors = new Set([
+  'AuthenticationError',
+  'AggregateAuthenticationError',
+  'CredentialUnavailableError',
+]);
+
+/**
+ * A failure of Azure Storage as an error of this project, by what the caller must do next. Any other error, such as a
+ * TypeError, is returned as it is: it is a fault of the code, and its message is not for callers.
+ */
+export function storageError(error: unknown, operation: string, object: string): unknown {
   if (!(error instanceof RestError)) {
-    const message = error instanceof Error ? error.message : String(error);
-    return new SyncError(`Cannot ${operation} ${object}: ${message}`, { operation, object, cause: error });
+    const name = error instanceof Error ? error.name : '';
+    if (name === 'AbortError')
+      return new RetriableError(`Aborted: ${operation} ${object}`, { operation, object });
+    if (!tokenErrors.has(name)) return error;
+    return new RetriableError(`Cannot ${operation} ${object}: no token for Azure Storage`, {
+      operation,
+      object,
+      hint: 'Check the managed identity of the app and AzureWebJobsStorage__clientId. For local work, sign in with the Azure CLI.',
+      // Without the error's own cause, which may contain the request and thus the secret.
+      cause: new Error((error as Error).message),
+    });
   }
   const { statusCode } = error;
   const code = errorCode(error);
@@ -46,7 +64,7 @@ export function storageError(error: unknown, operation: string, object: string):
   if (statusCode === 401 || statusCode === 403) {
     return new ConfigurationError(message, {
       ...details,
-      hint: 'Give the identity the roles Storage Blob Data Contributor and Storage Queue Data Contributor, or correct the connection string. Check the network rules of the storage account.',
+      hint: 'Give the identity the roles Storage Blob Data Owner and Storage Queue Data Contributor, or correct the connection string. Check the network rules of the storage account.',
     });
   }
   return new SyncError(message, details);

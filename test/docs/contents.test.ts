@@ -87,7 +87,12 @@ describe('the documentation agrees with the code', () => {
         expect(trigger).toMatch(source.includes('app.timer') ? /^timer/ : /^queue/);
         continue;
       }
-      expect(trigger).toContain(`/api/${route}\``);
+      // The address without the optional parameter may stand for both.
+      const paths = [route, route.replace(/\/\{\w+\?\}$/, '')].map((path) => `/api/${path}\``);
+      expect(
+        paths.some((path) => trigger!.includes(path)),
+        trigger,
+      ).toBe(true);
       const methods = [...source.matchAll(/\b(GET|POST)(?:: \w+|')/g)].map(([, method]) => method);
       expect(methods).not.toEqual([]);
       for (const method of methods) expect(trigger).toContain(method);
@@ -110,6 +115,20 @@ describe('the documentation agrees with the code', () => {
       ([, run, own]) => run ?? own!,
     );
     expect([...new Set(said)].sort()).toEqual(Object.keys(manifest.scripts).sort());
+  });
+
+  test('names of tests in commands', () => {
+    const commands = pages.flatMap((page) => [...read(page).matchAll(/vitest run (\S+) +-t '(.+?)'/g)]);
+    expect(commands.length).toBeGreaterThan(1);
+    for (const [command, path, name] of commands) {
+      const files = readdirSync(join(root, path!), { recursive: true, encoding: 'utf8' });
+      const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => read(join(path!, file)));
+      const titles = tests.flatMap((text) => [...text.matchAll(/\b(?:it|test|describe)\(\s*'(.+)',/g)]);
+      expect(
+        titles.some(([, title]) => title!.includes(name!)),
+        command,
+      ).toBe(true);
+    }
   });
 
   test('dependencies, each with its reason', () => {

@@ -157,7 +157,7 @@ describe('every route', () => {
   test('lists every method exactly once, so that the host never answers 404 to a method', () => {
     const all = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'];
     // If two functions list a method, the order of the routes in the host decides between them.
-    for (const path of paths().filter((path) => path !== '/api/sync/no-run')) {
+    for (const path of paths()) {
       const listed = routes.filter((route) => route.path === path).flatMap(({ methods }) => methods);
       expect(listed.sort(), path).toEqual([...all].sort());
     }
@@ -202,8 +202,7 @@ describe('every route', () => {
     const allowed = new Set((await operations()).map(([method, path]) => `${method} ${path}`));
     for (const path of paths()) {
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
-        // Only `syncStart` lists POST, for the path without a run id, so the host answers this one.
-        if (allowed.has(`${method} ${path}`) || `${method} ${path}` === 'POST /api/sync/no-run') continue;
+        if (allowed.has(`${method} ${path}`)) continue;
         const answer = await sendAndLog(method, path);
         expect(answer.status, `${method} ${path}`).toBe(405);
         expect(problem(answer)).toMatchObject({ title: 'Method Not Allowed' });

@@ -10,7 +10,7 @@ import { bytes, count, seconds, time } from '../pages/page-format.ts';
 const refreshSeconds = 3;
 
 /** The links of the pages. Each keeps the function key of the request. */
-export interface StatusLinks {
+interface StatusLinks {
   overview: string;
   run: (runId: string) => string;
   schema: string;

@@ -5,10 +5,9 @@ import { getSync, getSyncRun } from './get-sync.ts';
 import { postSync } from './post-sync.ts';
 
 /**
- * `/api/sync` and `/api/sync/{runId}`. The functions `syncStart` and `syncStatus` share the first address: one takes
- * POST, the other all other methods. Their methods must not overlap, because the host tries the longer template
- * `sync/{runId?}` first (github.com/Azure/azure-webjobs-sdk-extensions, WebJobsRouteBuilder.cs), and `syncStart`
- * would never run.
+ * `/api/sync` and `/api/sync/{runId}`. The functions `syncStart` and `syncStatus` share both addresses: one takes POST,
+ * the other all other methods. Their methods must not overlap, or the order of the routes in the host decides between
+ * them (github.com/Azure/azure-webjobs-sdk-extensions, WebJobsRouteBuilder.cs).
  */
 export function syncResource(request: HttpRequest): Resource<SyncServices> {
   const isRun = (request.params['runId'] ?? '') !== '';
