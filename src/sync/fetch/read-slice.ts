@@ -56,6 +56,8 @@ class SliceReader implements RowReader {
   #pages = 0;
   #bytes = 0;
   #deltaLink: string | undefined;
+  /** Where the slice starts. */
+  #first: SliceStart | undefined;
   /** Whether an error ends the slice before its budget is spent. */
   #isCutShort = false;
   /** The query that is being paged, until its last page or an error. */
@@ -84,7 +86,7 @@ class SliceReader implements RowReader {
   }
 
   async read(start: SliceStart): Promise<SliceResult> {
-    let first = start;
+    this.#first = start;
     let next: SliceStart | undefined = start;
     do {
       const position: SliceStart = next;
@@ -93,10 +95,10 @@ class SliceReader implements RowReader {
       this.#logOtherRead(next);
       // A slice belongs to one read. While it is empty, it can take another one.
       if (this.#pages > 0) break;
-      first = next;
+      this.#first = next;
     } while (next !== undefined && !this.#isFull());
-    if (next === undefined) await readingOf(first).finish?.(first.read, this);
-    return this.#result(first, next);
+    if (next === undefined) await readingOf(this.#first).finish?.(this.#first.read, this);
+    return this.#result(this.#first, next);
   }
 
   /** Reads the next page or batch. After an error, another read, or the next slice at the same position. */
@@ -108,7 +110,8 @@ class SliceReader implements RowReader {
       this.#paging = undefined;
       const other = reading.afterError?.(position, error, this);
       if (other !== undefined) return other;
-      if (!(error instanceof RetriableError) || this.#pages === 0) throw error;
+      // A slice that would end where it starts must fail, or it would be repeated for ever.
+      if (!(error instanceof RetriableError) || position === this.#first) throw error;
       this.#isCutShort = true;
       return position;
     }
@@ -182,7 +185,6 @@ class SliceReader implements RowReader {
 
   #write(writer: RecordWriter, page: Page): void {
     writer.write(page.body, page.recordsStart, page.recordsEnd);
-    // Counted once it is written: a slice that begins with an unreadable page must fail, not end early for ever.
     this.#pages += 1;
     this.#bytes += page.body.byteLength;
     const { runId, round, entity } = this.#message;

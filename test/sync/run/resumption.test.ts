@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { RetriableError } from '../../../src/errors.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
@@ -24,6 +25,30 @@ describe('a read that is interrupted', () => {
     expect(org.dataverse.stats.rows - served).toBeLessThan(2 * 95);
     await org.expectMirror('account');
     await org.expectIdle();
+  });
+
+  it('fails if a later part of a read by ids stays unreadable', async () => {
+    org = await Organisation.start(['contact', { name: 'account', filtered: true }]);
+    const ids = org.rows('account', 120);
+    org.rows('contact', ids.length, (n) => ({ _parentcustomerid_value: { id: ids[n]!, table: 'account' } }));
+    const { services } = org.harness;
+    const { dataverse } = services;
+    let reads = 0;
+    services.dataverse = {
+      ...dataverse,
+      readByIds: async function* (query, options) {
+        if (++reads > 20) throw new Error('the ids are read again and again');
+        let isFirst = true;
+        for await (const page of dataverse.readByIds({ ...query, ids: query.ids.slice(0, 50) }, options)) {
+          yield page;
+          isFirst = false;
+        }
+        if (!isFirst) throw new RetriableError('Dataverse is busy.');
+      },
+    };
+    const report = reportOf(await org.sync(), 'account');
+    expect(report).toMatchObject({ state: 'failed', error: 'Dataverse is busy.' });
+    expect(reads).toBeLessThanOrEqual(5);
   });
 
   it('fails if a page stays unreadable', async () => {
@@ -111,6 +136,20 @@ describe('a run without progress', () => {
     expect(await org.harness.services.work.read(paths.active)).toBeUndefined();
     await org.expectMirror('account', 'lead');
     await org.expectIdle();
+  });
+
+  it('is not called live when its resumption fails', async () => {
+    org = await Organisation.start(['account'], { rows: 10 });
+    const { found } = await stuck();
+    const { work } = org.harness.services;
+    const { replaceIfUnchanged } = work;
+    work.replaceIfUnchanged = () => Promise.reject(new RetriableError('Storage is busy.'));
+    await expect(org.harness.start({ resume: true })).rejects.toThrow('Storage is busy.');
+    work.replaceIfUnchanged = replaceIfUnchanged;
+    found();
+    expect(await org.harness.start({ resume: true })).toMatchObject({ outcome: 'resumed' });
+    await org.harness.drain();
+    await org.expectMirror('account');
   });
 
   it('is abandoned after three resumptions, for a new one', async () => {
