@@ -1,7 +1,7 @@
 import { describeError } from '../../errors.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import type { FetchedFile, FileKey, WantedFile } from '../../target/mirror-target.ts';
-import type { DatabaseReport, State } from '../../target/state.ts';
+import type { DatabaseReport, LoadedState, State } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits, type FileFigures } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -92,21 +92,38 @@ async function fetchSome(
     todo.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     const tried = await fetchInTime(services, todo);
     const fetched = tried.filter((file) => file !== undefined);
-    await mirror.writeFiles(fetched, unwanted, services.now().toISOString());
     const isPartial = tried.length < todo.length;
-    const areComplete = !isPartial && (await mirror.compareFiles(tables)).wanted.length === 0;
-    const { database } = await mirror.commit({ files: { entities: names, areComplete } });
+    let database: DatabaseReport | undefined;
+    if (fetched.length > 0 || unwanted.length > 0) {
+      await mirror.writeFiles(fetched, unwanted, services.now().toISOString());
+      const areComplete = !isPartial && (await mirror.compareFiles(tables)).wanted.length === 0;
+      ({ database } = await mirror.commit({ files: { entities: names, areComplete } }));
+    } else {
+      await saveComparison(services, loaded, names, wanted.length === 0);
+    }
     const good = fetched.filter(({ error }) => error === null);
     const progress = {
       fetched: before.fetched + good.length,
       bytes: before.bytes + good.reduce((sum, file) => sum + file.bytes, 0),
       failed: before.failed + tried.length - good.length,
       removed: before.removed + unwanted.length,
-      database: addCommits(before.database, database),
+      database: database === undefined ? before.database : addCommits(before.database, database),
       after: tried.length === 0 ? before.after : keyOf(todo[tried.length - 1]!),
     };
     return { progress, isPartial };
   });
+}
+
+/** Saves that no file had to be written, without a commit: it would upload blocks in every idle run. */
+async function saveComparison(
+  { mirror }: SyncServices,
+  { state, etag }: LoadedState,
+  entities: string[],
+  areComplete: boolean,
+): Promise<void> {
+  const files = { entities, etag: areComplete ? state.databaseEtag : undefined };
+  if (JSON.stringify(files) === JSON.stringify(state.files)) return;
+  await mirror.saveState({ state: { ...state, files }, etag });
 }
 
 const keyOf = ({ table, rowId, column }: FileKey): string => `${table}/${rowId}/${column}`;

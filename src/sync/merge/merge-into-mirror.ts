@@ -47,9 +47,10 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
     });
     if (result === undefined) continue;
     if ('merged' in result) return result;
-    // The round is in the mirror, and the process died before it saved the state.
-    await services.mirror.saveState(loaded);
-    return { merged: result, state: loaded.state };
+    // The round is in the mirror. Its process died before it saved the state, or is about to save it.
+    const current = await services.mirror.loadState();
+    await services.mirror.saveState(current);
+    return { merged: result, state: current.state };
   }
 }
 

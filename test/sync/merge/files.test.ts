@@ -152,6 +152,11 @@ describe('files: true', () => {
     expect(contracts).toMatchObject([
       { row_id: ids[0], blob: null, bytes: 0, error: expect.stringContaining('The file is lost') },
     ]);
+    const etag = await harness.storage.databaseFile.currentEtag();
+    for (let idle = 0; idle < 2; idle++) {
+      expect((await harness.sync()).files).toMatchObject({ fetched: 0, failed: 1 });
+      expect(await harness.storage.databaseFile.currentEtag()).toBe(etag);
+    }
     Object.assign(harness.services, { dataverse: real });
     const second = await harness.sync();
     expect(second.files).toMatchObject({ fetched: 1, bytes: 200, failed: 0 });
