@@ -64,6 +64,8 @@ export class World {
   #config: EntityChoice[] = [];
   /** How many writes to storage are left until the process dies. */
   #writesLeft = Number.POSITIVE_INFINITY;
+  /** How often the process has died. */
+  #deaths = 0;
   #duplicates = false;
 
   private constructor(dataverse: SampleDataverse, harness: Harness, clock: { now: number }) {
@@ -101,12 +103,14 @@ export class World {
     return world;
   }
 
-  static async live({ config, steps }: RandomHistory, options: WorldOptions = {}): Promise<void> {
+  /** Lives a history. Returns how often the process died in it. */
+  static async live({ config, steps }: RandomHistory, options: WorldOptions = {}): Promise<number> {
     const world = await World.create(config, options);
     try {
       for (const step of steps) await world.do(step);
       await world.do(plainSync);
       await world.#check.historyOfAll();
+      return world.#deaths;
     } finally {
       await world.dataverse.stop();
     }
@@ -413,6 +417,7 @@ export class World {
     for (let turn = 0; harness.waiting > 0 || this.#dead; turn++) {
       if (this.#dead) {
         this.#writesLeft = Number.POSITIVE_INFINITY;
+        this.#deaths += 1;
         harness.restarted();
         runId = (await this.#start({ resume: true })) ?? runId;
       }

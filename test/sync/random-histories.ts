@@ -30,7 +30,7 @@ export function histories(
     const storage = azurite === undefined ? {} : { connectionString: azurite.connectionString };
     const property = fc.asyncProperty(
       randomHistory(options.drift, isLong ? steps.long : steps.short),
-      (history) => World.live(history, storage),
+      async (history) => void (await World.live(history, storage)),
     );
     try {
       await fc.assert(property, {

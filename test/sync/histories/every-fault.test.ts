@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { sampleOf } from '../../long.ts';
 import { faultKinds, type HistoryConfig, plainSync, type Step, type SyncStep } from '../history-steps.ts';
 import { World } from '../history-world.ts';
@@ -36,8 +36,11 @@ function historyWith(sync: Partial<SyncStep>): { config: HistoryConfig; steps: S
 }
 
 describe('the mirror equals the truth', () => {
-  it.each(sampleOf(range(1, 90), 2))('after the process died at write %i and its run was resumed', (kill) =>
-    World.live(historyWith({ kill })),
+  it.each(sampleOf(range(1, 24), 2))(
+    'after the process died at write %i and its run was resumed',
+    async (kill) => {
+      expect(await World.live(historyWith({ kill }))).toBe(1);
+    },
   );
 
   it.each(sampleOf(faultKinds, 2))(
