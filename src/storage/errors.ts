@@ -9,8 +9,7 @@ const conflictCodes = new Set(['ConditionNotMet', 'BlobAlreadyExists', 'InvalidB
 const retriableStatuses = new Set([408, 429, 500, 502, 503, 504]);
 
 /**
- * Runs `work` and throws its failures as the errors of this project. All calls of Azure Storage go through here, because
- * a RestError holds the request with its authorization header.
+ * Runs `work` and throws its failures as `storageError` maps them.
  * @param operation a verb: `read`
  * @param object the blob or queue
  */
@@ -34,7 +33,8 @@ const tokenErrors = new Set([
 ]);
 
 /**
- * A failure of Azure Storage as an error of this project, by what the caller must do next. Any other error, such as a
+ * A failure of Azure Storage as an error of this project, by what the caller must do next. A RestError must not leave
+ * this folder: it holds the request with its authorization header. Any other error, such as a
  * TypeError, is returned as it is: it is a fault of the code, and its message is not for callers.
  */
 export function storageError(error: unknown, operation: string, object: string): unknown {

@@ -6,7 +6,7 @@ import type { Transport } from '../transport/transport.ts';
 import { queryPath } from './query.ts';
 
 /** Dataverse counts up to this number (learn.microsoft.com: "Count rows using Web API"). */
-const countLimit = 5000;
+export const countLimit = 5000;
 
 /** The number of rows of a table; undefined from 5,000 rows on, and for tables that Dataverse does not count. */
 export async function count(

@@ -5,7 +5,7 @@ import type { Read, StrategyRead } from './plan.ts';
 /** A position in a read: where a slice starts, and where the next one continues. */
 export interface SliceStart<R extends Read = Read> extends StrategyRead {
   read: R;
-  /** Whole rows, or the keys alone. */
+  /** Of a read that compares all keys: `rows` first, then `keys`. Other reads have `rows` only. */
   part: 'rows' | 'keys';
   /** The next link to follow; absent at the start of a part. */
   link?: string;

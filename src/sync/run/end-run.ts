@@ -16,7 +16,7 @@ export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | '
 
 /**
  * Ends a run: writes its report into run.json, deletes `active.json`, then the run's shards and other documents. After a
- * crash between two steps, the next start resumes the run.
+ * crash before the deletion of `active.json`, the next start resumes the run.
  */
 export async function endRun(
   services: SyncServices,

@@ -1,12 +1,10 @@
+import { countLimit } from '../../dataverse/read/count.ts';
 import { describeError } from '../../errors.ts';
 import type { State } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import type { RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { strategies } from '../strategies/registry.ts';
-
-/** Dataverse counts no further (learn.microsoft.com: "Count rows using Web API"). */
-const countLimit = 5000;
 
 /**
  * Adds to a run's report how good the mirror is: for each table its rows and the time of its last read, and Dataverse's

@@ -2,7 +2,7 @@ import { type Migration, migrationSql, newTableMigration } from '../../schema/mi
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn } from './mirror-table.ts';
+import { deletedAtColumn, hasMarks } from './mirror-table.ts';
 
 /** What brings one table from the schema in the database to that of the catalog; no changes if they are equal. */
 export function migrationOf(
@@ -38,8 +38,4 @@ export function applyMigration(
       db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
     }
   });
-}
-
-function hasMarks({ columns }: Table): boolean {
-  return columns.some(({ name }) => name === deletedAtColumn);
 }
