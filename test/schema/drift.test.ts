@@ -8,7 +8,7 @@ import type { Column, Table } from '../../src/schema/table.ts';
 import { resolveTables } from '../../src/schema/tables-from-csdl.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
-import { labelledViewSql } from '../../src/target/sqlite/labelled-view.ts';
+import { labelledViewSql } from '../../src/target/sqlite/tables/labelled-view.ts';
 import { documents, parseDocument, realDocuments } from './documents.ts';
 import { expectStored, plain } from './tables.ts';
 

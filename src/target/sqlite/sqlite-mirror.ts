@@ -12,13 +12,13 @@ import type {
   TransactionOptions,
 } from '../mirror-target.ts';
 import { emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
-import { readState } from './bookkeeping.ts';
-import { findDangling } from './dangling-references.ts';
 import { DatabaseCache } from './database-cache.ts';
 import { migrationOf } from './migrations.ts';
 import { mirrorTable } from './mirror-table.ts';
+import { findDangling } from './rows/dangling-references.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
 import { readStateFile, saveStateFile } from './state-file.ts';
+import { readState } from './tables/bookkeeping.ts';
 
 export interface SqliteMirrorOptions {
   sqlite: Sqlite;

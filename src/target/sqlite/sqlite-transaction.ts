@@ -15,6 +15,14 @@ import type {
   TransactionOptions,
 } from '../mirror-target.ts';
 import { type DatabaseReport, type LoadedState, type State, tablesOf } from '../state.ts';
+import type { DatabaseChange } from './database-cache.ts';
+import { applyMigration, migrationOf } from './migrations.ts';
+import { liveRows } from './mirror-table.ts';
+import { findClosure } from './rows/closure.ts';
+import { countDangling, type DanglingCounts, totalDangling } from './rows/dangling-references.ts';
+import { digestFromDatabase } from './rows/database-digest.ts';
+import { openHistory } from './rows/history.ts';
+import { mergeTable } from './rows/merge-table.ts';
 import {
   createBookkeeping,
   forgetDroppedTables,
@@ -24,17 +32,9 @@ import {
   writeLog,
   writeMeta,
   writeState,
-} from './bookkeeping.ts';
-import { writeChoices } from './choices-table.ts';
-import { findClosure } from './closure.ts';
-import { countDangling, type DanglingCounts, totalDangling } from './dangling-references.ts';
-import type { DatabaseChange } from './database-cache.ts';
-import { digestFromDatabase } from './database-digest.ts';
-import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } from './file-table.ts';
-import { openHistory } from './history.ts';
-import { mergeTable } from './merge-table.ts';
-import { applyMigration, migrationOf } from './migrations.ts';
-import { liveRows } from './mirror-table.ts';
+} from './tables/bookkeeping.ts';
+import { writeChoices } from './tables/choices-table.ts';
+import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } from './tables/file-table.ts';
 
 /** Names in `_sync_meta`. */
 const outcomeMeta = 'last-round';

@@ -1,7 +1,7 @@
 import { ConflictError } from '../../errors.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { LoadedState, State } from '../state.ts';
-import { currentTableState } from './earlier-state.ts';
+import { currentTableState } from './tables/earlier-state.ts';
 
 /** The state beside the database. It names the database that it describes by its ETag. */
 export const stateName = 'state.json';

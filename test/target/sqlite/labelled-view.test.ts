@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createTableSql } from '../../../src/schema/sql.ts';
-import { choiceValuesViewSql, labelledViewSql } from '../../../src/target/sqlite/labelled-view.ts';
+import { choiceValuesViewSql, labelledViewSql } from '../../../src/target/sqlite/tables/labelled-view.ts';
 import { column, open, plain, table } from '../../schema/tables.ts';
 
 describe('labelledViewSql', () => {

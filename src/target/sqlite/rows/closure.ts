@@ -1,8 +1,8 @@
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
-import type { Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { Closure } from '../mirror-target.ts';
-import { andLive, liveRows } from './mirror-table.ts';
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import type { Closure } from '../../mirror-target.ts';
+import { andLive, liveRows } from '../mirror-table.ts';
 
 /**
  * What filtered tables lack and what they no longer need. A row of a filtered table belongs to the mirror if a chain of

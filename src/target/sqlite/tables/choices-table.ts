@@ -1,7 +1,7 @@
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
-import type { Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { Labels } from '../mirror-target.ts';
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import type { Labels } from '../../mirror-target.ts';
 import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
 import { choiceValuesViewSql, labelledViewSql } from './labelled-view.ts';
 

@@ -1,5 +1,5 @@
-import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
-import type { ForeignKey, Table } from '../../schema/table.ts';
+import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
+import type { ForeignKey, Table } from '../../../schema/table.ts';
 
 /** A column whose values are in `_choices`. */
 export interface ChoiceColumn {

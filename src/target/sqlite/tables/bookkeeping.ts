@@ -1,6 +1,6 @@
-import type { Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { emptyState, type State, type SyncLogRow, type TableState } from '../state.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { emptyState, type State, type SyncLogRow, type TableState } from '../../state.ts';
 import { currentTableState } from './earlier-state.ts';
 
 /** The sync's own tables. Queries depend on the names of these tables and columns: do not change them. */

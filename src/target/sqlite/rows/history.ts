@@ -1,7 +1,7 @@
-import { quoteIdentifier as quote, renameTableSql } from '../../schema/sql.ts';
-import type { Column, Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn, liveRows } from './mirror-table.ts';
+import { quoteIdentifier as quote, renameTableSql } from '../../../schema/sql.ts';
+import type { Column, Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { deletedAtColumn, liveRows } from '../mirror-table.ts';
 
 /** The table with every version of the rows of a table. */
 const historyName = (table: Table): string => `${table.name}_history`;

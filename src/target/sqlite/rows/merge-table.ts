@@ -1,8 +1,8 @@
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
-import type { Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { andLive, deletedAtColumn, hasMarks, liveRows, rawJsonColumn } from '../mirror-table.ts';
 import { openHistory } from './history.ts';
-import { andLive, deletedAtColumn, hasMarks, liveRows, rawJsonColumn } from './mirror-table.ts';
 
 /** What a merge did to a table. */
 export interface MergeCounts {

@@ -1,8 +1,8 @@
-import { quoteIdentifier as quote, quoteText } from '../../schema/sql.ts';
-import type { ForeignKey, Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { DanglingKey } from '../mirror-target.ts';
-import { andLive, hasMarks } from './mirror-table.ts';
+import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
+import type { ForeignKey, Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import type { DanglingKey } from '../../mirror-target.ts';
+import { andLive, hasMarks } from '../mirror-table.ts';
 
 const maxExamples = 10;
 

@@ -1,4 +1,4 @@
-import type { TableState } from '../state.ts';
+import type { TableState } from '../../state.ts';
 
 /** As version 0.1 stored it: it called `filtered` `linked`, and named lists of ids by their digest alone. */
 type StoredTableState = Omit<TableState, 'strategy'> & {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type FileColumn, fileColumns } from '../../schema/file-columns.ts';
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
-import type { Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import type { FetchedFile, WantedFile } from '../mirror-target.ts';
+import { type FileColumn, fileColumns } from '../../../schema/file-columns.ts';
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import type { FetchedFile, WantedFile } from '../../mirror-target.ts';
 
 /**
  * One row for each file or image whose content was requested. `file_id` is the id of the fetched content: if the row has
