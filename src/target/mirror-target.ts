@@ -55,8 +55,8 @@ export interface MirrorTransaction {
   rowIds(table: Table): Promise<string[]>;
   /** What filtered tables lack and what they do not need. `tables` may contain tables that the mirror lacks. */
   findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure>;
-  /** Removes rows that Dataverse still has. They leave no tombstone. */
-  removeRows(table: Table, ids: readonly string[], options: { history: boolean }): Promise<void>;
+  /** Removes rows that Dataverse may still have, under the limit for deletes. They leave tombstones. */
+  removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows>;
   /** Updates labels and views for the tables. @param read called only if the mirror has other labels */
   writeLabels(
     digest: string | undefined,
@@ -88,6 +88,14 @@ export interface MergeOptions {
   isComplete: boolean;
   /** Which keys the shards compare: all of the table, those of these ids, or none. Absent keys are deleted rows. */
   comparedKeys: 'all' | readonly string[] | undefined;
+}
+
+export type RemoveOptions = Pick<MergeOptions, 'history' | 'massDeleteLimit'>;
+
+export interface RemovedRows {
+  removed: number;
+  /** Rows that exceed the limit. None of them was removed. */
+  heldBack: number;
 }
 
 export interface TableMerge {

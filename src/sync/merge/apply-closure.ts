@@ -1,8 +1,10 @@
 import type { TableConfig } from '../../config/entities.ts';
-import { tablesOf } from '../../target/state.ts';
+import { type TableState, tablesOf } from '../../target/state.ts';
+import type { TableReport } from '../documents/report.ts';
+import { addFigures } from '../documents/slice.ts';
 import { writeStoredIds } from '../documents/stored-ids.ts';
 import { isRowsById } from '../strategies/rows-by-id.ts';
-import { fetchNext, type RoundMerge } from './round-merge.ts';
+import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
 /**
  * Brings filtered tables to what other rows refer to: adds the ids of missing rows to the next round, and once nothing
@@ -24,12 +26,13 @@ export async function applyClosure(round: RoundMerge): Promise<void> {
   }
   const failed = round.reports.some((report) => report.state === 'failed');
   // Rows that are still to be read may refer to rows that nothing seems to refer to.
-  if (round.next.size === 0 && !failed) await removeUnneeded(round, closure.unneeded, configs);
+  const isRemovable = round.next.size === 0 && !failed;
+  const isHeldBack = isRemovable && !(await removeUnneeded(round, closure.unneeded, configs));
   // A run that ends before its last round leaves this to the next one, even if nothing changes until then.
   const isIncomplete = [...closure.missing.values(), ...closure.unneeded.values()].some(
     (ids) => ids.length > 0,
   );
-  state.closureOpen = round.next.size > 0 || (failed && isIncomplete);
+  state.closureOpen = round.next.size > 0 || isHeldBack || (failed && isIncomplete);
   for (const name of names) {
     const known = state.entities[name];
     if (known === undefined) continue;
@@ -63,19 +66,40 @@ async function requestedIds({ services, plan }: RoundMerge): Promise<Map<string,
   return requested;
 }
 
+/** Removes rows of filtered tables. @returns whether all were removed, none held back */
 async function removeUnneeded(
   round: RoundMerge,
   unneeded: ReadonlyMap<string, string[]>,
   configs: ReadonlyMap<string, TableConfig>,
-): Promise<void> {
-  const { mirror, reports, changed } = round;
+): Promise<boolean> {
+  const { mirror, changed } = round;
+  let areRemoved = true;
   for (const [name, ids] of unneeded) {
     if (ids.length === 0) continue;
-    changed.add(name);
-    await mirror.removeRows(mirror.state.entities[name]!.table, ids, configs.get(name)!);
-    const report = reports.find((one) => one.name === name);
-    if (report === undefined) continue;
-    report.deleted += ids.length;
-    report.unchanged = Math.max(0, report.unchanged - ids.length);
+    const config = configs.get(name)!;
+    const known = mirror.state.entities[name]!;
+    const { removed, heldBack } = await mirror.removeRows(known.table, ids, {
+      history: config.history,
+      massDeleteLimit: massDeleteLimitOf(round, config),
+    });
+    const report = reportFor(round, name, known);
+    report.deleted += removed;
+    report.unchanged = Math.max(0, report.unchanged - removed);
+    if (removed > 0) changed.add(name);
+    if (heldBack === 0) continue;
+    areRemoved = false;
+    report.error = `${heldBack} rows that no other row refers to would be deleted, more than the limit allows. None was deleted.`;
+    report.hint = allowMassDeleteHint(name);
   }
+  return areRemoved;
+}
+
+/** The report of a table in this round, which may not have read it. */
+function reportFor({ reports }: RoundMerge, name: string, { table, rows }: TableState): TableReport {
+  const existing = reports.find((one) => one.name === name);
+  if (existing !== undefined) return existing;
+  const figures = { ...addFigures([]), added: 0, updated: 0, deleted: 0, unchanged: rows };
+  const report: TableReport = { name, table: table.name, strategy: 'filtered', state: 'merged', ...figures };
+  reports.push(report);
+  return report;
 }

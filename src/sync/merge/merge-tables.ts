@@ -6,7 +6,7 @@ import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetche
 import { nextState } from '../strategies/next-state.ts';
 import { readingOf } from '../strategies/registry.ts';
 import { fetchReport } from './fetched-round.ts';
-import { fetchNext, type RoundMerge } from './round-merge.ts';
+import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
 /** Merges every table. @returns the first one that failed: nothing else may use the transaction then */
 export async function mergeTables(
@@ -53,9 +53,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   });
   const merge = await mirror.mergeTable(round.catalog.tables[name]!, shards, {
     history: config.history,
-    massDeleteLimit: round.allowMassDelete.includes(name)
-      ? 1
-      : (config.massDeleteLimit ?? settings.massDeleteLimit),
+    massDeleteLimit: massDeleteLimitOf(round, config),
     isComplete: reading.isComplete(start.read),
     comparedKeys: typeof keys === 'object' ? await readStoredIds(services, keys.list) : keys,
   });
@@ -77,7 +75,7 @@ function addReport({ reports }: RoundMerge, fetched: FetchedTable, merge: TableM
   const report = fetchReport(fetched);
   if (heldBack > 0) {
     report.error = `${heldBack} of ${rows} rows would be deleted, more than the limit allows. No row was deleted.`;
-    report.hint = `If these deletes are right, allow them once: POST /api/sync with {"allowMassDelete": ["${fetched.name}"]}.`;
+    report.hint = allowMassDeleteHint(fetched.name);
   }
   const unchanged = rows - added - updated;
   reports.push({ ...report, table: table.name, state: 'merged', added, updated, deleted, unchanged });

@@ -1,3 +1,4 @@
+import type { TableConfig } from '../../config/entities.ts';
 import type { MirrorTransaction } from '../../target/mirror-target.ts';
 import type { State, SyncLogRow } from '../../target/state.ts';
 import type { Catalog } from '../documents/catalog.ts';
@@ -21,6 +22,17 @@ export interface RoundMerge extends FetchedRound {
 /** Adds ids to those that the next round fetches. */
 export function fetchNext({ next }: RoundMerge, name: string, ids: Iterable<string>): void {
   next.set(name, new Set([...(next.get(name) ?? []), ...ids]));
+}
+
+/** The share of the table's rows that this run may delete. */
+export function massDeleteLimitOf({ services, allowMassDelete }: FetchedRound, config: TableConfig): number {
+  if (allowMassDelete.includes(config.name)) return 1;
+  return config.massDeleteLimit ?? services.settings.sync.massDeleteLimit;
+}
+
+/** How to allow deletes that were held back. */
+export function allowMassDeleteHint(name: string): string {
+  return `If these deletes are right, allow them once: POST /api/sync with {"allowMassDelete": ["${name}"]}.`;
 }
 
 /** What a merge leaves. */

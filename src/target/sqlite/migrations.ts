@@ -1,8 +1,8 @@
 import { type Migration, migrationSql, newTableMigration } from '../../schema/migration.ts';
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { deletedAtColumn, hasMarks } from './mirror-table.ts';
+import { hasMarks } from './mirror-table.ts';
+import { removeMarkedRows } from './rows/delete-rows.ts';
 
 /** What brings one table from the schema in the database to that of the catalog; no changes if they are equal. */
 export function migrationOf(
@@ -35,7 +35,7 @@ export function applyMigration(
     }
     // `deletes: "mark"` was given up: rows that were only marked are deleted now.
     if (before !== undefined && hasMarks(before) && !hasMarks(table)) {
-      db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
+      removeMarkedRows(db, table);
     }
   });
 }

@@ -2,6 +2,7 @@ import type { TableConfig } from '../../config/entities.ts';
 import { ofType } from '../../schema/column-types.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Column, Table } from '../../schema/table.ts';
+import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 
 /** When a row was deleted in Dataverse that the mirror keeps (`deletes: "mark"`): ISO 8601, UTC. */
 export const deletedAtColumn = '_deleted_at';
@@ -37,4 +38,9 @@ export function liveRows(table: Table): string {
 export function andLive(table: Table, alias?: string): string {
   const column = alias === undefined ? quote(deletedAtColumn) : `${alias}.${quote(deletedAtColumn)}`;
   return hasMarks(table) ? ` AND ${column} IS NULL` : '';
+}
+
+/** The rows of the table that are not marked as deleted. */
+export function countRows(db: SqliteDatabase, table: Table): number {
+  return db.get<{ n: number }>(`SELECT count(*) AS n FROM main.${quote(table.name)}${liveRows(table)}`)!.n;
 }

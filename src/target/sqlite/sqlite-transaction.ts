@@ -10,6 +10,8 @@ import type {
   Labels,
   MergeOptions,
   MirrorTransaction,
+  RemovedRows,
+  RemoveOptions,
   ShardPart,
   TableMerge,
   TransactionOptions,
@@ -17,10 +19,11 @@ import type {
 import { type DatabaseReport, type LoadedState, type State, tablesOf } from '../state.ts';
 import type { DatabaseChange } from './database-cache.ts';
 import { applyMigration, migrationOf } from './migrations.ts';
-import { liveRows } from './mirror-table.ts';
+import { countRows, liveRows } from './mirror-table.ts';
 import { findClosure } from './rows/closure.ts';
 import { countDangling, type DanglingCounts, totalDangling } from './rows/dangling-references.ts';
 import { digestFromDatabase } from './rows/database-digest.ts';
+import { deleteRows } from './rows/delete-rows.ts';
 import { openHistory } from './rows/history.ts';
 import { mergeTable } from './rows/merge-table.ts';
 import {
@@ -110,16 +113,22 @@ export class SqliteTransaction implements MirrorTransaction {
     return findClosure(this.#db, tables, filtered);
   }
 
-  async removeRows(table: Table, ids: readonly string[], options: { history: boolean }): Promise<void> {
+  async removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows> {
     const db = this.#db;
-    const history = options.history ? openHistory(db, table, this.#options.at) : undefined;
-    const condition = `${quote(table.primaryKey)} IN (SELECT id FROM temp.unneeded)`;
-    db.transaction(() => {
+    const { runId, at } = this.#options;
+    return db.transaction(() => {
       db.exec('CREATE TEMP TABLE unneeded (id TEXT PRIMARY KEY)');
       for (const id of ids) db.run('INSERT INTO temp.unneeded VALUES (?)', [id]);
-      history?.close(condition);
-      db.run(`DELETE FROM main.${quote(table.name)} WHERE ${condition}`);
+      const { deleted, heldBack } = deleteRows(db, table, 'SELECT id FROM temp.unneeded', {
+        runId,
+        at,
+        massDeleteLimit: options.massDeleteLimit,
+        rowsBefore: countRows(db, table),
+        mark: false,
+        history: options.history ? openHistory(db, table, at) : undefined,
+      });
       db.exec('DROP TABLE temp.unneeded');
+      return { removed: deleted, heldBack };
     });
   }
 

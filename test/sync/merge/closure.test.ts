@@ -40,13 +40,67 @@ describe('filtered tables', () => {
     org.store.update('lead', lead, { _customerid_value: account(two) });
     await org.sync();
     expect(await org.ids('account')).toEqual([two]);
-    // Its last version is closed. It has no tombstone, because Dataverse still has it.
+    // Its last version is closed.
     expect(
       await org.query(
         `SELECT count(*) AS n FROM accounts_history WHERE accountid = '${one}' AND valid_to IS NULL`,
       ),
     ).toEqual([{ n: 0 }]);
-    expect(await org.query('SELECT id FROM _sync_deleted')).toEqual([]);
+    expect(await org.query('SELECT id FROM _sync_deleted')).toEqual([{ id: one }]);
+    await org.expectIdle();
+    // Once something refers to it again it is back, without a tombstone.
+    org.store.update('lead', lead, { _customerid_value: account(one) });
+    await org.sync();
+    expect(await org.query('SELECT id FROM _sync_deleted')).toEqual([{ id: two }]);
+  });
+
+  it('lose no more rows than the limit in one run, report it, and lose them once that is allowed', async () => {
+    const accounts = filtered('account', { massDeleteLimit: 0.1, history: true });
+    org = await Organisation.start([accounts, 'lead']);
+    const ids = org.rows('account', 40);
+    org.rows('lead', 40, (n) => ({ _customerid_value: account(ids[n]!) }));
+    await org.sync();
+    org.harness.configure([accounts, { name: 'lead', columns: { exclude: ['customerid'] } }]);
+    for (let run = 0; run < 2; run++) {
+      const report = reportOf(await org.sync(), 'account');
+      expect(report).toMatchObject({ deleted: 0, unchanged: 40 });
+      expect(report.error).toMatch(/40 rows/);
+      expect(report.hint).toContain('"allowMassDelete": ["account"]');
+      expect(await org.ids('account')).toHaveLength(40);
+    }
+    expect(reportOf(await org.sync({ allowMassDelete: ['account'] }), 'account').deleted).toBe(40);
+    expect(await org.ids('account')).toEqual([]);
+    expect(await org.query('SELECT count(*) AS n FROM _sync_deleted')).toEqual([{ n: 40 }]);
+    expect(await org.query('SELECT count(*) AS n FROM accounts_history WHERE valid_to IS NULL')).toEqual([
+      { n: 0 },
+    ]);
+    await org.expectIdle();
+  });
+
+  it('count the deletes of all rounds of a run against the limit', async () => {
+    org = await Organisation.start([filtered('account'), 'lead']);
+    const ids = org.rows('account', 30);
+    const leads = org.rows('lead', 30, (n) => ({ _customerid_value: account(ids[n]!) }));
+    await org.sync();
+    // 10 rows are gone from Dataverse, and nothing refers to 10 others: together more than half of 30.
+    for (const id of ids.slice(0, 10)) org.store.delete('account', id);
+    for (const lead of leads.slice(10, 20)) org.store.update('lead', lead, { _customerid_value: null });
+    const report = reportOf(await org.sync(), 'account');
+    expect(report).toMatchObject({ deleted: 10 });
+    expect(report.error).toMatch(/10 rows/);
+    expect(await org.ids('account')).toEqual(ids.slice(10).sort());
+  });
+
+  it('keep their rows when they become filtered, until a mass delete is allowed', async () => {
+    org = await Organisation.start(['account', 'lead']);
+    const ids = org.rows('account', 30);
+    org.rows('lead', 3, (n) => ({ _customerid_value: account(ids[n]!) }));
+    await org.sync();
+    org.harness.configure([filtered('account'), 'lead']);
+    expect(reportOf(await org.sync(), 'account').error).toMatch(/27 rows/);
+    expect(await org.ids('account')).toHaveLength(30);
+    await org.sync({ allowMassDelete: ['account'] });
+    expect(await org.ids('account')).toEqual(ids.slice(0, 3).sort());
     await org.expectIdle();
   });
 

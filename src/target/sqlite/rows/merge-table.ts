@@ -1,7 +1,8 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { andLive, deletedAtColumn, hasMarks, liveRows, rawJsonColumn } from '../mirror-table.ts';
+import { andLive, countRows, deletedAtColumn, hasMarks, rawJsonColumn } from '../mirror-table.ts';
+import { deleteRows } from './delete-rows.ts';
 import { openHistory } from './history.ts';
 
 /** What a merge did to a table. */
@@ -35,9 +36,6 @@ export interface ShardPart {
   open: () => Promise<SqliteDatabase>;
   final: boolean;
 }
-
-/** A table with fewer rows than this can lose all of them: a share of so few rows says nothing. */
-const massDeleteMinimumRows = 20;
 
 /**
  * Merges the shards of a table in order: rows first, then deletes. It writes only rows that differ, so an unchanged row
@@ -80,7 +78,7 @@ class TableMerger {
     this.#name = `main.${quote(table.name)}`;
     this.#key = quote(table.primaryKey);
     this.#columns = table.columns.map((column) => column.name).filter((name) => name !== deletedAtColumn);
-    this.#rowsBefore = this.#countRows();
+    this.#rowsBefore = countRows(db, table);
     this.#history = options.history ? openHistory(db, table, options.at) : undefined;
     // What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of received
     // rows, and swept keys with their versions.
@@ -171,7 +169,7 @@ class TableMerger {
       return { missed, ...this.#delete() };
     });
     db.exec('DROP TABLE temp.gone; DROP TABLE temp.received; DROP TABLE temp.swept;');
-    const rows = this.#countRows();
+    const rows = countRows(db, this.#table);
     const expected = this.#rowsBefore + this.#added - result.deleted;
     if (rows !== expected) {
       throw new Error(`Merging ${this.#table.name} left ${rows} rows instead of ${expected}.`);
@@ -211,29 +209,14 @@ class TableMerger {
   }
 
   #delete(): { deleted: number; heldBack: number } {
-    const db = this.#db;
     const { runId, at, massDeleteLimit } = this.#options;
-    const condition = `${this.#key} IN (SELECT id FROM temp.gone)${andLive(this.#table)}`;
-    const count = db.get<{ n: number }>(`SELECT count(*) AS n FROM ${this.#name} WHERE ${condition}`)!.n;
-    if (count === 0) return { deleted: 0, heldBack: 0 };
-    const limit = this.#rowsBefore >= massDeleteMinimumRows ? this.#rowsBefore * massDeleteLimit : Infinity;
-    if (count > limit) return { deleted: 0, heldBack: count };
-    db.run(
-      `INSERT INTO _sync_deleted (table_name, id, deleted_at, run_id)
-       SELECT ?, ${this.#key}, ?, ? FROM ${this.#name} WHERE ${condition}
-       ON CONFLICT (table_name, id) DO UPDATE SET deleted_at = excluded.deleted_at, run_id = excluded.run_id`,
-      [this.#table.name, at, runId],
-    );
-    this.#history?.close(condition);
-    if (hasMarks(this.#table)) {
-      db.run(`UPDATE ${this.#name} SET ${quote(deletedAtColumn)} = ? WHERE ${condition}`, [at]);
-    } else {
-      db.run(`DELETE FROM ${this.#name} WHERE ${condition}`);
-    }
-    return { deleted: count, heldBack: 0 };
-  }
-
-  #countRows(): number {
-    return this.#db.get<{ n: number }>(`SELECT count(*) AS n FROM ${this.#name}${liveRows(this.#table)}`)!.n;
+    return deleteRows(this.#db, this.#table, 'SELECT id FROM temp.gone', {
+      runId,
+      at,
+      massDeleteLimit,
+      rowsBefore: this.#rowsBefore,
+      mark: true,
+      history: this.#history,
+    });
   }
 }

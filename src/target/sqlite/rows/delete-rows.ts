@@ -1,0 +1,69 @@
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { andLive, deletedAtColumn, hasMarks } from '../mirror-table.ts';
+import type { openHistory } from './history.ts';
+
+export interface DeleteOptions {
+  runId: string;
+  /** The time of the merge for history, tombstones and marks: ISO 8601, UTC. */
+  at: string;
+  /** Rows in the table before this merge; those only marked as deleted do not count. */
+  rowsBefore: number;
+  /** The share of the rows that one run may delete. Tables of fewer than 20 rows are exempt. */
+  massDeleteLimit: number;
+  /** Keep the rows of a table with marks and mark them, because Dataverse deleted them. */
+  mark: boolean;
+  history: ReturnType<typeof openHistory> | undefined;
+}
+
+/** A table with fewer rows than this can lose all of them: a share of so few rows says nothing. */
+const massDeleteMinimumRows = 20;
+
+/**
+ * Deletes rows of a mirrored table. Nothing else in this project deletes rows that readers see, so each delete passes
+ * the limit and leaves a tombstone. Deletes of earlier rounds of the run count, too.
+ * @param ids a SELECT of the ids
+ * @returns how many rows were deleted, or else how many exceed the limit, in which case none was deleted
+ */
+export function deleteRows(
+  db: SqliteDatabase,
+  table: Table,
+  ids: string,
+  options: DeleteOptions,
+): { deleted: number; heldBack: number } {
+  const { runId, at, massDeleteLimit, history } = options;
+  const name = `main.${quote(table.name)}`;
+  const key = quote(table.primaryKey);
+  const condition = `${key} IN (${ids})${andLive(table)}`;
+  const count = db.get<{ n: number }>(`SELECT count(*) AS n FROM ${name} WHERE ${condition}`)!.n;
+  if (count === 0) return { deleted: 0, heldBack: 0 };
+  const earlier = db.get<{ n: number }>(
+    'SELECT count(*) AS n FROM _sync_deleted WHERE table_name = ? AND run_id = ?',
+    [table.name, runId],
+  )!.n;
+  const rowsBefore = options.rowsBefore + earlier;
+  const isLimited = massDeleteLimit < 1 && rowsBefore >= massDeleteMinimumRows;
+  if (isLimited && earlier + count > rowsBefore * massDeleteLimit) return { deleted: 0, heldBack: count };
+  db.run(
+    `INSERT INTO _sync_deleted (table_name, id, deleted_at, run_id) SELECT ?, ${key}, ?, ? FROM ${name}
+     WHERE ${condition}
+     ON CONFLICT (table_name, id) DO UPDATE SET deleted_at = excluded.deleted_at, run_id = excluded.run_id`,
+    [table.name, at, runId],
+  );
+  history?.close(condition);
+  if (options.mark && hasMarks(table)) {
+    db.run(`UPDATE ${name} SET ${quote(deletedAtColumn)} = ? WHERE ${condition}`, [at]);
+  } else {
+    db.run(`DELETE FROM ${name} WHERE ${condition}`);
+  }
+  return { deleted: count, heldBack: 0 };
+}
+
+/**
+ * Removes the rows that are only marked as deleted, once `deletes: "mark"` is given up. They were deleted under the
+ * limit when they were marked, and have their tombstones.
+ */
+export function removeMarkedRows(db: SqliteDatabase, table: Table): void {
+  db.run(`DELETE FROM main.${quote(table.name)} WHERE ${quote(deletedAtColumn)} IS NOT NULL`);
+}
