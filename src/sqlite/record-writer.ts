@@ -31,6 +31,8 @@ export interface RecordWriterOptions {
   keyless?: (record: Uint8Array) => { id: string } | undefined;
   /** A property whose greatest text is wanted in `max`. */
   maxOf?: string;
+  /** Whether `valuesDigest` is wanted: a hash of every byte of every record. */
+  digestValues?: boolean;
 }
 
 /** How a record shows its version. Without any of the properties, a hash of the record is its version. */
@@ -58,6 +60,7 @@ export class RecordWriter {
   readonly #suffix: Buffer;
   readonly #maxSlot: number;
   readonly #digest = new DigestSum();
+  readonly #values: DigestSum | undefined;
   /** `key|version` of the current row. */
   #keyAndVersion = Buffer.alloc(256);
   #max: Buffer | undefined;
@@ -85,6 +88,7 @@ export class RecordWriter {
     this.#versionSlots = options.version.properties.map(slot);
     this.#prefix = jsonBytes(options.version.prefix);
     this.#suffix = jsonBytes(options.version.suffix);
+    this.#values = options.digestValues ? new DigestSum() : undefined;
     this.#maxSlot = options.maxOf === undefined ? -1 : slot(options.maxOf);
     this.#scanner = new RecordScanner(properties);
 
@@ -118,6 +122,7 @@ export class RecordWriter {
     if (!isUtf8(page)) page = Buffer.from(page.toString('utf8'));
     const before = { rows: this.rows, deleted: this.deleted, max: this.#max };
     const digest = this.#digest.save();
+    const values = this.#values?.save();
     try {
       this.#binder.begin(page);
       this.#database.transaction(() => this.#writeAll(page));
@@ -126,6 +131,7 @@ export class RecordWriter {
       this.deleted = before.deleted;
       this.#max = before.max;
       this.#digest.restore(digest);
+      if (values !== undefined) this.#values?.restore(values);
       throw error;
     } finally {
       this.#binder.end();
@@ -145,6 +151,11 @@ export class RecordWriter {
     return this.#digest.toString();
   }
 
+  /** The digest of the records as they were sent, whatever their order; undefined unless it was wanted. */
+  get valuesDigest(): string | undefined {
+    return this.#values?.toString();
+  }
+
   /** The greatest text of the `maxOf` property, in the order of its UTF-8 bytes. */
   get max(): string | undefined {
     return this.#max?.toString();
@@ -159,6 +170,8 @@ export class RecordWriter {
         this.#writeKeyless(page.subarray(scanner.recordStart, scanner.recordEnd));
         continue;
       }
+      // Before the row is written: values are decoded in place.
+      this.#values?.add(page.subarray(scanner.recordStart, scanner.recordEnd));
       this.#writeRow(page, this.#copyKey(page));
       if (this.#maxSlot >= 0) this.#noteMax(page);
       this.rows += 1;

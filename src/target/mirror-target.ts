@@ -57,17 +57,26 @@ export interface MirrorTransaction {
   findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure>;
   /** Removes rows that Dataverse may still have, under the limit for deletes. They leave tombstones. */
   removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows>;
-  /** Updates labels and views for the tables. @param read called only if the mirror has other labels */
+  /**
+   * Updates labels and views for the tables.
+   * @param read called only if the mirror has other labels
+   * @returns whether anything changed
+   */
   writeLabels(
     digest: string | undefined,
     read: (digest: string) => Promise<Labels | undefined>,
-  ): Promise<void>;
+  ): Promise<boolean>;
   /** Counts references whose target is absent. @param changed logical names of tables whose rows or schema changed */
   countDangling(changed: ReadonlySet<string>): Promise<number>;
   /** Compares the files that rows of these tables show with those that were fetched. */
   compareFiles(tables: readonly Table[]): Promise<FileComparison>;
   /** @param at when they were fetched: ISO 8601, UTC */
   writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void>;
+  /**
+   * Instead of `commit`, where the work changed no row, schema or label: stores the state and the log beside the mirror,
+   * which stays as it is. Undefined if that is not possible, because the state is not that of the mirror.
+   */
+  saveUnchanged(log: readonly SyncLogRow[]): Promise<{ database: DatabaseReport; state: State } | undefined>;
   /** Stores everything, once. Returns the figures, and the state as it was stored. */
   commit(contents: CommitContents): Promise<{ database: DatabaseReport; state: State }>;
 }

@@ -13,10 +13,15 @@ export interface TableState {
   deltaLink?: string;
   /** The greatest modifiedon that was read. */
   watermark?: string;
-  /** Digest of the rows modified at or after `from`. A read of the same window with the same digest brings nothing new. */
-  window?: { from: string; digest: string };
+  /**
+   * Digests of the rows modified at or after `from`: of their keys and versions, and of all their values if the rows
+   * were read. A read of the same window with the same digests brings nothing new.
+   */
+  window?: { from: string; digest: string; values?: string };
   /** Digest of the keys and versions of all rows, as Dataverse showed them last. */
   contentDigest?: string;
+  /** Digest of all values of all rows, if the last read was of all of them. */
+  valuesDigest?: string;
   rows: number;
   /** Runs since all keys were compared. */
   runsSinceSweep: number;
@@ -54,6 +59,14 @@ export const emptyState = (): State => ({ entities: {}, pendingLog: [] });
 /** The tables that the mirror holds. */
 export function tablesOf(state: State): Table[] {
   return Object.values(state.entities).map(({ table }) => table);
+}
+
+/** How many log rows of idle runs wait in the state for the next commit, at most. */
+const maxPendingLog = 5000;
+
+/** The state with more log rows for the next commit. */
+export function withPendingLog(state: State, rows: readonly SyncLogRow[]): State {
+  return { ...state, pendingLog: [...state.pendingLog, ...rows].slice(-maxPendingLog) };
 }
 
 /** The state as it was read, with what tells whether it has changed since. */

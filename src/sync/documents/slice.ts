@@ -35,6 +35,8 @@ export interface Slice extends ReadFigures {
   /** Digest over keys and versions, of whole rows and of rows of which only the key was read. */
   digest: string;
   keysDigest: string;
+  /** Digest over the whole rows as Dataverse sent them; absent under change tracking, which needs none. */
+  valuesDigest?: string;
   /** The greatest modifiedon read. */
   maxModifiedOn?: string;
   /** Where the next slice starts; absent in the table's last slice. */

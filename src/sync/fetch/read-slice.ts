@@ -76,6 +76,7 @@ class SliceReader implements RowReader {
       keyless: parseTombstone,
       rawJson: plan.config.rawJson ? '_json' : undefined,
       maxOf: table.modifiedOnColumn,
+      digestValues: plan.strategy !== 'delta' && plan.strategy !== 'filtered',
     });
   }
 
@@ -225,6 +226,7 @@ class SliceReader implements RowReader {
       seconds: (performance.now() - this.#began) / 1000,
       digest: rows.digest,
       keysDigest: this.#keys?.digest ?? emptyDigest(),
+      valuesDigest: rows.valuesDigest,
       maxModifiedOn: rows.max,
       next,
       deltaLink: this.#deltaLink,

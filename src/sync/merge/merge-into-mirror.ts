@@ -54,17 +54,25 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
   }
 }
 
+/** Commits the round; without a commit, where nothing in the mirror changed. */
 async function commit(round: RoundMerge): Promise<RoundResult> {
   const { services, plan, catalog, mirror, reports } = round;
-  await mirror.writeLabels(catalog.choices, (digest) => services.documents.claim(paths.choices(digest)));
+  const log = logRows(plan, reports, round.at);
+  const haveLabelsChanged = await mirror.writeLabels(catalog.choices, (digest) =>
+    services.documents.claim(paths.choices(digest)),
+  );
   Object.assign(mirror.state, sourceOf(plan), { choices: catalog.choices ?? mirror.state.choices });
   const merged: MergedRound = {
     round: plan.round,
     entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog) : [])],
-    danglingReferences: await mirror.countDangling(round.changed),
     next: Object.fromEntries([...round.next].map(([name, ids]) => [name, [...ids].sort()])),
   };
+  if (round.changed.size === 0 && !haveLabelsChanged) {
+    const saved = await mirror.saveUnchanged(log);
+    if (saved !== undefined) return { merged: { ...merged, database: saved.database }, state: saved.state };
+  }
+  merged.danglingReferences = await mirror.countDangling(round.changed);
   const outcome: Outcome = { runId: plan.runId, merged };
-  const { database, state } = await mirror.commit({ log: logRows(plan, reports, round.at), outcome });
+  const { database, state } = await mirror.commit({ log, outcome });
   return { merged: { ...merged, database }, state };
 }

@@ -1,11 +1,8 @@
-import type { LoadedState, State } from '../../target/state.ts';
+import { type LoadedState, type State, withPendingLog } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { type FetchedRound, fetchReport } from './fetched-round.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
-
-/** How many log rows of idle runs wait in the state for the next commit, at most. */
-const maxPendingLog = 5000;
 
 /** Whether the round leaves the mirror as it is. */
 export function isIdle({ services, plan, catalog, tables }: FetchedRound, state: State): boolean {
@@ -41,12 +38,7 @@ export async function recordIdleRound(
     reports.push(report);
   }
   const log = logRows(plan, reports, at);
-  const saved: State = {
-    ...state,
-    ...sourceOf(plan),
-    entities,
-    pendingLog: [...state.pendingLog, ...log].slice(-maxPendingLog),
-  };
+  const saved = withPendingLog({ ...state, ...sourceOf(plan), entities }, log);
   await services.mirror.saveState({ state: saved, etag });
   const { databaseBytes: bytes = 0, databaseEtag = '' } = state;
   const database = { bytes, stagedBlocks: 0, stagedBytes: 0, etag: databaseEtag };

@@ -3,7 +3,7 @@ import { ChangeTrackingError } from '../../dataverse/read/change-tracking.ts';
 import { RetriableError } from '../../errors.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SliceStart } from '../documents/slice.ts';
-import { rowsDigest, wholeDigest } from './fetched-table.ts';
+import { wholeDigest } from './fetched-table.ts';
 import { afterPage } from './row-reader.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -61,9 +61,9 @@ export const delta: Strategy<DeltaRead> = {
 
   comparedKeys: () => undefined,
 
-  broughtNothing(known, read, fetched) {
-    // A first read always brings a new delta link. With the same digest it brought no new rows.
-    if (read.kind === 'delta-initial') return known.contentDigest === rowsDigest(fetched);
+  broughtNothing(_known, read, fetched) {
+    // A first read brings a new delta link, and values that may have changed without a new version.
+    if (read.kind === 'delta-initial') return false;
     return fetched.slices.every((slice) => slice.rowsRead === 0 && slice.deleted === 0);
   },
 

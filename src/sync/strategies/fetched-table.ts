@@ -1,5 +1,6 @@
 import type { Failure } from '../../errors.ts';
 import { addDigests, emptyDigest } from '../../sqlite/row-digest.ts';
+import type { TableState } from '../../target/state.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
 
@@ -38,6 +39,21 @@ export function finalSlices(fetched: FetchedTable): Slice[] {
 /** Digest of the keys and versions of the rows that the last read returned. */
 export function rowsDigest(fetched: FetchedTable): string {
   return finalSlices(fetched).reduce((sum, slice) => addDigests(sum, slice.digest), emptyDigest());
+}
+
+/** Digest of the rows that the last read returned, with all their values; undefined if the read computed none. */
+export function valuesDigest(fetched: FetchedTable): string | undefined {
+  const digests = finalSlices(fetched).map((slice) => slice.valuesDigest);
+  return digests.every((digest) => digest !== undefined) ? digests.reduce(addDigests) : undefined;
+}
+
+/**
+ * Whether a read of all rows returned what the last one did. Keys and versions do not suffice: calculated columns,
+ * column security and recreated columns change values without a new version.
+ */
+export function isSameRead(known: TableState, fetched: FetchedTable): boolean {
+  const values = valuesDigest(fetched);
+  return values !== undefined && known.valuesDigest === values && known.contentDigest === rowsDigest(fetched);
 }
 
 /** The same of the rows of which only the key was read. */

@@ -1,4 +1,4 @@
-import { rowsDigest, wholeDigest } from './fetched-table.ts';
+import { isSameRead, valuesDigest, wholeDigest } from './fetched-table.ts';
 import { afterPage } from './row-reader.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -20,11 +20,15 @@ export const full: Strategy<{ kind: 'all' }> = {
 
   comparedKeys: () => undefined,
 
-  broughtNothing: (known, _read, fetched) => known.contentDigest === rowsDigest(fetched),
+  broughtNothing: (known, _read, fetched) => isSameRead(known, fetched),
 
   async cursor({ read, fetched, outcome }) {
     if (!outcome.isCurrent) return {};
-    const digest = read === undefined ? outcome.digestOf?.() : wholeDigest(fetched, outcome, 'rows');
-    return { contentDigest: await digest };
+    // Rows that were read again by id have values that the digest of the whole read lacks.
+    if (read === undefined) return { contentDigest: await outcome.digestOf?.() };
+    return {
+      contentDigest: await wholeDigest(fetched, outcome, 'rows'),
+      valuesDigest: valuesDigest(fetched),
+    };
   },
 };

@@ -1,5 +1,5 @@
 import type { TableState } from '../../target/state.ts';
-import { keysDigest, rowsDigest, wholeDigest } from './fetched-table.ts';
+import { isSameRead, keysDigest, rowsDigest, valuesDigest, wholeDigest } from './fetched-table.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';
 
@@ -47,9 +47,10 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
   comparedKeys: (read) => (isSweep(read) ? 'all' : undefined),
 
   broughtNothing(known, read, fetched) {
-    if (read.kind === 'all') return known.contentDigest === rowsDigest(fetched);
-    const { from, digest } = known.window ?? {};
+    if (read.kind === 'all') return isSameRead(known, fetched);
+    const { from, digest, values } = known.window ?? {};
     if (from !== read.since || digest !== rowsDigest(fetched)) return false;
+    if (values === undefined || values !== valuesDigest(fetched)) return false;
     return !read.sweep || known.contentDigest === keysDigest(fetched);
   },
 
@@ -58,6 +59,7 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
     if (!outcome.isCurrent) return {};
     return {
       contentDigest: await contentDigest(merged),
+      valuesDigest: merged.read?.kind === 'all' ? valuesDigest(merged.fetched) : undefined,
       window: watermark === undefined ? undefined : await windowAfter(merged, watermark),
     };
   },
@@ -85,7 +87,9 @@ async function windowAfter(
   watermark: string,
 ): Promise<TableState['window']> {
   const from = windowStart(watermark, settings.overlapSeconds);
-  if (read?.kind === 'modifiedon' && read.since === from) return { from, digest: rowsDigest(fetched) };
+  if (read?.kind === 'modifiedon' && read.since === from) {
+    return { from, digest: rowsDigest(fetched), values: valuesDigest(fetched) };
+  }
   const digest = await outcome.digestOf?.(from);
   if (digest !== undefined) return { from, digest };
   return known?.window?.from === from ? known.window : undefined;

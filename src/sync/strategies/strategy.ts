@@ -66,4 +66,7 @@ export interface MergedRead<R extends Read> {
 }
 
 /** The part of a table's state that belongs to its strategy. */
-export type Cursor = Pick<TableState, 'deltaLink' | 'window' | 'contentDigest' | 'storedIds'>;
+export type Cursor = Pick<
+  TableState,
+  'deltaLink' | 'window' | 'contentDigest' | 'valuesDigest' | 'storedIds'
+>;

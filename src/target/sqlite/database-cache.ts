@@ -10,6 +10,8 @@ export interface DatabaseChange {
   readonly etag: string | undefined;
   /** Stores the database as it is. Nothing may change it afterwards. @throws ConflictError */
   commit(): Promise<DatabaseReport>;
+  /** Without a commit: the database still equals the file, and is kept in memory. */
+  keep(): void;
 }
 
 /**
@@ -55,7 +57,10 @@ export class DatabaseCache {
         const { stagedBlocks, stagedBytes } = committed;
         return { bytes: bytes.byteLength, stagedBlocks, stagedBytes, etag: committed.etag };
       };
-      return work({ db, etag, commit });
+      const keep = (): void => {
+        opened.equals = etag;
+      };
+      return work({ db, etag, commit, keep });
     });
   }
 

@@ -16,7 +16,14 @@ import type {
   TableMerge,
   TransactionOptions,
 } from '../mirror-target.ts';
-import { type DatabaseReport, type LoadedState, type State, tablesOf } from '../state.ts';
+import {
+  type DatabaseReport,
+  type LoadedState,
+  type State,
+  type SyncLogRow,
+  tablesOf,
+  withPendingLog,
+} from '../state.ts';
 import type { DatabaseChange } from './database-cache.ts';
 import { applyMigration, migrationOf } from './migrations.ts';
 import { countRows, liveRows } from './mirror-table.ts';
@@ -84,7 +91,7 @@ export class SqliteTransaction implements MirrorTransaction {
       open: async () => (await open()).db,
       final: isFinal,
     }));
-    const { missed, ...counts } = await mergeTable(this.#db, migration.table, parts, {
+    const { missed, historyChanged, ...counts } = await mergeTable(this.#db, migration.table, parts, {
       runId,
       at,
       history: options.history,
@@ -92,7 +99,7 @@ export class SqliteTransaction implements MirrorTransaction {
       complete: options.isComplete,
       keys: options.comparedKeys,
     });
-    const schemaChanges = migration.changes.length;
+    const schemaChanges = migration.changes.length + Number(historyChanged);
     return { ...counts, table: migration.table, schemaChanges, outdatedIds: missed };
   }
 
@@ -135,7 +142,7 @@ export class SqliteTransaction implements MirrorTransaction {
   writeLabels(
     digest: string | undefined,
     read: (digest: string) => Promise<Labels | undefined>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     return writeChoices(this.#db, tablesOf(this.state), digest, read);
   }
 
@@ -156,6 +163,18 @@ export class SqliteTransaction implements MirrorTransaction {
       for (const file of removed) removeFile(this.#db, file);
       for (const file of fetched) writeFile(this.#db, file, at);
     });
+  }
+
+  async saveUnchanged(
+    log: readonly SyncLogRow[],
+  ): Promise<{ database: DatabaseReport; state: State } | undefined> {
+    const { etag } = this.#change;
+    const { databaseEtag, databaseBytes: bytes = 0 } = this.state;
+    if (etag === undefined || databaseEtag !== etag) return undefined;
+    const state = withPendingLog(this.state, log);
+    await this.#save({ state, etag: this.#options.loaded.etag });
+    this.#change.keep();
+    return { database: { bytes, stagedBlocks: 0, stagedBytes: 0, etag }, state };
   }
 
   async commit({

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Organisation, reportOf } from '../organisation.ts';
+import { addColumn, dropColumn, retypeColumn } from '../schema-drift.ts';
 
 let org: Organisation;
 afterEach(() => org.stop());
@@ -187,5 +188,59 @@ describe('an idle run', () => {
     await org.expectIdle();
     await org.expectIdle();
     await org.expectMirror('account', 'lead', 'new_shipmentline', 'contact', 'accountleads');
+  });
+});
+
+describe('values that change without a new row version', () => {
+  /** Gives all rows another value of a column, as Dataverse does for a calculated one. */
+  const compute = (table: string, value: number): void =>
+    retypeColumn(org.store, table, 'new_total', 'int', () => value);
+
+  it.each([
+    ['lead', { strategy: 'full' }],
+    ['lead', {}],
+    ['new_shipmentline', { history: true }],
+  ])('are stored by a read that returns them (%s %o)', async (name, options) => {
+    org = await Organisation.start([{ name, ...options }]);
+    org.rows(name, 4);
+    addColumn(org.store, name, 'new_total', 'int', () => 0);
+    await org.sync();
+    await org.expectIdle();
+    for (const value of [1, 2]) {
+      compute(name, value);
+      expect(reportOf(await org.sync(), name)).toMatchObject({ updated: 4 });
+      await org.expectMirror(name);
+      await org.expectIdle();
+    }
+  });
+
+  it('are stored when a tracked table is read in full, and when it is tracked again', async () => {
+    org = await Organisation.start(['account']);
+    org.rows('account', 4);
+    addColumn(org.store, 'account', 'new_total', 'int', () => 0);
+    await org.sync();
+    compute('account', 1);
+    org.harness.configure([{ name: 'account', strategy: 'full' }]);
+    await org.sync();
+    await org.expectMirror('account');
+    compute('account', 2);
+    org.harness.configure(['account']);
+    await org.sync();
+    await org.expectMirror('account');
+    await org.expectIdle();
+  });
+
+  it('are stored when a column is created again', async () => {
+    org = await Organisation.start(['account', 'lead', { name: 'contact', strategy: 'full' }]);
+    const tables = ['account', 'lead', 'contact'];
+    for (const table of tables) org.rows(table, 3);
+    for (const table of tables) addColumn(org.store, table, 'new_rating', 'int', () => 1);
+    await org.sync();
+    for (const table of tables) dropColumn(org.store, table, 'new_rating');
+    await org.sync();
+    for (const table of tables) addColumn(org.store, table, 'new_rating', 'int', () => 2);
+    await org.sync();
+    await org.expectMirror(...tables);
+    await org.expectIdle();
   });
 });

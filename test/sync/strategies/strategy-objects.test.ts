@@ -271,14 +271,25 @@ describe('the state after a merge', () => {
     expect((await merged({}, { at: fallback.until }, first)).fallback).toBeUndefined();
   });
 
-  it('is the known one where the read brought nothing', async () => {
-    const known = await merged({});
-    const fetched = { name: 'account', plan: plan({}), slices: [slice] };
+  it('is the known one where a read of all rows returned the same values', async () => {
+    const start = { strategy: 'full', read: { kind: 'all' }, part: 'rows' } as const;
+    const values = '00000000000000000000000000000003';
+    const whole = { ...slice, start, valuesDigest: values };
+    const fetched = { name: 'account', plan: plan({ strategy: 'full' }), slices: [whole] };
+    const known = await nextState(settings, undefined, account, fetched, outcome);
+    expect(known).toMatchObject({ contentDigest: slice.digest, valuesDigest: values });
     expect(broughtNothing(known, fetched)).toBe(true);
     expect(broughtNothing(undefined, fetched)).toBe(false);
     expect(broughtNothing({ ...known, contentDigest: 'another' }, fetched)).toBe(false);
-    expect(broughtNothing({ ...known, strategy: 'full' }, fetched)).toBe(false);
+    expect(broughtNothing({ ...known, valuesDigest: 'another' }, fetched)).toBe(false);
+    expect(broughtNothing({ ...known, valuesDigest: undefined }, fetched)).toBe(false);
+    expect(broughtNothing({ ...known, strategy: 'modifiedon' }, fetched)).toBe(false);
     const failure = { error: 'busy' };
     expect(broughtNothing(known, { ...fetched, slices: [], failure })).toBe(true);
+  });
+
+  it('is not known to be the same after a first read under change tracking', async () => {
+    const known = await merged({});
+    expect(broughtNothing(known, { name: 'account', plan: plan({}), slices: [slice] })).toBe(false);
   });
 });

@@ -20,12 +20,15 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
   const names = columns.map((column) => quote(column.name)).join(', ');
   const insert = `INSERT INTO ${name} (${names}, valid_from) SELECT`;
 
+  let isChanged = false;
   if (!db.hasTable(historyName(table))) {
+    isChanged = true;
     const definitions = columns.map((column) => `${quote(column.name)} ${column.type}`);
     db.exec(`CREATE TABLE ${name}
       (${definitions.join(', ')}, valid_from TEXT NOT NULL, valid_to TEXT, PRIMARY KEY (${key}, valid_from))`);
     db.run(`${insert} ${names}, ? FROM ${rows}${liveRows(table)}`, [at]);
   } else if (adaptColumns(db, table, columns)) {
+    isChanged = true;
     // A row that the new schema changes gets a new version. Older versions keep their values and types.
     const differs = columns
       .map((column) => quote(column.name))
@@ -45,6 +48,8 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
   }
 
   return {
+    /** Whether the history table was created or got other columns. */
+    isChanged,
     /** Before the upsert: ends the versions that the attached `shard.rows` replace, and adds the new ones. */
     record(changed: string): void {
       const isNew = `NOT EXISTS (SELECT 1 FROM ${rows} t WHERE t.${key} = s.${key} AND NOT ${changed})`;

@@ -16,6 +16,8 @@ export interface MergeCounts {
   heldBack: number;
   /** Ids in the key sweep that the table lacks or has in another version. */
   missed: string[];
+  /** Whether the history table was created or got other columns. */
+  historyChanged: boolean;
 }
 
 export interface MergeOptions {
@@ -174,7 +176,8 @@ class TableMerger {
     if (rows !== expected) {
       throw new Error(`Merging ${this.#table.name} left ${rows} rows instead of ${expected}.`);
     }
-    return { added: this.#added, updated: this.#updated, rows, ...result };
+    const historyChanged = this.#history?.isChanged === true;
+    return { added: this.#added, updated: this.#updated, rows, historyChanged, ...result };
   }
 
   /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has in another version. */

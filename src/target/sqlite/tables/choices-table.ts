@@ -33,25 +33,28 @@ function readChoicesMeta(db: SqliteDatabase): ChoicesMeta | undefined {
  * touch no block of the file.
  * @param tables every table in the database
  * @param read loads the labels; called only if the database has others
+ * @returns whether anything was written
  */
 export async function writeChoices(
   db: SqliteDatabase,
   tables: readonly Table[],
   digest: string | undefined,
   read: (digest: string) => Promise<Labels | undefined>,
-): Promise<void> {
+): Promise<boolean> {
   const before = readChoicesMeta(db);
   const names = tables.map(({ name }) => name).sort();
   const stale = digest !== undefined && (before?.digest !== digest || before.tables !== names.join());
   const stored = stale ? await read(digest) : undefined;
-  db.transaction(() => {
+  return db.transaction(() => {
+    const isNew = !db.hasTable('_choices');
     db.exec(createChoices);
     if (digest !== undefined && stored !== undefined) {
       writeRows(db, tables, stored);
       const meta: ChoicesMeta = { digest, tables: names.join(), language: stored.language };
       writeMeta(db, choicesMeta, JSON.stringify(meta));
     }
-    writeViews(db, tables, readChoicesMeta(db)?.language);
+    const haveViewsChanged = writeViews(db, tables, readChoicesMeta(db)?.language);
+    return isNew || stored !== undefined || haveViewsChanged;
   });
 }
 
@@ -82,8 +85,12 @@ function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: Labels)
   db.exec('DROP TABLE temp.choices');
 }
 
-/** Creates the views again whose SQL differs: tables, columns and labels may have changed. */
-function writeViews(db: SqliteDatabase, tables: readonly Table[], language: number | undefined): void {
+/**
+ * Creates the views again whose SQL differs: tables, columns and labels may have changed.
+ * @returns whether any did
+ */
+function writeViews(db: SqliteDatabase, tables: readonly Table[], language: number | undefined): boolean {
+  let changes = 0;
   const existing = new Map(
     db
       .all<{ name: string; sql: string }>(
@@ -104,11 +111,13 @@ function writeViews(db: SqliteDatabase, tables: readonly Table[], language: numb
       const same = existing.get(name) === sql;
       existing.delete(name);
       if (same) continue;
+      changes += 1;
       db.exec(`DROP VIEW IF EXISTS ${quote(name)}`);
       db.exec(sql);
     }
   }
   for (const name of existing.keys()) db.exec(`DROP VIEW ${quote(name)}`);
+  return changes + existing.size > 0;
 }
 
 /** The columns with labels. A text column among them has codes separated by commas: a multi-select choice. */
