@@ -107,6 +107,6 @@ export class Organisation {
 }
 
 /** A run's report of one table. */
-export function reportOf(status: RunStatus, name: string): TableReport {
+export function reportOf(status: Pick<RunStatus, 'entities'>, name: string): TableReport {
   return status.entities.find((entity) => entity.name === name)!;
 }

@@ -15,8 +15,12 @@ export interface ActiveRun {
   /** `runFormat` of the version that started the run. */
   format?: number;
   startedAt: string;
-  /** How often the run was resumed. */
+  /** How often in a row the run was stale, was resumed, and made no progress. */
   resumptions: number;
+  /** When a stale run was resumed last: ISO 8601, UTC. */
+  resumedAt?: string;
+  /** The time of the run's newest blob at that moment, by the clock of the storage. A newer blob is progress. */
+  progressAt?: string;
 }
 
 export type RunPhase = 'planning' | 'fetching' | 'merging' | 'complete' | 'failed' | 'abandoned';

@@ -7,12 +7,12 @@ import { planFirstRound } from '../plan/plan-first-round.ts';
 import { endRun } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
 
-/** How often a run is resumed before it is abandoned. */
+/** How often in a row a stale run is resumed without progress before it is abandoned. */
 const maxResumptions = 3;
 
 export interface StartOptions {
   trigger: RunDocument['trigger'];
-  /** Resume a live run at once, instead of when it counts as stale. */
+  /** Resume a live run at once, instead of when it counts as stale. Such a resumption is not counted. */
   resume?: boolean;
   /** Tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete?: string[];
@@ -28,7 +28,7 @@ export interface StartResult {
 
 /**
  * Starts a run unless one is live. A live run without progress for longer than `SYNC_STALE_AFTER` is resumed: its missing
- * messages are sent again. After three resumptions it is abandoned, and a new run starts.
+ * messages are sent again. After three resumptions in a row without progress it is abandoned, and a new run starts.
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -94,18 +94,31 @@ async function resumeOrAbandon(
     });
     return undefined;
   }
-  if (options.resume !== true && !(await isStale(services, active.value))) {
-    services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
-    return { runId, outcome: 'live' };
+  const newest = await newestBlob(services, runId);
+  if (!isStale(services, active.value, newest)) {
+    if (options.resume !== true) {
+      services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
+      return { runId, outcome: 'live' };
+    }
+    services.telemetry.log('info', `Run ${runId} is resumed on request.`, { runId });
+    return resume(services, active.value, options);
   }
-  if (resumptions >= maxResumptions) {
+  const hasProgress = newest !== undefined && newest.toISOString() !== active.value.progressAt;
+  const before = hasProgress ? 0 : resumptions;
+  if (before >= maxResumptions && options.resume !== true) {
     await endRun(services, runId, 'abandoned', {
       error: `The run made no progress after ${resumptions} resumptions.`,
       hint: 'See the logs of fetchEntity and mergeRound for where it stopped.',
     });
     return undefined;
   }
-  const counted = { ...active.value, resumptions: resumptions + 1 };
+  const counted: ActiveRun = {
+    ...active.value,
+    // A request is a decision of a person or of a program that has just started, and abandons nothing.
+    resumptions: options.resume === true ? before : before + 1,
+    resumedAt: services.now().toISOString(),
+    progressAt: newest?.toISOString(),
+  };
   try {
     await services.work.replaceIfUnchanged(paths.active, counted, active.etag);
   } catch (error) {
@@ -113,21 +126,38 @@ async function resumeOrAbandon(
     if (error instanceof ConflictError) return { runId, outcome: 'live' };
     throw error;
   }
-  services.telemetry.log('warn', `Run ${runId} is resumed.`, {
+  services.telemetry.log('warn', `Run ${runId} made no progress and is resumed.`, {
     runId,
     resumptions: counted.resumptions,
   });
+  return resume(services, counted, options);
+}
+
+/** Sends the messages of a live run that may be missing, or plans it. */
+async function resume(
+  services: SyncServices,
+  active: ActiveRun,
+  options: StartOptions,
+): Promise<StartResult> {
+  const { runId } = active;
   const isPlanned = (await services.documents.plan(runId, 1)) !== undefined;
-  if (!isPlanned) return planRun(services, counted, options, 'resumed');
+  if (!isPlanned) return planRun(services, active, options, 'resumed');
   await resumeRun(services, runId);
   return { runId, outcome: 'resumed' };
 }
 
-/** Whether the newest blob of the run is older than `SYNC_STALE_AFTER`. */
-async function isStale(services: SyncServices, active: ActiveRun): Promise<boolean> {
-  let newest = Date.parse(active.startedAt);
-  for await (const { lastModified } of services.work.list(paths.runFolder(active.runId))) {
-    newest = Math.max(newest, lastModified.getTime());
+/** When the newest blob of a run was written, by the clock of the storage; undefined if it has none. */
+async function newestBlob(services: SyncServices, runId: string): Promise<Date | undefined> {
+  let newest: Date | undefined;
+  for await (const { lastModified } of services.work.list(paths.runFolder(runId))) {
+    if (newest === undefined || lastModified > newest) newest = lastModified;
   }
-  return services.now().getTime() - newest > services.settings.sync.staleAfterSeconds * 1000;
+  return newest;
+}
+
+/** Whether a run made no progress, and was not resumed, for longer than `SYNC_STALE_AFTER`. */
+function isStale(services: SyncServices, active: ActiveRun, newest: Date | undefined): boolean {
+  const { startedAt, resumedAt = startedAt } = active;
+  const latest = Math.max(Date.parse(startedAt), Date.parse(resumedAt), newest?.getTime() ?? 0);
+  return services.now().getTime() - latest > services.settings.sync.staleAfterSeconds * 1000;
 }

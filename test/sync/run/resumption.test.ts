@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../../src/errors.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
+import type { ActiveRun } from '../../../src/sync/documents/run.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
 let org: Organisation;
@@ -169,6 +170,52 @@ describe('a run without progress', () => {
     await org.expectMirror('account');
     await org.expectIdle();
   });
+
+  it('is not abandoned if it made progress between the resumptions', async () => {
+    org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '10', SYNC_SLICE_MB: '0.001' });
+    org.rows('account', 120);
+    const { work, documents } = org.harness.services;
+    const { runId } = await org.harness.start();
+    for (let n = 0; n < 8; n++) {
+      later(20);
+      expect(await org.harness.start()).toEqual({ runId, outcome: 'resumed' });
+      // The resumption has sent messages a second time. They come first, and do nothing.
+      while ((await documents.slices(runId, 1, 'account')).length <= n) await org.harness.deliver();
+    }
+    expect((await work.read<ActiveRun>(paths.active))!.value.resumptions).toBe(1);
+    await org.harness.drain();
+    await org.expectMirror('account');
+  });
+
+  it('is resumed once where several starts find it stale', async () => {
+    org = await Organisation.start(['account'], { rows: 100 });
+    const { runId, found } = await stuck();
+    found();
+    later(20);
+    const outcomes: string[] = [];
+    for (let n = 0; n < 5; n++) outcomes.push((await org.harness.start()).outcome);
+    expect(outcomes).toEqual(['resumed', 'live', 'live', 'live', 'live']);
+    await org.harness.drain();
+    expect((await runOf(runId))?.phase).toBe('complete');
+  });
+
+  it('survives ten starts of a local program, stale or not, and reads no slice again', async () => {
+    org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '10', SYNC_SLICE_MB: '0.001' });
+    org.rows('account', 120);
+    const { runId } = await org.harness.start();
+    for (let n = 0; n < 3; n++) await org.harness.deliver();
+    for (let n = 0; n < 10; n++) {
+      if (n % 2 === 1) later(20);
+      org.harness.restarted();
+      expect(await org.harness.start({ resume: true })).toEqual({ runId, outcome: 'resumed' });
+    }
+    await org.harness.drain();
+    const report = reportOf({ entities: (await runOf(runId))!.entities! }, 'account');
+    expect(report).toMatchObject({ state: 'merged', rowsRead: org.store.count('account') });
+    await org.expectMirror('account');
+  });
+
+  const runOf = (runId: string) => org.harness.services.documents.run(runId);
 
   it('ignores messages that arrive after its end', async () => {
     org = await Organisation.start(['account'], { rows: 100 });
