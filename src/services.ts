@@ -13,7 +13,7 @@ import { queueSender } from './storage/queue-sender.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { WorkStore } from './storage/work-store.ts';
 import { DocumentReader } from './sync/documents/document-reader.ts';
-import { fetchQueue, mergeQueue } from './sync/documents/messages.ts';
+import { fetchQueue, mergeQueue, planQueue } from './sync/documents/messages.ts';
 import { ProgressTracker } from './sync/documents/progress-tracker.ts';
 import type { SyncServices } from './sync/documents/services.ts';
 import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
@@ -34,7 +34,7 @@ export function syncServices(): Promise<SyncServices> {
 
 /** What the sync keeps outside of this process. */
 export interface SyncStorage
-  extends Pick<SyncServices, 'work' | 'published' | 'files' | 'sendFetch' | 'sendMerge'> {
+  extends Pick<SyncServices, 'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge'> {
   databaseFile: DatabaseFile;
 }
 
@@ -42,11 +42,13 @@ export interface SyncStorage
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
   const published = blobs.getContainerClient(settings.containers.database);
+  const sendPlan = queueSender(queues.getQueueClient(planQueue));
   return {
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     published: new WorkStore(published),
     databaseFile: new DatabaseBlob(published, settings.databaseName, { allocate: allocateGrowable }),
     files: new FileBlobs(published),
+    sendPlan: (message, delaySeconds) => sendPlan(message, { visibilityTimeout: delaySeconds }),
     sendFetch: queueSender(queues.getQueueClient(fetchQueue)),
     sendMerge: queueSender(queues.getQueueClient(mergeQueue)),
   };

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, globSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { entitiesJsonSchema, parseEntities } from '../../src/config/entities.ts';
 import { readMetricsSettings } from '../../src/config/metrics-settings.ts';
@@ -77,11 +77,12 @@ describe('the documentation agrees with the code', () => {
   });
 
   test('functions, their routes, queues and methods', () => {
-    const files = readdirSync(join(root, 'src/functions')).map((file) => file.replace('.ts', ''));
+    const files = globSync('src/functions/**/*.ts', { cwd: root });
+    const fileOf = new Map(files.map((file) => [basename(file, '.ts'), file]));
     const table = rows(section('docs/http-api.md', 'Functions'));
-    expect(table.map(([name]) => plain(name!)).sort()).toEqual(files.sort());
+    expect(table.map(([name]) => plain(name!)).sort()).toEqual([...fileOf.keys()].sort());
     for (const [name, trigger] of table) {
-      const source = read(`src/functions/${plain(name!)}.ts`);
+      const source = read(fileOf.get(plain(name!))!);
       const route = /route: '(.+?)'/.exec(source)?.[1];
       if (route === undefined) {
         expect(trigger).toMatch(source.includes('app.timer') ? /^timer/ : /^queue/);

@@ -335,13 +335,24 @@ describe('/api/sync', () => {
     },
   );
 
-  test('reports why a run could not be planned, with its id, and logs it once', async () => {
-    const answer = await sendAndLog('POST', '/api/sync');
-    expect(answer.status).toBe(500);
-    const { runId, detail } = problem(answer);
-    expect(detail).toContain('no-entities.json');
-    expect(runId).toMatch(/^\d{8}T\d{6}Z-\w+$/);
-    expect(answer.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+  test('answers at once, and shows why the run could not be planned', async () => {
+    const before = log.length;
+    const answer = await send('POST', '/api/sync');
+    expect(answer.status).toBe(202);
+    const { runId } = JSON.parse(answer.body) as { runId: string };
+    expect(runId).toMatch(/^\d{8}T\d+Z-\w+$/);
+    const status = await vi.waitFor(
+      async () => {
+        const found = JSON.parse((await send('GET', `/api/sync/${runId}`)).body) as Record<string, string>;
+        expect(found.phase).toBe('failed');
+        return found;
+      },
+      { timeout: 30_000, interval: 100 },
+    );
+    expect(status.error).toContain('no-entities.json');
+    expect(status.hint).toContain('logical name');
+    const errorLines = log.slice(before).filter(({ level }) => level === 'error');
+    expect(errorLines.map(({ category }) => category)).toEqual(['Function.planRun.User']);
     const { runs } = JSON.parse((await send('GET', '/api/sync')).body) as { runs: { runId: string }[] };
     expect(runs.map((run) => run.runId)).toContain(runId);
     const run = await send('GET', `/api/sync/${runId}`, { accept: 'text/html' });

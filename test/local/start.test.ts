@@ -199,7 +199,8 @@ test('prints one error message with a hint and exits with status 1', async () =>
   await writeFile(entities, '["account", "acount"]');
   const unknown = await run('--once', '--rows', '20', '--data', data, '--entities', entities);
   expect(unknown.code).toBe(1);
-  expect(unknown.stderr).toContain('Dataverse has no table acount; did you mean account?');
+  expect(unknown.stdout).toContain('The run failed: Dataverse has no table acount; did you mean account?');
+  expect(unknown.stdout).toContain(`Log        ${join(data, 'functions.log')}`);
 });
 
 test('reports a rejected access token', async () => {

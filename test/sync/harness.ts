@@ -2,23 +2,26 @@ import { randomBytes } from 'node:crypto';
 import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
+import { SyncError } from '../../src/errors.ts';
 import { createSyncServices, openSyncStorage, type SyncStorage } from '../../src/services.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
 import { DocumentReader } from '../../src/sync/documents/document-reader.ts';
-import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
+import type { FetchMessage, MergeMessage, PlanMessage } from '../../src/sync/documents/messages.ts';
 import { ProgressTracker } from '../../src/sync/documents/progress-tracker.ts';
 import type { SyncServices } from '../../src/sync/documents/services.ts';
 import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { failPoisonedRun } from '../../src/sync/run/fail-run.ts';
+import { failPoisonedPlan, planRun } from '../../src/sync/run/plan-run.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
-import { type StartOptions, startRun } from '../../src/sync/run/start-run.ts';
+import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel } from '../../src/telemetry/telemetry.ts';
 import { memoryStorage } from './memory-storage.ts';
 
 type Message =
+  | { queue: 'plan'; body: PlanMessage; tries: number }
   | { queue: 'fetch'; body: FetchMessage; tries: number }
   | { queue: 'merge'; body: MergeMessage; tries: number };
 
@@ -53,6 +56,7 @@ export class Harness {
     this.services = {
       ...services,
       readEntities: () => this.entities,
+      sendPlan: async (body) => void this.#waiting.push({ queue: 'plan', body, tries: 0 }),
       sendFetch: async (body) => void this.#waiting.push({ queue: 'fetch', body, tries: 0 }),
       sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0 }),
       telemetry: {
@@ -105,27 +109,49 @@ export class Harness {
     });
   }
 
-  start(options: Partial<StartOptions> = {}) {
+  /** Starts a run and plans it. `error`: why it could not be planned, and is over. */
+  async start(options: Partial<StartOptions> = {}): Promise<StartResult & { error?: Error }> {
+    const started = await this.startUnplanned(options);
+    for (let at = this.#planAt(); at >= 0; at = this.#planAt()) await this.#deliverAt(at);
+    const { phase, error, hint } = (await this.services.documents.run(started.runId)) ?? {};
+    if (started.outcome !== 'started' || phase !== 'failed') return started;
+    return { ...started, error: new SyncError(error!, { hint }) };
+  }
+
+  /** Starts a run. Its plan waits in the queue. */
+  startUnplanned(options: Partial<StartOptions> = {}): Promise<StartResult> {
     return startRun(this.services, { trigger: 'http', ...options });
   }
 
+  #planAt(): number {
+    return this.#waiting.findIndex(({ queue }) => queue === 'plan');
+  }
+
   /** Delivers one message. @returns the handler's error; the message is then queued again or poison */
-  async deliver(): Promise<unknown> {
-    const at = this.#pick(this.#waiting.length);
+  deliver(): Promise<unknown> {
+    return this.#deliverAt(this.#pick(this.#waiting.length));
+  }
+
+  async #deliverAt(at: number): Promise<unknown> {
     const [message] = this.#waiting.splice(at, 1);
     if (message === undefined) return undefined;
     message.tries += 1;
     try {
-      const redelivered = message.tries > 1;
-      if (message.queue === 'fetch') await fetchSlice(this.services, message.body, { redelivered });
-      else await mergeRound(this.services, message.body);
+      await this.#handle(message);
       return undefined;
     } catch (error) {
       if (message.tries < maxDequeueCount) this.#waiting.push(message);
+      else if (message.queue === 'plan') await failPoisonedPlan(this.services, message.body);
       else if (message.queue === 'fetch') await failPoisonedTable(this.services, message.body);
       else await failPoisonedRun(this.services, message.body);
       return error;
     }
+  }
+
+  #handle({ queue, body, tries }: Message): Promise<void> {
+    const options = { redelivered: tries > 1 };
+    if (queue === 'plan') return planRun(this.services, body, options);
+    return queue === 'fetch' ? fetchSlice(this.services, body, options) : mergeRound(this.services, body);
   }
 
   /** Delivers messages until the queue is empty. */

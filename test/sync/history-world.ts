@@ -441,7 +441,7 @@ export class World {
 
   async #start(options: { resume?: boolean }): Promise<string | undefined> {
     return this.harness
-      .start(options)
+      .startUnplanned(options)
       .then(({ runId }) => runId)
       .catch(() => undefined);
   }

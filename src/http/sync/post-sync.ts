@@ -3,7 +3,7 @@ import type { SyncServices } from '../../sync/documents/services.ts';
 import { startRun } from '../../sync/run/start-run.ts';
 import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';
-import { Problem, problemOf } from '../problem.ts';
+import { Problem } from '../problem.ts';
 
 const startRequest = z.strictObject({
   /** Resume a live run at once, for a person who knows that it is stuck. */
@@ -15,9 +15,7 @@ const startRequest = z.strictObject({
 /** `POST /api/sync` starts a sync: 202 with the run's id and status address, 409 if a run is live. */
 export const postSync: Handler<SyncServices> = async (services, request) => {
   const options = readStartRequest(await request.text());
-  const { runId, outcome, error } = await startRun(services, { trigger: 'http', ...options });
-  // The run has logged its error.
-  if (outcome === 'failed') throw problemOf(error, { runId });
+  const { runId, outcome } = await startRun(services, { trigger: 'http', ...options });
   const statusUrl = `${address(request, 'sync')}/${runId}`;
   return {
     status: outcome === 'live' ? 409 : 202,

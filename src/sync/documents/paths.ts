@@ -10,6 +10,10 @@ export const paths = {
   runFolder: (runId: string) => `runs/${runId}/`,
   roundsFolder: (runId: string) => `runs/${runId}/rounds/`,
   roundFolder: (runId: string, round: number) => `runs/${runId}/rounds/${round}/`,
+  /** Exists once the planning has begun, so that a message lost before that is told from a planning that takes time. */
+  planning: (runId: string) => `runs/${runId}/rounds/planning.json`,
+  /** The latest error of the planning, for the poison handler. */
+  planError: (runId: string) => `runs/${runId}/rounds/plan-error.json`,
   plan: (runId: string, round: number) => `runs/${runId}/rounds/${round}/plan.json`,
   slice: (runId: string, round: number, entity: string, slice: number) =>
     `runs/${runId}/rounds/${round}/${entity}/slices/${slice}.json`,

@@ -15,6 +15,8 @@ export interface ActiveRun {
   /** `runFormat` of the version that started the run. */
   format?: number;
   startedAt: string;
+  /** `trigger` of run.json, in case the start died before it wrote that; absent from an earlier version. */
+  trigger?: RunDocument['trigger'];
   /** How often in a row the run was stale, was resumed, and made no progress. */
   resumptions: number;
   /** When a stale run was resumed last: ISO 8601, UTC. */

@@ -8,7 +8,7 @@ import type { ShardCache } from '../../storage/shard-cache.ts';
 import type { MirrorTarget } from '../../target/mirror-target.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { DocumentReader } from './document-reader.ts';
-import type { FetchMessage, MergeMessage } from './messages.ts';
+import type { FetchMessage, MergeMessage, PlanMessage } from './messages.ts';
 import type { ProgressTracker } from './progress-tracker.ts';
 
 /** What a run works with. Made once per process; tests make their own. */
@@ -28,6 +28,8 @@ export interface SyncServices {
   /** Contents of file and image columns, in the published container. */
   files: FileBlobs;
   shards: ShardCache;
+  /** `delaySeconds`: the message is not delivered before. */
+  sendPlan: (message: PlanMessage, delaySeconds?: number) => Promise<void>;
   sendFetch: (message: FetchMessage) => Promise<void>;
   sendMerge: (message: MergeMessage) => Promise<void>;
   progress: ProgressTracker;

@@ -1,14 +1,19 @@
-import { ConflictError, describeFailure, RetriableError } from '../../errors.ts';
+import { ConflictError, RetriableError } from '../../errors.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import { type ActiveRun, type RunDocument, runFormat } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { planFirstRound } from '../plan/plan-first-round.ts';
 import { endRun } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
 
 /** How often in a row a stale run is resumed without progress before it is abandoned. */
 const maxResumptions = 3;
+
+/**
+ * Seconds after which the plan message of a run counts as lost, if its planning has not begun. The first message to an
+ * app without instances can take two minutes (github.com/Azure/azure-functions-host#10706).
+ */
+const lostAfterSeconds = 180;
 
 export interface StartOptions {
   trigger: RunDocument['trigger'];
@@ -20,22 +25,24 @@ export interface StartOptions {
 
 export interface StartResult {
   runId: string;
-  /** `live`: another run is in progress, and nothing was started. `failed`: the run could not be planned and is over. */
-  outcome: 'started' | 'resumed' | 'live' | 'failed';
-  /** Why the run could not be planned. */
-  error?: unknown;
+  /** `live`: another run is in progress, and nothing was started. */
+  outcome: 'started' | 'resumed' | 'live';
 }
 
 /**
- * Starts a run unless one is live. A live run without progress for longer than `SYNC_STALE_AFTER` is resumed: its missing
+ * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A live run without progress for longer than `SYNC_STALE_AFTER` is resumed: its missing
  * messages are sent again. After three resumptions in a row without progress it is abandoned, and a new run starts.
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
   for (let attempt = 0; attempt < 3; attempt++) {
     const startedAt = services.now().toISOString();
-    const claim: ActiveRun = { runId: newRunId(services), format: runFormat, startedAt, resumptions: 0 };
+    const { trigger } = options;
+    const runId = newRunId(services);
+    const claim: ActiveRun = { runId, format: runFormat, startedAt, trigger, resumptions: 0 };
     if (await services.work.createIfAbsent(paths.active, claim)) {
-      return planRun(services, claim, options, 'started');
+      services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
+      await requestPlan(services, claim, options);
+      return { runId, outcome: 'started' };
     }
     const active = await readActive(services);
     // The other run ended in between.
@@ -58,26 +65,15 @@ function newRunId(services: SyncServices): string {
   return `${time}-${services.randomId()}`;
 }
 
-async function planRun(
+/** After a crash in here, the next start finds a run whose planning has not begun, and requests its plan again. */
+async function requestPlan(
   services: SyncServices,
-  { runId, startedAt }: ActiveRun,
-  { trigger, allowMassDelete }: StartOptions,
-  outcome: 'started' | 'resumed',
-): Promise<StartResult> {
+  { runId, startedAt, trigger = 'timer' }: ActiveRun,
+  { allowMassDelete }: StartOptions,
+): Promise<void> {
   const run: RunDocument = { runId, trigger, startedAt, allowMassDelete };
   await services.work.createIfAbsent(paths.run(runId), run);
-  services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
-  try {
-    await planFirstRound(services, runId);
-    return { runId, outcome };
-  } catch (error) {
-    // The run ends at once, so that it does not block the next one.
-    const failure = describeFailure(error);
-    const { hint } = failure;
-    services.telemetry.log('error', `Run ${runId} could not be planned: ${failure.error}`, { runId, hint });
-    await endRun(services, runId, 'failed', failure);
-    return { runId, outcome: 'failed', error };
-  }
+  await services.sendPlan({ runId });
 }
 
 /** Leaves a live run alone, resumes it, or abandons it and returns undefined. */
@@ -94,8 +90,8 @@ async function resumeOrAbandon(
     });
     return undefined;
   }
-  const newest = await newestBlob(services, runId);
-  if (!isStale(services, active.value, newest)) {
+  const progress = await progressOf(services, runId);
+  if (!isStale(services, active.value, progress)) {
     if (options.resume !== true) {
       services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
       return { runId, outcome: 'live' };
@@ -103,21 +99,22 @@ async function resumeOrAbandon(
     services.telemetry.log('info', `Run ${runId} is resumed on request.`, { runId });
     return resume(services, active.value, options);
   }
-  const hasProgress = newest !== undefined && newest.toISOString() !== active.value.progressAt;
+  const hasProgress = progress.at !== active.value.progressAt;
   const before = hasProgress ? 0 : resumptions;
-  if (before >= maxResumptions && options.resume !== true) {
+  // A request is a decision of a person, or of a program that has just started. A run that has not begun lost a message.
+  const counts = options.resume !== true && progress.hasBegun;
+  if (before >= maxResumptions && counts) {
     await endRun(services, runId, 'abandoned', {
       error: `The run made no progress after ${resumptions} resumptions.`,
-      hint: 'See the logs of fetchEntity and mergeRound for where it stopped.',
+      hint: 'See the logs of planRun, fetchEntity and mergeRound for where it stopped.',
     });
     return undefined;
   }
   const counted: ActiveRun = {
     ...active.value,
-    // A request is a decision of a person or of a program that has just started, and abandons nothing.
-    resumptions: options.resume === true ? before : before + 1,
+    resumptions: counts ? before + 1 : before,
     resumedAt: services.now().toISOString(),
-    progressAt: newest?.toISOString(),
+    progressAt: progress.at,
   };
   try {
     await services.work.replaceIfUnchanged(paths.active, counted, active.etag);
@@ -133,7 +130,7 @@ async function resumeOrAbandon(
   return resume(services, counted, options);
 }
 
-/** Sends the messages of a live run that may be missing, or plans it. */
+/** Sends the messages of a live run that may be missing. */
 async function resume(
   services: SyncServices,
   active: ActiveRun,
@@ -141,23 +138,33 @@ async function resume(
 ): Promise<StartResult> {
   const { runId } = active;
   const isPlanned = (await services.documents.plan(runId, 1)) !== undefined;
-  if (!isPlanned) return planRun(services, active, options, 'resumed');
-  await resumeRun(services, runId);
+  if (isPlanned) await resumeRun(services, runId);
+  else await requestPlan(services, active, options);
   return { runId, outcome: 'resumed' };
 }
 
-/** When the newest blob of a run was written, by the clock of the storage; undefined if it has none. */
-async function newestBlob(services: SyncServices, runId: string): Promise<Date | undefined> {
+interface RunProgress {
+  /** When the newest blob of the run was written, by the clock of the storage: ISO 8601. Undefined if it has none. */
+  at?: string;
+  /** Whether its planning has begun. */
+  hasBegun: boolean;
+}
+
+async function progressOf(services: SyncServices, runId: string): Promise<RunProgress> {
   let newest: Date | undefined;
-  for await (const { lastModified } of services.work.list(paths.runFolder(runId))) {
+  let hasBegun = false;
+  for await (const { name, lastModified } of services.work.list(paths.runFolder(runId))) {
+    hasBegun ||= name !== paths.run(runId);
     if (newest === undefined || lastModified > newest) newest = lastModified;
   }
-  return newest;
+  return { at: newest?.toISOString(), hasBegun };
 }
 
 /** Whether a run made no progress, and was not resumed, for longer than `SYNC_STALE_AFTER`. */
-function isStale(services: SyncServices, active: ActiveRun, newest: Date | undefined): boolean {
+function isStale(services: SyncServices, active: ActiveRun, { at, hasBegun }: RunProgress): boolean {
   const { startedAt, resumedAt = startedAt } = active;
-  const latest = Math.max(Date.parse(startedAt), Date.parse(resumedAt), newest?.getTime() ?? 0);
-  return services.now().getTime() - latest > services.settings.sync.staleAfterSeconds * 1000;
+  const { staleAfterSeconds } = services.settings.sync;
+  const seconds = hasBegun ? staleAfterSeconds : Math.min(staleAfterSeconds, lostAfterSeconds);
+  const latest = Math.max(...[startedAt, resumedAt, at ?? startedAt].map((time) => Date.parse(time)));
+  return services.now().getTime() - latest > seconds * 1000;
 }

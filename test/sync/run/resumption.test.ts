@@ -215,6 +215,32 @@ describe('a run without progress', () => {
     await org.expectMirror('account');
   });
 
+  it('is planned by the next start if the first one died after its claim', async () => {
+    org = await Organisation.start(['account'], { rows: 100 });
+    const { services } = org.harness;
+    const { sendPlan } = services;
+    services.sendPlan = async () => {
+      throw new Error('killed');
+    };
+    await expect(org.harness.start({ allowMassDelete: ['account'] })).rejects.toThrow('killed');
+    const { runId } = (await services.work.read<ActiveRun>(paths.active))!.value;
+    services.sendPlan = sendPlan;
+    later(2);
+    expect(await org.harness.start()).toEqual({ runId, outcome: 'live' });
+    for (let n = 0; n < 6; n++) {
+      // Also the message of a later start may get lost. Nothing was fetched, so nothing is abandoned.
+      services.sendPlan = async () => undefined;
+      later(4);
+      expect(await org.harness.start()).toEqual({ runId, outcome: 'resumed' });
+      expect(await org.harness.start()).toEqual({ runId, outcome: 'live' });
+    }
+    services.sendPlan = sendPlan;
+    expect(await org.harness.start({ resume: true })).toEqual({ runId, outcome: 'resumed' });
+    await org.harness.drain();
+    expect(await runOf(runId)).toMatchObject({ phase: 'complete', allowMassDelete: ['account'] });
+    await org.expectMirror('account');
+  });
+
   const runOf = (runId: string) => org.harness.services.documents.run(runId);
 
   it('ignores messages that arrive after its end', async () => {

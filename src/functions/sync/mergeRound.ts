@@ -1,8 +1,8 @@
 import { app } from '@azure/functions';
-import { syncServices } from '../services.ts';
-import { type MergeMessage, mergeQueue } from '../sync/documents/messages.ts';
-import { mergeRound } from '../sync/merge/merge-round.ts';
-import { inInvocation } from '../telemetry/invocation-log.ts';
+import { syncServices } from '../../services.ts';
+import { type MergeMessage, mergeQueue } from '../../sync/documents/messages.ts';
+import { mergeRound } from '../../sync/merge/merge-round.ts';
+import { inInvocation } from '../../telemetry/invocation-log.ts';
 
 /** Merges a fetched round into the database, then starts the next round or ends the run. */
 app.storageQueue('mergeRound', {

@@ -1,0 +1,65 @@
+import { describeFailure, type Failure, RetriableError } from '../../errors.ts';
+import { isLive } from '../documents/active-run.ts';
+import type { PlanMessage } from '../documents/messages.ts';
+import { paths } from '../documents/paths.ts';
+import type { SyncServices } from '../documents/services.ts';
+import { isFinal } from '../fetch/fail-table.ts';
+import { planFirstRound } from '../plan/plan-first-round.ts';
+import { endRun } from './end-run.ts';
+import { resumeRun } from './resume-run.ts';
+
+/** The longest wait that a message can be given: seven days less a margin (learn.microsoft.com: Put Message). */
+const maxDelaySeconds = 6 * 86_400;
+
+/**
+ * Plans a run that was started. Can be repeated, and two can run at the same time: the first plan counts. A run that
+ * cannot be planned because of a mistake ends at once.
+ *
+ * @param options `redelivered`: the message was delivered before, so messages that follow from the plan may be missing
+ * @throws RetriableError and unknown errors: the queue delivers the message again
+ */
+export async function planRun(
+  services: SyncServices,
+  message: PlanMessage,
+  options: { redelivered?: boolean } = {},
+): Promise<void> {
+  const { runId } = message;
+  const { work, documents, telemetry } = services;
+  if (!(await isLive(services, runId))) {
+    telemetry.log('info', `Run ${runId} is over. Its plan message is dropped.`, { runId });
+    return;
+  }
+  if ((await documents.plan(runId, 1)) !== undefined) {
+    if (options.redelivered === true) await resumeRun(services, runId);
+    return;
+  }
+  await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
+  try {
+    await planFirstRound(services, runId);
+  } catch (error) {
+    const failure = describeFailure(error);
+    const { hint } = failure;
+    if (isFinal(error)) {
+      telemetry.log('error', `Run ${runId} could not be planned: ${failure.error}`, { runId, hint });
+      await endRun(services, runId, 'failed', failure);
+      return;
+    }
+    telemetry.log('warn', `Planning run ${runId} failed and is retried: ${failure.error}`, { runId, hint });
+    await work.put(paths.planError(runId), failure);
+    const seconds = error instanceof RetriableError ? error.retryAfterSeconds : undefined;
+    if (seconds === undefined) throw error;
+    // The service asked to wait. The five tries of the queue would be over before.
+    await services.sendPlan(message, Math.min(Math.ceil(seconds), maxDelaySeconds));
+  }
+}
+
+/** Ends a run whose planning failed too often. The next run plans anew. */
+export async function failPoisonedPlan(services: SyncServices, { runId }: PlanMessage): Promise<void> {
+  if (!(await isLive(services, runId))) return;
+  if ((await services.documents.plan(runId, 1)) !== undefined) return resumeRun(services, runId);
+  const stored = (await services.work.read<Failure>(paths.planError(runId)))?.value;
+  await endRun(services, runId, 'failed', {
+    error: stored?.error ?? 'Planning the run failed repeatedly and left no error.',
+    hint: stored?.hint ?? 'See the function log of planRun.',
+  });
+}
