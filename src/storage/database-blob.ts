@@ -156,8 +156,11 @@ export class DatabaseBlob implements DatabaseFile {
   async #committedBlocks(): Promise<{ ids: string[]; etag: string | 'absent' }> {
     try {
       const { committedBlocks, etag } = await this.#blob.getBlockList('committed');
-      // A blob with only uncommitted blocks has a block list but does not exist.
-      return { ids: (committedBlocks ?? []).map((block) => block.name), etag: etag ?? 'absent' };
+      const ids = (committedBlocks ?? []).map((block) => block.name);
+      // A process that died in the first commit left uncommitted blocks: they have a block list, in the emulator even
+      // an ETag, but the blob does not exist. A blob that was uploaded in one piece has no blocks and does exist.
+      if (ids.length === 0) return { ids, etag: (await this.currentEtag()) ?? 'absent' };
+      return { ids, etag: etag! };
     } catch (error) {
       if (statusOf(error) === 404) return { ids: [], etag: 'absent' };
       throw error;

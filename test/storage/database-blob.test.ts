@@ -98,6 +98,17 @@ describe('DatabaseBlob', () => {
     expect((await loaded(blob)).etag).toBe(second.etag);
   });
 
+  it('commits after a process died while it staged the blocks of the first commit', async () => {
+    const { blob, container } = fresh();
+    await container.create();
+    const id = Buffer.alloc(20, 1).toString('base64');
+    await container.getBlockBlobClient('dataverse.db').stageBlock(id, 'a block', 7);
+    expect(await blob.load()).toBe('absent');
+    const bytes = randomBytes(300 * kib);
+    const { etag } = await blob.commit(bytes, { etag: 'absent' });
+    expect(await blob.load()).toEqual({ bytes, etag });
+  });
+
   it('overwrites a blob that was uploaded in one piece', async () => {
     const { blob, container } = fresh();
     await container.create();
