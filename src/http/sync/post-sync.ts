@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { didYouMean } from '../../schema/did-you-mean.ts';
 import type { SyncServices } from '../../sync/documents/services.ts';
 import { startRun } from '../../sync/run/start-run.ts';
 import { address } from '../address.ts';
@@ -15,12 +16,13 @@ const startRequest = z.strictObject({
 /** `POST /api/sync` starts a sync: 202 with the run's id and status address, 409 if a run is live. */
 export const postSync: Handler<SyncServices> = async (services, request) => {
   const options = readStartRequest(await request.text());
-  const { runId, outcome } = await startRun(services, { trigger: 'http', ...options });
+  checkTables(services, options.allowMassDelete ?? []);
+  const { runId, outcome, hint } = await startRun(services, { trigger: 'http', ...options });
   const statusUrl = `${address(request, 'sync')}/${runId}`;
   return {
     status: outcome === 'live' ? 409 : 202,
     headers: { location: statusUrl },
-    jsonBody: { runId, outcome, statusUrl },
+    jsonBody: { runId, outcome, statusUrl, hint },
   };
 };
 
@@ -36,6 +38,18 @@ function readStartRequest(body: string): z.output<typeof startRequest> {
   const parsed = startRequest.safeParse(value);
   if (!parsed.success) throw new Problem(400, z.prettifyError(parsed.error), { hint });
   return parsed.data;
+}
+
+/** A name that no table has would allow nothing, without a word. */
+function checkTables(services: SyncServices, names: readonly string[]): void {
+  if (names.length === 0) return;
+  const known = services.readEntities().map(({ name }) => name);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  const sentences = unknown.map((name) => `${name} is not in entities.json${didYouMean(name, known) || '.'}`);
+  throw new Problem(400, `allowMassDelete: ${sentences.join(' ')}`, {
+    hint: 'Use logical names as in entities.json: contact, not contacts.',
+  });
 }
 
 const hint = 'Send no body, or JSON such as {"resume": true} or {"allowMassDelete": ["contact"]}.';

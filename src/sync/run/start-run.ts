@@ -27,6 +27,8 @@ export interface StartResult {
   runId: string;
   /** `live`: another run is in progress, and nothing was started. */
   outcome: 'started' | 'resumed' | 'live';
+  /** What the caller can do about a live run. */
+  hint?: string;
 }
 
 /**
@@ -65,6 +67,26 @@ function newRunId(services: SyncServices): string {
   return `${time}-${services.randomId()}`;
 }
 
+/** Adds tables to those that a live run may delete from beyond the limit. */
+async function allowMassDelete(services: SyncServices, runId: string, tables: string[]): Promise<void> {
+  for (;;) {
+    const run = await services.work.read<RunDocument>(paths.run(runId));
+    // A start that died before it wrote run.json: `requestPlan` writes it.
+    if (run === undefined) return;
+    const allowed = [...new Set([...(run.value.allowMassDelete ?? []), ...tables])];
+    try {
+      await services.work.replaceIfUnchanged(
+        paths.run(runId),
+        { ...run.value, allowMassDelete: allowed },
+        run.etag,
+      );
+      return;
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+    }
+  }
+}
+
 /** After a crash in here, the next start finds a run whose planning has not begun, and requests its plan again. */
 async function requestPlan(
   services: SyncServices,
@@ -94,7 +116,12 @@ async function resumeOrAbandon(
   if (!isStale(services, active.value, progress)) {
     if (options.resume !== true) {
       services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
-      return { runId, outcome: 'live' };
+      return { runId, outcome: 'live', hint: 'Wait until the run is over, or resume it.' };
+    }
+    if ((options.allowMassDelete ?? []).length > 0 && (await isMerging(services, runId))) {
+      // The merge may have read which tables are allowed. Accepting more would promise what it may not do.
+      const hint = 'The run is being merged. Send allowMassDelete again when it is over.';
+      return { runId, outcome: 'live', hint };
     }
     services.telemetry.log('info', `Run ${runId} is resumed on request.`, { runId });
     return resume(services, active.value, options);
@@ -137,10 +164,16 @@ async function resume(
   options: StartOptions,
 ): Promise<StartResult> {
   const { runId } = active;
+  const { allowMassDelete: allowed = [] } = options;
+  if (allowed.length > 0) await allowMassDelete(services, runId, allowed);
   const isPlanned = (await services.documents.plan(runId, 1)) !== undefined;
   if (isPlanned) await resumeRun(services, runId);
   else await requestPlan(services, active, options);
   return { runId, outcome: 'resumed' };
+}
+
+async function isMerging(services: SyncServices, runId: string): Promise<boolean> {
+  return (await services.documents.claim(paths.mergeRequest(runId, 1))) !== undefined;
 }
 
 interface RunProgress {

@@ -1,0 +1,49 @@
+import { HttpRequest } from '@azure/functions';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Problem } from '../../../src/http/problem.ts';
+import { postSync } from '../../../src/http/sync/post-sync.ts';
+import { Organisation } from '../../sync/organisation.ts';
+
+let org: Organisation;
+beforeAll(async () => {
+  org = await Organisation.start(['lead', 'account']);
+});
+afterAll(() => org.stop());
+
+const post = async (body: unknown) => {
+  const text = JSON.stringify(body);
+  const url = 'http://127.0.0.1/api/sync';
+  return postSync(org.harness.services, new HttpRequest({ method: 'POST', url, body: { string: text } }));
+};
+
+describe('POST /api/sync', () => {
+  it.each([
+    [['leads'], 'leads is not in entities.json; did you mean lead?'],
+    [
+      ['lead', 'acount', 'x'],
+      'acount is not in entities.json; did you mean account? x is not in entities.json.',
+    ],
+    [['Account'], 'Account is not in entities.json; did you mean account?'],
+  ])('answers 400 to allowMassDelete %j, and starts nothing', async (allowMassDelete, detail) => {
+    const error = await post({ allowMassDelete, resume: true }).catch((problem: unknown) => problem);
+    expect(error).toBeInstanceOf(Problem);
+    expect((error as Problem).document).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining(detail),
+      hint: expect.stringContaining('logical names'),
+    });
+    expect(org.harness.waiting).toBe(0);
+  });
+
+  it('answers 202, and 409 with a hint while the run is live', async () => {
+    expect(await post({ allowMassDelete: ['lead'] })).toMatchObject({
+      status: 202,
+      jsonBody: { outcome: 'started' },
+    });
+    expect(await post({})).toMatchObject({
+      status: 409,
+      jsonBody: { outcome: 'live', hint: 'Wait until the run is over, or resume it.' },
+    });
+    await org.harness.drain();
+  });
+});
