@@ -69,8 +69,21 @@ export interface Failure {
   hint?: string;
 }
 
-/** The error as a `Failure`. */
-export function describeFailure(error: unknown): Failure {
-  const { message, hint } = describeError(error);
-  return { error: message, hint };
+/**
+ * The error as a `Failure`. The text of an error that this project did not throw is internal, and may quote row data: it
+ * stays in the log.
+ * @param runId the run that the log names beside the error
+ */
+export function describeFailure(error: unknown, runId: string): Failure {
+  if (error instanceof SyncError) return { error: error.message, hint: error.hint };
+  return {
+    error: 'The function app failed with an unexpected error.',
+    hint: `The log of the function app has the error. Search it for ${runId}.`,
+  };
+}
+
+/** The error for the log: its message, with a stack if this project did not throw it. */
+export function describeForLog(error: unknown): string {
+  if (error instanceof SyncError) return error.message;
+  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
 }

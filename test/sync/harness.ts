@@ -17,7 +17,7 @@ import { failPoisonedPlan, planRun } from '../../src/sync/run/plan-run.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
-import type { LogLevel } from '../../src/telemetry/telemetry.ts';
+import type { LogLevel, Properties } from '../../src/telemetry/telemetry.ts';
 import { memoryStorage } from './memory-storage.ts';
 
 type Message =
@@ -44,7 +44,7 @@ const maxDequeueCount = 5;
 export class Harness {
   readonly services: SyncServices;
   readonly storage: SyncStorage;
-  readonly log: { level: LogLevel; message: string }[] = [];
+  readonly log: { level: LogLevel; message: string; properties?: Properties }[] = [];
   readonly #waiting: Message[] = [];
   readonly #pick: (waiting: number) => number;
   entities: TableConfig[];
@@ -60,7 +60,7 @@ export class Harness {
       sendFetch: async (body) => void this.#waiting.push({ queue: 'fetch', body, tries: 0 }),
       sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0 }),
       telemetry: {
-        log: (level, message) => void this.log.push({ level, message }),
+        log: (level, message, properties) => void this.log.push({ level, message, properties }),
         event: () => undefined,
       },
     };

@@ -1,5 +1,11 @@
 import { LinkError } from '../../dataverse/errors/errors.ts';
-import { ConfigurationError, describeFailure, type Failure, SkipTableError } from '../../errors.ts';
+import {
+  ConfigurationError,
+  describeFailure,
+  describeForLog,
+  type Failure,
+  SkipTableError,
+} from '../../errors.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import { requestMergeIfFetched } from '../documents/request-merge.ts';
@@ -16,12 +22,10 @@ export async function storeError(
   { runId, round, entity }: FetchMessage,
   error: unknown,
 ): Promise<void> {
-  const failure = describeFailure(error);
-  services.telemetry.log('warn', `Fetching ${entity} failed and is retried: ${failure.error}`, {
-    runId,
-    entity,
-    ...failure,
-  });
+  const failure = describeFailure(error, runId);
+  const { hint } = failure;
+  const message = `Fetching ${entity} failed and is retried: ${describeForLog(error)}`;
+  services.telemetry.log('warn', message, { runId, entity, hint });
   await services.work.put(paths.lastError(runId, round, entity), failure);
 }
 
@@ -31,11 +35,12 @@ export async function failTable(
   { runId, round, entity }: FetchMessage,
   error: unknown,
 ): Promise<void> {
-  const failure = describeFailure(error);
-  services.telemetry.log('error', `${entity} failed in this run: ${failure.error}`, {
+  const failure = describeFailure(error, runId);
+  const { hint } = failure;
+  services.telemetry.log('error', `${entity} failed in this run: ${describeForLog(error)}`, {
     runId,
     entity,
-    ...failure,
+    hint,
   });
   await services.work.createIfAbsent(paths.failed(runId, round, entity), failure);
   await requestMergeIfFetched(services, runId, round, { resend: true });

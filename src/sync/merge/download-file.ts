@@ -1,4 +1,4 @@
-import { ConfigurationError, describeError, RetriableError } from '../../errors.ts';
+import { ConfigurationError, describeForLog, RetriableError, SyncError } from '../../errors.ts';
 import type { FetchedFile, WantedFile } from '../../target/mirror-target.ts';
 import type { SyncServices } from '../documents/services.ts';
 
@@ -18,16 +18,13 @@ export async function downloadFile(
     return { ...file, blob: bytes === 0 ? null : name, bytes, error: null };
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
-    const { message } = describeError(error);
     const again = error instanceof RetriableError;
     const { table, column, rowId } = file;
-    services.telemetry.log('warn', `A file of ${table} could not be fetched.`, {
-      column,
-      rowId,
-      again,
-      reason: message,
-    });
-    return again ? undefined : { ...file, blob: null, bytes: 0, error: message };
+    const message = `A file of ${table} could not be fetched: ${describeForLog(error)}`;
+    services.telemetry.log('warn', message, { column, rowId, again });
+    if (again) return undefined;
+    const reason = error instanceof SyncError ? error.message : 'An unexpected error; see the log.';
+    return { ...file, blob: null, bytes: 0, error: reason };
   }
 }
 

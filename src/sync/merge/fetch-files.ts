@@ -1,4 +1,4 @@
-import { describeError } from '../../errors.ts';
+import { describeForLog } from '../../errors.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import type { FetchedFile, FileKey, WantedFile } from '../../target/mirror-target.ts';
 import type { DatabaseReport, LoadedState, State } from '../../target/state.ts';
@@ -48,9 +48,8 @@ export async function fetchFiles(
     return { isPartial, files, database };
   } catch (error) {
     // The rows are committed. The next run fetches the files.
-    services.telemetry.log('error', 'The contents of files could not be fetched.', {
+    services.telemetry.log('error', `The contents of files could not be fetched: ${describeForLog(error)}`, {
       runId,
-      reason: describeError(error).message,
     });
     return { isPartial: false };
   }

@@ -1,4 +1,4 @@
-import { describeFailure, RetriableError } from '../../errors.ts';
+import { describeFailure, describeForLog, RetriableError } from '../../errors.ts';
 import type { TableMerge } from '../../target/mirror-target.ts';
 import { openShard } from '../documents/open-shard.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
@@ -16,7 +16,7 @@ export async function mergeTables(
   for (const fetched of round.tables) {
     const { name, failure } = fetched;
     if (failure !== undefined || excluded.has(name)) {
-      const described = failure ?? describeFailure(excluded.get(name));
+      const described = failure ?? describeFailure(excluded.get(name), round.plan.runId);
       round.reports.push({ ...fetchReport(fetched), state: 'failed', ...described });
       continue;
     }
@@ -26,11 +26,9 @@ export async function mergeTables(
       // The queue retries the whole merge.
       if (error instanceof RetriableError) throw error;
       const { services, plan } = round;
-      services.telemetry.log('error', `Merging ${name} failed. The other tables are merged without it.`, {
-        runId: plan.runId,
-        entity: name,
-        ...describeFailure(error),
-      });
+      const message = `The other tables are merged without ${name}: ${describeForLog(error)}`;
+      const { hint } = describeFailure(error, plan.runId);
+      services.telemetry.log('error', message, { runId: plan.runId, entity: name, hint });
       return { name, error };
     }
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableConfig } from '../../config/entities.ts';
 import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
-import { describeFailure, type Failure, SkipTableError } from '../../errors.ts';
+import { type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
@@ -122,7 +122,7 @@ async function readTables(
   for (const { logicalName, error } of failures) {
     const hasVanished = state.entities[logicalName] !== undefined && index.type(logicalName) === undefined;
     // A mirrored table that vanished keeps its rows. Any other unknown table is a mistake in the configuration.
-    if (error instanceof SkipTableError) skipped[logicalName] = describeFailure(error);
+    if (error instanceof SkipTableError) skipped[logicalName] = { error: error.message, hint: error.hint };
     else if (!hasVanished) throw error;
   }
   const config = new Map(configs.map((one) => [one.name, one]));

@@ -1,4 +1,4 @@
-import { describeFailure, type Failure } from '../../errors.ts';
+import { describeFailure, describeForLog, type Failure } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -11,9 +11,9 @@ export async function storeMergeError(
   { runId, round }: MergeMessage,
   error: unknown,
 ): Promise<void> {
-  const failure = describeFailure(error);
-  const message = `The merge of round ${round} failed and is retried: ${failure.error}`;
-  services.telemetry.log('warn', message, { runId, ...failure });
+  const failure = describeFailure(error, runId);
+  const message = `The merge of round ${round} failed and is retried: ${describeForLog(error)}`;
+  services.telemetry.log('warn', message, { runId, hint: failure.hint });
   await services.work.put(paths.mergeError(runId, round), failure);
 }
 

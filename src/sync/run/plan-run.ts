@@ -1,4 +1,4 @@
-import { describeFailure, type Failure, RetriableError } from '../../errors.ts';
+import { describeFailure, describeForLog, type Failure, RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { PlanMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -37,14 +37,17 @@ export async function planRun(
   try {
     await planFirstRound(services, runId);
   } catch (error) {
-    const failure = describeFailure(error);
+    const failure = describeFailure(error, runId);
     const { hint } = failure;
     if (isFinal(error)) {
-      telemetry.log('error', `Run ${runId} could not be planned: ${failure.error}`, { runId, hint });
+      telemetry.log('error', `Run ${runId} could not be planned: ${describeForLog(error)}`, { runId, hint });
       await endRun(services, runId, 'failed', failure);
       return;
     }
-    telemetry.log('warn', `Planning run ${runId} failed and is retried: ${failure.error}`, { runId, hint });
+    telemetry.log('warn', `Planning run ${runId} failed and is retried: ${describeForLog(error)}`, {
+      runId,
+      hint,
+    });
     await work.put(paths.planError(runId), failure);
     const seconds = error instanceof RetriableError ? error.retryAfterSeconds : undefined;
     if (seconds === undefined) throw error;

@@ -1,5 +1,5 @@
 import { countLimit } from '../../dataverse/read/count.ts';
-import { describeError } from '../../errors.ts';
+import { describeForLog, SyncError } from '../../errors.ts';
 import type { State } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import type { RunPhase, RunQuality } from '../documents/run.ts';
@@ -43,10 +43,10 @@ async function countRows(
   try {
     return await services.dataverse.count(entitySet);
   } catch (error) {
-    services.telemetry.log('info', `Dataverse did not count the rows of ${name}.`, {
-      entity: name,
-      reason: describeError(error).message,
-    });
+    // A figure of the report, for which no run should fail.
+    const level = error instanceof SyncError ? 'info' : 'error';
+    const message = `Dataverse did not count the rows of ${name}: ${describeForLog(error)}`;
+    services.telemetry.log(level, message, { entity: name });
     return undefined;
   }
 }

@@ -58,12 +58,9 @@ export async function startRun(services: SyncServices, options: StartOptions): P
   });
 }
 
-/** Run ids sort by time: `20261121T014700Z-1a2b3c`. */
+/** Run ids sort by time, also those of one second: `20261121T014700123Z-1a2b3c4d`. */
 function newRunId(services: SyncServices): string {
-  const time = services
-    .now()
-    .toISOString()
-    .replace(/[-:]|\.\d+/g, '');
+  const time = services.now().toISOString().replace(/[-:.]/g, '');
   return `${time}-${services.randomId()}`;
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SyncError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
@@ -113,7 +114,7 @@ describe('a sync with faults', () => {
     harness.services.dataverse = {
       ...client,
       readPages: (query, options) => {
-        if (query.entitySet === 'contacts') throw new Error('the contacts are out');
+        if (query.entitySet === 'contacts') throw new SyncError('the contacts are out');
         return readPages(query, options);
       },
     };
@@ -135,7 +136,7 @@ describe('a sync with faults', () => {
     const { databaseFile } = harness.storage;
     const commit = databaseFile.commit.bind(databaseFile);
     databaseFile.commit = async () => {
-      throw new Error('the storage account is full');
+      throw new SyncError('the storage account is full');
     };
     const first = await harness.sync();
     expect(first).toMatchObject({ phase: 'failed', error: 'the storage account is full' });
