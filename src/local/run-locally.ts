@@ -2,15 +2,15 @@ import { join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
 import { DatabaseCopy } from './data-folder/database-copy.ts';
-import type { LogEntry } from './functions-host/host.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
 import { isOver, isSuccess } from './run-outcome.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
 import { formatBytes } from './terminal/format.ts';
 import { openCommand } from './terminal/open-command.ts';
-import { createProgress, NoProgress } from './terminal/progress.ts';
+import { createProgress, NoProgress, type Progress } from './terminal/progress.ts';
 import { reportJson, reportLines } from './terminal/run-report.ts';
+import { TerminalLog } from './terminal/terminal-log.ts';
 
 /** The exit status after Ctrl-C before the first sync is complete. */
 const INTERRUPTED = 130;
@@ -30,11 +30,33 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   await using parts = new AsyncDisposableStack();
 
   say('Starting …');
+  const log = new TerminalLog();
   const environment = await startLocalEnvironment(appRoot, options, parts, (entry) => {
-    const line = logLine(entry);
+    const line = log.lineOf(entry);
     if (line !== undefined) say(line);
   });
   if (stop.aborted) return INTERRUPTED;
+  try {
+    return await runSyncs(environment, options, progress, say, stop);
+  } catch (error) {
+    // Ctrl-C ended a request.
+    if (stop.aborted) {
+      say(STOPPING);
+      return INTERRUPTED;
+    }
+    progress.line(`Log        ${environment.logFile}`);
+    throw error;
+  }
+}
+
+/** Runs the first sync and prints its result; then, without `--once`, waits for `stop` and reports each further sync. */
+async function runSyncs(
+  environment: LocalEnvironment,
+  options: StartOptions,
+  progress: Progress,
+  say: (text: string) => void,
+  stop: AbortSignal,
+): Promise<number> {
   const stopped = new Promise<undefined>((done) => stop.addEventListener('abort', () => done(undefined)));
   const { host, source, dataverseUrl, defaultTables } = environment;
   say(`Reading ${source.identity} (${dataverseUrl})`);
@@ -48,18 +70,19 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   const file = join(environment.dataFolder, 'dataverse.db');
   const out = options.out === undefined ? undefined : resolve(options.out);
   const copy = new DatabaseCopy(databaseBlob(environment), out === undefined ? [file] : [file, out]);
-  const client = new SyncClient(host.url, host.functionKey);
+  const client = new SyncClient(host.url, host.functionKey, stop);
+  const start = () => client.start(options.allowMassDelete);
   const follow = async (runId: string) => {
     const status = await Promise.race([client.follow(runId, (seen) => progress.show(seen)), stopped]);
     progress.end();
     return status;
   };
-  let run = await client.start();
+  let run = await start();
   let status = await follow(run.runId);
   if (!run.fresh && status?.phase === 'complete') {
     // The rows that were read before the interruption may be out of date.
     say('The interrupted sync is complete. Another sync reads the changes made since it started.');
-    run = await client.start();
+    run = await start();
     status = await follow(run.runId);
   }
   if (status === undefined) {
@@ -81,22 +104,10 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   progress.line(`Dataverse  ${dataverseUrl}`);
   const schedule = environment.settings['SYNC_SCHEDULE'];
   progress.line(`Further syncs run on the schedule ${schedule} (UTC). Press Ctrl-C to stop.`);
-  reportFurtherRuns(environment, client, copy, run.runId, (line) => progress.line(line));
+  reportFurtherRuns(environment, client, copy, run.runId, (line) => progress.line(line), stop);
   await stopped;
   say(STOPPING);
   return 0;
-}
-
-/**
- * The line that the terminal shows for a log entry: warnings and errors only. Those of the function syncStart are
- * left out, because its HTTP response says the same.
- */
-function logLine({ level, category, message }: LogEntry): string | undefined {
-  if (level !== 'warning' && level !== 'error' && level !== 'critical') return undefined;
-  if (category.startsWith('Function.syncStart')) return undefined;
-  const name = category.replace(/^Function\.|\.User$/g, '');
-  // The log file has the other lines and the fields at the end.
-  return `  ${level} in ${name}: ${message.split('\n')[0]!.replace(/ \[\w+=.*\]$/, '')}`;
 }
 
 function databaseBlob({ connectionString, settings }: LocalEnvironment) {
@@ -107,25 +118,33 @@ function databaseBlob({ connectionString, settings }: LocalEnvironment) {
 
 /** After each further run, prints its totals and updates the copies of the database. */
 function reportFurtherRuns(
-  { host }: LocalEnvironment,
+  { host, logFile }: LocalEnvironment,
   client: SyncClient,
   copy: DatabaseCopy,
   lastRunId: string,
   say: (line: string) => void,
+  stop: AbortSignal,
 ): void {
   let reported = lastRunId;
   let checks = Promise.resolve();
   const check = async () => {
-    const latest = await client.latest();
-    if (latest === undefined || latest.runId === reported || !isOver(latest)) return;
-    reported = latest.runId;
-    for (const line of reportLines(latest)) say(line);
-    await copy.update();
+    const runs = await client.runs();
+    const at = runs.findIndex(({ runId }) => runId === reported);
+    // More than one run can have ended since the last check. They are listed newest first.
+    const ended = runs.slice(0, at < 0 ? 1 : at).filter(isOver);
+    for (const run of ended.reverse()) {
+      reported = run.runId;
+      for (const line of reportLines(run)) say(line);
+      if (!isSuccess(run)) say(`Log        ${logFile}`);
+    }
+    if (ended.length > 0) await copy.update();
   };
   host.onInvocation(({ state, functionName }) => {
     // The check itself invokes syncStatus.
-    if (state === 'started' || functionName === 'syncStatus') return;
-    // If a file cannot be written now, say so; the next run writes it again.
-    checks = checks.then(check).catch((error) => say(`  ${describeError(error).message}`));
+    if (state === 'started' || functionName === 'syncStatus' || stop.aborted) return;
+    checks = checks.then(check).catch((error: unknown) => {
+      // After Ctrl-C, the host answers no request. If a file cannot be written now, the next run writes it again.
+      if (!stop.aborted) say(`  ${describeError(error).message}`);
+    });
   });
 }

@@ -12,6 +12,8 @@ export interface StartOptions {
   port?: number;
   rows: number;
   metadata?: string;
+  /** Logical names of tables that may lose rows beyond their limit in the first sync. */
+  allowMassDelete?: string[];
   quiet: boolean;
   json: boolean;
 }
@@ -36,6 +38,9 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
   --port N           the port of the functions (default: ${DEFAULT_PORT}; with --once, any free port)
   --rows N           the number of rows in the sample Dataverse (default: ${DEFAULT_ROWS})
   --metadata FILE    let the sample Dataverse serve this $metadata document, with generated rows
+  --allow-mass-delete TABLE
+                     let the first sync delete more rows of this table than its limit allows; can be
+                     repeated
   --quiet            print only the result, not the progress
   --json             print one line of JSON at the end, and nothing else, to standard output
   --help             show this text
@@ -61,7 +66,9 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
   }
   const port = wholeNumber('port', values.port, 65_535);
   const rows = wholeNumber('rows', values.rows, 100_000_000) ?? DEFAULT_ROWS;
-  return { once, quiet, json, rows, port, dataverse: origin(dataverse), entities, out, data, metadata };
+  const allowMassDelete = values['allow-mass-delete'];
+  const files = { entities, out, data, metadata };
+  return { once, quiet, json, rows, port, dataverse: origin(dataverse), ...files, allowMassDelete };
 }
 
 function parse(args: string[]) {
@@ -76,6 +83,7 @@ function parse(args: string[]) {
       port: { type: 'string' },
       rows: { type: 'string' },
       metadata: { type: 'string' },
+      'allow-mass-delete': { type: 'string', multiple: true },
       quiet: { type: 'boolean' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },

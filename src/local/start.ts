@@ -24,7 +24,7 @@ async function main(): Promise<number> {
     });
   }
   enableCompileCache();
-  const [{ runLocally }, { describeError }] = await Promise.all([
+  const [{ runLocally }, { describeError, describeForLog }] = await Promise.all([
     import('./run-locally.ts'),
     import('../errors.ts'),
   ]);
@@ -32,7 +32,7 @@ async function main(): Promise<number> {
     return await runLocally(resolve(import.meta.dirname, '../..'), options, stop.signal);
   } catch (error) {
     const { message, hint } = describeError(error);
-    process.stderr.write(`Error: ${message}\n${hint === undefined ? '' : `  → ${hint}\n`}`);
+    process.stderr.write(`Error: ${describeForLog(error)}\n${hint === undefined ? '' : `  → ${hint}\n`}`);
     if (options.json) process.stdout.write(`${JSON.stringify({ phase: 'failed', error: message, hint })}\n`);
     return 1;
   }

@@ -10,9 +10,11 @@ const POLLING_INTERVAL = 200;
 export class SyncClient {
   readonly #url: string;
   readonly #headers: Record<string, string>;
+  readonly #stop: AbortSignal;
 
-  /** `url` is the functions host's. */
-  constructor(url: string, functionKey: string) {
+  /** `url` is the functions host's. `stop` ends the requests that are in progress. */
+  constructor(url: string, functionKey: string, stop: AbortSignal) {
+    this.#stop = stop;
     this.#url = `${url}/api/sync`;
     this.#headers = { 'x-functions-key': functionKey };
   }
@@ -20,19 +22,21 @@ export class SyncClient {
   /**
    * Starts a run, or resumes the run of a killed process (then `fresh` is false).
    *
+   * @param allowMassDelete tables that may lose rows beyond their limit
    * @throws ConfigurationError or RetriableError with the app's explanation
    */
-  async start(): Promise<{ runId: string; fresh: boolean }> {
+  async start(allowMassDelete: string[] = []): Promise<{ runId: string; fresh: boolean }> {
     const headers = { ...this.#headers, 'content-type': 'application/json' };
-    const response = await fetch(this.#url, { method: 'POST', headers, body: '{"resume":true}' });
+    const body = JSON.stringify({ resume: true, allowMassDelete });
+    const response = await fetch(this.#url, { method: 'POST', headers, body, signal: this.#stop });
     if (response.status !== 202 && response.status !== 409) throw await errorOf(response);
     const { runId, outcome } = (await response.json()) as { runId: string; outcome: string };
     return { runId, fresh: outcome === 'started' };
   }
 
-  /** The latest run, if there is one. */
-  async latest(): Promise<RunStatus | undefined> {
-    return (await this.#get<{ runs: RunStatus[] }>(this.#url)).runs[0];
+  /** The latest runs, newest first. */
+  async runs(): Promise<RunStatus[]> {
+    return (await this.#get<{ runs: RunStatus[] }>(this.#url)).runs;
   }
 
   /** Polls the run until it is over, and passes each status to `onStatus`. */
@@ -48,7 +52,7 @@ export class SyncClient {
   }
 
   async #get<T>(url: string): Promise<T> {
-    const response = await fetch(url, { headers: this.#headers });
+    const response = await fetch(url, { headers: this.#headers, signal: this.#stop });
     if (!response.ok) throw await errorOf(response);
     return (await response.json()) as T;
   }

@@ -149,10 +149,23 @@ test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async ()
   await fetch(address!, { method: 'POST' });
   while (!output.stdout.slice(before).includes('Sync complete')) await once(child.stdout!, 'data');
 
+  // Ctrl-C while a sync runs.
+  await fetch(address!, { method: 'POST' });
   child.kill('SIGINT');
   expect(await exit).toBe(0);
   expect(output.stderr).toBe('');
+  expect(output.stdout).not.toMatch(/fetch failed|error in|abort/i);
   (await openDataFolder(data)).release();
+});
+
+test('Ctrl-C during the first sync prints no error', async () => {
+  const { child, output, exit, prints } = start('--rows', '3000', '--data', data, '--port', '0');
+  await prints('Reading ');
+  child.kill('SIGINT');
+  expect(await exit).toBe(130);
+  expect(output.stderr).toBe('');
+  expect(output.stdout).not.toMatch(/fetch failed|error in|abort/i);
+  expect(output.stdout).toContain('Stopping …');
 });
 
 // Enough rows that the kill comes long before the end on any machine.
