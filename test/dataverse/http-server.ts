@@ -29,6 +29,8 @@ export async function startServer(handler: Handler): Promise<TestServer> {
       body,
       at: performance.now(),
     });
+    // As Dataverse does with every response; a handler can remove it.
+    response.setHeader('OData-Version', '4.0');
     await handler(Object.assign(request, { body }), response, requests.length);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

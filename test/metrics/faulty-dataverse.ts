@@ -120,7 +120,7 @@ export class FaultyDataverse {
 const error = (code: string, message: string) => ({ error: { code, message } });
 
 function send(response: ServerResponse, status: number, body?: object | string, headers = {}): void {
-  const type = { 'Content-Type': 'application/json; odata.metadata=minimal' };
+  const type = { 'Content-Type': 'application/json; odata.metadata=minimal', 'OData-Version': '4.0' };
   response.writeHead(status, { ...type, ...headers });
   response.end(typeof body === 'object' ? JSON.stringify(body) : body);
 }

@@ -57,19 +57,26 @@ export function errorFromResponse(
   body: Uint8Array,
 ): Error & { fault: DataverseFault } {
   const { isJson, code, message } = parseErrorBody(body, headers.get('content-type'));
-  const fault = {
+  const isKnownTransient = isTransient(status, code, message);
+  // An unexpected error of the server often passes. A write is not repeated: it may have happened.
+  const isUnexplained = !isKnownTransient && status === 500 && names.method === 'GET';
+  const fault: DataverseFault = {
     ...names,
     status,
     code,
     serverMessage: message,
     requestId: requestIdOf(headers),
     retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
-    transient: isTransient(status, code, message),
+    transient: isKnownTransient || isUnexplained,
+    maxTries: isUnexplained ? triesOfUnexplained : undefined,
   };
   const [Class, hint] = consequence(fault, isJson);
   const statusAndCode = code === undefined ? status : `${status} ${code}`;
   return new Class(`Cannot ${names.operation}: status ${statusAndCode}: ${message}`, { fault, hint });
 }
+
+/** How often a read is sent that fails with status 500: some five seconds in all. */
+const triesOfUnexplained = 4;
 
 type Consequence = [Class: WithFault<SyncError>, hint?: string | undefined];
 

@@ -30,6 +30,8 @@ export interface DataverseFault {
   retryAfterSeconds?: number | undefined;
   /** Whether the same request may succeed later. */
   transient: boolean;
+  /** How often the client sends a request at most that fails this way, if fewer times than usual. */
+  maxTries?: number;
   /** Whether the server may have executed an earlier attempt of the same request without saying so. */
   maybeDoneBefore?: boolean;
 }
@@ -85,11 +87,33 @@ export class DataverseConflictError extends withFault(ConflictError) {
 }
 
 /**
- * The response body is unusable: cut short, not JSON, without `value`. The message states kind and
- * position, never content, because the content may be row data.
+ * A response that did not arrive whole, or an unusable response to a write, which Dataverse may have executed. The
+ * message states kind and position, never content, because the content may be row data.
  */
 export class UnreadableBodyError extends DataverseRetriableError {
   override readonly name: string = 'UnreadableBodyError';
+}
+
+/**
+ * A successful response to a read that is not what Dataverse sends: not JSON, without `value`, from a proxy. It stays
+ * unusable after a few tries, so this table cannot be read now. The message states kind and position, never content.
+ */
+export class UnexpectedResponseError extends DataverseSkipError {
+  override readonly name: string = 'UnexpectedResponseError';
+}
+
+/** How often a request is sent whose responses arrive whole and are unusable: some ten seconds in all. */
+const triesOfUnusable = 5;
+
+/** The error for a response that arrived whole and is unusable. It may be damaged in transit, so a few retries follow. */
+export function unusableResponse(
+  message: string,
+  details: ErrorDetails & { fault: Omit<DataverseFault, 'transient'> },
+): UnexpectedResponseError | UnreadableBodyError {
+  const fault = { ...details.fault, transient: true, maxTries: triesOfUnusable };
+  // Without a usable response, a write may have happened. The queue must repeat it.
+  const Class = fault.method === 'GET' ? UnexpectedResponseError : UnreadableBodyError;
+  return new Class(message, { ...details, fault });
 }
 
 /** A link that must not be followed: it leads to another origin, or was followed before. */

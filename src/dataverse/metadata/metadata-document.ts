@@ -67,6 +67,6 @@ export function readMetadataVersion(
   const headers = { Prefer: 'odata.include-annotations="Microsoft.Dynamics.CRM.globalmetadataversion"' };
   return transport.send(
     { ...options, operation, entitySet, url, headers },
-    (reply) => toPage(reply).metadataVersion,
+    (reply) => toPage(reply, entitySet).metadataVersion,
   );
 }

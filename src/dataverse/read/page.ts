@@ -10,6 +10,8 @@ export interface Page {
   body: Buffer;
   recordsStart: number;
   recordsEnd: number;
+  /** The entity set that the rows belong to, if the response names one. */
+  entitySet?: string;
   nextLink?: string;
   deltaLink?: string;
   /** `Microsoft.Dynamics.CRM.globalmetadataversion`, if requested. */
@@ -72,10 +74,18 @@ export function scanPage(body: Buffer): Page {
   const nextLink = envelope['@odata.nextLink'] ?? envelope['@nextLink'];
   const deltaLink = envelope['@odata.deltaLink'] ?? envelope['@deltaLink'];
   const version = envelope['@Microsoft.Dynamics.CRM.globalmetadataversion'];
+  const entitySet = entitySetOf(envelope['@odata.context'] ?? envelope['@context']);
+  if (entitySet !== undefined) page.entitySet = entitySet;
   if (typeof nextLink === 'string') page.nextLink = nextLink;
   if (typeof deltaLink === 'string') page.deltaLink = deltaLink;
   if (typeof version === 'string' || typeof version === 'number') page.metadataVersion = String(version);
   return page;
+}
+
+/** `accounts`, from `https://…/$metadata#accounts(name)/$delta`; undefined for the context of another kind of result. */
+function entitySetOf(context: unknown): string | undefined {
+  const name = typeof context === 'string' ? /#(\w+)(?:[(/]|$)/.exec(context)?.[1] : undefined;
+  return name === 'Collection' ? undefined : name;
 }
 
 /** Parses JSON; undefined if the text is not JSON. */

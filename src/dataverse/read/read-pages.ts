@@ -69,9 +69,11 @@ async function* followPages(
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const fetch = (url: string, number: number) => {
     const call = { ...options, signal, ...pageCall(query, url, number) };
-    return transport.send(call, toPage).catch((error) => {
-      throw query.trackChanges || isDeltaLink(url) ? toChangeTrackingError(error) : error;
-    });
+    return transport
+      .send(call, (reply) => toPage(reply, entitySet))
+      .catch((error) => {
+        throw query.trackChanges || isDeltaLink(url) ? toChangeTrackingError(error) : error;
+      });
   };
   const link = query.link;
   let url = link === undefined ? base + queryPath(entitySet, query) : guard.follow(link, base, 1);
@@ -114,10 +116,17 @@ function pageCall(query: PageQuery, url: string, number: number): Call {
   return { operation: `read page ${number} of ${entitySet}`, entitySet, url, headers };
 }
 
-/** Scans the page in a response. @throws UnreadableBodyError if it is not a page */
-export function toPage(reply: Reply): Page {
+/**
+ * Scans the page in a response.
+ * @throws UnexpectedResponseError if it is not a page, or a page of another entity set
+ */
+export function toPage(reply: Reply, entitySet: string): Page {
   try {
-    return scanPage(reply.body);
+    const page = scanPage(reply.body);
+    if (page.entitySet === undefined || page.entitySet.toLowerCase() === entitySet.toLowerCase()) return page;
+    throw new PageFormatError(
+      `it belongs to another request: its rows are of ${page.entitySet.slice(0, 60)}`,
+    );
   } catch (error) {
     if (error instanceof PageFormatError) throw unreadable(reply, error.message);
     if (error instanceof InStreamError) {

@@ -3,6 +3,7 @@ import {
   DataverseConfigurationError,
   DataverseRetriableError,
   UnreadableBodyError,
+  unusableResponse,
 } from '../errors/errors.ts';
 import { BodyError } from './response-body.ts';
 
@@ -18,6 +19,8 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
   let what = 'the connection failed';
   if (timedOutAfter !== undefined) what = `no complete response within ${timedOutAfter} seconds`;
   else if (isBody) what = `the body cannot be read: ${message}`;
+  else if (code === 'HPE_HEADER_OVERFLOW') what = 'the headers of the response are too long';
+  else if (/^HPE_/.test(code ?? '')) what = 'the response is not valid HTTP';
   else if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') what = 'the connection was reset';
   const fault = {
     ...names,
@@ -28,10 +31,14 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
   const hint = isCertificate ? hints.certificate : hints[code as keyof typeof hints];
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
   if (isCertificate) return new DataverseConfigurationError(text, { fault, hint });
+  if ((isBody && !error.isCutShort) || /^HPE_/.test(code ?? '')) {
+    return unusableResponse(text, { fault, hint: hints.unusable });
+  }
   return new (isBody ? UnreadableBodyError : DataverseRetriableError)(text, { fault, hint });
 }
 
 const hints = {
+  unusable: 'Something between this app and Dataverse changed the response: check proxies and gateways.',
   certificate: "The server's certificate is not trusted: check the URL, or add its certificate authority.",
   ENOTFOUND: 'The host does not exist: check the Dataverse URL.',
   ECONNREFUSED: 'No server listens at this address: check the Dataverse URL.',

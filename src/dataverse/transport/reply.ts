@@ -1,6 +1,10 @@
 import type { HttpHeaders } from '@azure/core-rest-pipeline';
 import { type RequestNames, requestIdOf } from '../errors/error-response.ts';
-import { UnreadableBodyError } from '../errors/errors.ts';
+import {
+  type UnexpectedResponseError,
+  type UnreadableBodyError,
+  unusableResponse,
+} from '../errors/errors.ts';
 
 /** A response to a `Call`. */
 export interface Reply {
@@ -15,7 +19,7 @@ export interface Reply {
 /** A parsed row, with `@odata.etag`. Numbers beyond the precision of a double are rounded. */
 export type Row = Record<string, unknown>;
 
-/** Parses the JSON object in a response. @throws UnreadableBodyError for any other body */
+/** Parses the JSON object in a response. @throws UnexpectedResponseError for any other body */
 export function readObject(reply: Reply): Row {
   try {
     const value: unknown = JSON.parse(reply.body.toString().replace(/^\uFEFF/, ''));
@@ -26,7 +30,7 @@ export function readObject(reply: Reply): Row {
   throw unreadable(reply, `its ${reply.body.length} bytes are not a JSON object`);
 }
 
-/** Parses the `value` list of a response without pages, such as metadata. @throws UnreadableBodyError if there is none */
+/** Parses the `value` list of a response without pages, such as metadata. @throws UnexpectedResponseError if there is none */
 export function readList(reply: Reply): Row[] {
   const { value } = readObject(reply);
   if (Array.isArray(value)) return value;
@@ -34,11 +38,31 @@ export function readList(reply: Reply): Row[] {
 }
 
 /** The error for a response whose body is unusable. `what` states kind and position, never content. */
-export function unreadable({ status, headers, names }: Reply, what: string): UnreadableBodyError {
-  return new UnreadableBodyError(`Cannot ${names.operation}: ${what}`, {
-    fault: { ...names, status, requestId: requestIdOf(headers), serverMessage: what, transient: true },
-    hint: /html/i.test(headers.get('content-type') ?? '')
-      ? 'The response is a web page instead of data: check that the URL is a Dataverse environment.'
-      : 'The response was damaged in transit: try again later.',
+export function unreadable(
+  { status, headers, names }: Reply,
+  what: string,
+): UnexpectedResponseError | UnreadableBodyError {
+  return unusableResponse(`Cannot ${names.operation}: ${what}`, {
+    fault: { ...names, status, requestId: requestIdOf(headers), serverMessage: what },
+    hint: isWebPage(headers)
+      ? 'The response is a web page instead of data: check that the URL is a Dataverse environment, and that no proxy or sign-in page stands in between.'
+      : 'Something between this app and Dataverse changed the response: check proxies and gateways, then try again.',
   });
+}
+
+/**
+ * Checks that a successful response comes from Dataverse: a proxy, a sign-in page or a maintenance page may also send
+ * status 200. Dataverse states the OData version with every response but file contents (learn.microsoft.com: Compose
+ * HTTP requests and handle errors).
+ * @throws UnexpectedResponseError; for a write UnreadableBodyError
+ */
+export function checkOrigin(reply: Reply, { isFile }: { isFile: boolean }): void {
+  const { headers, status } = reply;
+  if (isFile ? !isWebPage(headers) : headers.get('odata-version') !== undefined) return;
+  const type = headers.get('content-type')?.split(';')[0]?.slice(0, 60) ?? 'no content type';
+  throw unreadable(reply, `the response with status ${status} and ${type} is not from Dataverse`);
+}
+
+function isWebPage(headers: HttpHeaders): boolean {
+  return /html/i.test(headers.get('content-type') ?? '');
 }

@@ -6,7 +6,14 @@ import type { HttpHeaders } from '@azure/core-rest-pipeline';
 const maxBodyBytes = 1024 ** 3;
 
 /** Why a body cannot be read. The transport adds the name of the request. */
-export class BodyError extends Error {}
+export class BodyError extends Error {
+  /** Whether the connection ended before the body did. */
+  readonly isCutShort: boolean;
+  constructor(message: string, options: { isCutShort?: boolean } = {}) {
+    super(message);
+    this.isCutShort = options.isCutShort === true;
+  }
+}
 
 /**
  * Reads a response body into one decompressed Buffer.
@@ -36,7 +43,8 @@ async function collect(stream: NodeJS.ReadableStream, headers: HttpHeaders): Pro
     length += chunk.length;
   }
   if (whole === undefined) return Buffer.concat(chunks, length);
-  if (length !== announced) throw new BodyError(`${length} of ${announced} bytes arrived`);
+  if (length !== announced)
+    throw new BodyError(`${length} of ${announced} bytes arrived`, { isCutShort: true });
   return whole;
 }
 

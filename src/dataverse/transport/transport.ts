@@ -3,13 +3,18 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncError } from '../../errors.ts';
 import { errorFromResponse, type RequestNames, requestIdOf } from '../errors/error-response.ts';
-import { type DataverseFault, dataverseFault } from '../errors/errors.ts';
+import {
+  type DataverseFault,
+  dataverseFault,
+  UnexpectedResponseError,
+  UnreadableBodyError,
+} from '../errors/errors.ts';
 import { parseDopHint, parseHeaderNumber, parseRetryAfter } from '../errors/rate-limit-headers.ts';
 import type { Call } from './call.ts';
 import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
 import { type Limiter, PauseTooLongError } from './limiter.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
-import type { Reply } from './reply.ts';
+import { checkOrigin, type Reply } from './reply.ts';
 import { defaultRetryOptions, maybeExecuted, type RetryOptions, retryDelay } from './retry.ts';
 import { addRequestStats, createRequestStats, type RequestStats } from './stats.ts';
 
@@ -60,7 +65,7 @@ export class Transport {
 
   /**
    * Sends a request until it succeeds, cannot succeed, or has used up its attempts.
-   * @param read makes the result from the response; an UnreadableBodyError that it throws is retried
+   * @param read makes the result from the response; a transient fault that it throws is retried
    */
   async send<T>(call: Call, read: (reply: Reply) => T): Promise<T> {
     const names: RequestNames = {
@@ -74,6 +79,8 @@ export class Transport {
     let startedAt: number | undefined;
     const elapsed = () => (startedAt === undefined ? 0 : secondsSince(startedAt));
     let maybeDoneBefore = false;
+    /** Attempts that failed with a fault whose number of tries is limited. */
+    let limitedTries = 0;
     for (let tries = 1; ; tries += 1) {
       names.clientRequestId = randomUUID();
       try {
@@ -85,11 +92,14 @@ export class Transport {
         if (fault === undefined || call.signal?.aborted) throw error;
         if (maybeDoneBefore) fault.maybeDoneBefore = true;
         const maybeDone = maybeExecuted(fault);
+        const { maxTries } = fault;
+        if (maxTries !== undefined) limitedTries += 1;
+        const isExhausted = maxTries !== undefined && limitedTries >= maxTries;
         const wait = retryDelay(
           {
             tries,
             elapsedSeconds: elapsed(),
-            transient: fault.transient && !call.notRetried?.includes(fault.code ?? ''),
+            transient: fault.transient && !isExhausted && !call.notRetried?.includes(fault.code ?? ''),
             maybeDone,
             idempotent,
             retryAfterSeconds: fault.retryAfterSeconds,
@@ -97,7 +107,7 @@ export class Transport {
           this.#retry,
           this.#random(),
         );
-        if (wait === undefined) throw error;
+        if (wait === undefined) throw isExhausted ? error : asRetriable(error);
         maybeDoneBefore ||= maybeDone;
         await this.#waitBeforeRetry(call, names, fault, tries + 1, wait);
       }
@@ -137,9 +147,8 @@ export class Transport {
       const { status, headers, body } = reply;
       this.#count(call, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
       this.#observe(reply, startedAt);
-      if ((status < 200 || status > 299) && !call.accepts?.(status, headers)) {
-        throw errorFromResponse(names, status, headers, body);
-      }
+      if (status >= 200 && status <= 299) checkOrigin(reply, { isFile: call.isFile === true });
+      else if (!call.accepts?.(status, headers)) throw errorFromResponse(names, status, headers, body);
       return read(reply);
     } finally {
       clearTimeout(timer);
@@ -187,6 +196,12 @@ export class Transport {
     addRequestStats(this.stats, more);
     if (stats !== undefined) addRequestStats(stats, more);
   }
+}
+
+/** An error whose tries are not used up is left to the queue, although it ends this call. */
+function asRetriable(error: unknown): unknown {
+  if (!(error instanceof UnexpectedResponseError)) return error;
+  return new UnreadableBodyError(error.message, { fault: error.fault, hint: error.hint });
 }
 
 function secondsSince(start: number): number {

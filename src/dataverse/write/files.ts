@@ -27,6 +27,7 @@ function fileCall(file: FileReference, what: string, options: FileOptions): Call
     entitySet: file.entitySet,
     url: `${rowPath(file.entitySet, file.id)}/${checkName(file.column, 'column name')}`,
     idempotent: true,
+    isFile: true,
   };
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import type { ChoiceMetadata } from '../../dataverse/metadata/choice-metadata.ts';
 import type { Choice } from '../../dataverse/metadata/choices.ts';
 import { describeError, RetriableError } from '../../errors.ts';
@@ -48,7 +49,7 @@ export async function readFirstLabels(
 
 /** Whether another try may succeed. */
 function mayPass(error: unknown, limit: AbortSignal): boolean {
-  return error instanceof RetriableError || limit.aborted;
+  return error instanceof RetriableError || dataverseFault(error)?.transient === true || limit.aborted;
 }
 
 /**

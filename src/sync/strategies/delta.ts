@@ -1,4 +1,4 @@
-import { dataverseFault, LinkError } from '../../dataverse/errors/errors.ts';
+import { dataverseFault, LinkError, UnexpectedResponseError } from '../../dataverse/errors/errors.ts';
 import { ChangeTrackingError } from '../../dataverse/read/change-tracking.ts';
 import { RetriableError } from '../../errors.ts';
 import type { TablePlan } from '../documents/plan.ts';
@@ -94,11 +94,13 @@ function startOver(
 
 /**
  * Whether the stored link is outdated. The link repeats the query that it began with, so Dataverse refuses it if columns
- * were deleted or the entity set was renamed. If the address of the environment changed, the client refuses the link
+ * were deleted or the entity set was renamed, and what a gateway answers in its place is not a list of changes. If the address of the environment changed, the client refuses the link
  * before any request.
  */
 function isUnusableLink(position: SliceStart, error: unknown): error is Error {
   if (error instanceof LinkError) return position.link === undefined;
+  // A list of changes that is none, even after retries, says nothing about the table itself.
+  if (error instanceof UnexpectedResponseError) return true;
   const status = dataverseFault(error)?.status;
   return (status === 400 || status === 404) && !(error instanceof RetriableError);
 }

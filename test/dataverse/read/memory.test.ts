@@ -13,7 +13,7 @@ const rows = Array.from({ length: 5200 }, () => row).join(',');
 const page = (number) => gzipSync('{"value":[' + rows + ']' + (number === 54 ? '' : ',"@odata.nextLink":"/api/data/v9.2/accounts?$skiptoken=' + (number + 1) + '"') + '}', { level: 1 });
 const bodies = Array.from({ length: 55 }, (_, number) => page(number));
 const server = createServer((request, response) => {
-  response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+  response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip', 'odata-version': '4.0' });
   response.end(bodies[Number(/skiptoken=(\\d+)/.exec(request.url)?.[1] ?? 0)]);
 });
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));

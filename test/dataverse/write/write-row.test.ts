@@ -111,7 +111,7 @@ test('upserts by id and by alternate key, under conditions', async () => {
     name: 'DataverseError',
     fault: { status: 404 },
   });
-  expect(await client.readRow('accounts', id).catch((error) => error.name)).toBe('UnreadableBodyError');
+  expect(await client.readRow('accounts', id).catch((error) => error.name)).toBe('UnexpectedResponseError');
 });
 
 test('deletes a row, returns whether it existed, and rejects invalid ids', async () => {
