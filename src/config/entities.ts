@@ -39,7 +39,9 @@ const entityObject = z.strictObject({
     .int()
     .min(0)
     .optional()
-    .describe('For tables without change tracking: compare all keys in every Nth run (0 = never).'),
+    .describe(
+      'For tables without change tracking: compare all keys in every Nth run (0 = only once a day, see SYNC_VERIFY_HOURS).',
+    ),
   history: z.boolean().default(false).describe('Keep every version of each row in <table>_history.'),
   rawJson: z
     .boolean()

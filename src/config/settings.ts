@@ -47,6 +47,7 @@ export interface Settings {
     staleAfterSeconds: number;
     overlapSeconds: number;
     reconcileEvery: number;
+    verifyHours: number;
     massDeleteLimit: number;
     databaseMaxBytes: number;
   };
@@ -91,6 +92,7 @@ const appSettings = z.object({
   SYNC_STALE_AFTER: number(900, 1, 86_400),
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
   SYNC_RECONCILE_EVERY: integer(1, 0, 10_000),
+  SYNC_VERIFY_HOURS: number(24, 0, 8760),
   SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),
   SYNC_DATABASE_MAX_MB: number(1700, 1, 3500),
 });
@@ -133,6 +135,7 @@ export function readSettings(
       staleAfterSeconds: s.SYNC_STALE_AFTER,
       overlapSeconds: s.SYNC_OVERLAP_SECONDS,
       reconcileEvery: s.SYNC_RECONCILE_EVERY,
+      verifyHours: s.SYNC_VERIFY_HOURS,
       massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
       databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
     },

@@ -11,7 +11,7 @@ export interface TableState {
   strategy: StrategyName;
   /** The delta link that the next run reads. */
   deltaLink?: string;
-  /** The greatest modifiedon that was read. */
+  /** The greatest modifiedon that was read, at most the time at which the last read began. */
   watermark?: string;
   /**
    * Digests of the rows modified at or after `from`: of their keys and versions, and of all their values if the rows
@@ -25,6 +25,8 @@ export interface TableState {
   rows: number;
   /** Runs since all keys were compared. */
   runsSinceSweep: number;
+  /** When the read that compared all keys last began: ISO 8601, UTC. */
+  comparedAt?: string;
   /** When the last read without an error began: ISO 8601, UTC. */
   syncedAt: string;
   /** Dataverse refused a better strategy: the reason, and when to try it again. */

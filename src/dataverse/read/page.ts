@@ -16,6 +16,8 @@ export interface Page {
   deltaLink?: string;
   /** `Microsoft.Dynamics.CRM.globalmetadataversion`, if requested. */
   metadataVersion?: string;
+  /** The server's time before it read the rows, in milliseconds since 1970; undefined if it does not state its time. */
+  requestedAt?: number;
   /** Set if the server rejected `$orderby`, so that the read started again without it. */
   orderRefused?: true;
 }

@@ -8,6 +8,7 @@ import {
   createPipelineRequest,
   getDefaultProxySettings,
   type HttpClient,
+  type HttpHeaders,
   type Pipeline,
   proxyPolicy,
   type TlsSettings,
@@ -79,10 +80,19 @@ export class HttpExchange {
     // The server may close a kept-alive connection just as the request is sent. A request that must not be
     // sent twice uses a new connection. (`disableKeepAlive` uses Node's global agent, which keeps them too.)
     if (!options.idempotent && this.#newConnections !== undefined) request.agent = this.#newConnections;
+    const sentAt = performance.now();
     const response = await this.#pipeline.sendRequest(this.#client, request);
     const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
-    return { reply: { status: response.status, headers: response.headers, body, url, names }, wireBytes };
+    const { status, headers: responseHeaders } = response;
+    const requestedAt = serverTime(responseHeaders, performance.now() - sentAt);
+    return { reply: { status, headers: responseHeaders, body, url, names, requestedAt }, wireBytes };
   }
+}
+
+/** The `Date` header, which has whole seconds, less the milliseconds that have passed since the request was sent. */
+function serverTime(headers: HttpHeaders, passedMs: number): number | undefined {
+  const date = Date.parse(headers.get('date') ?? '');
+  return Number.isNaN(date) ? undefined : date - passedMs;
 }
 
 function headersOf(call: Call, names: RequestNames): Record<string, string | undefined> {

@@ -12,6 +12,11 @@ export interface Reply {
   headers: HttpHeaders;
   body: Buffer;
   url: string;
+  /**
+   * The server's time before it executed the request, in milliseconds since 1970: its `Date` header less the seconds that
+   * the attempt took. Undefined without the header.
+   */
+  requestedAt: number | undefined;
   /** The request's names, for errors about this response. */
   names: RequestNames;
 }

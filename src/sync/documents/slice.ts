@@ -37,6 +37,8 @@ export interface Slice extends ReadFigures {
   keysDigest: string;
   /** Digest over the whole rows as Dataverse sent them; absent under change tracking, which needs none. */
   valuesDigest?: string;
+  /** Dataverse's time before it read the slice's first page: ISO 8601, UTC. Absent if Dataverse does not state its time. */
+  readAt?: string;
   /** The greatest modifiedon read. */
   maxModifiedOn?: string;
   /** Where the next slice starts; absent in the table's last slice. */

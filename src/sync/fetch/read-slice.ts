@@ -58,6 +58,7 @@ class SliceReader implements RowReader {
   #deltaLink: string | undefined;
   /** Where the slice starts. */
   #first: SliceStart | undefined;
+  #readAt: string | undefined;
   /** Whether an error ends the slice before its budget is spent. */
   #isCutShort = false;
   /** The query that is being paged, until its last page or an error. */
@@ -168,6 +169,9 @@ class SliceReader implements RowReader {
     const { value, done } = await this.#paging.next();
     if (done === true) throw new SyncError(`Paging ${this.table.logicalName} ended without a last page.`);
     if (value.nextLink === undefined) this.#paging = undefined;
+    if (this.#pages === 0 && value.requestedAt !== undefined) {
+      this.#readAt = new Date(value.requestedAt).toISOString();
+    }
     return value;
   }
 
@@ -227,6 +231,7 @@ class SliceReader implements RowReader {
       digest: rows.digest,
       keysDigest: this.#keys?.digest ?? emptyDigest(),
       valuesDigest: rows.valuesDigest,
+      readAt: this.#readAt,
       maxModifiedOn: rows.max,
       next,
       deltaLink: this.#deltaLink,

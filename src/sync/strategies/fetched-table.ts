@@ -61,6 +61,30 @@ export function keysDigest(fetched: FetchedTable): string {
   return finalSlices(fetched).reduce((sum, slice) => addDigests(sum, slice.keysDigest), emptyDigest());
 }
 
+/**
+ * The greatest modifiedon of the rows read, but not after the time at which the read began. A row that changed after
+ * its page was read is newer than that, so the next run finds it, although rows of later pages are newer still. Rows
+ * that are dated in the future count as read now.
+ * @param startedAt when the read began, if Dataverse does not state its time
+ */
+export function watermarkAfter(
+  known: TableState | undefined,
+  fetched: FetchedTable,
+  startedAt: string,
+): string | undefined {
+  const slices = finalSlices(fetched);
+  const seen = greatest([known?.watermark, ...slices.map(({ maxModifiedOn }) => maxModifiedOn)]);
+  const began = slices[0]?.readAt ?? startedAt;
+  return seen !== undefined && Date.parse(seen) > Date.parse(began) ? began : seen;
+}
+
+function greatest(times: (string | undefined)[]): string | undefined {
+  return times
+    .filter((time) => time !== undefined)
+    .sort((a, b) => Date.parse(a) - Date.parse(b))
+    .at(-1);
+}
+
 /** Digest of all rows of a table, after a read of all of them. */
 export async function wholeDigest(
   fetched: FetchedTable,

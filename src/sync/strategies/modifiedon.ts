@@ -1,5 +1,13 @@
 import type { TableState } from '../../target/state.ts';
-import { isSameRead, keysDigest, rowsDigest, valuesDigest, wholeDigest } from './fetched-table.ts';
+import {
+  type FetchedTable,
+  isSameRead,
+  keysDigest,
+  rowsDigest,
+  valuesDigest,
+  watermarkAfter,
+  wholeDigest,
+} from './fetched-table.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';
 
@@ -20,7 +28,7 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
   refusal: ({ table }) =>
     table.modifiedOnColumn === undefined ? 'the table has no modifiedon column' : undefined,
 
-  plan({ config, state, rereadReason, settings }) {
+  plan({ config, state, rereadReason, settings, now }) {
     const known = rereadReason === undefined ? state : undefined;
     if (known?.watermark === undefined || !isContinued(known)) return { kind: 'all' };
     const every = config.reconcileEvery ?? settings.reconcileEvery;
@@ -28,7 +36,10 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
       kind: 'modifiedon',
       since: windowStart(known.watermark, settings.overlapSeconds),
       // Change tracking named deleted rows until now. Those it no longer named show in a sweep only.
-      sweep: known.strategy === 'delta' || (every > 0 && known.runsSinceSweep + 1 >= every),
+      sweep:
+        known.strategy === 'delta' ||
+        (every > 0 && known.runsSinceSweep + 1 >= every) ||
+        isOverdue(known, settings.verifyHours, now),
     };
   },
 
@@ -51,7 +62,8 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
     const { from, digest, values } = known.window ?? {};
     if (from !== read.since || digest !== rowsDigest(fetched)) return false;
     if (values === undefined || values !== valuesDigest(fetched)) return false;
-    return !read.sweep || known.contentDigest === keysDigest(fetched);
+    if (read.sweep && known.contentDigest !== keysDigest(fetched)) return false;
+    return !isWorthMoving(known, fetched);
   },
 
   async cursor(merged) {
@@ -68,6 +80,21 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
 /** Whether `strategy` left a watermark that no older row is missing behind. */
 function isContinued({ strategy }: TableState): boolean {
   return strategy === 'delta' || strategy === 'modifiedon';
+}
+
+/** Rows that each idle run may read again, rather than having the database opened to move the window past them. */
+const rereadRows = 1000;
+
+/** Whether the window holds many rows and a later one would hold fewer. */
+function isWorthMoving(known: TableState, fetched: FetchedTable): boolean {
+  const rows = fetched.slices.reduce((sum, slice) => sum + slice.rowsRead, 0);
+  return rows > rereadRows && watermarkAfter(known, fetched, known.syncedAt) !== known.watermark;
+}
+
+/** Whether all keys must be compared again: no other read finds changes that were dated back, or behind a wrong clock. */
+function isOverdue({ comparedAt, syncedAt }: TableState, verifyHours: number, now: Date): boolean {
+  if (verifyHours === 0) return false;
+  return now.getTime() - Date.parse(comparedAt ?? syncedAt) >= verifyHours * 3_600_000;
 }
 
 function isSweep(read: ModifiedOnRead): boolean {

@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
-import { type FetchedTable, finalStart, type MergeOutcome } from './fetched-table.ts';
+import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from './fetched-table.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isRowsById } from './rows-by-id.ts';
 
@@ -33,13 +33,16 @@ export async function nextState(
   const strategy = (byId ? known?.strategy : undefined) ?? start.strategy;
   const reading = readingOf(start);
   const comparedAll = reading.isComplete(start.read) || reading.comparedKeys(start.read) === 'all';
-  const watermark = greatest([known?.watermark, ...fetched.slices.map((slice) => slice.maxModifiedOn)]);
+  // An idle round has no digest of the rows that a later window would hold, so its window stays.
+  const stays = byId || outcome.digestOf === undefined;
+  const watermark = stays ? known?.watermark : watermarkAfter(known, fetched, outcome.startedAt);
   const read = byId ? undefined : start.read;
   return {
     table,
     strategy,
     rows: outcome.rows,
     runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
+    comparedAt: comparedAll ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
     syncedAt: outcome.startedAt,
     watermark,
     fallback: fallbackAfter(known, fetched, outcome.at),
@@ -59,11 +62,4 @@ function fallbackAfter(
   }
   const { fallback } = known ?? {};
   return fallback !== undefined && at < fallback.until ? fallback : undefined;
-}
-
-function greatest(times: (string | undefined)[]): string | undefined {
-  return times
-    .filter((time) => time !== undefined)
-    .sort((a, b) => Date.parse(a) - Date.parse(b))
-    .at(-1);
 }

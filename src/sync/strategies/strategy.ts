@@ -60,7 +60,7 @@ export interface MergedRead<R extends Read> {
   read: R | undefined;
   fetched: FetchedTable;
   outcome: MergeOutcome;
-  /** The greatest modifiedon that was ever read. */
+  /** The greatest modifiedon that was read, at most the time at which the read began. */
   watermark: string | undefined;
   settings: Settings['sync'];
 }

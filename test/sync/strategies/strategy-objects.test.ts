@@ -99,6 +99,8 @@ describe('planTable', () => {
     expect(byTime(timed, { reconcileEvery: 0 })).toEqual({ kind: 'modifiedon', since, sweep: false });
     expect(byTime(timed, { reconcileEvery: 3 })).toEqual({ kind: 'modifiedon', since, sweep: false });
     expect(byTime(timed, { reconcileEvery: 2 })).toEqual({ kind: 'modifiedon', since, sweep: true });
+    const old = { ...timed, comparedAt: '2026-11-20T02:00:00.000Z' };
+    expect(byTime(old, { reconcileEvery: 0 })).toEqual({ kind: 'modifiedon', since, sweep: true });
     // A table that was kept in part lacks rows that are older than its watermark.
     expect(byTime({ strategy: 'filtered' })).toEqual({ kind: 'all' });
   });
@@ -207,11 +209,16 @@ describe('the state after a merge', () => {
     isCurrent: true,
     digestOf: async (since) => `of the database${since === undefined ? '' : ` since ${since}`}`,
   };
-  const merged = (start: Partial<SliceStart>, more: Partial<MergeOutcome> = {}, known = state) => {
+  const merged = (
+    start: Partial<SliceStart>,
+    more: Partial<MergeOutcome> = {},
+    known = state,
+    part: Partial<Slice> = {},
+  ) => {
     const fetched = {
       name: 'account',
       plan: { ...plan({}), read: start.read ?? slice.start.read },
-      slices: [{ ...slice, start: { ...slice.start, ...start } }],
+      slices: [{ ...slice, ...part, start: { ...slice.start, ...start } }],
     };
     return nextState(settings, known, account, fetched, { ...outcome, ...more });
   };
@@ -244,10 +251,19 @@ describe('the state after a merge', () => {
     expect(await merged(byId, {}, timed)).toMatchObject({
       strategy: 'modifiedon',
       window: {
-        from: '2026-11-21T00:58:00Z',
-        digest: 'of the database since 2026-11-21T00:58:00Z',
+        from: '2026-11-20T11:58:00Z',
+        digest: 'of the database since 2026-11-20T11:58:00Z',
       },
     });
+  });
+
+  it('does not move the watermark past the time at which the read began', async () => {
+    const readAt = '2026-11-21T00:59:00.000Z';
+    expect((await merged({}, {}, state, { readAt })).watermark).toBe(readAt);
+    expect((await merged({}, {}, state, { readAt: '2026-11-21T03:00:00.000Z' })).watermark).toBe(
+      slice.maxModifiedOn,
+    );
+    expect((await merged({}, { startedAt: readAt })).watermark).toBe(readAt);
   });
 
   it('has the digest of each row once where Dataverse showed a row on two pages', async () => {

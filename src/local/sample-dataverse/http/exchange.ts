@@ -85,6 +85,7 @@ export class Exchange {
   #serviceHeaders(request: ServiceRequest): Record<string, string> {
     const id = crypto.randomUUID();
     const headers: Record<string, string> = {
+      date: this.#dataverse.store.now().toUTCString(),
       'cache-control': 'no-cache',
       'x-ms-service-request-id': id,
       REQ_ID: id,
