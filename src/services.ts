@@ -41,6 +41,7 @@ export interface SyncStorage
 /** The configured storage account. No request is sent yet. */
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
+  const sendFetch = queueSender(queues.getQueueClient(fetchQueue));
   const published = blobs.getContainerClient(settings.containers.database);
   const sendPlan = queueSender(queues.getQueueClient(planQueue));
   return {
@@ -49,7 +50,7 @@ export function openSyncStorage(settings: Settings): SyncStorage {
     databaseFile: new DatabaseBlob(published, settings.databaseName, { allocate: allocateGrowable }),
     files: new FileBlobs(published),
     sendPlan: (message, delaySeconds) => sendPlan(message, { visibilityTimeout: delaySeconds }),
-    sendFetch: queueSender(queues.getQueueClient(fetchQueue)),
+    sendFetch: (message, delaySeconds) => sendFetch(message, { visibilityTimeout: delaySeconds }),
     sendMerge: queueSender(queues.getQueueClient(mergeQueue)),
   };
 }

@@ -45,6 +45,7 @@ export interface Settings {
     sliceSeconds: number;
     sliceBytes: number;
     staleAfterSeconds: number;
+    maxWaitSeconds: number;
     overlapSeconds: number;
     reconcileEvery: number;
     verifyHours: number;
@@ -90,6 +91,7 @@ const appSettings = z.object({
   SYNC_SLICE_SECONDS: number(120, 0.001, 3600),
   SYNC_SLICE_MB: number(64, 0.001, 1024),
   SYNC_STALE_AFTER: number(900, 1, 86_400),
+  SYNC_MAX_WAIT: number(3600, 0, 86_400),
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
   SYNC_RECONCILE_EVERY: integer(1, 0, 10_000),
   SYNC_VERIFY_HOURS: number(24, 0, 8760),
@@ -133,6 +135,7 @@ export function readSettings(
       sliceSeconds: s.SYNC_SLICE_SECONDS,
       sliceBytes: Math.round(s.SYNC_SLICE_MB * megabyte),
       staleAfterSeconds: s.SYNC_STALE_AFTER,
+      maxWaitSeconds: s.SYNC_MAX_WAIT,
       overlapSeconds: s.SYNC_OVERLAP_SECONDS,
       reconcileEvery: s.SYNC_RECONCILE_EVERY,
       verifyHours: s.SYNC_VERIFY_HOURS,

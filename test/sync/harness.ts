@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
@@ -20,10 +21,11 @@ import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel, Properties } from '../../src/telemetry/telemetry.ts';
 import { memoryStorage } from './memory-storage.ts';
 
-type Message =
-  | { queue: 'plan'; body: PlanMessage; tries: number }
-  | { queue: 'fetch'; body: FetchMessage; tries: number }
-  | { queue: 'merge'; body: MergeMessage; tries: number };
+type Message = { tries: number; visibleAt: number } & (
+  | { queue: 'plan'; body: PlanMessage }
+  | { queue: 'fetch'; body: FetchMessage }
+  | { queue: 'merge'; body: MergeMessage }
+);
 
 export interface HarnessOptions {
   /** Of a storage emulator; without it the storage is in memory. */
@@ -39,7 +41,7 @@ const maxDequeueCount = 5;
 
 /**
  * The sync with a sample Dataverse, storage of its own, and a queue in memory that delivers at least once, in any order,
- * without delay. After five tries a message is poison.
+ * and no message before its visibility delay has passed. After five tries a message is poison.
  */
 export class Harness {
   readonly services: SyncServices;
@@ -47,6 +49,8 @@ export class Harness {
   readonly log: { level: LogLevel; message: string; properties?: Properties }[] = [];
   readonly #waiting: Message[] = [];
   readonly #pick: (waiting: number) => number;
+  /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
+  onWait: (milliseconds: number) => void = () => undefined;
   entities: TableConfig[];
 
   private constructor(services: SyncServices, storage: SyncStorage, options: HarnessOptions) {
@@ -56,9 +60,15 @@ export class Harness {
     this.services = {
       ...services,
       readEntities: () => this.entities,
-      sendPlan: async (body) => void this.#waiting.push({ queue: 'plan', body, tries: 0 }),
-      sendFetch: async (body) => void this.#waiting.push({ queue: 'fetch', body, tries: 0 }),
-      sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0 }),
+      sendPlan: async (body) => void this.#waiting.push({ queue: 'plan', body, tries: 0, visibleAt: 0 }),
+      sendFetch: async (body, delaySeconds = 0) =>
+        void this.#waiting.push({
+          queue: 'fetch',
+          body,
+          tries: 0,
+          visibleAt: performance.now() + delaySeconds * 1000,
+        }),
+      sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0, visibleAt: 0 }),
       telemetry: {
         log: (level, message, properties) => void this.log.push({ level, message, properties }),
         event: () => undefined,
@@ -128,8 +138,12 @@ export class Harness {
   }
 
   /** Delivers one message. @returns the handler's error; the message is then queued again or poison */
-  deliver(): Promise<unknown> {
-    return this.#deliverAt(this.#pick(this.#waiting.length));
+  async deliver(): Promise<unknown> {
+    if (this.#waiting.length === 0) return undefined;
+    await this.#untilVisible();
+    const visible = this.#waiting.filter(({ visibleAt }) => visibleAt <= performance.now());
+    const message = visible[this.#pick(visible.length)];
+    return message && this.#deliverAt(this.#waiting.indexOf(message));
   }
 
   async #deliverAt(at: number): Promise<unknown> {
@@ -152,6 +166,14 @@ export class Harness {
     const options = { redelivered: tries > 1 };
     if (queue === 'plan') return planRun(this.services, body, options);
     return queue === 'fetch' ? fetchSlice(this.services, body, options) : mergeRound(this.services, body);
+  }
+
+  /** Waits until a message is visible. */
+  async #untilVisible(): Promise<void> {
+    const milliseconds = Math.min(...this.#waiting.map(({ visibleAt }) => visibleAt)) - performance.now();
+    if (milliseconds <= 0) return;
+    await delay(milliseconds);
+    this.onWait(milliseconds);
   }
 
   /** Delivers messages until the queue is empty. */

@@ -128,10 +128,10 @@ export class World {
         // As many retries as in production, with shorter delays.
         retry: { baseDelaySeconds: 0.001, maxTries: 3 },
       }),
-      sendFetch: async (message: FetchMessage) => {
+      sendFetch: async (message: FetchMessage, delaySeconds?: number) => {
         this.#sent.push(() => fetchSlice(services, message, { redelivered: true }));
-        await send.fetch(message);
-        if (this.#duplicates) await send.fetch(message);
+        await send.fetch(message, delaySeconds);
+        if (this.#duplicates) await send.fetch(message, delaySeconds);
       },
       sendMerge: async (message: MergeMessage) => {
         this.#sent.push(() => mergeRound(services, message));
@@ -139,6 +139,9 @@ export class World {
         if (this.#duplicates) await send.merge(message);
       },
     });
+    this.harness.onWait = (milliseconds) => {
+      this.#clock.now += milliseconds;
+    };
     this.#mortal();
     this.harness.restarted();
   }

@@ -44,9 +44,12 @@ export class Organisation {
       dataverse: createDataverseClient({
         url,
         credential: createCredential(credential),
-        retry: { baseDelaySeconds: 0.001, maxTries: 3 },
+        retry: { baseDelaySeconds: 0.001, maxTries: 3, maxPauseSeconds: 1.5 },
       }),
     });
+    harness.onWait = (milliseconds) => {
+      clock.now += milliseconds;
+    };
     return new Organisation(dataverse, harness, clock);
   }
 

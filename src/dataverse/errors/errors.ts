@@ -28,6 +28,8 @@ export interface DataverseFault {
   clientRequestId?: string | undefined;
   correlationId?: string | undefined;
   retryAfterSeconds?: number | undefined;
+  /** Whether the server throttles this resource alone, so that requests for others need not wait. */
+  pausedAlone?: boolean;
   /** Whether the same request may succeed later. */
   transient: boolean;
   /** How often the client sends a request at most that fails this way, if fewer times than usual. */

@@ -19,6 +19,9 @@ export class PauseTooLongError extends Error {
 /** Upper bound of a pause, in seconds. Dataverse's own window is five minutes. */
 const longestPause = 3600;
 
+/** After how many 429 in a row, with successes of others in between, a resource counts as limited by itself. */
+const ownLimitAfter = 3;
+
 /** How many requests run at once before Dataverse has recommended a number. */
 const firstWidth = 8;
 
@@ -27,6 +30,9 @@ const firstWidth = 8;
  * The width follows `x-ms-dop-hint` up to the cap; a 429 halves it, and a full width of successes increases
  * it by one. A pause that one request receives applies to all of them: Dataverse's limits count per user,
  * and further requests prolong them (learn.microsoft.com: "Service protection API limits").
+ *
+ * A resource that gets a 429 again and again, while requests for others succeed in between, has a limit of its own. Its
+ * pauses do not apply to the others then, which would otherwise wait for ever.
  */
 export class Limiter {
   #cap: number;
@@ -36,6 +42,10 @@ export class Limiter {
   #successes = 0;
   #pausedUntil = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** How often each resource was throttled in a row, with a success of another one in between. */
+  readonly #throttledAlone = new Map<string, number>();
+  /** Resources that had a success since the last 429. */
+  readonly #succeeded = new Set<string>();
   readonly #waiting: Waiter[] = [];
 
   constructor(cap: number) {
@@ -86,7 +96,9 @@ export class Limiter {
   }
 
   /** Reports a response other than 429. */
-  succeeded(dopHint?: number): void {
+  succeeded(dopHint?: number, resource = ''): void {
+    this.#throttledAlone.delete(resource);
+    this.#succeeded.add(resource);
     if (dopHint !== undefined) this.#hint = dopHint;
     const ceiling = this.#ceiling();
     this.#successes += 1;
@@ -97,13 +109,22 @@ export class Limiter {
     }
   }
 
-  /** Reports a 429: no request starts for this many seconds, and fewer run at once afterwards. */
-  throttled(seconds: number): void {
+  /**
+   * Reports a 429: no request starts for this many seconds, and fewer run at once afterwards.
+   * @returns whether the pause applies to all requests, or to this resource alone
+   */
+  throttled(seconds: number, resource = ''): 'all' | 'resource' {
+    const isAlone = this.#succeeded.size > 0 && !this.#succeeded.has(resource);
+    this.#succeeded.clear();
+    const times = isAlone ? (this.#throttledAlone.get(resource) ?? 0) + 1 : 0;
+    this.#throttledAlone.set(resource, times);
+    if (times >= ownLimitAfter) return 'resource';
     const now = performance.now();
     // Several requests of one burst fail together: the width is halved once.
     if (now >= this.#pausedUntil) this.#width = Math.max(1, Math.floor(this.#width / 2));
     this.#successes = 0;
     this.pause(seconds);
+    return 'all';
   }
 
   pause(seconds: number): void {

@@ -8,6 +8,11 @@ export interface RetryOptions {
   maxTries: number;
   /** Seconds since the first attempt after which no new one starts. @default 240 */
   maxTotalSeconds: number;
+  /**
+   * Seconds since the first attempt up to which a `Retry-After` is waited for. @default 60; the caller's queue waits at
+   * lower cost
+   */
+  maxPauseSeconds: number;
   /** Seconds before the first retry if the server named none; doubled for each further one. @default 1 */
   baseDelaySeconds: number;
   /** Upper bound of a wait that the client chooses, in seconds. @default 60 */
@@ -17,6 +22,7 @@ export interface RetryOptions {
 export const defaultRetryOptions: RetryOptions = {
   maxTries: 10,
   maxTotalSeconds: 240,
+  maxPauseSeconds: 60,
   baseDelaySeconds: 1,
   maxDelaySeconds: 60,
 };
@@ -38,7 +44,7 @@ export interface FailedTry {
 /**
  * Seconds to wait before the retry, or undefined to give up.
  * `Retry-After` is authoritative: the wait is never shorter, and at most 0.25 seconds longer, so that clients
- * do not return all at once. A wait beyond the total time gives up at once: the caller's queue waits at lower cost.
+ * do not return all at once. A wait beyond the time gives up at once: the caller's queue waits at lower cost.
  * @param random a number in [0, 1)
  */
 export function retryDelay(failed: FailedTry, options: RetryOptions, random: number): number | undefined {
@@ -49,7 +55,13 @@ export function retryDelay(failed: FailedTry, options: RetryOptions, random: num
     failed.retryAfterSeconds === undefined
       ? own * (0.5 + random / 2)
       : failed.retryAfterSeconds + Math.min(0.25, own / 4) * random;
-  return failed.elapsedSeconds + wait > options.maxTotalSeconds ? undefined : wait;
+  const limit = failed.retryAfterSeconds === undefined ? options.maxTotalSeconds : maxPause(options);
+  return failed.elapsedSeconds + wait > limit ? undefined : wait;
+}
+
+/** Seconds since the first attempt up to which a pause that the server asked for is waited for. */
+export function maxPause({ maxPauseSeconds, maxTotalSeconds }: RetryOptions): number {
+  return Math.min(maxPauseSeconds, maxTotalSeconds);
 }
 
 /** Network errors that occur before the request is sent. */

@@ -15,7 +15,7 @@ import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
 import { type Limiter, PauseTooLongError } from './limiter.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
 import { checkOrigin, type Reply } from './reply.ts';
-import { defaultRetryOptions, maybeExecuted, type RetryOptions, retryDelay } from './retry.ts';
+import { defaultRetryOptions, maxPause, maybeExecuted, type RetryOptions, retryDelay } from './retry.ts';
 import { addRequestStats, createRequestStats, type RequestStats } from './stats.ts';
 
 export type Log = (
@@ -84,7 +84,7 @@ export class Transport {
     for (let tries = 1; ; tries += 1) {
       names.clientRequestId = randomUUID();
       try {
-        await this.#acquireSlot(call, names, this.#retry.maxTotalSeconds - elapsed(), tries > 1);
+        await this.#acquireSlot(call, names, maxPause(this.#retry) - elapsed(), tries > 1);
         startedAt ??= performance.now();
         return await this.#attempt(call, names, idempotent, read);
       } catch (error) {
@@ -146,9 +146,13 @@ export class Transport {
       });
       const { status, headers, body } = reply;
       this.#count(call, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
-      this.#observe(reply, startedAt);
+      const pausedAlone = this.#observe(reply, startedAt) === 'resource';
       if (status >= 200 && status <= 299) checkOrigin(reply, { isFile: call.isFile === true });
-      else if (!call.accepts?.(status, headers)) throw errorFromResponse(names, status, headers, body);
+      else if (!call.accepts?.(status, headers)) {
+        const error = errorFromResponse(names, status, headers, body);
+        error.fault.pausedAlone = pausedAlone;
+        throw error;
+      }
       return read(reply);
     } finally {
       clearTimeout(timer);
@@ -157,12 +161,15 @@ export class Transport {
     }
   }
 
-  /** Reports a response to the limiter and to the debug log. */
-  #observe({ status, headers, body, names }: Reply, startedAt: number): void {
+  /** Reports a response to the limiter and to the debug log. @returns what a pause applies to */
+  #observe({ status, headers, body, names }: Reply, startedAt: number): 'all' | 'resource' {
     this.#hasResponded = true;
+    const { entitySet: resource = '' } = names;
+    let paused: 'all' | 'resource' = 'all';
     if (status === 429) {
-      this.#limiter.throttled(parseRetryAfter(headers.get('retry-after'), headers.get('date')) ?? 0);
-    } else this.#limiter.succeeded(parseDopHint(headers.get('x-ms-dop-hint')));
+      const seconds = parseRetryAfter(headers.get('retry-after'), headers.get('date')) ?? 0;
+      paused = this.#limiter.throttled(seconds, resource);
+    } else this.#limiter.succeeded(parseDopHint(headers.get('x-ms-dop-hint')), resource);
     this.#log('debug', `Received status ${status}: ${names.operation}`, {
       ...names,
       status,
@@ -172,20 +179,21 @@ export class Transport {
       remainingSeconds: parseHeaderNumber(headers.get('x-ms-ratelimit-time-remaining-xrm-requests')),
       requestId: requestIdOf(headers),
     });
+    return paused;
   }
 
   /** Waits; after a `Retry-After`, in the limiter, together with all other requests. */
   async #waitBeforeRetry(
     call: Call,
     names: RequestNames,
-    { status, code, retryAfterSeconds }: DataverseFault,
+    { status, code, retryAfterSeconds, pausedAlone }: DataverseFault,
     attempt: number,
     waitSeconds: number,
   ): Promise<void> {
     const properties = { ...names, status, code, attempt, waitSeconds };
     this.#log('debug', `Retrying in ${waitSeconds.toFixed(1)} seconds: ${names.operation}`, properties);
     this.#count(call, { retries: 1 });
-    if (retryAfterSeconds !== undefined) return this.#limiter.pause(waitSeconds);
+    if (retryAfterSeconds !== undefined && !pausedAlone) return this.#limiter.pause(waitSeconds);
     const sleptAt = performance.now();
     const { signal } = call;
     await sleep(waitSeconds * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted());

@@ -8,12 +8,22 @@ export interface PlanMessage {
   runId: string;
 }
 
+/** How long a slice waits, as its message carries it. */
+export interface Wait {
+  /** When the slice was first asked to wait: ISO 8601, UTC. */
+  since: string;
+  /** When it continues: ISO 8601, UTC. */
+  until: string;
+}
+
 /** Requests one slice of one table. */
 export interface FetchMessage {
   runId: string;
   round: number;
   entity: string;
   slice: number;
+  /** How long the slice waits, if Dataverse asked to. */
+  waiting?: Wait;
 }
 
 /** Requests the merge of a round. */

@@ -24,6 +24,9 @@ export const paths = {
   /** Exists once the table's last slice does, so that one listing shows whether a round is fetched. */
   ended: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/ended.json`,
+  /** Until when the table waits, because Dataverse asked to; see waiting.ts. */
+  waiting: (runId: string, round: number, entity: string) =>
+    `runs/${runId}/rounds/${round}/${entity}/waiting.json`,
   /** The latest error of a slice of the table, for the poison handler. */
   lastError: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/last-error.json`,

@@ -30,7 +30,7 @@ export interface SyncServices {
   shards: ShardCache;
   /** `delaySeconds`: the message is not delivered before. */
   sendPlan: (message: PlanMessage, delaySeconds?: number) => Promise<void>;
-  sendFetch: (message: FetchMessage) => Promise<void>;
+  sendFetch: (message: FetchMessage, delaySeconds?: number) => Promise<void>;
   sendMerge: (message: MergeMessage) => Promise<void>;
   progress: ProgressTracker;
   telemetry: Telemetry;

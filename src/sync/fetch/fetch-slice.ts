@@ -7,6 +7,7 @@ import type { SyncServices } from '../documents/services.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
 import { failTable, isFinal, storeError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
+import { asksToWait, waitFurther, waitInQueue } from './wait-in-queue.ts';
 
 /**
  * Fetches one slice of one table: reads pages until the table ends or the slice is full, stores the shard under a name
@@ -34,6 +35,7 @@ export async function fetchSlice(
     telemetry.log('debug', `Slice ${message.slice} of ${entity} is done already.`, { runId, entity });
     return sendNext(services, message, done, { resend: true });
   }
+  if (await waitFurther(services, message)) return;
   const start = await sliceStart(services, message);
   if (start === undefined) return;
   try {
@@ -44,10 +46,25 @@ export async function fetchSlice(
     await sendNext(services, message, slice, { resend: options.redelivered === true });
   } catch (error) {
     if (isFinal(error)) return failTable(services, message, error);
+    if (asksToWait(error)) return await postpone(services, message, error);
     await storeError(services, message, error);
     throw error;
   } finally {
     progress.clear(runId, round, entity);
+  }
+}
+
+/** Lets the queue wait; after too many waits the table fails. */
+async function postpone(
+  services: SyncServices,
+  message: FetchMessage,
+  error: RetriableError & { retryAfterSeconds: number },
+): Promise<void> {
+  try {
+    await waitInQueue(services, message, error);
+  } catch (final) {
+    if (!isFinal(final)) throw final;
+    await failTable(services, message, final);
   }
 }
 
@@ -98,7 +115,7 @@ async function sendNext(
     const next = message.slice + 1;
     // Where the next slice exists, its own handler has sent what follows.
     if ((await services.documents.slice(runId, round, entity, next)) === undefined) {
-      await services.sendFetch({ ...message, slice: next });
+      await services.sendFetch({ runId, round, entity, slice: next });
     }
     return;
   }

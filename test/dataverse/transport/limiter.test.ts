@@ -112,3 +112,20 @@ test('shares one limiter per origin', () => {
   expect(limiterFor('https://a.example', 4)).toBe(limiterFor('https://a.example', 8));
   expect(limiterFor('https://a.example', 4)).not.toBe(limiterFor('https://b.example', 4));
 });
+
+test('a resource that is throttled alone, again and again, pauses only itself', () => {
+  const limiter = new Limiter(16);
+  const throttle = (resource: string) => limiter.throttled(0, resource);
+  // Without a success of another resource, the limit may be that of the user.
+  expect(Array.from({ length: 5 }, () => throttle('leads'))).toEqual(Array(5).fill('all'));
+  const alone = Array.from({ length: 4 }, () => {
+    limiter.succeeded(undefined, 'accounts');
+    return throttle('leads');
+  });
+  expect(alone).toEqual(['all', 'all', 'resource', 'resource']);
+  limiter.succeeded(undefined, 'accounts');
+  expect(throttle('accounts')).toBe('all');
+  limiter.succeeded(undefined, 'leads');
+  limiter.succeeded(undefined, 'accounts');
+  expect(throttle('leads')).toBe('all');
+});

@@ -1,0 +1,82 @@
+import { afterEach, expect, it } from 'vitest';
+import { readWaiting } from '../../../src/sync/documents/waiting.ts';
+import { runStatus } from '../../../src/sync/run/run-status.ts';
+import { Organisation, reportOf } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+/** A wait that is longer than the client waits for itself, so that the queue must. */
+const retryAfter = 2;
+const throttled = { kind: '429', retryAfter, match: /\/leads\?(?!.*top=1)/ } as const;
+
+it('continues after the wait that Dataverse asked for, however often, without a request or a failed try in between', async () => {
+  org = await Organisation.start(['lead', 'account'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+  org.rows('lead', 25);
+  org.rows('account', 5);
+  // The first page twice, then the second one.
+  const faults = [
+    org.dataverse.faults.add({ ...throttled, times: 2 }),
+    org.dataverse.faults.add({ ...throttled, match: /\/leads.*skiptoken/, times: 1 }),
+  ];
+  const status = await org.sync();
+  expect(faults.map(({ hits }) => hits)).toEqual([2, 1]);
+  expect(reportOf(status, 'lead')).toMatchObject({ state: 'merged', added: 25 });
+  expect(status.entities.map(({ error }) => error)).toEqual([undefined, undefined]);
+  expect(org.dataverse.stats.earlyRequests).toBe(0);
+  const { log } = org.harness;
+  expect(log.filter(({ message }) => /lead continues at/.test(message))).toHaveLength(3);
+  expect(log.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+  await org.expectMirror('lead', 'account');
+});
+
+it('shows that a table waits, and the run that waits is live and not stale', async () => {
+  org = await Organisation.start(['lead']);
+  org.rows('lead', 5);
+  org.dataverse.faults.add(throttled);
+  const { services } = org.harness;
+  const { runId } = await org.harness.start();
+  expect(await org.harness.deliver()).toBeUndefined();
+  const { now } = org.clock;
+  expect(await readWaiting(services, runId, 1, 'lead')).toEqual({
+    slice: 0,
+    since: new Date(now).toISOString(),
+    until: new Date(now + retryAfter * 1250).toISOString(),
+    reason: expect.stringContaining('status 429'),
+  });
+  expect(await org.harness.start()).toMatchObject({ runId, outcome: 'live' });
+  await org.harness.drain();
+  expect(await runStatus(services, runId)).toMatchObject({ phase: 'complete' });
+  await org.expectMirror('lead');
+});
+
+it('renews the sign of life during a wait that is longer than a run may stand still', async () => {
+  org = await Organisation.start(['lead'], {}, { SYNC_STALE_AFTER: '2' });
+  org.rows('lead', 5);
+  org.dataverse.faults.add(throttled);
+  const { services } = org.harness;
+  const { put } = services.work;
+  let notes = 0;
+  services.work.put = (name, value) => {
+    if (name.endsWith('/waiting.json')) notes += 1;
+    return put.call(services.work, name, value);
+  };
+  expect(reportOf(await org.sync(), 'lead')).toMatchObject({ added: 5 });
+  expect(notes).toBeGreaterThan(1);
+});
+
+it('fails a table that Dataverse makes wait for too long, and completes the others', async () => {
+  org = await Organisation.start(['lead', 'account'], {}, { SYNC_MAX_WAIT: '3' });
+  org.rows('lead', 5);
+  org.rows('account', 5);
+  const fault = org.dataverse.faults.add({ ...throttled, times: 100 });
+  const status = await org.sync();
+  expect(fault.hits).toBeGreaterThan(1);
+  expect(reportOf(status, 'lead')).toMatchObject({
+    state: 'failed',
+    error: expect.stringMatching(/made lead wait since .* status 429/),
+    hint: expect.stringContaining('DATAVERSE_MAX_CONCURRENCY'),
+  });
+  expect(reportOf(status, 'account')).toMatchObject({ added: 5 });
+  await org.expectMirror('account');
+});
