@@ -86,7 +86,7 @@ function missingTable(
     kind: 'vanished-table',
     table: name,
     what: `${what}; ${before.name} keeps the rows of its last sync`,
-    action: `Restore the table in Dataverse, or remove ${name} from entities.json. The rows stay in the database until you drop ${before.name}.`,
+    action: `Restore the table in Dataverse, or remove ${name} from entities.json. The rows stay in the database until you drop the table: POST /api/sync with {"dropTables": ["${name}"]}.`,
   };
 }
 
@@ -144,6 +144,7 @@ const consequences: Readonly<Record<SchemaChangeKind, { severity: Severity; acti
     severity: 'info',
     action: 'The sync rebuilds the table with these foreign keys and keeps every row.',
   },
+  'dropped-table': { severity: 'info', action: 'The table was dropped on request.' },
 };
 
 /** What makes syncs of a table slow or joins with it incomplete. */
@@ -186,7 +187,7 @@ function unconfiguredTable({ logicalName, name }: Table): Finding {
     kind: 'unconfigured-table',
     table: logicalName,
     what: `${name} is in the database but not in entities.json; it keeps the rows of its last sync`,
-    action: `Add ${logicalName} to entities.json, or drop ${name}.`,
+    action: `Add ${logicalName} to entities.json, or drop it: POST /api/sync with {"dropTables": ["${logicalName}"]}.`,
   };
 }
 

@@ -20,7 +20,8 @@ export type SchemaChangeKind =
   | 'widened'
   | 'retyped'
   | 'new-key'
-  | 'foreign-keys';
+  | 'foreign-keys'
+  | 'dropped-table';
 
 /** One row of `_sync_schema_changes`. */
 export interface SchemaChange {
@@ -53,7 +54,7 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
   return {
     statements: [createTableSql(table, options), ...indexSql(table, options)],
     changes: [{ table: table.logicalName, change: 'new-table', detail, needsReread: false }],
-    table,
+    table: withDeclaredKeys(table, options),
   };
 }
 
@@ -64,7 +65,8 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
  */
 export function migrationSql(from: Table, to: Table, options: MigrationOptions = {}): Migration {
   const plan = planColumns(from, to);
-  const table: Table = plan.stale.length === 0 ? to : { ...to, staleColumns: plan.stale };
+  const declared = withDeclaredKeys(to, options);
+  const table: Table = plan.stale.length === 0 ? declared : { ...declared, staleColumns: plan.stale };
   const changes = [...plan.changes];
   const note = (change: SchemaChangeKind, detail: string, needsReread: boolean): void => {
     changes.push({ table: to.logicalName, change, detail, needsReread });
@@ -101,6 +103,14 @@ export function removedColumn(table: string, column: string): SchemaChange {
   return { table, change: 'removed-column', column, detail, needsReread: false };
 }
 
+/** A column that an option added goes with the option: Dataverse does not have its values. */
+function removedOption(table: string, column: string): SchemaChange {
+  const detail = `column ${column} is removed with the option that added it`;
+  return { table, change: 'removed-column', column, detail, needsReread: false };
+}
+
+const isOfOption = ({ edmType }: Column): boolean => edmType === 'sync';
+
 interface ColumnPlan {
   /** The columns of both schemas, with their old and new names. */
   kept: { from: string; to: string }[];
@@ -125,7 +135,9 @@ function planColumns(from: Table, to: Table): ColumnPlan {
   for (const [key, column] of wanted) {
     const { name } = column;
     const before = live.get(key) ?? stale.get(key);
-    if (before === undefined) {
+    if (before === undefined || (!live.has(key) && isOfOption(column))) {
+      // The old values of an option that was given up say nothing about the rows of today.
+      if (before !== undefined) plan.rebuild = true;
       plan.added.push(column);
       note('new-column', name, `column ${name} (${column.edmType}) is new`, true);
       continue;
@@ -145,6 +157,11 @@ function planColumns(from: Table, to: Table): ColumnPlan {
   }
   for (const [key, column] of live) {
     if (wanted.has(key)) continue;
+    if (isOfOption(column)) {
+      plan.rebuild = true;
+      plan.changes.push(removedOption(to.logicalName, column.name));
+      continue;
+    }
     plan.stale.push(column);
     plan.changes.push(removedColumn(to.logicalName, column.name));
   }
@@ -170,13 +187,29 @@ function compareForeignKeys(from: Table, to: Table, options: MigrationOptions): 
   // An added column brings its foreign key with it, and a dropped column keeps it.
   const wanted = new Set(to.columns.map(({ name }) => name));
   const both = new Set(from.columns.map(({ name }) => name).filter((name) => wanted.has(name)));
-  const before = describeForeignKeys(from, both, options.syncedBefore ?? options.synced);
+  const before = new Set(
+    from.declaredKeys?.filter((key) => both.has(columnOfKey(key))) ??
+      describeForeignKeys(from, both, options.syncedBefore ?? options.synced),
+  );
   const after = describeForeignKeys(to, both, options.synced);
   return [
     ...[...before].filter((key) => !after.has(key)).map((key) => `${key} is no longer declared`),
     ...[...after].filter((key) => !before.has(key)).map((key) => `${key} is now declared`),
   ];
 }
+
+/** The table with the foreign keys that it declares in a database with these tables. */
+function withDeclaredKeys(table: Table, { synced }: DdlOptions): Table {
+  const columns = new Set(table.columns.map(({ name }) => name));
+  return { ...table, declaredKeys: [...describeForeignKeys(table, columns, synced)] };
+}
+
+/** A foreign key as `Table.declaredKeys` has it. */
+export function declaredKey(column: string, table: string, primaryKey: string): string {
+  return `${column} → ${table}.${primaryKey}`;
+}
+
+const columnOfKey = (key: string): string => key.slice(0, key.lastIndexOf(' → '));
 
 /** The declared foreign keys of some columns: `_primarycontactid_value → contacts.contactid`. */
 function describeForeignKeys(
@@ -187,7 +220,7 @@ function describeForeignKeys(
   return new Set(
     declaredForeignKeys(table, synced)
       .filter(({ column }) => columns.has(column))
-      .map(({ column, references }) => `${column} → ${references.name}.${references.primaryKey}`),
+      .map(({ column, references }) => declaredKey(column, references.name, references.primaryKey)),
   );
 }
 

@@ -92,3 +92,14 @@ function columnSql(column: Column, primaryKey: boolean, declared: DeclaredForeig
     target && ` REFERENCES ${quoteIdentifier(target.name)} (${quoteIdentifier(target.primaryKey)})`;
   return `${quoteIdentifier(column.name)} ${type}${references ?? ''}`;
 }
+
+/**
+ * The terms joined by OR, as a balanced tree. A chain is as deep as it is long, and SQLite takes expressions up to a
+ * depth of 1,000 (sqlite.org: Implementation Limits).
+ */
+export function anyOf(terms: readonly string[]): string {
+  if (terms.length === 0) return '0';
+  if (terms.length <= 8) return `(${terms.join(' OR ')})`;
+  const middle = Math.ceil(terms.length / 2);
+  return `(${anyOf(terms.slice(0, middle))} OR ${anyOf(terms.slice(middle))})`;
+}

@@ -18,6 +18,11 @@ export interface Table {
   foreignKeys: ForeignKey[];
   /** Columns that are only in SQLite, with their last values: Dataverse or the column selection dropped them. */
   staleColumns?: Column[];
+  /**
+   * The foreign keys that the table in SQLite declares: `_primarycontactid_value → contacts.contactid`. Only of a table in
+   * the database, and absent where an earlier version of the app created it.
+   */
+  declaredKeys?: string[];
   /** `versionnumber`, if the table has it. */
   versionColumn?: string;
   /** `modifiedon`, if the table has it. */
@@ -36,7 +41,10 @@ export interface Column {
    * `_x_value@Microsoft.Dynamics.CRM.lookuplogicalname`. Undefined for a column that the sync adds.
    */
   property?: string;
-  /** The type as in `$metadata`: `Edm.Guid`, `mscrm.BooleanManagedProperty`, `Collection(Edm.Int32)`. */
+  /**
+   * The type as in `$metadata`: `Edm.Guid`, `mscrm.BooleanManagedProperty`, `Collection(Edm.Int32)`. `sync` for a column
+   * that an option adds.
+   */
   edmType: string;
   /** The declared type in SQLite. */
   type: SqliteType;

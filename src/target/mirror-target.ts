@@ -53,10 +53,19 @@ export interface MirrorTransaction {
   contentDigest(table: Table, since?: string): Promise<string | undefined>;
   /** The ids of all rows that are not marked as deleted, in order. */
   rowIds(table: Table): Promise<string[]>;
-  /** What filtered tables lack and what they do not need. `tables` may contain tables that the mirror lacks. */
-  findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure>;
+  /**
+   * What filtered tables lack and what they do not need. `tables` may contain tables that the mirror lacks.
+   * @param withPresent the tables of which the ids that they have and need are wanted, too
+   */
+  findClosure(
+    tables: readonly Table[],
+    filtered: ReadonlySet<string>,
+    withPresent?: ReadonlySet<string>,
+  ): Promise<Closure>;
   /** Removes rows that Dataverse may still have, under the limit for deletes. They leave tombstones. */
   removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows>;
+  /** Drops a table with its history, views, labels and bookkeeping. Tables that refer to it declare no key to it then. */
+  dropTable(logicalName: string): Promise<void>;
   /**
    * Updates labels and views for the tables.
    * @param read called only if the mirror has other labels
@@ -91,6 +100,8 @@ export interface ShardPart {
 export interface MergeOptions {
   /** Keep the former version of each row that changes. */
   history: boolean;
+  /** The history was not kept until now, or it is not known whether it was. */
+  startHistory: boolean;
   /** The share of the table's rows that may be deleted at once. */
   massDeleteLimit: number;
   /** Whether rows absent from the shards are deleted rows. */
@@ -126,6 +137,8 @@ export interface TableMerge {
 export interface Closure {
   /** Ids that rows refer to and that the table lacks. */
   missing: Map<string, string[]>;
+  /** Ids that rows refer to and that the table has, of tables for which they were requested. */
+  present: Map<string, string[]>;
   /** Ids of rows that nothing refers to. */
   unneeded: Map<string, string[]>;
 }

@@ -31,6 +31,8 @@ export interface TableState {
   syncedAt: string;
   /** Dataverse refused a better strategy: the reason, and when to try it again. */
   fallback?: { reason: string; until: string };
+  /** Whether the last merge kept the history of the table. */
+  history?: boolean;
   /** Of a filtered table: the blob with the ids that the mirror holds. */
   storedIds?: string;
 }
@@ -44,6 +46,8 @@ export interface State {
   catalog?: string;
   /** Digest of entities.json as it was when the catalog was made. */
   configDigest?: string;
+  /** Logical names of the configured tables. Others in the mirror keep the rows of their last sync. */
+  configured?: string[];
   /** Digest of the labels in the mirror. */
   choices?: string;
   /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
@@ -61,6 +65,15 @@ export const emptyState = (): State => ({ entities: {}, pendingLog: [] });
 /** The tables that the mirror holds. */
 export function tablesOf(state: State): Table[] {
   return Object.values(state.entities).map(({ table }) => table);
+}
+
+/** The tables that the mirror holds and that are configured. */
+export function configuredTables(state: State): Table[] {
+  const { configured } = state;
+  const tables = tablesOf(state);
+  return configured === undefined
+    ? tables
+    : tables.filter(({ logicalName }) => configured.includes(logicalName));
 }
 
 /** How many log rows of idle runs wait in the state for the next commit, at most. */

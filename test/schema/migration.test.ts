@@ -61,7 +61,7 @@ describe('migrationSql', () => {
     expect(migrationSql(before, structuredClone(before))).toEqual({
       statements: [],
       changes: [],
-      table: before,
+      table: { ...before, declaredKeys: [] },
     });
   });
 

@@ -51,6 +51,7 @@ export class MirrorCheck {
     const found = withDatabase(bytes, (db) => {
       const integrity = db.prepare('PRAGMA integrity_check').get() as { integrity_check: string };
       const wrong = integrity.integrity_check === 'ok' ? [] : [integrity.integrity_check];
+      wrong.push(...wrongDeclarations(db), ...emptyVersions(db));
       for (const config of configs) wrong.push(...this.#compare(db, config, needed));
       if (wrong.length === 0) this.#remember(db, configs, at);
       return wrong;
@@ -221,4 +222,49 @@ function compareHistory(
   }
   for (const id of rows.keys()) if (!seen.has(id)) wrong.push(`${entitySet}_history lacks ${id} at ${at}`);
   if (wrong.length > 0) throw new Error(`the history is wrong:\n${wrong.slice(0, 10).join('\n')}`);
+}
+
+/** Foreign keys whose declaration in the schema differs from `_sync_foreign_keys`. */
+export function wrongDeclarations(db: DatabaseSync): string[] {
+  const tables = db
+    .prepare('SELECT table_name AS name FROM _sync_state')
+    .all()
+    .map((row) => String(row.name));
+  const wrong: string[] = [];
+  for (const table of tables) {
+    const listed = db
+      .prepare(
+        `SELECT column_name AS "from", target_table AS "table" FROM _sync_foreign_keys WHERE table_name = ?
+         GROUP BY column_name HAVING count(*) = 1 ORDER BY 1`,
+      )
+      .all(table)
+      .filter((row) => tables.includes(String(row.table)))
+      .map((row) => `${table}.${row.from} → ${row.table}`);
+    const columns = db
+      .prepare('SELECT column_name AS name FROM _sync_foreign_keys WHERE table_name = ?')
+      .all(table)
+      .map((row) => row.name);
+    const declared = db
+      .prepare('SELECT "from", "table" FROM pragma_foreign_key_list(?)')
+      .all(table)
+      // A column that Dataverse no longer has keeps its declaration.
+      .filter((row) => columns.includes(row.from!))
+      .map((row) => `${table}.${row.from} → ${row.table}`);
+    for (const key of listed) if (!declared.includes(key)) wrong.push(`${key} is not declared`);
+    for (const key of declared) if (!listed.includes(key)) wrong.push(`${key} is declared and not listed`);
+  }
+  return wrong;
+}
+
+/** Versions in history tables that were valid for no time. */
+export function emptyVersions(db: DatabaseSync): string[] {
+  return db
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%~_history' ESCAPE '~'")
+    .all()
+    .flatMap(({ name }) =>
+      db
+        .prepare(`SELECT valid_from AS at FROM "${name}" WHERE valid_to <= valid_from`)
+        .all()
+        .map(({ at }) => `${name} has a version from ${at} that was valid for no time`),
+    );
 }

@@ -11,6 +11,7 @@ import {
 import type { TableReport } from '../../src/sync/documents/report.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
+import { emptyVersions, wrongDeclarations } from './mirror-check.ts';
 import { differences, readTruth, withDatabase } from './truth.ts';
 
 /** A small organisation and its mirror. The test sets the clock of both. */
@@ -78,6 +79,12 @@ export class Organisation {
     const { entitySetName, primaryId } = this.store.table(table);
     const rows = await this.query(`SELECT ${primaryId} AS id FROM ${entitySetName} ORDER BY id`);
     return rows.map((row) => String(row['id']));
+  }
+
+  /** Declarations and bookkeeping must agree, and no version in a history may be empty. */
+  async expectSound(): Promise<void> {
+    const bytes = await this.harness.databaseBytes();
+    withDatabase(bytes, (db) => expect([...wrongDeclarations(db), ...emptyVersions(db)]).toEqual([]));
   }
 
   /** The mirror must have all rows of the tables and no others. */

@@ -11,12 +11,15 @@ const startRequest = z.strictObject({
   resume: z.boolean().optional(),
   /** Tables (logical names) whose deletes are applied once even beyond `massDeleteLimit`. */
   allowMassDelete: z.array(z.string()).optional(),
+  /** Tables (logical names) to drop from the mirror, which are not in entities.json any more. */
+  dropTables: z.array(z.string()).optional(),
 });
 
 /** `POST /api/sync` starts a sync: 202 with the run's id and status address, 409 if a run is live. */
 export const postSync: Handler<SyncServices> = async (services, request) => {
   const options = readStartRequest(await request.text());
   checkTables(services, options.allowMassDelete ?? []);
+  await checkDropTables(services, options.dropTables);
   const { runId, outcome, hint } = await startRun(services, { trigger: 'http', ...options });
   const statusUrl = `${address(request, 'sync')}/${runId}`;
   return {
@@ -49,6 +52,24 @@ function checkTables(services: SyncServices, names: readonly string[]): void {
   const sentences = unknown.map((name) => `${name} is not in entities.json${didYouMean(name, known) || '.'}`);
   throw new Problem(400, `allowMassDelete: ${sentences.join(' ')}`, {
     hint: 'Use logical names as in entities.json: contact, not contacts.',
+  });
+}
+
+/** @throws Problem 400 that names a table which cannot be dropped */
+async function checkDropTables(services: SyncServices, names: readonly string[] = []): Promise<void> {
+  if (names.length === 0) return;
+  const configured = services.readEntities().find(({ name }) => names.includes(name));
+  if (configured !== undefined) {
+    const { name } = configured;
+    throw new Problem(400, `Table ${name} is in entities.json and is not dropped.`, {
+      hint: `Remove ${name} from entities.json first.`,
+    });
+  }
+  const state = await services.mirror.lastState();
+  const unknown = names.find((name) => state?.entities[name] === undefined);
+  if (unknown === undefined) return;
+  throw new Problem(400, `The mirror has no table ${unknown}.`, {
+    hint: 'dropTables takes logical names, such as account. GET /api/schema lists the tables that can be dropped.',
   });
 }
 

@@ -29,6 +29,8 @@ export interface RoundPlan {
   /** The metadata version and the configuration that the catalog was made from; the merge stores both in the state. */
   metadataVersion?: string;
   configDigest: string;
+  /** Logical names of all configured tables, also of those that cannot be read now. */
+  configured: string[];
   /** Digest of the catalog: `catalogs/{digest}.json` holds the tables by logical name. */
   catalog: string;
   entities: Record<string, TablePlan>;

@@ -34,6 +34,8 @@ export interface RunDocument {
   startedAt: string;
   /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete?: string[];
+  /** Logical names of tables to drop from the mirror, which are not configured any more. */
+  dropTables?: string[];
   finishedAt?: string;
   phase?: RunPhase;
   error?: string;

@@ -1,5 +1,5 @@
 import type { TableConfig } from '../../config/entities.ts';
-import { type TableState, tablesOf } from '../../target/state.ts';
+import { configuredTables, type TableState } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import { addFigures } from '../documents/slice.ts';
 import { writeStoredIds } from '../documents/stored-ids.ts';
@@ -16,11 +16,14 @@ export async function applyClosure(round: RoundMerge): Promise<void> {
   const { services, mirror } = round;
   const { state } = mirror;
   const names = new Set(configs.keys());
+  const configured = configuredTables(state);
   const absent = [...names].filter((name) => state.entities[name] === undefined);
-  const tables = [...tablesOf(state), ...absent.flatMap((name) => round.catalog.tables[name] ?? [])];
-  const closure = await mirror.findClosure(tables, names);
+  const tables = [...configured, ...absent.flatMap((name) => round.catalog.tables[name] ?? [])];
+  const closure = await mirror.findClosure(tables, names, round.becameFiltered);
   const requested = await requestedIds(round);
   for (const [name, ids] of closure.missing) {
+    // Its rows were read as those of a whole table, by another cursor. This run has not asked for their changes.
+    if (round.becameFiltered.has(name)) fetchNext(round, name, closure.present.get(name) ?? []);
     const fresh = ids.filter((id) => !requested.get(name)?.has(id));
     if (fresh.length > 0) fetchNext(round, name, fresh);
   }

@@ -13,6 +13,8 @@ export interface FetchedRound {
   tables: readonly FetchedTable[];
   /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete: readonly string[];
+  /** Logical names of tables to drop, unless they are configured. */
+  dropTables: readonly string[];
 }
 
 /** Reads what a round fetched; undefined while a table has neither ended nor failed. */
@@ -31,7 +33,8 @@ export async function readFetchedRound(
     tables.push({ name, plan: tablePlan, slices, failure });
   }
   const [catalog, run] = await Promise.all([documents.catalog(plan.catalog), documents.run(runId)]);
-  return { services, plan, catalog, tables, allowMassDelete: run?.allowMassDelete ?? [] };
+  const { allowMassDelete = [], dropTables = [] } = run ?? {};
+  return { services, plan, catalog, tables, allowMassDelete, dropTables };
 }
 
 /** The report of a table before its merge. */

@@ -37,13 +37,17 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         at: options.at,
         reports: [],
         next: new Map(),
+        becameFiltered: new Set(),
         changed: new Set(),
       };
+      const isConfigChanged = mirror.state.configured?.join() !== plan.configured.join();
+      Object.assign(mirror.state, sourceOf(plan));
+      await dropTables(merge);
       const failed = await mergeTables(merge, excluded);
       // One table's error must not stop the others. The merge starts over without it.
       if (failed !== undefined) return void excluded.set(failed.name, failed.error);
       await applyClosure(merge);
-      return commit(merge);
+      return commit(merge, isConfigChanged);
     });
     if (result === undefined) continue;
     if ('merged' in result) return result;
@@ -54,20 +58,29 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
   }
 }
 
+/** Drops tables on request, in the first round: those that are not configured any more. */
+async function dropTables({ plan, dropTables: names, mirror, changed }: RoundMerge): Promise<void> {
+  for (const name of plan.round === 1 ? names : []) {
+    if (mirror.state.entities[name] === undefined || plan.configured.includes(name)) continue;
+    await mirror.dropTable(name);
+    changed.add(name);
+  }
+}
+
 /** Commits the round; without a commit, where nothing in the mirror changed. */
-async function commit(round: RoundMerge): Promise<RoundResult> {
+async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<RoundResult> {
   const { services, plan, catalog, mirror, reports } = round;
   const log = logRows(plan, reports, round.at);
   const haveLabelsChanged = await mirror.writeLabels(catalog.choices, (digest) =>
     services.documents.claim(paths.choices(digest)),
   );
-  Object.assign(mirror.state, sourceOf(plan), { choices: catalog.choices ?? mirror.state.choices });
+  mirror.state.choices = catalog.choices ?? mirror.state.choices;
   const merged: MergedRound = {
     round: plan.round,
     entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog) : [])],
     next: Object.fromEntries([...round.next].map(([name, ids]) => [name, [...ids].sort()])),
   };
-  if (round.changed.size === 0 && !haveLabelsChanged) {
+  if (round.changed.size === 0 && !haveLabelsChanged && !isConfigChanged) {
     const saved = await mirror.saveUnchanged(log);
     if (saved !== undefined) return { merged: { ...merged, database: saved.database }, state: saved.state };
   }

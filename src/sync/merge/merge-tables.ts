@@ -51,10 +51,12 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   });
   const merge = await mirror.mergeTable(round.catalog.tables[name]!, shards, {
     history: config.history,
+    startHistory: config.history && known?.history !== true,
     massDeleteLimit: massDeleteLimitOf(round, config),
     isComplete: reading.isComplete(start.read),
     comparedKeys: typeof keys === 'object' ? await readStoredIds(services, keys.list) : keys,
   });
+  if (config.filtered && known !== undefined && known.strategy !== 'filtered') round.becameFiltered.add(name);
   const { table, rows, outdatedIds } = merge;
   if (outdatedIds.length > 0) fetchNext(round, name, outdatedIds);
   if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) round.changed.add(name);

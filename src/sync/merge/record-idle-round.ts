@@ -5,14 +5,18 @@ import { type FetchedRound, fetchReport } from './fetched-round.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
 /** Whether the round leaves the mirror as it is. */
-export function isIdle({ services, plan, catalog, tables }: FetchedRound, state: State): boolean {
+export function isIdle({ services, plan, catalog, tables, dropTables }: FetchedRound, state: State): boolean {
   if (plan.round !== 1 || state.databaseEtag === undefined || state.closureOpen === true) return false;
   if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
+  if (state.configured?.join() !== plan.configured.join()) return false;
+  if (dropTables.some((name) => state.entities[name] !== undefined)) return false;
   const synced = Object.values(catalog.tables);
   return tables.every((fetched) => {
     const known = state.entities[fetched.name];
     if (known === undefined) return fetched.failure !== undefined;
     const table = catalog.tables[fetched.name]!;
+    const startsHistory = fetched.plan.config.history && known.history !== true;
+    if (startsHistory && fetched.failure === undefined) return false;
     return broughtNothing(known, fetched) && services.mirror.schemaChanges(state, table, synced).length === 0;
   });
 }

@@ -15,6 +15,8 @@ export interface RoundMerge extends FetchedRound {
   reports: TableReport[];
   /** Ids that the next round fetches, by logical name. */
   next: Map<string, Set<string>>;
+  /** Logical names of the tables that were mirrored as a whole before and are filtered now. */
+  becameFiltered: Set<string>;
   /** Logical names of the tables whose rows or schema this round changed. */
   changed: Set<string>;
 }
@@ -46,9 +48,10 @@ export interface RoundResult {
 export function sourceOf({
   catalog,
   configDigest,
+  configured,
   metadataVersion,
-}: RoundPlan): Pick<State, 'catalog' | 'configDigest' | 'metadataVersion'> {
-  return { catalog, configDigest, metadataVersion };
+}: RoundPlan): Pick<State, 'catalog' | 'configDigest' | 'configured' | 'metadataVersion'> {
+  return { catalog, configDigest, configured, metadataVersion };
 }
 
 export function logRows(

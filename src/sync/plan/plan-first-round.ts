@@ -39,6 +39,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     catalog: catalog.digest,
     metadataVersion: catalog.metadataVersion,
     configDigest: catalog.configDigest,
+    configured: configs.map(({ name }) => name).sort(),
     entities,
   });
 }

@@ -53,7 +53,11 @@ async function countRows(
 
 function qualityOf(services: SyncServices, state: State, reports: readonly TableReport[]): RunQuality {
   const byStrategy: RunQuality['byStrategy'] = {};
-  const known = Object.values(state.entities);
+  const { configured } = state;
+  // A table that is not configured any more keeps the rows of its last sync, and says nothing about this run.
+  const known = Object.entries(state.entities)
+    .filter(([name]) => configured === undefined || configured.includes(name))
+    .map(([, table]) => table);
   for (const { strategy, rows } of known) {
     const sum = byStrategy[strategy] ?? { tables: 0, rows: 0 };
     byStrategy[strategy] = { tables: sum.tables + 1, rows: sum.rows + rows };

@@ -21,6 +21,8 @@ export interface StartOptions {
   resume?: boolean;
   /** Tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete?: string[];
+  /** Tables to drop from the mirror, which are not configured any more. */
+  dropTables?: string[];
 }
 
 export interface StartResult {
@@ -32,8 +34,9 @@ export interface StartResult {
 }
 
 /**
- * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A live run without progress for longer than `SYNC_STALE_AFTER` is resumed: its missing
- * messages are sent again. After three resumptions in a row without progress it is abandoned, and a new run starts.
+ * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A live run without
+ * progress for longer than `SYNC_STALE_AFTER` is resumed: its missing messages are sent again. After three resumptions in
+ * a row without progress it is abandoned, and a new run starts.
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -64,19 +67,21 @@ function newRunId(services: SyncServices): string {
   return `${time}-${services.randomId()}`;
 }
 
-/** Adds tables to those that a live run may delete from beyond the limit. */
-async function allowMassDelete(services: SyncServices, runId: string, tables: string[]): Promise<void> {
+/** The options of a start that name tables. */
+type TableOptions = Pick<StartOptions, 'allowMassDelete' | 'dropTables'>;
+
+/** Adds the tables of `options` to those of a live run. */
+async function addTables(services: SyncServices, runId: string, options: TableOptions): Promise<void> {
   for (;;) {
     const run = await services.work.read<RunDocument>(paths.run(runId));
     // A start that died before it wrote run.json: `requestPlan` writes it.
     if (run === undefined) return;
-    const allowed = [...new Set([...(run.value.allowMassDelete ?? []), ...tables])];
+    const both = (name: keyof TableOptions) => [
+      ...new Set([...(run.value[name] ?? []), ...(options[name] ?? [])]),
+    ];
+    const added = { allowMassDelete: both('allowMassDelete'), dropTables: both('dropTables') };
     try {
-      await services.work.replaceIfUnchanged(
-        paths.run(runId),
-        { ...run.value, allowMassDelete: allowed },
-        run.etag,
-      );
+      await services.work.replaceIfUnchanged(paths.run(runId), { ...run.value, ...added }, run.etag);
       return;
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
@@ -84,13 +89,16 @@ async function allowMassDelete(services: SyncServices, runId: string, tables: st
   }
 }
 
+const namesTables = ({ allowMassDelete = [], dropTables = [] }: TableOptions): boolean =>
+  allowMassDelete.length + dropTables.length > 0;
+
 /** After a crash in here, the next start finds a run whose planning has not begun, and requests its plan again. */
 async function requestPlan(
   services: SyncServices,
   { runId, startedAt, trigger = 'timer' }: ActiveRun,
-  { allowMassDelete }: StartOptions,
+  { allowMassDelete, dropTables }: StartOptions,
 ): Promise<void> {
-  const run: RunDocument = { runId, trigger, startedAt, allowMassDelete };
+  const run: RunDocument = { runId, trigger, startedAt, allowMassDelete, dropTables };
   await services.work.createIfAbsent(paths.run(runId), run);
   await services.sendPlan({ runId });
 }
@@ -115,9 +123,9 @@ async function resumeOrAbandon(
       services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
       return { runId, outcome: 'live', hint: 'Wait until the run is over, or resume it.' };
     }
-    if ((options.allowMassDelete ?? []).length > 0 && (await isMerging(services, runId))) {
-      // The merge may have read which tables are allowed. Accepting more would promise what it may not do.
-      const hint = 'The run is being merged. Send allowMassDelete again when it is over.';
+    if (namesTables(options) && (await isMerging(services, runId))) {
+      // The merge may have read these options. Accepting more would promise what it may not do.
+      const hint = 'The run is being merged. Send allowMassDelete and dropTables again when it is over.';
       return { runId, outcome: 'live', hint };
     }
     services.telemetry.log('info', `Run ${runId} is resumed on request.`, { runId });
@@ -161,8 +169,7 @@ async function resume(
   options: StartOptions,
 ): Promise<StartResult> {
   const { runId } = active;
-  const { allowMassDelete: allowed = [] } = options;
-  if (allowed.length > 0) await allowMassDelete(services, runId, allowed);
+  if (namesTables(options)) await addTables(services, runId, options);
   const isPlanned = (await services.documents.plan(runId, 1)) !== undefined;
   if (isPlanned) await resumeRun(services, runId);
   else await requestPlan(services, active, options);

@@ -46,6 +46,7 @@ export async function nextState(
     syncedAt: outcome.startedAt,
     watermark,
     fallback: fallbackAfter(known, fetched, outcome.at),
+    history: fetched.plan.config.history || undefined,
     ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),
   };
 }

@@ -1,8 +1,20 @@
-import { type Migration, migrationSql, newTableMigration } from '../../schema/migration.ts';
+import { declaredKey, type Migration, migrationSql, newTableMigration } from '../../schema/migration.ts';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import { type State, tablesOf } from '../state.ts';
 import { hasMarks } from './mirror-table.ts';
 import { removeMarkedRows } from './rows/delete-rows.ts';
+import { historyName } from './rows/history.ts';
+
+/**
+ * The tables that foreign keys may refer to: those of the run, and those that the database keeps though the run does not
+ * mirror them any more. So removing a table from entities.json, or adding it again, rebuilds no table that refers to it.
+ */
+export function referableTables(synced: readonly Table[], state: State): Table[] {
+  const names = new Set(synced.map(({ logicalName }) => logicalName));
+  return [...synced, ...tablesOf(state).filter(({ logicalName }) => !names.has(logicalName))];
+}
 
 /** What brings one table from the schema in the database to that of the catalog; no changes if they are equal. */
 export function migrationOf(
@@ -25,6 +37,8 @@ export function applyMigration(
 ): void {
   const { table } = migration;
   db.transaction(() => {
+    // `deletes: "mark"` was given up: rows that were only marked are deleted now, and the marks go.
+    if (before !== undefined && hasMarks(before) && !hasMarks(table)) removeMarkedRows(db, before);
     for (const statement of migration.statements) db.exec(statement);
     for (const change of migration.changes) {
       db.run(
@@ -33,9 +47,32 @@ export function applyMigration(
         [context.at, context.runId, table.name, change.column ?? null, change.change, change.detail],
       );
     }
-    // `deletes: "mark"` was given up: rows that were only marked are deleted now.
-    if (before !== undefined && hasMarks(before) && !hasMarks(table)) {
-      removeMarkedRows(db, table);
+  });
+}
+
+/** The foreign keys that the table declares, as the database has them. */
+export function declaredKeys(db: SqliteDatabase, { name }: Table): string[] {
+  return db
+    .all<{ from: string; table: string; to: string }>(`PRAGMA main.foreign_key_list(${quote(name)})`)
+    .map(({ from, table, to }) => declaredKey(from, table, to));
+}
+
+/** Drops a table with everything that belongs to it, except the log, and records it in `_sync_schema_changes`. */
+export function dropTable(db: SqliteDatabase, table: Table, context: { runId: string; at: string }): void {
+  const { name } = table;
+  db.transaction(() => {
+    for (const view of [`${name}_labelled`, `${name}_choice_values`]) {
+      db.exec(`DROP VIEW IF EXISTS main.${quote(view)}`);
     }
+    db.exec(`DROP TABLE IF EXISTS main.${quote(name)}`);
+    db.exec(`DROP TABLE IF EXISTS main.${quote(historyName(table))}`);
+    for (const own of ['_sync_state', '_sync_foreign_keys', '_sync_deleted', '_choices']) {
+      if (db.hasTable(own)) db.run(`DELETE FROM main.${quote(own)} WHERE table_name = ?`, [name]);
+    }
+    db.run(
+      `INSERT INTO _sync_schema_changes (at, run_id, table_name, column_name, change, detail)
+       VALUES (?, ?, ?, NULL, 'dropped-table', ?)`,
+      [context.at, context.runId, name, `table ${name} was dropped on request`],
+    );
   });
 }

@@ -11,9 +11,9 @@ import type {
   MirrorTransaction,
   TransactionOptions,
 } from '../mirror-target.ts';
-import { emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
+import { configuredTables, emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
 import { DatabaseCache } from './database-cache.ts';
-import { migrationOf } from './migrations.ts';
+import { migrationOf, referableTables } from './migrations.ts';
 import { mirrorTable } from './mirror-table.ts';
 import { findDangling } from './rows/dangling-references.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
@@ -52,7 +52,8 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {
-    return migrationOf(state.entities[table.logicalName]?.table, table, synced, tablesOf(state)).changes;
+    const before = state.entities[table.logicalName]?.table;
+    return migrationOf(before, table, referableTables(synced, state), tablesOf(state)).changes;
   }
 
   /** After a restore of the database, or a crash between its commit and that of `state.json`, the database decides. */
@@ -93,7 +94,7 @@ export class SqliteMirror implements MirrorTarget {
 
   findDangling(): Promise<DanglingReport | undefined> {
     return this.#cache.read((db, etag) => {
-      const tables = tablesOf(readState(db));
+      const tables = configuredTables(readState(db));
       const foreignKeys = findDangling(db, tables);
       return { database: { etag, bytes: db.byteLength }, tables: tables.length, foreignKeys };
     });

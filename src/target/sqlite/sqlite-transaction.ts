@@ -17,6 +17,7 @@ import type {
   TransactionOptions,
 } from '../mirror-target.ts';
 import {
+  configuredTables,
   type DatabaseReport,
   type LoadedState,
   type State,
@@ -25,7 +26,7 @@ import {
   withPendingLog,
 } from '../state.ts';
 import type { DatabaseChange } from './database-cache.ts';
-import { applyMigration, migrationOf } from './migrations.ts';
+import { applyMigration, declaredKeys, dropTable, migrationOf, referableTables } from './migrations.ts';
 import { countRows, liveRows } from './mirror-table.ts';
 import { findClosure } from './rows/closure.ts';
 import { countDangling, type DanglingCounts, totalDangling } from './rows/dangling-references.ts';
@@ -84,8 +85,9 @@ export class SqliteTransaction implements MirrorTransaction {
 
   async mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
     const { runId, at, synced } = this.#options;
-    const before = this.state.entities[table.logicalName]?.table;
-    const migration = migrationOf(before, table, synced, this.#before);
+    const known = this.state.entities[table.logicalName]?.table;
+    const before = known && { ...known, declaredKeys: known.declaredKeys ?? declaredKeys(this.#db, known) };
+    const migration = migrationOf(before, table, referableTables(synced, this.state), this.#before);
     applyMigration(this.#db, before, migration, { runId, at });
     const parts = shards.map(({ open, isFinal }) => ({
       open: async () => (await open()).db,
@@ -95,6 +97,7 @@ export class SqliteTransaction implements MirrorTransaction {
       runId,
       at,
       history: options.history,
+      startHistory: options.startHistory,
       massDeleteLimit: options.massDeleteLimit,
       complete: options.isComplete,
       keys: options.comparedKeys,
@@ -116,8 +119,29 @@ export class SqliteTransaction implements MirrorTransaction {
       .map((row) => row.id);
   }
 
-  async findClosure(tables: readonly Table[], filtered: ReadonlySet<string>): Promise<Closure> {
-    return findClosure(this.#db, tables, filtered);
+  async findClosure(
+    tables: readonly Table[],
+    filtered: ReadonlySet<string>,
+    withPresent?: ReadonlySet<string>,
+  ): Promise<Closure> {
+    return findClosure(this.#db, tables, filtered, withPresent);
+  }
+
+  async dropTable(logicalName: string): Promise<void> {
+    const { runId, at, synced } = this.#options;
+    const { [logicalName]: dropped, ...entities } = this.state.entities;
+    if (dropped === undefined) return;
+    dropTable(this.#db, dropped.table, { runId, at });
+    Object.assign(this.state, { entities });
+    // Tables of the run get other foreign keys as they are merged. Others would never lose theirs.
+    const merged = new Set(synced.map((table) => table.logicalName));
+    for (const [name, known] of Object.entries(entities)) {
+      if (merged.has(name)) continue;
+      const { table } = known;
+      const migration = migrationOf(table, table, referableTables(synced, this.state), this.#before);
+      applyMigration(this.#db, table, migration, { runId, at });
+      entities[name] = { ...known, table: migration.table };
+    }
   }
 
   async removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows> {
@@ -148,7 +172,7 @@ export class SqliteTransaction implements MirrorTransaction {
 
   async countDangling(changed: ReadonlySet<string>): Promise<number> {
     const before = JSON.parse(readMeta(this.#db, danglingMeta) ?? '{}') as DanglingCounts;
-    const counts = countDangling(this.#db, tablesOf(this.state), before, changed);
+    const counts = countDangling(this.#db, configuredTables(this.state), before, changed);
     writeMeta(this.#db, danglingMeta, JSON.stringify(counts));
     return totalDangling(counts);
   }

@@ -7,11 +7,13 @@ import { andLive, liveRows } from '../mirror-table.ts';
 /**
  * What filtered tables lack and what they no longer need. A row of a filtered table belongs to the mirror if a chain of
  * foreign keys leads to it from a row of another table, as in a first sync.
+ * @param withPresent the tables of which the ids that they have and need are wanted, too
  */
 export function findClosure(
   db: SqliteDatabase,
   tables: readonly Table[],
   filtered: ReadonlySet<string>,
+  withPresent: ReadonlySet<string> = new Set(),
 ): Closure {
   const present = new Set(tables.filter((table) => db.hasTable(table.name)));
   db.exec(`DROP TABLE IF EXISTS temp.needed;
@@ -29,6 +31,7 @@ export function findClosure(
     }
   }
   const missing = new Map<string, string[]>();
+  const held = new Map<string, string[]>();
   const unneeded = new Map<string, string[]>();
   for (const table of tables) {
     const { logicalName } = table;
@@ -42,10 +45,11 @@ export function findClosure(
     // Rows that are marked as deleted count as absent, and stay.
     const rows = `SELECT ${quote(table.primaryKey)} AS id FROM main.${quote(table.name)}${liveRows(table)}`;
     missing.set(logicalName, ids(`${needed} AND id NOT IN (${rows}) ORDER BY id`));
+    if (withPresent.has(logicalName)) held.set(logicalName, ids(`${needed} AND id IN (${rows}) ORDER BY id`));
     unneeded.set(logicalName, ids(`SELECT id FROM (${rows}) WHERE id NOT IN (${needed})`));
   }
   db.exec('DROP TABLE temp.needed');
-  return { missing, unneeded };
+  return { missing, present: held, unneeded };
 }
 
 /**

@@ -1,18 +1,24 @@
-import { quoteIdentifier as quote, renameTableSql } from '../../../schema/sql.ts';
+import { anyOf, quoteIdentifier as quote, renameTableSql } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { deletedAtColumn, liveRows } from '../mirror-table.ts';
+import { andLive, deletedAtColumn, liveRows } from '../mirror-table.ts';
 
 /** The table with every version of the rows of a table. */
-const historyName = (table: Table): string => `${table.name}_history`;
+export const historyName = (table: Table): string => `${table.name}_history`;
 
 /**
  * Opens the history of a table: every version of a row with `valid_from` (inclusive) and `valid_to` (exclusive, NULL for
  * the current one), in the times of the syncs that found them. Creates the history table if it does not exist, and adds
  * the columns that the table gained.
  * @param at the time of this sync, ISO 8601 in UTC
+ * @param options `compare`: rows may have changed while no history was kept
  */
-export function openHistory(db: SqliteDatabase, table: Table, at: string) {
+export function openHistory(
+  db: SqliteDatabase,
+  table: Table,
+  at: string,
+  options: { compare?: boolean } = {},
+) {
   const name = `main.${quote(historyName(table))}`;
   const rows = `main.${quote(table.name)}`;
   const key = quote(table.primaryKey);
@@ -27,23 +33,40 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
     db.exec(`CREATE TABLE ${name}
       (${definitions.join(', ')}, valid_from TEXT NOT NULL, valid_to TEXT, PRIMARY KEY (${key}, valid_from))`);
     db.run(`${insert} ${names}, ? FROM ${rows}${liveRows(table)}`, [at]);
-  } else if (adaptColumns(db, table, columns)) {
-    isChanged = true;
-    // A row that the new schema changes gets a new version. Older versions keep their values and types.
-    const differs = columns
-      .map((column) => quote(column.name))
-      .map((column) => `h.${column} IS NOT t.${column} OR typeof(h.${column}) <> typeof(t.${column})`);
-    db.exec('DROP TABLE IF EXISTS temp.changed');
-    db.exec(`CREATE TEMP TABLE changed AS SELECT t.${key} AS id FROM ${rows} t
-      JOIN ${name} h ON h.${key} = t.${key} AND h.valid_to IS NULL WHERE ${differs.join(' OR ')}`);
-    closeVersions('SELECT id FROM temp.changed');
-    db.run(`${insert} ${names}, ? FROM ${rows} WHERE ${key} IN (SELECT id FROM temp.changed)`, [at]);
-    db.exec('DROP TABLE temp.changed');
+  } else {
+    const isAdapted = adaptColumns(db, table, columns);
+    if (isAdapted || options.compare) isChanged = compareVersions() || isAdapted;
   }
 
-  /** Ends the current versions of these rows. A version that began at this very time disappears. */
+  /**
+   * Gives rows that differ from their current version a new one, and ends the current versions of rows that are gone: the
+   * schema changed, or rows changed while no history was kept. Older versions keep their values and types.
+   */
+  function compareVersions(): boolean {
+    const differs = columns
+      .map((column) => quote(column.name))
+      .flatMap((column) => [`h.${column} IS NOT t.${column}`, `typeof(h.${column}) <> typeof(t.${column})`]);
+    db.exec('DROP TABLE IF EXISTS temp.changed');
+    db.exec(`CREATE TEMP TABLE changed AS SELECT t.${key} AS id FROM ${rows} t
+      LEFT JOIN ${name} h ON h.${key} = t.${key} AND h.valid_to IS NULL
+      WHERE (h.${key} IS NULL OR ${anyOf(differs)})${andLive(table, 't')}`);
+    const live = `SELECT ${key} FROM ${rows}${liveRows(table)}`;
+    db.exec(
+      `INSERT INTO temp.changed SELECT ${key} FROM ${name} WHERE valid_to IS NULL AND ${key} NOT IN (${live})`,
+    );
+    const { n } = db.get<{ n: number }>('SELECT count(*) AS n FROM temp.changed')!;
+    const ids = 'SELECT id FROM temp.changed';
+    if (n > 0) {
+      closeVersions(ids);
+      db.run(`${insert} ${names}, ? FROM ${rows} WHERE ${key} IN (${ids})${andLive(table)}`, [at]);
+    }
+    db.exec('DROP TABLE temp.changed');
+    return n > 0;
+  }
+
+  /** Ends the current versions of these rows. A version that began at this time or later would be empty: it goes. */
   function closeVersions(ids: string): void {
-    db.run(`DELETE FROM ${name} WHERE valid_from = ? AND ${key} IN (${ids})`, [at]);
+    db.run(`DELETE FROM ${name} WHERE valid_from >= ? AND ${key} IN (${ids})`, [at]);
     db.run(`UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL AND ${key} IN (${ids})`, [at]);
   }
 
@@ -59,11 +82,7 @@ export function openHistory(db: SqliteDatabase, table: Table, at: string) {
     },
     /** Before a delete: ends the versions of the rows that meet the condition. */
     close(condition: string): void {
-      db.run(
-        `UPDATE ${name} SET valid_to = ? WHERE valid_to IS NULL
-           AND ${key} IN (SELECT ${key} FROM ${rows} WHERE ${condition})`,
-        [at],
-      );
+      closeVersions(`SELECT ${key} FROM ${rows} WHERE ${condition}`);
     },
   };
 }

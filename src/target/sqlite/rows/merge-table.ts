@@ -1,4 +1,4 @@
-import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import { anyOf, quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import { andLive, countRows, deletedAtColumn, hasMarks, rawJsonColumn } from '../mirror-table.ts';
@@ -25,6 +25,8 @@ export interface MergeOptions {
   /** The time of the merge for history, tombstones and marks: ISO 8601, UTC. */
   at: string;
   history: boolean;
+  /** The history was not kept until now, or it is not known whether it was. */
+  startHistory: boolean;
   /** The share of the rows that may be deleted at once. Tables of fewer than 20 rows are exempt. */
   massDeleteLimit: number;
   /** Whether rows absent from the shards are deleted rows. */
@@ -81,7 +83,9 @@ class TableMerger {
     this.#key = quote(table.primaryKey);
     this.#columns = table.columns.map((column) => column.name).filter((name) => name !== deletedAtColumn);
     this.#rowsBefore = countRows(db, table);
-    this.#history = options.history ? openHistory(db, table, options.at) : undefined;
+    this.#history = options.history
+      ? openHistory(db, table, options.at, { compare: options.startHistory })
+      : undefined;
     // What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of received
     // rows, and swept keys with their versions.
     db.exec(`DROP TABLE IF EXISTS temp.gone; CREATE TEMP TABLE gone (id TEXT PRIMARY KEY);
@@ -160,7 +164,7 @@ class TableMerger {
     // Rows from before `rawJson` was turned on lack their records.
     if (this.#columns.includes(rawJsonColumn)) terms.push(`${existing}.${quote(rawJsonColumn)} IS NULL`);
     if (hasMarks(this.#table)) terms.push(`${existing}.${quote(deletedAtColumn)} IS NOT NULL`);
-    return terms.length === 0 ? '0' : `(${terms.join(' OR ')})`;
+    return anyOf(terms);
   }
 
   finish(): MergeCounts {

@@ -109,8 +109,8 @@ export function readState(db: SqliteDatabase): State {
 /** Writes the state into the database. Call it in a transaction. */
 export function writeState(db: SqliteDatabase, state: State, runId: string): void {
   for (const [name, entity] of Object.entries(state.entities)) writeTableState(db, name, entity, runId);
-  const { catalog, configDigest, metadataVersion } = state;
-  writeMeta(db, sourceMeta, JSON.stringify({ catalog, configDigest, metadataVersion }));
+  const { catalog, configDigest, configured, metadataVersion } = state;
+  writeMeta(db, sourceMeta, JSON.stringify({ catalog, configDigest, configured, metadataVersion }));
   writeMeta(db, closureOpenMeta, String(state.closureOpen === true));
 }
 
