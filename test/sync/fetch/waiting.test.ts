@@ -41,7 +41,7 @@ it('shows that a table waits, and the run that waits is live and not stale', asy
   expect(await readWaiting(services, runId, 1, 'lead')).toEqual({
     slice: 0,
     since: new Date(now).toISOString(),
-    until: new Date(now + retryAfter * 1250).toISOString(),
+    until: new Date(now + retryAfter * 1500).toISOString(),
     reason: expect.stringContaining('status 429'),
   });
   expect(await org.harness.start()).toMatchObject({ runId, outcome: 'live' });
