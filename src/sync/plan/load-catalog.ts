@@ -13,6 +13,7 @@ import type { Catalog } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
+import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 
 /** The configured tables as Dataverse has them now. */
 export interface LoadedCatalog extends Catalog {
@@ -34,10 +35,13 @@ export async function loadCatalog(
   state: State,
 ): Promise<LoadedCatalog> {
   const configDigest = digestOf(configs);
-  const known = Object.values(state.entities)[0]?.table;
-  const definitions = known === undefined ? await services.dataverse.readEntityDefinitions() : undefined;
+  const known = knownTables(configs, state);
+  const definitions = known.length === 0 ? await services.dataverse.readEntityDefinitions() : undefined;
   // Read before the document: after a change in between, the next run finds another version.
-  const metadataVersion = await readVersion(services, known ?? firstTable(definitions, configs));
+  const metadataVersion = await readMetadataVersion(
+    services,
+    definitions === undefined ? known : definedTables(definitions, configs),
+  );
   const isSame =
     metadataVersion !== undefined &&
     state.metadataVersion === metadataVersion &&
@@ -62,39 +66,6 @@ export async function loadCatalog(
       ? metadataVersion
       : `${metadataVersion} without labels`;
   return { ...catalog, digest, configDigest, metadataVersion: version };
-}
-
-/** A configured table. Any will do to read the metadata version. */
-function firstTable(
-  definitions: readonly EntityDefinition[] | undefined,
-  configs: readonly TableConfig[],
-): { name: string; primaryKey: string } | undefined {
-  const names = new Set(configs.map(({ name }) => name));
-  for (const { logicalName, entitySetName, primaryIdAttribute } of definitions ?? []) {
-    if (names.has(logicalName) && entitySetName !== undefined && primaryIdAttribute !== undefined) {
-      return { name: entitySetName, primaryKey: primaryIdAttribute };
-    }
-  }
-  return undefined;
-}
-
-async function readVersion(
-  services: SyncServices,
-  table: { name: string; primaryKey: string } | undefined,
-): Promise<string | undefined> {
-  if (table === undefined) return undefined;
-  try {
-    return await services.dataverse.readMetadataVersion(table.name, table.primaryKey);
-  } catch (error) {
-    services.telemetry.log(
-      'info',
-      'The metadata version could not be read. The metadata document is read instead.',
-      {
-        reason: (error as Error).message,
-      },
-    );
-    return undefined;
-  }
 }
 
 async function readTables(
