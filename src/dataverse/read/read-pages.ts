@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { parseErrorBody } from '../errors/error-response.ts';
 import { dataverseFault } from '../errors/errors.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
@@ -23,8 +24,8 @@ export interface PageQuery {
   trackChanges?: boolean | undefined;
   /** A stored nextLink or deltaLink to continue from. It replaces `select`, `filter` and `orderBy`. */
   link?: string | undefined;
-  /** Whether to fetch the next page while the caller processes this one. @default true */
-  readAhead?: boolean | undefined;
+  /** Whether to fetch the next page while the caller processes this one; asked for each page if it varies. @default true */
+  readAhead?: boolean | ((page: Page) => boolean) | undefined;
   /** Frees the memory of a page when the caller requests the next one; `body` must not be used after that. @default false */
   release?: boolean | undefined;
 }
@@ -86,12 +87,18 @@ async function* followPages(
         url = guard.follow(page.nextLink, url, number);
         return fetch(url, number);
       };
-      const ahead = query.readAhead === false ? undefined : next();
-      // It is awaited only when the caller requests the next page. An error before that must not end the process.
-      ahead?.catch(() => {});
+      const { readAhead = true } = query;
+      const isAhead = typeof readAhead === 'function' ? readAhead(page) : readAhead;
+      const ahead = isAhead ? next() : undefined;
+      if (ahead !== undefined) {
+        // It is awaited only when the caller requests the next page. An error before that must not end the process.
+        ahead.catch(() => {});
+        // The request leaves when the event loop turns. A caller that processes the page synchronously would delay it.
+        await setImmediate();
+      }
       yield page;
       if (query.release) freeMemory(page.body);
-      pending = query.readAhead === false ? next() : ahead;
+      pending = isAhead ? ahead : next();
     }
   } finally {
     stop.abort();

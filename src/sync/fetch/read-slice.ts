@@ -61,6 +61,8 @@ class SliceReader implements RowReader {
   #readAt: string | undefined;
   /** Whether an error ends the slice before its budget is spent. */
   #isCutShort = false;
+  /** Whether the next page is being read already. It belongs to this slice then. */
+  #isAhead = false;
   /** The query that is being paged, until its last page or an error. */
   #paging: AsyncGenerator<Page> | undefined;
 
@@ -110,6 +112,7 @@ class SliceReader implements RowReader {
       return await reading.advance(position, this);
     } catch (error) {
       this.#paging = undefined;
+      this.#isAhead = false;
       const other = reading.afterError?.(position, error, this);
       if (other !== undefined) return other;
       // A slice that would end where it starts must fail, or it would be repeated for ever.
@@ -165,7 +168,10 @@ class SliceReader implements RowReader {
   }
 
   async #nextPage(query: () => PageQuery): Promise<Page> {
-    this.#paging ??= this.#services.dataverse.readPages(query(), this.#callOptions());
+    this.#paging ??= this.#services.dataverse.readPages(
+      { ...query(), readAhead: (page) => this.#isWorthReadingAhead(page) },
+      this.#callOptions(),
+    );
     const { value, done } = await this.#paging.next();
     if (done === true) throw new SyncError(`Paging ${this.table.logicalName} ended without a last page.`);
     if (value.nextLink === undefined) this.#paging = undefined;
@@ -201,9 +207,19 @@ class SliceReader implements RowReader {
   }
 
   #isFull(): boolean {
+    return this.#isCutShort || (!this.#isAhead && this.#isSpent(this.#bytes));
+  }
+
+  /** Whether another page belongs to the slice after this one. A page read ahead is never thrown away. */
+  #isWorthReadingAhead(page: Page): boolean {
+    this.#isAhead = page.nextLink !== undefined && !this.#isSpent(this.#bytes + page.body.byteLength);
+    return this.#isAhead;
+  }
+
+  #isSpent(bytes: number): boolean {
     const { sliceBytes, sliceSeconds } = this.#services.settings.sync;
     const seconds = (performance.now() - this.#began) / 1000;
-    return this.#isCutShort || this.#bytes >= sliceBytes || seconds >= sliceSeconds;
+    return bytes >= sliceBytes || seconds >= sliceSeconds;
   }
 
   #logOtherRead({ strategy, reason }: SliceStart): void {
