@@ -18,6 +18,8 @@ export interface DocumentStore {
   getBytes(name: string): Promise<Buffer | undefined>;
   /** The names that begin with `prefix`, in order. */
   list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }>;
+  /** The names of the folders directly in `prefix`, which ends in `/`, in order. Costs no listing of what is in them. */
+  folders(prefix: string): AsyncGenerator<string>;
   /** Deletes everything whose name begins with `prefix`. Returns how many blobs it deleted. */
   deletePrefix(prefix: string): Promise<number>;
 }

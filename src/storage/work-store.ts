@@ -107,6 +107,17 @@ export class WorkStore implements DocumentStore {
     }
   }
 
+  /** The names of the folders directly in a folder. */
+  async *folders(prefix: string): AsyncGenerator<string> {
+    try {
+      for await (const item of this.#container.listBlobsByHierarchy('/', { prefix })) {
+        if (item.kind === 'prefix') yield item.name.slice(prefix.length, -1);
+      }
+    } catch (error) {
+      if (statusOf(error) !== 404) throw storageError(error, 'list', prefix);
+    }
+  }
+
   /** Deletes all blobs with a prefix. Returns how many it deleted. */
   async deletePrefix(prefix: string): Promise<number> {
     let deleted = 0;

@@ -104,6 +104,13 @@ class MemoryStore implements DocumentStore {
     }
   }
 
+  async *folders(prefix: string): AsyncGenerator<string> {
+    await soon();
+    const inside = [...this.#blobs.keys()].filter((name) => name.startsWith(prefix));
+    const parts = inside.map((name) => name.slice(prefix.length).split('/'));
+    yield* new Set(parts.flatMap(([folder, ...rest]) => (rest.length > 0 ? [folder!] : [])).sort());
+  }
+
   async deletePrefix(prefix: string): Promise<number> {
     await soon();
     const names = [...this.#blobs.keys()].filter((name) => name.startsWith(prefix));

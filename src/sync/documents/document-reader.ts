@@ -28,9 +28,14 @@ export class DocumentReader {
     if (kept !== undefined) return kept as T;
     const read = await this.#store.read<T>(name);
     if (read === undefined) return undefined;
-    if (this.#kept.size >= keptDocuments) this.#kept.delete(this.#kept.keys().next().value!);
-    this.#kept.set(name, read.value);
+    this.remember(name, read.value);
     return read.value;
+  }
+
+  /** Keeps a document that the caller has just created, so that nobody reads it back. */
+  remember(name: string, value: unknown): void {
+    if (this.#kept.size >= keptDocuments) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(name, value);
   }
 
   plan(runId: string, round: number): Promise<RoundPlan | undefined> {

@@ -6,7 +6,7 @@ import type { RoundPlan, TablePlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { startRound } from '../plan/start-round.ts';
-import { endRun } from '../run/end-run.ts';
+import { endRun, resumeEnd } from '../run/end-run.ts';
 import { storeMergeError } from '../run/fail-run.ts';
 import type { RowsById } from '../strategies/rows-by-id.ts';
 import { fetchFiles } from './fetch-files.ts';
@@ -31,6 +31,8 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
   }
   const plan = await documents.plan(runId, round);
   if (plan === undefined) {
+    // An earlier delivery has deleted it at the end of the run.
+    if (await resumeEnd(services, runId)) return;
     throw new RetriableError(`Round ${round} of run ${runId} has no plan.`, {
       object: paths.plan(runId, round),
     });
@@ -63,7 +65,10 @@ async function merge(services: SyncServices, plan: RoundPlan): Promise<RoundResu
       const loaded = await services.mirror.loadState();
       const mergeOnce = isIdle(fetched, loaded.state) ? recordIdleRound : mergeIntoMirror;
       const result = await mergeOnce(fetched, loaded);
-      if (await services.work.createIfAbsent(paths.merged(runId, round), result.merged)) return result;
+      if (await services.work.createIfAbsent(paths.merged(runId, round), result.merged)) {
+        services.documents.remember(paths.merged(runId, round), result.merged);
+        return result;
+      }
       const merged = await services.documents.merged(runId, round);
       return merged && { ...result, merged };
     } catch (error) {

@@ -11,11 +11,11 @@ const keptMilliseconds = 24 * 3_600_000;
 /** Deletes the reports of old runs, and catalogs, labels and lists of ids that the state no longer names. */
 export async function cleanUp(services: SyncServices): Promise<void> {
   const { work } = services;
-  const runIds = new Set<string>();
-  for await (const { name } of work.list('runs/')) runIds.add(name.split('/')[1]!);
-  if (runIds.size < keptRuns + runsAtOnce) return;
+  const runIds: string[] = [];
+  for await (const runId of work.folders('runs/')) runIds.push(runId);
+  if (runIds.length < keptRuns + runsAtOnce) return;
   // Run ids begin with the time of their start.
-  const old = [...runIds].sort().slice(0, runIds.size - keptRuns);
+  const old = runIds.sort().slice(0, runIds.length - keptRuns);
   for (const runId of old) await work.deletePrefix(paths.runFolder(runId));
 
   const state = JSON.stringify((await services.mirror.lastState()) ?? {});

@@ -15,33 +15,57 @@ export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | '
 }
 
 /**
- * Ends a run: writes its report into run.json, deletes `active.json`, then the run's shards and other documents. After a
- * crash before the deletion of `active.json`, the next start resumes the run.
+ * Ends a run: writes its report into run.json, deletes its shards and other documents and those of old runs, and last
+ * deletes `active.json`. The run counts as live until then, so that no other run begins to use what is being deleted.
+ * Can be repeated: after a crash between two steps, the redelivered message or the next start continues.
  */
 export async function endRun(
   services: SyncServices,
   runId: string,
   phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
-  { state, ...end }: RunEnd = {},
+  end: RunEnd = {},
 ): Promise<void> {
-  const report = await runReport(services, runId);
-  const current = state ?? (await services.mirror.lastState());
-  const finishedAt = services.now().toISOString();
   const stored = await services.documents.run(runId);
-  const run: RunDocument = {
-    ...(stored ?? { runId, trigger: 'timer', startedAt: finishedAt }),
+  if (stored?.phase === undefined) {
+    const started = stored ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() };
+    const run = await reportEnd(services, started, phase, end);
+    await services.work.put(paths.run(runId), run);
+    logEnd(services, run);
+  }
+  try {
+    await services.work.deletePrefix(paths.roundsFolder(runId));
+    await cleanUp(services);
+  } finally {
+    // A blob that cannot be deleted must not block all further runs. The next clean-up tries again.
+    await release(services, runId);
+  }
+}
+
+/** Completes the end of a run whose report is written, after the process died. @returns false if the run has not ended */
+export async function resumeEnd(services: SyncServices, runId: string): Promise<boolean> {
+  const phase = (await services.documents.run(runId))?.phase;
+  if (phase !== 'complete' && phase !== 'failed' && phase !== 'abandoned') return false;
+  await endRun(services, runId, phase);
+  return true;
+}
+
+async function reportEnd(
+  services: SyncServices,
+  stored: RunDocument,
+  phase: RunPhase,
+  { state, ...end }: RunEnd,
+): Promise<RunDocument> {
+  const report = await runReport(services, stored.runId);
+  const current = state ?? (await services.mirror.lastState());
+  return {
+    ...stored,
     ...report,
     ...(current && (await addQuality(services, report.entities, phase, current))),
     ...end,
     database: addCommits(report.database, end.database),
     phase,
-    finishedAt,
+    finishedAt: services.now().toISOString(),
   };
-  if (stored?.phase === undefined) await services.work.put(paths.run(runId), run);
-  await release(services, runId);
-  logEnd(services, run);
-  await services.work.deletePrefix(paths.roundsFolder(runId));
-  await cleanUp(services);
 }
 
 function logEnd({ telemetry }: SyncServices, run: RunDocument): void {

@@ -5,7 +5,7 @@ import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { isFinal } from '../fetch/fail-table.ts';
 import { planFirstRound } from '../plan/plan-first-round.ts';
-import { endRun } from './end-run.ts';
+import { endRun, resumeEnd } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
 
 /** The longest wait that a message can be given: seven days less a margin (learn.microsoft.com: Put Message). */
@@ -33,6 +33,8 @@ export async function planRun(
     if (options.redelivered === true) await resumeRun(services, runId);
     return;
   }
+  // An earlier delivery has ended the run, and died before it released it.
+  if (await resumeEnd(services, runId)) return;
   await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
   try {
     await planFirstRound(services, runId);

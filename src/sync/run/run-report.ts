@@ -1,8 +1,9 @@
+import { paths } from '../documents/paths.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 import { addCommits, type TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { addFigures } from '../documents/slice.ts';
+import { addFigures, type Slice } from '../documents/slice.ts';
 import { latestRound } from './resume-run.ts';
 
 export interface RunReport extends Pick<RunDocument, 'database' | 'danglingReferences'> {
@@ -31,12 +32,32 @@ export async function runReport(services: SyncServices, runId: string): Promise<
   return report;
 }
 
-/** The reports of a round that is not merged yet. */
-function fetchReports(services: SyncServices, { runId, round, entities }: RoundPlan): Promise<TableReport[]> {
+/**
+ * The reports of a round that is not merged yet. One listing of the round shows which documents exist; those that this
+ * process has read before cost nothing.
+ */
+async function fetchReports(
+  services: SyncServices,
+  { runId, round, entities }: RoundPlan,
+): Promise<TableReport[]> {
+  const { documents, work } = services;
+  const names = new Set<string>();
+  for await (const { name } of work.list(paths.roundFolder(runId, round))) names.add(name);
+  const slicesOf = async (entity: string): Promise<Slice[]> => {
+    const slices: Slice[] = [];
+    while (names.has(paths.slice(runId, round, entity, slices.length))) {
+      const slice = await documents.slice(runId, round, entity, slices.length);
+      // The run has ended meanwhile.
+      if (slice === undefined) break;
+      slices.push(slice);
+    }
+    return slices;
+  };
   return Promise.all(
     Object.entries(entities).map(async ([name, plan]): Promise<TableReport> => {
-      const slices = await services.documents.slices(runId, round, name);
-      const failure = await services.documents.failure(runId, round, name);
+      const slices = await slicesOf(name);
+      const hasFailed = names.has(paths.failed(runId, round, name));
+      const failure = hasFailed ? await documents.failure(runId, round, name) : undefined;
       const last = slices.at(-1);
       const isFetched = last !== undefined && last.next === undefined;
       const progress = isFetched ? undefined : services.progress.get(runId, round, name);

@@ -21,20 +21,11 @@ export interface RunStatus extends RunDocument {
 /** The status of one run, undefined if no run has that id. */
 export async function runStatus(services: SyncServices, runId: string): Promise<RunStatus | undefined> {
   if (!/^[\w-]{1,64}$/.test(runId)) return undefined;
-  const run = await services.documents.run(runId);
-  if (run === undefined) return undefined;
-  const report = run.phase === undefined ? await runReport(services, runId) : run;
-  const { rounds = 0, entities = [] } = report;
-  const end = run.finishedAt === undefined ? services.now().getTime() : Date.parse(run.finishedAt);
-  return {
-    ...run,
-    ...report,
-    phase: run.phase ?? (await livePhase(services, runId)),
-    rounds,
-    entities,
-    totals: totalsOf(entities),
-    seconds: (end - Date.parse(run.startedAt)) / 1000,
-  };
+  return statusOf(
+    services,
+    runId,
+    once(() => readActive(services)),
+  );
 }
 
 /** What `GET /api/sync` answers: the live run, if any, and the latest runs, newest first. */
@@ -42,20 +33,69 @@ export async function syncStatus(
   services: SyncServices,
   limit = 20,
 ): Promise<{ active: RunStatus | null; runs: RunStatus[] }> {
-  const active = await readActive(services);
   const ids: string[] = [];
-  for await (const runId of runIds(services)) ids.push(runId);
+  for await (const runId of services.work.folders('runs/')) ids.push(runId);
+  const active = once(() => readActive(services));
   const latest = ids.sort().reverse().slice(0, limit);
-  const runs = await Promise.all(latest.map((runId) => runStatus(services, runId)));
-  const live = active && (await runStatus(services, active.value.runId));
-  return { active: live ?? null, runs: runs.filter((run) => run !== undefined) };
+  const runs = await Promise.all(latest.map((runId) => statusOf(services, runId, active)));
+  const liveId = (await active())?.value.runId;
+  const live =
+    runs.find((run) => run?.runId === liveId) ?? (liveId && (await statusOf(services, liveId, active)));
+  return { active: live || null, runs: runs.filter((run) => run !== undefined) };
 }
 
-async function* runIds(services: SyncServices): AsyncGenerator<string> {
-  for await (const { name } of services.work.list('runs/')) {
-    const match = /^runs\/([^/]+)\/run\.json$/.exec(name);
-    if (match !== null) yield match[1]!;
+type ReadActive = () => ReturnType<typeof readActive>;
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | undefined;
+  return () => (reading ??= read());
+}
+
+async function statusOf(
+  services: SyncServices,
+  runId: string,
+  active: ReadActive,
+): Promise<RunStatus | undefined> {
+  const run = await services.documents.run(runId);
+  if (run === undefined) return undefined;
+  if (run.phase === undefined) {
+    const report = await runReport(services, runId);
+    const phase = await livePhase(services, runId);
+    const now = await services.documents.run(runId);
+    // The run may have ended meanwhile, and its documents may be gone.
+    if (now?.phase === undefined) return withTotals(services, { ...run, ...report }, phase);
+    return statusOf(services, runId, () => readActive(services));
   }
+  if (!(await isEnding(services, run, active))) return withTotals(services, run, run.phase);
+  // A caller that sees the end may start the next run at once, so the end is shown when that is possible.
+  const { phase: _, finishedAt: __, ...live } = run;
+  return withTotals(services, live, 'merging');
+}
+
+/** Longer than a run takes from its report to its release, in milliseconds. Older runs cost no request more. */
+const endingMilliseconds = 3_600_000;
+
+/** Whether the report of a run is written, but the run is not released yet. */
+async function isEnding(
+  services: SyncServices,
+  { runId, finishedAt = '' }: RunDocument,
+  active: ReadActive,
+): Promise<boolean> {
+  if (services.now().getTime() - Date.parse(finishedAt) > endingMilliseconds) return false;
+  return (await active())?.value.runId === runId;
+}
+
+function withTotals(services: SyncServices, run: RunDocument, phase: RunPhase): RunStatus {
+  const { rounds = 0, entities = [] } = run;
+  const end = run.finishedAt === undefined ? services.now().getTime() : Date.parse(run.finishedAt);
+  return {
+    ...run,
+    phase,
+    rounds,
+    entities,
+    totals: totalsOf(entities),
+    seconds: (end - Date.parse(run.startedAt)) / 1000,
+  };
 }
 
 async function livePhase(services: SyncServices, runId: string): Promise<RunPhase> {

@@ -3,7 +3,7 @@ import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import { type ActiveRun, type RunDocument, runFormat } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { endRun } from './end-run.ts';
+import { endRun, resumeEnd } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
 
 /** How often in a row a stale run is resumed without progress before it is abandoned. */
@@ -14,6 +14,11 @@ const maxResumptions = 3;
  * app without instances can take two minutes (github.com/Azure/azure-functions-host#10706).
  */
 const lostAfterSeconds = 180;
+
+/** Seconds that a run can take to delete its documents after its report is written. */
+const endingSeconds = 60;
+
+const waitHint = 'Wait until the run is over, or resume it.';
 
 export interface StartOptions {
   trigger: RunDocument['trigger'];
@@ -117,11 +122,20 @@ async function resumeOrAbandon(
     });
     return undefined;
   }
+  const run = await services.documents.run(runId);
+  if (run?.finishedAt !== undefined) {
+    // Its report is written, and its documents are being deleted; or the process has died meanwhile.
+    const age = services.now().getTime() - Date.parse(run.finishedAt);
+    if (age < endingSeconds * 1000 && options.resume !== true)
+      return { runId, outcome: 'live', hint: waitHint };
+    await resumeEnd(services, runId);
+    return undefined;
+  }
   const progress = await progressOf(services, runId);
   if (!isStale(services, active.value, progress)) {
     if (options.resume !== true) {
       services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
-      return { runId, outcome: 'live', hint: 'Wait until the run is over, or resume it.' };
+      return { runId, outcome: 'live', hint: waitHint };
     }
     if (namesTables(options) && (await isMerging(services, runId))) {
       // The merge may have read these options. Accepting more would promise what it may not do.

@@ -1,0 +1,177 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { SyncError } from '../../../src/errors.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
+import { runStatus, syncStatus } from '../../../src/sync/run/run-status.ts';
+import { Organisation } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+/** Calls `then` before each call of one method of the work store. */
+function onCall(method: 'deletePrefix' | 'deleteIfUnchanged', then: (name: string) => unknown): () => void {
+  const { work } = org.harness.services;
+  const real = work[method].bind(work) as (...args: unknown[]) => Promise<unknown>;
+  Object.assign(work, {
+    [method]: async (name: string, ...rest: unknown[]) => {
+      await then(name);
+      return real(name, ...rest);
+    },
+  });
+  return () => Object.assign(work, { [method]: real });
+}
+
+const documentsOf = async (runId: string): Promise<string[]> => {
+  const names: string[] = [];
+  for await (const { name } of org.harness.services.work.list(paths.runFolder(runId))) names.push(name);
+  return names;
+};
+
+describe('the end of a run', () => {
+  it('is shown once the next run can start, and not before', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const { services } = org.harness;
+    const seen: string[] = [];
+    const look = async (): Promise<void> => {
+      const { runId } = (await services.work.read<{ runId: string }>(paths.active))!.value;
+      const { active, runs } = await syncStatus(services);
+      seen.push(`${(await runStatus(services, runId))?.phase} ${active?.phase} ${runs[0]?.phase}`);
+      expect((await org.harness.start()).outcome).toBe('live');
+    };
+    const restore = onCall('deleteIfUnchanged', look);
+    onCall('deletePrefix', look);
+    const { runId } = await org.harness.start();
+    // A client that polls, and starts a run as soon as it sees the end.
+    let over = false;
+    const outcomes: string[] = [];
+    const client = (async () => {
+      while (!over) {
+        if ((await runStatus(services, runId))?.phase !== 'complete') continue;
+        restore();
+        outcomes.push((await org.harness.startUnplanned()).outcome);
+        over = true;
+      }
+    })();
+    while (!over) {
+      if (org.harness.waiting > 0) await org.harness.deliver();
+      else await new Promise((done) => setImmediate(done));
+    }
+    await client;
+    expect(outcomes).toEqual(['started']);
+    expect(new Set(seen)).toEqual(new Set(['merging merging merging']));
+  });
+
+  it('deletes the documents of the run before it releases the run', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const left: string[][] = [];
+    const { runId } = await org.harness.start();
+    onCall('deleteIfUnchanged', async () => left.push(await documentsOf(runId)));
+    await org.harness.drain();
+    expect(left).toEqual([[paths.run(runId)]]);
+  });
+
+  it('releases the run although a document cannot be deleted', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    onCall('deletePrefix', () => {
+      throw new SyncError('The blob is immutable.');
+    });
+    const { runId } = await org.harness.start();
+    await org.harness.drain();
+    expect((await runStatus(org.harness.services, runId))?.phase).toBe('complete');
+    expect((await org.harness.startUnplanned()).outcome).toBe('started');
+  });
+
+  it.each(['a redelivered message', 'the next start', 'a start with resume'])(
+    'that was interrupted is completed by %s',
+    async (by) => {
+      org = await Organisation.start(['account'], { rows: 50 });
+      const { services } = org.harness;
+      const restore = onCall('deleteIfUnchanged', () => {
+        throw new SyncError('killed');
+      });
+      const { runId } = await org.harness.start();
+      for (let error: unknown; error === undefined; ) error = await org.harness.deliver();
+      restore();
+      org.harness.restarted();
+      expect((await runStatus(services, runId))?.phase).toBe('merging');
+      expect((await org.harness.start()).outcome).toBe('live');
+      if (by === 'a redelivered message') {
+        await org.harness.drain();
+      } else {
+        if (by === 'the next start') org.clock.now += 120_000;
+        const next = await org.harness.start({ resume: by === 'a start with resume' });
+        expect(next.outcome).toBe('started');
+        expect(next.runId).not.toBe(runId);
+        await org.harness.drain();
+      }
+      expect((await runStatus(services, runId))?.phase).toBe('complete');
+      expect(await documentsOf(runId)).toEqual([paths.run(runId)]);
+      expect(await services.work.read(paths.active)).toBeUndefined();
+      await org.expectMirror('account');
+    },
+  );
+});
+
+describe('requests to storage', () => {
+  /** Counts reads by name. */
+  function countReads(): Map<string, number> {
+    const counts = new Map<string, number>();
+    const { work, published } = org.harness.services;
+    for (const store of [work, published]) {
+      const real = store.read.bind(store);
+      store.read = (name) => {
+        counts.set(name, (counts.get(name) ?? 0) + 1);
+        return real(name);
+      };
+    }
+    return counts;
+  }
+
+  it('read each document once per invocation', async () => {
+    org = await Organisation.start(['account', 'contact', 'lead'], { rows: 200 });
+    await org.sync();
+    org.rows('account', 3);
+    org.clock.now += 60_000;
+    await org.harness.startUnplanned();
+    const counts = countReads();
+    const twice: string[] = [];
+    while (org.harness.waiting > 0) {
+      counts.clear();
+      org.harness.restarted();
+      await org.harness.deliver();
+      twice.push(...[...counts].filter(([, count]) => count > 1).map(([name, count]) => `${name} ${count}`));
+    }
+    // At its end the merge asks whether a start has resumed the run, or allowed mass deletes, meanwhile.
+    expect(twice.map((one) => one.split('/').at(-1)).sort()).toEqual(['active.json 2', 'run.json 2']);
+  });
+
+  it('of the overview do not list what is in the folders of runs', async () => {
+    org = await Organisation.start(
+      ['account', 'contact'],
+      { rows: 200 },
+      { SYNC_SLICE_MB: '0.001', DATAVERSE_PAGE_SIZE: '5' },
+    );
+    await org.sync();
+    org.rows('account', 60);
+    org.clock.now += 60_000;
+    await org.harness.start();
+    for (let n = 0; n < 3; n++) await org.harness.deliver();
+    const { services } = org.harness;
+    const listed: string[] = [];
+    const { list } = services.work;
+    services.work.list = (prefix) => {
+      listed.push(prefix);
+      return list.call(services.work, prefix);
+    };
+    const { active, runs } = await syncStatus(services);
+    expect(runs.map(({ phase }) => phase)).toEqual(['fetching', 'complete']);
+    expect(active?.totals.rowsRead).toBeGreaterThan(0);
+    // Of the live round, to show how far it is.
+    expect(listed).toEqual([paths.roundFolder(active!.runId, 1)]);
+    const counts = countReads();
+    await syncStatus(services);
+    // No slice again, and none that does not exist.
+    expect([...counts.keys()].filter((name) => name.includes('/slices/') || name.includes('failed'))).toEqual(
+      [],
+    );
+  });
+});
