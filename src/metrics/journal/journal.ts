@@ -170,11 +170,15 @@ export class Journal {
     return from;
   }
 
-  /** All journal blobs, oldest first. */
+  /** All journal blobs, oldest first. None before the first append, which creates the container. */
   async *#blobs(): AsyncGenerator<{ generation: number; name: string; lastModified: Date }> {
-    for await (const { name, properties } of this.#container.listBlobsFlat({ prefix: `${folder}/` })) {
-      const generation = Number(/\/(\d+)\.jsonl$/.exec(name)?.[1] ?? 0);
-      if (generation > 0) yield { generation, name, lastModified: properties.lastModified };
+    try {
+      for await (const { name, properties } of this.#container.listBlobsFlat({ prefix: `${folder}/` })) {
+        const generation = Number(/\/(\d+)\.jsonl$/.exec(name)?.[1] ?? 0);
+        if (generation > 0) yield { generation, name, lastModified: properties.lastModified };
+      }
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
     }
   }
 

@@ -42,6 +42,12 @@ test('keeps entries in the order of arrival and finds each by its ticket', async
   await lease!.release();
 });
 
+test('finds nothing in storage that was never written to', async () => {
+  const { journal } = createWorld(azurite).services;
+  expect(await journal.find('1-0')).toBeUndefined();
+  await journal.removeWritten(new Date());
+});
+
 test('reads whole lines only, window by window', async () => {
   const { journal } = createWorld(azurite).services;
   await journal.append(Array.from({ length: 20 }, (_, n) => entry(`r${n}`)));
