@@ -3,8 +3,7 @@ import { describeError, RetriableError } from '../../errors.ts';
 import { ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import type { MetricsServices } from '../services.ts';
-import { consequenceOf } from '../table/write-consequence.ts';
-import { writeEntries } from './write-entries.ts';
+import { NotWrittenError, writeEntries } from './write-entries.ts';
 
 /** What one drain did. */
 export interface DrainReport {
@@ -33,6 +32,7 @@ const keepWrittenMs = 7 * 24 * 3600 * 1000;
  * Any number of instances can call it at any time, also repeatedly for one message: only the holder of the journal's
  * lease writes. If another instance holds the lease, return. The holder checks the journal again after it has released
  * the lease, so that it also writes a record that arrived in between.
+ * @throws SyncError if storage fails. Failures of Dataverse are logged and retried.
  */
 export async function drainJournal(
   services: MetricsServices,
@@ -100,9 +100,11 @@ async function drainUnderLease(
       services.event('CampaignMetricsWritten', {}, { written, refused, seconds });
       await lease.change({ ...window.next, poison, retryAt: 0, failures: 0 });
     } catch (error) {
-      const isSetup = consequenceOf(error) === 'setup';
       if (lease.lost.aborted) return 'busy elsewhere';
-      if (await backOff(services, lease, error, isSetup)) return 'waiting for Dataverse';
+      // A storage fault fails the invocation: the host logs it and delivers the message again.
+      if (!(error instanceof NotWrittenError)) throw error;
+      const isSetup = error.consequence === 'setup';
+      if (await backOff(services, lease, error.cause, isSetup)) return 'waiting for Dataverse';
     }
   }
   return 'busy elsewhere';

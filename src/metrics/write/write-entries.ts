@@ -5,9 +5,21 @@ import type { JournalLease } from '../journal/journal-lease.ts';
 import { replayHint } from '../journal/poison-records.ts';
 import type { MetricsServices } from '../services.ts';
 import type { RefusedRow } from '../table/dataverse-metrics-table.ts';
+import { consequenceOf, type WriteConsequence } from '../table/write-consequence.ts';
 
 /** Bulk writes at the same time. They write different rows, so the order of values is kept. */
 const parallelBulks = 2;
+
+/** Dataverse may not have written the rows. Failures of storage are not this error. */
+export class NotWrittenError extends Error {
+  override readonly cause: unknown;
+  readonly consequence: WriteConsequence;
+  constructor(cause: unknown) {
+    super('Dataverse may not have written the rows.');
+    this.cause = cause;
+    this.consequence = consequenceOf(cause);
+  }
+}
 
 /** A rejected value, and why. */
 interface Refused {
@@ -18,7 +30,8 @@ interface Refused {
 /**
  * Writes a window of the journal: of each row only the newest value. If Dataverse rejects it, it becomes a poison
  * record and the value before it is written, so the row holds the newest value that Dataverse accepts.
- * @throws if rows may not be written: write the whole window again
+ * @throws NotWrittenError if Dataverse may not have written rows: write the whole window again
+ * @throws SyncError if storage fails
  */
 export async function writeEntries(
   services: MetricsServices,
@@ -72,7 +85,11 @@ async function writeInBulk(
   const starts = Array.from({ length: Math.ceil(rows.length / bulkSize) }, (_, i) => i * bulkSize);
   const refused: RefusedRow[] = [];
   await forEachConcurrently(starts, parallelBulks, async (start) => {
-    refused.push(...(await services.table.writeMany(rows.slice(start, start + bulkSize), lost)));
+    const some = rows.slice(start, start + bulkSize);
+    const rejected = await services.table.writeMany(some, lost).catch((error: unknown) => {
+      throw new NotWrittenError(error);
+    });
+    refused.push(...rejected);
   });
   return refused;
 }

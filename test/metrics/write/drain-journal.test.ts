@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RetriableError } from '../../../src/errors.ts';
 import type { CampaignMetrics } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
 import { acceptRecords } from '../../../src/metrics/write/accept-records.ts';
@@ -124,6 +125,19 @@ test('a rejected value becomes poison, the value before it is written, a newer o
   expect(table.rows.get(bad)?.tokensIn).toBe(9);
   expect(await services.poison.ids()).toEqual(new Set([id]));
   expect((await services.journal.state()).poison).toBe(1);
+});
+
+test('a storage fault fails the drain, and is not taken for a fault of Dataverse', async () => {
+  const { services, table, logged } = createWorld(azurite);
+  table.refuses = () => true;
+  await acceptRecords(services, [record()], true);
+  const poison = Object.assign(Object.create(services.poison) as typeof services.poison, {
+    ids: () => Promise.reject(new RetriableError('storage is down')),
+  });
+  await expect(drainJournal({ ...services, poison })).rejects.toThrow('storage is down');
+  expect(logged).toEqual([]);
+  expect((await services.journal.state()).failures).toBe(0);
+  expect(await drainJournal(services)).toEqual({ written: 0, refused: 1 });
 });
 
 test('ends when somebody has deleted the blobs of the journal under a running app', async () => {
