@@ -57,7 +57,7 @@ export function readMetricsSettings(env: Record<string, string | undefined> = pr
     writeTimeoutMs: settings.METRICS_WRITE_TIMEOUT,
     /** How long one bulk write can take at first; doubled after a timeout. */
     bulkTimeoutMs: settings.METRICS_BULK_TIMEOUT,
-    /** Records in one `UpsertMultiple`. */
+    /** Records that are created with one request, and at most this many are written at once. */
     bulkSize: settings.METRICS_BULK_SIZE,
     /** Minimum delay between bulk writes that are not full. */
     bulkIntervalMs: settings.METRICS_BULK_INTERVAL,

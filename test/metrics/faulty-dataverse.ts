@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,19 +8,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * - `lost`: writes, then breaks the connection
  * - `hang`: writes, never answers
  * - `late`: writes after a while, when the caller has given up
+ * - `held`: writes when the test calls `release`, however late that is
  */
-export type Fault = '429' | '503' | 'lost' | 'hang' | 'late';
+export type Fault = '429' | '503' | 'lost' | 'hang' | 'late' | 'held';
 
 type Row = Record<string, unknown>;
 
 const set = 'apex_campaignmetricses';
 const idColumn = 'apex_campaignmetricsid';
 const lateMs = 1_500;
+const batchType = 'multipart/mixed; boundary=x';
 
 /** A small and strict Dataverse with one table and with faults on demand. */
 export class FaultyDataverse {
   readonly rows = new Map<string, Row>();
-  /** The requests so far: `PATCH`, `UpsertMultiple`, `GET`. */
+  /** The requests so far: `PATCH`, `CreateMultiple`, `UpsertMultiple`, `$batch`, `GET`. */
   requests: string[] = [];
   /** The fault of the next request. */
   fault: (kind: string) => Fault | undefined = () => undefined;
@@ -30,11 +32,27 @@ export class FaultyDataverse {
   /** Requests that arrived before the `Retry-After` of a 429 was over. */
   impatient = 0;
   retryAfterSeconds = 1;
+  /** Executes the held requests. */
+  release: () => void = () => undefined;
+  /** What became of the held requests: their statuses. */
+  released: number[] = [];
+  /** Kinds of requests that this environment answers with 404, as a gateway can. */
+  lacks: string[] = [];
+  #held: Promise<void> = Promise.resolve();
   #notBefore = 0;
   #version = 1000;
   #server = createServer((request, response) => void this.#serve(request, response));
 
   url = '';
+
+  /** Holds the requests of the given kinds from now on, until `release`. */
+  hold(kinds: readonly string[]): void {
+    this.released = [];
+    this.#held = new Promise((resolve) => {
+      this.release = resolve;
+    });
+    this.fault = (kind) => (kinds.includes(kind) ? 'held' : undefined);
+  }
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
@@ -50,7 +68,7 @@ export class FaultyDataverse {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(request);
     const url = decodeURIComponent(request.url ?? '');
-    const kind = url.includes('UpsertMultiple') ? 'UpsertMultiple' : (request.method ?? '');
+    const kind = /((?:Create|Upsert)Multiple|\$batch)$/.exec(url)?.[1] ?? request.method ?? '';
     this.requests.push(kind);
     if (performance.now() < this.#notBefore) this.impatient += 1;
     const fault = this.fault(kind);
@@ -63,16 +81,43 @@ export class FaultyDataverse {
     if (fault === '503')
       return send(response, 503, '<html>Service Unavailable</html>', { 'Content-Type': 'text/html' });
     if (fault === 'late') await sleep(lateMs);
-    const [status, answer] = this.#answer(kind, url, request, body);
+    if (fault === 'held') await this.#held;
+    const [status, answer] = this.lacks.includes(kind)
+      ? ([404, '<html>Not Found</html>'] as const)
+      : kind === '$batch'
+        ? this.#batch(body, request.headers['content-type'] ?? '')
+        : this.#answer(kind, url, request.headers, body);
+    if (fault === 'held') this.released.push(status);
     if (fault === 'lost') return void request.socket.destroy();
     if (fault === 'hang') return;
-    send(response, status, answer);
+    const type = kind === '$batch' && status === 200 ? { 'Content-Type': batchType } : {};
+    send(response, status, answer, type);
   }
 
-  #answer(kind: string, url: string, request: IncomingMessage, body: string): [number, object?] {
+  /** Executes the requests of a batch one after the other, as after `Prefer: odata.continue-on-error`. */
+  #batch(body: string, contentType: string): [number, string] {
+    const boundary = /boundary="(.+)"/.exec(contentType)![1]!;
+    const parts = body.split(`--${boundary}`).slice(1, -1);
+    const answers = parts.map((part) => {
+      const [, line = '', head = '', content = ''] =
+        /\r\n\r\n([^\r]+)\r\n(.*?)\r\n\r\n(.*)\r\n$/s.exec(part) ?? [];
+      const [method = '', url = ''] = line.split(' ');
+      const headers = head
+        .split('\r\n')
+        .map((field) => [field.split(': ')[0]!.toLowerCase(), field.split(': ')[1]!]);
+      const [status, answer] = this.#answer(method, url, Object.fromEntries(headers), content);
+      const isError = status >= 400;
+      const text = `HTTP/1.1 ${isError ? status : 204} X\r\nOData-Version: 4.0\r\n\r\n`;
+      return `--x\r\nContent-Type: application/http\r\n\r\n${text}${isError ? JSON.stringify(answer) : ''}\r\n`;
+    });
+    return [200, `${answers.join('')}--x--\r\n`];
+  }
+
+  #answer(kind: string, url: string, headers: IncomingHttpHeaders, body: string): [number, object?] {
     const id = new RegExp(`${set}\\(([0-9a-f-]{36})\\)`).exec(url)?.[1];
+    if (kind === 'CreateMultiple') return this.#createMultiple(JSON.parse(body).Targets as Row[]);
     if (kind === 'UpsertMultiple') return this.#upsertMultiple(JSON.parse(body).Targets as Row[]);
-    if (kind === 'PATCH') return this.#patch(id!, JSON.parse(body) as Row, request);
+    if (kind === 'PATCH') return this.#patch(id!, JSON.parse(body) as Row, headers);
     if (id !== undefined) {
       const row = this.rows.get(id);
       return row === undefined ? [404, error('0x80040217', 'Does Not Exist')] : [200, row];
@@ -81,10 +126,10 @@ export class FaultyDataverse {
     return [200, { value: wanted.flatMap((each) => this.rows.get(each) ?? []) }];
   }
 
-  #patch(id: string, values: Row, request: IncomingMessage): [number, object?] {
+  #patch(id: string, values: Row, headers: IncomingHttpHeaders): [number, object?] {
     const known = this.rows.get(id);
-    const ifMatch = request.headers['if-match'];
-    if (known !== undefined && request.headers['if-none-match'] === '*') {
+    const ifMatch = headers['if-match'];
+    if (known !== undefined && headers['if-none-match'] === '*') {
       return [412, error('0x80040237', 'A record with matching key values already exists.')];
     }
     if (ifMatch !== undefined && known === undefined) return [404, error('0x80040217', 'Does Not Exist')];
@@ -96,16 +141,24 @@ export class FaultyDataverse {
     return [known === undefined ? 201 : 200, this.#store({ ...known, ...values, [idColumn]: id })];
   }
 
-  #upsertMultiple(targets: Row[]): [number, object?] {
+  /** Creates all rows or none. */
+  #createMultiple(targets: Row[]): [number, object?] {
     const reason = targets.map((row) => this.refuses(row)).find((each) => each !== undefined);
     if (reason !== undefined) return [400, error('0x80044331', reason)];
-    if (new Set(targets.map((row) => row[idColumn])).size < targets.length) {
-      return [400, error('0x80040237', 'The same row twice.')];
+    const ids = targets.map((row) => String(row[idColumn]));
+    if (new Set(ids).size < ids.length || ids.some((id) => this.rows.has(id))) {
+      return [412, error('0x80040237', 'A record with matching key values already exists.')];
     }
     for (const { '@odata.type': type, ...row } of targets) {
       if (type !== 'Microsoft.Dynamics.CRM.apex_campaignmetrics') return [400, error('0x0', 'type')];
       this.#store(row);
     }
+    return [200, { Ids: ids }];
+  }
+
+  /** Creates or replaces all rows, without any condition. */
+  #upsertMultiple(targets: Row[]): [number] {
+    for (const { '@odata.type': _, ...row } of targets) this.#store(row);
     return [204];
   }
 

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DataverseError, DataverseRetriableError } from '../../src/dataverse/errors/errors.ts';
 import type { CampaignMetrics } from '../../src/metrics/contract/campaign-metrics-fields.ts';
 import type { MetricsRow } from '../../src/metrics/table/campaign-metrics-columns.ts';
-import type { MetricsTable, RefusedRow } from '../../src/metrics/table/dataverse-metrics-table.ts';
+import type { MetricsTable, RowResult } from '../../src/metrics/table/dataverse-metrics-table.ts';
+import type { WriteGuard } from '../../src/metrics/table/write-guard.ts';
 
 const fault = (status: number) => ({ status, operation: 'write', transient: status !== 400 });
 
@@ -16,23 +17,20 @@ export class MemoryTable implements MetricsTable {
   faults: ('busy' | 'done but lost' | 'slow')[] = [];
   random: (() => 'busy' | 'done but lost' | undefined) | undefined;
 
-  async write(row: MetricsRow, signal: AbortSignal) {
+  async write(row: MetricsRow, { signal }: WriteGuard) {
     this.singles += 1;
     const created = !this.rows.has(row.id);
     await this.#meet(signal, () => this.#store([row]));
     return { created, row };
   }
 
-  async writeMany(rows: readonly MetricsRow[], signal: AbortSignal): Promise<RefusedRow[]> {
+  async writeMany(rows: readonly MetricsRow[], { signal }: WriteGuard): Promise<RowResult[]> {
     this.bulks.push(rows.length);
-    const bad = rows.filter((row) => this.refuses(row.record));
-    const good = rows.filter((row) => !this.refuses(row.record));
-    await this.#meet(signal, () => this.#store(good));
-    return bad.map((row) => ({ id: row.id, error: this.#refusal() }));
-  }
-
-  async existing(ids: readonly string[]) {
-    return new Set(ids.filter((id) => this.rows.has(id)));
+    const results = rows.map((row) =>
+      this.refuses(row.record) ? { refused: this.#refusal() } : { created: !this.rows.has(row.id) },
+    );
+    await this.#meet(signal, () => this.#store(rows.filter((row) => !this.refuses(row.record))));
+    return results;
   }
 
   async #meet(signal: AbortSignal, store: () => void): Promise<void> {

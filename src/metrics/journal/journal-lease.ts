@@ -80,6 +80,16 @@ export class JournalLease {
     return this.#lost.signal;
   }
 
+  /**
+   * Makes sure that the lease is still held, by the clock: a process that was suspended can continue before its timers
+   * run and abort `lost`.
+   * @throws an AbortError if another instance may hold the lease
+   */
+  confirm(): void {
+    if (performance.now() - this.#renewedAt > lostAfterMs) this.#lost.abort();
+    this.#lost.signal.throwIfAborted();
+  }
+
   /** @throws ConflictError if another instance holds the lease by now */
   async change(change: Partial<JournalState>): Promise<void> {
     const state = { ...this.state, ...change };

@@ -5,8 +5,8 @@ import { parseRows } from '../../dataverse/read/page.ts';
 import { readByIds } from '../../dataverse/read/read-by-ids.ts';
 import { readPages } from '../../dataverse/read/read-pages.ts';
 import { readRow } from '../../dataverse/read/read-row.ts';
+import type { Row } from '../../dataverse/transport/reply.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
-import { writeBulk } from '../../dataverse/write/write-bulk.ts';
 import { upsert } from '../../dataverse/write/write-row.ts';
 import { ConflictError, RetriableError } from '../../errors.ts';
 import {
@@ -16,13 +16,12 @@ import {
   toODataFilter,
   toRowValues,
 } from './campaign-metrics-columns.ts';
+import { allDone, ConditionalWrites, type VersionedRow, type WriteOutcome } from './conditional-writes.ts';
 import { consequenceOf } from './write-consequence.ts';
+import type { WriteGuard } from './write-guard.ts';
 
-/** A row that Dataverse rejected permanently. */
-export interface RefusedRow {
-  id: string;
-  error: Error;
-}
+/** A row is written, or Dataverse rejected it permanently. */
+export type RowResult = { created: boolean } | { refused: Error };
 
 /** The table as the rest of `src/metrics` sees it; tests replace it. */
 export type MetricsTable = Pick<DataverseMetricsTable, keyof DataverseMetricsTable>;
@@ -32,15 +31,16 @@ const maxConflicts = 6;
 /** Dataverse ends every request after this time; learn.microsoft.com: Service protection and execution limits. */
 const maxBulkTimeoutMs = 120_000;
 const minBulkSize = 50;
-const maxEtags = 10_000;
+const maxVersions = 10_000;
 
 /** The campaign metrics table in Dataverse. Its transport must not retry: callers queue or back off instead. */
 export class DataverseMetricsTable {
   readonly #transport: Transport;
   readonly #settings: MetricsSettings;
   readonly #columns;
+  readonly #writes: ConditionalWrites;
   /** The newest versions that this instance wrote, so that writing a row again takes one request. */
-  readonly #etags = new Map<string, string>();
+  readonly #versions = new Map<string, string>();
   #bulkTimeoutMs: number;
   #bulkSize: number;
 
@@ -48,6 +48,7 @@ export class DataverseMetricsTable {
     this.#transport = transport;
     this.#settings = settings;
     this.#columns = campaignMetricsColumns(settings);
+    this.#writes = new ConditionalWrites(transport, settings, this.#columns);
     this.#bulkTimeoutMs = settings.bulkTimeoutMs;
     this.#bulkSize = settings.bulkSize;
   }
@@ -57,107 +58,139 @@ export class DataverseMetricsTable {
    * version. A write that Dataverse executes after the caller has given up then meets a newer version and fails.
    * learn.microsoft.com: Perform conditional operations using the Web API.
    */
-  async write(row: MetricsRow, signal: AbortSignal): Promise<{ created: boolean; row: MetricsRow }> {
+  async write(row: MetricsRow, guard: WriteGuard): Promise<{ created: boolean; row: MetricsRow }> {
     const { record } = row;
     let { id } = row;
-    let etag = this.#etags.get(id);
+    let version = this.#versions.get(id);
     for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
       try {
-        return await this.#upsert({ id, record }, etag, signal);
+        return await this.#upsert({ id, record }, version, guard.signal);
       } catch (error) {
         if (!(error instanceof ConflictError) && !isMissingRow(error)) throw error;
-        this.#etags.delete(id);
+        this.#versions.delete(id);
         // Another program can have created a row with this key under an id of its own.
-        const isOtherRow = etag === undefined && dataverseFault(error)?.code === codes.duplicateKey;
-        if (isOtherRow) id = (await this.#findId(row, signal)) ?? id;
-        const options = { select: [this.#columns.id], signal };
+        const isOtherRow = version === undefined && dataverseFault(error)?.code === codes.duplicateKey;
+        if (isOtherRow) id = (await this.#findId(row, guard.signal)) ?? id;
+        const options = { select: [this.#columns.id], signal: guard.signal };
         const current = await readRow(this.#transport, this.#settings.entitySet, id, options);
-        etag = current && String(current['@odata.etag'] ?? '*');
+        version = current && versionOf(current);
+        guard.confirm?.();
       }
     }
-    throw new RetriableError('The row kept changing while it was being written.', {
-      operation: 'write campaign metrics',
-      object: this.#settings.entitySet,
-    });
+    throw this.#keptChanging();
   }
 
   /**
-   * Creates or updates rows with different ids, and returns those that Dataverse rejects; the others are written.
-   * @throws if rows may not be written for another reason: write all of them again
+   * Creates or updates rows with different ids, under the same conditions as `write`. Returns the result of each row.
+   *
+   * New rows are created together, a thousand per request. Rows that exist are updated in batches of a hundred, because
+   * only a request of its own can name the version that it replaces. Both are preceded by one read per 700 rows whose
+   * version this instance does not know.
+   * @throws if rows may not be written: write all of them again
    */
-  async writeMany(rows: readonly MetricsRow[], signal: AbortSignal): Promise<RefusedRow[]> {
-    const { entitySet, table: logicalName, bulkSize } = this.#settings;
-    const idColumn = this.#columns.id;
+  async writeMany(rows: readonly MetricsRow[], guard: WriteGuard): Promise<RowResult[]> {
     const timeout = AbortSignal.timeout(this.#bulkTimeoutMs);
-    const refused: RefusedRow[] = [];
-    // A bulk write replaces the known versions and does not return the new ones.
-    for (const row of rows) this.#etags.delete(row.id);
+    const { bulkSize } = this.#settings;
     try {
-      const values = rows.map(({ id, record }) => ({
-        [idColumn]: id,
-        ...toRowValues(record, this.#columns),
-      }));
-      const result = await writeBulk(
-        this.#transport,
-        {
-          message: 'UpsertMultiple',
-          entitySet,
-          logicalName,
-          rows: values,
-          idColumn,
-          maxRows: this.#bulkSize,
-        },
-        { signal: AbortSignal.any([signal, timeout]) },
-      );
-      for (const { index, error } of result.rejected) {
-        const row = rows[index]!;
-        const reason = error instanceof ConflictError ? await this.#writeAlone(row, signal) : error;
-        if (reason !== undefined) refused.push({ id: row.id, error: reason });
-      }
+      const signal = AbortSignal.any([guard.signal, timeout]);
+      const results = await this.#writeRounds(rows, { ...guard, signal });
+      this.#bulkSize = Math.min(bulkSize, this.#bulkSize * 2);
+      return results;
     } catch (error) {
-      if (timeout.aborted && !signal.aborted) {
+      if (timeout.aborted && !guard.signal.aborted) {
         // Dataverse needs more time for so many rows.
         this.#bulkTimeoutMs = Math.min(maxBulkTimeoutMs, this.#bulkTimeoutMs * 2);
         this.#bulkSize = Math.max(Math.min(minBulkSize, bulkSize), Math.ceil(this.#bulkSize / 2));
       }
       throw error;
     }
-    this.#bulkSize = Math.min(bulkSize, this.#bulkSize * 2);
-    return refused;
   }
 
-  /** Returns which of these ids exist. */
-  async existing(ids: readonly string[], signal: AbortSignal): Promise<Set<string>> {
+  /** Writes rows until each has a result: those that met another version are read and written again. */
+  async #writeRounds(rows: readonly MetricsRow[], guard: WriteGuard): Promise<RowResult[]> {
+    const results = new Map<string, RowResult>();
+    let open = rows;
+    for (let round = 0; open.length > 0; round += 1) {
+      if (round === maxConflicts) throw this.#keptChanging();
+      const versioned = await this.#withVersions(open, guard.signal);
+      guard.confirm?.();
+      const outcomes = await this.#writeRound(versioned, round === 0, guard.signal);
+      const again: MetricsRow[] = [];
+      for (const [index, outcome] of outcomes.entries()) {
+        const { row } = versioned[index]!;
+        if (outcome === 'conflict') again.push(row);
+        else results.set(row.id, outcome === 'other id' ? await this.#writeAlone(row, guard) : outcome);
+      }
+      open = again;
+    }
+    return rows.map(({ id }) => results.get(id)!);
+  }
+
+  /** @param together whether to try to create the new rows with one request */
+  async #writeRound(
+    rows: readonly VersionedRow[],
+    together: boolean,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome[]> {
+    const isNew = ({ version }: VersionedRow) => together && version === undefined;
+    const created = rows.filter(isNew).map(({ row }) => row);
+    const each = rows.filter((row) => !isNew(row));
+    const [count, outcomes] = await allDone([
+      this.#writes.createTogether(created, this.#bulkSize, signal),
+      this.#writes.writeEach(each, signal),
+    ] as const);
+    const byRow = new Map<MetricsRow, WriteOutcome>();
+    for (const [index, row] of created.entries())
+      byRow.set(row, index < count ? { created: true } : 'conflict');
+    for (const [index, { row }] of each.entries()) byRow.set(row, outcomes[index]!);
+    return rows.map(({ row }) => byRow.get(row)!);
+  }
+
+  /** The rows with their versions, from memory or from Dataverse. A version is used once: the write replaces it. */
+  async #withVersions(rows: readonly MetricsRow[], signal: AbortSignal): Promise<VersionedRow[]> {
+    const versions = new Map<string, string>();
+    for (const { id } of rows) {
+      const known = this.#versions.get(id);
+      if (known !== undefined) versions.set(id, known);
+      this.#versions.delete(id);
+    }
+    const ids = rows.map(({ id }) => id).filter((id) => !versions.has(id));
     const primaryKey = this.#columns.id;
-    const found = new Set<string>();
     const query = { entitySet: this.#settings.entitySet, primaryKey, ids, select: [primaryKey] };
     for await (const page of readByIds(this.#transport, query, { signal })) {
-      for (const row of parseRows(page)) found.add(String(row[primaryKey]).toLowerCase());
+      for (const row of parseRows(page)) versions.set(String(row[primaryKey]).toLowerCase(), versionOf(row));
     }
-    return found;
+    return rows.map((row) => ({ row, version: versions.get(row.id) }));
   }
 
-  /** Writes a row whose key belongs to another row. Returns why Dataverse rejects it; undefined if it is written. */
-  async #writeAlone(row: MetricsRow, signal: AbortSignal): Promise<Error | undefined> {
+  /** Writes a row whose key belongs to another row. */
+  async #writeAlone(row: MetricsRow, guard: WriteGuard): Promise<RowResult> {
     try {
-      await this.write(row, signal);
-      return undefined;
+      const { created } = await this.write(row, guard);
+      return { created };
     } catch (error) {
-      if (consequenceOf(error) === 'refused') return error as Error;
+      if (consequenceOf(error) === 'refused') return { refused: error as Error };
       throw error;
     }
   }
 
-  async #upsert(row: MetricsRow, etag: string | undefined, signal: AbortSignal) {
-    const created = etag === undefined;
-    const condition = created ? { mode: 'create' as const } : { etag };
+  #keptChanging(): RetriableError {
+    return new RetriableError('The row kept changing while it was being written.', {
+      operation: 'write campaign metrics',
+      object: this.#settings.entitySet,
+    });
+  }
+
+  async #upsert(row: MetricsRow, replaces: string | undefined, signal: AbortSignal) {
+    const created = replaces === undefined;
+    const condition = created ? { mode: 'create' as const } : { etag: replaces };
     const options = { ...condition, returning: this.#columns.all, signal };
     const values = toRowValues(row.record, this.#columns);
     const written = await upsert(this.#transport, this.#settings.entitySet, row.id, values, options);
-    this.#etags.delete(row.id);
+    this.#versions.delete(row.id);
     const version = written.row?.['@odata.etag'];
-    if (typeof version === 'string') this.#etags.set(row.id, version);
-    if (this.#etags.size > maxEtags) this.#etags.delete(this.#etags.keys().next().value!);
+    if (typeof version === 'string') this.#versions.set(row.id, version);
+    if (this.#versions.size > maxVersions) this.#versions.delete(this.#versions.keys().next().value!);
     return { created, row: written.row === undefined ? row : toMetricsRow(written.row, this.#columns) };
   }
 
@@ -175,4 +208,13 @@ export class DataverseMetricsTable {
     }
     return undefined;
   }
+}
+
+/** @throws RetriableError if Dataverse did not send the version: without it the write would be unconditional */
+function versionOf(row: Row): string {
+  const version = row['@odata.etag'];
+  if (typeof version === 'string') return version;
+  throw new RetriableError('Dataverse returned a row without its version.', {
+    operation: 'write campaign metrics',
+  });
 }

@@ -15,15 +15,23 @@ export class MetricsTransport extends Transport {
       // Writes can use a kept connection: if it breaks, the record is queued and not sent twice.
       return await super.send({ ...call, idempotent: true }, read);
     } catch (error) {
-      if (!isSetupFault(error)) throw error;
-      throw new ConfigurationError((error as Error).message, {
-        operation: call.operation,
-        object: call.entitySet,
-        hint: 'Run `npm run provision`: it creates what is missing and names the privileges that the application user needs.',
-        cause: error,
-      });
+      throw setupErrorOf(error, call) ?? error;
     }
   }
+}
+
+/** The ConfigurationError for a fault of the setup; undefined for any other error. */
+export function setupErrorOf(
+  error: unknown,
+  { operation, entitySet }: Pick<Call, 'operation' | 'entitySet'>,
+): ConfigurationError | undefined {
+  if (!isSetupFault(error)) return undefined;
+  return new ConfigurationError((error as Error).message, {
+    operation,
+    object: entitySet,
+    hint: 'Run `npm run provision`: it creates what is missing and names the privileges that the application user needs.',
+    cause: error,
+  });
 }
 
 function isSetupFault(error: unknown): boolean {

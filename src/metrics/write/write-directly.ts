@@ -19,7 +19,7 @@ export async function writeDirectly(
   const [first] = rows;
   try {
     if (rows.length > 1) return await writeList(services, rows, signal);
-    const { created, row } = await services.table.write(first!, signal);
+    const { created, row } = await services.table.write(first!, { signal });
     return [{ outcome: created ? 'created' : 'updated', row }];
   } catch (error) {
     const consequence = consequenceOf(error);
@@ -30,23 +30,23 @@ export async function writeDirectly(
 }
 
 /**
- * A bulk write does not tell which rows it created, so the existing ones are read first. A row that is twice in the
- * list is written once, with its last value, and reported as if both had been written one after the other.
+ * A row that is twice in the list is written once, with its last value, and reported as if both had been written one
+ * after the other.
  */
 async function writeList(
   services: MetricsServices,
   rows: readonly MetricsRow[],
   signal: AbortSignal,
 ): Promise<DirectResult[]> {
-  const last = new Map(rows.map((row) => [row.id, row]));
-  const existing = await services.table.existing([...last.keys()], signal);
-  const refused = await services.table.writeMany([...last.values()], signal);
-  const errors = new Map(refused.map(({ id, error }) => [id, error]));
+  const last = [...new Map(rows.map((row) => [row.id, row])).values()];
+  const results = await services.table.writeMany(last, { signal });
+  const byId = new Map(last.map(({ id }, index) => [id, results[index]!]));
+  const seen = new Set<string>();
   return rows.map((row) => {
-    const error = errors.get(row.id);
-    if (error !== undefined) return { outcome: 'refused', row, error };
-    const outcome = existing.has(row.id) ? 'updated' : 'created';
-    existing.add(row.id);
-    return { outcome, row };
+    const result = byId.get(row.id)!;
+    if ('refused' in result) return { outcome: 'refused', row, error: result.refused };
+    const isCreated = result.created && !seen.has(row.id);
+    seen.add(row.id);
+    return { outcome: isCreated ? 'created' : 'updated', row };
   });
 }

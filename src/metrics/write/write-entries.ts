@@ -4,7 +4,6 @@ import { type PlacedEntry, ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import { replayHint } from '../journal/poison-records.ts';
 import type { MetricsServices } from '../services.ts';
-import type { RefusedRow } from '../table/dataverse-metrics-table.ts';
 import { consequenceOf, type WriteConsequence } from '../table/write-consequence.ts';
 
 /** Bulk writes at the same time. They write different rows, so the order of values is kept. */
@@ -45,7 +44,7 @@ export async function writeEntries(
   while (ids.length > 0) {
     const newest = ids.map((id) => values.get(id)!.at(-1)!);
     ids = [];
-    for (const { id, error } of await writeInBulk(services, newest, lease.lost)) {
+    for (const { id, error } of await writeInBulk(services, newest, lease)) {
       const older = values.get(id)!;
       const entry = older.pop()!;
       if (!refused.has(id)) refused.set(id, { entry, error });
@@ -75,21 +74,24 @@ async function valuesByRow(
   return values;
 }
 
-/** Writes rows with different ids. When it throws, no write is in progress that could overlap the retry. */
+/** Writes rows with different ids, and returns those that Dataverse rejects. @throws NotWrittenError */
 async function writeInBulk(
   services: MetricsServices,
   rows: readonly PlacedEntry[],
-  lost: AbortSignal,
-): Promise<RefusedRow[]> {
+  lease: JournalLease,
+): Promise<{ id: string; error: Error }[]> {
   const { bulkSize } = services.settings;
   const starts = Array.from({ length: Math.ceil(rows.length / bulkSize) }, (_, i) => i * bulkSize);
-  const refused: RefusedRow[] = [];
+  const guard = { signal: lease.lost, confirm: () => lease.confirm() };
+  const refused: { id: string; error: Error }[] = [];
   await forEachConcurrently(starts, parallelBulks, async (start) => {
     const some = rows.slice(start, start + bulkSize);
-    const rejected = await services.table.writeMany(some, lost).catch((error: unknown) => {
+    const results = await services.table.writeMany(some, guard).catch((error: unknown) => {
       throw new NotWrittenError(error);
     });
-    refused.push(...rejected);
+    for (const [index, result] of results.entries()) {
+      if ('refused' in result) refused.push({ id: some[index]!.id, error: result.refused });
+    }
   });
   return refused;
 }

@@ -33,7 +33,8 @@ function run(dryRun = false, changed = settings): Promise<boolean> {
 const write = async () => {
   const value = record();
   const row = { id: campaignMetricsId(value), record: value };
-  return (await connectTable(dataverse.url).table.write(row, AbortSignal.timeout(10_000))).row.record;
+  return (await connectTable(dataverse.url).table.write(row, { signal: AbortSignal.timeout(10_000) })).row
+    .record;
 };
 
 test('creates the table with its 13 columns, key and change tracking; a second run changes nothing', async () => {

@@ -28,7 +28,8 @@ beforeAll(async () => {
   }
   connected = connectTable(dataverse.url);
   const rows = values.map((value) => ({ id: campaignMetricsId(value), record: value }));
-  expect(await connected.table.writeMany(rows, AbortSignal.timeout(10_000))).toEqual([]);
+  const written = await connected.table.writeMany(rows, { signal: AbortSignal.timeout(10_000) });
+  expect(written).toEqual(rows.map(() => ({ created: true })));
 });
 afterAll(() => dataverse.stop());
 

@@ -12,21 +12,21 @@ beforeAll(async () => {
 });
 afterAll(() => dataverse.stop());
 
-const signal = AbortSignal.timeout(60_000);
+const guard = { signal: AbortSignal.timeout(60_000) };
 const rowOf = (value: CampaignMetrics) => ({ id: campaignMetricsId(value), record: value });
 const truth = () => dataverse.store.truth('apex_campaignmetrics');
 
 test('creates and updates with one request each, and keeps all decimal places', async () => {
   const { table } = connectTable(dataverse.url);
   const value = record({ campaignId: 'one', costUSD: 0.00001, successRate: 66.67 });
-  const created = await table.write(rowOf(value), signal);
+  const created = await table.write(rowOf(value), guard);
   expect(created).toEqual({ created: true, row: rowOf(value) });
-  const updated = await table.write(rowOf({ ...value, costUSD: 99999.99999 }), signal);
+  const updated = await table.write(rowOf({ ...value, costUSD: 99999.99999 }), guard);
   expect(updated).toMatchObject({ created: false, row: { record: { costUSD: 99999.99999 } } });
   expect(truth().get(rowOf(value).id)).toMatchObject({ apex_campaignid: 'one' });
   expect(String(truth().get(rowOf(value).id)?.['apex_costusd'])).toContain('99999.99999');
   // Another instance does not know the version and updates the row, too.
-  const again = await connectTable(dataverse.url).table.write(rowOf({ ...value, tokensIn: 3 }), signal);
+  const again = await connectTable(dataverse.url).table.write(rowOf({ ...value, tokensIn: 3 }), guard);
   expect(again).toMatchObject({ created: false, row: { record: { tokensIn: 3 } } });
 });
 
@@ -38,41 +38,95 @@ test('updates the row of another program with the same key', async () => {
     apex_runid: value.runId,
     apex_phase: value.phase,
   });
-  const written = await table.write(rowOf(value), signal);
+  const written = await table.write(rowOf(value), guard);
   expect(written).toMatchObject({ created: false, row: { id, record: { tokensIn: value.tokensIn } } });
   const neighbour = record({ campaignId: 'neighbour' });
-  expect(await table.writeMany([rowOf({ ...value, tokensIn: 2 }), rowOf(neighbour)], signal)).toEqual([]);
+  const both = [rowOf({ ...value, tokensIn: 2 }), rowOf(neighbour)];
+  expect(await table.writeMany(both, guard)).toEqual([{ created: false }, { created: true }]);
   const rows = [...truth().values()].filter((row) => row['apex_campaignid'] === 'other / program');
   expect(rows).toHaveLength(1);
   expect(Number(rows[0]!['apex_tokensin'])).toBe(2);
 });
 
-test('writes many rows in one request and knows which existed', async () => {
-  const { table } = connectTable(dataverse.url);
-  const rows = Array.from({ length: 1000 }, (_, n) => rowOf(record({ campaignId: 'many', runId: `r${n}` })));
-  const ids = rows.map((row) => row.id);
-  expect(await table.existing(ids, signal)).toEqual(new Set());
+/** The requests that `work` sends to Dataverse. */
+async function requestsOf(work: () => Promise<unknown>): Promise<number> {
   const before = dataverse.stats.requests;
-  expect(await table.writeMany(rows, signal)).toEqual([]);
-  expect(dataverse.stats.requests - before).toBe(1);
-  expect(await table.existing(ids, signal)).toEqual(new Set(ids));
+  await work();
+  return dataverse.stats.requests - before;
+}
+const results = (count: number, created: boolean) => Array.from({ length: count }, () => ({ created }));
+
+test('creates a thousand rows with three requests, and updates them with twelve', async () => {
+  const { table } = connectTable(dataverse.url);
+  const many = (tokensIn: number) =>
+    Array.from({ length: 1000 }, (_, n) => rowOf(record({ campaignId: 'many', runId: `r${n}`, tokensIn })));
+  const write = async (tokensIn: number, created: boolean) =>
+    expect(await table.writeMany(many(tokensIn), guard)).toEqual(results(1000, created));
+  expect(await requestsOf(() => write(1, true))).toBe(3);
+  expect(await requestsOf(() => write(2, false))).toBe(12);
+  const values = many(0).map(({ id }) => Number(truth().get(id)?.['apex_tokensin']));
+  expect(values).toEqual(Array(1000).fill(2));
+});
+
+test('writes new, existing, changed and rejected rows of one list', async () => {
+  const { table } = connectTable(dataverse.url);
+  const row = (runId: string, more: Partial<CampaignMetrics> = {}) =>
+    rowOf(record({ campaignId: 'mixed', runId, ...more }));
+  for (const runId of ['existing', 'changed']) await table.write(row(runId), guard);
+  // This instance knows a version that is no longer the newest.
+  dataverse.store.update('apex_campaignmetrics', row('changed').id, { apex_tokensin: 99 });
+  const tooLong = row('rejected', { phase: 'x'.repeat(2_000) });
+  const rows = [row('new'), row('existing', { tokensIn: 2 }), row('changed', { tokensIn: 3 }), tooLong];
+  const written = await table.writeMany(rows, guard);
+  expect(written).toEqual([
+    { created: true },
+    { created: false },
+    { created: false },
+    { refused: expect.objectContaining({ name: 'DataverseError' }) },
+  ]);
+  const values = rows.map(({ id }) => truth().get(id)?.['apex_tokensin']);
+  expect(values.map((value) => value && Number(value))).toEqual([1000, 2, 3, undefined]);
+});
+
+test('writes row by row where neither bulk messages nor batches are let through', async () => {
+  const { table } = connectTable(dataverse.url);
+  const rows = (tokensIn: number) =>
+    Array.from({ length: 5 }, (_, n) => rowOf(record({ campaignId: 'gateway', runId: `r${n}`, tokensIn })));
+  const closed = { kind: 'error', status: 405, code: '0x80060888', message: 'Not supported' } as const;
+  const faults = [/CreateMultiple/, /\$batch/].map((match) =>
+    dataverse.faults.add({ ...closed, match, times: Number.POSITIVE_INFINITY }),
+  );
+  expect(await table.writeMany(rows(1), guard)).toEqual(results(5, true));
+  expect(await table.writeMany(rows(2), guard)).toEqual(results(5, false));
+  for (const fault of faults) fault.remove();
+  expect(rows(0).map(({ id }) => Number(truth().get(id)?.['apex_tokensin']))).toEqual(Array(5).fill(2));
+});
+
+test('writes nothing if the caller may no longer write once the versions are read', async () => {
+  const { table } = connectTable(dataverse.url);
+  const row = rowOf(record({ campaignId: 'lost' }));
+  const confirm = () => {
+    throw new Error('the lease is lost');
+  };
+  await expect(table.writeMany([row], { ...guard, confirm })).rejects.toThrow('the lease is lost');
+  expect(truth().has(row.id)).toBe(false);
 });
 
 test('reports faults of the setup as such, not as rejected records', async () => {
   const missing = connectTable(dataverse.url, { entitySet: 'apex_nothings' });
-  await expect(missing.table.write(rowOf(record()), signal)).rejects.toThrow(ConfigurationError);
+  await expect(missing.table.write(rowOf(record()), guard)).rejects.toThrow(ConfigurationError);
   const before = dataverse.stats.requests;
   const rows = Array.from({ length: 50 }, (_, n) => rowOf(record({ runId: `m${n}` })));
-  await expect(missing.table.writeMany(rows, signal)).rejects.toThrow(ConfigurationError);
+  await expect(missing.table.writeMany(rows, guard)).rejects.toThrow(ConfigurationError);
   expect(dataverse.stats.requests - before).toBe(1);
   const prefix = connectTable(dataverse.url, { prefix: 'other_' });
-  await expect(prefix.table.write(rowOf(record()), signal)).rejects.toThrow(ConfigurationError);
+  await expect(prefix.table.write(rowOf(record()), guard)).rejects.toThrow(ConfigurationError);
   dataverse.faults.add({
     kind: 'error',
     status: 403,
     code: '0x80040220',
     message: 'Principal user is missing prvCreateapex_CampaignMetrics privilege',
   });
-  const denied = connectTable(dataverse.url).table.write(rowOf(record({ runId: 'denied' })), signal);
+  const denied = connectTable(dataverse.url).table.write(rowOf(record({ runId: 'denied' })), guard);
   await expect(denied).rejects.toThrow(ConfigurationError);
 });
