@@ -8,9 +8,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * - `lost`: writes, then breaks the connection
  * - `hang`: writes, never answers
  * - `late`: writes after a while, when the caller has given up
+ * - those of `foreign`: writes nothing, and answers 200 with something else than Dataverse does
  * - `held`: writes when the test calls `release`, however late that is
  */
-export type Fault = '429' | '503' | 'lost' | 'hang' | 'late' | 'held';
+export type Fault = '429' | '503' | 'lost' | 'hang' | 'late' | 'held' | keyof typeof foreign;
+
+const odata = { 'Content-Type': 'application/json; odata.metadata=minimal', 'OData-Version': '4.0' };
+
+/** Answers with status 200 that say nothing about the request. */
+export const foreign = {
+  'web page': ['<html>Sign in</html>', { 'Content-Type': 'text/html', 'OData-Version': undefined }],
+  empty: ['', { 'OData-Version': undefined }],
+  'empty object': ['{}', odata],
+  'other row': ['{"apex_campaignmetricsid":"00000000-0000-5000-8000-000000000000"}', odata],
+  'no version header': ['{"value":[],"Ids":[]}', { 'OData-Version': undefined }],
+} as const;
 
 type Row = Record<string, unknown>;
 
@@ -80,6 +92,10 @@ export class FaultyDataverse {
     }
     if (fault === '503')
       return send(response, 503, '<html>Service Unavailable</html>', { 'Content-Type': 'text/html' });
+    if (fault !== undefined && fault in foreign) {
+      const [text, headers] = foreign[fault as keyof typeof foreign];
+      return send(response, 200, text, headers);
+    }
     if (fault === 'late') await sleep(lateMs);
     if (fault === 'held') await this.#held;
     const [status, answer] = this.lacks.includes(kind)
@@ -172,8 +188,16 @@ export class FaultyDataverse {
 
 const error = (code: string, message: string) => ({ error: { code, message } });
 
-function send(response: ServerResponse, status: number, body?: object | string, headers = {}): void {
-  const type = { 'Content-Type': 'application/json; odata.metadata=minimal', 'OData-Version': '4.0' };
-  response.writeHead(status, { ...type, ...headers });
+/** @param headers undefined removes one */
+function send(
+  response: ServerResponse,
+  status: number,
+  body?: object | string,
+  headers: Record<string, string | undefined> = {},
+): void {
+  for (const [name, value] of Object.entries({ ...odata, ...headers })) {
+    if (value !== undefined) response.setHeader(name, value);
+  }
+  response.writeHead(status);
   response.end(typeof body === 'object' ? JSON.stringify(body) : body);
 }

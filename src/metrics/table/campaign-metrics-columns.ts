@@ -2,6 +2,7 @@ import type { MetricsSettings } from '../../config/metrics-settings.ts';
 import { stringLiteral } from '../../dataverse/read/query.ts';
 import type { Row } from '../../dataverse/transport/reply.ts';
 import { exactNumber, type RowValues } from '../../dataverse/write/exact-number.ts';
+import { RetriableError } from '../../errors.ts';
 import {
   type CampaignMetrics,
   type CampaignMetricsFieldName,
@@ -57,10 +58,19 @@ export function toRowValues(record: CampaignMetrics, { column }: CampaignMetrics
   return Object.fromEntries(entries) as RowValues;
 }
 
-/** A row from Dataverse as a record. A column that is empty, because another program created the row, is null. */
+/**
+ * A row from Dataverse as a record. A column that is empty, because another program created the row, is null.
+ * @throws RetriableError if it is not a row of the table: Dataverse sends the key with every row
+ */
 export function toMetricsRow(row: Row, { id, column }: CampaignMetricsColumns): MetricsRow {
+  if (typeof row[id] !== 'string') {
+    throw new RetriableError('Dataverse answered with something else than a row of campaign metrics.', {
+      operation: 'read campaign metrics',
+      hint: 'Check proxies and gateways between this app and Dataverse.',
+    });
+  }
   const entries = campaignMetricsFieldNames.map((name) => [name, row[column[name]] ?? null]);
-  return { id: String(row[id]).toLowerCase(), record: Object.fromEntries(entries) as CampaignMetrics };
+  return { id: row[id].toLowerCase(), record: Object.fromEntries(entries) as CampaignMetrics };
 }
 
 /** An OData filter for `$filter` and `$apply`; undefined for all records. */

@@ -188,10 +188,13 @@ export class DataverseMetricsTable {
     const values = toRowValues(row.record, this.#columns);
     const written = await upsert(this.#transport, this.#settings.entitySet, row.id, values, options);
     this.#versions.delete(row.id);
-    const version = written.row?.['@odata.etag'];
-    if (typeof version === 'string') this.#versions.set(row.id, version);
+    // The service can ignore the preference for a representation, and answer 204.
+    if (written.row === undefined) return { created, row };
+    const stored = toMetricsRow(written.row, this.#columns);
+    if (stored.id !== row.id) throw unusable('Dataverse answered with another row than the one written.');
+    this.#versions.set(row.id, versionOf(written.row));
     if (this.#versions.size > maxVersions) this.#versions.delete(this.#versions.keys().next().value!);
-    return { created, row: written.row === undefined ? row : toMetricsRow(written.row, this.#columns) };
+    return { created, row: stored };
   }
 
   /**
@@ -210,11 +213,14 @@ export class DataverseMetricsTable {
   }
 }
 
-/** @throws RetriableError if Dataverse did not send the version: without it the write would be unconditional */
+/** @throws RetriableError if Dataverse did not send the version: without it the next write would be unconditional */
 function versionOf(row: Row): string {
   const version = row['@odata.etag'];
   if (typeof version === 'string') return version;
-  throw new RetriableError('Dataverse returned a row without its version.', {
-    operation: 'write campaign metrics',
-  });
+  throw unusable('Dataverse answered with a row without its version.');
+}
+
+/** The row may be written or not: the caller queues it. */
+function unusable(message: string): RetriableError {
+  return new RetriableError(message, { operation: 'write campaign metrics' });
 }

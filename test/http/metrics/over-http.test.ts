@@ -8,7 +8,7 @@ import { type FunctionsHost, startFunctionsHost } from '../../../src/local/funct
 import type { CampaignMetricsInput } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
-import { type Fault, FaultyDataverse } from '../../metrics/faulty-dataverse.ts';
+import { type Fault, FaultyDataverse, foreign } from '../../metrics/faulty-dataverse.ts';
 import { input } from '../../metrics/metrics-world.ts';
 
 let azurite: Azurite;
@@ -303,6 +303,51 @@ describe.each(['new', 'existing'])('a late write of %s rows', (kind) => {
     await settled(answer.headers.get('location')!);
     await overtake(list);
   });
+});
+
+describe.each(Object.keys(foreign) as Fault[])(
+  'the answer 200 of something else than Dataverse (%s)',
+  (fault) => {
+    /** Answers the next request of a kind. */
+    const next = (kind: string) => {
+      const faults: (Fault | undefined)[] = [fault];
+      dataverse.fault = (each) => (each === kind ? faults.shift() : undefined);
+    };
+    const expectWritten = async (answer: Awaited<ReturnType<typeof send>>, list: CampaignMetricsInput[]) => {
+      expect(answer.status).toBe(202);
+      await settled(answer.headers.get('location')!);
+      const stored = list.map((value) => dataverse.rows.get(idOf(value))?.['apex_tokensin']);
+      expect(stored).toEqual(list.map(({ tokensIn }) => tokensIn));
+    };
+
+    test('does not count as a write of one record', async () => {
+      const value = fresh();
+      next('PATCH');
+      await expectWritten(await send(value), [value]);
+    });
+
+    test.each(['CreateMultiple', '$batch'])('does not count as a %s', async (kind) => {
+      const list = [fresh(), fresh()];
+      if (kind === '$batch') expect((await send(list.map((v) => ({ ...v, tokensIn: 0 })))).status).toBe(201);
+      next(kind);
+      await expectWritten(await send(list), list);
+    });
+
+    test('does not count for the drain', async () => {
+      const list = [fresh(), fresh()];
+      next('CreateMultiple');
+      await expectWritten(await send(list, { Prefer: 'respond-async' }), list);
+    });
+  },
+);
+
+test('a list is queued if its versions cannot be read', async () => {
+  const list = [fresh(), fresh()];
+  const faults: (Fault | undefined)[] = ['web page'];
+  dataverse.fault = (kind) => (kind === 'GET' ? faults.shift() : undefined);
+  const answer = await send(list);
+  expect(answer.status).toBe(202);
+  await settled(answer.headers.get('location')!);
 });
 
 describe('a rejected request', () => {
