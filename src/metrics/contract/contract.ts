@@ -9,13 +9,14 @@ import {
   maxInteger,
 } from './campaign-metrics-fields.ts';
 import { type Fault, pointerStep, readExactJson } from './exact-json.ts';
+import { keyMeaning } from './key-meaning.ts';
 import { toUtc } from './rfc3339.ts';
 
 /** Records in one request. */
 export const maxRecords = 1_000;
 /** More than 1,000 records with every field wrong. Bounds the answer to a hostile body. */
 const maxFaults = 20_000;
-export const defaultPhase = '2-3';
+const defaultPhase = '2-3';
 
 // Dataverse rejects characters that XML 1.0 does not allow; half a surrogate pair cannot be sent as UTF-8.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to find
@@ -31,14 +32,20 @@ function schemaOf(field: CampaignMetricsField): z.ZodType {
   const { description } = field;
   switch (field.kind) {
     case 'text':
-      return z
-        .string({ error: 'must be text' })
-        .min(1, { error: 'must not be empty' })
-        .max(field.maxLength, { error: `must have at most ${field.maxLength} characters` })
-        .refine((value) => !unstorable.test(value) && value.isWellFormed(), {
-          error: 'contains a character that cannot be stored',
-        })
-        .meta({ description });
+      return (
+        z
+          .string({ error: 'must be text' })
+          .min(1, { error: 'must not be empty' })
+          // `max` counts code points. Dataverse counts UTF-16 units.
+          .refine((value) => value.length <= field.maxLength, {
+            error: `must have at most ${field.maxLength} characters`,
+          })
+          .refine((value) => value === '' || keyMeaning(value) !== '', { error: 'must not be blank' })
+          .refine((value) => !unstorable.test(value) && value.isWellFormed(), {
+            error: 'contains a character that cannot be stored',
+          })
+          .meta({ description, maxLength: field.maxLength })
+      );
     case 'integer':
       return number('must be a whole number', maxInteger)
         .int({ error: 'must be a whole number' })
@@ -78,9 +85,7 @@ export const campaignMetricsInput = z
   .meta({ title: 'Campaign metrics', description: 'What one phase of a campaign run cost and achieved.' });
 
 /** What a body contains: one record or a list of them, or everything that is wrong with it. */
-export type ReadRecords =
-  | { records: CampaignMetrics[]; isArray: boolean }
-  | { detail: string; faults: Fault[] };
+type ReadRecords = { records: CampaignMetrics[]; isArray: boolean } | { detail: string; faults: Fault[] };
 
 /**
  * Reads the body of a request. If it has any fault, no record is accepted and all faults of all records are returned,

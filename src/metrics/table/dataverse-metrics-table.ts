@@ -8,7 +8,9 @@ import { readRow } from '../../dataverse/read/read-row.ts';
 import type { Row } from '../../dataverse/transport/reply.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
 import { upsert } from '../../dataverse/write/write-row.ts';
-import { ConflictError, RetriableError } from '../../errors.ts';
+import { ConflictError, RetriableError, SyncError } from '../../errors.ts';
+import { campaignMetricsKey } from '../contract/campaign-metrics-fields.ts';
+import { keyMeaning } from '../contract/key-meaning.ts';
 import {
   campaignMetricsColumns,
   type MetricsRow,
@@ -70,7 +72,7 @@ export class DataverseMetricsTable {
         this.#versions.delete(id);
         // Another program can have created a row with this key under an id of its own.
         const isOtherRow = version === undefined && dataverseFault(error)?.code === codes.duplicateKey;
-        if (isOtherRow) id = (await this.#findId(row, guard.signal)) ?? id;
+        if (isOtherRow) id = (await this.#findOther(row, guard.signal)) ?? id;
         const options = { select: [this.#columns.id], signal: guard.signal };
         const current = await readRow(this.#transport, this.#settings.entitySet, id, options);
         version = current && versionOf(current);
@@ -198,16 +200,30 @@ export class DataverseMetricsTable {
   }
 
   /**
-   * The id of the row with this campaign, run and phase. By a filter, because Dataverse does not find values with
-   * characters such as `/` by alternate key (learn.microsoft.com: Define alternate keys to reference rows).
+   * The id of the row that Dataverse takes for the row of this campaign, run and phase. By a filter, because Dataverse
+   * does not find values with characters such as `/` by alternate key (learn.microsoft.com: Define alternate keys to
+   * reference rows).
+   * @throws SyncError if that row is of another record: replacing it would lose it
    */
-  async #findId({ record: { campaignId, runId, phase } }: MetricsRow, signal: AbortSignal) {
-    const { id } = this.#columns;
+  async #findOther({ record }: MetricsRow, signal: AbortSignal): Promise<string | undefined> {
+    const { entitySet } = this.#settings;
+    const { id, column } = this.#columns;
+    const { campaignId, runId, phase } = record;
     const filter = toODataFilter({ campaignId, runId, phase }, this.#columns);
-    const query = { entitySet: this.#settings.entitySet, select: [id], filter };
-    for await (const page of readPages(this.#transport, query, { signal })) {
+    const select = [id, ...campaignMetricsKey.map((name) => column[name])];
+    for await (const page of readPages(this.#transport, { entitySet, select, filter }, { signal })) {
       const [row] = parseRows(page);
-      if (row !== undefined) return String(row[id]).toLowerCase();
+      if (row === undefined) continue;
+      const other = toMetricsRow(row, this.#columns);
+      const isSame = campaignMetricsKey.every(
+        (name) => keyMeaning(String(other.record[name] ?? '')) === keyMeaning(record[name]),
+      );
+      if (isSame) return other.id;
+      throw new SyncError(`Dataverse takes this campaign, run and phase for those of the row ${other.id}.`, {
+        operation: 'write campaign metrics',
+        object: entitySet,
+        hint: 'Choose values that differ in plain letters or digits, not only in symbols or in how a letter is written.',
+      });
     }
     return undefined;
   }

@@ -23,3 +23,26 @@ test('different keys have different ids, wherever one part ends and the next beg
     }),
   );
 });
+
+const key = (campaignId: string) => campaignMetricsId({ campaignId, runId: 'r', phase: 'p' });
+
+test.each([
+  ['case', 'case', 'CASE'],
+  ['accents', 'été', 'ete'],
+  ['accents written as marks', 'e\u0301te\u0301', 'été'],
+  ['trailing spaces', 'spring', 'spring  '],
+  ['width', 'ｒｕｎ１', 'run1'],
+  ['Cyrillic case', 'весна', 'ВЕСНА'],
+])('keys that differ only in %s are one key, as in Dataverse', (_, a, b) => {
+  expect(key(a)).toBe(key(b));
+});
+
+test.each([
+  ['leading spaces', 'spring', ' spring'],
+  ['inner spaces', 'a b', 'a  b'],
+  ['vowel signs that are letters', 'कु', 'के'],
+  ['digits', 'run-1', 'run-11'],
+  ['symbols', '😀', '😁'],
+])('keys that differ in %s are two keys', (_, a, b) => {
+  expect(key(a)).not.toBe(key(b));
+});

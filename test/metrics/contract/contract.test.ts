@@ -21,6 +21,21 @@ const withText = (field: string, text: string) => {
   return `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(field)}:${text}}`;
 };
 
+test('lengths are counted in UTF-16 units, as Dataverse counts them', () => {
+  expect(one({ campaignId: '💶'.repeat(32) })).toMatchObject({ campaignId: '💶'.repeat(32) });
+  expect(one({ campaignId: '💶'.repeat(33) })).toMatchObject({
+    faults: [{ path: '/campaignId', detail: 'must have at most 64 characters' }],
+  });
+  expect(one({ phase: '💶'.repeat(8) })).toMatchObject({ phase: '💶'.repeat(8) });
+  expect(paths({ ...input(), phase: `${'💶'.repeat(8)}x` })).toEqual(['/phase']);
+});
+
+test('texts without a letter, digit or symbol are rejected', () => {
+  expect(one({ runId: '  ' })).toMatchObject({ faults: [{ path: '/runId', detail: 'must not be blank' }] });
+  expect(paths({ ...input(), runId: '\u0301' })).toEqual(['/runId']);
+  expect(one({ runId: '' })).toMatchObject({ faults: [{ path: '/runId', detail: 'must not be empty' }] });
+});
+
 describe('accepts', () => {
   test('records without optional fields, and fills them in', () => {
     expect(one()).toEqual({

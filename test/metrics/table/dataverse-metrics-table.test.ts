@@ -3,6 +3,7 @@ import { ConfigurationError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import type { CampaignMetrics } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import { sendError, sendJson, startServer } from '../../dataverse/http-server.ts';
 import { record } from '../metrics-world.ts';
 import { connectTable } from '../sample-table.ts';
 
@@ -110,6 +111,45 @@ test('writes nothing if the caller may no longer write once the versions are rea
   };
   await expect(table.writeMany([row], { ...guard, confirm })).rejects.toThrow('the lease is lost');
   expect(truth().has(row.id)).toBe(false);
+});
+
+test('takes two spellings of a key for one row, whichever row exists', async () => {
+  const { table } = connectTable(dataverse.url);
+  const value = record({ campaignId: 'Case' });
+  await table.write(rowOf(value), guard);
+  const written = await table.write(rowOf({ ...value, campaignId: 'CASE  ', tokensIn: 2 }), guard);
+  expect(written).toMatchObject({ created: false, row: { id: rowOf(value).id } });
+  // An earlier version of this app gave each spelling an id of its own.
+  const other = record({ campaignId: 'Earlier' });
+  const id = dataverse.store.create('apex_campaignmetrics', {
+    apex_campaignid: 'EARLIER',
+    apex_runid: other.runId,
+    apex_phase: other.phase,
+  });
+  expect(await table.write(rowOf(other), guard)).toMatchObject({ created: false, row: { id } });
+  const names = [...truth().values()].map((row) => String(row['apex_campaignid']).toLowerCase().trim());
+  expect(names.filter((name) => name === 'case' || name === 'earlier').sort()).toEqual(['case', 'earlier']);
+});
+
+test('rejects a record whose key Dataverse takes for that of another one, and leaves that one alone', async () => {
+  const existing = { apex_campaignmetricsid: '00000000-0000-4000-8000-000000000001', '@odata.etag': 'W/"1"' };
+  await using server = await startServer((request, response) => {
+    if (request.method === 'GET') {
+      const isByKey = decodeURIComponent(request.url!).includes(' eq ');
+      const rows = isByKey
+        ? [{ ...existing, apex_campaignid: 'strasse', apex_runid: 'run-1', apex_phase: '2-3' }]
+        : [];
+      return sendJson(response, { value: rows });
+    }
+    if (request.url!.endsWith('$batch')) return sendError(response, 405, '0x80060888', 'Not supported');
+    return sendError(response, 412, '0x80060892', 'Entity Key violated.');
+  });
+  const { table } = connectTable(server.url);
+  const row = rowOf(record({ campaignId: 'straße' }));
+  await expect(table.write(row, guard)).rejects.toThrow(existing.apex_campaignmetricsid);
+  expect(await table.writeMany([row], guard)).toMatchObject([{ refused: { name: 'SyncError' } }]);
+  const updates = server.requests.filter(({ headers }) => headers['if-match'] !== undefined);
+  expect(updates).toEqual([]);
 });
 
 test('reports faults of the setup as such, not as rejected records', async () => {
