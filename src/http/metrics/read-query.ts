@@ -21,25 +21,38 @@ const text = (maxLength: number, description: string) =>
   z
     .string()
     .min(1, { error: 'must not be empty' })
-    .max(maxLength, { error: `must have at most ${maxLength} characters` })
+    // In UTF-16 units, as in the contract. `max` counts code points.
+    .refine((value) => value.length <= maxLength, { error: `must have at most ${maxLength} characters` })
     .optional()
-    .meta({ description });
+    .meta({ description, maxLength });
 
 /** The query of `GET /api/metrics/campaign`. */
 export const listQuery = z.strictObject({
-  limit: z.coerce
-    .number({ error: 'must be a whole number from 1 to 500' })
-    .int({ error: 'must be a whole number from 1 to 500' })
-    .min(1, { error: 'must be at least 1' })
-    .max(500, { error: 'must be at most 500' })
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/, { error: 'must be a whole number from 1 to 500' })
+    .transform(Number)
+    .refine((value) => value <= 500, { error: 'must be at most 500' })
     .default(10)
-    .meta({ description: 'Records per page.' }),
+    .meta({
+      description: 'Records per page.',
+      type: 'integer',
+      default: 10,
+      minimum: 1,
+      maximum: 500,
+      pattern: undefined,
+    }),
   campaignId: text(64, 'Only records of this campaign.'),
   runId: text(64, 'Only records of this run.'),
   phase: text(16, 'Only records of this phase.'),
   since: moment('Only records created at this moment or later.'),
   until: moment('Only records created before this moment.'),
-  page: z.string().max(8_192).optional().meta({ description: 'From `next` of the previous page.' }),
+  page: z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .max(8_192)
+    .optional()
+    .meta({ description: 'From `next` of the previous page.' }),
 });
 
 /** The query of `GET /api/metrics/campaign/summary`. */

@@ -1,4 +1,5 @@
 import type { MetricsSettings } from '../../config/metrics-settings.ts';
+import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import { parseRows } from '../../dataverse/read/page.ts';
 import { queryPath } from '../../dataverse/read/query.ts';
 import { readPages } from '../../dataverse/read/read-pages.ts';
@@ -56,11 +57,17 @@ export class CampaignMetricsReader {
         : linkOfToken(pageToken, new URL(queryPath(entitySet, query), this.#transport.base));
     if (pageToken !== undefined && link === undefined) return 'wrong page';
     const pages = readPages(this.#transport, { ...query, link, pageSize: limit, readAhead: false }, options);
-    for await (const page of pages) {
-      const rows = parseRows(page).map((row) => toMetricsRow(row, this.#columns));
-      return { rows, next: page.nextLink && Buffer.from(page.nextLink).toString('base64url') };
+    try {
+      for await (const page of pages) {
+        const rows = parseRows(page).map((row) => toMetricsRow(row, this.#columns));
+        return { rows, next: page.nextLink && Buffer.from(page.nextLink).toString('base64url') };
+      }
+      return { rows: [] };
+    } catch (error) {
+      // Dataverse does not know the position in the token.
+      if (link !== undefined && statusOfFault(error) === 400) return 'wrong page';
+      throw error;
     }
-    return { rows: [] };
   }
 
   /** Adds up the records per day and campaign. */
@@ -69,14 +76,22 @@ export class CampaignMetricsReader {
   }
 }
 
+/** The status of Dataverse's response, also if the transport turned it into an error of the setup. */
+function statusOfFault(error: unknown): number | undefined {
+  return (dataverseFault(error) ?? dataverseFault((error as Error).cause))?.status;
+}
+
 /**
  * The nextLink in a page token; undefined if it differs from the query in more than its position. The token comes
  * from the caller, who must not read anything else with it.
  */
 function linkOfToken(token: string, query: URL): string | undefined {
   const link = Buffer.from(token, 'base64url').toString();
+  // Buffer skips characters that are not base64url. A token of ours has none.
+  if (Buffer.from(link).toString('base64url') !== token) return undefined;
   const url = URL.canParse(link, query.href) ? new URL(link, query.href) : undefined;
   if (url?.origin !== query.origin || url.pathname !== query.pathname) return undefined;
+  if (url.searchParams.getAll('$skiptoken').join('') === '') return undefined;
   const options = ({ searchParams }: URL) =>
     JSON.stringify([...searchParams].filter(([name]) => name !== '$skiptoken').sort());
   return options(url) === options(query) ? link : undefined;

@@ -37,3 +37,21 @@ test('every fault is reported with its path', () => {
     ]),
   );
 });
+
+test.each(['0', '501', '1000', '0x10', '1e2', '+5', ' 5', '5.0', '-1', '', '05'])(
+  'rejects limit=%j',
+  (limit) => {
+    expect(() => readQuery(request(`limit=${encodeURIComponent(limit)}`), listQuery)).toThrow(Problem);
+  },
+);
+
+test.each([1, 10, 500])('accepts limit=%i', (limit) => {
+  expect(readQuery(request(`limit=${limit}`), listQuery)).toEqual({ limit });
+});
+
+test('rejects an empty page, and counts lengths in UTF-16 units', () => {
+  expect(() => readQuery(request('page='), listQuery)).toThrow(Problem);
+  const filter = (count: number) => `campaignId=${encodeURIComponent('💶'.repeat(count))}`;
+  expect(() => readQuery(request(filter(33)), listQuery)).toThrow(Problem);
+  expect(readQuery(request(filter(32)), listQuery)).toMatchObject({ campaignId: '💶'.repeat(32) });
+});

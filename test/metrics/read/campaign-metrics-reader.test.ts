@@ -79,6 +79,22 @@ describe('the list', () => {
       expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), link).toBe('wrong page');
     }
     expect(await connected.reader.list({ campaignId: 'winter' }, 5, found.next)).toBe('wrong page');
+    const base = `${dataverse.url}/api/data/v9.2/`;
+    for (const token of [
+      '',
+      '!',
+      `${found.next}=`,
+      `${found.next}!`,
+      Buffer.from(base).toString('base64url'),
+    ]) {
+      expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), token).toBe('wrong page');
+    }
+    // Without a position it would be the first page, and with another position Dataverse rejects it.
+    for (const position of ['', '%3Ccookie%3E']) {
+      const link = own.replace(/(\$skiptoken=)[^&]*/, `$1${position}`);
+      const token = Buffer.from(link).toString('base64url');
+      expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), link).toBe('wrong page');
+    }
   });
 });
 
