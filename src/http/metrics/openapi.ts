@@ -152,9 +152,15 @@ function pathParameter(name: string, type: z.ZodType, description: string): Json
 }
 
 function queryParameters(type: z.ZodObject): Json[] {
-  const { properties } = z.toJSONSchema(type, { io: 'input', unrepresentable: 'any' }) as {
-    properties: Record<string, Json>;
-  };
+  const { properties } = z.toJSONSchema(type, {
+    io: 'input',
+    unrepresentable: 'any',
+    // zod leaves the default out where a schema converts its input.
+    override: ({ zodSchema, jsonSchema }) => {
+      const { default: value } = z.globalRegistry.get(zodSchema) ?? {};
+      if (value !== undefined) jsonSchema.default = value as number;
+    },
+  }) as { properties: Record<string, Json> };
   return Object.entries(properties).map(([name, { description, ...rest }]) => ({
     name,
     in: 'query',
