@@ -31,9 +31,9 @@ export const listQuery = z.strictObject({
   limit: z
     .string()
     .regex(/^[1-9]\d{0,2}$/, { error: 'must be a whole number from 1 to 500' })
-    .transform(Number)
-    .refine((value) => value <= 500, { error: 'must be at most 500' })
-    .default(10)
+    .refine((value) => Number(value) <= 500, { error: 'must be at most 500' })
+    .optional()
+    .transform((value) => Number(value ?? 10))
     .meta({
       description: 'Records per page.',
       type: 'integer',

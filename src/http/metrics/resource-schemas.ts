@@ -56,9 +56,16 @@ const summary = z.object({
       assetsGenerated: count,
       agentsTotal: count,
       agentsSuccessful: count,
-      successRate: z.number().meta({ description: 'Successful agents as a percentage of all agents.' }),
-      latencyAvgMs: count.meta({ description: 'Average of the averages of the records.' }),
-      latencyP95Ms: count.meta({ description: 'Highest 95th percentile of the records.' }),
+      successRate: z.number().meta({
+        description:
+          'Successful agents as a percentage of all agents, of the records that have both numbers.',
+      }),
+      latencyAvgMs: count.nullable().meta({
+        description: 'Average over the records that have one, each with the same weight; null if none has.',
+      }),
+      latencyP95Ms: count
+        .nullable()
+        .meta({ description: 'Highest 95th percentile of the records; null if none has one.' }),
     }),
   ),
 });

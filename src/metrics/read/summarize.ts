@@ -7,37 +7,14 @@ import type { CallOptions } from '../../dataverse/transport/call.ts';
 import type { Row } from '../../dataverse/transport/reply.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
 import { ConfigurationError } from '../../errors.ts';
-import { percentOf } from '../contract/contract.ts';
+import { keyMeaning } from '../contract/key-meaning.ts';
 import {
   type CampaignMetricsColumns,
   campaignMetricsColumns,
   type MetricsFilter,
   toODataFilter,
 } from '../table/campaign-metrics-columns.ts';
-
-/** How the fields of several records become one figure. */
-const aggregates = {
-  costUSD: 'sum',
-  tokensIn: 'sum',
-  tokensOut: 'sum',
-  assetsGenerated: 'sum',
-  agentsTotal: 'sum',
-  agentsSuccessful: 'sum',
-  latencyAvgMs: 'average',
-  latencyP95Ms: 'max',
-} as const;
-type Aggregated = keyof typeof aggregates;
-const aggregated = Object.keys(aggregates) as Aggregated[];
-
-/** The figures of one campaign on one day (UTC). */
-export interface CampaignDay extends Record<Aggregated, number> {
-  /** `2026-11-21` */
-  day: string;
-  campaignId: string;
-  records: number;
-  /** Successful agents, in percent of all agents. */
-  successRate: number;
-}
+import { aggregated, aggregates, type CampaignDay, CampaignDayTotals, campaignDay } from './campaign-day.ts';
 
 export interface CampaignSummary {
   /** Newest day first. */
@@ -68,7 +45,8 @@ export async function summarize(
   const query = new SummaryQuery(transport, settings, options);
   try {
     const days = await query.days(filter);
-    if (days.length <= maxDays) {
+    // Dataverse adds up each column alone. A rate needs the records that have both of its columns.
+    if (days.length <= maxDays && !(await query.hasPartialAgents(filter))) {
       const items: CampaignDay[] = [];
       for (let start = 0; start < days.length; start += parallelDays) {
         const some = days.slice(start, start + parallelDays);
@@ -113,14 +91,26 @@ class SummaryQuery {
     return [];
   }
 
+  /** Whether a record has only one of the two numbers of agents. */
+  async hasPartialAgents(filter: SummaryFilter): Promise<boolean> {
+    const { agentsTotal, agentsSuccessful } = this.#columns.column;
+    const isPartial = `(${agentsTotal} eq null and ${agentsSuccessful} ne null or ${agentsTotal} ne null and ${agentsSuccessful} eq null)`;
+    const conditions = `${toODataFilter(filter, this.#columns)} and ${isPartial}`;
+    for await (const { records } of this.#applyTo(conditions, 'aggregate($count as records)')) {
+      return Number(records ?? 0) > 0;
+    }
+    return false;
+  }
+
   async day(filter: SummaryFilter, day: number): Promise<CampaignDay[]> {
     const { column } = this.#columns;
     const figures = aggregated.map((name) => `${column[name]} with ${aggregates[name]} as ${name}`);
     const group = `groupby((${column.campaignId}),aggregate($count as records,${figures.join(',')}))`;
     const items: CampaignDay[] = [];
     for await (const row of this.#apply([filter, { since: iso(day), until: iso(day + dayMs) }], group)) {
-      const figure = (name: string) => Number(row[name] ?? 0);
-      items.push(campaignDay(iso(day).slice(0, 10), row[column.campaignId], figure));
+      const figure = (name: string) => (row[name] == null ? undefined : Number(row[name]));
+      const agents = { total: figure('agentsTotal'), successful: figure('agentsSuccessful') };
+      items.push(campaignDay(iso(day).slice(0, 10), row[column.campaignId], figure, agents));
     }
     return items;
   }
@@ -129,31 +119,28 @@ class SummaryQuery {
   async fromRows(filter: SummaryFilter): Promise<CampaignDay[]> {
     const { column } = this.#columns;
     const select = (['campaignId', 'createdAt', ...aggregated] as const).map((name) => column[name]);
-    const groups = new Map<string, { day: string; campaignId: unknown; figures: Map<string, number> }>();
+    const groups = new Map<string, CampaignDayTotals>();
     const query = { entitySet: this.#entitySet, select, filter: toODataFilter(filter, this.#columns) };
     for await (const row of this.#rows(query)) {
       const day = String(row[column.createdAt]).slice(0, 10);
       const campaignId = row[column.campaignId];
-      const key = JSON.stringify([day, campaignId]);
-      const { figures } = groups.get(key) ?? { figures: new Map<string, number>() };
-      groups.set(key, { day, campaignId, figures });
-      figures.set('records', (figures.get('records') ?? 0) + 1);
-      for (const name of aggregated) {
-        const value = Math.round(Number(row[column[name]] ?? 0) * (name === 'costUSD' ? 1e5 : 1));
-        const before = figures.get(name) ?? 0;
-        figures.set(name, aggregates[name] === 'max' ? Math.max(before, value) : before + value);
-      }
+      // Dataverse groups spellings of one campaign, too.
+      const key = JSON.stringify([day, keyMeaning(String(campaignId ?? ''))]);
+      const group = groups.get(key) ?? new CampaignDayTotals(day, campaignId);
+      groups.set(key, group);
+      group.add((name) => row[column[name]]);
     }
-    return [...groups.values()].map(({ day, campaignId, figures }) => {
-      const divisors: Record<string, number> = { costUSD: 1e5, latencyAvgMs: figures.get('records')! };
-      return campaignDay(day, campaignId, (name) => figures.get(name)! / (divisors[name] ?? 1));
-    });
+    return [...groups.values()].map((group) => group.figures());
   }
 
   /** Aggregates the records that match all filters. */
   #apply(filters: readonly MetricsFilter[], transformation: string): AsyncGenerator<Row> {
     const conditions = filters.map((filter) => toODataFilter(filter, this.#columns));
-    const apply = `filter(${conditions.join(' and ')})/${transformation}`;
+    return this.#applyTo(conditions.join(' and '), transformation);
+  }
+
+  #applyTo(conditions: string, transformation: string): AsyncGenerator<Row> {
+    const apply = `filter(${conditions})/${transformation}`;
     const link = `${this.#transport.base}${this.#entitySet}?$apply=${encodeValue(apply)}`;
     return this.#rows({ entitySet: this.#entitySet, link });
   }
@@ -161,19 +148,6 @@ class SummaryQuery {
   async *#rows(query: PageQuery): AsyncGenerator<Row> {
     for await (const page of readPages(this.#transport, query, this.#options)) yield* parseRows(page);
   }
-}
-
-function campaignDay(day: string, campaignId: unknown, figure: (name: string) => number): CampaignDay {
-  const figures = Object.fromEntries(aggregated.map((name) => [name, figure(name)]));
-  return {
-    ...(figures as Record<Aggregated, number>),
-    day,
-    campaignId: String(campaignId ?? ''),
-    records: figure('records'),
-    costUSD: Number(figure('costUSD').toFixed(5)),
-    latencyAvgMs: Math.round(figure('latencyAvgMs')),
-    successRate: percentOf(figure('agentsSuccessful'), figure('agentsTotal')),
-  };
 }
 
 function newestFirst(a: CampaignDay, b: CampaignDay): number {

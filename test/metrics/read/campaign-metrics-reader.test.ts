@@ -150,6 +150,45 @@ describe('the summary', () => {
     expect(added).toEqual({ items: whole.items, aggregatedBy: 'rows' });
   });
 
+  test.each([
+    ['in Dataverse', false],
+    ['from the rows', true],
+  ])('leaves out the values that a record lacks, %s', async (_, isRefused) => {
+    const campaignId = `partial ${isRefused}`;
+    const create = (n: number, more: object) =>
+      dataverse.store.create('apex_campaignmetrics', {
+        apex_campaignid: campaignId,
+        apex_runid: `r${n}`,
+        apex_phase: 'p',
+        apex_createdat: '2026-11-20T10:00:00Z',
+        ...more,
+      });
+    const ids = [
+      create(1, { apex_latencyavgms: 300, apex_agentstotal: 4, apex_agentssuccessful: 1, apex_costusd: 1.5 }),
+      create(2, { apex_latencyp95ms: 900 }),
+      create(3, { apex_latencyavgms: 100 }),
+    ];
+    const fault = { kind: 'error', status: 400, code: '0x8004e023', message: 'no', match: /apply/ } as const;
+    if (isRefused) dataverse.faults.add({ ...fault, rate: 1 });
+    const wanted = { campaignId, since: '2026-11-01T00:00:00Z' };
+    const summary = () => connected.reader.summary(wanted);
+    expect(await summary()).toMatchObject({
+      aggregatedBy: isRefused ? 'rows' : 'dataverse',
+      items: [
+        { records: 3, latencyAvgMs: 200, latencyP95Ms: 900, successRate: 25, costUSD: 1.5, tokensIn: 0 },
+      ],
+    });
+    // Dataverse adds up each column alone, so records with only one number of agents need the rows.
+    ids.push(create(4, { apex_agentssuccessful: 3 }));
+    expect(await summary()).toMatchObject({ aggregatedBy: 'rows', items: [{ successRate: 25 }] });
+    for (const id of [ids[0]!, ids[2]!]) dataverse.store.delete('apex_campaignmetrics', id);
+    expect(await summary()).toMatchObject({
+      items: [{ records: 2, latencyAvgMs: null, latencyP95Ms: 900, successRate: 0 }],
+    });
+    dataverse.faults.clear();
+    for (const id of [ids[1]!, ids[3]!]) dataverse.store.delete('apex_campaignmetrics', id);
+  });
+
   test('can be limited to a campaign and to times within a day', async () => {
     const within = { campaignId: 'spring', since: '2026-11-10T05:00:00Z', until: '2026-11-12T20:00:00Z' };
     const { items } = await connected.reader.summary(within);
