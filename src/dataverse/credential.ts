@@ -57,7 +57,9 @@ export function createCredential(options: CredentialOptions = {}): TokenCredenti
     });
   }
   if (kind === 'access-token') {
-    const token = { token: options.accessToken!, expiresOnTimestamp: Number.MAX_SAFE_INTEGER };
+    const accessToken = options.accessToken!.trim();
+    checkToken(accessToken);
+    const token = { token: accessToken, expiresOnTimestamp: Number.MAX_SAFE_INTEGER };
     return { getToken: async () => token, forget: () => {} };
   }
   let identity: Promise<TokenCredential> | undefined;
@@ -70,6 +72,21 @@ export function createCredential(options: CredentialOptions = {}): TokenCredenti
       identity = undefined;
     },
   };
+}
+
+/**
+ * Checks that a token can be sent in a header. Otherwise HTTP libraries reject the header with a message that quotes it.
+ * @throws ConfigurationError without any part of the token
+ */
+export function checkToken(token: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  const what =
+    token === '' ? 'is empty' : 'contains a line break, a space or another character that no token has';
+  throw new ConfigurationError(`The access token for Dataverse ${what}.`, {
+    operation: 'choose the Dataverse identity',
+    object: 'DATAVERSE_ACCESS_TOKEN',
+    hint: 'Copy the token again, in one line and without quotes: a terminal may have wrapped it.',
+  });
 }
 
 /** Loads `@azure/identity` only when a token is needed: it is large, and an access token does not need it. */

@@ -1,3 +1,4 @@
+import { checkToken } from '../dataverse/credential.ts';
 import { ConfigurationError } from '../errors.ts';
 
 /** Milliseconds to wait for an answer. */
@@ -12,7 +13,10 @@ const TIMEOUT = 15_000;
 export async function checkDataverse(origin: string, token: string | undefined): Promise<void> {
   const details = { operation: 'reach Dataverse', object: origin };
   const headers = new Headers({ accept: 'application/json' });
-  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+  if (token !== undefined) {
+    checkToken(token.trim());
+    headers.set('authorization', `Bearer ${token.trim()}`);
+  }
   let status: number;
   try {
     const response = await fetch(`${origin}/api/data/v9.2/WhoAmI`, {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createCredential, credentialKind } from '../../src/dataverse/credential.ts';
 import { sendJson, startServer } from './http-server.ts';
@@ -33,4 +34,24 @@ test('signs in as the system-assigned identity, or as the user-assigned one of t
     null,
     '00000000-0000-4000-8000-000000000001',
   ]);
+});
+
+test.each(['eyJfirstpart.\nsecondpart', 'eyJfirstpart. secondpart', '“eyJfirstpart.secondpart”', ' \n'])(
+  'refuses a token that no header can carry, without showing it',
+  (accessToken) => {
+    let error: unknown;
+    try {
+      createCredential({ accessToken });
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toMatchObject({ name: 'ConfigurationError', object: 'DATAVERSE_ACCESS_TOKEN' });
+    expect((error as Error).message).toMatch(/access token/);
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/firstpart|secondpart/);
+  },
+);
+
+test('ignores a line break at the end of a token', async () => {
+  const token = await createCredential({ accessToken: 'eyJfirstpart.secondpart\n' }).getToken('scope');
+  expect(token?.token).toBe('eyJfirstpart.secondpart');
 });

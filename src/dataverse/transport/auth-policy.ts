@@ -1,6 +1,7 @@
 import type { AccessToken, TokenCredential } from '@azure/core-auth';
 import type { PipelinePolicy, PipelineRequest } from '@azure/core-rest-pipeline';
 import { ConfigurationError, RetriableError } from '../../errors.ts';
+import { checkToken } from '../credential.ts';
 import { shortMessage } from '../errors/error-response.ts';
 
 /** Remaining lifetime below which a token is renewed. Dataverse tokens live for 60 to 90 minutes. */
@@ -48,12 +49,13 @@ export class TokenSource {
     try {
       const token = await this.#credential.getToken(this.#scope);
       if (token === null) throw new Error('the credential returned no token');
+      checkToken(token.token);
       this.#token = token;
       return token.token;
     } catch (error) {
       // Renewal starts minutes before the token expires: use the old token until then.
       if (fallback !== undefined) return fallback.token;
-      throw tokenError(error);
+      throw error instanceof ConfigurationError ? error : tokenError(error);
     }
   }
 }
