@@ -26,6 +26,8 @@ export interface EntityType {
   key: string[];
   /** The properties that this type declares, without those of its base types. */
   properties: Property[];
+  /** Whether it is an elastic table, whose rows are told apart by id and partition together. */
+  elastic?: boolean;
   navigationProperties: NavigationProperty[];
 }
 
@@ -109,8 +111,24 @@ function readEntityType(element: XmlElement): EntityType {
       name: nameOf(property),
       type: property.attributes['Type'] ?? 'Edm.String',
     })),
+    elastic: hasPartitionKey(element) || undefined,
     navigationProperties: childrenOf(element, 'NavigationProperty').map(readNavigationProperty),
   };
+}
+
+/**
+ * Whether the type has the alternate key of elastic tables (learn.microsoft.com: Use elastic tables using code,
+ * "Alternate keys").
+ */
+function hasPartitionKey(element: XmlElement): boolean {
+  const keys = annotationOf(element, 'AlternateKeys');
+  const records =
+    keys === undefined ? [] : childrenOf(keys, 'Collection').flatMap((all) => childrenOf(all, 'Record'));
+  return records.some((record) =>
+    childrenOf(record, 'PropertyValue').some(
+      ({ attributes }) => attributes['String'] === 'KeyForNoSqlEntityWithPKPartitionId',
+    ),
+  );
 }
 
 function readNavigationProperty(element: XmlElement): NavigationProperty {

@@ -18,6 +18,8 @@ export interface TableDefinition {
   primaryName?: string;
   changeTracking?: boolean;
   intersect?: boolean;
+  /** Whether it is an elastic table. */
+  elastic?: boolean;
 }
 
 export interface TableOptions {
@@ -31,12 +33,13 @@ const lookupLogicalName = 'Microsoft.Dynamics.CRM.lookuplogicalname';
  * The model of one Dataverse table, with the key and columns of its base types. The order of elements in the document
  * does not matter.
  * @throws ConfigurationError if `$metadata` does not have the table, or the table does not have a selected column
- * @throws SkipTableError if the table does not have a single key column
+ * @throws SkipTableError if the table does not have a single key column, or is elastic
  */
 export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: TableOptions = {}): Table {
   const index = CsdlIndex.of(csdl);
   const { logicalName } = definition;
   if (index.type(logicalName) === undefined) throw unknownTable(index, logicalName);
+  if (definition.elastic || index.type(logicalName)?.elastic) throw elasticTable(logicalName);
   const properties = index.properties(logicalName);
   const primaryKey =
     definition.primaryId !== undefined && properties.has(definition.primaryId)
@@ -75,6 +78,21 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
     changeTracking: definition.changeTracking ?? index.set(logicalName)?.changeTracking ?? false,
     intersect,
   };
+}
+
+/**
+ * In an elastic table the id alone is not unique: rows of several partitions may share it, and would overwrite each
+ * other (learn.microsoft.com: Elastic tables for developers, "Partitioning and horizontal scaling").
+ */
+function elasticTable(logicalName: string): SkipTableError {
+  return new SkipTableError(
+    `Table ${logicalName} is an elastic table: its rows are told apart by id and partitionid together, and cannot be mirrored`,
+    {
+      operation: 'read the schema',
+      object: logicalName,
+      hint: 'Remove it from entities.json. Only a table with one id column can be mirrored.',
+    },
+  );
 }
 
 /** The annotations to request with the rows of a table: for `Prefer: odata.include-annotations`. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, RetriableError } from '../../src/errors.ts';
+import { ConfigurationError, RetriableError, SkipTableError } from '../../src/errors.ts';
 import { parseCsdl } from '../../src/schema/csdl.ts';
+import { tableFromCsdl } from '../../src/schema/table-from-csdl.ts';
 import { documents, parseDocument, readDocument, realDocuments, schemaDocument } from './documents.ts';
 
 describe('parseCsdl', () => {
@@ -75,6 +76,22 @@ describe('parseCsdl', () => {
         <Annotations Target="mscrm.System/outside">${tracking('<PropertyValue Property="Supported" Bool="true" />')}</Annotations>`),
     );
     expect(csdl.entitySets.map((set) => set.changeTracking)).toEqual([true, false, true, undefined]);
+  });
+
+  it('knows an elastic table by its alternate key, and no model is made of it', () => {
+    const key = (name: string) =>
+      `<Annotation Term="OData.Community.Keys.V1.AlternateKeys"><Collection><Record><PropertyValue Property="Name" String="${name}" /></Record></Collection></Annotation>`;
+    const type = (name: string, more: string) =>
+      `<EntityType Name="${name}"><Key><PropertyRef Name="id" /></Key><Property Name="id" Type="Edm.Guid" />${more}</EntityType>`;
+    const csdl = parseCsdl(
+      schemaDocument(type('a', key('KeyForNoSqlEntityWithPKPartitionId')) + type('b', key('another'))),
+    );
+    expect(csdl.entityTypes.map(({ elastic }) => elastic === true)).toEqual([true, false]);
+    const model = (logicalName: string, elastic: boolean) => () =>
+      tableFromCsdl(csdl, { logicalName, entitySetName: `${logicalName}s`, elastic });
+    expect(model('a', false)).toThrow(/Table a is an elastic table/);
+    expect(model('b', true)).toThrow(SkipTableError);
+    expect(model('b', false)().primaryKey).toBe('id');
   });
 
   it('reads several schemas and character references', () => {

@@ -1,3 +1,4 @@
+import { dataverseFault } from '../errors/errors.ts';
 import type { CallOptions } from '../transport/call.ts';
 import { readList } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -11,10 +12,15 @@ export interface EntityDefinition {
   primaryNameAttribute?: string;
   isIntersect: boolean;
   changeTrackingEnabled: boolean;
+  /** Whether it is an elastic table; false as well if Dataverse does not say. */
+  isElastic: boolean;
 }
 
 const select =
   'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
+
+/** A property that older environments do not have. */
+const newerSelect = `${select},TableType`;
 
 /** Reads all entity definitions with one request: Dataverse does not page them. */
 export async function readEntityDefinitions(
@@ -25,10 +31,13 @@ export async function readEntityDefinitions(
     ...options,
     operation: 'read the entity definitions',
     entitySet: 'EntityDefinitions',
-    url: `EntityDefinitions?$select=${select}`,
+    url: `EntityDefinitions?$select=${newerSelect}`,
     timeoutSeconds: 300,
   };
-  const rows = await transport.send(call, readList);
+  const rows = await transport.send(call, readList).catch((error) => {
+    if (dataverseFault(error)?.status !== 400) throw error;
+    return transport.send({ ...call, url: `EntityDefinitions?$select=${select}` }, readList);
+  });
   return rows.map((row) => ({
     logicalName: text(row['LogicalName']) ?? '',
     entitySetName: text(row['EntitySetName']),
@@ -36,6 +45,7 @@ export async function readEntityDefinitions(
     primaryNameAttribute: text(row['PrimaryNameAttribute']),
     isIntersect: row['IsIntersect'] === true,
     changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
+    isElastic: row['TableType'] === 'Elastic',
   }));
 }
 

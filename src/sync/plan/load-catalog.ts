@@ -140,6 +140,7 @@ function tableDefinition(definition: EntityDefinition): TableDefinition[] {
           ? undefined
           : definition.changeTrackingEnabled,
       intersect: definition.isIntersect,
+      elastic: definition.isElastic,
     },
   ];
 }
