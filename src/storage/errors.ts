@@ -58,7 +58,13 @@ export function storageError(error: unknown, operation: string, object: string):
   if (statusCode === 412 || (code !== undefined && conflictCodes.has(code))) {
     return new ConflictError(message, { ...details, hint: 'Load it again and repeat the work.' });
   }
-  if (statusCode === undefined || retriableStatuses.has(statusCode) || code === 'ContainerBeingDeleted') {
+  if (statusCode === undefined) {
+    return new RetriableError(message, {
+      ...details,
+      hint: 'The storage account does not answer: check its name in AzureWebJobsStorage, that it exists, and its network rules. Then try again.',
+    });
+  }
+  if (retriableStatuses.has(statusCode) || code === 'ContainerBeingDeleted') {
     return new RetriableError(message, details);
   }
   if (statusCode === 401 || statusCode === 403) {

@@ -2,8 +2,8 @@ import type { WorkStore } from '../../storage/work-store.ts';
 import type { CampaignMetrics } from '../contract/campaign-metrics-fields.ts';
 
 /**
- * A record that Dataverse rejected permanently. It stays in the poison container until someone fixes the cause and
- * replays it.
+ * A record that Dataverse rejected permanently. It stays below `metrics/poison/` in the work container until someone
+ * fixes the cause and replays it.
  */
 export interface PoisonRecord {
   id: string;

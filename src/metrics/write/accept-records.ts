@@ -20,7 +20,8 @@ const lastFailure = new WeakMap<MetricsServices, number>();
  * time. When it returns, every record is durable, or rejected and stored nowhere.
  *
  * @param queue append all records to the journal without a direct write
- * @throws ConfigurationError, SkipTableError if Dataverse is not set up; RetriableError if storage fails
+ * @throws ConfigurationError if Dataverse rejects this app or its table is missing, or if storage rejects this app
+ * @throws RetriableError if storage does not answer. Records may be written all the same: sending them again is safe
  */
 export async function acceptRecords(
   services: MetricsServices,
