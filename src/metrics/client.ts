@@ -4,6 +4,8 @@
  * Records wait in a bounded queue in memory and are sent in batches. A batch that the endpoint does not accept now is
  * sent again, which is safe because the same campaign, run and phase is the same row.
  *
+ * It uses nothing but `fetch` and timers, so it also runs in browsers, workers and edge runtimes.
+ *
  * @example
  * import { writeCampaignMetrics } from 'dataverse-sqlite-sync/metrics-client';
  * writeCampaignMetrics({ campaignId: 'spring', runId: 'run-7', … });
@@ -60,29 +62,57 @@ interface Waiting {
 
 const retriable = new Set([408, 425, 429, 500, 502, 503, 504]);
 
+/** What the client uses of Node.js, where it exists. */
+const node = (globalThis as { process?: Partial<NodeJS.Process> }).process;
+
+/** Clients with records that are not delivered yet. */
+const busy = new Set<CampaignMetricsClient>();
+/** The longest time that SIGTERM waits for the records. Platforms kill the process some 10 to 30 seconds after it. */
+const maxTerminationMs = 8_000;
+let listens = false;
+
+/** Delivers waiting records when the process ends. One listener per event, however many clients exist. */
+function listenToExit(): void {
+  if (listens || typeof node?.on !== 'function') return;
+  listens = true;
+  const flushAll = () => Promise.all([...busy].map((client) => client.flush()));
+  // Emitted when nothing is left to do. A request keeps the process alive until it is answered.
+  node.on('beforeExit', () => void flushAll());
+  const terminate = async () => {
+    if (busy.size > 0) {
+      const limit = new Promise((resolve) => setTimeout(resolve, maxTerminationMs));
+      await Promise.race([flushAll(), limit]);
+    }
+    // A listener replaces the default, which ends the process. Without a listener of the application, do that.
+    if (node.listenerCount?.('SIGTERM') !== 1) return;
+    node.off?.('SIGTERM', onTerminate);
+    node.kill?.(node.pid!, 'SIGTERM');
+  };
+  const onTerminate = () => void terminate();
+  node.on('SIGTERM', onTerminate);
+}
+
 /** Sends records to the endpoint. One client per process is enough. */
 export class CampaignMetricsClient {
   readonly #options;
   readonly #queue: Waiting[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #sending: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: CampaignMetricsClientOptions = {}) {
-    const { env } = process;
     this.#options = {
-      url: options.url ?? env['CAMPAIGN_METRICS_URL'] ?? '',
-      key: options.key ?? env['CAMPAIGN_METRICS_KEY'],
+      url: options.url ?? node?.env?.['CAMPAIGN_METRICS_URL'] ?? '',
+      key: options.key ?? node?.env?.['CAMPAIGN_METRICS_KEY'],
       maxQueued: options.maxQueued ?? 10_000,
       batchSize: Math.max(1, Math.min(1_000, options.batchSize ?? 500)),
       lingerMs: options.lingerMs ?? 200,
       maxTries: options.maxTries ?? 8,
       timeoutMs: options.timeoutMs ?? 30_000,
       respondAsync: options.respondAsync ?? true,
-      onError: options.onError ?? ((error: CampaignMetricsError) => process.emitWarning(error)),
+      onError: options.onError ?? warn,
       fetch: options.fetch ?? globalThis.fetch,
     };
-    process.on('beforeExit', this.#flushOnExit);
   }
 
   /** Number of records that wait or are being sent. */
@@ -134,11 +164,7 @@ export class CampaignMetricsClient {
   async close(): Promise<void> {
     this.#closed = true;
     await this.flush();
-    process.off('beforeExit', this.#flushOnExit);
   }
-
-  // Node.js emits `beforeExit` when nothing is left to do; a request keeps the process alive until it is answered.
-  readonly #flushOnExit = () => void this.flush();
 
   async #enqueue(record: CampaignMetricsInput): Promise<void> {
     const { url, maxQueued, batchSize, lingerMs } = this.#options;
@@ -153,6 +179,8 @@ export class CampaignMetricsClient {
     } catch (cause) {
       throw failure('The record cannot be converted to JSON.', cause);
     }
+    listenToExit();
+    busy.add(this);
     const settled = new Promise<void>((resolve, reject) => {
       this.#queue.push({
         record,
@@ -161,7 +189,11 @@ export class CampaignMetricsClient {
       });
     });
     if (this.#queue.length >= batchSize) void this.flush();
-    else this.#timer ??= setTimeout(() => void this.flush(), lingerMs).unref();
+    else if (this.#timer === undefined) {
+      this.#timer = setTimeout(() => void this.flush(), lingerMs);
+      // In Node.js a timer is an object that would keep the process alive. Elsewhere it is a number.
+      (this.#timer as Partial<NodeJS.Timeout>).unref?.();
+    }
     return settled;
   }
 
@@ -170,6 +202,7 @@ export class CampaignMetricsClient {
     const batch = this.#queue.slice(0, this.#options.batchSize);
     const errors = await this.#post(batch);
     this.#queue.splice(0, batch.length);
+    if (this.#queue.length === 0) busy.delete(this);
     for (const [index, { settle }] of batch.entries()) settle(errors[index]);
   }
 
@@ -179,23 +212,32 @@ export class CampaignMetricsClient {
       let message = 'The endpoint cannot be reached.';
       let details: { status?: number; cause?: unknown };
       let retryAfterMs = 0;
+      let isRetriable = true;
       try {
         const response = await this.#request(batch);
         const { status } = response;
         const body: unknown = await response.json().catch(() => undefined);
-        if (response.ok) return batch.map(({ record }, index) => itemError(record, body, index));
+        const items = response.ok ? itemsOf(body, batch.length) : undefined;
+        if (items !== undefined) return batch.map(({ record }, index) => itemError(record, items[index]!));
         // The endpoint rejects a batch with one invalid record completely: halve it, to deliver the others.
         if ((status === 400 || status === 413) && batch.length > 1) {
           const middle = batch.length >> 1;
           return [...(await this.#post(batch.slice(0, middle))), ...(await this.#post(batch.slice(middle)))];
         }
-        message = `The endpoint answered ${status}: ${textOf(body)}`;
+        // Browsers hide the status of a redirect.
+        const isRedirect = response.type === 'opaqueredirect' || (status >= 300 && status < 400);
+        const reason = response.ok
+          ? 'it does not tell what became of the records; check that the address is that of the endpoint.'
+          : isRedirect
+            ? 'it redirects to another address, which is not followed; set the address of the endpoint itself.'
+            : textOf(body);
+        message = `The endpoint answered ${status}: ${reason}`;
         details = { status };
+        isRetriable = response.ok || retriable.has(status);
         retryAfterMs = Number(response.headers.get('retry-after')) * 1000 || 0;
       } catch (cause) {
         details = { cause };
       }
-      const isRetriable = details.status === undefined || retriable.has(details.status);
       if (!isRetriable || tries >= this.#options.maxTries) {
         return batch.map(({ record }) => new CampaignMetricsError(message, [record], details));
       }
@@ -210,25 +252,50 @@ export class CampaignMetricsClient {
     if (key !== undefined) headers['x-functions-key'] = key;
     if (respondAsync) headers['Prefer'] = 'respond-async';
     const body = `[${batch.map(({ text }) => text).join(',')}]`;
-    return fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeoutMs) });
+    // A followed redirect can turn the POST into a GET, whose answer 200 says nothing about the records.
+    const signal = AbortSignal.timeout(timeoutMs);
+    return fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
   }
+}
+
+interface Item {
+  status: number;
+  problem?: unknown;
+}
+
+/** The entries of a successful answer; undefined unless there is one for each record. */
+function itemsOf(body: unknown, count: number): Item[] | undefined {
+  if (!Array.isArray(body) || body.length !== count) return undefined;
+  return body.every((item) => typeof Object(item).status === 'number') ? (body as Item[]) : undefined;
 }
 
 /** The error of one record in an accepted batch. */
 function itemError(
   record: CampaignMetricsInput,
-  body: unknown,
-  index: number,
+  { status, problem }: Item,
 ): CampaignMetricsError | undefined {
-  const items = Array.isArray(body) ? (body as { status?: number; problem?: unknown }[]) : [];
-  const { status = 200, problem } = items[index] ?? {};
-  return status < 400 ? undefined : new CampaignMetricsError(textOf(problem), [record], { status });
+  if (status >= 200 && status < 300) return undefined;
+  const message = `The endpoint answered ${status} for this record: ${textOf(problem)}`;
+  return new CampaignMetricsError(message, [record], { status });
 }
 
-/** What a problem document (RFC 9457) tells people: what happened and what to do. */
+/** Validation errors that a message quotes. */
+const maxQuoted = 3;
+
+/** What a problem document (RFC 9457) tells people: what happened, where, and what to do. */
 function textOf(problem: unknown): string {
-  const { detail, hint } = Object(problem) as { detail?: unknown; hint?: unknown };
-  return [detail, hint].filter((text) => typeof text === 'string').join(' ') || 'it gave no reason.';
+  const { detail, hint, errors } = Object(problem) as Record<string, unknown>;
+  const list = (Array.isArray(errors) ? errors : []).map((error) => Object(error) as Record<string, unknown>);
+  const quoted = list.slice(0, maxQuoted).map(({ path, detail: fault }) => `${path || '/'} ${fault}`);
+  if (list.length > maxQuoted) quoted.push(`${list.length - maxQuoted} more`);
+  const faults = quoted.length === 0 ? undefined : `${quoted.join('; ')}.`;
+  return [detail, faults, hint].filter((text) => typeof text === 'string').join(' ') || 'it gave no reason.';
+}
+
+/** Tells about records that were not delivered if the application does not want to know. */
+function warn(error: CampaignMetricsError): void {
+  if (typeof node?.emitWarning === 'function') node.emitWarning(error);
+  else console.warn(error);
 }
 
 let shared: CampaignMetricsClient | undefined;

@@ -1,9 +1,9 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   CampaignMetricsClient,
@@ -125,7 +125,64 @@ test('reports a rejected record within a batch alone', async () => {
     true,
     false,
   ]);
-  expect(errors[0]).toMatchObject({ status: 422, message: 'Too long. Cut it.', records: [{ runId: 'b' }] });
+  expect(errors[0]).toMatchObject({
+    status: 422,
+    message: 'The endpoint answered 422 for this record: Too long. Cut it.',
+    records: [{ runId: 'b' }],
+  });
+  await client.close();
+});
+
+test('names the status of a rejected record without a reason', async () => {
+  const client = create();
+  answers = [{ status: 207, body: [{ status: 422 }] }];
+  expect(await client.write(input())).toBe(false);
+  expect(errors[0]?.message).toBe('The endpoint answered 422 for this record: it gave no reason.');
+  await client.close();
+});
+
+test.each([
+  ['an object', {}],
+  ['too few entries', [{ status: 202 }]],
+  ['entries without a status', [{}, {}]],
+  ['a page', '<html>'],
+])('does not take %s for success', async (_, body) => {
+  const client = create({ maxTries: 2 });
+  answers = [
+    { status: 200, body },
+    { status: 200, body },
+  ];
+  expect(await Promise.all([client.write(input()), client.write(input())])).toEqual([false, false]);
+  expect(answers).toEqual([]);
+  expect(errors[0]).toMatchObject({
+    status: 200,
+    message: expect.stringContaining('check that the address'),
+  });
+  await client.close();
+});
+
+test.each([301, 302, 303, 307, 308])('takes the redirect %i for an error', async (status) => {
+  const client = create();
+  answers = [{ status, headers: { location: url } }];
+  expect(await client.write(input())).toBe(false);
+  expect(errors[0]).toMatchObject({ status, message: expect.stringContaining('redirects') });
+  expect(received).toEqual([]);
+  await client.close();
+});
+
+test('puts the first validation errors of a 400 into the message', async () => {
+  const client = create();
+  const list = ['campaignId', 'runId', 'phase', 'tokensIn'].map((name) => ({
+    path: `/0/${name}`,
+    detail: 'is missing',
+  }));
+  answers = [
+    { status: 400, body: { detail: 'The body has 4 faults.', errors: list, hint: 'Correct them.' } },
+  ];
+  expect(await client.write(input())).toBe(false);
+  expect(errors[0]?.message).toBe(
+    'The endpoint answered 400: The body has 4 faults. /0/campaignId is missing; /0/runId is missing; /0/phase is missing; 1 more. Correct them.',
+  );
   await client.close();
 });
 
@@ -154,13 +211,68 @@ test('reports at once that no endpoint is set', async () => {
   expect(errors[0]?.message).toContain('CAMPAIGN_METRICS_URL');
 });
 
+/** Runs a program that has `client` and `record`, and returns what it printed and how it ended. */
+async function run(program: string, options: { onOutput?: (child: ChildProcess) => void } = {}) {
+  const module = JSON.stringify(resolve(import.meta.dirname, '../../src/metrics/client.ts'));
+  const code = `const client = await import(${module}); const record = ${JSON.stringify(input())}; ${program}`;
+  const env = { ...process.env, CAMPAIGN_METRICS_URL: url };
+  const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+    options.onOutput?.(child);
+  });
+  child.stderr.on('data', (chunk) => (output += chunk));
+  const [code_, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return { output, status: code_, signal };
+}
+
 test('sends waiting records when the program ends', async () => {
-  const module = resolve(import.meta.dirname, '../../src/metrics/client.ts');
-  const program = `
-    import { writeCampaignMetrics } from ${JSON.stringify(module)};
-    writeCampaignMetrics(${JSON.stringify(input({ runId: 'last words' }))});
-  `;
-  const environment = { ...process.env, CAMPAIGN_METRICS_URL: url };
-  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { env: environment });
+  await run(`client.writeCampaignMetrics({ ...record, runId: 'last words' });`);
   expect(received.flat().map((record) => record.runId)).toEqual(['last words']);
+});
+
+const stayAlive = `setInterval(() => {}, 1000); const { writeCampaignMetrics, CampaignMetricsClient } = client;
+  const waiting = new CampaignMetricsClient({ lingerMs: 60_000 }); waiting.write(record);`;
+const terminate = { onOutput: (child: ChildProcess) => child.kill('SIGTERM') };
+
+test('sends waiting records on SIGTERM, and the process ends by it', async () => {
+  const { signal } = await run(`${stayAlive} console.log('ready');`, terminate);
+  expect(signal).toBe('SIGTERM');
+  expect(received.flat()).toHaveLength(1);
+});
+
+test('leaves the end of the process to the listener of the application', async () => {
+  const own = `process.on('SIGTERM', async () => { await waiting.close(); process.exit(7); });`;
+  const { status } = await run(`${stayAlive} ${own} console.log('ready');`, terminate);
+  expect(status).toBe(7);
+  expect(received.flat()).toHaveLength(1);
+});
+
+test('registers one listener, however many clients there are', async () => {
+  const { output } = await run(`
+    const clients = Array.from({ length: 50 }, () => new client.CampaignMetricsClient());
+    await Promise.all(clients.map((each) => each.write(record)));
+    console.log(process.listenerCount('beforeExit'), process.listenerCount('SIGTERM'));`);
+  expect(output).toBe('1 1\n');
+});
+
+test.each([
+  ['without process', 'delete globalThis.process;'],
+  ['with a process that has only variables', 'globalThis.process = { env: {} };'],
+])('works %s, as in browsers and edge runtimes', async (_, prepare) => {
+  const module = JSON.stringify(resolve(import.meta.dirname, '../../src/metrics/client.ts'));
+  const { output } = await run(`
+    const { log } = console; ${prepare}
+    const { CampaignMetricsClient } = await import(${module} + '?again');
+    const timer = globalThis.setTimeout;
+    globalThis.setTimeout = (work, ms) => (timer(work, ms), 1);
+    // The fetch of Node.js needs timers of Node.js.
+    const fetch = async (_, { body }) => Response.json(JSON.parse(body).map(() => ({ status: 202 })));
+    const edge = new CampaignMetricsClient({ url: 'https://app.example', lingerMs: 1, fetch });
+    log(await edge.write(record));
+    await edge.close();
+    console.warn = (error) => log(error.message);
+    log(await edge.write(record));`);
+  expect(output).toBe('true\nThe client is closed.\nfalse\n');
 });
