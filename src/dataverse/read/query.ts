@@ -19,7 +19,7 @@ export function checkName(name: string, what: string): string {
 const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Returns the id. @throws ConfigurationError for anything but a GUID without braces */
-export function checkGuid(id: string): string {
+function checkGuid(id: string): string {
   if (guidPattern.test(id)) return id;
   const hint = 'Row ids look like 00000000-0000-0000-0000-000000000001.';
   throw new ConfigurationError('A row id must be a GUID', { object: 'row id', hint });

@@ -145,7 +145,7 @@ export function deleteRow(
 }
 
 /** Sends a DELETE. Returns whether its target existed, now or before an earlier attempt without a response. */
-export async function sendDelete(transport: Transport, call: Call): Promise<boolean> {
+async function sendDelete(transport: Transport, call: Call): Promise<boolean> {
   try {
     await transport.send({ ...call, method: 'DELETE', idempotent: true }, () => {});
     return true;

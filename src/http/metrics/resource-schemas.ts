@@ -6,14 +6,18 @@ import { campaignMetricsInput } from '../../metrics/contract/contract.ts';
 const id = z.uuid().meta({ description: 'The row id in Dataverse, derived from campaign, run and phase.' });
 const path = z.string().meta({ description: 'A JSON Pointer; empty for the whole request.' });
 
+// Loose: RFC 9457 allows members that a client does not know.
 const problem = z
-  .object({
+  .looseObject({
     type: z.string(),
     title: z.string(),
     status: z.number().int(),
     detail: z.string().optional(),
     hint: z.string().optional().meta({ description: 'What the caller can do about it.' }),
     errors: z.array(z.object({ path, detail: z.string() })).optional(),
+    invocationId: z.string().optional().meta({
+      description: 'Of an error that the caller did not cause: search for it in the log of the function app.',
+    }),
   })
   .meta({ description: 'A problem document (RFC 9457).' });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { openApi } from '../../../src/http/metrics/openapi.ts';
+import { problemOf } from '../../../src/http/problem.ts';
 import { campaignMetricsFieldNames } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsInput } from '../../../src/metrics/contract/contract.ts';
 
@@ -25,6 +26,14 @@ describe('the OpenAPI document', () => {
         createdAt: { format: 'date-time' },
       },
     });
+  });
+
+  test('lets problems have members that it does not name', () => {
+    const { Problem: problem } = document.components.schemas;
+    expect(problem.additionalProperties).not.toBe(false);
+    const { document: answer } = problemOf(new Error('a bug'), { invocationId: 'some id' });
+    // Strict: everything that this app sends is described.
+    expect(Object.keys(problem.properties)).toEqual(expect.arrayContaining(Object.keys(answer)));
   });
 
   test('defines every schema that it refers to', () => {
