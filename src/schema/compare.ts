@@ -9,6 +9,7 @@ export type FindingKind =
   | 'unknown-table'
   | 'vanished-table'
   | 'unconfigured-table'
+  | 'other-name'
   | 'no-change-tracking'
   | 'unmirrored-targets';
 
@@ -149,8 +150,8 @@ const consequences: Readonly<Record<SchemaChangeKind, { severity: Severity; acti
 
 /** What makes syncs of a table slow or joins with it incomplete. */
 function limitations(table: Table, dataverseTables: ReadonlyMap<string, Table>): Finding[] {
-  const findings: Finding[] = [];
   const { logicalName } = table;
+  const findings: Finding[] = otherNames(table);
   if (!table.changeTracking) {
     const instead =
       table.modifiedOnColumn === undefined
@@ -179,6 +180,25 @@ function limitations(table: Table, dataverseTables: ReadonlyMap<string, Table>):
     });
   }
   return findings;
+}
+
+/** What the database stores under another name than Dataverse's. */
+function otherNames(table: Table): Finding[] {
+  const other = (what: string, column?: string): Finding => ({
+    severity: 'info',
+    kind: 'other-name',
+    table: table.logicalName,
+    column,
+    what: `${what}, because the name is reserved or taken in the database`,
+    action: 'Use the other name in queries.',
+  });
+  const columns = table.columns.flatMap(({ name, property }) =>
+    property === undefined || property === name || property.includes('@')
+      ? []
+      : other(`the column ${property} is stored as ${name}`, name),
+  );
+  if (table.entitySet === undefined) return columns;
+  return [other(`the entity set ${table.entitySet} is stored as the table ${table.name}`), ...columns];
 }
 
 function unconfiguredTable({ logicalName, name }: Table): Finding {

@@ -52,7 +52,12 @@ export interface MigrationOptions extends DdlOptions {
 export function newTableMigration(table: Table, options: DdlOptions = {}): Migration {
   const detail = `table ${table.name} was created with ${table.columns.length} columns`;
   return {
-    statements: [createTableSql(table, options), ...indexSql(table, options)],
+    statements: [
+      // A view of another table may have had the name until now.
+      `DROP VIEW IF EXISTS ${quote(table.name)}`,
+      createTableSql(table, options),
+      ...indexSql(table, options),
+    ],
     changes: [{ table: table.logicalName, change: 'new-table', detail, needsReread: false }],
     table: withDeclaredKeys(table, options),
   };

@@ -5,6 +5,7 @@ import { type Csdl, isCollection, type Property } from './csdl.ts';
 import { byCodeUnit, CsdlIndex } from './csdl-index.ts';
 import { didYouMean } from './did-you-mean.ts';
 import { foreignKeysOf } from './foreign-keys.ts';
+import { reservedColumns } from './reserved-names.ts';
 import type { Column, ForeignKey, Table } from './table.ts';
 
 /**
@@ -141,12 +142,15 @@ function looksLikeIntersect(columns: Column[], foreignKeys: ForeignKey[], primar
   );
 }
 
-/** Names are case-insensitive in SQLite, but not in Dataverse: of `Name` and `name` the second one gets a number. */
+/**
+ * Names are case-insensitive in SQLite, but not in Dataverse: of `Name` and `name` the second one gets a number, as does
+ * a name that is reserved. A key keeps its name: whoever stores the table decides whether it can.
+ */
 function namesInSqlite(columns: Column[]): Map<string, string> {
   const taken = new Set<string>();
   const names = new Map<string, string>();
-  for (const { name } of columns) {
-    let unique = name;
+  for (const [index, { name }] of columns.entries()) {
+    let unique = index > 0 && reservedColumns.has(name.toLowerCase()) ? `${name}_2` : name;
     for (let n = 2; taken.has(unique.toLowerCase()); n++) unique = `${name}_${n}`;
     taken.add(unique.toLowerCase());
     names.set(name, unique);

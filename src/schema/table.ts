@@ -7,8 +7,10 @@ import type { ColumnType, SqliteType } from './column-types.ts';
 export interface Table {
   /** Dataverse's logical name: `account`. */
   logicalName: string;
-  /** The name of the entity set, which is also the name of the SQLite table: `accounts`. */
+  /** The name of the SQLite table. It is the name of the entity set, `accounts`, unless the database cannot use that. */
   name: string;
+  /** The name of the entity set, if it is another one. */
+  entitySet?: string;
   /** The one key column, `TEXT PRIMARY KEY`: the primary id of the table, `systemuserid` rather than `ownerid`. */
   primaryKey: string;
   /** The primary name column, if the table has one: `name`, `fullname`. */
@@ -61,4 +63,9 @@ export interface ForeignKey {
   typeColumn?: string;
   /** Where it comes from: a referential constraint in `$metadata`, or the pattern of the column's name. */
   source: 'metadata' | 'pattern';
+}
+
+/** The name of the table's entity set, for requests to Dataverse. */
+export function entitySetOf({ entitySet, name }: Table): string {
+  return entitySet ?? name;
 }

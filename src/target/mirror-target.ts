@@ -1,5 +1,6 @@
 import type { TableConfig } from '../config/entities.ts';
 import type { Choice } from '../dataverse/metadata/choices.ts';
+import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
 import type { Shard } from '../sqlite/shard.ts';
@@ -7,8 +8,16 @@ import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts'
 
 /** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
 export interface MirrorTarget {
-  /** The table as the mirror holds it: Dataverse's columns, and those that the configuration adds. */
-  mirrorTable(table: Table, config: TableConfig): Table;
+  /**
+   * The tables as the mirror holds them: Dataverse's columns, and those that the configuration adds. `rejected` are those
+   * that it cannot hold beside the tables in `state`, by logical name, each with the reason.
+   * @param configs by logical name
+   */
+  storableTables(
+    tables: readonly Table[],
+    configs: ReadonlyMap<string, TableConfig>,
+    state: State,
+  ): { tables: Table[]; rejected: Map<string, SkipTableError> };
   /** What a transaction will change in the schema before it merges rows of `table`. */
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[];
   /** The state that belongs to the rows in the mirror. */
@@ -162,6 +171,7 @@ export interface StoredFile extends FileKey {
 }
 
 export interface WantedFile extends FileKey {
+  entitySet: string;
   kind: 'file' | 'image';
   fileId: string;
   name: string | null;

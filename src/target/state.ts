@@ -31,7 +31,7 @@ export interface TableState {
   syncedAt: string;
   /** Dataverse refused a better strategy: the reason, and when to try it again. */
   fallback?: { reason: string; until: string };
-  /** Whether the last merge kept the history of the table. */
+  /** Whether the last merge kept the history of the table; false if it was kept before that. */
   history?: boolean;
   /** Of a filtered table: the blob with the ids that the mirror holds. */
   storedIds?: string;

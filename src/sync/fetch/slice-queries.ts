@@ -1,12 +1,12 @@
 import type { IdQuery, PageQuery } from '../../dataverse/client.ts';
-import type { Table } from '../../schema/table.ts';
+import { entitySetOf, type Table } from '../../schema/table.ts';
 import { needsAnnotations } from '../../schema/table-from-csdl.ts';
 import type { TablePlan } from '../documents/plan.ts';
 
 /** Whole rows by page. */
 export function rowsQuery(table: Table, plan: TablePlan, pageSize: number): PageQuery {
   return {
-    entitySet: table.name,
+    entitySet: entitySetOf(table),
     pageSize: pageSizeFor(table, pageSize),
     // The rows are in the shard before the next page is requested.
     release: true,
@@ -16,27 +16,31 @@ export function rowsQuery(table: Table, plan: TablePlan, pageSize: number): Page
 
 /** The keys of all rows by page. Every row carries its version as its ETag. */
 export function keysQuery(table: Table, pageSize: number, link: string | undefined): PageQuery {
-  const { name, primaryKey } = table;
+  const { primaryKey } = table;
   const orderBy = `${primaryKey} asc`;
-  return { entitySet: name, select: [primaryKey], orderBy, pageSize, release: true, link };
+  return { entitySet: entitySetOf(table), select: [primaryKey], orderBy, pageSize, release: true, link };
 }
 
 /** Whole rows by id. */
 export function rowsByIdQuery(table: Table, plan: TablePlan, ids: readonly string[]): IdQuery {
-  return { entitySet: table.name, primaryKey: table.primaryKey, ids, ...columnsOf(table, plan) };
+  return { entitySet: entitySetOf(table), primaryKey: table.primaryKey, ids, ...columnsOf(table, plan) };
 }
 
 /** Keys by id. */
-export function keysByIdQuery({ name, primaryKey }: Table, ids: readonly string[]): IdQuery {
-  return { entitySet: name, primaryKey, ids, select: [primaryKey] };
+export function keysByIdQuery(table: Table, ids: readonly string[]): IdQuery {
+  const { primaryKey } = table;
+  return { entitySet: entitySetOf(table), primaryKey, ids, select: [primaryKey] };
 }
 
 /** All columns unless some are configured, and the annotations that become columns. */
 function columnsOf(table: Table, plan: TablePlan): Pick<PageQuery, 'annotations' | 'select'> {
-  const selectable = table.columns.filter((column) => column.property === column.name);
+  // The name in SQLite may be another one. Annotations cannot be selected.
+  const selectable = table.columns.flatMap(({ property }) =>
+    property === undefined || property.includes('@') ? [] : property,
+  );
   return {
     annotations: needsAnnotations(table),
-    select: plan.config.columns && selectable.map((column) => column.name),
+    select: plan.config.columns && selectable,
   };
 }
 

@@ -43,7 +43,7 @@ async function storeImage(services: SyncServices, name: string, file: WantedFile
 async function store(
   { dataverse, files }: SyncServices,
   name: string,
-  { table: entitySet, rowId: id, column }: WantedFile,
+  { entitySet, rowId: id, column }: WantedFile,
   options: { fullSize?: boolean } = {},
 ): Promise<number> {
   const chunks = dataverse.downloadFile({ entitySet, id, column }, options);

@@ -63,6 +63,8 @@ async function dropTables({ plan, dropTables: names, mirror, changed }: RoundMer
   for (const name of plan.round === 1 ? names : []) {
     if (mirror.state.entities[name] === undefined || plan.configured.includes(name)) continue;
     await mirror.dropTable(name);
+    // Its name is free: the next run looks again at tables that were rejected for it.
+    mirror.state.metadataVersion = undefined;
     changed.add(name);
   }
 }

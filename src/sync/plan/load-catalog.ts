@@ -5,7 +5,7 @@ import { type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
-import type { Table } from '../../schema/table.ts';
+import { entitySetOf, type Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
 import type { State } from '../../target/state.ts';
@@ -97,11 +97,9 @@ async function readTables(
     else if (!hasVanished) throw error;
   }
   const config = new Map(configs.map((one) => [one.name, one]));
-  const mirrored = tables.map(
-    (table) =>
-      [table.logicalName, services.mirror.mirrorTable(table, config.get(table.logicalName)!)] as const,
-  );
-  return { tables: Object.fromEntries(mirrored), skipped };
+  const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
+  for (const [name, error] of rejected) skipped[name] = describeFailure(error);
+  return { tables: Object.fromEntries(storable.map((table) => [table.logicalName, table])), skipped };
 }
 
 /**

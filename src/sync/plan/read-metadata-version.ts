@@ -1,6 +1,7 @@
 import type { TableConfig } from '../../config/entities.ts';
 import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
 import { describeError } from '../../errors.ts';
+import { entitySetOf } from '../../schema/table.ts';
 import type { State } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
 
@@ -19,7 +20,7 @@ export function knownTables(configs: readonly TableConfig[], state: State): Read
   const known = configs.flatMap(({ name }) => state.entities[name] ?? []);
   return known
     .toSorted((a, b) => (a.syncedAt < b.syncedAt ? 1 : a.syncedAt > b.syncedAt ? -1 : 0))
-    .map(({ table }) => table);
+    .map(({ table }) => ({ name: entitySetOf(table), primaryKey: table.primaryKey }));
 }
 
 /** The configured tables that Dataverse has, before the first run. */

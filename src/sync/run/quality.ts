@@ -1,5 +1,6 @@
 import { countLimit } from '../../dataverse/read/count.ts';
 import { describeForLog, SyncError } from '../../errors.ts';
+import { entitySetOf } from '../../schema/table.ts';
 import type { State } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import type { RunPhase, RunQuality } from '../documents/run.ts';
@@ -24,7 +25,7 @@ export async function addQuality(
       const { rows, syncedAt, table, strategy } = known;
       const counts =
         phase === 'complete' && isChanged(report) && strategies[strategy].wholeTable && rows < countLimit;
-      const dataverseRows = counts ? await countRows(services, report.name, table.name) : undefined;
+      const dataverseRows = counts ? await countRows(services, report.name, entitySetOf(table)) : undefined;
       return { ...report, rows, syncedAt, dataverseRows };
     }),
   );

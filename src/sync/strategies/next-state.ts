@@ -46,7 +46,7 @@ export async function nextState(
     syncedAt: outcome.startedAt,
     watermark,
     fallback: fallbackAfter(known, fetched, outcome.at),
-    history: fetched.plan.config.history || undefined,
+    history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
     ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),
   };
 }

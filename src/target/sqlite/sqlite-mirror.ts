@@ -1,4 +1,5 @@
 import type { TableConfig } from '../../config/entities.ts';
+import type { SkipTableError } from '../../errors.ts';
 import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
@@ -14,10 +15,10 @@ import type {
 import { configuredTables, emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
 import { DatabaseCache } from './database-cache.ts';
 import { migrationOf, referableTables } from './migrations.ts';
-import { mirrorTable } from './mirror-table.ts';
 import { findDangling } from './rows/dangling-references.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
 import { readStateFile, saveStateFile } from './state-file.ts';
+import { storableTables } from './storable-tables.ts';
 import { readState } from './tables/bookkeeping.ts';
 
 export interface SqliteMirrorOptions {
@@ -47,8 +48,12 @@ export class SqliteMirror implements MirrorTarget {
     this.#telemetry = telemetry;
   }
 
-  mirrorTable(table: Table, config: TableConfig): Table {
-    return mirrorTable(table, config);
+  storableTables(
+    tables: readonly Table[],
+    configs: ReadonlyMap<string, TableConfig>,
+    state: State,
+  ): { tables: Table[]; rejected: Map<string, SkipTableError> } {
+    return storableTables(tables, configs, state);
   }
 
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {

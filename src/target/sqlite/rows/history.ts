@@ -4,7 +4,7 @@ import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import { andLive, deletedAtColumn, liveRows } from '../mirror-table.ts';
 
 /** The table with every version of the rows of a table. */
-export const historyName = (table: Table): string => `${table.name}_history`;
+export const historyName = (table: Pick<Table, 'name'>): string => `${table.name}_history`;
 
 /**
  * Opens the history of a table: every version of a row with `valid_from` (inclusive) and `valid_to` (exclusive, NULL for

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FileColumn, fileColumns } from '../../../schema/file-columns.ts';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
-import type { Table } from '../../../schema/table.ts';
+import { entitySetOf, type Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import type { FetchedFile, WantedFile } from '../../mirror-target.ts';
 
@@ -34,6 +34,7 @@ export function wantedFiles(db: SqliteDatabase, tables: readonly Table[]): Wante
         .filter(({ id, known }) => id !== known)
         .map(({ row, id, name }) => ({
           table: table.name,
+          entitySet: entitySetOf(table),
           rowId: row,
           column: column.column,
           kind: column.kind,

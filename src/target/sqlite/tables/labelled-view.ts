@@ -16,6 +16,9 @@ export interface LabelledViewOptions {
   language?: number;
 }
 
+/** The most columns in the result of a query (sqlite.org: Implementation Limits). */
+const maxColumns = 2000;
+
 /** English (United States), which every Dataverse environment has. */
 const defaultLanguage = 1033;
 
@@ -42,8 +45,11 @@ export function labelledViewSql(table: Table, options: LabelledViewOptions): str
       expressions.set(key.column, `${name} AS ${quote(free(as))}`);
     }
   }
+  // The result of a query has as many columns as a table at most. A very wide table is shown with fewer labels.
+  let room = maxColumns - stored.length;
   const columns = stored.flatMap((column) => {
-    const beside = expressions.get(column);
+    const beside = room > 0 ? expressions.get(column) : undefined;
+    if (beside !== undefined) room -= 1;
     return beside === undefined ? [`t.${quote(column)}`] : [`t.${quote(column)}`, beside];
   });
   const name = quote(`${table.name}_labelled`);

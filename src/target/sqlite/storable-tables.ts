@@ -1,0 +1,130 @@
+import type { TableConfig } from '../../config/entities.ts';
+import { SkipTableError } from '../../errors.ts';
+import { reservedColumns } from '../../schema/reserved-names.ts';
+import { entitySetOf, type Table } from '../../schema/table.ts';
+import type { State, TableState } from '../state.ts';
+import { hasMarks, mirrorTable } from './mirror-table.ts';
+import { historyName } from './rows/history.ts';
+
+/** The most columns that SQLite, as every build has it, stores in a table (sqlite.org: Implementation Limits). */
+const maxColumns = 2000;
+
+/** Names in lower case that tables of Dataverse cannot have: those of SQLite and of the sync itself. */
+const reservedTables = /^(?:sqlite_|_sync_|_choices$|_files$)/;
+
+/**
+ * The tables as the mirror holds them, and those that it cannot hold, each with the reason. A table has the name of its
+ * entity set. If that is reserved, or if another table or a history has it, also in other letters, the table is stored
+ * under another name. A table that is in the database keeps its name.
+ */
+export function storableTables(
+  tables: readonly Table[],
+  configs: ReadonlyMap<string, TableConfig>,
+  state: State,
+): { tables: Table[]; rejected: Map<string, SkipTableError> } {
+  const names = new TableNames(state);
+  const rejected = new Map<string, SkipTableError>();
+  const stored = new Map<string, Table>();
+  // Those in the database first, and those with a history before others: a table can have another name, a history not.
+  const rank = ({ logicalName }: Table): number =>
+    Number(state.entities[logicalName] === undefined) * 2 + Number(!configs.get(logicalName)!.history);
+  for (const table of tables.toSorted((a, b) => rank(a) - rank(b))) {
+    const { logicalName } = table;
+    const config = configs.get(logicalName)!;
+    const named = names.nameTable(table);
+    const mirrored = mirrorTable(named, config);
+    const error =
+      wrongKey(table) ??
+      (config.history ? names.takeHistory(named) : undefined) ??
+      tooWide(mirrored, config, state.entities[logicalName]);
+    if (error === undefined) stored.set(logicalName, mirrored);
+    else rejected.set(logicalName, error);
+  }
+  return { tables: tables.flatMap(({ logicalName }) => stored.get(logicalName) ?? []), rejected };
+}
+
+/** Which names tables and histories have. Names in SQLite are case-insensitive. */
+class TableNames {
+  readonly #state: State;
+  /** Logical names of the tables by the names that they or their histories have, in lower case. */
+  readonly #holders = new Map<string, string>();
+
+  constructor(state: State) {
+    this.#state = state;
+    for (const [logicalName, { table, history }] of Object.entries(state.entities)) {
+      this.#holders.set(table.name.toLowerCase(), logicalName);
+      // A history that is no longer kept stays in the database.
+      if (history !== undefined) this.#holders.set(historyName(table).toLowerCase(), logicalName);
+    }
+  }
+
+  nameTable(table: Table): Table {
+    const { logicalName, name: entitySet } = table;
+    const known = this.#state.entities[logicalName]?.table;
+    const isKept = known !== undefined && entitySetOf(known) === entitySet;
+    const name = isKept ? known.name : this.#freeName(entitySet, logicalName);
+    this.#holders.set(name.toLowerCase(), logicalName);
+    return name === entitySet ? table : { ...table, name, entitySet };
+  }
+
+  /** @returns why the table cannot have a history; undefined if it can */
+  takeHistory(table: Table): SkipTableError | undefined {
+    const { logicalName } = table;
+    const name = historyName(table);
+    const holder = this.#holders.get(name.toLowerCase()) ?? logicalName;
+    this.#holders.set(name.toLowerCase(), holder);
+    if (holder === logicalName) return undefined;
+    return new SkipTableError(
+      `Table ${logicalName} cannot have a history: the database has another table with the name ${name}, that of ${holder}.`,
+      {
+        object: logicalName,
+        hint: `Remove "history" of ${logicalName} from entities.json, or remove ${holder} and drop it: POST /api/sync with {"dropTables": ["${holder}"]}.`,
+      },
+    );
+  }
+
+  #freeName(name: string, logicalName: string): string {
+    const base = reservedTables.test(name.toLowerCase()) ? `_${name}` : name;
+    let free = base;
+    const isTaken = () => {
+      const holder = this.#holders.get(free.toLowerCase());
+      return holder !== undefined && holder !== logicalName;
+    };
+    for (let n = 2; isTaken(); n++) free = `${base}_${n}`;
+    return free;
+  }
+}
+
+/** The key has its own name in every query, so it cannot have another one in the database. */
+function wrongKey({ logicalName, primaryKey }: Table): SkipTableError | undefined {
+  if (!reservedColumns.has(primaryKey.toLowerCase())) return undefined;
+  return new SkipTableError(
+    `Table ${logicalName} cannot be mirrored: the name of its key, ${primaryKey}, is reserved in the database.`,
+    { object: logicalName, hint: `Remove ${logicalName} from entities.json.` },
+  );
+}
+
+/** Counts the columns that the widest of the table's tables would have: the table, its history, or a shard. */
+function tooWide(
+  table: Table,
+  { history }: TableConfig,
+  known: TableState | undefined,
+): SkipTableError | undefined {
+  const names = new Set(table.columns.map(({ name }) => name.toLowerCase()));
+  const { columns = [], staleColumns = [] } = known?.table ?? {};
+  for (const { name, edmType } of [...columns, ...staleColumns]) {
+    if (edmType !== 'sync') names.add(name.toLowerCase());
+  }
+  const inHistory = history ? names.size + 2 - Number(hasMarks(table)) : 0;
+  const inShard = table.columns.filter(({ property }) => property !== undefined).length + 2;
+  const most = Math.max(names.size, inHistory, inShard);
+  if (most <= maxColumns) return undefined;
+  const { logicalName } = table;
+  return new SkipTableError(
+    `Table ${logicalName} cannot be mirrored: with its options it needs ${most} columns, and a table in SQLite has at most ${maxColumns}.`,
+    {
+      object: logicalName,
+      hint: `Leave out columns of ${logicalName} in entities.json: "columns": { "exclude": […] }.`,
+    },
+  );
+}

@@ -1,0 +1,108 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { Organisation, reportOf } from '../organisation.ts';
+import { addColumn } from '../schema-drift.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+/** Gives a table another entity set. */
+function renameSet(table: string, entitySet: string): void {
+  const { model } = org.store;
+  const renamed = org.store.table(table);
+  model.remove(renamed);
+  renamed.entitySetName = entitySet;
+  model.add(renamed);
+  org.store.schemaChanged();
+}
+
+const count = async (table: string): Promise<unknown> =>
+  (await org.query(`SELECT count(*) AS n FROM "${table}"`))[0]!['n'];
+
+describe('names that mean something to SQLite or to the sync', () => {
+  const reserved = ['rowid', 'oid', 'valid_from', 'valid_to', '_version', '_json', '_deleted_at'];
+
+  it('of columns get a number, whatever the options', async () => {
+    const options = { history: true, rawJson: true, deletes: 'mark' };
+    org = await Organisation.start(
+      [
+        { name: 'account', ...options },
+        { name: 'new_shipmentline', columns: { include: reserved } },
+      ],
+      {},
+      { DATAVERSE_PAGE_SIZE: '2' },
+    );
+    for (const name of ['account', 'new_shipmentline']) {
+      for (const column of reserved) addColumn(org.store, name, column, 'text', () => null);
+      org.rows(name, 5, (n) => Object.fromEntries(reserved.map((column) => [column, `${column} ${n}`])));
+    }
+    const fault = org.dataverse.faults.add({ kind: 'repeat-row', match: /accounts\?.*skiptoken/ });
+    await org.sync();
+    expect(fault.hits).toBe(1);
+    const columns = reserved.map((name) => `${name}_2`).join(', ');
+    for (const set of ['accounts', 'accounts_history', 'new_shipmentlineset']) {
+      const rows = await org.query(`SELECT ${columns} FROM ${set} ORDER BY rowid_2`);
+      expect(rows).toHaveLength(5);
+      expect(Object.values(rows[3]!)).toEqual(reserved.map((column) => `${column} 3`));
+    }
+    expect(
+      await org.query("SELECT json_extract(_json, '$.rowid') AS n FROM accounts ORDER BY 1"),
+    ).toHaveLength(5);
+    await org.expectIdle();
+  });
+
+  it('of entity sets lead to another table name, which the schema report tells', async () => {
+    org = await Organisation.start([
+      'lead',
+      'task',
+      { name: 'account', history: true },
+      'contact',
+      'new_box',
+    ]);
+    for (const name of ['lead', 'task', 'account', 'contact', 'new_box']) org.rows(name, 3);
+    renameSet('lead', 'sqlite_leads');
+    renameSet('task', 'accounts_History');
+    renameSet('contact', 'ACCOUNTS');
+    renameSet('new_box', '_sync_state');
+    const status = await org.sync();
+    expect(status.totals.failed).toBe(0);
+    for (const name of [
+      '_sqlite_leads',
+      'accounts_History_2',
+      'ACCOUNTS_2',
+      '__sync_state',
+      'accounts_history',
+    ]) {
+      expect(await count(name)).toBe(3);
+    }
+    expect(await count('accounts')).toBe(3);
+    const report = await org.harness.services.published.read<{ findings: { kind: string; what: string }[] }>(
+      'schema-report.json',
+    );
+    const told = report!.value.findings.filter(({ kind }) => kind === 'other-name').map(({ what }) => what);
+    expect(told.join()).toContain('sqlite_leads is stored as the table _sqlite_leads');
+    expect(told).toHaveLength(4);
+    org.store.create('contact', {});
+    expect(reportOf(await org.sync(), 'contact')).toMatchObject({ table: 'ACCOUNTS_2', added: 1 });
+    await org.expectIdle();
+  });
+
+  it('keep a table its name, and a history that would take it is rejected by name', async () => {
+    org = await Organisation.start(['account', 'task', 'lead']);
+    for (const name of ['account', 'task', 'lead']) org.rows(name, 3);
+    renameSet('task', 'accounts_history');
+    await org.sync();
+    org.harness.configure([{ name: 'account', history: true }, 'task', 'lead']);
+    org.store.create('lead', {});
+    const report = reportOf(await org.sync(), 'account');
+    expect(report).toMatchObject({ state: 'failed', requests: 0 });
+    expect(report.error).toMatch(/account cannot have a history.*accounts_history.*task/);
+    expect(await count('leads')).toBe(4);
+    org.harness.configure([{ name: 'account', history: true }, 'lead']);
+    await org.sync({ dropTables: ['task'] });
+    org.store.create('account', {});
+    await org.sync();
+    expect(await count('accounts_history')).toBe(4);
+    await org.expectSound();
+    await org.expectIdle();
+  });
+});
