@@ -1,5 +1,6 @@
 import { environmentOrigin } from './config/environment-url.ts';
 import { type MetricsSettings, readMetricsSettings } from './config/metrics-settings.ts';
+import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { TokenSource } from './dataverse/transport/auth-policy.ts';
@@ -43,6 +44,7 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
     });
   const account = openStorageAccount(storageConnection(settings.storage));
   const container = account.blobs.getContainerClient(settings.containers.work);
+  const drainQueue = queueName(metricsQueue, { SYNC_QUEUE_PREFIX: settings.queuePrefix });
   return {
     ...telemetry,
     settings: metrics,
@@ -51,7 +53,7 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
     reader: new CampaignMetricsReader(connect({ maxTotalSeconds: 60 }), metrics),
     journal: new Journal(container),
     poison: new PoisonRecords(new WorkStore(container)),
-    drainQueue: new DrainQueue(account.queues.getQueueClient(metricsQueue)),
+    drainQueue: new DrainQueue(account.queues.getQueueClient(drainQueue)),
     now: () => new Date(),
   };
 }

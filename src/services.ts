@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readEntities } from './config/entities.ts';
+import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
@@ -9,6 +10,7 @@ import { openStorageAccount, type StorageConnection } from './storage/account.ts
 import { DatabaseBlob } from './storage/database-blob.ts';
 import type { DatabaseFile } from './storage/database-file.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
+import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { WorkStore } from './storage/work-store.ts';
@@ -34,24 +36,35 @@ export function syncServices(): Promise<SyncServices> {
 
 /** What the sync keeps outside of this process. */
 export interface SyncStorage
-  extends Pick<SyncServices, 'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge'> {
+  extends Pick<
+    SyncServices,
+    'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendTo' | 'claimQueues'
+  > {
   databaseFile: DatabaseFile;
 }
 
 /** The configured storage account. No request is sent yet. */
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
-  const sendFetch = queueSender(queues.getQueueClient(fetchQueue));
   const published = blobs.getContainerClient(settings.containers.database);
-  const sendPlan = queueSender(queues.getQueueClient(planQueue));
+  const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
+  const send = (name: string) => {
+    const sender = queueSender(queues.getQueueClient(queueName(name, env)));
+    return (message: object, delaySeconds?: number) =>
+      sender({ ...message, app: settings.app }, { visibilityTimeout: delaySeconds });
+  };
+  const owner = new QueueOwner(queues.getQueueClient(queueName(planQueue, env)), settings.app);
   return {
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     published: new WorkStore(published),
     databaseFile: new DatabaseBlob(published, settings.databaseName, { allocate: allocateGrowable }),
     files: new FileBlobs(published),
-    sendPlan: (message, delaySeconds) => sendPlan(message, { visibilityTimeout: delaySeconds }),
-    sendFetch: (message, delaySeconds) => sendFetch(message, { visibilityTimeout: delaySeconds }),
-    sendMerge: queueSender(queues.getQueueClient(mergeQueue)),
+    sendPlan: send(planQueue),
+    sendFetch: send(fetchQueue),
+    sendMerge: send(mergeQueue),
+    sendTo: (queue, message, delaySeconds) =>
+      queueSender(queues.getQueueClient(queue))(message, { visibilityTimeout: delaySeconds }),
+    claimQueues: (now) => owner.claim(now),
   };
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { parseSettings } from './parse-settings.ts';
+import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
 
 /** How the app signs in to Dataverse; the client's `createCredential` turns this into a credential. */
 export interface DataverseCredentialSettings {
@@ -37,6 +38,10 @@ export interface Settings {
     pageSize: number;
   };
   storage: StorageSettings;
+  /** Tells this app from others that use the same storage account: its name in Azure, or else its work container. */
+  app: string;
+  /** Begins the names of the queues; see queue-names.ts. */
+  queuePrefix: string;
   containers: { work: string; database: string };
   databaseName: string;
   /** Absolute path. */
@@ -84,6 +89,13 @@ const appSettings = z.object({
   AzureWebJobsStorage__queueServiceUri: text,
   AzureWebJobsStorage__accountName: text,
   AzureWebJobsStorage__clientId: text,
+  /** Set by Azure: the name of the function app. */
+  WEBSITE_SITE_NAME: text,
+  SYNC_QUEUE_PREFIX: z
+    .string()
+    .trim()
+    .regex(queuePrefixPattern, 'must be 2 to 37 lower-case letters, digits and single hyphens')
+    .default(defaultQueuePrefix),
   SYNC_WORK_CONTAINER: container('sync-work'),
   SYNC_DATABASE_CONTAINER: container('dataverse'),
   SYNC_DATABASE_NAME: z.string().trim().min(1).max(200).default('dataverse.db'),
@@ -128,6 +140,8 @@ export function readSettings(
       pageSize: s.DATAVERSE_PAGE_SIZE,
     },
     storage: storageSettings(s),
+    app: s.WEBSITE_SITE_NAME ?? s.SYNC_WORK_CONTAINER,
+    queuePrefix: s.SYNC_QUEUE_PREFIX,
     containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
     databaseName: s.SYNC_DATABASE_NAME,
     entitiesFile: resolve(root, s.SYNC_ENTITIES_FILE),

@@ -1,4 +1,5 @@
 import { app } from '@azure/functions';
+import { queueName } from '../config/queue-names.ts';
 import { metricsQueue } from '../metrics/journal/drain-queue.ts';
 import { rescheduleDrain } from '../metrics/write/reschedule-drain.ts';
 import { metricsServices } from '../metrics-services.ts';
@@ -6,7 +7,7 @@ import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** Handles a drain message that failed too often: logs it and schedules another drain. */
 app.storageQueue('campaignMetricsPoison', {
-  queueName: `${metricsQueue}-poison`,
+  queueName: `${queueName(metricsQueue)}-poison`,
   connection: 'AzureWebJobsStorage',
   handler: inInvocation(() => rescheduleDrain(metricsServices())),
 });

@@ -1,4 +1,5 @@
 import { app } from '@azure/functions';
+import { queueName } from '../config/queue-names.ts';
 import { metricsQueue } from '../metrics/journal/drain-queue.ts';
 import { drainJournal } from '../metrics/write/drain-journal.ts';
 import { metricsServices } from '../metrics-services.ts';
@@ -6,7 +7,7 @@ import { inInvocation } from '../telemetry/invocation-log.ts';
 
 /** Writes queued campaign metrics to Dataverse. The message holds no records; they are in the journal. */
 app.storageQueue('campaignMetricsWrite', {
-  queueName: metricsQueue,
+  queueName: queueName(metricsQueue),
   connection: 'AzureWebJobsStorage',
   handler: inInvocation(async () => void (await drainJournal(metricsServices()))),
 });

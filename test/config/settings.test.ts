@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { queueName } from '../../src/config/queue-names.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 
@@ -7,6 +8,27 @@ const least = {
   DATAVERSE_URL: 'https://contoso.crm.dynamics.com/',
   AzureWebJobsStorage: 'UseDevelopmentStorage=true',
 };
+
+describe('queueName', () => {
+  it('begins with the prefix of the app', () => {
+    expect(queueName('sync-plan', {})).toBe('sync-plan');
+    expect(queueName('sync-plan', { SYNC_QUEUE_PREFIX: 'sync' })).toBe('sync-plan');
+    expect(queueName('campaign-metrics', { SYNC_QUEUE_PREFIX: ' ' })).toBe('campaign-metrics');
+    expect(queueName('sync-plan', { SYNC_QUEUE_PREFIX: 'crm-test' })).toBe('crm-test-plan');
+    const longest = queueName('campaign-metrics', { SYNC_QUEUE_PREFIX: 'a'.repeat(37) });
+    expect(`${longest}-poison`.length).toBeLessThanOrEqual(63);
+  });
+
+  it.each(['A', 'a--b', 'a_b', 'a'.repeat(38)])('of the invalid prefix %s is the default', (prefix) => {
+    expect(queueName('sync-plan', { SYNC_QUEUE_PREFIX: prefix })).toBe('sync-plan');
+    expect(() => readSettings({ ...least, SYNC_QUEUE_PREFIX: prefix })).toThrow('SYNC_QUEUE_PREFIX: must be');
+  });
+
+  it('has an owner: the function app, or else the work container', () => {
+    expect(readSettings(least).app).toBe('sync-work');
+    expect(readSettings({ ...least, WEBSITE_SITE_NAME: 'contoso-sync' }).app).toBe('contoso-sync');
+  });
+});
 
 describe('readSettings', () => {
   it('requires an environment URL and a storage account, and has defaults for the rest', () => {

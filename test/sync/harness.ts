@@ -69,6 +69,8 @@ export class Harness {
           visibleAt: performance.now() + delaySeconds * 1000,
         }),
       sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0, visibleAt: 0 }),
+      // The tests share one storage account, and each app of theirs has a queue in memory.
+      claimQueues: async () => undefined,
       telemetry: {
         log: (level, message, properties) => void this.log.push({ level, message, properties }),
         event: () => undefined,

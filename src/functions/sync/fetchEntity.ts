@@ -1,15 +1,14 @@
 import { app } from '@azure/functions';
+import { queueName } from '../../config/queue-names.ts';
 import { syncServices } from '../../services.ts';
-import { type FetchMessage, fetchQueue } from '../../sync/documents/messages.ts';
+import { fetchQueue } from '../../sync/documents/messages.ts';
 import { fetchSlice } from '../../sync/fetch/fetch-slice.ts';
+import { receive } from '../../sync/run/receive-message.ts';
 import { inInvocation } from '../../telemetry/invocation-log.ts';
 
 /** Fetches one slice of one table from Dataverse into a shard. */
 app.storageQueue('fetchEntity', {
-  queueName: fetchQueue,
+  queueName: queueName(fetchQueue),
   connection: 'AzureWebJobsStorage',
-  handler: inInvocation(async (message, context) => {
-    const redelivered = Number(context.triggerMetadata?.dequeueCount ?? 1) > 1;
-    await fetchSlice(await syncServices(), message as FetchMessage, { redelivered });
-  }),
+  handler: inInvocation(receive('fetch', queueName(fetchQueue), syncServices, fetchSlice)),
 });

@@ -1,12 +1,14 @@
 import { app } from '@azure/functions';
+import { queueName } from '../../config/queue-names.ts';
 import { syncServices } from '../../services.ts';
-import { type MergeMessage, mergeQueue } from '../../sync/documents/messages.ts';
+import { mergeQueue } from '../../sync/documents/messages.ts';
 import { mergeRound } from '../../sync/merge/merge-round.ts';
+import { receive } from '../../sync/run/receive-message.ts';
 import { inInvocation } from '../../telemetry/invocation-log.ts';
 
 /** Merges a fetched round into the database, then starts the next round or ends the run. */
 app.storageQueue('mergeRound', {
-  queueName: mergeQueue,
+  queueName: queueName(mergeQueue),
   connection: 'AzureWebJobsStorage',
-  handler: inInvocation(async (message) => mergeRound(await syncServices(), message as MergeMessage)),
+  handler: inInvocation(receive('merge', queueName(mergeQueue), syncServices, mergeRound)),
 });

@@ -1,12 +1,14 @@
 import { app } from '@azure/functions';
+import { queueName } from '../../config/queue-names.ts';
 import { syncServices } from '../../services.ts';
-import { type MergeMessage, mergeQueue } from '../../sync/documents/messages.ts';
+import { mergeQueue } from '../../sync/documents/messages.ts';
 import { failPoisonedRun } from '../../sync/run/fail-run.ts';
+import { receive } from '../../sync/run/receive-message.ts';
 import { inInvocation } from '../../telemetry/invocation-log.ts';
 
 /** Handles a merge that failed too often: the run fails, and the next run starts from the last committed cursors. */
 app.storageQueue('mergeRoundPoison', {
-  queueName: `${mergeQueue}-poison`,
+  queueName: `${queueName(mergeQueue)}-poison`,
   connection: 'AzureWebJobsStorage',
-  handler: inInvocation(async (message) => failPoisonedRun(await syncServices(), message as MergeMessage)),
+  handler: inInvocation(receive('merge', `${queueName(mergeQueue)}-poison`, syncServices, failPoisonedRun)),
 });

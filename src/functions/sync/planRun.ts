@@ -1,15 +1,14 @@
 import { app } from '@azure/functions';
+import { queueName } from '../../config/queue-names.ts';
 import { syncServices } from '../../services.ts';
-import { type PlanMessage, planQueue } from '../../sync/documents/messages.ts';
+import { planQueue } from '../../sync/documents/messages.ts';
 import { planRun } from '../../sync/run/plan-run.ts';
+import { receive } from '../../sync/run/receive-message.ts';
 import { inInvocation } from '../../telemetry/invocation-log.ts';
 
 /** Plans a run that was started: reads the metadata, chooses strategies, requests the first slice of each table. */
 app.storageQueue('planRun', {
-  queueName: planQueue,
+  queueName: queueName(planQueue),
   connection: 'AzureWebJobsStorage',
-  handler: inInvocation(async (message, context) => {
-    const redelivered = Number(context.triggerMetadata?.dequeueCount ?? 1) > 1;
-    await planRun(await syncServices(), message as PlanMessage, { redelivered });
-  }),
+  handler: inInvocation(receive('plan', queueName(planQueue), syncServices, planRun)),
 });

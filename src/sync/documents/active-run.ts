@@ -10,5 +10,5 @@ export function readActive(services: SyncServices): Promise<{ value: ActiveRun; 
 /** Whether the messages of a run are still to be handled. Messages of other runs are dropped. */
 export async function isLive(services: SyncServices, runId: string): Promise<boolean> {
   const active = (await readActive(services))?.value;
-  return active?.runId === runId && active.format === runFormat;
+  return active !== undefined && active.runId === runId && active.format === runFormat;
 }

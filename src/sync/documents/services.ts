@@ -32,6 +32,10 @@ export interface SyncServices {
   sendPlan: (message: PlanMessage, delaySeconds?: number) => Promise<void>;
   sendFetch: (message: FetchMessage, delaySeconds?: number) => Promise<void>;
   sendMerge: (message: MergeMessage) => Promise<void>;
+  /** Sends a message to any queue. */
+  sendTo: (queue: string, message: object, delaySeconds: number) => Promise<void>;
+  /** Makes sure that the queues are not those of another app. @throws ConfigurationError */
+  claimQueues: (now: Date) => Promise<void>;
   progress: ProgressTracker;
   telemetry: Telemetry;
   now: () => Date;

@@ -6,6 +6,7 @@ import {
   type Failure,
   SkipTableError,
 } from '../../errors.ts';
+import { isLive } from '../documents/active-run.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import { requestMergeIfFetched } from '../documents/request-merge.ts';
@@ -49,6 +50,7 @@ export async function failTable(
 /** Handles a poison message of the fetch queue: the table fails with the error that was stored last. */
 export async function failPoisonedTable(services: SyncServices, message: FetchMessage): Promise<void> {
   const { runId, round, entity } = message;
+  if (!(await isLive(services, runId))) return;
   const stored = (await services.work.read<Failure>(paths.lastError(runId, round, entity)))?.value;
   const {
     error = 'Its message failed repeatedly and left no error.',

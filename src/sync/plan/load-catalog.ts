@@ -5,7 +5,7 @@ import { type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
-import { entitySetOf, type Table } from '../../schema/table.ts';
+import type { Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
 import type { State } from '../../target/state.ts';
@@ -98,7 +98,7 @@ async function readTables(
   }
   const config = new Map(configs.map((one) => [one.name, one]));
   const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
-  for (const [name, error] of rejected) skipped[name] = describeFailure(error);
+  for (const [name, { message, hint }] of rejected) skipped[name] = { error: message, hint };
   return { tables: Object.fromEntries(storable.map((table) => [table.logicalName, table])), skipped };
 }
 

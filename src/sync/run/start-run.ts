@@ -42,8 +42,10 @@ export interface StartResult {
  * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A live run without
  * progress for longer than `SYNC_STALE_AFTER` is resumed: its missing messages are sent again. After three resumptions in
  * a row without progress it is abandoned, and a new run starts.
+ * @throws ConfigurationError if another app uses the queues
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
+  await services.claimQueues(services.now());
   for (let attempt = 0; attempt < 3; attempt++) {
     const startedAt = services.now().toISOString();
     const { trigger } = options;

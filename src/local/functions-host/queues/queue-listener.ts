@@ -123,11 +123,11 @@ export class QueueListener {
     const { queue, queueOptions, fn, invoker } = this.#options;
     const text = queue.decode(item.messageText);
     if (text === undefined) {
-      this.#log('error', `Message ${item.messageId} is not ${queueOptions.messageEncoding}-encoded text.`);
-      return this.#poison(item, message);
+      return this.#poison(item, message, `is not ${queueOptions.messageEncoding}-encoded text`);
     }
     // A process that was killed during each delivery did not move the message, so do it now.
-    if (item.dequeueCount > queueOptions.maxDequeueCount) return this.#poison(item, message);
+    const timesDequeued = `has been dequeued ${item.dequeueCount} of ${queueOptions.maxDequeueCount} times`;
+    if (item.dequeueCount > queueOptions.maxDequeueCount) return this.#poison(item, message, timesDequeued);
     const [trigger] = triggerOf(fn.metadata);
     try {
       await invoker.invoke(fn, {
@@ -145,19 +145,17 @@ export class QueueListener {
       });
     } catch {
       // The invoker has logged the error.
-      if (item.dequeueCount >= queueOptions.maxDequeueCount) return this.#poison(item, message);
+      if (item.dequeueCount >= queueOptions.maxDequeueCount)
+        return this.#poison(item, message, timesDequeued);
       return message.release(Math.ceil(queueOptions.visibilityTimeout / 1000));
     }
     await message.delete();
   }
 
-  async #poison(item: DequeuedMessageItem, message: HeldMessage): Promise<void> {
-    const { poisonQueue, queueOptions } = this.#options;
-    this.#log(
-      'warning',
-      `Message ${item.messageId} has been dequeued ${item.dequeueCount} of ${queueOptions.maxDequeueCount} times. ` +
-        `Moving it to queue '${poisonQueue.client.name}'.`,
-    );
+  async #poison(item: DequeuedMessageItem, message: HeldMessage, reason: string): Promise<void> {
+    const { poisonQueue } = this.#options;
+    const { name } = poisonQueue.client;
+    this.#log('warning', `Message ${item.messageId} ${reason}. Moving it to queue '${name}'.`);
     await poisonQueue.sendEncoded(item.messageText);
     await message.delete();
   }

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import type { FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
+import type { SyncServices } from '../documents/services.ts';
+
+const runId = z.string().regex(/^[\w-]{1,64}$/);
+const round = z.int().min(1);
+
+const shapes = {
+  plan: z.looseObject({ runId }),
+  fetch: z.looseObject({ runId, round, entity: z.string().min(1).max(200), slice: z.int().min(0) }),
+  merge: z.looseObject({ runId, round }),
+};
+
+interface Messages {
+  plan: PlanMessage;
+  fetch: FetchMessage;
+  merge: MergeMessage;
+}
+
+/** What is added to a message on its way. */
+interface Envelope {
+  /** The app that sent it; absent in messages of an earlier version. */
+  app?: string;
+  /** How often an app gave it back, because it is another one's. */
+  returned?: number;
+}
+
+/** Seconds after which a message of another app can be delivered again. */
+const returnSeconds = 1;
+/** How often a message of another app is given back, until nobody seems to want it: more than a day. */
+const maxReturns = 100_000;
+
+/** The part of the invocation's context that is used here. */
+interface Context {
+  triggerMetadata?: Record<string, unknown>;
+}
+
+/**
+ * Makes the handler of a queue function from that of a message. Drops, with one line in the log, what is not a message
+ * of this app: the text of another program, a test by hand. Gives a message of another app back, so that two apps that
+ * share a queue by mistake stop neither.
+ * @param queue the name of the queue that the function listens to
+ */
+export function receive<Kind extends keyof Messages>(
+  kind: Kind,
+  queue: string,
+  services: () => Promise<SyncServices>,
+  handle: (
+    services: SyncServices,
+    message: Messages[Kind],
+    options: { redelivered: boolean },
+  ) => Promise<void>,
+): (message: unknown, context: Context) => Promise<void> {
+  return async (message, { triggerMetadata = {} }) => {
+    const { id = '', dequeueCount = 1 } = triggerMetadata as { id?: string; dequeueCount?: number };
+    const all = await services();
+    const parsed = shapes[kind].safeParse(message);
+    if (!parsed.success) {
+      // Without its content: nobody knows what it holds.
+      all.telemetry.log('warn', `Dropped a message of ${queue} that is not from this app.`, { id });
+      return;
+    }
+    const { app = all.settings.app, returned = 0, ...body } = message as Envelope;
+    if (app === all.settings.app) {
+      await handle(all, body as Messages[Kind], { redelivered: Number(dequeueCount) > 1 });
+      return;
+    }
+    await giveBack(all, queue, { ...body, app, returned: returned + 1 });
+  };
+}
+
+async function giveBack(services: SyncServices, queue: string, message: Required<Envelope>): Promise<void> {
+  const { app, returned } = message;
+  const { telemetry } = services;
+  if (returned > maxReturns) {
+    telemetry.log('error', `Dropped a message of ${queue} that ${app} has not taken for days.`, { app });
+    return;
+  }
+  await services.sendTo(queue, message, returnSeconds);
+  // The first time, and then rarely: the message may come back often.
+  if (returned !== 1 && returned % 1000 !== 0) return;
+  telemetry.log(
+    'error',
+    `The queue ${queue} is shared with another app, ${app}. Its message was given back.`,
+    {
+      app,
+      hint: 'Set SYNC_QUEUE_PREFIX of one of them to a name of its own.',
+    },
+  );
+}
