@@ -3,6 +3,7 @@
  * together with the rows, so that cursors and rows always belong together. Plain data.
  */
 import type { StrategyName } from '../config/strategies.ts';
+import type { QueryOption } from '../dataverse/read/page.ts';
 import type { Table } from '../schema/table.ts';
 
 export interface TableState {
@@ -29,8 +30,13 @@ export interface TableState {
   comparedAt?: string;
   /** When the last read without an error began: ISO 8601, UTC. */
   syncedAt: string;
-  /** Dataverse refused a better strategy: the reason, and when to try it again. */
-  fallback?: { reason: string; until: string };
+  /**
+   * Dataverse refused better strategies: the reason, and when to try them again. States of earlier versions do not name
+   * them; it was change tracking.
+   */
+  fallback?: { reason: string; until: string; refused?: StrategyName[] };
+  /** Options of queries that Dataverse rejected for this table, and when to try them again. */
+  refusedOptions?: { options: QueryOption[]; until: string };
   /** Whether the last merge kept the history of the table; false if it was kept before that. */
   history?: boolean;
   /** Of a filtered table: the blob with the ids that the mirror holds. */

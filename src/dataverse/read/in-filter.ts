@@ -6,7 +6,7 @@ import { splitBySize } from './split-by-size.ts';
 export const maxUrlLength = 32_768;
 
 /** Characters reserved for the paging cookie, which a nextLink adds to the query. */
-const cookieLength = 1_024;
+export const cookieLength = 1_024;
 
 /**
  * `Microsoft.Dynamics.CRM.In(PropertyName='accountid',PropertyValues=["…","…"])`. It counts as one condition,

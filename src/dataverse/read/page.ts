@@ -1,6 +1,9 @@
 import { RetriableError } from '../../errors.ts';
 import type { Row } from '../transport/reply.ts';
 
+/** An option of a query without which the same rows can be read. */
+export type QueryOption = 'order' | 'columns';
+
 /** One page as received, and where its rows are. */
 export interface Page {
   /**
@@ -18,8 +21,8 @@ export interface Page {
   metadataVersion?: string;
   /** The server's time before it read the rows, in milliseconds since 1970; undefined if it does not state its time. */
   requestedAt?: number;
-  /** Set if the server rejected `$orderby`, so that the read started again without it. */
-  orderRefused?: true;
+  /** The options that the server rejected, so that the read started again without them. */
+  refused?: readonly QueryOption[];
 }
 
 /**

@@ -1,13 +1,14 @@
 import { dataverseFault } from '../errors/errors.ts';
 import { codes } from '../errors/fault-codes.ts';
+import { isQueryRefused } from '../errors/refusal.ts';
 import type { CallOptions } from '../transport/call.ts';
 import type { Transport } from '../transport/transport.ts';
-import { inFilter, splitValues } from './in-filter.ts';
+import { inFilter, maxUrlLength, splitValues } from './in-filter.ts';
 import type { Page } from './page.ts';
 import { checkName, queryPath } from './query.ts';
 import { type PageQuery, readPages } from './read-pages.ts';
 
-export interface IdQuery extends Pick<PageQuery, 'entitySet' | 'select' | 'annotations'> {
+export interface IdQuery extends Pick<PageQuery, 'entitySet' | 'select' | 'needsSelect' | 'annotations'> {
   primaryKey: string;
   ids: readonly string[];
   /** The column that contains the ids. @default primaryKey */
@@ -30,15 +31,24 @@ export async function* readByIds(
   options: CallOptions = {},
 ): AsyncGenerator<Page> {
   const property = checkName(query.property ?? query.primaryKey, 'column name');
-  const path = queryPath(query.entitySet, { select: query.select, filter: inFilter(property, []) });
+  const { entitySet, needsSelect, annotations } = query;
+  // A long list of columns leaves no room for ids. Without it, Dataverse returns all columns.
+  const isLong = queryPath(entitySet, { select: query.select }).length > maxUrlLength / 2;
+  let select = isLong && !needsSelect ? undefined : query.select;
+  const path = queryPath(entitySet, { select, filter: inFilter(property, []) });
   const otherLength = transport.base.length + path.length;
-  const { entitySet, select, annotations } = query;
   const batches = splitValues(query.ids, otherLength);
   for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
     const filter = inFilter(property, batch);
     try {
-      yield* readPages(transport, { entitySet, select, annotations, filter }, options);
+      yield* readPages(transport, { entitySet, select, needsSelect: true, annotations, filter }, options);
     } catch (error) {
+      if (select !== undefined && !needsSelect && !isTooLong(error) && isQueryRefused(error)) {
+        // Without the list of columns, Dataverse returns all of them.
+        select = undefined;
+        batches.unshift(batch);
+        continue;
+      }
       if (batch.length === 1 || !isTooLong(error)) throw error;
       // The remaining batches are as long as this one: split all of them.
       const rest = [batch, ...batches.splice(0)].flat();

@@ -1,20 +1,25 @@
 import { setImmediate } from 'node:timers/promises';
+import { SkipTableError } from '../../errors.ts';
 import { parseErrorBody } from '../errors/error-response.ts';
-import { dataverseFault } from '../errors/errors.ts';
+import { isQueryRefused } from '../errors/refusal.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
 import { LinkGuard } from '../transport/link-guard.ts';
 import { type Reply, unreadable } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
-import { isDeltaLink, toChangeTrackingError } from './change-tracking.ts';
-import { InStreamError, type Page, PageFormatError, scanPage } from './page.ts';
+import { ChangeTrackingError, isDeltaLink, toChangeTrackingError } from './change-tracking.ts';
+import { cookieLength, maxUrlLength } from './in-filter.ts';
+import { InStreamError, type Page, PageFormatError, type QueryOption, scanPage } from './page.ts';
 import { checkName, queryPath } from './query.ts';
 
 export interface PageQuery {
   entitySet: string;
+  /** The columns. If the list is rejected or longer than a URL, all columns are read: see `Page.refused`. */
   select?: readonly string[] | undefined;
+  /** Fail rather than read other columns than those in `select`. @default false */
+  needsSelect?: boolean | undefined;
   /** An OData filter. Dataverse rejects a filter together with change tracking. */
   filter?: string | undefined;
-  /** If the server rejects the order, the read starts again without it: see `Page.orderRefused`. */
+  /** If the server rejects the order, the read starts again without it: see `Page.refused`. */
   orderBy?: string | undefined;
   /** `Microsoft.Dynamics.CRM.lookuplogicalname` and others. Each one makes the response larger. */
   annotations?: readonly string[] | undefined;
@@ -46,16 +51,48 @@ export async function* readPages(
   query: PageQuery,
   options: CallOptions = {},
 ): AsyncGenerator<Page> {
-  const isOrdered = query.orderBy !== undefined && query.link === undefined;
-  try {
-    return yield* followPages(transport, query, options);
-  } catch (error) {
-    // Dataverse does not document which tables reject an order, or with which code: any 400 counts. Without
-    // an order, Dataverse pages by primary key, so no row is lost.
-    if (!isOrdered || dataverseFault(error)?.status !== 400) throw error;
+  let rest = query;
+  let refused: QueryOption[] = [];
+  if (query.link === undefined && isTooLong(transport, query)) {
+    [rest, refused] = [withoutColumns(query), ['columns']];
   }
-  const unordered = { ...query, orderBy: undefined };
-  for await (const page of followPages(transport, unordered, options)) yield { ...page, orderRefused: true };
+  for (;;) {
+    let error: unknown;
+    try {
+      for await (const page of followPages(transport, rest, options)) {
+        yield refused.length === 0 ? page : { ...page, refused };
+      }
+      return;
+    } catch (caught) {
+      error = caught;
+    }
+    // Dataverse does not document which tables reject which option, or with which code. Without an order, Dataverse
+    // pages by primary key, and without a list of columns it returns all of them, so nothing is lost.
+    if (query.link !== undefined || error instanceof ChangeTrackingError || !isQueryRefused(error))
+      throw error;
+    if (rest.orderBy !== undefined) {
+      [rest, refused] = [{ ...rest, orderBy: undefined }, [...refused, 'order']];
+    } else if (rest.select !== undefined && !rest.needsSelect) {
+      [rest, refused] = [withoutColumns(rest), [...refused, 'columns']];
+    } else throw error;
+  }
+}
+
+/** Whether the list of columns makes the URL longer than Dataverse accepts, with room for a paging cookie. */
+function isTooLong({ base }: Transport, query: PageQuery): boolean {
+  const { select, needsSelect, entitySet } = query;
+  if (select === undefined) return false;
+  const length = base.length + queryPath(entitySet, query).length;
+  if (length <= maxUrlLength - cookieLength) return false;
+  if (!needsSelect) return true;
+  throw new SkipTableError(
+    `The list of ${select.length} columns of ${entitySet} is longer than a URL may be`,
+    { object: entitySet, hint: 'Choose fewer columns, or turn off "rawJson" for this table.' },
+  );
+}
+
+function withoutColumns(query: PageQuery): PageQuery {
+  return { ...query, select: undefined };
 }
 
 async function* followPages(

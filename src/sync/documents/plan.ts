@@ -1,6 +1,7 @@
 /** `rounds/{n}/plan.json`: what one round reads of each table, and how. */
 import type { TableConfig } from '../../config/entities.ts';
 import type { StrategyName } from '../../config/strategies.ts';
+import type { QueryOption } from '../../dataverse/read/page.ts';
 
 /** What one read covers. Its other members belong to the code in strategies/ that made it. */
 export interface Read {
@@ -17,6 +18,8 @@ export interface TablePlan extends StrategyRead {
   config: TableConfig;
   /** What to read instead if Dataverse refuses `strategy`. */
   fallback?: StrategyRead;
+  /** Options of queries that Dataverse rejected lately for this table. */
+  omit?: readonly QueryOption[];
   /** Why this strategy and this read, for people. */
   reason: string;
 }

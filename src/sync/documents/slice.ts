@@ -1,4 +1,5 @@
 /** `rounds/{n}/{entity}/slices/{k}.json`: what one invocation read of a table. Created if absent, then never changed. */
+import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { ReadFigures } from '../../target/state.ts';
 import type { Read, StrategyRead } from './plan.ts';
 
@@ -37,6 +38,10 @@ export interface Slice extends ReadFigures {
   keysDigest: string;
   /** Digest over the whole rows as Dataverse sent them; absent under change tracking, which needs none. */
   valuesDigest?: string;
+  /** Options of the query that Dataverse rejected, so that the slice was read without them. */
+  refused?: QueryOption[];
+  /** What people should know about the read, as sentences. */
+  notes?: string[];
   /** Dataverse's time before it read the slice's first page: ISO 8601, UTC. Absent if Dataverse does not state its time. */
   readAt?: string;
   /** The greatest modifiedon read. */

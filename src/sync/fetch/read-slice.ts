@@ -1,5 +1,6 @@
 import type { Page, PageQuery } from '../../dataverse/client.ts';
 import { parseTombstone } from '../../dataverse/read/change-tracking.ts';
+import type { QueryOption } from '../../dataverse/read/page.ts';
 import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
@@ -14,7 +15,7 @@ import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
 import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
 import { rowVersion } from './row-version.ts';
-import { keysByIdQuery, keysQuery, rowsByIdQuery, rowsQuery } from './slice-queries.ts';
+import { keysByIdQuery, keysQuery, rowsByIdQuery, rowsQuery, withoutRefused } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
 
 /** A slice, and the bytes of its shard unless it is empty. */
@@ -59,6 +60,8 @@ class SliceReader implements RowReader {
   /** Where the slice starts. */
   #first: SliceStart | undefined;
   #readAt: string | undefined;
+  readonly #refused = new Set<QueryOption>();
+  readonly #notes: string[] = [];
   /** Whether an error ends the slice before its budget is spent. */
   #isCutShort = false;
   /** Whether the next page is being read already. It belongs to this slice then. */
@@ -169,16 +172,30 @@ class SliceReader implements RowReader {
 
   async #nextPage(query: () => PageQuery): Promise<Page> {
     this.#paging ??= this.#services.dataverse.readPages(
-      { ...query(), readAhead: (page) => this.#isWorthReadingAhead(page) },
+      { ...withoutRefused(query(), this.plan), readAhead: (page) => this.#isWorthReadingAhead(page) },
       this.#callOptions(),
     );
     const { value, done } = await this.#paging.next();
     if (done === true) throw new SyncError(`Paging ${this.table.logicalName} ended without a last page.`);
     if (value.nextLink === undefined) this.#paging = undefined;
+    for (const option of value.refused ?? []) this.#noteRefused(option);
     if (this.#pages === 0 && value.requestedAt !== undefined) {
       this.#readAt = new Date(value.requestedAt).toISOString();
     }
     return value;
+  }
+
+  #noteRefused(option: QueryOption): void {
+    if (this.#refused.has(option)) return;
+    this.#refused.add(option);
+    const what = option === 'order' ? 'an order' : 'a list of columns';
+    this.#note(`Dataverse does not accept ${what} for ${this.table.logicalName}. It is read without.`);
+  }
+
+  #note(text: string): void {
+    this.#notes.push(text);
+    const { runId, entity } = this.#message;
+    this.#services.telemetry.log('warn', text, { runId, entity });
   }
 
   #callOptions() {
@@ -247,6 +264,8 @@ class SliceReader implements RowReader {
       digest: rows.digest,
       keysDigest: this.#keys?.digest ?? emptyDigest(),
       valuesDigest: rows.valuesDigest,
+      refused: this.#refused.size > 0 ? [...this.#refused] : undefined,
+      notes: this.#notes.length > 0 ? this.#notes : undefined,
       readAt: this.#readAt,
       maxModifiedOn: rows.max,
       next,

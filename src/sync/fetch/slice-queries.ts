@@ -14,6 +14,15 @@ export function rowsQuery(table: Table, plan: TablePlan, pageSize: number): Page
   };
 }
 
+/** The query without the options that Dataverse rejected lately for this table. */
+export function withoutRefused(query: PageQuery, { omit = [] }: TablePlan): PageQuery {
+  return {
+    ...query,
+    orderBy: omit.includes('order') ? undefined : query.orderBy,
+    select: omit.includes('columns') && !query.needsSelect ? undefined : query.select,
+  };
+}
+
 /** The keys of all rows by page. Every row carries its version as its ETag. */
 export function keysQuery(table: Table, pageSize: number, link: string | undefined): PageQuery {
   const { primaryKey } = table;
@@ -33,13 +42,15 @@ export function keysByIdQuery(table: Table, ids: readonly string[]): IdQuery {
 }
 
 /** All columns unless some are configured, and the annotations that become columns. */
-function columnsOf(table: Table, plan: TablePlan): Pick<PageQuery, 'annotations' | 'select'> {
+function columnsOf(table: Table, plan: TablePlan): Pick<PageQuery, 'annotations' | 'needsSelect' | 'select'> {
   // The name in SQLite may be another one. Annotations cannot be selected.
   const selectable = table.columns.flatMap(({ property }) =>
     property === undefined || property.includes('@') ? [] : property,
   );
   return {
     annotations: needsAnnotations(table),
+    // The column _json would otherwise hold the columns that the configuration leaves out.
+    needsSelect: plan.config.rawJson,
     select: plan.config.columns && selectable,
   };
 }

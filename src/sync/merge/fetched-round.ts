@@ -44,7 +44,10 @@ export function fetchReport({ name, plan, slices, failure }: FetchedTable): Tabl
     name,
     strategy: last?.start.strategy ?? plan.strategy,
     state: failure === undefined ? 'fetched' : 'failed',
-    reason: last?.start.reason ?? plan.reason,
+    reason: [
+      last?.start.reason ?? plan.reason,
+      ...new Set(slices.flatMap((slice) => slice.notes ?? [])),
+    ].join('. '),
     ...addFigures(slices),
     added: 0,
     updated: 0,

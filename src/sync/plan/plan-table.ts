@@ -9,6 +9,7 @@ import type { PlanContext } from '../strategies/strategy.ts';
  */
 export function planTable(context: PlanContext): TablePlan {
   const { config, rereadReason } = context;
+  const { refusedOptions } = context.state ?? {};
   const refusals: string[] = [];
   const usable: StrategyName[] = [];
   for (const name of candidates(context)) {
@@ -29,6 +30,7 @@ export function planTable(context: PlanContext): TablePlan {
     config,
     ...readBy(best),
     fallback: next && readBy(next),
+    omit: refusedOptions && context.now < new Date(refusedOptions.until) ? refusedOptions.options : undefined,
     reason: rereadReason === undefined ? reason : `${reason}; all rows are read again: ${rereadReason}`,
   };
 }

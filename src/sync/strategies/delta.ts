@@ -1,9 +1,11 @@
 import { dataverseFault, LinkError, UnexpectedResponseError } from '../../dataverse/errors/errors.ts';
+import { isQueryRefused } from '../../dataverse/errors/refusal.ts';
 import { ChangeTrackingError } from '../../dataverse/read/change-tracking.ts';
 import { RetriableError } from '../../errors.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SliceStart } from '../documents/slice.ts';
 import { wholeDigest } from './fetched-table.ts';
+import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -21,11 +23,9 @@ export const delta: Strategy<DeltaRead> = {
   reason: 'change tracking is on',
   wholeTable: true,
 
-  refusal({ table, state, now }) {
-    if (!table.changeTracking) return 'change tracking is off';
-    const fallback = state?.fallback;
-    if (fallback === undefined || now >= new Date(fallback.until)) return undefined;
-    return `${fallback.reason} (tried again after ${fallback.until})`;
+  refusal(context) {
+    if (!context.table.changeTracking) return 'change tracking is off';
+    return rememberedRefusal('delta', context);
   },
 
   plan({ state, rereadReason }) {
@@ -48,9 +48,16 @@ export const delta: Strategy<DeltaRead> = {
     if (error instanceof ChangeTrackingError) {
       return startOver(position, plan, error.message, error.reason === 'expired');
     }
-    return position.read.kind === 'delta' && isUnusableLink(position, error)
-      ? startOver(position, plan, error.message)
-      : undefined;
+    if (position.read.kind === 'delta') {
+      return isUnusableLink(position, error) ? startOver(position, plan, error.message) : undefined;
+    }
+    // A provider may reject change tracking in its own words.
+    if (position.link !== undefined || !isQueryRefused(error)) return undefined;
+    return startOver(
+      position,
+      plan,
+      `Dataverse does not accept change tracking: ${(error as Error).message}`,
+    );
   },
 
   async finish(read, reader) {
@@ -101,6 +108,7 @@ function isUnusableLink(position: SliceStart, error: unknown): error is Error {
   if (error instanceof LinkError) return position.link === undefined;
   // A list of changes that is none, even after retries, says nothing about the table itself.
   if (error instanceof UnexpectedResponseError) return true;
-  const status = dataverseFault(error)?.status;
-  return (status === 400 || status === 404) && !(error instanceof RetriableError);
+  // A missing table or entity set is found by the new read as well.
+  const isRefused = isQueryRefused(error) || dataverseFault(error)?.status === 404;
+  return isRefused && !(error instanceof RetriableError);
 }

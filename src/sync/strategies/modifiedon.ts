@@ -1,3 +1,4 @@
+import { isQueryRefused } from '../../dataverse/errors/refusal.ts';
 import type { TableState } from '../../target/state.ts';
 import {
   type FetchedTable,
@@ -8,6 +9,7 @@ import {
   watermarkAfter,
   wholeDigest,
 } from './fetched-table.ts';
+import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';
 
@@ -25,8 +27,10 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
   reason: 'the table has a modifiedon column',
   wholeTable: true,
 
-  refusal: ({ table }) =>
-    table.modifiedOnColumn === undefined ? 'the table has no modifiedon column' : undefined,
+  refusal(context) {
+    if (context.table.modifiedOnColumn === undefined) return 'the table has no modifiedon column';
+    return rememberedRefusal('modifiedon', context);
+  },
 
   plan({ config, state, rereadReason, settings, now }) {
     const known = rereadReason === undefined ? state : undefined;
@@ -51,6 +55,14 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
     const page = await reader.readPage({ filter, orderBy: `${primaryKey} asc`, link });
     const next = afterPage(position, page);
     return next ?? (isSweep(read) ? { ...position, link: undefined, part: 'keys' } : undefined);
+  },
+
+  afterError(position, error) {
+    const { read, part, link } = position;
+    if (read.kind === 'all' || part === 'keys' || link !== undefined || !isQueryRefused(error))
+      return undefined;
+    const reason = `Dataverse does not accept the filter on modifiedon: ${(error as Error).message}`;
+    return { strategy: 'full', read: { kind: 'all' }, part: 'rows', reason };
   },
 
   isComplete: (read) => read.kind === 'all',

@@ -1,11 +1,13 @@
 import type { Settings } from '../../config/settings.ts';
+import { type StrategyName, wholeTableStrategies } from '../../config/strategies.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
 import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from './fetched-table.ts';
+import { refusedStrategies } from './refusal.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isRowsById } from './rows-by-id.ts';
 
-/** How long a strategy is not tried again after Dataverse refused it. */
+/** How long a strategy or an option is not tried again after Dataverse refused it. */
 const fallbackHours = 24;
 
 /** Whether what was fetched of a table shows that nothing changed in it since `known`. */
@@ -47,6 +49,7 @@ export async function nextState(
     watermark,
     fallback: fallbackAfter(known, fetched, outcome.at),
     history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
+    refusedOptions: refusedOptionsAfter(known, fetched, outcome.at),
     ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),
   };
 }
@@ -58,9 +61,30 @@ function fallbackAfter(
   at: string,
 ): TableState['fallback'] {
   const { strategy, read, reason } = finalStart(fetched);
-  if (!isRowsById(read) && strategy !== fetched.plan.strategy && reason !== undefined) {
-    return { reason, until: new Date(Date.parse(at) + fallbackHours * 3_600_000).toISOString() };
-  }
   const { fallback } = known ?? {};
-  return fallback !== undefined && at < fallback.until ? fallback : undefined;
+  const current = fallback !== undefined && at < fallback.until ? fallback : undefined;
+  const { strategy: planned } = fetched.plan;
+  if (isRowsById(read) || strategy === planned || reason === undefined) return current;
+  // Those that were skipped because of an earlier refusal, and those between the planned one and the one that worked.
+  const names: readonly StrategyName[] = wholeTableStrategies;
+  const tried = names.slice(names.indexOf(planned), names.indexOf(strategy));
+  const refused = [...new Set([...refusedStrategies(current), ...tried])];
+  return { reason, until: untilRetry(at), refused };
+}
+
+function untilRetry(at: string): string {
+  return new Date(Date.parse(at) + fallbackHours * 3_600_000).toISOString();
+}
+
+/** The options that Dataverse rejected, remembered until they are to be tried again. */
+function refusedOptionsAfter(
+  known: TableState | undefined,
+  fetched: FetchedTable,
+  at: string,
+): TableState['refusedOptions'] {
+  const { refusedOptions } = known ?? {};
+  const current = refusedOptions !== undefined && at < refusedOptions.until ? refusedOptions : undefined;
+  const refused = fetched.slices.flatMap((slice) => slice.refused ?? []);
+  if (refused.length === 0) return current;
+  return { options: [...new Set([...(current?.options ?? []), ...refused])], until: untilRetry(at) };
 }

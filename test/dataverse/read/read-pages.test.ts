@@ -91,7 +91,21 @@ test('reads all pages without an order if the order is rejected', async () => {
   });
   const pages = await readAll(clientFor(server).readPages({ entitySet: 'audits', orderBy: 'createdon asc' }));
   expect(pages.flatMap(parseRows)).toEqual([{ id: 1 }, { id: 2 }]);
-  expect(pages.every((page) => page.orderRefused)).toBe(true);
+  expect(pages.every((page) => page.refused?.join() === 'order')).toBe(true);
+});
+
+test('reads all columns if their list is longer than a URL, also by id', async () => {
+  await using server = await startServer((_, response) =>
+    sendJson(response, { value: [{ accountid: 'a' }] }),
+  );
+  const client = clientFor(server);
+  const select = Array.from({ length: 900 }, (_, n) => `new_measurementofthetestsection${n}inmillimetres`);
+  const [page] = await readAll(client.readPages({ entitySet: 'accounts', select }));
+  expect(page?.refused).toEqual(['columns']);
+  await readAll(client.readByIds({ entitySet: 'accounts', primaryKey: 'accountid', ids: ['a'], select }));
+  expect(server.requests.map(({ url }) => url.includes('$select'))).toEqual([false, false]);
+  const needed = client.readPages({ entitySet: 'accounts', select, needsSelect: true });
+  await expect(readAll(needed)).rejects.toThrow(/900 columns of accounts is longer than a URL/);
 });
 
 test('tracks changes: initial read, delta link before value, tombstones', async () => {

@@ -165,7 +165,9 @@ describe('an error under change tracking', () => {
     expect(afterError(atLink, refused(403))).toBeUndefined();
     expect(afterError(atLink, new RetriableError('busy'))).toBeUndefined();
     const first = { ...atLink, read: { kind: 'delta-initial' } };
-    expect(afterError(first, refused(400))).toBeUndefined();
+    // A provider may reject change tracking in its own words; then the next strategy reads the table.
+    expect(afterError(first, refused(400))).toMatchObject({ strategy: 'modifiedon' });
+    expect(afterError({ ...first, link: 'https://x/2' }, refused(400))).toBeUndefined();
   });
 
   it('leads to the fallback where the last page of a first read has no delta link', async () => {
@@ -279,7 +281,11 @@ describe('the state after a merge', () => {
 
   it('remembers a refusal for a day', async () => {
     const refused = { strategy: 'modifiedon', read: { kind: 'all' }, reason: 'no privilege' } as const;
-    const fallback = { reason: 'no privilege', until: '2026-11-22T02:00:09.000Z' };
+    const fallback = {
+      reason: 'no privilege',
+      until: '2026-11-22T02:00:09.000Z',
+      refused: ['delta'],
+    };
     const first = await merged(refused);
     expect(first.fallback).toEqual(fallback);
     const byId = { kind: 'ids', ids: [] };

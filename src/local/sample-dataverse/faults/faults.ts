@@ -43,7 +43,7 @@ export type FaultKind =
 export interface Fault {
   kind: FaultKind;
   /** Matches requests. A pattern is tested on `GET /api/data/v9.2/accounts?$select=name`. Default: all requests. */
-  match?: RegExp | ((request: { method: string; path: string; query: string }) => boolean);
+  match?: RegExp | ((request: Pick<ServiceRequest, 'method' | 'path' | 'query' | 'headers'>) => boolean);
   /** How many matching requests fail. Default 1, or no limit with `rate`. */
   times?: number;
   /** The share of matching requests that fail, from 0 to 1. */
