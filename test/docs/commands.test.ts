@@ -79,6 +79,35 @@ describe('what the documentation says to type works', () => {
     }
   });
 
+  test('every ts block, run as a program inside the package', async () => {
+    const programs = blocks('ts', documentation);
+    expect(programs.length).toBeGreaterThan(0);
+    const address = `${url.origin}/api/metrics/campaign`;
+    const key = url.searchParams.get('code')!;
+    for (const program of programs) {
+      const runId = /runId: '(.+?)'/.exec(program)![1]!;
+      const child = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
+        cwd: root,
+        env: { PATH: process.env['PATH'], CAMPAIGN_METRICS_URL: address, CAMPAIGN_METRICS_KEY: key },
+        encoding: 'utf8',
+      });
+      expect(child).toMatchObject({ status: 0, stdout: '', stderr: '' });
+      const read = async () =>
+        (await (
+          await fetch(`${address}?runId=${runId}`, { headers: { 'x-functions-key': key } })
+        ).json()) as { items: { runId: string }[] };
+      let found = await read();
+      // The record is queued first.
+      for (
+        const until = Date.now() + 60_000;
+        found.items.length === 0 && Date.now() < until;
+        found = await read()
+      )
+        await delay(100);
+      expect(found.items).toMatchObject([{ runId }]);
+    }
+  });
+
   /** Waits until no run is live: a command that starts one would be answered 409. */
   async function runEnded(): Promise<void> {
     const headers = { 'x-functions-key': url.searchParams.get('code')!, accept: 'application/json' };
