@@ -81,6 +81,12 @@ async function settled(location: string): Promise<Json> {
   }
 }
 
+/** The journal is written in order: when a record that is queued now is written, all before it are. */
+async function everythingQueuedIsWritten(): Promise<void> {
+  const last = await send(fresh(), { Prefer: 'respond-async' });
+  expect(await settled(last.headers.get('location')!)).toMatchObject({ state: 'written' });
+}
+
 /** Checks a response against the schemas of the OpenAPI document. */
 function expectDocumented(method: 'post' | 'get', status: number, body: unknown): void {
   const { item, problem } = campaignMetricsResource;
@@ -147,7 +153,7 @@ describe('one record', () => {
     expect(answer.body.detail).toContain('validation error');
     expect(answer.body.hint).toBe('Correct the record and send it again.');
     dataverse.refuses = () => undefined;
-    await sleep(300);
+    await everythingQueuedIsWritten();
     expect(dataverse.rows.has(idOf(value))).toBe(false);
   });
 
@@ -187,14 +193,16 @@ describe('one record', () => {
 
   test('keeps its newer value when Dataverse executes an older write late', async () => {
     const value = fresh();
-    const faults: (Fault | undefined)[] = ['late'];
-    dataverse.fault = (kind) => (kind === 'PATCH' ? faults.shift() : undefined);
+    dataverse.hold(['PATCH']);
     const first = await send({ ...value, tokensIn: 1 });
     expect(first.status).toBe(202);
+    dataverse.fault = () => undefined;
     await settled(first.headers.get('location')!);
     const second = await send({ ...value, tokensIn: 2 });
     if (second.status === 202) await settled(second.headers.get('location')!);
-    await sleep(2_000);
+    dataverse.release();
+    while (dataverse.released.length === 0) await sleep(10);
+    expect(dataverse.released).toEqual([412]);
     expect(dataverse.rows.get(idOf(value))).toMatchObject({ apex_tokensin: 2 });
   });
 
@@ -358,7 +366,7 @@ describe('a rejected request', () => {
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
     expect(answer.body.hint).toContain('Nothing was written');
     expect(answer.body.errors.map((e: Json) => e.path).sort()).toEqual(['/1/extra', '/1/tokensIn']);
-    await sleep(200);
+    await everythingQueuedIsWritten();
     expect(dataverse.rows.has(idOf(good))).toBe(false);
   });
 
