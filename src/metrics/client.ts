@@ -7,7 +7,7 @@
  * It uses nothing but `fetch` and timers, so it also runs in browsers, workers and edge runtimes.
  *
  * @example
- * import { writeCampaignMetrics } from 'dataverse-sqlite-sync/metrics-client';
+ * import { writeCampaignMetrics } from 'campaign-metrics-client';
  * writeCampaignMetrics({ campaignId: 'spring', runId: 'run-7', … });
  */
 import type { CampaignMetricsInput } from './contract/campaign-metrics-fields.ts';

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -79,7 +79,17 @@ describe('what the documentation says to type works', () => {
     }
   });
 
-  test('every ts block, run as a program inside the package', async () => {
+  test('every ts block, run as a program with the packed client', async () => {
+    const client = join(folder, 'client');
+    await mkdir(client);
+    execFileSync('npm', ['pack', join(root, 'packages/metrics-client'), '--pack-destination', client], {
+      cwd: root,
+      stdio: 'pipe',
+    });
+    const [tarball] = await readdir(client);
+    // Offline: the package has no dependencies.
+    const install = ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`];
+    execFileSync('npm', install, { cwd: client, stdio: 'pipe' });
     const programs = blocks('ts', documentation);
     expect(programs.length).toBeGreaterThan(0);
     const address = `${url.origin}/api/metrics/campaign`;
@@ -87,7 +97,7 @@ describe('what the documentation says to type works', () => {
     for (const program of programs) {
       const runId = /runId: '(.+?)'/.exec(program)![1]!;
       const child = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
-        cwd: root,
+        cwd: client,
         env: { PATH: process.env['PATH'], CAMPAIGN_METRICS_URL: address, CAMPAIGN_METRICS_KEY: key },
         encoding: 'utf8',
       });
