@@ -102,7 +102,7 @@ function consequence(fault: DataverseFault, isJson: boolean): Consequence {
   if (fault.transient) return [DataverseRetriableError, hints.busy];
   if (status === 401) return [DataverseConfigurationError, hints.token];
   if (code === codes.notAMember) return [DataverseConfigurationError, hints.noUser];
-  if (isPrivilegeFault(fault)) return [DataverseSkipError, privilegeHint(table, isRead)];
+  if (isPrivilegeFault(fault)) return [DataverseSkipError, privilegeHint(fault)];
   if (status === 403) return [DataverseSkipError, `Access to ${table} is forbidden.`];
   if (status >= 300 && status < 400) return [DataverseConfigurationError, hints.redirect];
   if (status === 404 && !isJson) return [DataverseConfigurationError, hints.noService];
@@ -123,11 +123,16 @@ function consequence(fault: DataverseFault, isJson: boolean): Consequence {
   return [status === 501 ? rejected : DataverseRetriableError];
 }
 
-/** What to do about a missing privilege. */
-export function privilegeHint(table: string, isRead: boolean): string {
-  const privilege = isRead ? 'organisation-level read' : 'a privilege';
-  return `The application user lacks ${privilege} on ${table}: add it to its security role.`;
+/** What to do about a missing privilege, which Dataverse mostly names (`is missing prvReadAccount privilege`). */
+export function privilegeHint({ entitySet, method, serverMessage = '' }: DataverseFault): string {
+  const table = entitySet ?? 'the table';
+  const action = actions[method ?? 'GET'] ?? 'Write';
+  const named = /\bprv[A-Z]\w+/.exec(serverMessage)?.[0];
+  const usual = entitySet === 'EntityDefinitions' ? 'prvReadEntity' : `prv${action} of the table ${table}`;
+  return `The application user lacks the privilege ${named ?? usual}${named === undefined ? '' : ` (${table})`}: add it to its security role, at organisation level.`;
 }
+
+const actions: Record<string, string> = { GET: 'Read', POST: 'Create', PATCH: 'Write', DELETE: 'Delete' };
 
 /** Whether the identity lacks a privilege, by code or by a message that names one (`missing prvReadAccount`). */
 export function isPrivilegeFault(fault: DataverseFault): boolean {

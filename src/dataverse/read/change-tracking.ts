@@ -56,7 +56,7 @@ function hintOf(reason: ChangeTrackingReason, fault: DataverseFault): string {
   if (reason === 'expired')
     return `Dataverse no longer keeps these changes of ${table}: read the whole table again.`;
   if (reason === 'not-enabled') return `Turn on "Track changes" for ${table} (both ends of an N:N table).`;
-  if (isPrivilegeFault(fault)) return privilegeHint(table, true);
+  if (isPrivilegeFault(fault)) return privilegeHint(fault);
   return `Dataverse does not support an option of the request together with change tracking on ${table}.`;
 }
 

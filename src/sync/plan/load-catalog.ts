@@ -13,6 +13,7 @@ import type { Catalog } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
+import { readDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 
 /** The configured tables as Dataverse has them now. */
@@ -36,7 +37,7 @@ export async function loadCatalog(
 ): Promise<LoadedCatalog> {
   const configDigest = digestOf(configs);
   const known = knownTables(configs, state);
-  const definitions = known.length === 0 ? await services.dataverse.readEntityDefinitions() : undefined;
+  const definitions = known.length === 0 ? await readDefinitions(services) : undefined;
   // Read before the document: after a change in between, the next run finds another version.
   const metadataVersion = await readMetadataVersion(
     services,
@@ -75,7 +76,7 @@ async function readTables(
   known: readonly EntityDefinition[] | undefined,
 ): Promise<Catalog> {
   const [definitions, document] = await Promise.all([
-    known ?? services.dataverse.readEntityDefinitions(),
+    known ?? readDefinitions(services),
     services.dataverse.readMetadataDocument(),
   ]);
   if (document === 'unchanged') throw new Error('The metadata document was not asked for conditionally.');
