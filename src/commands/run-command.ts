@@ -1,3 +1,4 @@
+import { keepLoopbackDirect } from '../config/proxy-environment.ts';
 import { describeError } from '../errors.ts';
 
 /**
@@ -5,6 +6,7 @@ import { describeError } from '../errors.ts';
  * An error is printed as one message with its hint, an unknown option with the help text.
  */
 export async function runCommand(help: string, command: () => Promise<boolean>): Promise<void> {
+  keepLoopbackDirect();
   try {
     if (process.argv.includes('--help')) console.log(help);
     else if (!(await command())) process.exitCode = 1;

@@ -1,5 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { resolve } from 'node:path';
+import { keepLoopbackDirect } from '../config/proxy-environment.ts';
 import { helpText, parseStartOptions, type StartOptions, UsageError } from './start-options.ts';
 
 /** The command behind `npm start`. It loads the large modules only once the options are valid. */
@@ -23,6 +24,7 @@ async function main(): Promise<number> {
       process.once(signal, () => process.exit(130));
     });
   }
+  keepLoopbackDirect();
   enableCompileCache();
   const [{ runLocally }, { describeError, describeForLog }] = await Promise.all([
     import('./run-locally.ts'),

@@ -17,6 +17,8 @@ let folder: string;
 let data: string;
 const children: ChildProcess[] = [];
 const servers: Server[] = [];
+/** The addresses that a proxy was asked to connect to. */
+const connects: string[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'start-'));
@@ -41,7 +43,11 @@ interface Started {
 function start(...args: string[]): Started {
   const child = spawn(process.execPath, [join(root, 'dist/local/start.js'), ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], ...(token !== undefined && { DATAVERSE_ACCESS_TOKEN: token }) },
+    env: {
+      PATH: process.env['PATH'],
+      ...proxies,
+      ...(token !== undefined && { DATAVERSE_ACCESS_TOKEN: token }),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
@@ -62,6 +68,7 @@ function start(...args: string[]): Started {
 }
 
 let token: string | undefined;
+let proxies: Record<string, string> = {};
 
 async function run(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const { exit, output } = start(...args);
@@ -70,6 +77,10 @@ async function run(...args: string[]): Promise<{ code: number | null; stdout: st
 
 async function listen(answer: RequestListener): Promise<{ port: number; url: string }> {
   const server = createServer(answer).listen(0, '127.0.0.1');
+  server.on('connect', (req, socket) => {
+    connects.push(req.url!);
+    socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+  });
   servers.push(server);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -227,6 +238,24 @@ test('reports a rejected access token', async () => {
   expect(stderr).toMatch(
     /^Error: Dataverse at \S+ rejected the access token\n {2}→ .*DATAVERSE_ACCESS_TOKEN/,
   );
+});
+
+test('no proxy comes between the parts on this machine; other addresses go through it', async () => {
+  const asked: string[] = [];
+  const { url } = await listen((req, res) => {
+    asked.push(req.url!);
+    res.writeHead(401).end();
+  });
+  proxies = { HTTP_PROXY: url, https_proxy: url };
+  const sync = await run('--once', '--rows', '50', '--data', data);
+  expect(sync.code, sync.stderr + sync.stdout).toBe(0);
+  expect(asked).toEqual([]);
+  // The proxy answers CONNECT with an error.
+  const other = await run('--once', '--data', data, '--dataverse', 'https://contoso.example');
+  proxies = {};
+  expect(other.code).toBe(1);
+  expect(other.stderr).toContain('Error: Cannot reach Dataverse at https://contoso.example');
+  expect(connects).toEqual(['contoso.example:443']);
 });
 
 test('a data folder belongs to one source', async () => {
