@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** What happens to a request: it passes, its response is lost after the service has executed it, or it never arrives. */
-export type Fault = 'none' | 'lose-answer' | 'refuse' | { status: number };
+export type Fault = 'none' | 'lose-answer' | 'refuse' | { status: number; code?: string };
 
 /** An HTTP proxy in front of a local service that injects the faults which the test chooses. */
 export interface FaultyProxy {
@@ -22,7 +22,9 @@ export async function startFaultyProxy(port: number): Promise<FaultyProxy> {
     if (fault === 'refuse') return void incoming.socket.destroy();
     if (typeof fault === 'object') {
       incoming.resume();
-      incoming.on('end', () => outgoing.writeHead(fault.status).end());
+      incoming.on('end', () =>
+        outgoing.writeHead(fault.status, { 'x-ms-error-code': fault.code ?? '' }).end(),
+      );
       return;
     }
     const onward = request(

@@ -6,6 +6,29 @@ import { ConfigurationError, ConflictError, RetriableError, SyncError } from '..
  * discarded our uncommitted blocks.
  */
 const conflictCodes = new Set(['ConditionNotMet', 'BlobAlreadyExists', 'InvalidBlockList']);
+
+/**
+ * Codes for a blob that nobody may write as it is, and the remedy (learn.microsoft.com: Blob Storage error codes). They
+ * come with the statuses of a lost race, 409 and 412, but another try cannot succeed.
+ */
+const blocked: Record<string, [what: string, hint: string]> = {
+  LeaseIdMissing: [
+    'another program holds a lease on it',
+    'End the program that holds the lease, or break the lease: az storage blob lease break.',
+  ],
+  BlobArchived: [
+    'it is in the archive tier',
+    'Move it to the hot tier and wait until it is rehydrated. Exclude the container from rules that archive blobs.',
+  ],
+  BlobBeingRehydrated: [
+    'it is being rehydrated from the archive tier',
+    'Wait until it is rehydrated, which can take hours.',
+  ],
+  BlobImmutableDueToPolicy: [
+    'an immutability policy or a legal hold protects it',
+    'Remove the policy from the container, or allow blobs of its kind to be overwritten.',
+  ],
+};
 const retriableStatuses = new Set([408, 429, 500, 502, 503, 504]);
 
 /**
@@ -55,6 +78,10 @@ export function storageError(error: unknown, operation: string, object: string):
   const code = errorCode(error);
   const message = `Cannot ${operation} ${object}: ${[statusCode, code].filter(Boolean).join(' ')}`;
   const details = { operation, object, cause: new Error(error.message) };
+  const [what, hint] = blocked[code ?? ''] ?? [];
+  if (what !== undefined) {
+    return new ConfigurationError(`Cannot ${operation} ${object}: ${what}`, { ...details, hint });
+  }
   if (statusCode === 412 || (code !== undefined && conflictCodes.has(code))) {
     return new ConflictError(message, { ...details, hint: 'Load it again and repeat the work.' });
   }

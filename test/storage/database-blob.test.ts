@@ -208,6 +208,39 @@ describe('DatabaseBlob', () => {
     proxy.fault = () => 'none';
   });
 
+  it('names a lease that another program holds, and commits after it is broken', async () => {
+    const { blob, container } = fresh();
+    const { etag } = await blob.commit(randomBytes(300 * kib), { etag: 'absent' });
+    const lease = container.getBlobClient('dataverse.db').getBlobLeaseClient();
+    await lease.acquireLease(-1);
+    const bytes = randomBytes(300 * kib);
+    const error = await blob.commit(bytes, { etag }).catch((fault: unknown) => fault);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error).toMatchObject({
+      message: 'Cannot commit dataverse.db: another program holds a lease on it',
+      hint: expect.stringContaining('break the lease'),
+    });
+    await lease.breakLease(0);
+    await blob.commit(bytes, { etag });
+    expect((await loaded(blob)).bytes).toEqual(bytes);
+  });
+
+  it.each([
+    ['BlobArchived', 'archive tier'],
+    ['BlobBeingRehydrated', 'rehydrated'],
+    ['BlobImmutableDueToPolicy', 'immutability policy'],
+  ])('names the state of a blob that answers 409 %s', async (code, what) => {
+    const through = openStorageAccount({
+      connectionString: azurite.connectionString.replace(`:${azurite.blobPort}/`, `:${proxy.port}/`),
+    }).blobs.getContainerClient('faults');
+    proxy.fault = () => ({ status: 409, code });
+    const blob = new DatabaseBlob(through, 'dataverse.db');
+    const error = await blob.commit(randomBytes(10), { etag: 'absent' }).catch((fault: unknown) => fault);
+    proxy.fault = () => 'none';
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error).toMatchObject({ message: expect.stringContaining(what), hint: expect.any(String) });
+  });
+
   it('maps the failures of the service', async () => {
     const through = openStorageAccount({
       connectionString: azurite.connectionString.replace(`:${azurite.blobPort}/`, `:${proxy.port}/`),

@@ -1,4 +1,4 @@
-import { ConflictError, RetriableError } from '../../errors.ts';
+import { ConfigurationError, ConflictError, RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -7,7 +7,7 @@ import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
-import { storeMergeError } from '../run/fail-run.ts';
+import { failRun, storeMergeError } from '../run/fail-run.ts';
 import type { RowsById } from '../strategies/rows-by-id.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { readFetchedRound } from './fetched-round.ts';
@@ -42,6 +42,8 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
     const result = earlier === undefined ? await merge(services, plan) : { merged: earlier };
     if (result !== undefined) await continueRun(services, plan, result);
   } catch (error) {
+    // A leased or archived database stays so until a person acts, and an app without access gains none by a retry.
+    if (error instanceof ConfigurationError) return failRun(services, message, error);
     await storeMergeError(services, message, error);
     throw error;
   }

@@ -1,4 +1,4 @@
-import { describeFailure, describeForLog, type Failure } from '../../errors.ts';
+import { type ConfigurationError, describeFailure, describeForLog, type Failure } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -15,6 +15,17 @@ export async function storeMergeError(
   const message = `The merge of round ${round} failed and is retried: ${describeForLog(error)}`;
   services.telemetry.log('warn', message, { runId, hint: failure.hint });
   await services.work.put(paths.mergeError(runId, round), failure);
+}
+
+/** Ends a run whose merge cannot succeed until a person acts. The mirror is as it was. */
+export async function failRun(
+  services: SyncServices,
+  { runId, round }: MergeMessage,
+  error: ConfigurationError,
+): Promise<void> {
+  const { message, hint } = error;
+  services.telemetry.log('error', `The merge of round ${round} failed: ${message}`, { runId, hint });
+  await endRun(services, runId, 'failed', { error: message, hint });
 }
 
 /** Ends a run whose merge failed too often. The mirror is as it was, and the next run starts from its cursors. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { SyncError } from '../../../src/errors.ts';
+import { ConfigurationError, SyncError } from '../../../src/errors.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { runStatus, syncStatus } from '../../../src/sync/run/run-status.ts';
 import { Organisation } from '../organisation.ts';
@@ -109,6 +109,30 @@ describe('the end of a run', () => {
       await org.expectMirror('account');
     },
   );
+});
+
+describe('a merge that cannot succeed until a person acts', () => {
+  it('ends the run at once, and the next run merges everything', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const { databaseFile } = org.harness.storage;
+    const { commit } = databaseFile;
+    let tries = 0;
+    databaseFile.commit = async () => {
+      tries += 1;
+      throw new ConfigurationError('The blob is leased.', { hint: 'Break the lease.' });
+    };
+    const { runId } = await org.harness.start();
+    await org.harness.drain();
+    expect(tries).toBe(1);
+    expect(await runStatus(org.harness.services, runId)).toMatchObject({
+      phase: 'failed',
+      error: 'The blob is leased.',
+      hint: 'Break the lease.',
+    });
+    databaseFile.commit = commit;
+    await org.sync();
+    await org.expectMirror('account');
+  });
 });
 
 describe('requests to storage', () => {
