@@ -62,7 +62,7 @@ export interface State {
   closureOpen?: boolean;
   /** By logical name. */
   entities: Record<string, TableState>;
-  /** Log rows of runs that changed nothing. The next commit writes them to the mirror. */
+  /** Log rows of runs that changed nothing, those of one day together. The next commit writes them to the mirror. */
   pendingLog: SyncLogRow[];
 }
 
@@ -82,12 +82,38 @@ export function configuredTables(state: State): Table[] {
     : tables.filter(({ logicalName }) => configured.includes(logicalName));
 }
 
-/** How many log rows of idle runs wait in the state for the next commit, at most. */
-const maxPendingLog = 5000;
+/** How many log rows wait in the state for the next commit, at most: every run writes the state. */
+const maxPendingLog = 40;
 
-/** The state with more log rows for the next commit. */
+/**
+ * The state with more log rows for the next commit. Rows of one day that say the same of a table become one: the latest,
+ * with the sums of their figures. Without that, idle runs would fill the state.
+ */
 export function withPendingLog(state: State, rows: readonly SyncLogRow[]): State {
-  return { ...state, pendingLog: [...state.pendingLog, ...rows].slice(-maxPendingLog) };
+  const pending = new Map<string, SyncLogRow>();
+  for (const row of [...state.pendingLog, ...rows]) {
+    const key = [row.startedAt.slice(0, 10), row.name, row.state, row.strategy, row.error].join('\0');
+    const before = pending.get(key);
+    // The latest one comes last.
+    pending.delete(key);
+    pending.set(key, before === undefined ? row : addLogRow(before, row));
+  }
+  return { ...state, pendingLog: [...pending.values()].slice(-maxPendingLog) };
+}
+
+function addLogRow(before: SyncLogRow, now: SyncLogRow): SyncLogRow {
+  const sum = (name: keyof ReadFigures): number => before[name] + now[name];
+  return {
+    ...now,
+    startedAt: before.startedAt,
+    runs: (before.runs ?? 1) + (now.runs ?? 1),
+    rowsRead: sum('rowsRead'),
+    pages: sum('pages'),
+    requests: sum('requests'),
+    retries: sum('retries'),
+    bytes: sum('bytes'),
+    seconds: sum('seconds'),
+  };
 }
 
 /** The state as it was read, with what tells whether it has changed since. */
@@ -120,10 +146,13 @@ export interface MergeFigures {
 export interface SyncLogRow extends ReadFigures, MergeFigures {
   runId: string;
   round: number;
-  /** The table's logical name. */
+  /** The table's logical name; `*` for all tables that the round left as they were. */
   name: string;
   state: string;
-  strategy: StrategyName;
+  /** A `StrategyName`, or `*`. */
+  strategy: string;
+  /** How many runs the row stands for, if not for one. */
+  runs?: number;
   reason?: string;
   startedAt: string;
   finishedAt: string;

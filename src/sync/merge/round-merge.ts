@@ -54,12 +54,40 @@ export function sourceOf({
   return { catalog, configDigest, configured, metadataVersion };
 }
 
+/** The rows of `_sync_log`: one for each table that changed or has an error, and one for all others together. */
 export function logRows(
   { runId, round, createdAt: startedAt }: RoundPlan,
   reports: readonly TableReport[],
   finishedAt: string,
 ): SyncLogRow[] {
-  return reports.map((report) => ({ ...report, runId, round, startedAt, finishedAt }));
+  const at = { runId, round, startedAt, finishedAt };
+  const isQuiet = ({ state, error, added, updated, deleted }: TableReport): boolean =>
+    state === 'merged' && error === undefined && added + updated + deleted === 0;
+  const rows = reports.filter((report) => !isQuiet(report)).map((report) => ({ ...logRow(report), ...at }));
+  const quiet = reports.filter(isQuiet);
+  if (quiet.length === 0) return rows;
+  const unchanged = quiet.reduce((sum, report) => sum + report.unchanged, 0);
+  const reason = quiet.length === 1 ? '1 table without changes' : `${quiet.length} tables without changes`;
+  const all = { name: '*', state: 'merged', strategy: '*', reason, ...addFigures(quiet) };
+  return [...rows, { ...all, added: 0, updated: 0, deleted: 0, unchanged, ...at }];
+}
+
+/** The members that `_sync_log` has. */
+function logRow(report: TableReport): Omit<SyncLogRow, 'runId' | 'round' | 'startedAt' | 'finishedAt'> {
+  const { name, state, strategy, reason, added, updated, deleted, unchanged, error, hint } = report;
+  return {
+    name,
+    state,
+    strategy,
+    reason,
+    ...addFigures([report]),
+    added,
+    updated,
+    deleted,
+    unchanged,
+    error,
+    hint,
+  };
 }
 
 /** Reports of configured tables that cannot be mirrored. */

@@ -17,7 +17,7 @@ import { DatabaseCache } from './database-cache.ts';
 import { migrationOf, referableTables } from './migrations.ts';
 import { findDangling } from './rows/dangling-references.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
-import { readStateFile, saveStateFile } from './state-file.ts';
+import { StateFile } from './state-file.ts';
 import { storableTables } from './storable-tables.ts';
 import { readState } from './tables/bookkeeping.ts';
 
@@ -37,13 +37,13 @@ export interface SqliteMirrorOptions {
  */
 export class SqliteMirror implements MirrorTarget {
   readonly #file: DatabaseFile;
-  readonly #documents: DocumentStore;
+  readonly #stateFile: StateFile;
   readonly #cache: DatabaseCache;
   readonly #telemetry: Telemetry;
 
   constructor({ sqlite, file, documents, maxBytes, telemetry }: SqliteMirrorOptions) {
     this.#file = file;
-    this.#documents = documents;
+    this.#stateFile = new StateFile(documents);
     this.#cache = new DatabaseCache(file, sqlite, maxBytes);
     this.#telemetry = telemetry;
   }
@@ -63,12 +63,9 @@ export class SqliteMirror implements MirrorTarget {
 
   /** After a restore of the database, or a crash between its commit and that of `state.json`, the database decides. */
   async loadState(): Promise<LoadedState> {
-    const [saved, databaseEtag] = await Promise.all([
-      readStateFile(this.#documents),
-      this.#file.currentEtag(),
-    ]);
-    if (saved !== undefined && saved.state.databaseEtag === databaseEtag) return saved;
-    const etag = saved?.etag;
+    const [saved, databaseEtag] = await Promise.all([this.#stateFile.read(), this.#file.currentEtag()]);
+    const { state: described, etag } = saved ?? {};
+    if (described !== undefined && described.databaseEtag === databaseEtag) return { state: described, etag };
     if (databaseEtag === undefined) return { state: emptyState(), etag };
     this.#telemetry.log(
       'warn',
@@ -83,11 +80,11 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   async lastState(): Promise<State | undefined> {
-    return (await readStateFile(this.#documents))?.state;
+    return (await this.#stateFile.read())?.state;
   }
 
   saveState(loaded: LoadedState): Promise<void> {
-    return saveStateFile(this.#documents, loaded);
+    return this.#stateFile.save(loaded);
   }
 
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {

@@ -37,6 +37,7 @@ import { mergeTable } from './rows/merge-table.ts';
 import {
   createBookkeeping,
   forgetDroppedTables,
+  prune,
   readMeta,
   readState,
   writeForeignKeys,
@@ -209,6 +210,7 @@ export class SqliteTransaction implements MirrorTransaction {
     const db = this.#db;
     db.transaction(() => {
       for (const row of [...this.state.pendingLog, ...log]) writeLog(db, row);
+      prune(db, this.#options.at);
       writeState(db, this.state, this.#options.runId);
       forgetDroppedTables(db);
       writeForeignKeys(db, tablesOf(this.state));

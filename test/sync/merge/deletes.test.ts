@@ -52,6 +52,36 @@ describe('deletes', () => {
     await org.expectMirror(name);
   });
 
+  it('between the rows and the keys of one run leave no version that was valid for no time', async () => {
+    org = await Organisation.start([{ name: 'lead', history: true }]);
+    const [changed] = org.rows('lead', 2, () => ({ subject: 'before' })) as [string];
+    await org.sync();
+    org.clock.now += 600_000;
+    org.store.update('lead', changed, { subject: 'changed' });
+    const created = org.store.create('lead', { subject: 'created' });
+    const { services } = org.harness;
+    const { dataverse } = services;
+    services.dataverse = {
+      ...dataverse,
+      // Both are deleted after their page was read.
+      readPages: async function* (query, options) {
+        for await (const page of dataverse.readPages(query, options)) {
+          if (query.filter !== undefined) {
+            for (const id of [changed, created]) org.store.delete('lead', id);
+          }
+          yield page;
+        }
+      },
+    };
+    expect(reportOf(await org.sync(), 'lead').deleted).toBe(2);
+    services.dataverse = dataverse;
+    await org.expectSound();
+    expect(
+      await org.query(`SELECT leadid AS id, subject, valid_to > valid_from AS lasted FROM leads_history
+        WHERE valid_to IS NOT NULL`),
+    ).toEqual([{ id: changed, subject: 'before', lasted: 1 }]);
+  });
+
   it('remove marked rows once deletes: mark is given up', async () => {
     org = await Organisation.start([{ name: 'account', deletes: 'mark' }]);
     const ids = org.rows('account', 3);

@@ -46,9 +46,9 @@ export function deleteRows(
   const isLimited = massDeleteLimit < 1 && rowsBefore >= massDeleteMinimumRows;
   if (isLimited && earlier + count > rowsBefore * massDeleteLimit) return { deleted: 0, heldBack: count };
   db.run(
-    `INSERT INTO _sync_deleted (table_name, id, deleted_at, run_id) SELECT ?, ${key}, ?, ? FROM ${name}
-     WHERE ${condition}
-     ON CONFLICT (table_name, id) DO UPDATE SET deleted_at = excluded.deleted_at, run_id = excluded.run_id`,
+    // A row that is replaced is the last one again: the retention relies on the order of time.
+    `INSERT OR REPLACE INTO _sync_deleted (table_name, id, deleted_at, run_id) SELECT ?, ${key}, ?, ? FROM ${name}
+     WHERE ${condition}`,
     [table.name, at, runId],
   );
   history?.close(condition);

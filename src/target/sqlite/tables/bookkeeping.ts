@@ -155,7 +155,7 @@ export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
       row.name,
       row.state,
       row.strategy,
-      row.reason ?? null,
+      row.runs === undefined ? (row.reason ?? null) : `${row.reason ?? ''} (${row.runs} runs)`.trim(),
       row.startedAt,
       row.finishedAt,
       row.seconds,
@@ -172,6 +172,27 @@ export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
       row.hint ?? null,
     ],
   );
+}
+
+/** How long rows of `_sync_log` and of the other lists are kept, in days. */
+const keptDays = { _sync_log: 30, _sync_deleted: 365, _sync_schema_changes: 365 };
+const timeColumn = { _sync_log: 'finished_at', _sync_deleted: 'deleted_at', _sync_schema_changes: 'at' };
+/** How many rows of each are kept at most. The latest stay. */
+const keptRows = { _sync_log: 20_000, _sync_deleted: 1_000_000, _sync_schema_changes: 5_000 };
+
+/**
+ * Deletes what is too old or too much. Rows are added in the order of time, so it looks only at the first ones.
+ * @param at the time of the merge: ISO 8601, UTC
+ */
+export function prune(db: SqliteDatabase, at: string): void {
+  for (const table of ['_sync_log', '_sync_deleted', '_sync_schema_changes'] as const) {
+    const since = new Date(Date.parse(at) - keptDays[table] * 86_400_000).toISOString();
+    const firstKept = `SELECT rowid AS id FROM ${table} WHERE ${timeColumn[table]} >= ? ORDER BY rowid LIMIT 1`;
+    const latest = db.get<{ id: number | null }>(`SELECT max(rowid) AS id FROM ${table}`)!.id;
+    if (latest === null) continue;
+    const byTime = db.get<{ id: number }>(firstKept, [since])?.id ?? latest + 1;
+    db.run(`DELETE FROM ${table} WHERE rowid < ?`, [Math.max(byTime, latest - keptRows[table] + 1)]);
+  }
 }
 
 /** Every foreign key between mirrored tables, one row per possible target. */
