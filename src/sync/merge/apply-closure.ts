@@ -39,6 +39,8 @@ export async function applyClosure(round: RoundMerge): Promise<void> {
   for (const name of names) {
     const known = state.entities[name];
     if (known === undefined) continue;
+    const isFiltered = known.strategy === 'filtered' && known.storedIds !== undefined;
+    if (isFiltered && !round.changed.has(name)) continue;
     const ids = await mirror.rowIds(known.table);
     const digest = known.contentDigest && (await mirror.contentDigest(known.table));
     state.entities[name] = {

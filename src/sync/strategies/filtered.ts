@@ -43,6 +43,9 @@ export const filtered: Strategy<StoredIdsRead> = {
   async cursor({ known, read, fetched, outcome }) {
     const { storedIds } = known ?? {};
     if (!outcome.isCurrent) return { storedIds };
+    // Nothing changed, so there is no need to go through all rows in the database.
+    const isSame = read !== undefined && known?.contentDigest === keysDigest(fetched);
+    if (isSame && known.rows === outcome.rows) return { storedIds, contentDigest: known.contentDigest };
     const digest = await outcome.digestOf?.();
     return { storedIds, contentDigest: digest ?? (read && keysDigest(fetched)) };
   },

@@ -164,6 +164,39 @@ describe('filtered tables', () => {
     await org.expectIdle();
   });
 
+  it('are not gone through in a run that leaves them as they were', async () => {
+    org = await Organisation.start(['lead', filtered('account'), filtered('contact')]);
+    const ids = org.rows('account', 5);
+    org.rows('lead', 5, (n) => ({ _customerid_value: account(ids[n]!) }));
+    await org.sync();
+    const { mirror } = org.harness.services;
+    const real = mirror.transaction.bind(mirror);
+    const looked: string[] = [];
+    mirror.transaction = (options, work) =>
+      real(options, (transaction) => {
+        const rowIds = transaction.rowIds.bind(transaction);
+        const contentDigest = transaction.contentDigest.bind(transaction);
+        transaction.rowIds = (table) => {
+          looked.push(table.name);
+          return rowIds(table);
+        };
+        transaction.contentDigest = (table, since) => {
+          looked.push(table.name);
+          return contentDigest(table, since);
+        };
+        return work(transaction);
+      });
+    org.rows('lead', 1, () => ({ _customerid_value: account(ids[0]!) }));
+    await org.sync();
+    expect(looked).not.toContain('accounts');
+    expect(looked).not.toContain('contacts');
+    org.rows('lead', 1, () => ({ _customerid_value: account(org.rows('account', 1)[0]!) }));
+    await org.sync();
+    expect(looked).toContain('accounts');
+    expect(looked).not.toContain('contacts');
+    await org.expectIdle();
+  });
+
   it('request hundreds of ids at a time', async () => {
     org = await Organisation.start(['lead', filtered('account')]);
     const ids = org.rows('account', 1500);
