@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
+import { readTextFile } from './read-text.ts';
 import { wholeTableStrategies } from './strategies.ts';
 
 const logicalName = z
@@ -134,7 +134,7 @@ function entryLabel(item: unknown, index: number): string {
 export function readEntities(path: string): TableConfig[] {
   let content: unknown;
   try {
-    content = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''));
+    content = JSON.parse(readTextFile(path));
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     throw new ConfigurationError(

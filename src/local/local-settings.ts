@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigurationError } from '../errors.ts';
+import { readLocalSettings } from '../config/local-settings-file.ts';
 
 export interface LocalSettingsInput {
   appRoot: string;
@@ -18,7 +17,7 @@ export interface LocalSettingsInput {
  * @throws ConfigurationError if local.settings.json is not valid JSON
  */
 export async function localSettings(input: LocalSettingsInput): Promise<Record<string, string>> {
-  const values = await readValues(join(input.appRoot, 'local.settings.json'));
+  const values = readLocalSettings(join(input.appRoot, 'local.settings.json'));
   const settings: Record<string, string> = { SYNC_SCHEDULE: '0 */15 * * * *' };
   for (const [name, value] of [...Object.entries(values), ...Object.entries(process.env)]) {
     if (typeof value === 'string') settings[name] = value;
@@ -36,22 +35,4 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
   // `npm start` requests the one sync itself.
   if (input.once) settings['AzureWebJobs.syncTimer.Disabled'] = 'true';
   return settings;
-}
-
-async function readValues(file: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw error;
-  }
-  try {
-    return (JSON.parse(text) as { Values?: Record<string, unknown> }).Values ?? {};
-  } catch (cause) {
-    throw new ConfigurationError(`${file} is not valid JSON: ${(cause as Error).message}`, {
-      object: file,
-      cause,
-    });
-  }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { decodeText } from '../../config/read-text.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { parseTimeSpan } from './timers/time-span.ts';
 
@@ -42,7 +43,7 @@ export async function readHostJson(
   const file = join(appRoot, 'host.json');
   let json: Json;
   try {
-    json = JSON.parse(await readFile(file, 'utf8')) as Json;
+    json = JSON.parse(decodeText(await readFile(file))) as Json;
   } catch (cause) {
     throw new ConfigurationError(`Cannot read ${file}: ${(cause as Error).message}`, { object: file, cause });
   }
