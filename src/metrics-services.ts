@@ -1,12 +1,12 @@
 import { environmentOrigin } from './config/environment-url.ts';
 import { type MetricsSettings, readMetricsSettings } from './config/metrics-settings.ts';
+import { readTogether } from './config/parse-settings.ts';
 import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { TokenSource } from './dataverse/transport/auth-policy.ts';
 import { limiterFor } from './dataverse/transport/limiter.ts';
 import type { RetryOptions } from './dataverse/transport/retry.ts';
-import { ConfigurationError } from './errors.ts';
 import { DrainQueue, metricsQueue } from './metrics/journal/drain-queue.ts';
 import { Journal } from './metrics/journal/journal.ts';
 import { PoisonRecords } from './metrics/journal/poison-records.ts';
@@ -28,30 +28,13 @@ let services: MetricsServices | undefined;
  * @throws ConfigurationError that names the invalid settings
  */
 export function metricsServices(): MetricsServices {
-  services ??= createMetricsServices(...readAllSettings());
+  services ??= createMetricsServices(
+    ...readTogether(
+      () => readSettings(),
+      () => readMetricsSettings(),
+    ),
+  );
   return services;
-}
-
-/** @throws ConfigurationError that names the invalid settings of both kinds */
-function readAllSettings(): [Settings, MetricsSettings] {
-  const errors: ConfigurationError[] = [];
-  const read = <T>(reader: () => T): T | undefined => {
-    try {
-      return reader();
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
-      errors.push(error);
-      return undefined;
-    }
-  };
-  const settings = read(() => readSettings());
-  const metrics = read(() => readMetricsSettings());
-  const [first] = errors;
-  if (first === undefined) return [settings!, metrics!];
-  throw new ConfigurationError(errors.map(({ message }) => message).join(' '), {
-    operation: first.operation,
-    hint: first.hint,
-  });
 }
 
 export function createMetricsServices(settings: Settings, metrics: MetricsSettings): MetricsServices {

@@ -57,7 +57,10 @@ export function openSyncStorage(settings: Settings): SyncStorage {
   return {
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     published: new WorkStore(published),
-    databaseFile: new DatabaseBlob(published, settings.databaseName, { allocate: allocateGrowable }),
+    databaseFile: new DatabaseBlob(published, settings.databaseName, {
+      allocate: allocateGrowable,
+      maxBytes: settings.sync.databaseMaxBytes,
+    }),
     files: new FileBlobs(published),
     sendPlan: send(planQueue),
     sendFetch: send(fetchQueue),

@@ -4,19 +4,42 @@ import { ConfigurationError } from '../errors.ts';
 /**
  * Validates app settings against a schema of setting names.
  * An empty value counts as not set, because Azure shows cleared settings as empty.
+ * @param check finds what the schema cannot, such as two settings that contradict each other
  * @throws ConfigurationError that names every invalid setting
  */
 export function parseSettings<Schema extends z.ZodType>(
   schema: Schema,
   env: Record<string, string | undefined>,
   details: { operation: string; hint: string },
+  check: (given: Record<string, string | undefined>) => string[] = () => [],
 ): z.infer<Schema> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
   const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => {
+  const more = check(given);
+  if (parsed.success && more.length === 0) return parsed.data;
+  const faults = (parsed.error?.issues ?? []).map((issue) => {
     const name = String(issue.path[0]);
     return given[name] === undefined ? `${name} is missing` : `${name}: ${issue.message}`;
   });
-  throw new ConfigurationError(`Invalid app settings: ${faults.join('; ')}.`, details);
+  throw new ConfigurationError(`Invalid app settings: ${[...faults, ...more].join('; ')}.`, details);
+}
+
+/** Reads two groups of settings. @throws ConfigurationError that names the faults of both */
+export function readTogether<A, B>(readFirst: () => A, readSecond: () => B): [A, B] {
+  const faults: ConfigurationError[] = [];
+  const attempt = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      faults.push(error);
+      return undefined;
+    }
+  };
+  const first = attempt(readFirst);
+  const second = attempt(readSecond);
+  if (faults.length === 0) return [first as A, second as B];
+  if (faults.length === 1) throw faults[0]!;
+  const { operation, object, hint } = faults[0]!;
+  throw new ConfigurationError(faults.map(({ message }) => message).join(' '), { operation, object, hint });
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
+import { availableMemory, databaseMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { parseSettings } from './parse-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
@@ -108,7 +109,12 @@ const appSettings = z.object({
   SYNC_RECONCILE_EVERY: integer(1, 0, 10_000),
   SYNC_VERIFY_HOURS: number(24, 0, 8760),
   SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),
-  SYNC_DATABASE_MAX_MB: number(1700, 1, 3500),
+  SYNC_DATABASE_MAX_MB: z
+    .string()
+    .trim()
+    .default('auto')
+    .transform((text) => (text === 'auto' ? databaseMegabytesFor(availableMemory()) : Number(text)))
+    .refine((megabytes) => megabytes >= 1 && megabytes <= 3500, 'must be auto, or megabytes from 1 to 3500'),
 });
 
 /**
@@ -120,10 +126,15 @@ export function readSettings(
   env: Record<string, string | undefined> = process.env,
   root: string = process.cwd(),
 ): Settings {
-  const s = parseSettings(appSettings, env, {
-    operation: 'read the app settings',
-    hint: 'Set them in the function app, or in local.settings.json to run locally; local.settings.json.example lists all of them.',
-  });
+  const s = parseSettings(
+    appSettings,
+    env,
+    {
+      operation: 'read the app settings',
+      hint: 'Set them in the function app, or in local.settings.json to run locally; local.settings.json.example lists all of them.',
+    },
+    checkTogether,
+  );
   return {
     dataverse: {
       url: environmentOrigin(s.DATAVERSE_URL, 'DATAVERSE_URL'),
@@ -159,6 +170,40 @@ export function readSettings(
   };
 }
 
+/** Blobs that the sync itself writes beside the database. */
+const reservedNames = /^(?:state\.json|schema-report\.(?:json|md)|files\/.*)$/;
+
+/** The faults that concern more than the form of one setting. */
+function checkTogether(given: Record<string, string | undefined>): string[] {
+  const faults: string[] = [];
+  if (given['DATAVERSE_URL'] !== undefined) {
+    try {
+      environmentOrigin(given['DATAVERSE_URL'].trim(), 'DATAVERSE_URL');
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      faults.push(error.message.replace(/\.$/, ''));
+    }
+  }
+  const isComplete =
+    given['AzureWebJobsStorage__blobServiceUri'] && given['AzureWebJobsStorage__queueServiceUri'];
+  if (!given['AzureWebJobsStorage'] && !given['AzureWebJobsStorage__accountName'] && !isComplete) {
+    faults.push(
+      'No storage account is configured: set AzureWebJobsStorage to a connection string (locally UseDevelopmentStorage=true), or AzureWebJobsStorage__blobServiceUri and __queueServiceUri for a managed identity',
+    );
+  }
+  const name = given['SYNC_DATABASE_NAME']?.trim() ?? '';
+  if (reservedNames.test(name)) {
+    faults.push(`SYNC_DATABASE_NAME: ${name} is the name of another blob of the sync`);
+  }
+  const { SYNC_WORK_CONTAINER: work = 'sync-work', SYNC_DATABASE_CONTAINER: database = 'dataverse' } = given;
+  if (work === database) {
+    faults.push(
+      'SYNC_WORK_CONTAINER and SYNC_DATABASE_CONTAINER must be two containers: readers use the second one',
+    );
+  }
+  return faults;
+}
+
 function storageSettings(s: z.infer<typeof appSettings>): StorageSettings {
   const connectionString = s.AzureWebJobsStorage;
   const account = s.AzureWebJobsStorage__accountName;
@@ -166,11 +211,5 @@ function storageSettings(s: z.infer<typeof appSettings>): StorageSettings {
     s.AzureWebJobsStorage__blobServiceUri ?? (account && `https://${account}.blob.core.windows.net`);
   const queueServiceUri =
     s.AzureWebJobsStorage__queueServiceUri ?? (account && `https://${account}.queue.core.windows.net`);
-  if (connectionString === undefined && (blobServiceUri === undefined || queueServiceUri === undefined)) {
-    throw new ConfigurationError('No storage account is configured.', {
-      object: 'AzureWebJobsStorage',
-      hint: 'Set AzureWebJobsStorage to a connection string (locally UseDevelopmentStorage=true), or AzureWebJobsStorage__blobServiceUri and __queueServiceUri for a managed identity.',
-    });
-  }
   return { connectionString, blobServiceUri, queueServiceUri, clientId: s.AzureWebJobsStorage__clientId };
 }

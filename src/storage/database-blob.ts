@@ -1,6 +1,6 @@
 import { createHash, hash, randomUUID } from 'node:crypto';
 import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
-import { ConflictError, SyncError } from '../errors.ts';
+import { ConfigurationError, ConflictError, SyncError } from '../errors.ts';
 import type { Commit, DatabaseFile } from './database-file.ts';
 import { inContainer, statusOf, storageError, withStorageErrors } from './errors.ts';
 import { forEachConcurrently } from './for-each-concurrently.ts';
@@ -21,6 +21,8 @@ export interface DatabaseBlobOptions {
    * @default 45_000
    */
   maxBlocks?: number;
+  /** The largest file that is loaded, in bytes. @default no limit */
+  maxBytes?: number;
   /** Allocates the buffer to load the file into, for example one in which a database can grow. */
   allocate?: (length: number) => Buffer;
 }
@@ -39,6 +41,7 @@ export class DatabaseBlob implements DatabaseFile {
   readonly #blockSize: number;
   readonly #concurrency: number;
   readonly #maxBlocks: number;
+  readonly #maxBytes: number;
   readonly #allocate: (length: number) => Buffer;
 
   constructor(container: ContainerClient, name: string, options: DatabaseBlobOptions = {}) {
@@ -47,12 +50,14 @@ export class DatabaseBlob implements DatabaseFile {
     this.#blockSize = options.blockSize ?? 256 * 1024;
     this.#concurrency = options.concurrency ?? 8;
     this.#maxBlocks = options.maxBlocks ?? 45_000;
+    this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.#allocate = options.allocate ?? Buffer.allocUnsafeSlow;
   }
 
   /**
    * Downloads one state of the file.
    * @param ifNot the ETag of the state that the caller has: returns `unchanged` if it is still the current one
+   * @throws ConfigurationError if the file is too large, before any of it is downloaded
    * @throws RetriableError, or ConflictError if the blob changed during each of several tries
    */
   async load(ifNot?: string): Promise<{ bytes: Buffer; etag: string } | 'absent' | 'unchanged'> {
@@ -81,6 +86,7 @@ export class DatabaseBlob implements DatabaseFile {
 
   async #load(ifNot: string | undefined): Promise<{ bytes: Buffer; etag: string }> {
     const { contentLength, etag } = await this.#blob.getProperties({ conditions: { ifNoneMatch: ifNot } });
+    if (contentLength! > this.#maxBytes) throw this.#tooLarge(contentLength!);
     const bytes = this.#allocate(contentLength!);
     if (bytes.length > 0) {
       await this.#blob.downloadToBuffer(bytes, 0, bytes.length, {
@@ -90,6 +96,15 @@ export class DatabaseBlob implements DatabaseFile {
       });
     }
     return { bytes, etag: etag! };
+  }
+
+  #tooLarge(length: number): ConfigurationError {
+    const { name } = this.#blob;
+    return new ConfigurationError(`${name} has ${length} bytes, more than the limit of ${this.#maxBytes}.`, {
+      operation: 'load',
+      object: name,
+      hint: 'Give the function app more memory (it needs 2.1 times the size of the file), or raise SYNC_DATABASE_MAX_MB.',
+    });
   }
 
   /**

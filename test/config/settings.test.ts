@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { availableMemory, databaseMegabytesFor } from '../../src/config/available-memory.ts';
+import { readMetricsSettings } from '../../src/config/metrics-settings.ts';
+import { readTogether } from '../../src/config/parse-settings.ts';
 import { queueName } from '../../src/config/queue-names.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { ConfigurationError } from '../../src/errors.ts';
@@ -48,6 +52,58 @@ describe('readSettings', () => {
     expect(() => readSettings(wrong)).toThrow(
       /DATAVERSE_URL is missing.*SYNC_WORK_CONTAINER.*SYNC_SLICE_SECONDS/,
     );
+  });
+
+  it('names faults of every kind in one error', () => {
+    const wrong = {
+      DATAVERSE_URL: 'http://contoso.crm.dynamics.com',
+      SYNC_MASS_DELETE_LIMIT: '2',
+      SYNC_DATABASE_NAME: 'state.json',
+      SYNC_WORK_CONTAINER: 'dataverse',
+      SYNC_DATABASE_MAX_MB: '4000',
+    };
+    let message = '';
+    try {
+      readTogether(
+        () => readSettings(wrong),
+        () => readMetricsSettings({ METRICS_BULK_SIZE: '1.5' }),
+      );
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigurationError);
+      ({ message } = error as ConfigurationError);
+    }
+    for (const part of [
+      'SYNC_MASS_DELETE_LIMIT:',
+      'DATAVERSE_URL must use https://',
+      'No storage account',
+      'SYNC_DATABASE_NAME: state.json is the name of another blob',
+      'SYNC_WORK_CONTAINER and SYNC_DATABASE_CONTAINER must be two containers',
+      'SYNC_DATABASE_MAX_MB: must be auto, or megabytes from 1 to 3500',
+      'METRICS_BULK_SIZE:',
+    ]) {
+      expect(message).toContain(part);
+    }
+  });
+
+  it.each(['state.json', 'schema-report.json', 'schema-report.md', 'files/a.db'])(
+    'rejects the reserved name %s for the database',
+    (name) => {
+      expect(() => readSettings({ ...least, SYNC_DATABASE_NAME: name })).toThrow(
+        `SYNC_DATABASE_NAME: ${name}`,
+      );
+    },
+  );
+
+  it('limits the database by the memory, or as set', () => {
+    const megabyte = 1024 * 1024;
+    expect(readSettings({ ...least, SYNC_DATABASE_MAX_MB: '700' }).sync.databaseMaxBytes).toBe(
+      700 * megabyte,
+    );
+    const limits = [512, 2048, 4096, 65_536].map((size) => databaseMegabytesFor(size * megabyte));
+    expect(limits).toEqual([100, 832, 1807, 3500]);
+    const auto = readSettings(least).sync.databaseMaxBytes;
+    expect(auto).toBe(databaseMegabytesFor(availableMemory()) * megabyte);
+    expect(availableMemory()).toBeLessThanOrEqual(totalmem());
   });
 
   it.each(['DATAVERSE_PAGE_SIZE', 'DATAVERSE_MAX_CONCURRENCY', 'SYNC_RECONCILE_EVERY'])(

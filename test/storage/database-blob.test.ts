@@ -52,6 +52,27 @@ describe('DatabaseBlob', () => {
     expect(properties.contentType).toBe('application/vnd.sqlite3');
   });
 
+  it('rejects a file above the limit before it is downloaded', async () => {
+    const { blob, container } = fresh();
+    const bytes = randomBytes(300 * kib);
+    await blob.commit(bytes, { etag: 'absent' });
+    let allocated = 0;
+    const allocate = (length: number): Buffer => {
+      allocated += length;
+      return Buffer.alloc(length);
+    };
+    const limited = new DatabaseBlob(container, 'dataverse.db', { maxBytes: 200 * kib, allocate });
+    const error = await limited.load().catch((fault: unknown) => fault);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error).toMatchObject({
+      message: 'dataverse.db has 307200 bytes, more than the limit of 204800.',
+      hint: expect.stringContaining('SYNC_DATABASE_MAX_MB'),
+    });
+    expect(allocated).toBe(0);
+    const enough = new DatabaseBlob(container, 'dataverse.db', { maxBytes: 300 * kib });
+    expect((await loaded(enough)).bytes).toEqual(bytes);
+  });
+
   it('uploads only what changed, or nothing', async () => {
     const { blob, another } = fresh();
     const bytes = randomBytes(5000 * kib);
