@@ -12,17 +12,24 @@ import { runCommand } from './run-command.ts';
 const help = `Creates the campaign metrics table in Dataverse, or adds what it lacks: columns, alternate key, change
 tracking. Running it again changes nothing. Then checks the privileges of the identity it runs as.
 
-  npm run provision -- [--dry-run]
+  npm run provision -- [--dry-run] [--data DIR]
 
   --dry-run    print the changes without making them
+  --data       use the storage and Dataverse of the npm start that runs with this data folder
   --help
 
-DATAVERSE_URL and the sign-in settings come from environment variables or from local.settings.json.`;
+DATAVERSE_URL and the sign-in settings come from environment variables or from local.settings.json; where neither names
+an environment or a storage account, from the npm start that is running.`;
 
 await runCommand(help, () => {
-  const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: { 'dry-run': { type: 'boolean', default: false }, data: { type: 'string' } },
+  });
   // This command does not use storage, but readSettings requires it.
-  const env = { AzureWebJobsStorage: 'UseDevelopmentStorage=true', ...commandEnvironment() };
+  const env = {
+    AzureWebJobsStorage: 'UseDevelopmentStorage=true',
+    ...commandEnvironment({ data: values.data }),
+  };
   const { url, credential } = readSettings(env).dataverse;
   const client = createDataverseClient({ url, credential: createCredential(credential) });
   return provision(

@@ -9,22 +9,25 @@ import { runCommand } from './run-command.ts';
 
 const help = `Queues the campaign metrics that Dataverse rejected again; the function app then writes them.
 
-  npm run metrics:replay -- [--dry-run] [--id <row id>]…
+  npm run metrics:replay -- [--dry-run] [--data DIR] [--id <row id>]…
 
   --dry-run    list the records without queueing them
   --id         only this record; can be repeated
+  --data       use the storage and Dataverse of the npm start that runs with this data folder
   --help
 
-Settings come from environment variables or from local.settings.json.`;
+Settings come from environment variables or from local.settings.json; where neither names
+an environment or a storage account, from the npm start that is running.`;
 
 await runCommand(help, async () => {
   const { values } = parseArgs({
     options: {
       'dry-run': { type: 'boolean', default: false },
+      data: { type: 'string' },
       id: { type: 'string', multiple: true, default: [] },
     },
   });
-  const env = commandEnvironment();
+  const env = commandEnvironment({ data: values.data });
   const services = createMetricsServices(readSettings(env), readMetricsSettings(env));
   const ids = values.id.map((id) => id.toLowerCase());
   const records = await replayPoison(services, { ids, dryRun: values['dry-run'] });

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkDataverse } from './check-dataverse.ts';
 import { openDataFolder } from './data-folder/data-folder.ts';
@@ -87,6 +87,11 @@ export async function startLocalEnvironment(
   const logFile = join(data.path, 'functions.log');
   const file = createWriteStream(logFile);
   parts.defer(() => new Promise<void>((done) => file.end(done)));
+  const running = join(data.path, 'running.json');
+  await writeFile(running, JSON.stringify({ pid: process.pid, settings: forCommands(settings, dataverse) }), {
+    mode: 0o600,
+  });
+  parts.defer(() => rm(running, { force: true }));
   const host = await startFunctionsHost({
     appRoot,
     settings,
@@ -101,4 +106,14 @@ export async function startLocalEnvironment(
   parts.defer(() => host.stop());
   const dataFolder = data.path;
   return { host, source, dataverseUrl, connectionString, settings, dataFolder, logFile, defaultTables };
+}
+
+/** What `npm run provision` and `npm run metrics:replay` need. A token for a real environment is not written to a file. */
+function forCommands(
+  settings: Record<string, string>,
+  dataverse: string | undefined,
+): Record<string, string> {
+  const names = ['AzureWebJobsStorage', 'DATAVERSE_URL', 'SYNC_WORK_CONTAINER', 'SYNC_QUEUE_PREFIX'];
+  if (dataverse === undefined) names.push('DATAVERSE_ACCESS_TOKEN');
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)));
 }

@@ -36,7 +36,7 @@ describe.each(encodings)('a file in %s', (_, encode) => {
       'contact',
     ]);
     writeFileSync(join(folder, 'local.settings.json'), encode('{\n"Values": { "A": "å" }\n}\n'));
-    expect(commandEnvironment(folder, { B: '1' })).toEqual({ A: 'å', B: '1' });
+    expect(commandEnvironment({ folder, env: { B: '1' } })).toEqual({ A: 'å', B: '1' });
   });
 });
 

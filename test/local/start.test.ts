@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openDataFolder } from '../../src/local/data-folder/data-folder.ts';
 
@@ -160,6 +161,17 @@ test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async ()
   await fetch(address!, { method: 'POST' });
   while (!output.stdout.slice(before).includes('Sync complete')) await once(child.stdout!, 'data');
 
+  // Commands of another terminal, without any settings.
+  const command = async (name: string, ...args: string[]) => {
+    const path = join(root, 'dist/commands', `${name}.js`);
+    const env = { PATH: process.env['PATH'] };
+    return (
+      await promisify(execFile)(process.execPath, [path, '--data', data, ...args], { env, cwd: folder })
+    ).stdout;
+  };
+  expect(await command('provision', '--dry-run')).toContain('The table apex_campaignmetrics is complete.');
+  expect(await command('replay')).toBe('0 records queued again.\n');
+
   // Ctrl-C while a sync runs.
   await fetch(address!, { method: 'POST' });
   child.kill('SIGINT');
@@ -167,6 +179,7 @@ test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async ()
   expect(output.stderr).toBe('');
   expect(output.stdout).not.toMatch(/fetch failed|error in|abort/i);
   (await openDataFolder(data)).release();
+  await expect(command('replay')).rejects.toThrow(`No npm start is running with the data folder ${data}.`);
 });
 
 test('Ctrl-C during the first sync prints no error', async () => {
