@@ -14,6 +14,7 @@ import type { Slice, SliceStart } from '../documents/slice.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
 import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
+import { ColumnCheck } from './check-columns.ts';
 import { rowVersion } from './row-version.ts';
 import { keysByIdQuery, keysQuery, rowsByIdQuery, rowsQuery, withoutRefused } from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
@@ -52,7 +53,8 @@ class SliceReader implements RowReader {
   readonly #stats = createRequestStats();
   readonly #began = performance.now();
   readonly #shard: Shard;
-  readonly #rows: RecordWriter;
+  readonly #check: ColumnCheck;
+  #rowsWriter: RecordWriter | undefined;
   #keys: RecordWriter | undefined;
   #pages = 0;
   #bytes = 0;
@@ -75,8 +77,21 @@ class SliceReader implements RowReader {
     this.#services = services;
     this.#message = message;
     this.#shard = Shard.create(services.sqlite);
-    this.#rows = this.#shard.recordWriter('rows', {
-      columns: table.columns.filter((column) => column.property !== undefined),
+    this.#check = new ColumnCheck(table.columns, { reportsUnknown: plan.config.columns === undefined });
+  }
+
+  get #rows(): RecordWriter {
+    this.#rowsWriter ??= this.#createRowsWriter(new Map());
+    return this.#rowsWriter;
+  }
+
+  /** @param spellings columns that the rows spell otherwise than the metadata */
+  #createRowsWriter(spellings: ReadonlyMap<string, string>): RecordWriter {
+    const { table, plan } = this;
+    return this.#shard.recordWriter('rows', {
+      columns: table.columns
+        .filter((column) => column.property !== undefined)
+        .map((column) => ({ ...column, property: spellings.get(column.property!) ?? column.property })),
       primaryKey: table.primaryKey,
       version: rowVersion,
       keyless: parseTombstone,
@@ -128,7 +143,7 @@ class SliceReader implements RowReader {
   async readPage(query: Parameters<RowReader['readPage']>[0]): Promise<PageLinks> {
     const { pageSize } = this.#services.settings.dataverse;
     const page = await this.#nextPage(() => ({ ...rowsQuery(this.table, this.plan, pageSize), ...query }));
-    this.#write(this.#rows, page);
+    this.#writeRows(page);
     this.#deltaLink = page.deltaLink;
     return page;
   }
@@ -142,10 +157,10 @@ class SliceReader implements RowReader {
 
   async readRowsById(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    const before = this.#rows.rows;
+    const before = this.#rowsWriter?.rows ?? 0;
     const query = rowsByIdQuery(this.table, this.plan, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
-      this.#write(this.#rows, page);
+      this.#writeRows(page);
     }
     if (this.#rows.rows - before === ids.length) return;
     const present = new Set(this.#shard.rowIds(this.table.primaryKey));
@@ -211,6 +226,13 @@ class SliceReader implements RowReader {
     return this.#keys;
   }
 
+  /** Writes whole rows. The first page shows how the rows spell their columns. */
+  #writeRows(page: Page): void {
+    const spellings = this.#check.see(page, { areRenamed: this.#rowsWriter === undefined });
+    this.#rowsWriter ??= this.#createRowsWriter(spellings);
+    this.#write(this.#rowsWriter, page);
+  }
+
   #write(writer: RecordWriter, page: Page): void {
     writer.write(page.body, page.recordsStart, page.recordsEnd);
     this.#pages += 1;
@@ -248,6 +270,7 @@ class SliceReader implements RowReader {
   #result(start: SliceStart, next: SliceStart | undefined): SliceResult {
     const rows = this.#rows;
     rows.finish();
+    for (const finding of this.#check.findings(this.table.logicalName)) this.#note(finding);
     const keys = this.#keys?.rows ?? 0;
     const deleted = this.#shard.deletedCount;
     const slice: Slice = {
