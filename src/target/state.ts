@@ -131,6 +131,12 @@ export interface ReadFigures {
   retries: number;
   bytes: number;
   seconds: number;
+  /** Responses with status 429. Absent from earlier versions, as are the next two. */
+  throttled?: number;
+  /** Seconds of waiting for Dataverse: before retries, in line for a request, and in the queue. */
+  waitedSeconds?: number;
+  /** Bytes as transferred; `bytes` are those after decompression. */
+  wireBytes?: number;
 }
 
 /** Rows by what a merge did with them. */

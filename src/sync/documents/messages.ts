@@ -1,3 +1,5 @@
+import type { RequestStats } from '../../dataverse/transport/stats.ts';
+
 /** The queues between the functions, and their messages. */
 export const planQueue = 'sync-plan';
 export const fetchQueue = 'sync-fetch';
@@ -14,6 +16,8 @@ export interface Wait {
   since: string;
   /** When it continues: ISO 8601, UTC. */
   until: string;
+  /** What its attempts counted until now, for the figures of the slice. */
+  spent?: Partial<RequestStats>;
 }
 
 /** Requests one slice of one table. */

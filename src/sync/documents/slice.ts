@@ -16,10 +16,13 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   reason?: string;
 }
 
-export function addFigures(figures: readonly ReadFigures[]): ReadFigures {
-  const sum = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };
+export function addFigures(figures: readonly ReadFigures[]): Required<ReadFigures> {
+  const sum = {
+    ...{ rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 },
+    ...{ throttled: 0, waitedSeconds: 0, wireBytes: 0 },
+  };
   for (const one of figures) {
-    for (const name of Object.keys(sum) as (keyof ReadFigures)[]) sum[name] += one[name];
+    for (const name of Object.keys(sum) as (keyof ReadFigures)[]) sum[name] += one[name] ?? 0;
   }
   return sum;
 }

@@ -1,10 +1,11 @@
+import { addRequestStats, createRequestStats, type RequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import { requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
-import type { Slice, SliceStart } from '../documents/slice.ts';
+import { addFigures, type Slice, type SliceStart } from '../documents/slice.ts';
 import { failTable, isFinal, storeError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
 import { asksToWait, waitFurther, waitInQueue } from './wait-in-queue.ts';
@@ -38,15 +39,15 @@ export async function fetchSlice(
   if (await waitFurther(services, message)) return;
   const start = await sliceStart(services, message);
   if (start === undefined) return;
+  const stats = createRequestStats();
+  addRequestStats(stats, message.waiting?.spent ?? {});
   try {
-    const slice = await storeSlice(services, message, start);
-    const { rowsRead, pages, requests, retries, bytes, seconds } = slice;
-    const figures = { rowsRead, pages, requests, retries, bytes, seconds };
-    telemetry.event('SliceFetched', { runId, round, entity }, figures);
+    const slice = await storeSlice(services, message, start, stats);
+    telemetry.event('SliceFetched', { runId, round, entity }, { ...addFigures([slice]) });
     await sendNext(services, message, slice, { resend: options.redelivered === true });
   } catch (error) {
     if (isFinal(error)) return failTable(services, message, error);
-    if (asksToWait(error)) return await postpone(services, message, error);
+    if (asksToWait(error)) return await postpone(services, message, error, stats);
     await storeError(services, message, error);
     throw error;
   } finally {
@@ -59,9 +60,10 @@ async function postpone(
   services: SyncServices,
   message: FetchMessage,
   error: RetriableError & { retryAfterSeconds: number },
+  stats: RequestStats,
 ): Promise<void> {
   try {
-    await waitInQueue(services, message, error);
+    await waitInQueue(services, message, error, stats);
   } catch (final) {
     if (!isFinal(final)) throw final;
     await failTable(services, message, final);
@@ -87,10 +89,15 @@ async function sliceStart(services: SyncServices, message: FetchMessage): Promis
 }
 
 /** Reads the slice and stores it. @returns the slice that counts: another attempt may have stored one first */
-async function storeSlice(services: SyncServices, message: FetchMessage, start: SliceStart): Promise<Slice> {
+async function storeSlice(
+  services: SyncServices,
+  message: FetchMessage,
+  start: SliceStart,
+  stats: RequestStats,
+): Promise<Slice> {
   const { runId, round, entity } = message;
   const { documents, work, shards } = services;
-  const { slice, shard } = await readSlice(services, message, start);
+  const { slice, shard } = await readSlice(services, message, start, stats);
   if (shard !== undefined) {
     slice.shard = paths.shard(runId, round, entity, message.slice, services.randomId());
     slice.shardBytes = shard.byteLength;

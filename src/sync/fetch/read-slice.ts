@@ -1,7 +1,7 @@
 import type { Page, PageQuery } from '../../dataverse/client.ts';
 import { parseTombstone } from '../../dataverse/read/change-tracking.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
-import { createRequestStats } from '../../dataverse/transport/stats.ts';
+import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { RecordWriter } from '../../sqlite/record-writer.ts';
@@ -28,16 +28,18 @@ export interface SliceResult {
 /**
  * Reads pages from where the slice starts until the table ends or the budget is spent. A retriable error after at least
  * one page ends the slice early: what was read is kept, and the next slice retries the page that failed.
+ * @param stats counts the requests, and may hold those of earlier attempts
  */
 export async function readSlice(
   services: SyncServices,
   message: FetchMessage,
   start: SliceStart,
+  stats: RequestStats,
 ): Promise<SliceResult> {
   const { catalog, entities } = (await services.documents.plan(message.runId, message.round))!;
   const { tables } = await services.documents.catalog(catalog);
   const { entity } = message;
-  const reader = new SliceReader(services, message, tables[entity]!, entities[entity]!);
+  const reader = new SliceReader(services, message, tables[entity]!, entities[entity]!, stats);
   try {
     return await reader.read(start);
   } finally {
@@ -50,7 +52,7 @@ class SliceReader implements RowReader {
   readonly plan: TablePlan;
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
-  readonly #stats = createRequestStats();
+  readonly #stats: RequestStats;
   readonly #began = performance.now();
   readonly #shard: Shard;
   readonly #check: ColumnCheck;
@@ -71,7 +73,14 @@ class SliceReader implements RowReader {
   /** The query that is being paged, until its last page or an error. */
   #paging: AsyncGenerator<Page> | undefined;
 
-  constructor(services: SyncServices, message: FetchMessage, table: Table, plan: TablePlan) {
+  constructor(
+    services: SyncServices,
+    message: FetchMessage,
+    table: Table,
+    plan: TablePlan,
+    stats: RequestStats,
+  ) {
+    this.#stats = stats;
     this.table = table;
     this.plan = plan;
     this.#services = services;
@@ -282,6 +291,9 @@ class SliceReader implements RowReader {
       pages: this.#pages,
       requests: this.#stats.requests,
       retries: this.#stats.retries,
+      throttled: this.#stats.throttled,
+      waitedSeconds: this.#stats.waitedSeconds,
+      wireBytes: this.#stats.wireBytes,
       bytes: this.#bytes,
       seconds: (performance.now() - this.#began) / 1000,
       digest: rows.digest,

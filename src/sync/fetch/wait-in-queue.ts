@@ -1,4 +1,5 @@
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
+import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { describeError, RetriableError, SkipTableError } from '../../errors.ts';
 import type { FetchMessage, Wait } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -18,6 +19,7 @@ export async function waitInQueue(
   services: SyncServices,
   message: FetchMessage,
   error: RetriableError & { retryAfterSeconds: number },
+  stats: RequestStats,
 ): Promise<void> {
   const now = services.now().getTime();
   const since = message.waiting?.since ?? new Date(now).toISOString();
@@ -45,7 +47,8 @@ export async function waitInQueue(
     slice,
     waitSeconds: seconds,
   });
-  await sleepInQueue(services, message, { since, until }, describeError(error).message);
+  const spent = { ...stats, waitedSeconds: stats.waitedSeconds + seconds };
+  await sleepInQueue(services, message, { since, until, spent }, describeError(error).message);
 }
 
 /**
@@ -68,6 +71,7 @@ async function sleepInQueue(
 ): Promise<void> {
   const left = (Date.parse(waiting.until) - services.now().getTime()) / 1000;
   const part = Math.min(left, services.settings.sync.staleAfterSeconds / 2);
-  await storeWaiting(services, message, { ...waiting, slice: message.slice, reason });
+  const { since, until } = waiting;
+  await storeWaiting(services, message, { since, until, slice: message.slice, reason });
   await services.sendFetch({ ...message, waiting }, Math.max(1, Math.ceil(part)));
 }

@@ -21,7 +21,11 @@ it('continues after the wait that Dataverse asked for, however often, without a 
   ];
   const status = await org.sync();
   expect(faults.map(({ hits }) => hits)).toEqual([2, 1]);
-  expect(reportOf(status, 'lead')).toMatchObject({ state: 'merged', added: 25 });
+  const report = reportOf(status, 'lead');
+  expect(report).toMatchObject({ state: 'merged', added: 25, throttled: 3, requests: 6 });
+  expect(report.waitedSeconds).toBeGreaterThan(2 * retryAfter);
+  expect(report.wireBytes).toBeGreaterThan(0);
+  expect(report.wireBytes).toBeLessThan(report.bytes);
   expect(status.entities.map(({ error }) => error)).toEqual([undefined, undefined]);
   expect(org.dataverse.stats.earlyRequests).toBe(0);
   const { log } = org.harness;
