@@ -102,7 +102,7 @@ export function withPendingLog(state: State, rows: readonly SyncLogRow[]): State
 }
 
 function addLogRow(before: SyncLogRow, now: SyncLogRow): SyncLogRow {
-  const sum = (name: keyof ReadFigures): number => before[name] + now[name];
+  const sum = (name: keyof ReadFigures): number => (before[name] ?? 0) + (now[name] ?? 0);
   return {
     ...now,
     startedAt: before.startedAt,

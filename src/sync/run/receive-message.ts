@@ -62,7 +62,7 @@ export function receive<Kind extends keyof Messages>(
     }
     const { app = all.settings.app, returned = 0, ...body } = message as Envelope;
     if (app === all.settings.app) {
-      await handle(all, body as Messages[Kind], { redelivered: Number(dequeueCount) > 1 });
+      await handle(all, body as Messages[Kind], { redelivered: Number(dequeueCount) > 1 || returned > 0 });
       return;
     }
     await giveBack(all, queue, { ...body, app, returned: returned + 1 });

@@ -19,6 +19,7 @@ const lostAfterSeconds = 180;
 const endingSeconds = 60;
 
 const waitHint = 'Wait until the run is over, or resume it.';
+const lateHint = 'The run is being merged. Send allowMassDelete and dropTables again when it is over.';
 
 export interface StartOptions {
   trigger: RunDocument['trigger'];
@@ -134,16 +135,15 @@ async function resumeOrAbandon(
     return undefined;
   }
   const progress = await progressOf(services, runId);
+  // The merge may have read these options. Accepting more would promise what it may not do.
+  const isLate = namesTables(options) && (await isMerging(services, runId));
+  const late: StartResult = { runId, outcome: 'live', hint: lateHint };
   if (!isStale(services, active.value, progress)) {
     if (options.resume !== true) {
       services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
       return { runId, outcome: 'live', hint: waitHint };
     }
-    if (namesTables(options) && (await isMerging(services, runId))) {
-      // The merge may have read these options. Accepting more would promise what it may not do.
-      const hint = 'The run is being merged. Send allowMassDelete and dropTables again when it is over.';
-      return { runId, outcome: 'live', hint };
-    }
+    if (isLate) return late;
     services.telemetry.log('info', `Run ${runId} is resumed on request.`, { runId });
     return resume(services, active.value, options);
   }
@@ -175,7 +175,9 @@ async function resumeOrAbandon(
     runId,
     resumptions: counted.resumptions,
   });
-  return resume(services, counted, options);
+  if (!isLate) return resume(services, counted, options);
+  await resume(services, counted, { trigger: options.trigger });
+  return late;
 }
 
 /** Sends the messages of a live run that may be missing. */

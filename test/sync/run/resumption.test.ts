@@ -263,6 +263,10 @@ describe('a run without progress', () => {
       outcome: 'live',
       hint: expect.stringContaining('allowMassDelete and dropTables again'),
     });
+    // Also if the run is stale: it is resumed, but the merge may have read the options.
+    later(20);
+    expect(await org.harness.start({ allowMassDelete: ['contact'] })).toMatchObject({ outcome: 'live' });
+    expect((await runOf(runId))?.allowMassDelete).toEqual(['account', 'lead']);
     await org.harness.drain();
     expect(await org.query('SELECT count(*) AS n FROM leads')).toEqual([{ n: 0 }]);
     expect(await org.query('SELECT count(*) AS n FROM accounts')).toEqual([{ n: 0 }]);
