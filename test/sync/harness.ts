@@ -48,6 +48,8 @@ export class Harness {
   readonly storage: SyncStorage;
   readonly log: { level: LogLevel; message: string; properties?: Properties }[] = [];
   readonly #waiting: Message[] = [];
+  /** A fraction of the delay with which merges are requested, for tests that do not wait a minute. */
+  mergeDelay = 1;
   readonly #pick: (waiting: number) => number;
   /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
   onWait: (milliseconds: number) => void = () => undefined;
@@ -68,7 +70,13 @@ export class Harness {
           tries: 0,
           visibleAt: performance.now() + delaySeconds * 1000,
         }),
-      sendMerge: async (body) => void this.#waiting.push({ queue: 'merge', body, tries: 0, visibleAt: 0 }),
+      sendMerge: async (body, delaySeconds = 0) =>
+        void this.#waiting.push({
+          queue: 'merge',
+          body,
+          tries: 0,
+          visibleAt: performance.now() + delaySeconds * 1000 * this.mergeDelay,
+        }),
       // The tests share one storage account, and each app of theirs has a queue in memory.
       claimQueues: async () => undefined,
       telemetry: {
@@ -178,9 +186,11 @@ export class Harness {
     this.onWait(milliseconds);
   }
 
-  /** Delivers messages until the queue is empty. */
+  /** Delivers messages until the queue is empty, but for requests of early merges: their run is over. */
   async drain(): Promise<void> {
-    while (this.#waiting.length > 0) await this.deliver();
+    while (this.#waiting.some(({ queue, body }) => queue !== 'merge' || body.early !== true)) {
+      await this.deliver();
+    }
   }
 
   /** Runs a sync from start to end. */

@@ -135,8 +135,10 @@ export class World {
       },
       sendMerge: async (message: MergeMessage) => {
         this.#sent.push(() => mergeRound(services, message));
-        await send.merge(message);
-        if (this.#duplicates) await send.merge(message);
+        // A minute in production.
+        const delaySeconds = message.early ? 0.1 : undefined;
+        await send.merge(message, delaySeconds);
+        if (this.#duplicates) await send.merge(message, delaySeconds);
       },
     });
     this.harness.onWait = (milliseconds) => {

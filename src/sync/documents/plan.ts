@@ -20,6 +20,11 @@ export interface TablePlan extends StrategyRead {
   fallback?: StrategyRead;
   /** Options of queries that Dataverse rejected lately for this table. */
   omit?: readonly QueryOption[];
+  /**
+   * The round that fetches the table and when it was planned, if it is an earlier one: the table waited while others were
+   * merged. Its messages and slices stay those of that round.
+   */
+  carried?: { round: number; createdAt: string };
   /** Why this strategy and this read, for people. */
   reason: string;
 }
@@ -37,4 +42,9 @@ export interface RoundPlan {
   /** Digest of the catalog: `catalogs/{digest}.json` holds the tables by logical name. */
   catalog: string;
   entities: Record<string, TablePlan>;
+}
+
+/** The round whose documents hold what is fetched of a table of this round. */
+export function fetchRoundOf({ round, entities }: RoundPlan, name: string): number {
+  return entities[name]?.carried?.round ?? round;
 }

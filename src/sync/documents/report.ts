@@ -47,6 +47,8 @@ export interface MergedRound {
   entities: TableReport[];
   database?: DatabaseReport;
   danglingReferences?: number;
-  /** The ids that the next round fetches, by logical name. Without any, the run ends. */
+  /** The ids that the next round fetches, by logical name. Without any, and without `postponed`, the run ends. */
   next: Record<string, string[]>;
+  /** Logical names of tables that wait. The next round merges them. */
+  postponed?: string[];
 }

@@ -1,5 +1,6 @@
 import type { MergeMessage } from './messages.ts';
 import { paths } from './paths.ts';
+import { fetchRoundOf, type RoundPlan } from './plan.ts';
 import type { SyncServices } from './services.ts';
 
 /**
@@ -14,24 +15,43 @@ export async function requestMergeIfFetched(
 ): Promise<void> {
   const plan = await services.documents.plan(runId, round);
   if (plan === undefined) return;
-  const finished = await finishedTables(services, runId, round);
+  const finished = await finishedTables(services, plan);
   if (Object.keys(plan.entities).some((entity) => !finished.has(entity))) return;
   const message: MergeMessage = { runId, round };
   const claimed = await services.work.createIfAbsent(paths.mergeRequest(runId, round), message);
   if (claimed || options.resend) await services.sendMerge(message);
 }
 
-/** The tables of a round that have ended or failed, by one listing. */
-export async function finishedTables(
+/** Seconds between two looks at a round of which tables wait. */
+const earlyMergeSeconds = 60;
+
+/**
+ * Requests to merge what is fetched of a round without the tables that wait, in a minute: one table that Dataverse
+ * makes wait must not keep the others out of the mirror.
+ * @param options `again`: also if it was requested before
+ */
+export async function requestEarlyMerge(
   services: SyncServices,
   runId: string,
   round: number,
-): Promise<Set<string>> {
-  const folder = paths.roundFolder(runId, round);
+  options: { again?: boolean } = {},
+): Promise<void> {
+  const message: MergeMessage = { runId, round, early: true };
+  const claimed = await services.work.createIfAbsent(paths.earlyMerge(runId, round), message);
+  if (claimed || options.again === true) await services.sendMerge(message, earlyMergeSeconds);
+}
+
+/** The tables of a round that have ended or failed, by one listing for each round that fetches some of them. */
+export async function finishedTables(services: SyncServices, plan: RoundPlan): Promise<Set<string>> {
+  const names = Object.keys(plan.entities);
   const finished = new Set<string>();
-  for await (const { name } of services.work.list(folder)) {
-    const [entity, file] = name.slice(folder.length).split('/');
-    if (entity !== undefined && (file === 'ended.json' || file === 'failed.json')) finished.add(entity);
+  for (const round of new Set([plan.round, ...names.map((name) => fetchRoundOf(plan, name))])) {
+    const folder = paths.roundFolder(plan.runId, round);
+    for await (const { name } of services.work.list(folder)) {
+      const [entity, file] = name.slice(folder.length).split('/');
+      const isEnd = file === 'ended.json' || file === 'failed.json';
+      if (entity !== undefined && isEnd && fetchRoundOf(plan, entity) === round) finished.add(entity);
+    }
   }
   return finished;
 }

@@ -31,7 +31,8 @@ export interface SyncServices {
   /** `delaySeconds`: the message is not delivered before. */
   sendPlan: (message: PlanMessage, delaySeconds?: number) => Promise<void>;
   sendFetch: (message: FetchMessage, delaySeconds?: number) => Promise<void>;
-  sendMerge: (message: MergeMessage) => Promise<void>;
+  /** `delaySeconds`: the message is not delivered before. */
+  sendMerge: (message: MergeMessage, delaySeconds?: number) => Promise<void>;
   /** Sends a message to any queue. */
   sendTo: (queue: string, message: object, delaySeconds: number) => Promise<void>;
   /** Makes sure that the queues are not those of another app. @throws ConfigurationError */

@@ -2,6 +2,7 @@ import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { describeError, RetriableError, SkipTableError } from '../../errors.ts';
 import type { FetchMessage, Wait } from '../documents/messages.ts';
+import { requestEarlyMerge } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { storeWaiting } from '../documents/waiting.ts';
 
@@ -74,4 +75,5 @@ async function sleepInQueue(
   const { since, until } = waiting;
   await storeWaiting(services, message, { since, until, slice: message.slice, reason });
   await services.sendFetch({ ...message, waiting }, Math.max(1, Math.ceil(part)));
+  await requestEarlyMerge(services, message.runId, message.round);
 }

@@ -29,13 +29,14 @@ export async function applyClosure(round: RoundMerge): Promise<void> {
   }
   const failed = round.reports.some((report) => report.state === 'failed');
   // Rows that are still to be read may refer to rows that nothing seems to refer to.
-  const isRemovable = round.next.size === 0 && !failed;
+  const isOpen = round.next.size > 0 || round.postponed.length > 0;
+  const isRemovable = !isOpen && !failed;
   const isHeldBack = isRemovable && !(await removeUnneeded(round, closure.unneeded, configs));
   // A run that ends before its last round leaves this to the next one, even if nothing changes until then.
   const isIncomplete = [...closure.missing.values(), ...closure.unneeded.values()].some(
     (ids) => ids.length > 0,
   );
-  state.closureOpen = round.next.size > 0 || isHeldBack || (failed && isIncomplete);
+  state.closureOpen = isOpen || isHeldBack || (failed && isIncomplete);
   for (const name of names) {
     const known = state.entities[name];
     if (known === undefined) continue;

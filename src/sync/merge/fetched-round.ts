@@ -1,8 +1,9 @@
 import type { Catalog } from '../documents/catalog.ts';
-import type { RoundPlan } from '../documents/plan.ts';
+import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import type { TableReport } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
+import { readWaiting } from '../documents/waiting.ts';
 import type { FetchedTable } from '../strategies/fetched-table.ts';
 
 /** A round that is fetched, with all documents that its merge needs. */
@@ -11,30 +12,44 @@ export interface FetchedRound {
   plan: RoundPlan;
   catalog: Catalog;
   tables: readonly FetchedTable[];
+  /** Logical names of tables that wait: the next round merges them. */
+  postponed: readonly string[];
   /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete: readonly string[];
   /** Logical names of tables to drop, unless they are configured. */
   dropTables: readonly string[];
 }
 
-/** Reads what a round fetched; undefined while a table has neither ended nor failed. */
+/**
+ * Reads what a round fetched; undefined while a table has neither ended nor failed.
+ * @param options `early`: without the tables that wait; undefined if there are no others
+ */
 export async function readFetchedRound(
   services: SyncServices,
   plan: RoundPlan,
+  options: { early?: boolean } = {},
 ): Promise<FetchedRound | undefined> {
   const { documents } = services;
-  const { runId, round } = plan;
+  const { runId } = plan;
   const tables: FetchedTable[] = [];
+  const postponed: string[] = [];
   for (const [name, tablePlan] of Object.entries(plan.entities)) {
+    const round = fetchRoundOf(plan, name);
     const slices = await documents.slices(runId, round, name);
     const ended = slices.length > 0 && slices.at(-1)!.next === undefined;
     const failure = ended ? undefined : await documents.failure(runId, round, name);
-    if (!ended && failure === undefined) return undefined;
+    if (!ended && failure === undefined) {
+      const waiting = options.early ? await readWaiting(services, runId, round, name) : undefined;
+      if (waiting === undefined) return undefined;
+      postponed.push(name);
+      continue;
+    }
     tables.push({ name, plan: tablePlan, slices, failure });
   }
+  if (tables.length === 0 && postponed.length > 0) return undefined;
   const [catalog, run] = await Promise.all([documents.catalog(plan.catalog), documents.run(runId)]);
   const { allowMassDelete = [], dropTables = [] } = run ?? {};
-  return { services, plan, catalog, tables, allowMassDelete, dropTables };
+  return { services, plan, catalog, tables, postponed, allowMassDelete, dropTables };
 }
 
 /** The report of a table before its merge. */

@@ -80,7 +80,13 @@ async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<Roun
   const merged: MergedRound = {
     round: plan.round,
     entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog) : [])],
-    next: Object.fromEntries([...round.next].map(([name, ids]) => [name, [...ids].sort()])),
+    // A table that waits has its own read first. What it lacks after that shows then.
+    next: Object.fromEntries(
+      [...round.next]
+        .filter(([name]) => !round.postponed.includes(name))
+        .map(([name, ids]) => [name, [...ids].sort()]),
+    ),
+    postponed: [...round.postponed],
   };
   if (round.changed.size === 0 && !haveLabelsChanged && !isConfigChanged) {
     const saved = await mirror.saveUnchanged(log);

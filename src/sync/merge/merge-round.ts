@@ -4,6 +4,7 @@ import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import type { RoundPlan, TablePlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
+import { requestEarlyMerge } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
@@ -26,7 +27,8 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
   const { runId, round } = message;
   const { documents, telemetry } = services;
   if (!(await isLive(services, runId))) {
-    telemetry.log('info', `Run ${runId} is over. Its merge message is dropped.`, { runId, round });
+    const level = message.early ? 'debug' : 'info';
+    telemetry.log(level, `Run ${runId} is over. Its merge message is dropped.`, { runId, round });
     return;
   }
   const plan = await documents.plan(runId, round);
@@ -39,7 +41,7 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
   }
   try {
     const earlier = await documents.merged(runId, round);
-    const result = earlier === undefined ? await merge(services, plan) : { merged: earlier };
+    const result = earlier === undefined ? await merge(services, plan, message) : { merged: earlier };
     if (result !== undefined) await continueRun(services, plan, result);
   } catch (error) {
     // A leased or archived database stays so until a person acts, and an app without access gains none by a retry.
@@ -49,9 +51,18 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
   }
 }
 
-async function merge(services: SyncServices, plan: RoundPlan): Promise<RoundResult | undefined> {
+async function merge(
+  services: SyncServices,
+  plan: RoundPlan,
+  { early }: MergeMessage,
+): Promise<RoundResult | undefined> {
   const { runId, round } = plan;
-  const fetched = await readFetchedRound(services, plan);
+  const fetched = await readFetchedRound(services, plan, { early });
+  if (fetched === undefined && early) {
+    // Other tables are still being fetched.
+    await requestEarlyMerge(services, runId, round, { again: true });
+    return undefined;
+  }
   if (fetched === undefined) {
     services.telemetry.log(
       'warn',
@@ -61,6 +72,11 @@ async function merge(services: SyncServices, plan: RoundPlan): Promise<RoundResu
       },
     );
     return undefined;
+  }
+  const { postponed } = fetched;
+  if (postponed.length > 0) {
+    const message = `Round ${round} is merged without ${postponed.join(', ')}, which Dataverse makes wait.`;
+    services.telemetry.log('info', message, { runId, round });
   }
   for (let conflicts = 0; ; conflicts++) {
     try {
@@ -84,7 +100,10 @@ async function merge(services: SyncServices, plan: RoundPlan): Promise<RoundResu
   }
 }
 
-/** Starts the next round with the ids that the merge found missing; without any, fetches files and ends the run. */
+/**
+ * Starts the next round with the ids that the merge found missing and with the tables that wait; without any, fetches
+ * files and ends the run.
+ */
 async function continueRun(
   services: SyncServices,
   plan: RoundPlan,
@@ -92,17 +111,21 @@ async function continueRun(
 ): Promise<void> {
   const { runId, round } = plan;
   const next = Object.entries(merged.next).filter(([, ids]) => ids.length > 0);
-  if (next.length > 0) return startRound(services, await planRowsById(services, plan, next));
+  const { postponed = [] } = merged;
+  if (next.length + postponed.length > 0) {
+    return startRound(services, await planNextRound(services, plan, next, postponed));
+  }
   const current = state ?? (await services.mirror.lastState());
   const { isPartial, ...figures } = await fetchFiles(services, runId, current);
   if (isPartial) await services.sendMerge({ runId, round });
   else await endRun(services, runId, 'complete', { ...figures, state: current });
 }
 
-async function planRowsById(
+async function planNextRound(
   services: SyncServices,
   plan: RoundPlan,
   next: readonly [string, string[]][],
+  postponed: readonly string[],
 ): Promise<RoundPlan> {
   const first = (await services.documents.plan(plan.runId, 1))!;
   const tablePlan = (name: string, ids: string[]): TablePlan => {
@@ -110,10 +133,18 @@ async function planRowsById(
     const read: RowsById = { kind: 'ids', ids };
     return { config, strategy, read, reason: `${ids.length} rows by id` };
   };
+  const { round, createdAt } = plan;
+  const carry = (name: string): TablePlan => {
+    const waiting = plan.entities[name]!;
+    return { ...waiting, carried: waiting.carried ?? { round, createdAt } };
+  };
   return {
     ...plan,
-    round: plan.round + 1,
+    round: round + 1,
     createdAt: services.now().toISOString(),
-    entities: Object.fromEntries(next.map(([name, ids]) => [name, tablePlan(name, ids)])),
+    entities: Object.fromEntries([
+      ...postponed.map((name) => [name, carry(name)] as const),
+      ...next.map(([name, ids]) => [name, tablePlan(name, ids)] as const),
+    ]),
   };
 }

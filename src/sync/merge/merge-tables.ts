@@ -63,7 +63,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   addReport(round, fetched, merge);
   mirror.state.entities[name] = await nextState(settings, known, table, fetched, {
     rows,
-    startedAt: plan.createdAt,
+    startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
     at: round.at,
     isCurrent: merge.heldBack === 0 && outdatedIds.length === 0,
     digestOf: (since) => mirror.contentDigest(table, since),

@@ -36,7 +36,12 @@ export async function recordIdleRound(
     if (fetched.failure === undefined && known !== undefined) {
       const { table, rows } = known;
       Object.assign(report, { table: table.name, state: 'merged', unchanged: rows });
-      const outcome = { rows, startedAt: plan.createdAt, at, isCurrent: true };
+      const outcome = {
+        rows,
+        startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
+        at,
+        isCurrent: true,
+      };
       entities[fetched.name] = await nextState(services.settings.sync, known, table, fetched, outcome);
     }
     reports.push(report);
@@ -51,6 +56,7 @@ export async function recordIdleRound(
     entities: [...reports, ...skippedReports(catalog)],
     database,
     next: {},
+    postponed: [...round.postponed],
   };
   return { merged, state: saved };
 }

@@ -1,5 +1,6 @@
 import { paths } from '../documents/paths.ts';
-import { finishedTables, requestMergeIfFetched } from '../documents/request-merge.ts';
+import { fetchRoundOf } from '../documents/plan.ts';
+import { finishedTables, requestEarlyMerge, requestMergeIfFetched } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** Sends the messages that a run may have lost. Messages that it did not lose are harmless: their work is done. */
@@ -12,14 +13,18 @@ export async function resumeRun(services: SyncServices, runId: string): Promise<
     return;
   }
   const plan = (await documents.plan(runId, round))!;
-  const finished = await finishedTables(services, runId, round);
+  const finished = await finishedTables(services, plan);
   for (const entity of Object.keys(plan.entities)) {
     if (finished.has(entity)) continue;
-    const slices = await documents.slices(runId, round, entity);
+    const at = fetchRoundOf(plan, entity);
+    const slices = await documents.slices(runId, at, entity);
     // Where only the mark of the table's end is missing, the handler of the last slice sets it.
     const last = slices.at(-1);
     const slice = last !== undefined && last.next === undefined ? last.slice : slices.length;
-    await services.sendFetch({ runId, round, entity, slice });
+    await services.sendFetch({ runId, round: at, entity, slice });
+  }
+  if ((await documents.claim(paths.earlyMerge(runId, round))) !== undefined) {
+    await requestEarlyMerge(services, runId, round, { again: true });
   }
   await requestMergeIfFetched(services, runId, round, { resend: true });
 }

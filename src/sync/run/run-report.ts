@@ -1,5 +1,5 @@
 import { paths } from '../documents/paths.ts';
-import type { RoundPlan } from '../documents/plan.ts';
+import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import { addCommits, type TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -36,14 +36,16 @@ export async function runReport(services: SyncServices, runId: string): Promise<
  * The reports of a round that is not merged yet. One listing of the round shows which documents exist; those that this
  * process has read before cost nothing.
  */
-async function fetchReports(
-  services: SyncServices,
-  { runId, round, entities }: RoundPlan,
-): Promise<TableReport[]> {
+async function fetchReports(services: SyncServices, roundPlan: RoundPlan): Promise<TableReport[]> {
+  const { runId, entities } = roundPlan;
   const { documents, work } = services;
   const names = new Set<string>();
-  for await (const { name } of work.list(paths.roundFolder(runId, round))) names.add(name);
+  const roundOf = (entity: string): number => fetchRoundOf(roundPlan, entity);
+  for (const round of new Set([roundPlan.round, ...Object.keys(entities).map(roundOf)])) {
+    for await (const { name } of work.list(paths.roundFolder(runId, round))) names.add(name);
+  }
   const slicesOf = async (entity: string): Promise<Slice[]> => {
+    const round = roundOf(entity);
     const slices: Slice[] = [];
     while (names.has(paths.slice(runId, round, entity, slices.length))) {
       const slice = await documents.slice(runId, round, entity, slices.length);
@@ -55,6 +57,7 @@ async function fetchReports(
   };
   return Promise.all(
     Object.entries(entities).map(async ([name, plan]): Promise<TableReport> => {
+      const round = roundOf(name);
       const slices = await slicesOf(name);
       const hasFailed = names.has(paths.failed(runId, round, name));
       const failure = hasFailed ? await documents.failure(runId, round, name) : undefined;

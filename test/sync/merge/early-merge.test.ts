@@ -1,0 +1,82 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { runStatus } from '../../../src/sync/run/run-status.ts';
+import { Organisation, reportOf } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+const account = (id: string) => ({ id, table: 'account' });
+/** Longer than the client waits for itself, so that the queue must. */
+const retryAfter = 1;
+
+/** Delivers messages until the mirror has a table. */
+async function untilMirrored(table: string): Promise<void> {
+  const { harness } = org;
+  while (harness.waiting > 0) {
+    await harness.deliver();
+    const state = await harness.services.mirror.lastState();
+    if (state?.entities[table] !== undefined) return;
+  }
+  throw new Error(`${table} was never mirrored`);
+}
+
+describe('a table that Dataverse makes wait', () => {
+  it('does not keep the others out of the mirror, and continues alone', async () => {
+    org = await Organisation.start(['lead', 'contact', { name: 'account', filtered: true }]);
+    const ids = org.rows('account', 3);
+    org.rows('lead', 4, (n) => ({ _customerid_value: account(ids[n % 2]!) }));
+    org.rows('contact', 4, () => ({ _parentcustomerid_value: account(ids[2]!) }));
+    // A minute of the queue takes a second.
+    org.harness.mergeDelay = 1 / 60;
+    const fault = org.dataverse.faults.add({
+      kind: '429',
+      retryAfter,
+      match: /\/contacts(?!.*top=1)/,
+      times: 3,
+    });
+    const { runId } = await org.harness.start();
+    await untilMirrored('lead');
+    expect(fault.hits).toBeLessThan(3);
+    expect(await org.ids('lead')).toHaveLength(4);
+    const live = (await runStatus(org.harness.services, runId))!;
+    expect(live.phase).not.toBe('complete');
+    expect(live.entities.map(({ name, state }) => [name, state])).toContainEqual(['lead', 'merged']);
+    expect(reportOf(live, 'contact').state).not.toBe('merged');
+    // Another process resumes the run.
+    org.harness.restarted();
+    await org.harness.start({ resume: true });
+    await org.harness.drain();
+    const status = (await runStatus(org.harness.services, runId))!;
+    expect(status.phase).toBe('complete');
+    expect(fault.hits).toBe(3);
+    expect(reportOf(status, 'contact')).toMatchObject({ state: 'merged', added: 4 });
+    expect(reportOf(status, 'lead')).toMatchObject({ state: 'merged', added: 4 });
+    expect(await org.ids('account')).toEqual([...ids].sort());
+    await org.expectMirror('lead', 'contact');
+    await org.expectIdle();
+  });
+
+  it('leaves the others committed when it fails in the end', async () => {
+    org = await Organisation.start(['lead', 'contact'], {}, { SYNC_MAX_WAIT: '2' });
+    org.rows('lead', 4);
+    org.rows('contact', 4);
+    await org.sync();
+    org.store.create('lead', {});
+    org.harness.mergeDelay = 1 / 60;
+    const fault = org.dataverse.faults.add({
+      kind: '429',
+      retryAfter,
+      match: /\/contacts(?!.*top=1)/,
+      times: 1000,
+    });
+    const { runId } = await org.harness.start();
+    await org.harness.drain();
+    const status = (await runStatus(org.harness.services, runId))!;
+    expect(status.phase).toBe('complete');
+    expect(reportOf(status, 'contact')).toMatchObject({ state: 'failed' });
+    expect(reportOf(status, 'lead')).toMatchObject({ state: 'merged', added: 1 });
+    fault.remove();
+    await org.sync();
+    await org.expectMirror('lead', 'contact');
+  });
+});
