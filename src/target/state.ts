@@ -24,6 +24,8 @@ export interface TableState {
   /** Digest of all values of all rows, if the last read was of all of them. */
   valuesDigest?: string;
   rows: number;
+  /** Bytes of a row in JSON, by which pages are sized; 0 if the table was empty when all of it was read. */
+  rowBytes?: number;
   /** Runs since all keys were compared. */
   runsSinceSweep: number;
   /** When the read that compared all keys last began: ISO 8601, UTC. */

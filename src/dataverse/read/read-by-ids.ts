@@ -8,7 +8,8 @@ import type { Page } from './page.ts';
 import { checkName, queryPath } from './query.ts';
 import { type PageQuery, readPages } from './read-pages.ts';
 
-export interface IdQuery extends Pick<PageQuery, 'entitySet' | 'select' | 'needsSelect' | 'annotations'> {
+export interface IdQuery
+  extends Pick<PageQuery, 'entitySet' | 'select' | 'needsSelect' | 'annotations' | 'pageSize'> {
   primaryKey: string;
   ids: readonly string[];
   /** The column that contains the ids. @default primaryKey */
@@ -31,7 +32,7 @@ export async function* readByIds(
   options: CallOptions = {},
 ): AsyncGenerator<Page> {
   const property = checkName(query.property ?? query.primaryKey, 'column name');
-  const { entitySet, needsSelect, annotations } = query;
+  const { entitySet, needsSelect, annotations, pageSize } = query;
   // A long list of columns leaves no room for ids. Without it, Dataverse returns all columns.
   const isLong = queryPath(entitySet, { select: query.select }).length > maxUrlLength / 2;
   let select = isLong && !needsSelect ? undefined : query.select;
@@ -41,7 +42,11 @@ export async function* readByIds(
   for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
     const filter = inFilter(property, batch);
     try {
-      yield* readPages(transport, { entitySet, select, needsSelect: true, annotations, filter }, options);
+      yield* readPages(
+        transport,
+        { entitySet, select, needsSelect: true, annotations, pageSize, filter },
+        options,
+      );
     } catch (error) {
       if (select !== undefined && !needsSelect && !isTooLong(error) && isQueryRefused(error)) {
         // Without the list of columns, Dataverse returns all of them.

@@ -23,6 +23,8 @@ export interface PageQuery {
   orderBy?: string | undefined;
   /** `Microsoft.Dynamics.CRM.lookuplogicalname` and others. Each one makes the response larger. */
   annotations?: readonly string[] | undefined;
+  /** Only so many rows, in one page. It replaces `pageSize`, because Dataverse ignores it beside a page size. */
+  top?: number | undefined;
   /** Rows per page, at most 5,000; the server may send fewer. @default 5000 */
   pageSize?: number | undefined;
   /** Requests a delta link on the last page. A table that does not support it omits the link. */
@@ -150,13 +152,13 @@ function freeMemory(body: Buffer): void {
 
 function pageCall(query: PageQuery, url: string, number: number): Call {
   const { entitySet } = query;
-  const prefer = [`odata.maxpagesize=${query.pageSize ?? 5000}`];
+  const prefer = query.top === undefined ? [`odata.maxpagesize=${query.pageSize ?? 5000}`] : [];
   if (query.trackChanges && !isDeltaLink(url)) prefer.unshift('odata.track-changes');
   if (query.annotations?.length) {
     const names = query.annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
     prefer.push(`odata.include-annotations="${names.join(',')}"`);
   }
-  const headers = { Prefer: prefer.join(',') };
+  const headers = { Prefer: prefer.length === 0 ? undefined : prefer.join(',') };
   return { operation: `read page ${number} of ${entitySet}`, entitySet, url, headers };
 }
 

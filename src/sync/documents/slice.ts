@@ -12,6 +12,8 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   link?: string;
   /** How many ids of a list were read already, for a read that goes through one. */
   offset?: number;
+  /** Rows per page. It stays the same within a read, because links repeat the request. */
+  pageSize?: number;
   /** Why the read is not the planned one. */
   reason?: string;
 }
@@ -41,6 +43,8 @@ export interface Slice extends ReadFigures {
   keysDigest: string;
   /** Digest over the whole rows as Dataverse sent them; absent under change tracking, which needs none. */
   valuesDigest?: string;
+  /** Bytes of whole rows in JSON. Absent from earlier versions. */
+  rowBytes?: number;
   /** Options of the query that Dataverse rejected, so that the slice was read without them. */
   refused?: QueryOption[];
   /** What people should know about the read, as sentences. */

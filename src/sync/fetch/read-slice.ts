@@ -1,4 +1,4 @@
-import type { Page, PageQuery } from '../../dataverse/client.ts';
+import { type Page, type PageQuery, parseRows } from '../../dataverse/client.ts';
 import { parseTombstone } from '../../dataverse/read/change-tracking.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { RequestStats } from '../../dataverse/transport/stats.ts';
@@ -16,7 +16,16 @@ import { readingOf } from '../strategies/registry.ts';
 import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
 import { ColumnCheck } from './check-columns.ts';
 import { rowVersion } from './row-version.ts';
-import { keysByIdQuery, keysQuery, rowsByIdQuery, rowsQuery, withoutRefused } from './slice-queries.ts';
+import {
+  keysByIdQuery,
+  keysQuery,
+  mayBeHeavy,
+  pageSizeFor,
+  rowsByIdQuery,
+  rowsQuery,
+  sampleRows,
+  withoutRefused,
+} from './slice-queries.ts';
 import { resolveTombstones } from './tombstones.ts';
 
 /** A slice, and the bytes of its shard unless it is empty. */
@@ -59,6 +68,8 @@ class SliceReader implements RowReader {
   #rowsWriter: RecordWriter | undefined;
   #keys: RecordWriter | undefined;
   #pages = 0;
+  #pageSize: number | undefined;
+  #rowBytes = 0;
   #bytes = 0;
   #deltaLink: string | undefined;
   /** Where the slice starts. */
@@ -118,6 +129,7 @@ class SliceReader implements RowReader {
 
   async read(start: SliceStart): Promise<SliceResult> {
     this.#first = start;
+    this.#pageSize = start.pageSize;
     let next: SliceStart | undefined = start;
     do {
       const position: SliceStart = next;
@@ -150,7 +162,7 @@ class SliceReader implements RowReader {
   }
 
   async readPage(query: Parameters<RowReader['readPage']>[0]): Promise<PageLinks> {
-    const { pageSize } = this.#services.settings.dataverse;
+    const pageSize = await this.#rowsPerPage();
     const page = await this.#nextPage(() => ({ ...rowsQuery(this.table, this.plan, pageSize), ...query }));
     this.#writeRows(page);
     this.#deltaLink = page.deltaLink;
@@ -167,7 +179,8 @@ class SliceReader implements RowReader {
   async readRowsById(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const before = this.#rowsWriter?.rows ?? 0;
-    const query = rowsByIdQuery(this.table, this.plan, ids);
+    const pageSize = ids.length <= sampleRows ? sampleRows : await this.#rowsPerPage();
+    const query = rowsByIdQuery(this.table, this.plan, pageSize, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
       this.#writeRows(page);
     }
@@ -235,11 +248,40 @@ class SliceReader implements RowReader {
     return this.#keys;
   }
 
+  /** Rows per page by their weight: as planned, as read before, or as a few rows show. */
+  async #rowsPerPage(): Promise<number> {
+    if (this.#pageSize === undefined) {
+      const most = pageSizeFor(this.table, this.#services.settings.dataverse.pageSize);
+      const rowBytes = this.plan.rowBytes ?? (most > sampleRows ? await this.#weighRows() : 0);
+      this.#pageSize = pageSizeFor(this.table, most, rowBytes);
+    }
+    return this.#pageSize;
+  }
+
+  /** Bytes of a row, from a few rows; 0 if there are none, or they cannot be read, which the read itself reports. */
+  async #weighRows(): Promise<number> {
+    if (!mayBeHeavy(this.table)) return 0;
+    const query = withoutRefused(rowsQuery(this.table, this.plan, sampleRows), this.plan);
+    try {
+      for await (const page of this.#services.dataverse.readPages(
+        { ...query, top: sampleRows, readAhead: false },
+        this.#callOptions(),
+      )) {
+        const rows = parseRows(page).length;
+        return rows === 0 ? 0 : Math.ceil((page.recordsEnd - page.recordsStart) / rows);
+      }
+    } catch (error) {
+      if (!(error instanceof SyncError) || error instanceof RetriableError) throw error;
+    }
+    return 0;
+  }
+
   /** Writes whole rows. The first page shows how the rows spell their columns. */
   #writeRows(page: Page): void {
     const spellings = this.#check.see(page, { areRenamed: this.#rowsWriter === undefined });
     this.#rowsWriter ??= this.#createRowsWriter(spellings);
     this.#write(this.#rowsWriter, page);
+    this.#rowBytes += page.recordsEnd - page.recordsStart;
   }
 
   #write(writer: RecordWriter, page: Page): void {
@@ -302,8 +344,9 @@ class SliceReader implements RowReader {
       refused: this.#refused.size > 0 ? [...this.#refused] : undefined,
       notes: this.#notes.length > 0 ? this.#notes : undefined,
       readAt: this.#readAt,
+      rowBytes: this.#rowBytes,
       maxModifiedOn: rows.max,
-      next,
+      next: next && { ...next, pageSize: this.#pageSize },
       deltaLink: this.#deltaLink,
     };
     const empty = rows.rows === 0 && deleted === 0 && keys === 0;

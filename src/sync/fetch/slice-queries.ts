@@ -7,7 +7,7 @@ import type { TablePlan } from '../documents/plan.ts';
 export function rowsQuery(table: Table, plan: TablePlan, pageSize: number): PageQuery {
   return {
     entitySet: entitySetOf(table),
-    pageSize: pageSizeFor(table, pageSize),
+    pageSize,
     // The rows are in the shard before the next page is requested.
     release: true,
     ...columnsOf(table, plan),
@@ -31,8 +31,19 @@ export function keysQuery(table: Table, pageSize: number, link: string | undefin
 }
 
 /** Whole rows by id. */
-export function rowsByIdQuery(table: Table, plan: TablePlan, ids: readonly string[]): IdQuery {
-  return { entitySet: entitySetOf(table), primaryKey: table.primaryKey, ids, ...columnsOf(table, plan) };
+export function rowsByIdQuery(
+  table: Table,
+  plan: TablePlan,
+  pageSize: number,
+  ids: readonly string[],
+): IdQuery {
+  return {
+    entitySet: entitySetOf(table),
+    primaryKey: table.primaryKey,
+    ids,
+    pageSize,
+    ...columnsOf(table, plan),
+  };
 }
 
 /** Keys by id. */
@@ -60,9 +71,19 @@ const pageBytes = 32 * 1024 * 1024;
 const columnBytes = 40;
 
 /**
- * Rows per page. An instance holds a dozen pages at once, and 5,000 rows of hundreds of columns are many times larger
- * than 5,000 rows of a few.
+ * Rows per page. An instance holds a dozen pages at once, and 5,000 rows of hundreds of columns, or with documents in
+ * them, are many times larger than 5,000 rows of a few.
+ * @param rowBytes bytes of a row, if rows were seen
  */
-function pageSizeFor(table: Table, most: number): number {
-  return Math.max(1, Math.min(most, Math.floor(pageBytes / (columnBytes * table.columns.length))));
+export function pageSizeFor(table: Table, most: number, rowBytes = 0): number {
+  const bytes = Math.max(rowBytes, columnBytes * table.columns.length);
+  return Math.max(1, Math.min(most, Math.floor(pageBytes / bytes)));
+}
+
+/** Rows of the first page of a table whose rows were never seen. They show how heavy a row is. */
+export const sampleRows = 10;
+
+/** Whether rows of the table may be much larger than its number of columns suggests. */
+export function mayBeHeavy({ columns }: Table): boolean {
+  return columns.some(({ edmType }) => edmType === 'Edm.String');
 }

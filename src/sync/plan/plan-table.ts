@@ -30,6 +30,7 @@ export function planTable(context: PlanContext): TablePlan {
     config,
     ...readBy(best),
     fallback: next && readBy(next),
+    rowBytes: context.state?.rowBytes,
     omit: refusedOptions && context.now < new Date(refusedOptions.until) ? refusedOptions.options : undefined,
     reason: rereadReason === undefined ? reason : `${reason}; all rows are read again: ${rereadReason}`,
   };

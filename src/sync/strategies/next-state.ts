@@ -43,6 +43,7 @@ export async function nextState(
     table,
     strategy,
     rows: outcome.rows,
+    rowBytes: rowBytesAfter(known, fetched, comparedAll),
     runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
     comparedAt: comparedAll ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
     syncedAt: outcome.startedAt,
@@ -70,6 +71,20 @@ function fallbackAfter(
   const tried = names.slice(names.indexOf(planned), names.indexOf(strategy));
   const refused = [...new Set([...refusedStrategies(current), ...tried])];
   return { reason, until: untilRetry(at), refused };
+}
+
+/** Rows of which the average weight is taken. */
+const fewRows = 10;
+
+function rowBytesAfter(
+  known: TableState | undefined,
+  { slices }: FetchedTable,
+  isWhole: boolean,
+): number | undefined {
+  const rows = slices.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
+  const bytes = slices.reduce((sum, { rowBytes = 0 }) => sum + rowBytes, 0);
+  if (rows >= fewRows) return Math.round(bytes / rows);
+  return known?.rowBytes ?? (isWhole ? 0 : undefined);
 }
 
 function untilRetry(at: string): string {
