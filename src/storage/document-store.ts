@@ -7,8 +7,8 @@ export interface DocumentStore {
   createIfAbsent(name: string, value: unknown): Promise<boolean>;
   /** Writes the document over whatever is there. */
   put(name: string, value: unknown): Promise<void>;
-  /** The document and its ETag, or undefined. @throws SyncError if it is not JSON */
-  read<T>(name: string): Promise<{ value: T; etag: string } | undefined>;
+  /** The document, its ETag, and its length in bytes; or undefined. @throws SyncError if it is not JSON */
+  read<T>(name: string): Promise<{ value: T; etag: string; length: number } | undefined>;
   /** Returns the new ETag. @throws ConflictError if the document changed or was deleted */
   replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string>;
   /** Returns false if the document does not exist. @throws ConflictError if it changed */

@@ -19,7 +19,9 @@ export class ShardCache {
   put(name: string, bytes: Uint8Array): void {
     this.#delete(name);
     if (bytes.length > this.#maxBytes) return;
-    this.#shards.set(name, bytes);
+    // A new shard lies in a buffer that it could grow in, many times its size. The cache would hold that, too.
+    const isTight = bytes.buffer.byteLength <= 1.25 * bytes.length;
+    this.#shards.set(name, isTight ? bytes : new Uint8Array(bytes));
     this.#bytes += bytes.length;
     for (const oldest of this.#shards.keys()) {
       if (this.#bytes <= this.#maxBytes) break;
@@ -35,6 +37,13 @@ export class ShardCache {
       this.#shards.set(name, bytes);
     }
     return bytes;
+  }
+
+  /** Forgets the shards whose names begin with `prefix`: those of a run that is over. */
+  forget(prefix: string): void {
+    for (const name of [...this.#shards.keys()]) {
+      if (name.startsWith(prefix)) this.#delete(name);
+    }
   }
 
   #delete(name: string): void {

@@ -32,12 +32,13 @@ export class WorkStore implements DocumentStore {
     await this.#put(name, value, {});
   }
 
-  /** The document and its ETag, or undefined. */
-  async read<T>(name: string): Promise<{ value: T; etag: string } | undefined> {
+  /** The document, its ETag and its length in bytes, or undefined. */
+  async read<T>(name: string): Promise<{ value: T; etag: string; length: number } | undefined> {
     const found = await this.#download(name);
     if (found === undefined) return undefined;
     try {
-      return { value: JSON.parse(found.bytes.toString()) as T, etag: found.etag };
+      const value = JSON.parse(found.bytes.toString()) as T;
+      return { value, etag: found.etag, length: found.bytes.length };
     } catch {
       // The parser's message quotes the content.
       throw new SyncError(`${name} is not JSON`, {

@@ -30,7 +30,10 @@ let writes = 0;
 
 function store(blobs: Map<string, Stored>, name: string, bytes: Uint8Array): string {
   const etag = `"${++writes}"`;
-  blobs.set(name, { bytes: Buffer.from(bytes), etag, lastModified: new Date() });
+  // Not from Node's pool: a small document would hold 8 KiB of it.
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  blobs.set(name, { bytes: copy, etag, lastModified: new Date() });
   return etag;
 }
 
@@ -56,12 +59,13 @@ class MemoryStore implements DocumentStore {
     store(this.#blobs, name, Buffer.from(JSON.stringify(value)));
   }
 
-  async read<T>(name: string): Promise<{ value: T; etag: string } | undefined> {
+  async read<T>(name: string): Promise<{ value: T; etag: string; length: number } | undefined> {
     await soon();
     const found = this.#blobs.get(name);
     if (found === undefined) return undefined;
     try {
-      return { value: JSON.parse(found.bytes.toString()) as T, etag: found.etag };
+      const value = JSON.parse(found.bytes.toString()) as T;
+      return { value, etag: found.etag, length: found.bytes.length };
     } catch {
       throw new SyncError(`${name} is not JSON`);
     }

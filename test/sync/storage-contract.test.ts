@@ -88,7 +88,7 @@ describe.each(Object.keys(containers))('documents in %s', (where) => {
     const first = (await documents.read('a.json'))!.etag;
     const second = await documents.replaceIfUnchanged('a.json', 2, first);
     expect(second).not.toBe(first);
-    expect(await documents.read('a.json')).toEqual({ value: 2, etag: second });
+    expect(await documents.read('a.json')).toEqual({ value: 2, etag: second, length: 1 });
     await expect(documents.replaceIfUnchanged('a.json', 3, first)).rejects.toThrow(ConflictError);
     await expect(documents.deleteIfUnchanged('a.json', first)).rejects.toThrow(ConflictError);
     await documents.put('a.json', 2);

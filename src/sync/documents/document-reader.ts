@@ -7,35 +7,71 @@ import type { MergedRound } from './report.ts';
 import type { RunDocument } from './run.ts';
 import type { Slice } from './slice.ts';
 
-/** How many documents are kept in memory. */
-const keptDocuments = 2000;
+/** How much is kept in memory, in bytes of JSON. The parsed documents take two to three times as much. */
+const defaultKeptBytes = 32_000_000;
 
 /**
  * Reads the documents of runs. Documents that never change once they exist are kept in memory, so that a status page
- * that asks twice a second costs one listing instead of one request per slice.
+ * that asks twice a second costs one listing instead of one request per slice. Those used last stay.
  */
 export class DocumentReader {
   readonly #store: DocumentStore;
-  readonly #kept = new Map<string, unknown>();
+  readonly #maxBytes: number;
+  /** In the order of use, the most recent last. */
+  readonly #kept = new Map<string, { value: unknown; length: number }>();
+  #bytes = 0;
 
-  constructor(store: DocumentStore) {
+  constructor(store: DocumentStore, maxBytes = defaultKeptBytes) {
     this.#store = store;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The size of what is kept, in bytes of JSON. */
+  get keptBytes(): number {
+    return this.#bytes;
   }
 
   /** A document that never changes, undefined while it does not exist. */
   async claim<T>(name: string): Promise<T | undefined> {
     const kept = this.#kept.get(name);
-    if (kept !== undefined) return kept as T;
+    if (kept !== undefined) {
+      this.#kept.delete(name);
+      this.#kept.set(name, kept);
+      return kept.value as T;
+    }
     const read = await this.#store.read<T>(name);
     if (read === undefined) return undefined;
-    this.remember(name, read.value);
+    this.#keep(name, read.value, read.length);
     return read.value;
   }
 
   /** Keeps a document that the caller has just created, so that nobody reads it back. */
   remember(name: string, value: unknown): void {
-    if (this.#kept.size >= keptDocuments) this.#kept.delete(this.#kept.keys().next().value!);
-    this.#kept.set(name, value);
+    this.#keep(name, value, JSON.stringify(value).length);
+  }
+
+  #keep(name: string, value: unknown, length: number): void {
+    this.#forget(name);
+    // One document must not displace all others.
+    if (length > this.#maxBytes / 4) return;
+    this.#kept.set(name, { value, length });
+    this.#bytes += length;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#forget(oldest);
+    }
+  }
+
+  /** Forgets the documents whose names begin with `prefix`: those of a run that is over. */
+  forget(prefix: string): void {
+    for (const name of [...this.#kept.keys()]) {
+      if (name.startsWith(prefix)) this.#forget(name);
+    }
+  }
+
+  #forget(name: string): void {
+    this.#bytes -= this.#kept.get(name)?.length ?? 0;
+    this.#kept.delete(name);
   }
 
   plan(runId: string, round: number): Promise<RoundPlan | undefined> {

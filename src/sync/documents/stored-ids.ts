@@ -17,7 +17,8 @@ export async function writeStoredIds(services: SyncServices, ids: string[]): Pro
 
 /** @throws RetriableError if the list does not exist */
 export async function readStoredIds(services: SyncServices, name: string): Promise<string[]> {
-  const ids = await services.documents.claim<string[]>(name);
-  if (ids !== undefined) return ids;
+  // Not kept in memory: a list has megabytes, and one read of a table asks for it once or twice.
+  const read = await services.work.read<string[]>(name);
+  if (read !== undefined) return read.value;
   throw new RetriableError(`The list of ids ${name} is missing.`, { object: name });
 }

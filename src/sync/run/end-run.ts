@@ -32,6 +32,8 @@ export async function endRun(
     await services.work.put(paths.run(runId), run);
     logEnd(services, run);
   }
+  services.shards.forget(paths.runFolder(runId));
+  services.documents.forget(paths.runFolder(runId));
   try {
     await services.work.deletePrefix(paths.roundsFolder(runId));
     await cleanUp(services);
