@@ -1,4 +1,4 @@
-import { isBefore } from '../../metrics/journal/journal-entry.ts';
+import { isBefore, type PlacedEntry } from '../../metrics/journal/journal-entry.ts';
 import { replayHint } from '../../metrics/journal/poison-records.ts';
 import type { MetricsServices } from '../../metrics/services.ts';
 import { address } from '../address.ts';
@@ -26,9 +26,14 @@ export const getStatus: Handler<MetricsServices> = async (services, request) => 
     const headers = { 'retry-after': String(Math.min(seconds, maxRetrySeconds)) };
     return { headers, jsonBody: { state: 'queued', ...common } };
   }
-  const poison = state.poison > 0 ? await services.poison.get(id) : undefined;
+  const poison = state.poison > 0 ? await poisonOf(services, entry) : undefined;
   // The poison record may be of another value of the same row.
   if (poison?.ticket !== ticket) return { jsonBody: { state: 'written', ...common } };
   const { refusedAt, error, code, requestId } = poison;
   return { jsonBody: { state: 'poison', ...common, refusedAt, error, code, requestId, hint: replayHint } };
 };
+
+/** The poison record of the entry's row, also under the id of an earlier version until a drain renews it. */
+async function poisonOf({ poison }: MetricsServices, { id, earlierId }: PlacedEntry) {
+  return (await poison.get(id)) ?? (earlierId === undefined ? undefined : poison.get(earlierId));
+}

@@ -24,6 +24,8 @@ export interface JournalEntry {
 
 export interface PlacedEntry extends JournalEntry {
   position: Position;
+  /** The id in the journal, if an earlier version of this app gave the row another one. */
+  earlierId?: string;
 }
 
 /** A position as text, for the address of a record's status: `1-2048`. */

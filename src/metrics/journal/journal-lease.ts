@@ -7,13 +7,22 @@ import type { Position } from './journal-entry.ts';
 export interface JournalState extends Position {
   /** How many poison records exist. */
   poison: number;
+  /** 1 once all poison records have the ids that this version of the app derives. Earlier versions remove it. */
+  poisonIds: number;
   /** When to write to Dataverse again after a failure, in milliseconds since 1970. */
   retryAt: number;
   /** Consecutive failures. */
   failures: number;
 }
 
-const initialState: JournalState = { generation: 1, offset: 0, poison: 0, retryAt: 0, failures: 0 };
+const initialState: JournalState = {
+  generation: 1,
+  offset: 0,
+  poison: 0,
+  poisonIds: 0,
+  retryAt: 0,
+  failures: 0,
+};
 
 /** Reads the state from the metadata of its empty blob, with names in lower case: one cheap request. */
 export async function readState(blob: BlobClient): Promise<JournalState> {

@@ -1,6 +1,7 @@
 import type { AppendBlobClient, BlobClient, ContainerClient } from '@azure/storage-blob';
 import { SyncError } from '../../errors.ts';
 import { errorCode, inContainer, statusOf, withStorageErrors } from '../../storage/errors.ts';
+import { campaignMetricsId } from '../contract/campaign-metrics-id.ts';
 import { BatchedAppends } from './batched-appends.ts';
 import {
   isBefore,
@@ -218,7 +219,11 @@ function parseLines(bytes: Buffer, from: Position): { entries: PlacedEntry[]; ne
   let next: Position = { generation: from.generation, offset: from.offset };
   for (const line of bytes.toString().split('\n').slice(0, -1)) {
     try {
-      entries.push({ ...(JSON.parse(line) as JournalEntry), position: next });
+      const entry = JSON.parse(line) as JournalEntry;
+      // Earlier versions of this app derived other ids from the same key. All values of a row need one id, in order.
+      const id = campaignMetricsId(entry.record);
+      const earlier = entry.id === id ? {} : { earlierId: entry.id };
+      entries.push({ ...entry, ...earlier, id, position: next });
     } catch {
       // The parser's message would quote the record.
       throw new DamagedLineError(`The journal of campaign metrics is damaged at ${ticketOf(next)}.`);

@@ -59,7 +59,10 @@ async function journaledRows(
   progress: JournalProgress,
 ): Promise<(id: string) => boolean> {
   const isPending = await services.journal.pendingRows(progress);
-  const poison = progress.state.poison > 0 ? await services.poison.ids() : new Set<string>();
+  if (progress.state.poison === 0) return isPending;
+  // The ids of poison records of an earlier version tell nothing until the next drain has renewed them.
+  if (progress.state.poisonIds === 0) return () => true;
+  const poison = await services.poison.ids();
   return (id) => isPending(id) || poison.has(id);
 }
 

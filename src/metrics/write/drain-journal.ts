@@ -3,6 +3,7 @@ import { describeError, RetriableError } from '../../errors.ts';
 import { ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import type { MetricsServices } from '../services.ts';
+import { renewPoisonIds } from './renew-poison-ids.ts';
 import { NotWrittenError, writeEntries } from './write-entries.ts';
 
 /** What one drain did. */
@@ -68,6 +69,7 @@ async function drainUnderLease(
   const { journal, settings, drainQueue } = services;
   let takeoverSentAt = 0;
   let startedAt = 0;
+  if (lease.state.poisonIds === 0) await renewPoisonIds(services.poison, lease);
   while (!lease.lost.aborted) {
     if (Date.now() > until) {
       await drainQueue.schedule(0);
