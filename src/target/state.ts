@@ -26,6 +26,11 @@ export interface TableState {
   rows: number;
   /** Bytes of a row in JSON, by which pages are sized; 0 if the table was empty when all of it was read. */
   rowBytes?: number;
+  /**
+   * The last comparison of all keys has consequences that are not in the mirror: deletes were held back, or rows that it
+   * missed were not read. The next run compares again.
+   */
+  sweepAgain?: 'deletes' | 'rows';
   /** Runs since all keys were compared. */
   runsSinceSweep: number;
   /** When the read that compared all keys last began: ISO 8601, UTC. */

@@ -16,6 +16,8 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   pageSize?: number;
   /** Why the read is not the planned one. */
   reason?: string;
+  /** The error behind `reason` may pass: the planned read is tried again soon. */
+  isDoubtful?: boolean;
 }
 
 export function addFigures(figures: readonly ReadFigures[]): Required<ReadFigures> {

@@ -25,11 +25,13 @@ export async function waitInQueue(
   const now = services.now().getTime();
   const since = message.waiting?.since ?? new Date(now).toISOString();
   // Tables that only waited for another one go first: otherwise that one could stop them again, each time.
-  const isOwn = dataverseFault(error)?.status === 429;
+  const { status } = dataverseFault(error) ?? {};
+  const isOwn = status === 429;
   const seconds = error.retryAfterSeconds + (isOwn ? Math.min(10, error.retryAfterSeconds / 2) : 0);
   const until = new Date(now + seconds * 1000).toISOString();
   const { maxWaitSeconds } = services.settings.sync;
-  if (isOwn && now - Date.parse(since) >= maxWaitSeconds * 1000) {
+  // Without a status, the request was not sent: it waited for another table, which has a limit of its own.
+  if (status !== undefined && now - Date.parse(since) >= maxWaitSeconds * 1000) {
     const { message: text } = describeError(error);
     throw new SkipTableError(
       `Dataverse made ${message.entity} wait since ${since}, and still does: ${text}`,

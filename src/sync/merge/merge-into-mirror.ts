@@ -41,7 +41,8 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         changed: new Set(),
       };
       const isConfigChanged = mirror.state.configured?.join() !== plan.configured.join();
-      Object.assign(mirror.state, sourceOf(plan));
+      // Later rounds have the same plan: what the first one changed stays.
+      if (plan.round === 1) Object.assign(mirror.state, sourceOf(plan));
       await dropTables(merge);
       const failed = await mergeTables(merge, excluded);
       // One table's error must not stop the others. The merge starts over without it.

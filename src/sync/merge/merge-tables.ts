@@ -66,6 +66,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
     startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
     at: round.at,
     isCurrent: merge.heldBack === 0 && outdatedIds.length === 0,
+    isHeldBack: merge.heldBack > 0,
     digestOf: (since) => mirror.contentDigest(table, since),
   });
 }

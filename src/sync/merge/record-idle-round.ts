@@ -41,6 +41,7 @@ export async function recordIdleRound(
         startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
         at,
         isCurrent: true,
+        isHeldBack: false,
       };
       entities[fetched.name] = await nextState(services.settings.sync, known, table, fetched, outcome);
     }

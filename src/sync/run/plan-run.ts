@@ -52,7 +52,9 @@ export async function planRun(
     });
     await work.put(paths.planError(runId), failure);
     const seconds = error instanceof RetriableError ? error.retryAfterSeconds : undefined;
-    if (seconds === undefined) throw error;
+    const { startedAt } = (await documents.run(runId)) ?? {};
+    const waited = startedAt === undefined ? 0 : (services.now().getTime() - Date.parse(startedAt)) / 1000;
+    if (seconds === undefined || waited >= services.settings.sync.maxWaitSeconds) throw error;
     // The service asked to wait. The five tries of the queue would be over before.
     await services.sendPlan(message, Math.min(Math.ceil(seconds), maxDelaySeconds));
   }

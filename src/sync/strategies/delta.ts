@@ -53,11 +53,9 @@ export const delta: Strategy<DeltaRead> = {
     }
     // A provider may reject change tracking in its own words.
     if (position.link !== undefined || !isQueryRefused(error)) return undefined;
-    return startOver(
-      position,
-      plan,
-      `Dataverse does not accept change tracking: ${(error as Error).message}`,
-    );
+    const reason = `Dataverse does not accept change tracking: ${(error as Error).message}`;
+    const next = startOver(position, plan, reason);
+    return next && { ...next, isDoubtful: error instanceof RetriableError };
   },
 
   async finish(read, reader) {

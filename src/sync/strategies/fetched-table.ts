@@ -21,6 +21,8 @@ export interface MergeOutcome {
   at: string;
   /** Whether the table now holds all that the read showed: no delete was held back and no row is missing. */
   isCurrent: boolean;
+  /** Whether deletes were held back. */
+  isHeldBack: boolean;
   /** Digest of keys and versions in the database: of all rows, or of those modified since. Absent in an idle round. */
   digestOf?: (since?: string) => Promise<string | undefined>;
 }

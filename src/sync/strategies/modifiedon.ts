@@ -1,4 +1,5 @@
 import { isQueryRefused } from '../../dataverse/errors/refusal.ts';
+import { RetriableError } from '../../errors.ts';
 import type { TableState } from '../../target/state.ts';
 import {
   type FetchedTable,
@@ -42,6 +43,7 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
       // Change tracking named deleted rows until now. Those it no longer named show in a sweep only.
       sweep:
         known.strategy === 'delta' ||
+        known.sweepAgain !== undefined ||
         (every > 0 && known.runsSinceSweep + 1 >= every) ||
         isOverdue(known, settings.verifyHours, now),
     };
@@ -62,7 +64,8 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
     if (read.kind === 'all' || part === 'keys' || link !== undefined || !isQueryRefused(error))
       return undefined;
     const reason = `Dataverse does not accept the filter on modifiedon: ${(error as Error).message}`;
-    return { strategy: 'full', read: { kind: 'all' }, part: 'rows', reason };
+    const isDoubtful = error instanceof RetriableError;
+    return { strategy: 'full', read: { kind: 'all' }, part: 'rows', reason, isDoubtful };
   },
 
   isComplete: (read) => read.kind === 'all',
@@ -79,9 +82,12 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
   },
 
   async cursor(merged) {
-    const { outcome, watermark } = merged;
-    if (!outcome.isCurrent) return {};
+    const sweepAgain = sweepAgainAfter(merged);
+    if (!merged.outcome.isCurrent) return { sweepAgain };
+    const watermark = holdsSameRows(merged) ? merged.known!.watermark : merged.watermark;
     return {
+      sweepAgain,
+      watermark,
       contentDigest: await contentDigest(merged),
       valuesDigest: merged.read?.kind === 'all' ? valuesDigest(merged.fetched) : undefined,
       window: watermark === undefined ? undefined : await windowAfter(merged, watermark),
@@ -100,7 +106,27 @@ const rereadRows = 1000;
 /** Whether the window holds many rows and a later one would hold fewer. */
 function isWorthMoving(known: TableState, fetched: FetchedTable): boolean {
   const rows = fetched.slices.reduce((sum, slice) => sum + slice.rowsRead, 0);
-  return rows > rereadRows && watermarkAfter(known, fetched, known.syncedAt) !== known.watermark;
+  // Rows that are dated in the future are in every window.
+  const isFuture = fetched.slices.some(
+    ({ maxModifiedOn, readAt }) =>
+      maxModifiedOn !== undefined && readAt !== undefined && Date.parse(maxModifiedOn) > Date.parse(readAt),
+  );
+  return !isFuture && rows > rereadRows && watermarkAfter(known, fetched, known.syncedAt) !== known.watermark;
+}
+
+/** Whether the read showed the rows of the known window: moving it would only lose the digest of their values. */
+function holdsSameRows({ known, read, fetched }: MergedRead<ModifiedOnRead>): boolean {
+  if (known === undefined || read?.kind !== 'modifiedon' || known.window?.from !== read.since) return false;
+  return known.window.digest === rowsDigest(fetched) && !isWorthMoving(known, fetched);
+}
+
+/** Which consequences of a comparison are still to come. Rows by id (`read` is undefined) are those that it missed. */
+function sweepAgainAfter({ known, read, outcome }: MergedRead<ModifiedOnRead>): TableState['sweepAgain'] {
+  if (outcome.isHeldBack) return 'deletes';
+  const before = known?.sweepAgain;
+  if (read === undefined) return outcome.isCurrent && before === 'rows' ? undefined : before;
+  if (!outcome.isCurrent) return 'rows';
+  return read.kind === 'all' || read.sweep ? undefined : before;
 }
 
 /** Whether all keys must be compared again: no other read finds changes that were dated back, or behind a wrong clock. */

@@ -7,8 +7,10 @@ import { refusedStrategies } from './refusal.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isRowsById } from './rows-by-id.ts';
 
-/** How long a strategy or an option is not tried again after Dataverse refused it. */
+/** How long a strategy or an option is not tried again after Dataverse refused it … */
 const fallbackHours = 24;
+/** … and after an error that may have been an outage: a full read of a large table in every run is dear. */
+const doubtfulHours = 1;
 
 /** Whether what was fetched of a table shows that nothing changed in it since `known`. */
 export function broughtNothing(known: TableState | undefined, fetched: FetchedTable): boolean {
@@ -61,7 +63,7 @@ function fallbackAfter(
   fetched: FetchedTable,
   at: string,
 ): TableState['fallback'] {
-  const { strategy, read, reason } = finalStart(fetched);
+  const { strategy, read, reason, isDoubtful } = finalStart(fetched);
   const { fallback } = known ?? {};
   const current = fallback !== undefined && at < fallback.until ? fallback : undefined;
   const { strategy: planned } = fetched.plan;
@@ -70,7 +72,7 @@ function fallbackAfter(
   const names: readonly StrategyName[] = wholeTableStrategies;
   const tried = names.slice(names.indexOf(planned), names.indexOf(strategy));
   const refused = [...new Set([...refusedStrategies(current), ...tried])];
-  return { reason, until: untilRetry(at), refused };
+  return { reason, until: untilRetry(at, isDoubtful ? doubtfulHours : fallbackHours), refused };
 }
 
 /** Rows of which the average weight is taken. */
@@ -87,8 +89,8 @@ function rowBytesAfter(
   return known?.rowBytes ?? (isWhole ? 0 : undefined);
 }
 
-function untilRetry(at: string): string {
-  return new Date(Date.parse(at) + fallbackHours * 3_600_000).toISOString();
+function untilRetry(at: string, hours = fallbackHours): string {
+  return new Date(Date.parse(at) + hours * 3_600_000).toISOString();
 }
 
 /** The options that Dataverse rejected, remembered until they are to be tried again. */

@@ -68,5 +68,5 @@ export interface MergedRead<R extends Read> {
 /** The part of a table's state that belongs to its strategy. */
 export type Cursor = Pick<
   TableState,
-  'deltaLink' | 'window' | 'contentDigest' | 'valuesDigest' | 'storedIds'
+  'deltaLink' | 'watermark' | 'window' | 'contentDigest' | 'valuesDigest' | 'sweepAgain' | 'storedIds'
 >;

@@ -57,15 +57,26 @@ export function declaredKeys(db: SqliteDatabase, { name }: Table): string[] {
     .map(({ from, table, to }) => declaredKey(from, table, to));
 }
 
-/** Drops a table with everything that belongs to it, except the log, and records it in `_sync_schema_changes`. */
-export function dropTable(db: SqliteDatabase, table: Table, context: { runId: string; at: string }): void {
+/**
+ * Drops a table with everything that belongs to it, except the log, and records it in `_sync_schema_changes`.
+ * @param others the tables that stay: one may be called like a history table or view of this one
+ */
+export function dropTable(
+  db: SqliteDatabase,
+  table: Table,
+  others: readonly Table[],
+  context: { runId: string; at: string },
+): void {
   const { name } = table;
+  const kept = new Set(others.map((other) => other.name.toLowerCase()));
+  const isOwn = (other: string) => !kept.has(other.toLowerCase());
   db.transaction(() => {
-    for (const view of [`${name}_labelled`, `${name}_choice_values`]) {
+    for (const view of [`${name}_labelled`, `${name}_choice_values`].filter(isOwn)) {
       db.exec(`DROP VIEW IF EXISTS main.${quote(view)}`);
     }
-    db.exec(`DROP TABLE IF EXISTS main.${quote(name)}`);
-    db.exec(`DROP TABLE IF EXISTS main.${quote(historyName(table))}`);
+    for (const own of [name, historyName(table)].filter(isOwn)) {
+      db.exec(`DROP TABLE IF EXISTS main.${quote(own)}`);
+    }
     for (const own of ['_sync_state', '_sync_foreign_keys', '_sync_deleted', '_choices']) {
       if (db.hasTable(own)) db.run(`DELETE FROM main.${quote(own)} WHERE table_name = ?`, [name]);
     }

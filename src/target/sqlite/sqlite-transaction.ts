@@ -132,7 +132,8 @@ export class SqliteTransaction implements MirrorTransaction {
     const { runId, at, synced } = this.#options;
     const { [logicalName]: dropped, ...entities } = this.state.entities;
     if (dropped === undefined) return;
-    dropTable(this.#db, dropped.table, { runId, at });
+    const others = Object.values(entities).map(({ table }) => table);
+    dropTable(this.#db, dropped.table, others, { runId, at });
     Object.assign(this.state, { entities });
     // Tables of the run get other foreign keys as they are merged. Others would never lose theirs.
     const merged = new Set(synced.map((table) => table.logicalName));

@@ -26,4 +26,22 @@ describe('POST /api/sync with dropTables', () => {
     await org.harness.drain();
     expect(await org.query("SELECT name FROM sqlite_master WHERE name = 'contacts'")).toEqual([]);
   });
+
+  it('keeps a table that is called like the history of a dropped one', async () => {
+    org = await Organisation.start(['account', 'task']);
+    const { model } = org.store;
+    const task = org.store.table('task');
+    model.remove(task);
+    task.entitySetName = 'accounts_history';
+    model.add(task);
+    org.store.schemaChanged();
+    org.rows('task', 4);
+    await org.sync();
+    expect(await org.query('SELECT count(*) AS n FROM accounts_history')).toEqual([{ n: 4 }]);
+    org.harness.configure(['task']);
+    await post({ dropTables: ['account'] });
+    await org.harness.drain();
+    expect(await org.query('SELECT count(*) AS n FROM accounts_history')).toEqual([{ n: 4 }]);
+    await org.expectIdle();
+  });
 });

@@ -84,3 +84,13 @@ it('fails a table that Dataverse makes wait for too long, and completes the othe
   expect(reportOf(status, 'account')).toMatchObject({ added: 5 });
   await org.expectMirror('account');
 });
+
+it('fails a table whose provider is unavailable for too long, and completes the others', async () => {
+  org = await Organisation.start(['lead', 'account'], {}, { SYNC_MAX_WAIT: '3' });
+  org.rows('lead', 5);
+  org.rows('account', 5);
+  org.dataverse.faults.add({ ...throttled, kind: '503', times: 100 });
+  const status = await org.sync();
+  expect(reportOf(status, 'lead')).toMatchObject({ state: 'failed', error: expect.stringContaining('503') });
+  expect(reportOf(status, 'account')).toMatchObject({ added: 5 });
+});

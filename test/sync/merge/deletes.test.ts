@@ -206,6 +206,17 @@ describe('deletes', () => {
     expect(await org.ids('new_shipmentline')).toEqual([]);
   });
 
+  it('beyond the limit can be allowed in the run after the comparison that found them', async () => {
+    org = await Organisation.start([{ name: 'lead', reconcileEvery: 3 }]);
+    const ids = org.rows('lead', 30);
+    for (let run = 0; run < 3; run++) await org.sync();
+    for (const id of ids.slice(0, 20)) org.store.delete('lead', id);
+    expect(reportOf(await org.sync(), 'lead').error).toContain('20 of 30 rows');
+    const allowed = await org.sync({ allowMassDelete: ['lead'] });
+    expect(reportOf(allowed, 'lead')).toMatchObject({ deleted: 20 });
+    await org.expectMirror('lead');
+  });
+
   it.each(tables)('beyond the limit are held back and allowed once, by %s (%s)', async (_, name, options) => {
     org = await Organisation.start([{ name, ...options }]);
     const ids = org.rows(name, 30);

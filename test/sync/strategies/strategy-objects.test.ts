@@ -209,6 +209,7 @@ describe('the state after a merge', () => {
     startedAt: '2026-11-21T02:00:00.000Z',
     at: '2026-11-21T02:00:09.000Z',
     isCurrent: true,
+    isHeldBack: false,
     digestOf: async (since) => `of the database${since === undefined ? '' : ` since ${since}`}`,
   };
   const merged = (

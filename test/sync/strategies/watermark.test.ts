@@ -51,6 +51,24 @@ describe.each([0, 1, 10])('with reconcileEvery %i', (reconcileEvery) => {
     await org.expectIdle();
   });
 
+  it('a row dated in the future does not have the database opened in each run', async () => {
+    org = await Organisation.start([{ name: 'lead', reconcileEvery }]);
+    const ids = org.rows('lead', 3);
+    org.store.update('lead', ids[0]!, { modifiedon: '2099-01-01T00:00:00Z' });
+    await org.sync();
+    await org.sync();
+    const { mirror } = org.harness.services;
+    let opened = 0;
+    const transaction = mirror.transaction.bind(mirror);
+    mirror.transaction = (...args) => {
+      opened += 1;
+      return transaction(...args);
+    };
+    await org.sync();
+    await org.sync();
+    expect(opened).toBe(0);
+  });
+
   it('changes that were dated back are in the mirror within a day', async () => {
     org = await Organisation.start([{ name: 'lead', reconcileEvery }]);
     const ids = org.rows('lead', 25);
