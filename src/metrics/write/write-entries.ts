@@ -104,6 +104,8 @@ async function updatePoison(
   written: Iterable<string>,
 ): Promise<number> {
   if (refused.size === 0 && lease.state.poison === 0) return 0;
+  // Before the first blob: after a crash in between, the next drain looks for poison records and removes obsolete ones.
+  if (refused.size > 0 && lease.state.poison === 0) await lease.change({ poison: refused.size });
   const refusedAt = services.now().toISOString();
   const ids = await services.poison.ids();
   for (const [id, { entry, error }] of refused) {

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RetriableError } from '../../../src/errors.ts';
 import type { CampaignMetrics } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import type { PoisonRecord } from '../../../src/metrics/journal/poison-records.ts';
 import { acceptRecords } from '../../../src/metrics/write/accept-records.ts';
 import { drainJournal } from '../../../src/metrics/write/drain-journal.ts';
+import { replayPoison } from '../../../src/metrics/write/replay-poison.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { createWorld, record } from '../metrics-world.ts';
 
@@ -125,6 +127,28 @@ test('a rejected value becomes poison, the value before it is written, a newer o
   expect(table.rows.get(bad)?.tokensIn).toBe(9);
   expect(await services.poison.ids()).toEqual(new Set([id]));
   expect((await services.journal.state()).poison).toBe(1);
+});
+
+test('a crash after a poison record was stored leaves none that a replay could write over a newer value', async () => {
+  const { services, table, another } = createWorld(azurite);
+  const id = campaignMetricsId(record());
+  table.refuses = (value) => value.tokensIn === 1;
+  await acceptRecords(services, [record({ tokensIn: 1 })], true);
+  // The process ends after the poison record is stored and before the position is.
+  const poison = another().poison;
+  poison.put = async (rejected: PoisonRecord) => {
+    await services.poison.put(rejected);
+    throw new RetriableError('the process ends');
+  };
+  await expect(drainJournal({ ...services, poison })).rejects.toThrow('the process ends');
+  expect(await services.poison.ids()).toEqual(new Set([id]));
+  await acceptRecords(another(), [record({ tokensIn: 2 })], true);
+  await drainJournal(services);
+  expect(await services.poison.ids()).toEqual(new Set());
+  table.refuses = () => false;
+  await replayPoison(services);
+  await drainJournal(services);
+  expect(table.rows.get(id)?.tokensIn).toBe(2);
 });
 
 test('a storage fault fails the drain, and is not taken for a fault of Dataverse', async () => {
