@@ -9,6 +9,7 @@ import type { Row } from '../../dataverse/transport/reply.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
 import { upsert } from '../../dataverse/write/write-row.ts';
 import { ConflictError, RetriableError, SyncError } from '../../errors.ts';
+import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import { campaignMetricsKey } from '../contract/campaign-metrics-fields.ts';
 import { keyMeaning } from '../contract/key-meaning.ts';
 import {
@@ -34,6 +35,8 @@ const maxConflicts = 6;
 const maxBulkTimeoutMs = 120_000;
 const minBulkSize = 50;
 const maxVersions = 10_000;
+/** Look-ups of rows by key at the same time. */
+const parallelFinds = 8;
 
 /** The campaign metrics table in Dataverse. Its transport must not retry: callers queue or back off instead. */
 export class DataverseMetricsTable {
@@ -43,6 +46,8 @@ export class DataverseMetricsTable {
   readonly #writes: ConditionalWrites;
   /** The newest versions that this instance wrote, so that writing a row again takes one request. */
   readonly #versions = new Map<string, string>();
+  /** The ids of rows that have another one than their key gives: of earlier versions of this app, or other programs. */
+  readonly #otherIds = new Map<string, string>();
   #bulkTimeoutMs: number;
   #bulkSize: number;
 
@@ -62,7 +67,7 @@ export class DataverseMetricsTable {
    */
   async write(row: MetricsRow, guard: WriteGuard): Promise<{ created: boolean; row: MetricsRow }> {
     const { record } = row;
-    let { id } = row;
+    let id = this.#otherIds.get(row.id) ?? row.id;
     let version = this.#versions.get(id);
     for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
       try {
@@ -72,7 +77,7 @@ export class DataverseMetricsTable {
         this.#versions.delete(id);
         // Another program can have created a row with this key under an id of its own.
         const isOtherRow = version === undefined && dataverseFault(error)?.code === codes.duplicateKey;
-        if (isOtherRow) id = (await this.#findOther(row, guard.signal)) ?? id;
+        if (isOtherRow || id !== row.id) id = (await this.#findOther(row, guard.signal)) ?? row.id;
         const options = { select: [this.#columns.id], signal: guard.signal };
         const current = await readRow(this.#transport, this.#settings.entitySet, id, options);
         version = current && versionOf(current);
@@ -118,11 +123,19 @@ export class DataverseMetricsTable {
       guard.confirm?.();
       const outcomes = await this.#writeRound(versioned, round === 0, guard.signal);
       const again: MetricsRow[] = [];
+      const others: MetricsRow[] = [];
       for (const [index, outcome] of outcomes.entries()) {
-        const { row } = versioned[index]!;
+        const row = open[index]!;
         if (outcome === 'conflict') again.push(row);
-        else results.set(row.id, outcome === 'other id' ? await this.#writeAlone(row, guard) : outcome);
+        else if (outcome === 'other id') others.push(row);
+        else results.set(row.id, outcome);
       }
+      // What is found stays known, so also a call that ends early brings the next one closer to its end.
+      await forEachConcurrently(others, parallelFinds, async (row) => {
+        const refused = await this.#refusalOf(row, guard.signal);
+        if (refused === undefined) again.push(row);
+        else results.set(row.id, { refused });
+      });
       open = again;
     }
     return rows.map(({ id }) => results.get(id)!);
@@ -148,32 +161,59 @@ export class DataverseMetricsTable {
     return rows.map(({ row }) => byRow.get(row)!);
   }
 
-  /** The rows with their versions, from memory or from Dataverse. A version is used once: the write replaces it. */
+  /**
+   * The rows with their ids in Dataverse and their versions, from memory or from Dataverse. A version is used once: the
+   * write replaces it.
+   */
   async #withVersions(rows: readonly MetricsRow[], signal: AbortSignal): Promise<VersionedRow[]> {
+    const targets = rows.map(({ id, record }) => ({ id: this.#otherIds.get(id) ?? id, record }));
     const versions = new Map<string, string>();
-    for (const { id } of rows) {
+    for (const { id } of targets) {
       const known = this.#versions.get(id);
       if (known !== undefined) versions.set(id, known);
       this.#versions.delete(id);
     }
-    const ids = rows.map(({ id }) => id).filter((id) => !versions.has(id));
-    const primaryKey = this.#columns.id;
-    const query = { entitySet: this.#settings.entitySet, primaryKey, ids, select: [primaryKey] };
+    const ids = targets.map(({ id }) => id).filter((id) => !versions.has(id));
+    const { id: primaryKey, column } = this.#columns;
+    const hasOthers = targets.some(({ id }, index) => id !== rows[index]!.id);
+    const select = [primaryKey, ...(hasOthers ? campaignMetricsKey.map((name) => column[name]) : [])];
+    const query = { entitySet: this.#settings.entitySet, primaryKey, ids, select };
+    const found = new Map<string, Row>();
     for await (const page of readByIds(this.#transport, query, { signal })) {
-      for (const row of parseRows(page)) versions.set(String(row[primaryKey]).toLowerCase(), versionOf(row));
+      for (const row of parseRows(page)) {
+        const id = String(row[primaryKey]).toLowerCase();
+        versions.set(id, versionOf(row));
+        found.set(id, row);
+      }
     }
-    return rows.map((row) => ({ row, version: versions.get(row.id) }));
+    return rows.map((row, index) => {
+      const target = targets[index]!;
+      const read = found.get(target.id);
+      const version = versions.get(target.id);
+      const isKnown = read === undefined ? version !== undefined : this.#hasKeyOf(read, row);
+      if (target.id === row.id || isKnown) return { row: target, version };
+      // Somebody deleted the row, or gave it another key.
+      this.#otherIds.delete(row.id);
+      return { row, version: undefined };
+    });
   }
 
-  /** Writes a row whose key belongs to another row. */
-  async #writeAlone(row: MetricsRow, guard: WriteGuard): Promise<RowResult> {
+  /** Looks up the id of a row whose key belongs to another id. Returns why the row is rejected, if it is. */
+  async #refusalOf(row: MetricsRow, signal: AbortSignal): Promise<Error | undefined> {
     try {
-      const { created } = await this.write(row, guard);
-      return { created };
+      await this.#findOther(row, signal);
+      return undefined;
     } catch (error) {
-      if (consequenceOf(error) === 'refused') return { refused: error as Error };
+      if (consequenceOf(error) === 'refused') return error as Error;
       throw error;
     }
+  }
+
+  #hasKeyOf(row: Row, { record }: MetricsRow): boolean {
+    const other = toMetricsRow(row, this.#columns);
+    return campaignMetricsKey.every(
+      (name) => keyMeaning(String(other.record[name] ?? '')) === keyMeaning(record[name]),
+    );
   }
 
   #keptChanging(): RetriableError {
@@ -205,7 +245,9 @@ export class DataverseMetricsTable {
    * reference rows).
    * @throws SyncError if that row is of another record: replacing it would lose it
    */
-  async #findOther({ record }: MetricsRow, signal: AbortSignal): Promise<string | undefined> {
+  async #findOther(wanted: MetricsRow, signal: AbortSignal): Promise<string | undefined> {
+    this.#otherIds.delete(wanted.id);
+    const { record } = wanted;
     const { entitySet } = this.#settings;
     const { id, column } = this.#columns;
     const { campaignId, runId, phase } = record;
@@ -215,10 +257,11 @@ export class DataverseMetricsTable {
       const [row] = parseRows(page);
       if (row === undefined) continue;
       const other = toMetricsRow(row, this.#columns);
-      const isSame = campaignMetricsKey.every(
-        (name) => keyMeaning(String(other.record[name] ?? '')) === keyMeaning(record[name]),
-      );
-      if (isSame) return other.id;
+      if (this.#hasKeyOf(row, wanted)) {
+        if (other.id !== wanted.id) this.#otherIds.set(wanted.id, other.id);
+        if (this.#otherIds.size > maxVersions) this.#otherIds.delete(this.#otherIds.keys().next().value!);
+        return other.id;
+      }
       throw new SyncError(`Dataverse takes this campaign, run and phase for those of the row ${other.id}.`, {
         operation: 'write campaign metrics',
         object: entitySet,

@@ -69,6 +69,33 @@ test('creates a thousand rows with three requests, and updates them with twelve'
   expect(values).toEqual(Array(1000).fill(2));
 });
 
+test('remembers the rows that keep the id of an earlier version', async () => {
+  const { table } = connectTable(dataverse.url);
+  const rows = (tokensIn: number) =>
+    Array.from({ length: 30 }, (_, n) => rowOf(record({ campaignId: 'kept', runId: `r${n}`, tokensIn })));
+  const ids = rows(0).map(({ record: { campaignId, runId, phase } }) =>
+    dataverse.store.create('apex_campaignmetrics', {
+      apex_campaignid: campaignId,
+      apex_runid: runId,
+      apex_phase: phase,
+    }),
+  );
+  const values = () => ids.map((id) => Number(truth().get(id)?.['apex_tokensin']));
+  expect(await table.writeMany(rows(1), guard)).toEqual(results(30, false));
+  expect(values()).toEqual(Array(30).fill(1));
+  // One read of the versions, one batch.
+  const again = async () => expect(await table.writeMany(rows(2), guard)).toEqual(results(30, false));
+  expect(await requestsOf(again)).toBe(2);
+  expect(values()).toEqual(Array(30).fill(2));
+  // Another program gives one of them another key: it stays as it is.
+  dataverse.store.update('apex_campaignmetrics', ids[0]!, { apex_runid: 'renamed' });
+  expect((await table.writeMany(rows(3), guard)).slice(0, 2)).toEqual([
+    { created: true },
+    { created: false },
+  ]);
+  expect(values()).toEqual([2, ...Array(29).fill(3)]);
+});
+
 test('writes new, existing, changed and rejected rows of one list', async () => {
   const { table } = connectTable(dataverse.url);
   const row = (runId: string, more: Partial<CampaignMetrics> = {}) =>
