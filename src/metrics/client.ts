@@ -79,17 +79,21 @@ function listenToExit(): void {
   // Emitted when nothing is left to do. A request keeps the process alive until it is answered.
   node.on('beforeExit', () => void flushAll());
   const terminate = async () => {
+    // Counted at once: Node.js removes a listener of `once` before it calls it.
+    const isAlone = node.listenerCount?.('SIGTERM') === 1;
     if (busy.size > 0) {
       const limit = new Promise((resolve) => setTimeout(resolve, maxTerminationMs));
       await Promise.race([flushAll(), limit]);
     }
     // A listener replaces the default, which ends the process. Without a listener of the application, do that.
-    if (node.listenerCount?.('SIGTERM') !== 1) return;
+    if (!isAlone || node.listenerCount?.('SIGTERM') !== 1) return;
     node.off?.('SIGTERM', onTerminate);
     node.kill?.(node.pid!, 'SIGTERM');
   };
   const onTerminate = () => void terminate();
-  node.on('SIGTERM', onTerminate);
+  // First, so that it counts the listeners of the application before one of them is removed.
+  if (typeof node.prependListener === 'function') node.prependListener('SIGTERM', onTerminate);
+  else node.on('SIGTERM', onTerminate);
 }
 
 /** Sends records to the endpoint. One client per process is enough. */

@@ -249,6 +249,20 @@ test('leaves the end of the process to the listener of the application', async (
   expect(received.flat()).toHaveLength(1);
 });
 
+test.each(['before', 'after'])(
+  'leaves the end of the process to a listener that runs once, registered %s the first record',
+  async (when) => {
+    const own = `process.once('SIGTERM', async () => {
+      await waiting.close(); await new Promise((end) => setTimeout(end, 300)); process.exit(7); });`;
+    const parts =
+      when === 'before' ? [own.replace('waiting.close()', 'late()'), stayAlive] : [stayAlive, own];
+    const late = 'const late = () => waiting.close();';
+    const { status, signal } = await run(`${late} ${parts.join(' ')} console.log('ready');`, terminate);
+    expect({ status, signal }).toEqual({ status: 7, signal: null });
+    expect(received.flat()).toHaveLength(1);
+  },
+);
+
 test('registers one listener, however many clients there are', async () => {
   const { output } = await run(`
     const clients = Array.from({ length: 50 }, () => new client.CampaignMetricsClient());
