@@ -49,7 +49,7 @@ describe('WorkStore', () => {
     expect(await store.createIfAbsent('runs/1/run.json', { text: 'ä', list: [1] })).toBe(true);
     expect(await store.createIfAbsent('runs/1/run.json', { other: true })).toBe(false);
     const found = await store.read<{ text: string }>('runs/1/run.json');
-    expect(found).toEqual({ value: { text: 'ä', list: [1] }, etag: found!.etag });
+    expect(found).toMatchObject({ value: { text: 'ä', list: [1] }, etag: found!.etag });
     const properties = await container.getBlobClient('runs/1/run.json').getProperties();
     expect(properties.contentType).toBe('application/json');
   });
@@ -70,7 +70,7 @@ describe('WorkStore', () => {
     const next = await store.replaceIfUnchanged('state.json', { n: 2 }, etag);
     await expect(store.replaceIfUnchanged('state.json', { n: 3 }, etag)).rejects.toThrow(ConflictError);
     await expect(store.deleteIfUnchanged('state.json', etag)).rejects.toThrow(ConflictError);
-    expect(await store.read('state.json')).toEqual({ value: { n: 2 }, etag: next });
+    expect(await store.read('state.json')).toMatchObject({ value: { n: 2 }, etag: next });
     expect(await store.deleteIfUnchanged('state.json', next)).toBe(true);
     expect(await store.deleteIfUnchanged('state.json', next)).toBe(false);
     await expect(store.replaceIfUnchanged('state.json', { n: 4 }, next)).rejects.toThrow(ConflictError);

@@ -413,7 +413,7 @@ test('50 clients write 1,000 records through 429, 503 and timeouts: each is stor
     return seed / 2147483647;
   };
   const faults: Fault[] = ['429', '503', 'lost', 'hang', 'late'];
-  dataverse.fault = () => (random() < 0.15 ? faults[Math.floor(random() * faults.length)] : undefined);
+  dataverse.fault = () => (random() < 0.06 ? faults[Math.floor(random() * faults.length)] : undefined);
   const before = dataverse.rows.size;
   const statuses = new Map<number, number>();
   const expected = new Map<string, number>();
