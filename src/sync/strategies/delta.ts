@@ -98,9 +98,9 @@ function startOver(
 }
 
 /**
- * Whether the stored link is outdated. The link repeats the query that it began with, so Dataverse refuses it if columns
- * were deleted or the entity set was renamed, and what a gateway answers in its place is not a list of changes. If the address of the environment changed, the client refuses the link
- * before any request.
+ * Whether the stored link is outdated. The link repeats the query that it began with, so Dataverse rejects it if columns
+ * were deleted or the entity set was renamed. A gateway may answer with something that is not a list of changes. If the
+ * address of the environment changed, the client rejects the link before any request.
  */
 function isUnusableLink(position: SliceStart, error: unknown): error is Error {
   if (error instanceof LinkError) return position.link === undefined;
