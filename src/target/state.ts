@@ -120,6 +120,9 @@ function addLogRow(before: SyncLogRow, now: SyncLogRow): SyncLogRow {
     retries: sum('retries'),
     bytes: sum('bytes'),
     seconds: sum('seconds'),
+    throttled: sum('throttled'),
+    waitedSeconds: sum('waitedSeconds'),
+    wireBytes: sum('wireBytes'),
   };
 }
 

@@ -37,10 +37,13 @@ export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClien
   };
 }
 
-/** A log line: the message, then its properties as `[runId="…" status=503]`. */
+/**
+ * A log line: the message, then its properties as JSON, so that a query or a script can filter by them:
+ * `Run … is complete. {"runId":"…","rowsRead":12}`.
+ */
 export function logLine(message: string, properties: Properties): string {
-  const texts = defined(properties).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
-  return texts.length === 0 ? message : `${message} [${texts.join(' ')}]`;
+  const texts = defined(properties);
+  return texts.length === 0 ? message : `${message} ${JSON.stringify(Object.fromEntries(texts))}`;
 }
 
 function defined(properties: Properties): [string, Properties[string]][] {

@@ -232,7 +232,7 @@ describe('every route', () => {
       expect(message).toContain(
         `${method} ${path} failed: TypeError: Cannot read properties of secret\n    at `,
       );
-      if (path === '/api/sync/no-run') expect(message).toContain('[status=500 runId="no-run"]');
+      if (path === '/api/sync/no-run') expect(message).toContain('{"status":500,"runId":"no-run"}');
       expect((await sendAndLog('HEAD', path)).body).toBe('');
       injected.error = 'a text';
       expect(problem(await send(method, path)).detail).not.toContain('a text');

@@ -53,6 +53,12 @@ async function expectContinued(fixture: Fixture, check: MirrorCheck, status: Run
   for (const name of ['_sync_log', '_sync_deleted', '_sync_schema_changes']) {
     expectKept(after.get(name)!, before.get(name)!);
   }
+  // The previous release did not count what was throttled.
+  const counted = after
+    .get('_sync_log')!
+    .map(({ throttled, wire_bytes: bytes }) => [throttled, Number(bytes) > 0]);
+  expect(counted).toContainEqual([null, false]);
+  expect(counted.at(-1)).toEqual([0n, true]);
   for (const { name, history, deletes } of harness.entities) {
     const { entitySetName: set, primaryId: key } = org!.store.table(name);
     const idsOf = (rows: Row[]) => rows.map((row) => row[key]);

@@ -27,7 +27,7 @@ export function reportLines(status: RunStatus): string[] {
 /** The fields of each table in the line of `--json`. */
 const TABLE_FIELDS = [
   ...(['name', 'strategy', 'state', 'rowsRead', 'added', 'updated', 'deleted', 'unchanged'] as const),
-  ...(['seconds', 'requests', 'bytes', 'error', 'hint'] as const),
+  ...(['seconds', 'requests', 'bytes', 'throttled', 'waitedSeconds', 'wireBytes', 'error', 'hint'] as const),
 ];
 
 /** The one line of `--json`. Scripts rely on its fields. */

@@ -19,6 +19,6 @@ export class TerminalLog {
     if (isEnd && isTold) return undefined;
     if (!isEnd && invocationId !== '') this.#told.add(invocationId);
     const name = category.replace(/^Function\.|\.User$/g, '');
-    return `  ${level} in ${name}: ${message.split('\n')[0]!.replace(/ \[\w+=.*\]$/, '')}`;
+    return `  ${level} in ${name}: ${message.split('\n')[0]!.replace(/ \{"\w+":.*\}$/, '')}`;
   }
 }

@@ -4,6 +4,7 @@ import { paths } from '../documents/paths.ts';
 import { addCommits } from '../documents/report.ts';
 import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { addFigures } from '../documents/slice.ts';
 import { cleanUp } from './clean-up.ts';
 import { addQuality } from './quality.ts';
 import { runReport } from './run-report.ts';
@@ -73,13 +74,19 @@ async function reportEnd(
 function logEnd({ telemetry }: SyncServices, run: RunDocument): void {
   const { runId, phase, error, trigger, entities = [], files, database } = run;
   const failed = entities.filter((entity) => entity.error !== undefined);
-  const sum = (name: 'rowsRead' | 'added' | 'updated' | 'deleted'): number =>
+  const sum = (name: 'added' | 'updated' | 'deleted'): number =>
     entities.reduce((total, entity) => total + entity[name], 0);
+  const read = addFigures(entities);
   const figures = {
     seconds: (Date.parse(run.finishedAt!) - Date.parse(run.startedAt)) / 1000,
     entities: entities.length,
     failed: failed.length,
-    rowsRead: sum('rowsRead'),
+    rowsRead: read.rowsRead,
+    requests: read.requests,
+    retries: read.retries,
+    throttled: read.throttled,
+    waitedSeconds: read.waitedSeconds,
+    wireBytes: read.wireBytes,
     added: sum('added'),
     updated: sum('updated'),
     deleted: sum('deleted'),

@@ -19,7 +19,7 @@ const executed = (more: Partial<LogEntry> = {}) =>
 describe('TerminalLog', () => {
   it('shows warnings and errors, without their fields', () => {
     const log = new TerminalLog();
-    expect(log.lineOf(entry('Fetching account failed. [runId="1" entity="account"]'))).toBe(
+    expect(log.lineOf(entry('Fetching account failed. {"runId":"1","entity":"account"}'))).toBe(
       '  warning in fetchEntity: Fetching account failed.',
     );
     expect(log.lineOf(entry('A line.', { level: 'information' }))).toBeUndefined();

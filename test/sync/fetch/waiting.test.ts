@@ -31,6 +31,13 @@ it('continues after the wait that Dataverse asked for, however often, without a 
   const { log } = org.harness;
   expect(log.filter(({ message }) => /lead continues at/.test(message))).toHaveLength(3);
   expect(log.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+  expect(
+    await org.query(
+      "SELECT throttled, waited_seconds > 4 AS waited, wire_bytes < bytes AS compressed FROM _sync_log WHERE entity = 'lead'",
+    ),
+  ).toEqual([{ throttled: 3, waited: 1, compressed: 1 }]);
+  const line = log.find(({ message }) => /^Run .* is complete/.test(message))!;
+  expect(line).toMatchObject({ properties: { throttled: 3, requests: status.totals.requests } });
   await org.expectMirror('lead', 'account');
 });
 

@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS _sync_log (
   bytes INTEGER NOT NULL,
   error TEXT,
   hint TEXT,
+  throttled INTEGER,
+  waited_seconds REAL,
+  wire_bytes INTEGER,
   PRIMARY KEY (run_id, round, entity)
 );
 CREATE TABLE IF NOT EXISTS _sync_schema_changes (
@@ -72,8 +75,17 @@ export const choicesMeta = 'choices';
 const sourceMeta = 'catalog';
 const closureOpenMeta = 'closure-open';
 
+/** Columns that files of version 0.1.0 lack. */
+const laterColumns = ['throttled INTEGER', 'waited_seconds REAL', 'wire_bytes INTEGER'];
+
 export function createBookkeeping(db: SqliteDatabase): void {
   db.exec(bookkeepingTables);
+  const present = new Set(
+    db.all<{ name: string }>("SELECT name FROM pragma_table_info('_sync_log')").map(({ name }) => name),
+  );
+  for (const column of laterColumns) {
+    if (!present.has(column.split(' ')[0]!)) db.exec(`ALTER TABLE _sync_log ADD COLUMN ${column}`);
+  }
 }
 
 export function readMeta(db: SqliteDatabase, name: string): string | undefined {
@@ -146,8 +158,8 @@ export function forgetDroppedTables(db: SqliteDatabase): void {
 export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
   db.run(
     `INSERT INTO _sync_log (run_id, round, entity, state, strategy, reason, started_at, finished_at, seconds, rows_read,
-       added, updated, deleted, unchanged, pages, requests, retries, bytes, error, hint)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       added, updated, deleted, unchanged, pages, requests, retries, bytes, error, hint, throttled, waited_seconds, wire_bytes)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (run_id, round, entity) DO NOTHING`,
     [
       row.runId,
@@ -170,6 +182,9 @@ export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
       row.bytes,
       row.error ?? null,
       row.hint ?? null,
+      row.throttled ?? null,
+      row.waitedSeconds ?? null,
+      row.wireBytes ?? null,
     ],
   );
 }
