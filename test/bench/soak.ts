@@ -64,9 +64,13 @@ function breakSometimes(name: 'load' | 'commit'): void {
 }
 breakSometimes('load');
 breakSometimes('commit');
+// Another instance may have written the shard. Then it must be downloaded.
+const { shards } = harness.services;
+const cached = shards.get.bind(shards);
+shards.get = (name) => (hasFaults && chance(0.3) ? undefined : cached(name));
 const getBytes = work.getBytes.bind(work);
 work.getBytes = async (name) => {
-  if (!hasFaults || !chance(0.1)) return getBytes(name);
+  if (!hasFaults || !chance(0.3)) return getBytes(name);
   counts.read += 1;
   throw new RetriableError('The read failed.');
 };
