@@ -1,9 +1,10 @@
 import { createWriteStream } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkDataverse } from './check-dataverse.ts';
 import { openDataFolder } from './data-folder/data-folder.ts';
 import { readLocalState, writeLocalState } from './data-folder/local-state.ts';
+import { privateFile, replaceText } from './data-folder/private-file.ts';
 import { startSampleDataverseThread } from './emulators/sample-dataverse-thread.ts';
 import { startStorageEmulator } from './emulators/storage-emulator.ts';
 import type { FunctionsHost, LogEntry } from './functions-host/host.ts';
@@ -60,7 +61,7 @@ export async function startLocalEnvironment(
     return sample.report.url;
   };
   const startStorage = async () => {
-    const emulator = await startStorageEmulator({ folder: data.path });
+    const emulator = await startStorageEmulator({ folder: data.path, accountKey: state.storageKey });
     parts.defer(() => emulator.stop());
     return emulator.connectionString;
   };
@@ -74,7 +75,7 @@ export async function startLocalEnvironment(
 
   if (defaultTables !== undefined) {
     entitiesFile = join(data.path, 'entities.json');
-    await writeFile(entitiesFile, `${JSON.stringify(defaultTables, null, 2)}\n`);
+    await replaceText(entitiesFile, `${JSON.stringify(defaultTables, null, 2)}\n`);
   }
   const settings = await localSettings({
     appRoot,
@@ -85,12 +86,14 @@ export async function startLocalEnvironment(
     once,
   });
   const logFile = join(data.path, 'functions.log');
-  const file = createWriteStream(logFile);
+  await rm(logFile, { force: true });
+  const file = createWriteStream(logFile, { flags: 'wx', mode: privateFile });
   parts.defer(() => new Promise<void>((done) => file.end(done)));
   const running = join(data.path, 'running.json');
-  await writeFile(running, JSON.stringify({ pid: process.pid, settings: forCommands(settings, dataverse) }), {
-    mode: 0o600,
-  });
+  await replaceText(
+    running,
+    JSON.stringify({ pid: process.pid, settings: forCommands(settings, dataverse) }),
+  );
   parts.defer(() => rm(running, { force: true }));
   const host = await startFunctionsHost({
     appRoot,

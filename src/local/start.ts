@@ -5,6 +5,8 @@ import { helpText, parseStartOptions, type StartOptions, UsageError } from './st
 
 /** The command behind `npm start`. It loads the large modules only once the options are valid. */
 async function main(): Promise<number> {
+  // Everything that this process writes is for its user alone: rows, keys, logs.
+  process.umask(0o077);
   let options: StartOptions | 'help';
   try {
     options = parseStartOptions(process.argv.slice(2));

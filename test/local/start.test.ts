@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -139,6 +139,11 @@ test('--once --json prints one line of JSON; a second sync finds no changes and 
   expect(report.requests).toBeGreaterThanOrEqual(report.entities.length);
   expect(report.database.stagedBlocks).toBeGreaterThan(0);
   expect(await readFile(out)).toEqual(await readFile(join(data, 'dataverse.db')));
+  // Nobody else on the machine can read what was written.
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name);
+    expect((await stat(path)).mode & 0o077, path).toBe(0);
+  }
 
   const second = await run(...args);
   expect(second.code).toBe(0);
@@ -155,6 +160,9 @@ test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async ()
   const { runs } = (await (await fetch(address!)).json()) as { runs: { phase: string }[] };
   expect(runs.map(({ phase }) => phase)).toEqual(['complete']);
   await expect(openDataFolder(data)).rejects.toThrow('in use by another process');
+  // A page of another site that knows the address with its key.
+  const foreign = await fetch(address!, { method: 'POST', headers: { origin: 'https://evil.example' } });
+  expect(foreign.status).toBe(403);
 
   // A further sync is reported.
   const before = output.stdout.length;

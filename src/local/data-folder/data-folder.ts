@@ -1,8 +1,9 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { chmod, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigurationError } from '../../errors.ts';
 import { makeFolder } from './make-folder.ts';
+import { isLink, privateFile, privateFolder, replaceText } from './private-file.ts';
 
 /** A folder that this process has locked. */
 export interface DataFolder {
@@ -11,34 +12,71 @@ export interface DataFolder {
 }
 
 /**
- * Creates the folder, checks that it is writable, and locks it until it is released. The lock is SQLite's lock on the
- * file `lock`: the operating system drops it when the process ends, so a killed process leaves no lock behind.
+ * Creates the folder, or takes an existing one, so that no other user of the machine can read what it holds: rows of
+ * Dataverse and keys. Locks it until it is released. The lock is SQLite's lock on the file `lock`: the operating system
+ * drops it when the process ends, so a killed process leaves no lock behind.
  *
- * @throws ConfigurationError if the folder is not writable or another process has locked it
+ * @throws ConfigurationError if the folder belongs to another user, is not writable, contains a symbolic link, or
+ * another process has locked it
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
-  const details = { operation: 'open the data folder', object: path };
   try {
-    await makeFolder(path);
-    await writeFile(join(path, 'writable'), '');
-    await rm(join(path, 'writable'));
+    await makeFolder(path, privateFolder);
+    // From now on, nobody else can place a link in the folder.
+    await chmod(path, privateFolder);
+    await replaceText(join(path, 'writable'), '');
   } catch (cause) {
     throw new ConfigurationError(`The data folder ${path} is not writable: ${(cause as Error).message}`, {
-      ...details,
-      hint: 'Make the folder writable, or choose another one with --data.',
+      operation: 'open the data folder',
+      object: path,
+      hint: 'Make it a folder that you own, or choose another one with --data.',
       cause,
     });
   }
-  const lock = new DatabaseSync(join(path, 'lock'));
+  const lock = await lockFolder(path);
+  try {
+    await makePrivate(path);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+  return { path, release: () => lock.close() };
+}
+
+async function lockFolder(path: string): Promise<DatabaseSync> {
+  const file = join(path, 'lock');
+  if (await isLink(file)) throw linkError(path, file);
+  const lock = new DatabaseSync(file);
   try {
     lock.exec('PRAGMA locking_mode=exclusive; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS held(x); COMMIT');
+    return lock;
   } catch (cause) {
     lock.close();
     throw new ConfigurationError(`The data folder ${path} is in use by another process`, {
-      ...details,
+      operation: 'open the data folder',
+      object: path,
       hint: 'Stop that process, or choose another folder with --data.',
       cause,
     });
   }
-  return { path, release: () => lock.close() };
+}
+
+/**
+ * Takes the permissions of all others from the files of earlier versions. A link that was placed before the folder was
+ * private could lead a write elsewhere.
+ */
+async function makePrivate(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isSymbolicLink()) throw linkError(folder, path);
+    await chmod(path, entry.isDirectory() ? privateFolder : privateFile);
+  }
+}
+
+function linkError(folder: string, link: string): ConfigurationError {
+  return new ConfigurationError(`The data folder ${folder} contains the symbolic link ${link}`, {
+    operation: 'open the data folder',
+    object: link,
+    hint: 'Delete the link, or choose another folder with --data.',
+  });
 }

@@ -1,10 +1,14 @@
-import { copyFile, rename, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { BlobClient } from '@azure/storage-blob';
 import { ConfigurationError } from '../../errors.ts';
 import { makeFolder } from './make-folder.ts';
+import { replaceFile } from './private-file.ts';
 
-/** Copies the database blob to files. Each file is replaced atomically, so a reader never sees a partial copy. */
+/** Copies the database blob to files that only this user can read. Each is replaced as a whole. */
 export class DatabaseCopy {
   readonly #blob: BlobClient;
   readonly #files: readonly string[];
@@ -34,24 +38,26 @@ export class DatabaseCopy {
     if (properties === undefined || properties.etag === this.#etag) return;
     const conditions = { ifMatch: properties.etag };
     const [first, ...others] = this.#files;
-    await replace(first!, async (file) => {
-      await this.#blob.downloadToFile(file, 0, undefined, { conditions });
+    await replace(first!, async (handle) => {
+      const { readableStreamBody } = await this.#blob.download(0, undefined, {
+        conditions,
+        maxRetryRequests: 5,
+      });
+      await pipeline(readableStreamBody as Readable, handle.createWriteStream());
     });
-    for (const other of others) await replace(other, (file) => copyFile(first!, file));
+    for (const other of others) {
+      await replace(other, (handle) => pipeline(createReadStream(first!), handle.createWriteStream()));
+    }
     this.#etag = properties.etag;
     this.#bytes = properties.contentLength ?? 0;
   }
 }
 
-/** Writes a new file beside the old one, then renames it: a process that has the old file open keeps it. */
-async function replace(file: string, write: (file: string) => Promise<void>): Promise<void> {
-  const newFile = `${file}.new`;
+async function replace(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   try {
     await makeFolder(dirname(file));
-    await write(newFile);
-    await rename(newFile, file);
+    await replaceFile(file, write);
   } catch (cause) {
-    await rm(newFile, { force: true });
     if ((cause as NodeJS.ErrnoException).syscall === undefined) throw cause;
     throw new ConfigurationError(`Cannot write ${file}: ${(cause as Error).message}`, {
       operation: 'copy the database',

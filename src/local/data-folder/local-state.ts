@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
 import type { LocalSource } from '../local-source.ts';
+import { replaceText } from './private-file.ts';
 
 /** What one start keeps for the next: `local.json` in the data folder. */
 export interface LocalState {
@@ -10,6 +11,8 @@ export interface LocalState {
   source: string;
   /** Kept so that the address of the status page stays valid. */
   functionKey: string;
+  /** The key of the storage emulator's account: the key that every emulator has by default is public. */
+  storageKey: string;
   /** When the newest row of the sample Dataverse was created, in ISO 8601. */
   since: string;
   /** Kept so that the stored links to the sample Dataverse stay valid. */
@@ -22,6 +25,8 @@ export async function readLocalState(folder: string, source: LocalSource): Promi
   let state: LocalState;
   try {
     state = JSON.parse(await readFile(file, 'utf8')) as LocalState;
+    // Version 0.1.0 used the public key.
+    state.storageKey ??= newStorageKey();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
       throw new ConfigurationError(`Cannot read ${file}: ${(cause as Error).message}`, {
@@ -33,6 +38,7 @@ export async function readLocalState(folder: string, source: LocalSource): Promi
     return {
       source: source.identity,
       functionKey: randomBytes(30).toString('base64url'),
+      storageKey: newStorageKey(),
       since: new Date().toISOString(),
     };
   }
@@ -46,7 +52,9 @@ export async function readLocalState(folder: string, source: LocalSource): Promi
 }
 
 export async function writeLocalState(folder: string, state: LocalState): Promise<void> {
-  const file = join(folder, 'local.json');
-  await writeFile(`${file}~`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}~`, file);
+  await replaceText(join(folder, 'local.json'), `${JSON.stringify(state, null, 2)}\n`);
+}
+
+function newStorageKey(): string {
+  return randomBytes(64).toString('base64');
 }

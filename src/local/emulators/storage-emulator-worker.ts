@@ -2,7 +2,12 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import Module, { createRequire, enableCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { StorageEmulatorOptions, StorageEmulatorPorts } from './storage-emulator.ts';
+import { isForeign, sendForeign } from '../foreign-requests.ts';
+import {
+  emulatorAccount,
+  type StorageEmulatorOptions,
+  type StorageEmulatorPorts,
+} from './storage-emulator.ts';
 import { runInWorkerThread } from './worker-thread.ts';
 
 /*
@@ -98,6 +103,7 @@ function respondWhenSaved(server: AzuriteServer): void {
   const listeners = server.httpServer.listeners('request') as RequestListener[];
   server.httpServer.removeAllListeners('request');
   server.httpServer.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    if (isForeign(req)) return sendForeign(res);
     if (changesSomething(req)) {
       const end = res.end;
       res.end = ((...args: Parameters<typeof end>) => {
@@ -119,6 +125,10 @@ function respondWhenSaved(server: AzuriteServer): void {
 async function start(
   options: StorageEmulatorOptions,
 ): Promise<{ report: StorageEmulatorPorts; stop(): Promise<unknown> }> {
+  // Azurite reads its accounts from the environment when a server is created. A thread has an environment of its own.
+  if (options.accountKey !== undefined) {
+    process.env['AZURITE_ACCOUNTS'] = `${emulatorAccount}:${options.accountKey}`;
+  }
   const servers = [
     createServer('Blob', options.blobPort ?? 0, options.folder),
     createServer('Queue', options.queuePort ?? 0, options.folder),

@@ -7,6 +7,8 @@ export interface StorageEmulatorOptions {
   /** Absent or 0: any free port. */
   blobPort?: number;
   queuePort?: number;
+  /** Base64. Without it, the account has the key that every emulator has, and that everybody knows. */
+  accountKey?: string;
 }
 
 export interface StorageEmulatorPorts {
@@ -20,10 +22,9 @@ export interface StorageEmulator extends StorageEmulatorPorts {
   stop(): Promise<void>;
 }
 
-/** The public account of every storage emulator (learn.microsoft.com: Use the Azurite emulator). */
-const ACCOUNT = 'devstoreaccount1';
-const ACCOUNT_KEY =
-  'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+/** The account of every storage emulator, and its public key (learn.microsoft.com: Use the Azurite emulator). */
+export const emulatorAccount = 'devstoreaccount1';
+const publicKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 
 /**
  * Runs Azurite's blob and queue services in a worker thread, so that its hashing can use another core. A write that
@@ -37,20 +38,23 @@ export async function startStorageEmulator(options: StorageEmulatorOptions): Pro
       'storage-emulator-worker',
       options,
     );
-    return { ...report, connectionString: emulatorConnectionString(report), stop };
+    return { ...report, connectionString: emulatorConnectionString(report, options.accountKey), stop };
   } catch (cause) {
     throw startError(cause, options.folder);
   }
 }
 
 /** The connection string of a storage emulator on this machine. */
-export function emulatorConnectionString({ blobPort, queuePort }: StorageEmulatorPorts): string {
+export function emulatorConnectionString(
+  { blobPort, queuePort }: StorageEmulatorPorts,
+  accountKey = publicKey,
+): string {
   return [
     'DefaultEndpointsProtocol=http',
-    `AccountName=${ACCOUNT}`,
-    `AccountKey=${ACCOUNT_KEY}`,
-    `BlobEndpoint=http://127.0.0.1:${blobPort}/${ACCOUNT}`,
-    `QueueEndpoint=http://127.0.0.1:${queuePort}/${ACCOUNT}`,
+    `AccountName=${emulatorAccount}`,
+    `AccountKey=${accountKey}`,
+    `BlobEndpoint=http://127.0.0.1:${blobPort}/${emulatorAccount}`,
+    `QueueEndpoint=http://127.0.0.1:${queuePort}/${emulatorAccount}`,
   ].join(';');
 }
 

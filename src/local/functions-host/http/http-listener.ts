@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { ConfigurationError } from '../../../errors.ts';
+import { isForeign, sendForeign } from '../../foreign-requests.ts';
 import { type RegisteredFunction, type TypedData, triggerOf } from '../core-api.ts';
 import type { Invoker } from '../invoker.ts';
 import { end, readBody, send, toHeaders, toQuery, traceParentOf } from './http-messages.ts';
@@ -45,6 +46,7 @@ export class HttpListener {
       .map((fn) => toRoute(fn, options.routePrefix))
       .sort((a, b) => RouteTemplate.compare(a.template, b.template));
     this.#server = createServer((req, res) => {
+      if (isForeign(req)) return sendForeign(res);
       this.#respond(req, res).catch(() => {
         // The invoker has logged the error; the caller gets no details.
         if (res.headersSent) res.destroy();

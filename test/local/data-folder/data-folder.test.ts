@@ -1,0 +1,76 @@
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openDataFolder } from '../../../src/local/data-folder/data-folder.ts';
+import { replaceText } from '../../../src/local/data-folder/private-file.ts';
+
+let base: string;
+beforeEach(async () => {
+  base = await mkdtemp(join(tmpdir(), 'data-folder-'));
+});
+afterEach(() => rm(base, { recursive: true, force: true }));
+
+const modeOf = async (path: string): Promise<number> => (await lstat(path)).mode & 0o777;
+
+test('the data folder and what earlier versions left in it become private', async () => {
+  const folder = join(base, 'data');
+  await mkdir(join(folder, '__blobstorage__'), { recursive: true });
+  await writeFile(join(folder, '__blobstorage__', 'extent'), 'rows');
+  await Promise.all([
+    chmod(folder, 0o755),
+    chmod(join(folder, '__blobstorage__'), 0o755),
+    chmod(join(folder, '__blobstorage__', 'extent'), 0o644),
+  ]);
+  (await openDataFolder(folder)).release();
+  expect(await modeOf(folder)).toBe(0o700);
+  expect(await modeOf(join(folder, '__blobstorage__'))).toBe(0o700);
+  expect(await modeOf(join(folder, '__blobstorage__', 'extent'))).toBe(0o600);
+  expect(await modeOf(join(folder, 'lock'))).toBe(0o600);
+});
+
+test('a new data folder is private, with the folders above it that did not exist', async () => {
+  (await openDataFolder(join(base, 'a', 'b'))).release();
+  expect([await modeOf(join(base, 'a')), await modeOf(join(base, 'a', 'b'))]).toEqual([0o700, 0o700]);
+});
+
+test.each(['lock', 'writable', 'local.json', 'functions.log', 'any'])(
+  'a symbolic link named %s in the data folder leads no write elsewhere',
+  async (name) => {
+    const folder = join(base, 'data');
+    const victim = join(base, 'victim');
+    await mkdir(folder);
+    await writeFile(victim, 'content');
+    await symlink(victim, join(folder, name));
+    const opened = openDataFolder(folder);
+    // The check whether the folder is writable replaces the link.
+    if (name === 'writable') (await opened).release();
+    else
+      await expect(opened).rejects.toMatchObject({
+        object: join(folder, name),
+        hint: expect.stringContaining('Delete'),
+      });
+    expect(await readFile(victim, 'utf8')).toBe('content');
+  },
+);
+
+test('a replaced file is private, and a link in its place is replaced', async () => {
+  const file = join(base, 'file');
+  const victim = join(base, 'victim');
+  await writeFile(victim, 'content');
+  await symlink(victim, file);
+  await replaceText(file, 'new');
+  expect(await readFile(file, 'utf8')).toBe('new');
+  expect(await readFile(victim, 'utf8')).toBe('content');
+  expect(await modeOf(file)).toBe(0o600);
+  await chmod(file, 0o644);
+  await replaceText(file, 'newer');
+  expect(await modeOf(file)).toBe(0o600);
+  expect((await readdir(base)).sort()).toEqual(['file', 'victim']);
+});
+
+test('a file that cannot be written leaves no trace', async () => {
+  await mkdir(join(base, 'file'));
+  await expect(replaceText(join(base, 'file'), 'new')).rejects.toThrow();
+  expect(await readdir(base)).toEqual(['file']);
+});
