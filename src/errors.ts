@@ -3,6 +3,8 @@
  * Each error names the operation, its object, its cause and what to do about it.
  */
 
+import { safeText } from './safe-text.ts';
+
 /** What an error carries besides its message. No field may contain a secret or row data. */
 export interface ErrorDetails {
   /** The operation that failed, as a verb and its object: `read page 3 of accounts`. */
@@ -21,12 +23,13 @@ export class SyncError extends Error {
   readonly object: string | undefined;
   readonly hint: string | undefined;
 
+  /** @param message without secrets; a text from outside may be in it, see safe-text.ts */
   constructor(message: string, details: ErrorDetails = {}) {
     // `{ cause: undefined }` would print a cause.
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(safeText(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.operation = details.operation;
     this.object = details.object;
-    this.hint = details.hint;
+    this.hint = details.hint && safeText(details.hint);
   }
 }
 
@@ -60,7 +63,7 @@ export class ConflictError extends SyncError {
 /** The error's message and hint for people, without a stack. */
 export function describeError(error: unknown): { message: string; hint?: string } {
   if (error instanceof SyncError) return { message: error.message, hint: error.hint };
-  return { message: error instanceof Error ? error.message : String(error) };
+  return { message: safeText(error instanceof Error ? error.message : String(error)) };
 }
 
 /** An error as documents store it and reports show it. */
@@ -85,5 +88,5 @@ export function describeFailure(error: unknown, runId: string): Failure {
 /** The error for the log: its message, with a stack if this project did not throw it. */
 export function describeForLog(error: unknown): string {
   if (error instanceof SyncError) return error.message;
-  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  return safeText(error instanceof Error ? (error.stack ?? String(error)) : String(error));
 }

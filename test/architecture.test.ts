@@ -34,6 +34,7 @@ const layers = [
   ['schema', 'dataverse', 'sqlite', 'storage'],
   ['config', 'telemetry'],
   ['errors.ts'],
+  ['safe-text.ts'],
 ];
 /** The engine binds values by the model of a table. */
 const neighbours = ['sqlite → schema'];

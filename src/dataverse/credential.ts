@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { ConfigurationError } from '../errors.ts';
+import { rememberSecret } from '../safe-text.ts';
 
 export interface CredentialOptions {
   /** A bearer token, for local work and tests. All other options are ignored then. */
@@ -47,6 +48,8 @@ export function credentialKind(options: CredentialOptions) {
  */
 export function createCredential(options: CredentialOptions = {}): TokenCredential & { forget(): void } {
   const kind = credentialKind(options);
+  rememberSecret(options.accessToken);
+  rememberSecret(options.clientSecret);
   const isApplication = /^(client|workload)-/.test(kind);
   const missing = (['tenantId', 'clientId'] as const).find((name) => !options[name]);
   if (isApplication && missing !== undefined) {

@@ -1,3 +1,4 @@
+import { safeLine } from '../safe-text.ts';
 import type { Finding, Severity } from './compare.ts';
 
 export interface ReportDetails {
@@ -54,9 +55,7 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+/** Text as the content of a cell: no name or message becomes a link, an element or another cell. */
 function cell(text: string): string {
-  return text
-    .replaceAll('\\', '\\\\')
-    .replaceAll('|', '\\|')
-    .replaceAll(/\s*\n\s*/g, ' ');
+  return safeLine(text).replaceAll(/[\\|<>[\]`]/g, '\\$&');
 }

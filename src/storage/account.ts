@@ -2,6 +2,7 @@ import type { TokenCredential } from '@azure/core-auth';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { ConfigurationError } from '../errors.ts';
+import { rememberSecret } from '../safe-text.ts';
 
 /** How to connect to a storage account: a connection string, or its addresses and an identity. */
 export type StorageConnection =
@@ -23,6 +24,7 @@ const retryOptions = { maxTries: 5, retryDelayInMs: 500, maxRetryDelayInMs: 8_00
 export function openStorageAccount(connection: StorageConnection): StorageAccount {
   try {
     if ('connectionString' in connection) {
+      rememberSecret(/\bAccountKey=([^;]+)/i.exec(connection.connectionString)?.[1]);
       return {
         blobs: BlobServiceClient.fromConnectionString(connection.connectionString, { retryOptions }),
         queues: QueueServiceClient.fromConnectionString(connection.connectionString, { retryOptions }),

@@ -2,6 +2,8 @@
  * Log lines, events and metrics of the app. Only this folder knows the monitor, Application Insights; all other
  * code uses `Telemetry`.
  */
+import { safeText } from '../safe-text.ts';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type Properties = Record<string, string | number | boolean | undefined>;
@@ -31,7 +33,7 @@ export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClien
       sink()(level, logLine(message, properties));
     },
     event(name, properties, figures) {
-      const texts = defined(properties).map(([key, value]) => [key, String(value)]);
+      const texts = defined(properties).map(([key, value]) => [key, safeText(String(value))]);
       monitor()?.trackEvent({ name, properties: Object.fromEntries(texts), measurements: figures });
     },
   };
@@ -43,7 +45,7 @@ export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClien
  */
 export function logLine(message: string, properties: Properties): string {
   const texts = defined(properties);
-  return texts.length === 0 ? message : `${message} ${JSON.stringify(Object.fromEntries(texts))}`;
+  return safeText(texts.length === 0 ? message : `${message} ${JSON.stringify(Object.fromEntries(texts))}`);
 }
 
 function defined(properties: Properties): [string, Properties[string]][] {

@@ -10,6 +10,7 @@ import {
   type StorageEmulator,
   startStorageEmulator,
 } from '../../src/local/emulators/storage-emulator.ts';
+import { isForeign } from '../../src/local/foreign-requests.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 
 let folder: string;
@@ -20,7 +21,12 @@ const accountKey = Buffer.alloc(64, 7).toString('base64');
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'foreign-'));
   emulator = await startStorageEmulator({ folder, accountKey });
-  dataverse = await startSampleDataverse({ rows: 10, tables: ['account'], token: 'token' });
+  dataverse = await startSampleDataverse({
+    rows: 10,
+    tables: ['account'],
+    token: 'token',
+    rejects: isForeign,
+  });
 });
 afterAll(async () => {
   await Promise.all([emulator.stop(), dataverse.stop()]);

@@ -1,5 +1,6 @@
 import type { HttpHeaders } from '@azure/core-rest-pipeline';
 import type { SyncError } from '../../errors.ts';
+import { safeLine } from '../../safe-text.ts';
 import {
   DataverseConfigurationError,
   DataverseConflictError,
@@ -18,17 +19,15 @@ export type RequestNames = Pick<
   'operation' | 'entitySet' | 'method' | 'clientRequestId' | 'correlationId'
 >;
 
-/** The id of a request that Microsoft support asks for. */
+/** The id of a request that Microsoft support asks for. Undefined if the header has another text. */
 export function requestIdOf(headers: HttpHeaders): string | undefined {
-  return headers.get('x-ms-service-request-id') ?? headers.get('req_id');
+  const id = headers.get('x-ms-service-request-id') ?? headers.get('req_id');
+  return id !== undefined && /^[\w-]{1,64}$/.test(id) ? id : undefined;
 }
 
-/** A message from the server on one line, shortened, with anything that looks like a token replaced. */
+/** A message from the server on one line, without secrets, shortened. */
 export function shortMessage(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  const safe = line
-    .replace(/\beyJ[\w-]+\.[\w-]+(\.[\w-]*)?/g, '[token]')
-    .replace(/\bBearer\s+[^\s,;]+/gi, 'Bearer [token]');
+  const safe = safeLine(text);
   return safe.length > 400 ? `${safe.slice(0, 400)}…` : safe;
 }
 

@@ -1,3 +1,5 @@
+import { safeLine } from '../../safe-text.ts';
+
 /**
  * The error codes of Dataverse that change what this client does.
  * learn.microsoft.com: "Web service error codes (Microsoft Dataverse)", "Service protection API limits".
@@ -47,7 +49,7 @@ export function normalizeCode(code: unknown): string | undefined {
     return `0x${(Number(code) >>> 0).toString(16).padStart(8, '0')}`;
   }
   if (typeof code !== 'string' || code === '' || code === '0x0') return undefined;
-  return code.slice(0, 60).toLowerCase();
+  return safeLine(code).slice(0, 60).toLowerCase();
 }
 
 /** Whether the same request may succeed later. Dataverse's code takes precedence over the status. */

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { isForeign } from '../foreign-requests.ts';
 import { type SampleDataverse, startSampleDataverse } from '../sample-dataverse/index.ts';
 import type { SampleThreadOptions } from './sample-dataverse-thread.ts';
 import { runInWorkerThread } from './worker-thread.ts';
@@ -13,7 +14,13 @@ await runInWorkerThread(async ({ since, port, ...options }: SampleThreadOptions)
     let readings = 0;
     const clock = () => (readings++ === 0 ? new Date(since) : new Date());
     try {
-      return await startSampleDataverse({ ...options, hostileValues: false, clock, port: triedPort });
+      return await startSampleDataverse({
+        ...options,
+        hostileValues: false,
+        clock,
+        port: triedPort,
+        rejects: isForeign,
+      });
     } catch (error) {
       const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
       if (isTaken && port === undefined) return start(randomPort());

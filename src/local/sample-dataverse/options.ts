@@ -1,8 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import type { ProtectionLimits } from './faults/service-protection.ts';
 
 export interface SampleDataverseOptions {
   /** 0, the default, takes a free port. */
   port?: number;
+  /** Which requests get status 403 before anything else. Default none. */
+  rejects?: (request: IncomingMessage) => boolean;
   /** Rows in total, over all tables. Default 20,000. */
   rows?: number;
   /** The path of a real `$metadata` document. It is served as it is, with rows for its tables. */

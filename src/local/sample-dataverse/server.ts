@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { isForeign, sendForeign } from '../foreign-requests.ts';
 import type { SampleDataverseStats } from './dataverse.ts';
 import type { Faults } from './faults/faults.ts';
 import { makeCertificate } from './http/certificate.ts';
@@ -40,7 +39,7 @@ export async function startSampleDataverse(options: SampleDataverseOptions = {})
   const dataverse = openDataverse(options);
   const exchange = new Exchange(dataverse, options.tls ? 'https' : 'http');
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    if (isForeign(request)) sendForeign(response);
+    if (options.rejects?.(request)) response.writeHead(403).end();
     else exchange.serve(request, response).catch((error: unknown) => response.destroy(error as Error));
   };
   const pair = options.tls ? makeCertificate() : undefined;

@@ -1,3 +1,4 @@
+import { printable } from '../../safe-text.ts';
 import type { TableReport } from '../../sync/documents/report.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
@@ -34,7 +35,7 @@ export class NoProgress implements Progress {
   show(_status: RunStatus): void {}
 
   line(text: string): void {
-    this.#terminal.write(`${text}\n`);
+    this.#terminal.write(`${printable(text)}\n`);
   }
 
   end(): void {}
@@ -91,7 +92,7 @@ class PaintedProgress implements Progress {
   line(text: string): void {
     const painted = this.#painted;
     this.#paint([]);
-    this.#terminal.write(`${text}${CLEAR}\n`);
+    this.#terminal.write(`${printable(text)}${CLEAR}\n`);
     this.#paint(painted);
   }
 
@@ -114,7 +115,7 @@ class PaintedProgress implements Progress {
     const read = `${plural(totals.rowsRead, 'row')} · ${formatBytes(totals.bytes)}`;
     lines.push(`  ${phase} · ${read} · ${formatSeconds(seconds)}`);
     const columns = (this.#terminal.columns ?? 80) - 1;
-    return lines.map((line) => line.slice(0, columns));
+    return lines.map((line) => printable(line).slice(0, columns));
   }
 
   #tableLine(table: TableReport, width: number): string {

@@ -1,0 +1,72 @@
+/**
+ * Text from outside (Dataverse, a token service, a storage account, a person's request) on its way to a log, a terminal,
+ * a report or a page. It is data there: it must not contain a secret, and no character that a terminal obeys or that
+ * changes the order in which text is shown.
+ */
+
+/** Secrets of this process with their encoded forms, the most recent last. */
+const secrets = new Map<string, readonly string[]>();
+const keptSecrets = 50;
+/** Shorter values are no secrets, and would be replaced in ordinary words. */
+const shortestSecret = 12;
+
+/** Remembers a token, key or client secret, so that `redact` finds it whatever text it appears in. */
+export function rememberSecret(value: string | undefined): void {
+  const secret = value?.trim();
+  if (secret === undefined || secret.length < shortestSecret) return;
+  const base64 = Buffer.from(secret).toString('base64');
+  const forms = [secret, encodeURIComponent(secret), base64, base64.replace(/=+$/, '')];
+  secrets.delete(secret);
+  secrets.set(secret, [...new Set([...forms, Buffer.from(secret).toString('base64url')])]);
+  for (const oldest of secrets.keys()) {
+    if (secrets.size <= keptSecrets) break;
+    secrets.delete(oldest);
+  }
+}
+
+/** What looks like a secret, whoever it belongs to. */
+const patterns: readonly [RegExp, string][] = [
+  // A JSON Web Token.
+  [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, '[token]'],
+  [/\bBearer\s+[\w.~+/=-]{8,}/gi, 'Bearer [token]'],
+  // A connection string, a form, and an address with a key or a signature.
+  [
+    /\b(AccountKey|SharedAccessSignature|SharedAccessKey|client_secret|client_assertion)=[^\s;&"']+/gi,
+    '$1=[secret]',
+  ],
+  [/([?&](?:code|sig)=)[^\s&"']+/gi, '$1[secret]'],
+];
+
+/** Replaces the secrets of this process, and everything that looks like one. */
+export function redact(text: string): string {
+  let safe = text;
+  for (const forms of secrets.values()) {
+    for (const form of forms) if (safe.includes(form)) safe = safe.replaceAll(form, '[secret]');
+  }
+  for (const [pattern, replacement] of patterns) safe = safe.replace(pattern, replacement);
+  return safe;
+}
+
+/**
+ * Control characters other than line feed and tab, line separators, and the marks that change the direction of text
+ * (unicode.org: UAX #9, UTR #36).
+ */
+const unprintable = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
+
+/** Replaces characters that a terminal obeys, or that reorder text, with their escapes: `\u001b`. */
+export function printable(text: string): string {
+  return text.replace(
+    unprintable,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** `text` without secrets and unprintable characters. Line feeds and tabs stay. */
+export function safeText(text: string): string {
+  return printable(redact(text));
+}
+
+/** The same on one line. */
+export function safeLine(text: string): string {
+  return printable(redact(text.replace(/\s+/g, ' ').trim()));
+}

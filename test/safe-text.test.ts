@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { SyncError } from '../src/errors.ts';
+import { printable, redact, rememberSecret, safeLine } from '../src/safe-text.ts';
+import { logLine } from '../src/telemetry/telemetry.ts';
+
+const escape = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u202efdp.exe\u2066';
+
+test('characters that a terminal obeys, or that reorder text, become escapes', () => {
+  expect(printable(escape)).toBe('\\u001b]0;title\\u0007\\u001b[2J\\u009b31mred\\u202efdp.exe\\u2066');
+  expect(printable('Tabs\tand\nlines, Ünïcödé, 漢字, 👩‍🚀 and עברית stay.')).toBe(
+    'Tabs\tand\nlines, Ünïcödé, 漢字, 👩‍🚀 and עברית stay.',
+  );
+  for (let code = 0; code < 0x20; code++) {
+    if (code === 9 || code === 10) continue;
+    expect(printable(String.fromCharCode(code))).toMatch(/^\\u00[01][0-9a-f]$/);
+  }
+});
+
+test('a line has no line breaks', () => {
+  expect(safeLine(' one\r\n  two\u2028three ')).toBe('one two three');
+});
+
+test('secrets of this process are found in every encoding', () => {
+  const secret = 'S3cret~with/odd+chars=and more';
+  rememberSecret(secret);
+  const forms = [
+    secret,
+    encodeURIComponent(secret),
+    Buffer.from(secret).toString('base64'),
+    Buffer.from(secret).toString('base64url'),
+  ];
+  for (const form of forms) expect(redact(`before ${form} after`)).toBe('before [secret] after');
+});
+
+test('what looks like a secret is replaced, whoever it belongs to', () => {
+  expect(redact('got eyJhbGciOiJ.eyJzdWIiOiIx.c2lnbmF0dXJl from Bearer abc.defgh')).toBe(
+    'got [token] from Bearer [token]',
+  );
+  expect(redact('AccountName=a;AccountKey=Zm9v/YmFy+==;EndpointSuffix=x')).toBe(
+    'AccountName=a;AccountKey=[secret];EndpointSuffix=x',
+  );
+  expect(redact('GET /api/sync?code=abcdef&sig=xyz%2F')).toBe('GET /api/sync?code=[secret]&sig=[secret]');
+  expect(redact('POST … client_secret=hidden&scope=x')).toBe('POST … client_secret=[secret]&scope=x');
+});
+
+test('ordinary words are not taken for secrets', () => {
+  rememberSecret('sample');
+  rememberSecret('');
+  rememberSecret(undefined);
+  expect(redact('a sample, status code=0x80072322, the bearer of news')).toBe(
+    'a sample, status code=0x80072322, the bearer of news',
+  );
+});
+
+test('only the latest secrets are remembered', () => {
+  for (let n = 0; n < 60; n++) rememberSecret(`secret-number-${n}-of-sixty`);
+  expect(redact('secret-number-59-of-sixty')).toBe('[secret]');
+  expect(redact('secret-number-1-of-sixty')).toBe('secret-number-1-of-sixty');
+});
+
+test('errors and log lines contain neither secrets nor escape sequences', () => {
+  rememberSecret('the-token-in-use-today');
+  const error = new SyncError(`Dataverse said ${escape} the-token-in-use-today`, { hint: `Do ${escape}` });
+  for (const text of [
+    error.message,
+    error.hint!,
+    logLine(`Log ${escape}`, { what: `the-token-in-use-today ${escape}` }),
+  ]) {
+    expect(text).not.toContain('the-token-in-use-today');
+    expect(text).toBe(printable(text));
+  }
+});
