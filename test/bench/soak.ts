@@ -102,6 +102,8 @@ interface Sample {
   run: number;
   heap: number;
   buffers: number;
+  /** SQLite's own memory, which never shrinks. */
+  wasm: number;
   rss: number;
   stored: number;
   database: number;
@@ -118,10 +120,11 @@ async function sample(run: number): Promise<void> {
     globalThis.gc!();
   }
   const { heapUsed: heap, arrayBuffers: buffers, rss } = process.memoryUsage();
-  samples.push({ run, heap, buffers, rss, stored, database });
+  const wasm = harness.services.sqlite.cApi?.memory.buffer.byteLength ?? 0;
+  samples.push({ run, heap, buffers, wasm, rss, stored, database });
   const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1).padStart(7)} MB`;
   console.log(
-    `${String(run).padStart(5)} runs  heap ${mb(heap)}  buffers ${mb(buffers)}  rss ${mb(rss)}  ` +
+    `${String(run).padStart(5)} runs  heap ${mb(heap)}  buffers ${mb(buffers)}  SQLite ${mb(wasm)}  rss ${mb(rss)}  ` +
       `storage ${mb(stored)}  database ${mb(database)}`,
   );
 }
@@ -150,7 +153,8 @@ const seconds = (performance.now() - began) / 1000;
 console.log(`${runs} runs in ${seconds.toFixed(0)} s; faults and failed runs: ${JSON.stringify(counts)}`);
 
 /** What the process holds beside the storage of the test. The database that the app keeps open counts. */
-const held = ({ heap, buffers, stored, database }: Sample): number => heap + buffers - stored - database;
+const held = ({ heap, buffers, wasm, stored, database }: Sample): number =>
+  heap + buffers + wasm - stored - database;
 const mean = (some: Sample[]): number => some.reduce((sum, one) => sum + held(one), 0) / some.length;
 const fifth = Math.floor(samples.length / 5);
 const growth = mean(samples.slice(-fifth)) - mean(samples.slice(fifth, 2 * fifth));
