@@ -3,10 +3,10 @@ import { SyncError } from '../src/errors.ts';
 import { printable, redact, rememberSecret, safeLine } from '../src/safe-text.ts';
 import { logLine } from '../src/telemetry/telemetry.ts';
 
-const escape = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u202efdp.exe\u2066';
+const hostile = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u202efdp.exe\u2066';
 
 test('characters that a terminal obeys, or that reorder text, become escapes', () => {
-  expect(printable(escape)).toBe('\\u001b]0;title\\u0007\\u001b[2J\\u009b31mred\\u202efdp.exe\\u2066');
+  expect(printable(hostile)).toBe('\\u001b]0;title\\u0007\\u001b[2J\\u009b31mred\\u202efdp.exe\\u2066');
   expect(printable('Tabs\tand\nlines, Ünïcödé, 漢字, 👩‍🚀 and עברית stay.')).toBe(
     'Tabs\tand\nlines, Ünïcödé, 漢字, 👩‍🚀 and עברית stay.',
   );
@@ -60,11 +60,11 @@ test('only the latest secrets are remembered', () => {
 
 test('errors and log lines contain neither secrets nor escape sequences', () => {
   rememberSecret('the-token-in-use-today');
-  const error = new SyncError(`Dataverse said ${escape} the-token-in-use-today`, { hint: `Do ${escape}` });
+  const error = new SyncError(`Dataverse said ${hostile} the-token-in-use-today`, { hint: `Do ${hostile}` });
   for (const text of [
     error.message,
     error.hint!,
-    logLine(`Log ${escape}`, { what: `the-token-in-use-today ${escape}` }),
+    logLine(`Log ${hostile}`, { what: `the-token-in-use-today ${hostile}` }),
   ]) {
     expect(text).not.toContain('the-token-in-use-today');
     expect(text).toBe(printable(text));

@@ -1,6 +1,9 @@
 import { ConfigurationError } from '../errors.ts';
 import { bareName, type Csdl, type EntitySet, type EntityType, type Property } from './csdl.ts';
 
+/** Dataverse has two levels of base types. */
+const maxBaseTypes = 32;
+
 const indexes = new WeakMap<Csdl, CsdlIndex>();
 
 /**
@@ -72,8 +75,11 @@ export class CsdlIndex {
   ancestry(name: string): EntityType[] {
     const line: EntityType[] = [];
     for (let type = this.#types.get(name); type !== undefined; ) {
-      if (line.includes(type)) {
-        throw new ConfigurationError(`The base types of ${name} in $metadata form a cycle`, { object: name });
+      if (line.length === maxBaseTypes) {
+        throw new ConfigurationError(
+          `${name} in $metadata has more than ${maxBaseTypes} base types, or they form a cycle`,
+          { object: name },
+        );
       }
       line.push(type);
       type = type.baseType === undefined ? undefined : this.#types.get(type.baseType);

@@ -86,7 +86,8 @@ export function parseCsdl(document: Uint8Array | string, options: { maxBytes?: n
       hint: 'Check the Dataverse URL: the server at this address is not the Dataverse Web API.',
     });
   }
-  for (const element of elements('Annotations')) applyAnnotations(csdl, element);
+  const sets = new Map(csdl.entitySets.map((set) => [set.name, set]));
+  for (const element of elements('Annotations')) applyAnnotations(sets, element);
   return csdl;
 }
 
@@ -153,9 +154,9 @@ function readEntitySet(element: XmlElement): EntitySet {
 }
 
 /** `<Annotations Target="mscrm.System/accounts">` annotates an entity set from outside the element. */
-function applyAnnotations(csdl: Csdl, element: XmlElement): void {
-  const [, name] = (element.attributes['Target'] ?? '').split('/');
-  const set = csdl.entitySets.find((candidate) => candidate.name === name);
+function applyAnnotations(sets: ReadonlyMap<string, EntitySet>, element: XmlElement): void {
+  const [, name = ''] = (element.attributes['Target'] ?? '').split('/');
+  const set = sets.get(name);
   if (set !== undefined) set.changeTracking = changeTrackingOf(element) ?? set.changeTracking;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, RetriableError, SkipTableError } from '../../src/errors.ts';
 import { parseCsdl } from '../../src/schema/csdl.ts';
+import { CsdlIndex } from '../../src/schema/csdl-index.ts';
 import { tableFromCsdl } from '../../src/schema/table-from-csdl.ts';
 import { documents, parseDocument, readDocument, realDocuments, schemaDocument } from './documents.ts';
 
@@ -168,5 +169,41 @@ describe.skipIf(documents.length === 0)(realDocuments, () => {
       constraints: navigations.flatMap((navigation) => navigation.constraints).length,
     }).toEqual(countByPattern(readDocument(name).toString()));
     expect(types.length).toBeGreaterThan(200);
+  });
+});
+
+describe('hostile sizes', () => {
+  const document = (types: string, rest = ''): string =>
+    `<edmx:Edmx xmlns:edmx="x"><edmx:DataServices><Schema Namespace="Microsoft.Dynamics.CRM">${types}${rest}</Schema></edmx:DataServices></edmx:Edmx>`;
+  const seconds = (work: () => unknown): number => {
+    const began = performance.now();
+    work();
+    return (performance.now() - began) / 1000;
+  };
+
+  it('takes time in proportion to the number of annotations', () => {
+    const text = (n: number): string => {
+      const each = (make: (at: number) => string): string =>
+        Array.from({ length: n }, (_, at) => make(at)).join('');
+      const sets = each((at) => `<EntitySet Name="s${at}" EntityType="mscrm.t"/>`);
+      const annotations = each((at) => `<Annotations Target="mscrm.System/s${at}"/>`);
+      return document(
+        '<EntityType Name="t"/>',
+        `<EntityContainer Name="System">${sets}</EntityContainer>${annotations}`,
+      );
+    };
+    const parse = (n: number): number => seconds(() => parseCsdl(text(n)));
+    parse(100);
+    // Ten times the size: a search per annotation would take a hundred times as long.
+    expect(parse(20_000)).toBeLessThan(30 * parse(2_000) + 0.5);
+  });
+
+  it('rejects a chain of base types that is longer than any of Dataverse', () => {
+    const chain = Array.from(
+      { length: 4_000 },
+      (_, at) => `<EntityType Name="t${at}" BaseType="mscrm.t${at + 1}"/>`,
+    );
+    const csdl = parseCsdl(document(chain.join('')));
+    expect(() => CsdlIndex.of(csdl)).toThrow('more than 32 base types, or they form a cycle');
   });
 });

@@ -19,6 +19,8 @@ export interface Page {
   deltaLink?: string;
   /** `Microsoft.Dynamics.CRM.globalmetadataversion`, if requested. */
   metadataVersion?: string;
+  /** Says that the body is not needed any more; `readPages` calls it when the caller requests the next page. */
+  release?: () => void;
   /** The server's time before it read the rows, in milliseconds since 1970; undefined if it does not state its time. */
   requestedAt?: number;
   /** The options that the server rejected, so that the read started again without them. */
@@ -108,24 +110,43 @@ function notJson(body: Buffer, where: string): PageFormatError {
 
 function withoutValue(body: Buffer): Error {
   if (body.length === 0) return new PageFormatError('the body is empty');
-  const envelope = parseObject(body.toString());
+  const envelope = body.length > maxHeadBytes + maxTailBytes ? undefined : parseObject(body.toString());
   if (envelope === undefined) return notJson(body, 'no "value" array was found');
   return 'error' in envelope ? new InStreamError(body) : new PageFormatError('it has no "value" array');
 }
 
-/**
- * The position after the opening bracket of the outermost `"value": [`. It is the outermost one if the text
- * up to it, closed right there, is JSON.
- */
+const value = Buffer.from('"value"');
+const openBracket = 0x5b;
+const colon = 0x3a;
+
+/** The position after the opening bracket of the outermost `"value": [`. One pass over the head of the body. */
 function findValue(body: Buffer): number | undefined {
   const head = body.subarray(0, maxHeadBytes);
-  for (let at = head.indexOf('"value"'); at >= 0; at = head.indexOf('"value"', at + 1)) {
-    const opening = /^"value"\s*:\s*\[/.exec(body.toString('latin1', at, at + 1000))?.[0];
-    if (opening === undefined) continue;
-    const start = at + opening.length;
-    if (parseObject(`${body.toString('utf8', 0, start)}]}`) !== undefined) return start;
+  let depth = 0;
+  for (let at = 0; at < head.length; at += 1) {
+    const byte = head[at]!;
+    if ((byte | 0x20) === 0x7b) depth += 1;
+    else if ((byte | 0x20) === 0x7d) depth -= 1;
+    if (byte !== quote) continue;
+    const isMember = depth === 1 && value.compare(head, at, at + value.length) === 0;
+    const end = stringEnd(head, at);
+    if (end === undefined) return undefined;
+    at = end - 1;
+    if (!isMember) continue;
+    // The text may also be a value, followed by no colon.
+    const afterName = afterSpace(head, at + 1);
+    if (head[afterName] !== colon) continue;
+    const opening = afterSpace(head, afterName + 1);
+    if (head[opening] === openBracket) return opening + 1;
   }
   return undefined;
+}
+
+/** The position of the first byte from `at` on that is no white space of JSON. */
+function afterSpace(body: Buffer, at: number): number {
+  let next = at;
+  while (body[next] === 0x20 || body[next] === 0x0a || body[next] === 0x0d || body[next] === 0x09) next += 1;
+  return next;
 }
 
 /**
@@ -166,13 +187,19 @@ function closingBracket(body: Buffer, from: number): number {
   throw new PageFormatError(`it is cut short after ${body.length} bytes, among the rows`);
 }
 
-/** The position after the closing quote of the string that starts at `from`. */
-function endOfString(body: Buffer, from: number): number {
+/** The position after the closing quote of the string that starts at `from`; undefined if it does not end. */
+function stringEnd(body: Buffer, from: number): number | undefined {
   for (let at = from + 1; at < body.length; at += 1) {
     const byte = body[at];
     if (byte === quote) return at + 1;
     if (byte === backslash) at += 1;
   }
+  return undefined;
+}
+
+function endOfString(body: Buffer, from: number): number {
+  const end = stringEnd(body, from);
+  if (end !== undefined) return end;
   throw new PageFormatError(`it is cut short after ${body.length} bytes, in a string`);
 }
 

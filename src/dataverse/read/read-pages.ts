@@ -105,15 +105,22 @@ async function* followPages(
   const entitySet = checkName(query.entitySet, 'entity set name');
   const guard = new LinkGuard(transport.origin, entitySet);
   const { base } = transport;
+  /** Pages whose bodies are in memory: at most one that the caller has and one read ahead. */
+  const kept = new Set<Page>();
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const fetch = (url: string, number: number) => {
-    const call = { ...options, signal, ...pageCall(query, url, number) };
-    return transport
-      .send(call, (reply) => toPage(reply, entitySet))
-      .catch((error) => {
-        throw query.trackChanges || isDeltaLink(url) ? toChangeTrackingError(error) : error;
-      });
+    const call = { ...options, signal, ...pageCall(query, url, number), keepsBody: true };
+    const keep = (reply: Reply): Page => {
+      const { release } = reply;
+      const page: Page = { ...toPage(reply, entitySet), release: () => kept.delete(page) && release() };
+      kept.add(page);
+      abandoned.register(page, release);
+      return page;
+    };
+    return transport.send(call, keep).catch((error) => {
+      throw query.trackChanges || isDeltaLink(url) ? toChangeTrackingError(error) : error;
+    });
   };
   const link = query.link;
   let url = link === undefined ? base + queryPath(entitySet, query) : guard.follow(link, base, 1);
@@ -136,13 +143,22 @@ async function* followPages(
         await setImmediate();
       }
       yield page;
+      page.release?.();
       if (query.release) freeMemory(page.body);
       pending = isAhead ? ahead : next();
     }
   } finally {
     stop.abort();
+    // Pages that the caller does not want any more.
+    for (const page of kept) page.release?.();
   }
 }
+
+/** Gives back the bytes of pages whose reader was neither read to the end nor closed. */
+const abandoned = new FinalizationRegistry<() => void>((release) => release());
+
+/** Largest accepted page, in bytes. One of 5,000 wide rows has about 30 MB, and `pageSize` follows the weight of rows. */
+const maxPageBytes = 256 * 1024 ** 2;
 
 /** Frees a buffer that has an ArrayBuffer of its own. Small buffers share Node's pool. */
 function freeMemory(body: Buffer): void {
@@ -159,7 +175,13 @@ function pageCall(query: PageQuery, url: string, number: number): Call {
     prefer.push(`odata.include-annotations="${names.join(',')}"`);
   }
   const headers = { Prefer: prefer.length === 0 ? undefined : prefer.join(',') };
-  return { operation: `read page ${number} of ${entitySet}`, entitySet, url, headers };
+  return {
+    operation: `read page ${number} of ${entitySet}`,
+    entitySet,
+    url,
+    headers,
+    maxBytes: maxPageBytes,
+  };
 }
 
 /**

@@ -31,6 +31,13 @@ export interface Call extends CallOptions {
   accepts?: (status: number, headers: HttpHeaders) => boolean;
   /** Codes of transient faults that the caller handles itself: the client does not retry them. */
   notRetried?: readonly string[];
+  /**
+   * Largest accepted body of a successful response, in bytes after decompression; of an error it is 1 MiB.
+   * @default 64 MiB
+   */
+  maxBytes?: number | undefined;
+  /** Whether the caller keeps the body, and calls `release` of the reply when it is done with it. @default false */
+  keepsBody?: boolean | undefined;
   /** Seconds for one attempt, including the body. @default 120; 300 until the transport's first response */
   timeoutSeconds?: number;
 }

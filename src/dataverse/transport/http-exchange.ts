@@ -14,12 +14,14 @@ import {
   type TlsSettings,
   userAgentPolicy,
 } from '@azure/core-rest-pipeline';
+import { availableMemory } from '../../config/available-memory.ts';
 import { isLoopback } from '../../config/environment-url.ts';
 import type { RequestNames } from '../errors/error-response.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
+import { ByteBudget } from './byte-budget.ts';
 import type { Call } from './call.ts';
 import type { Reply } from './reply.ts';
-import { readBody } from './response-body.ts';
+import { BodyError, readBody } from './response-body.ts';
 import { wirePolicy } from './wire-policy.ts';
 
 export interface HttpExchangeOptions {
@@ -30,6 +32,17 @@ export interface HttpExchangeOptions {
   /** A private certificate authority. */
   tls?: TlsSettings | undefined;
 }
+
+const mebibyte = 1024 ** 2;
+/** Largest body of most responses. Those of pages have a limit of their own. */
+const maxBytes = 64 * mebibyte;
+/** Only the beginning of an error is read. */
+const maxErrorBytes = mebibyte;
+
+/** For all responses of this process: half a gigabyte, or less where memory is small. */
+export const responsesInMemory = new ByteBudget(
+  Math.max(64 * mebibyte, Math.min(512 * mebibyte, availableMemory() / 4)),
+);
 
 /** Sends requests with the token and reads whole responses, without retries or time limits. */
 export class HttpExchange {
@@ -82,10 +95,32 @@ export class HttpExchange {
     if (!options.idempotent && this.#newConnections !== undefined) request.agent = this.#newConnections;
     const sentAt = performance.now();
     const response = await this.#pipeline.sendRequest(this.#client, request);
-    const { body, wireBytes } = await readBody(response.readableStreamBody, response.headers);
-    const { status, headers: responseHeaders } = response;
-    const requestedAt = serverTime(responseHeaders, performance.now() - sentAt);
-    return { reply: { status, headers: responseHeaders, body, url, names, requestedAt }, wireBytes };
+    const { status, headers: responseHeaders, readableStreamBody } = response;
+    const isSuccess = status >= 200 && status <= 299;
+    const hold = responsesInMemory.open();
+    const release = () => hold.close();
+    const limits = {
+      maxBytes: isSuccess ? (call.maxBytes ?? maxBytes) : maxErrorBytes,
+      hold,
+      signal: options.signal,
+    };
+    try {
+      const { body, wireBytes } = await readBody(readableStreamBody, responseHeaders, limits).catch(
+        (error) => {
+          // What a response says besides its status is not worth much memory.
+          if (isSuccess || !(error instanceof BodyError) || error.isCutShort) throw error;
+          return { body: Buffer.alloc(0), wireBytes: 0 };
+        },
+      );
+      const requestedAt = serverTime(responseHeaders, performance.now() - sentAt);
+      return {
+        reply: { status, headers: responseHeaders, body, url, names, requestedAt, release },
+        wireBytes,
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 }
 

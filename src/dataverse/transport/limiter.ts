@@ -16,8 +16,11 @@ export class PauseTooLongError extends Error {
   }
 }
 
-/** Upper bound of a pause, in seconds. Dataverse's own window is five minutes. */
-const longestPause = 3600;
+/**
+ * Upper bound of a pause of all requests, in seconds: the window of Dataverse's limits. After it, a request is tried
+ * whatever the server asked for, so that a single response does not stop the process for longer.
+ */
+const longestPause = 300;
 
 /** After how many 429 in a row, with successes of others in between, a resource counts as limited by itself. */
 const ownLimitAfter = 3;

@@ -2,6 +2,7 @@ import type { RequestNames } from '../errors/error-response.ts';
 import {
   DataverseConfigurationError,
   DataverseRetriableError,
+  DataverseSkipError,
   UnreadableBodyError,
   unusableResponse,
 } from '../errors/errors.ts';
@@ -31,6 +32,9 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
   const hint = isCertificate ? hints.certificate : hints[code as keyof typeof hints];
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
   if (isCertificate) return new DataverseConfigurationError(text, { fault, hint });
+  if (isBody && error.isTooLarge && names.method === 'GET') {
+    return new DataverseSkipError(text, { fault: { ...fault, transient: false }, hint: hints.tooLarge });
+  }
   if ((isBody && !error.isCutShort) || /^HPE_/.test(code ?? '')) {
     return unusableResponse(text, { fault, hint: hints.unusable });
   }
@@ -39,6 +43,8 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
 
 const hints = {
   unusable: 'Something between this app and Dataverse changed the response: check proxies and gateways.',
+  tooLarge:
+    'Lower DATAVERSE_PAGE_SIZE, or leave out columns with large contents ("columns" in entities.json).',
   certificate: "The server's certificate is not trusted: check the URL, or add its certificate authority.",
   ENOTFOUND: 'The host does not exist: check the Dataverse URL.',
   ECONNREFUSED: 'No server listens at this address: check the Dataverse URL.',

@@ -17,6 +17,8 @@ export interface Reply {
    * the attempt took. Undefined without the header.
    */
   requestedAt: number | undefined;
+  /** Says that the body is not needed any more: others may be read in its place. */
+  release: () => void;
   /** The request's names, for errors about this response. */
   names: RequestNames;
 }

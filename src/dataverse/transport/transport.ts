@@ -136,6 +136,7 @@ export class Transport {
     const limit = call.timeoutSeconds ?? (this.#hasResponded ? timeoutSeconds : firstTimeoutSeconds);
     const timer = setTimeout(() => attempt.abort(), limit * 1000);
     const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
+    let release: (() => void) | undefined;
     try {
       this.#count(call, { requests: 1 });
       const options = { idempotent, signal: attempt.signal };
@@ -145,6 +146,7 @@ export class Transport {
         throw errorFromNetwork(names, error, attempt.signal.aborted ? limit : undefined);
       });
       const { status, headers, body } = reply;
+      release = reply.release;
       this.#count(call, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
       const pausedAlone = this.#observe(reply, startedAt) === 'resource';
       if (status >= 200 && status <= 299) checkOrigin(reply, { isFile: call.isFile === true });
@@ -153,8 +155,11 @@ export class Transport {
         error.fault.pausedAlone = pausedAlone;
         throw error;
       }
-      return read(reply);
+      const result = read(reply);
+      if (call.keepsBody) release = undefined;
+      return result;
     } finally {
+      release?.();
       clearTimeout(timer);
       call.signal?.removeEventListener('abort', onAbort);
       this.#limiter.release();
