@@ -46,6 +46,8 @@ export interface TableState {
   refusedOptions?: { options: QueryOption[]; until: string };
   /** Whether the last merge kept the history of the table; false if it was kept before that. */
   history?: boolean;
+  /** Why all rows are to be read again, whatever the cursors say. It stays until a read of all rows is merged. */
+  reread?: string;
   /** Of a filtered table: the blob with the ids that the mirror holds. */
   storedIds?: string;
 }

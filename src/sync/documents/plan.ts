@@ -27,6 +27,8 @@ export interface TablePlan extends StrategyRead {
    * merged. Its messages and slices stay those of that round.
    */
   carried?: { round: number; createdAt: string };
+  /** Why the plan reads all rows again; absent if it does not. */
+  reread?: string;
   /** Why this strategy and this read, for people. */
   reason: string;
 }

@@ -31,6 +31,8 @@ export interface TableReport extends ReadFigures, MergeFigures {
   strategy: StrategyName;
   state: 'waiting' | 'fetching' | 'fetched' | 'merged' | 'failed';
   reason?: string;
+  /** Why all rows were read again, if they were. */
+  reread?: string;
   /** Rows in the table after the run; those that are only marked as deleted do not count. */
   rows?: number;
   /** Dataverse's own count at the end of the run, if the run asked for it. */
@@ -47,8 +49,10 @@ export interface MergedRound {
   entities: TableReport[];
   database?: DatabaseReport;
   danglingReferences?: number;
-  /** The ids that the next round fetches, by logical name. Without any, and without `postponed`, the run ends. */
+  /** The ids that the next round fetches, by logical name. Without any, `reread` and `postponed`, the run ends. */
   next: Record<string, string[]>;
+  /** The tables that the next round reads again in full, by logical name, each with the reason. */
+  reread?: Record<string, string>;
   /** Logical names of tables that wait. The next round merges them. */
   postponed?: string[];
 }

@@ -29,7 +29,7 @@ export async function applyClosure(round: RoundMerge): Promise<void> {
   }
   const failed = round.reports.some((report) => report.state === 'failed');
   // Rows that are still to be read may refer to rows that nothing seems to refer to.
-  const isOpen = round.next.size > 0 || round.postponed.length > 0;
+  const isOpen = round.next.size + round.rereads.size + round.postponed.length > 0;
   const isRemovable = !isOpen && !failed;
   const isHeldBack = isRemovable && !(await removeUnneeded(round, closure.unneeded, configs));
   // A run that ends before its last round leaves this to the next one, even if nothing changes until then.

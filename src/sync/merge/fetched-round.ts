@@ -63,6 +63,7 @@ export function fetchReport({ name, plan, slices, failure }: FetchedTable): Tabl
       last?.start.reason ?? plan.reason,
       ...new Set(slices.flatMap((slice) => slice.notes ?? [])),
     ].join('. '),
+    reread: plan.reread,
     ...addFigures(slices),
     added: 0,
     updated: 0,

@@ -4,6 +4,7 @@ import type { MergedRound } from '../documents/report.ts';
 import { applyClosure } from './apply-closure.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
+import { notePlanned, settleRereads } from './rereads.ts';
 import { logRows, type RoundMerge, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
 /** What the mirror keeps of the round that was committed last, so that a repeated merge finds its own work. */
@@ -37,6 +38,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         at: options.at,
         reports: [],
         next: new Map(),
+        rereads: new Map(),
         becameFiltered: new Set(),
         changed: new Set(),
       };
@@ -44,9 +46,11 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       // Later rounds have the same plan: what the first one changed stays.
       if (plan.round === 1) Object.assign(mirror.state, sourceOf(plan));
       await dropTables(merge);
+      notePlanned(mirror.state.entities, plan);
       const failed = await mergeTables(merge, excluded);
       // One table's error must not stop the others. The merge starts over without it.
       if (failed !== undefined) return void excluded.set(failed.name, failed.error);
+      await settleRereads(merge);
       await applyClosure(merge);
       return commit(merge, isConfigChanged);
     });
@@ -81,12 +85,13 @@ async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<Roun
   const merged: MergedRound = {
     round: plan.round,
     entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog) : [])],
-    // A table that waits has its own read first. What it lacks after that shows then.
+    // A table that waits, or is read again, has its own read first. What it lacks after that shows then.
     next: Object.fromEntries(
       [...round.next]
-        .filter(([name]) => !round.postponed.includes(name))
+        .filter(([name]) => !round.postponed.includes(name) && !round.rereads.has(name))
         .map(([name, ids]) => [name, [...ids].sort()]),
     ),
+    reread: round.rereads.size > 0 ? Object.fromEntries(round.rereads) : undefined,
     postponed: [...round.postponed],
   };
   if (round.changed.size === 0 && !haveLabelsChanged && !isConfigChanged) {

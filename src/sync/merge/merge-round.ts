@@ -2,14 +2,14 @@ import { ConfigurationError, ConflictError, RetriableError } from '../../errors.
 import { isLive } from '../documents/active-run.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
-import type { RoundPlan, TablePlan } from '../documents/plan.ts';
+import type { RoundPlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
 import { requestEarlyMerge } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { planNextRound } from '../plan/plan-next-round.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
 import { failRun, storeMergeError } from '../run/fail-run.ts';
-import type { RowsById } from '../strategies/rows-by-id.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { readFetchedRound } from './fetched-round.ts';
 import { mergeIntoMirror } from './merge-into-mirror.ts';
@@ -101,8 +101,8 @@ async function merge(
 }
 
 /**
- * Starts the next round with the ids that the merge found missing and with the tables that wait; without any, fetches
- * files and ends the run.
+ * Starts the next round with the ids that the merge found missing, the tables to be read again and those that wait;
+ * without any, fetches files and ends the run.
  */
 async function continueRun(
   services: SyncServices,
@@ -110,41 +110,10 @@ async function continueRun(
   { merged, state }: { merged: MergedRound } & Partial<RoundResult>,
 ): Promise<void> {
   const { runId, round } = plan;
-  const next = Object.entries(merged.next).filter(([, ids]) => ids.length > 0);
-  const { postponed = [] } = merged;
-  if (next.length + postponed.length > 0) {
-    return startRound(services, await planNextRound(services, plan, next, postponed));
-  }
+  const next = await planNextRound(services, plan, merged);
+  if (next !== undefined) return startRound(services, next);
   const current = state ?? (await services.mirror.lastState());
   const { isPartial, ...figures } = await fetchFiles(services, runId, current);
   if (isPartial) await services.sendMerge({ runId, round });
   else await endRun(services, runId, 'complete', { ...figures, state: current });
-}
-
-async function planNextRound(
-  services: SyncServices,
-  plan: RoundPlan,
-  next: readonly [string, string[]][],
-  postponed: readonly string[],
-): Promise<RoundPlan> {
-  const first = (await services.documents.plan(plan.runId, 1))!;
-  const tablePlan = (name: string, ids: string[]): TablePlan => {
-    const { config, strategy } = first.entities[name]!;
-    const read: RowsById = { kind: 'ids', ids };
-    return { config, strategy, read, reason: `${ids.length} rows by id` };
-  };
-  const { round, createdAt } = plan;
-  const carry = (name: string): TablePlan => {
-    const waiting = plan.entities[name]!;
-    return { ...waiting, carried: waiting.carried ?? { round, createdAt } };
-  };
-  return {
-    ...plan,
-    round: round + 1,
-    createdAt: services.now().toISOString(),
-    entities: Object.fromEntries([
-      ...postponed.map((name) => [name, carry(name)] as const),
-      ...next.map(([name, ids]) => [name, tablePlan(name, ids)] as const),
-    ]),
-  };
 }

@@ -2,6 +2,7 @@ import { type LoadedState, type State, withPendingLog } from '../../target/state
 import type { TableReport } from '../documents/report.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { type FetchedRound, fetchReport } from './fetched-round.ts';
+import { notePlanned } from './rereads.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
 /** Whether the round leaves the mirror as it is. */
@@ -13,6 +14,8 @@ export function isIdle({ services, plan, catalog, tables, dropTables }: FetchedR
   const synced = Object.values(catalog.tables);
   return tables.every((fetched) => {
     const known = state.entities[fetched.name];
+    // Asked for since the plan was made: the next round reads the table.
+    if (known?.reread !== undefined && fetched.plan.reread === undefined) return false;
     if (known === undefined) return fetched.failure !== undefined;
     const table = catalog.tables[fetched.name]!;
     const startsHistory = fetched.plan.config.history && known.history !== true;
@@ -30,6 +33,7 @@ export async function recordIdleRound(
   const at = services.now().toISOString();
   const reports: TableReport[] = [];
   const entities = { ...state.entities };
+  notePlanned(entities, plan);
   for (const fetched of round.tables) {
     const report = fetchReport(fetched);
     const known = state.entities[fetched.name];

@@ -15,6 +15,8 @@ export interface RoundMerge extends FetchedRound {
   reports: TableReport[];
   /** Ids that the next round fetches, by logical name. */
   next: Map<string, Set<string>>;
+  /** Why tables are to be read again in full, by logical name; see rereads.ts. */
+  rereads: Map<string, string>;
   /** Logical names of the tables that were mirrored as a whole before and are filtered now. */
   becameFiltered: Set<string>;
   /** Logical names of the tables whose rows or schema this round changed. */

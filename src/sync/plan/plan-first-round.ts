@@ -1,5 +1,6 @@
 import type { RoundPlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { joinReasons } from '../strategies/reread-reasons.ts';
 import { loadCatalog } from './load-catalog.ts';
 import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
@@ -23,11 +24,12 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     const table = catalog.tables[config.name];
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
+    const known = state.entities[config.name];
     entities[config.name] = planTable({
       config,
       table,
-      state: state.entities[config.name],
-      rereadReason: rereadReasons.get(config.name),
+      state: known,
+      rereadReason: known && joinReasons([rereadReasons.get(config.name), known.reread]),
       settings: services.settings.sync,
       now,
     });

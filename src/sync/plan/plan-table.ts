@@ -32,6 +32,7 @@ export function planTable(context: PlanContext): TablePlan {
     fallback: next && readBy(next),
     rowBytes: context.state?.rowBytes,
     omit: refusedOptions && context.now < new Date(refusedOptions.until) ? refusedOptions.options : undefined,
+    reread: rereadReason,
     reason: rereadReason === undefined ? reason : `${reason}; all rows are read again: ${rereadReason}`,
   };
 }

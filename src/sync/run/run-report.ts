@@ -71,6 +71,7 @@ async function fetchReports(services: SyncServices, roundPlan: RoundPlan): Promi
         strategy: last?.start.strategy ?? plan.strategy,
         state: failure ? 'failed' : isFetched ? 'fetched' : isBegun ? 'fetching' : 'waiting',
         reason: plan.reason,
+        reread: plan.reread,
         ...figures,
         rowsRead: figures.rowsRead + (progress?.rowsRead ?? 0),
         pages: figures.pages + (progress?.pages ?? 0),
@@ -95,6 +96,9 @@ function addRound(before: TableReport | undefined, now: TableReport): TableRepor
     ...before,
     ...addFigures([before, now]),
     state: before.state === 'failed' ? 'failed' : now.state,
+    // A read of all rows says more than the one that led to it.
+    reason: now.reread === undefined ? before.reason : now.reason,
+    reread: now.reread ?? before.reread,
     added: before.added + now.added,
     updated: before.updated + now.updated,
     deleted: before.deleted + now.deleted,

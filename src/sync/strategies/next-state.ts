@@ -53,6 +53,8 @@ export async function nextState(
     fallback: fallbackAfter(known, fetched, outcome.at),
     history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
     refusedOptions: refusedOptionsAfter(known, fetched, outcome.at),
+    // A request that came after this plan is still to be met.
+    reread: fetched.plan.reread === undefined ? known?.reread : undefined,
     ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),
   };
 }

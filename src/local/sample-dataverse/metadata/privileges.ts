@@ -43,7 +43,7 @@ export function callFunction(
       '@odata.context': `${context}WhoAmIResponse`,
       BusinessUnitId: unit ?? metadataId('businessunit'),
       UserId: dataverse.store.caller?.id ?? metadataId('user'),
-      OrganizationId: metadataId('organization'),
+      OrganizationId: dataverse.store.organizationId,
     });
   }
   const name = /^Microsoft\.Dynamics\.CRM\.(RetrieveUserPrivilege\w*)/.exec(segments[1] ?? '')?.[1];

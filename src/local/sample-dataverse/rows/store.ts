@@ -1,3 +1,4 @@
+import { metadataId } from '../metadata/labels.ts';
 import { columnIndex, type Model, type Table } from '../metadata/model.ts';
 import { stringMap, stringMapRows } from '../metadata/string-map.ts';
 import { cascadeDelete } from './cascade-delete.ts';
@@ -7,6 +8,12 @@ import type { RowPlan } from './row-plan.ts';
 import { splitOwner } from './split-owner.ts';
 import { TableRows } from './table-rows.ts';
 import { dateTimeText, type Lookup, type Row, type Value } from './values.ts';
+
+/** The rows of all tables at one moment. */
+export interface Backup {
+  version: bigint;
+  tables: ReadonlyMap<string, TableRows>;
+}
 
 /** Values by column name. */
 export type RowValues = Record<string, Value>;
@@ -24,6 +31,8 @@ export class Store {
   metadataVersion = 6_013_004n;
   /** `organization.ExpireChangeTrackingInDays`. */
   changeTrackingDays = 7;
+  /** What `WhoAmI` returns. */
+  organizationId = metadataId('organization');
   /** Tables that the caller cannot read for the whole organization. They have no change tracking. */
   readonly withoutOrganizationRead = new Set<string>();
   /** Privileges that the caller lacks, such as `prvReadaccount`. Requests that need one get 403. */
@@ -140,6 +149,29 @@ export class Store {
     this.#assign(table, row, { ...this.#byCaller(table, ['modifiedby']), ...values });
     this.#stamp(table, row, values);
     this.#put(table, row);
+  }
+
+  /** Changes values without a new version, as calculated columns, system jobs and column security do. */
+  updateSilently(logicalName: string, id: string, values: RowValues): void {
+    const table = this.table(logicalName);
+    const old = this.rowsOf(table).get(id.toLowerCase())!;
+    const row: Row = { ...old, values: [...old.values] };
+    this.#assign(table, row, values);
+    this.#put(table, row);
+  }
+
+  /** The rows and the version counter as they are now. */
+  backup(): Backup {
+    const tables = new Map([...this.#tables].map(([name, rows]) => [name, rows.copy()]));
+    return { version: this.#version, tables };
+  }
+
+  /** Brings all rows and the version counter back in time. The schema and its version stay. */
+  restore({ version, tables }: Backup): void {
+    this.#version = version;
+    this.#tables.clear();
+    for (const [name, rows] of tables) this.#tables.set(name, rows.copy());
+    this.#unions.clear();
   }
 
   /** The user that makes the requests: the first one, if there are users. */

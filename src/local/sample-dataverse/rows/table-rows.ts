@@ -26,6 +26,13 @@ export class TableRows {
     this.#rows = new Map(rows.map((row) => [row.id, row]));
   }
 
+  /** The rows and tombstones as they are now. */
+  copy(): TableRows {
+    const copy = new TableRows([...this.#rows.values()]);
+    copy.tombstones.push(...this.tombstones);
+    return copy;
+  }
+
   get size(): number {
     return this.#rows.size;
   }

@@ -1,0 +1,69 @@
+import type { State } from '../../target/state.ts';
+import type { RoundPlan } from '../documents/plan.ts';
+import { joinReasons } from '../strategies/reread-reasons.ts';
+import type { RoundMerge } from './round-merge.ts';
+
+/**
+ * Asks that all rows of a table are read again: in the next round of this run, or else in the next run. A table that the
+ * mirror does not hold is read in full anyway.
+ * @param reason for people: what follows "all rows are read again: "
+ */
+export function rereadNext({ rereads }: RoundMerge, name: string, reason: string): void {
+  rereads.set(name, joinReasons([rereads.get(name), reason])!);
+}
+
+/**
+ * Notes what a plan reads again in the state, before its tables are merged. The merge of each table deletes the note, so
+ * it stays for tables that failed or wait, and the next run reads them again even if this one dies.
+ */
+export function notePlanned(entities: State['entities'], plan: RoundPlan): void {
+  for (const [name, { reread }] of Object.entries(plan.entities)) {
+    const known = entities[name];
+    if (reread !== undefined && known !== undefined) {
+      entities[name] = { ...known, reread: joinReasons([known.reread, reread]) };
+    }
+  }
+}
+
+/**
+ * Notes the requests of this merge in the state, and leaves in `round.rereads` those that the next round is to meet: of
+ * tables that this run can read, and each table once in a run. The others wait in the state for the next run.
+ */
+export async function settleRereads(round: RoundMerge): Promise<void> {
+  const { mirror, rereads, postponed, catalog } = round;
+  const { entities } = mirror.state;
+  for (const [name, reason] of rereads) {
+    const known = entities[name];
+    if (known !== undefined) entities[name] = { ...known, reread: joinReasons([known.reread, reason]) };
+  }
+  rereads.clear();
+  const wanted = Object.entries(entities).filter(([, { reread }]) => reread !== undefined);
+  if (wanted.length === 0) return;
+  const { planned, tried } = await rereadsOfRun(round);
+  for (const [name, { reread }] of wanted) {
+    const isReadable = planned.has(name) && catalog.tables[name] !== undefined;
+    // A table that waits has its own read first.
+    if (isReadable && !tried.has(name) && !postponed.includes(name)) rereads.set(name, reread!);
+  }
+}
+
+/** The tables of this run, and those that it has read again, or failed to read. */
+async function rereadsOfRun({
+  services,
+  plan,
+  reports,
+}: RoundMerge): Promise<Record<'planned' | 'tried', Set<string>>> {
+  const { documents } = services;
+  const planned = new Set<string>();
+  const tried = new Set(reports.filter(({ state }) => state === 'failed').map(({ name }) => name));
+  for (let n = 1; n <= plan.round; n++) {
+    const { entities = {} } = (await documents.plan(plan.runId, n)) ?? {};
+    for (const [name, { reread }] of Object.entries(entities)) {
+      planned.add(name);
+      if (reread !== undefined) tried.add(name);
+    }
+    const merged = n < plan.round ? await documents.merged(plan.runId, n) : undefined;
+    for (const { name, state } of merged?.entities ?? []) if (state === 'failed') tried.add(name);
+  }
+  return { planned, tried };
+}
