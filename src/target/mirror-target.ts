@@ -140,6 +140,8 @@ export interface TableMerge {
   heldBack: number;
   /** Ids whose keys Dataverse showed and that the mirror lacks or holds in another version. */
   outdatedIds: string[];
+  /** Rows that Dataverse showed with a lower version than the mirror had. No write does that. */
+  movedBack: number;
 }
 
 /** By logical name of the filtered table. */

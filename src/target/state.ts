@@ -12,6 +12,8 @@ export interface TableState {
   strategy: StrategyName;
   /** The delta link that the next run reads. */
   deltaLink?: string;
+  /** The row version in the latest delta link, also once that link is given up. Text, because it can exceed 2^53. */
+  deltaVersion?: string;
   /** The greatest modifiedon that was read, at most the time at which the last read began. */
   watermark?: string;
   /**
@@ -59,6 +61,8 @@ export interface State {
   /** The metadata version of Dataverse, and the digest of the catalog that was made from this metadata. */
   metadataVersion?: string;
   catalog?: string;
+  /** The organisation that Dataverse named when the catalog was made, if it did. */
+  organizationId?: string;
   /** Digest of entities.json as it was when the catalog was made. */
   configDigest?: string;
   /** Logical names of the configured tables. Others in the mirror keep the rows of their last sync. */

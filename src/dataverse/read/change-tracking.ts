@@ -30,6 +30,24 @@ export function isDeltaLink(link: string): boolean {
   return /[?&](\$|%24)deltatoken=/i.test(link);
 }
 
+/**
+ * The row version in the token of a delta link. Tokens are opaque, but have had the form `919042!08/22/2017 08:10:44`,
+ * URL-encoded, for years (learn.microsoft.com: Use change tracking to synchronize data with external systems). The version
+ * is the counter of the whole database at the time of the read, so it never falls while the database goes on.
+ * @returns undefined for a token in any other form
+ */
+export function deltaTokenVersion(link: string): bigint | undefined {
+  const encoded = /[?&](?:\$|%24)deltatoken=([^&]*)/i.exec(link)?.[1];
+  if (encoded === undefined) return undefined;
+  try {
+    const version = /^(\d{1,19})![\d/.:\-+ APM]+$/i.exec(decodeURIComponent(encoded))?.[1];
+    return version === undefined ? undefined : BigInt(version);
+  } catch {
+    // Not URL-encoded text.
+    return undefined;
+  }
+}
+
 /** Converts the error of a read with change tracking to a ChangeTrackingError; returns any other error unchanged. */
 export function toChangeTrackingError(error: unknown): unknown {
   const fault = dataverseFault(error);

@@ -8,6 +8,6 @@ export { sampleClient } from './http/token-service.ts';
 export type { TableSpec } from './metadata/model-builder.ts';
 export type { SchemaEditor } from './metadata/schema-editor.ts';
 export type { SampleDataverseOptions } from './options.ts';
-export type { RowValues, Store } from './rows/store.ts';
+export type { Backup, RowValues, Store } from './rows/store.ts';
 export type { Lookup, Value } from './rows/values.ts';
 export { type SampleDataverse, startSampleDataverse } from './server.ts';

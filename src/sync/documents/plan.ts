@@ -41,6 +41,8 @@ export interface RoundPlan {
   /** The metadata version and the configuration that the catalog was made from; the merge stores both in the state. */
   metadataVersion?: string;
   configDigest: string;
+  /** The organisation behind the environment, if it is known. */
+  organizationId?: string;
   /** Logical names of all configured tables, also of those that cannot be read now. */
   configured: string[];
   /** Digest of the catalog: `catalogs/{digest}.json` holds the tables by logical name. */

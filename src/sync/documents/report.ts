@@ -51,6 +51,8 @@ export interface MergedRound {
   danglingReferences?: number;
   /** The ids that the next round fetches, by logical name. Without any, `reread` and `postponed`, the run ends. */
   next: Record<string, string[]>;
+  /** What showed that Dataverse has moved back in time, for people. */
+  movedBack?: string;
   /** The tables that the next round reads again in full, by logical name, each with the reason. */
   reread?: Record<string, string>;
   /** Logical names of tables that wait. The next round merges them. */

@@ -4,6 +4,7 @@ import type { MergedRound } from '../documents/report.ts';
 import { applyClosure } from './apply-closure.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
+import { rereadIfMovedBack } from './moved-back.ts';
 import { notePlanned, settleRereads } from './rereads.ts';
 import { logRows, type RoundMerge, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
@@ -39,6 +40,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         reports: [],
         next: new Map(),
         rereads: new Map(),
+        signs: [],
         becameFiltered: new Set(),
         changed: new Set(),
       };
@@ -50,6 +52,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       const failed = await mergeTables(merge, excluded);
       // One table's error must not stop the others. The merge starts over without it.
       if (failed !== undefined) return void excluded.set(failed.name, failed.error);
+      merge.movedBack = await rereadIfMovedBack(merge, merge.signs);
       await settleRereads(merge);
       await applyClosure(merge);
       return commit(merge, isConfigChanged);
@@ -91,6 +94,7 @@ async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<Roun
         .filter(([name]) => !round.postponed.includes(name) && !round.rereads.has(name))
         .map(([name, ids]) => [name, [...ids].sort()]),
     ),
+    movedBack: round.movedBack,
     reread: round.rereads.size > 0 ? Object.fromEntries(round.rereads) : undefined,
     postponed: [...round.postponed],
   };

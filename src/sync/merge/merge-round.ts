@@ -85,6 +85,7 @@ async function merge(
       const result = await mergeOnce(fetched, loaded);
       if (await services.work.createIfAbsent(paths.merged(runId, round), result.merged)) {
         services.documents.remember(paths.merged(runId, round), result.merged);
+        warnIfMovedBack(services, runId, result.merged);
         return result;
       }
       const merged = await services.documents.merged(runId, round);
@@ -98,6 +99,12 @@ async function merge(
       if (!(await isLive(services, runId))) return undefined;
     }
   }
+}
+
+function warnIfMovedBack(services: SyncServices, runId: string, { movedBack }: MergedRound): void {
+  if (movedBack === undefined) return;
+  const message = `Dataverse has moved back in time, as after a restore, copy or reset of the environment. All tables are read again in full: ${movedBack}.`;
+  services.telemetry.log('warn', message, { runId });
 }
 
 /**

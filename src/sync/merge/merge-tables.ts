@@ -6,6 +6,7 @@ import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetche
 import { nextState } from '../strategies/next-state.ts';
 import { readingOf } from '../strategies/registry.ts';
 import { fetchReport } from './fetched-round.ts';
+import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
 /** Merges every table. @returns the first one that failed: nothing else may use the transaction then */
@@ -58,6 +59,13 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   });
   if (config.filtered && known !== undefined && known.strategy !== 'filtered') round.becameFiltered.add(name);
   const { table, rows, outdatedIds } = merge;
+  if (!isKnownToHaveMoved(fetched)) {
+    const token = tokenSign(known, fetched);
+    if (token !== undefined) round.signs.push(token);
+    if (merge.movedBack > 0) {
+      round.signs.push(`${merge.movedBack} rows of ${name} have a lower version than before`);
+    }
+  }
   if (outdatedIds.length > 0) fetchNext(round, name, outdatedIds);
   if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) round.changed.add(name);
   addReport(round, fetched, merge);

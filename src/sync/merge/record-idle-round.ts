@@ -2,6 +2,7 @@ import { type LoadedState, type State, withPendingLog } from '../../target/state
 import type { TableReport } from '../documents/report.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { type FetchedRound, fetchReport } from './fetched-round.ts';
+import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { notePlanned } from './rereads.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
@@ -18,6 +19,7 @@ export function isIdle({ services, plan, catalog, tables, dropTables }: FetchedR
     if (known?.reread !== undefined && fetched.plan.reread === undefined) return false;
     if (known === undefined) return fetched.failure !== undefined;
     const table = catalog.tables[fetched.name]!;
+    if (tokenSign(known, fetched) !== undefined && !isKnownToHaveMoved(fetched)) return false;
     const startsHistory = fetched.plan.config.history && known.history !== true;
     if (startsHistory && fetched.failure === undefined) return false;
     return broughtNothing(known, fetched) && services.mirror.schemaChanges(state, table, synced).length === 0;

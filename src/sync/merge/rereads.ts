@@ -39,31 +39,33 @@ export async function settleRereads(round: RoundMerge): Promise<void> {
   rereads.clear();
   const wanted = Object.entries(entities).filter(([, { reread }]) => reread !== undefined);
   if (wanted.length === 0) return;
-  const { planned, tried } = await rereadsOfRun(round);
+  const { planned, reread: again, failed } = await rereadsOfRun(round);
   for (const [name, { reread }] of wanted) {
     const isReadable = planned.has(name) && catalog.tables[name] !== undefined;
     // A table that waits has its own read first.
-    if (isReadable && !tried.has(name) && !postponed.includes(name)) rereads.set(name, reread!);
+    if (isReadable && !again.has(name) && !failed.has(name) && !postponed.includes(name))
+      rereads.set(name, reread!);
   }
 }
 
-/** The tables of this run, and those that it has read again, or failed to read. */
-async function rereadsOfRun({
+/** The tables of this run: all that were planned, those that are read again, and those that could not be read. */
+export async function rereadsOfRun({
   services,
   plan,
   reports,
-}: RoundMerge): Promise<Record<'planned' | 'tried', Set<string>>> {
+}: RoundMerge): Promise<Record<'planned' | 'reread' | 'failed', Set<string>>> {
   const { documents } = services;
   const planned = new Set<string>();
-  const tried = new Set(reports.filter(({ state }) => state === 'failed').map(({ name }) => name));
+  const again = new Set<string>();
+  const failed = new Set(reports.filter(({ state }) => state === 'failed').map(({ name }) => name));
   for (let n = 1; n <= plan.round; n++) {
     const { entities = {} } = (await documents.plan(plan.runId, n)) ?? {};
     for (const [name, { reread }] of Object.entries(entities)) {
       planned.add(name);
-      if (reread !== undefined) tried.add(name);
+      if (reread !== undefined) again.add(name);
     }
     const merged = n < plan.round ? await documents.merged(plan.runId, n) : undefined;
-    for (const { name, state } of merged?.entities ?? []) if (state === 'failed') tried.add(name);
+    for (const { name, state } of merged?.entities ?? []) if (state === 'failed') failed.add(name);
   }
-  return { planned, tried };
+  return { planned, reread: again, failed };
 }

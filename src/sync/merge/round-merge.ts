@@ -17,6 +17,10 @@ export interface RoundMerge extends FetchedRound {
   next: Map<string, Set<string>>;
   /** Why tables are to be read again in full, by logical name; see rereads.ts. */
   rereads: Map<string, string>;
+  /** What shows that the source has moved back in time, as sentences; see moved-back.ts. */
+  signs: string[];
+  /** The signs that tables are read again for, in this merge's report. */
+  movedBack?: string;
   /** Logical names of the tables that were mirrored as a whole before and are filtered now. */
   becameFiltered: Set<string>;
   /** Logical names of the tables whose rows or schema this round changed. */
@@ -52,8 +56,9 @@ export function sourceOf({
   configDigest,
   configured,
   metadataVersion,
-}: RoundPlan): Pick<State, 'catalog' | 'configDigest' | 'configured' | 'metadataVersion'> {
-  return { catalog, configDigest, configured, metadataVersion };
+  organizationId,
+}: RoundPlan): Pick<State, 'catalog' | 'configDigest' | 'configured' | 'metadataVersion' | 'organizationId'> {
+  return { catalog, configDigest, configured, metadataVersion, organizationId };
 }
 
 /** The rows of `_sync_log`: one for each table that changed or has an error, and one for all others together. */

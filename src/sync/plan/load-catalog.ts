@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TableConfig } from '../../config/entities.ts';
 import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
-import { type Failure, SkipTableError } from '../../errors.ts';
+import { describeError, type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
@@ -22,6 +22,8 @@ export interface LoadedCatalog extends Catalog {
   configDigest: string;
   /** Of the metadata that it was made from; undefined if Dataverse gives none. */
   metadataVersion: string | undefined;
+  /** The organisation that it is of; undefined if it is not known. */
+  organizationId: string | undefined;
 }
 
 /**
@@ -50,12 +52,16 @@ export async function loadCatalog(
   if (isSame && state.catalog !== undefined) {
     const digest = state.catalog;
     const kept = await services.documents.claim<Catalog>(paths.catalog(digest));
-    if (kept !== undefined) return { ...kept, digest, configDigest, metadataVersion };
+    if (kept !== undefined) {
+      const { organizationId } = state;
+      return { ...kept, digest, configDigest, metadataVersion, organizationId };
+    }
   }
   const names = configs.map(({ name }) => name);
-  const [tables, labels] = await Promise.all([
+  const [tables, labels, organizationId] = await Promise.all([
     readTables(services, configs, state, definitions),
     readFirstLabels(services, names),
+    readOrganizationId(services),
   ]);
   const choices = await loadChoices(services, Object.values(tables.tables), state.choices, labels);
   const catalog: Catalog = { ...tables, choices: choices.digest };
@@ -66,7 +72,25 @@ export async function loadCatalog(
     metadataVersion === undefined || !choices.tryAgain
       ? metadataVersion
       : `${metadataVersion} without labels`;
-  return { ...catalog, digest, configDigest, metadataVersion: version };
+  return {
+    ...catalog,
+    digest,
+    configDigest,
+    metadataVersion: version,
+    organizationId: organizationId ?? state.organizationId,
+  };
+}
+
+/** Asked only with the metadata, so an idle run has no request more. */
+async function readOrganizationId({ dataverse, telemetry }: SyncServices): Promise<string | undefined> {
+  try {
+    return await dataverse.readOrganizationId();
+  } catch (error) {
+    // It only shows one way in which the source may have changed. Nothing else depends on it.
+    const reason = describeError(error).message;
+    telemetry.log('info', 'Dataverse does not say which organisation it is.', { reason });
+    return undefined;
+  }
 }
 
 async function readTables(

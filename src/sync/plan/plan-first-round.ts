@@ -1,7 +1,8 @@
+import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { joinReasons } from '../strategies/reread-reasons.ts';
-import { loadCatalog } from './load-catalog.ts';
+import { joinReasons, otherOrganization } from '../strategies/reread-reasons.ts';
+import { type LoadedCatalog, loadCatalog } from './load-catalog.ts';
 import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
 import { validateSchema } from './validate-schema.ts';
@@ -19,6 +20,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
   const catalog = await loadCatalog(services, configs, state);
   const rereadReasons = await validateSchema(services, catalog, state, configs, runId);
   const now = services.now();
+  const organizationReason = otherOrganizationReason(services, state, catalog, runId);
   const entities: RoundPlan['entities'] = {};
   for (const config of configs) {
     const table = catalog.tables[config.name];
@@ -29,7 +31,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
       config,
       table,
       state: known,
-      rereadReason: known && joinReasons([rereadReasons.get(config.name), known.reread]),
+      rereadReason: known && joinReasons([organizationReason, rereadReasons.get(config.name), known.reread]),
       settings: services.settings.sync,
       now,
     });
@@ -41,7 +43,23 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     catalog: catalog.digest,
     metadataVersion: catalog.metadataVersion,
     configDigest: catalog.configDigest,
+    organizationId: catalog.organizationId,
     configured: configs.map(({ name }) => name).sort(),
     entities,
   });
+}
+
+/** Why every table is read again, if another organisation than before answers at the address. */
+function otherOrganizationReason(
+  services: SyncServices,
+  { organizationId: before, entities }: State,
+  { organizationId: now }: LoadedCatalog,
+  runId: string,
+): string | undefined {
+  if (before === undefined || now === undefined || before === now) return undefined;
+  if (Object.keys(entities).length > 0) {
+    const message = `Dataverse is the organisation ${now} and was ${before} until now. All tables are read again in full.`;
+    services.telemetry.log('warn', message, { runId });
+  }
+  return otherOrganization;
 }

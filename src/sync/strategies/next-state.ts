@@ -2,6 +2,7 @@ import type { Settings } from '../../config/settings.ts';
 import { type StrategyName, wholeTableStrategies } from '../../config/strategies.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
+import { deltaVersionOf, knownDeltaVersion } from './delta-version.ts';
 import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from './fetched-table.ts';
 import { refusedStrategies } from './refusal.ts';
 import { readingOf, strategies } from './registry.ts';
@@ -39,7 +40,14 @@ export async function nextState(
   const comparedAll = reading.isComplete(start.read) || reading.comparedKeys(start.read) === 'all';
   // An idle round has no digest of the rows that a later window would hold, so its window stays.
   const stays = byId || outcome.digestOf === undefined;
-  const watermark = stays ? known?.watermark : watermarkAfter(known, fetched, outcome.startedAt);
+  const watermark = stays
+    ? known?.watermark
+    : watermarkAfter(
+        // After a read of all rows, an earlier watermark may lie ahead of a source that was restored.
+        reading.isComplete(start.read) ? undefined : known,
+        fetched,
+        outcome.startedAt,
+      );
   const read = byId ? undefined : start.read;
   return {
     table,
@@ -53,6 +61,7 @@ export async function nextState(
     fallback: fallbackAfter(known, fetched, outcome.at),
     history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
     refusedOptions: refusedOptionsAfter(known, fetched, outcome.at),
+    deltaVersion: deltaVersionOf(fetched) ?? knownDeltaVersion(known),
     // A request that came after this plan is still to be met.
     reread: fetched.plan.reread === undefined ? known?.reread : undefined,
     ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),

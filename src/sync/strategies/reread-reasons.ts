@@ -4,4 +4,15 @@ export function joinReasons(reasons: readonly (string | undefined)[]): string | 
   return all.size === 0 ? undefined : [...all].join(separator);
 }
 
+/** Why all tables are read again once one of them shows that the source has moved back in time. */
+export const movedBack = 'Dataverse has moved back in time (restored, copied or reset)';
+
+/** Whether this reason is among the joined ones. */
+export function isOfMovedBack(reasons: string): boolean {
+  return reasons.split(separator).some((reason) => reason === movedBack || reason === otherOrganization);
+}
+
+/** Why all tables are read again if another organisation answers at the address. */
+export const otherOrganization = 'Dataverse is another organisation than before';
+
 const separator = '; ';

@@ -16,6 +16,8 @@ export interface MergeCounts {
   heldBack: number;
   /** Ids in the key sweep that the table lacks or has in another version. */
   missed: string[];
+  /** Rows with a lower version in a shard than in the table before this merge. */
+  movedBack: number;
   /** Whether the history table was created or got other columns. */
   historyChanged: boolean;
 }
@@ -52,10 +54,10 @@ export async function mergeTable(
   options: MergeOptions,
 ): Promise<MergeCounts> {
   const merger = new TableMerger(db, table, options);
-  for (const shard of shards) {
+  for (const [index, shard] of shards.entries()) {
     const opened = await shard.open();
     try {
-      merger.merge(opened, shard.final);
+      merger.merge(opened, shard.final, index === shards.length - 1);
     } finally {
       opened.close();
     }
@@ -72,6 +74,7 @@ class TableMerger {
   readonly #columns: string[];
   readonly #rowsBefore: number;
   readonly #history: ReturnType<typeof openHistory> | undefined;
+  #movedBack = 0;
   #added = 0;
   #updated = 0;
 
@@ -89,16 +92,17 @@ class TableMerger {
     // What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of received
     // rows, and swept keys with their versions.
     db.exec(`DROP TABLE IF EXISTS temp.gone; CREATE TEMP TABLE gone (id TEXT PRIMARY KEY);
+      DROP TABLE IF EXISTS temp.written; CREATE TEMP TABLE written (id TEXT PRIMARY KEY);
       DROP TABLE IF EXISTS temp.received; CREATE TEMP TABLE received (id TEXT PRIMARY KEY);
       DROP TABLE IF EXISTS temp.swept; CREATE TEMP TABLE swept (id TEXT PRIMARY KEY, version TEXT);`);
   }
 
-  merge(shard: SqliteDatabase, final: boolean): void {
+  merge(shard: SqliteDatabase, final: boolean, isLast: boolean): void {
     const db = this.#db;
     db.attach(shard, 'shard');
     try {
       db.transaction(() => {
-        this.#upsert();
+        this.#upsert(isLast);
         if (this.#options.complete && final) {
           db.run(`INSERT OR IGNORE INTO temp.received SELECT ${this.#key} FROM shard.rows`);
         }
@@ -114,7 +118,7 @@ class TableMerger {
     }
   }
 
-  #upsert(): void {
+  #upsert(isLast: boolean): void {
     const db = this.#db;
     const key = this.#key;
     const { total, ids } = db.get<{ total: number; ids: number }>(
@@ -122,9 +126,16 @@ class TableMerger {
     )!;
     if (total === 0) return;
     if (total > ids) this.#dropDuplicates();
-    const known = db.get<{ n: number }>(
-      `SELECT count(*) AS n FROM shard.rows s JOIN ${this.#name} t ON t.${key} = s.${key}${andLive(this.#table, 't')}`,
-    )!.n;
+    const { known, lower } = db.get<{ known: number; lower: number }>(
+      `SELECT count(*) AS known, coalesce(sum(${this.#isLower('s._version')}
+         AND t.${key} NOT IN (SELECT id FROM temp.written)), 0) AS lower
+       FROM shard.rows s JOIN ${this.#name} t ON t.${key} = s.${key}${andLive(this.#table, 't')}`,
+    )!;
+    this.#movedBack += lower;
+    // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
+    if (!isLast && this.#rowsBefore > 0) {
+      db.run(`INSERT OR IGNORE INTO temp.written SELECT ${key} FROM shard.rows`);
+    }
     this.#history?.record(this.#changedCondition('t', 's'));
     const names = this.#columns.map(quote);
     const assignments = names.filter((name) => name !== key).map((name) => `${name} = excluded.${name}`);
@@ -144,6 +155,19 @@ class TableMerger {
     db.run(`DELETE FROM _sync_deleted WHERE table_name = ? AND id IN (SELECT ${key} FROM shard.rows)`, [
       this.#table.name,
     ]);
+  }
+
+  /**
+   * The condition that a version in a shard is lower than that of the row `t`. SQLite's integers have 64 bits, as row
+   * versions do. ETags that are not numbers say nothing.
+   */
+  #isLower(version: string): string {
+    const column = this.#table.versionColumn;
+    // Without rows before, those in the table are of this merge.
+    if (column === undefined || this.#rowsBefore === 0) return 'false';
+    const known = `t.${quote(column)}`;
+    return `(typeof(${known}) = 'integer' AND ${version} <> '' AND ${version} NOT GLOB '*[^0-9]*'
+      AND CAST(${version} AS INTEGER) < ${known})`;
   }
 
   /** Dynamic paging can return a row twice. Keeps the greatest version, and the last row of equal versions. */
@@ -174,14 +198,23 @@ class TableMerger {
       if (this.#options.complete) this.#addAbsent('temp.received');
       return { missed, ...this.#delete() };
     });
-    db.exec('DROP TABLE temp.gone; DROP TABLE temp.received; DROP TABLE temp.swept;');
+    db.exec(
+      'DROP TABLE temp.gone; DROP TABLE temp.written; DROP TABLE temp.received; DROP TABLE temp.swept;',
+    );
     const rows = countRows(db, this.#table);
     const expected = this.#rowsBefore + this.#added - result.deleted;
     if (rows !== expected) {
       throw new Error(`Merging ${this.#table.name} left ${rows} rows instead of ${expected}.`);
     }
     const historyChanged = this.#history?.isChanged === true;
-    return { added: this.#added, updated: this.#updated, rows, historyChanged, ...result };
+    return {
+      added: this.#added,
+      updated: this.#updated,
+      rows,
+      historyChanged,
+      movedBack: this.#movedBack,
+      ...result,
+    };
   }
 
   /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has in another version. */
@@ -198,6 +231,10 @@ class TableMerger {
         }
       }
     }
+    this.#movedBack += db.get<{ n: number }>(
+      `SELECT count(*) AS n FROM temp.swept k JOIN ${this.#name} t ON t.${this.#key} = k.id
+       WHERE ${this.#isLower('k.version')}${andLive(this.#table, 't')}`,
+    )!.n;
     const version = this.#table.versionColumn;
     const differs = version === undefined ? '' : ` OR CAST(t.${quote(version)} AS TEXT) IS NOT k.version`;
     const marked = hasMarks(this.#table) ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';

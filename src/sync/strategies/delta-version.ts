@@ -1,0 +1,15 @@
+import { deltaTokenVersion } from '../../dataverse/read/change-tracking.ts';
+import type { TableState } from '../../target/state.ts';
+import type { FetchedTable } from './fetched-table.ts';
+
+/** The row version in the delta link that a read ended with, as text. */
+export function deltaVersionOf({ slices }: FetchedTable): string | undefined {
+  const { deltaLink } = slices.at(-1) ?? {};
+  return deltaLink === undefined ? undefined : deltaTokenVersion(deltaLink)?.toString();
+}
+
+/** The one in the latest link of earlier runs. States of earlier versions have only the link. */
+export function knownDeltaVersion(known: TableState | undefined): string | undefined {
+  const { deltaVersion, deltaLink } = known ?? {};
+  return deltaVersion ?? (deltaLink === undefined ? undefined : deltaTokenVersion(deltaLink)?.toString());
+}
