@@ -71,7 +71,7 @@ async function runSyncs(
   const out = options.out === undefined ? undefined : resolve(options.out);
   const copy = new DatabaseCopy(databaseBlob(environment), out === undefined ? [file] : [file, out]);
   const client = new SyncClient(host.url, host.functionKey, stop);
-  const start = () => client.start(options.allowMassDelete);
+  const start = () => client.start({ allowMassDelete: options.allowMassDelete, reread: options.reread });
   const follow = async (runId: string) => {
     const status = await Promise.race([client.follow(runId, (seen) => progress.show(seen)), stopped]);
     progress.end();

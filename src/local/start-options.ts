@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { isLoopback } from '../config/environment-url.ts';
+import type { RereadRequest } from '../sync/documents/run.ts';
 
 /** The options of `npm start`, validated. */
 export interface StartOptions {
@@ -14,6 +15,8 @@ export interface StartOptions {
   metadata?: string;
   /** Logical names of tables that may lose rows beyond their limit in the first sync. */
   allowMassDelete?: string[];
+  /** Logical names of tables that the first sync reads again in full, or all. */
+  reread?: RereadRequest;
   quiet: boolean;
   json: boolean;
 }
@@ -41,6 +44,8 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
   --allow-mass-delete TABLE
                      let the first sync delete more rows of this table than its limit allows; can be
                      repeated
+  --reread TABLE     let the first sync read all rows of this table again, whatever it knows of
+                     them; can be repeated; "all" for every table
   --quiet            print only the result, not the progress
   --json             print one line of JSON at the end, and nothing else, to standard output
   --help             show this text
@@ -67,8 +72,9 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
   const port = wholeNumber('port', values.port, 65_535);
   const rows = wholeNumber('rows', values.rows, 100_000_000) ?? DEFAULT_ROWS;
   const allowMassDelete = values['allow-mass-delete'];
+  const reread = values.reread?.includes('all') ? 'all' : values.reread;
   const files = { entities, out, data, metadata };
-  return { once, quiet, json, rows, port, dataverse: origin(dataverse), ...files, allowMassDelete };
+  return { once, quiet, json, rows, port, dataverse: origin(dataverse), ...files, allowMassDelete, reread };
 }
 
 function parse(args: string[]) {
@@ -84,6 +90,7 @@ function parse(args: string[]) {
       rows: { type: 'string' },
       metadata: { type: 'string' },
       'allow-mass-delete': { type: 'string', multiple: true },
+      reread: { type: 'string', multiple: true },
       quiet: { type: 'boolean' },
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigurationError, RetriableError } from '../errors.ts';
+import type { RereadRequest } from '../sync/documents/run.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
 import { isOver } from './run-outcome.ts';
 
@@ -22,12 +23,14 @@ export class SyncClient {
   /**
    * Starts a run, or resumes the run of a killed process (then `fresh` is false).
    *
-   * @param allowMassDelete tables that may lose rows beyond their limit
+   * @param options `allowMassDelete`: tables that may lose rows beyond their limit; `reread`: tables to read again in full
    * @throws ConfigurationError or RetriableError with the app's explanation
    */
-  async start(allowMassDelete: string[] = []): Promise<{ runId: string; fresh: boolean }> {
+  async start(
+    options: { allowMassDelete?: string[]; reread?: RereadRequest } = {},
+  ): Promise<{ runId: string; fresh: boolean }> {
     const headers = { ...this.#headers, 'content-type': 'application/json' };
-    const body = JSON.stringify({ resume: true, allowMassDelete });
+    const body = JSON.stringify({ resume: true, ...options });
     const response = await fetch(this.#url, { method: 'POST', headers, body, signal: this.#stop });
     if (response.status !== 202 && response.status !== 409) throw await errorOf(response);
     const { runId, outcome } = (await response.json()) as { runId: string; outcome: string };

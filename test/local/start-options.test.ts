@@ -24,6 +24,14 @@ test('every option is parsed and is in the help', () => {
   expect(parseStartOptions(['--help'])).toBe('help');
 });
 
+test('--reread takes tables, or all of them', () => {
+  expect(parseStartOptions(['--reread', 'contact', '--reread', 'lead'])).toMatchObject({
+    reread: ['contact', 'lead'],
+  });
+  expect(parseStartOptions(['--reread', 'contact', '--reread', 'all'])).toMatchObject({ reread: 'all' });
+  expect(helpText).toContain('  --reread TABLE ');
+});
+
 test.each([
   ['https://contoso.crm.dynamics.com/main.aspx', 'https://contoso.crm.dynamics.com'],
   ['http://localhost:8080', 'http://localhost:8080'],

@@ -26,16 +26,19 @@ afterEach(() => {
 });
 
 describe('SyncClient', () => {
-  it('passes on the tables that may lose rows, and the explanation of a rejection', async () => {
+  it('passes on the tables that may lose rows or are read again, and the explanation of a rejection', async () => {
     const client = new SyncClient(url, 'key', new AbortController().signal);
     answer = { status: 202, body: { runId: 'r', outcome: 'started' } };
-    expect(await client.start(['contact'])).toEqual({ runId: 'r', fresh: true });
-    expect(bodies).toEqual([{ resume: true, allowMassDelete: ['contact'] }]);
+    expect(await client.start({ allowMassDelete: ['contact'], reread: 'all' })).toEqual({
+      runId: 'r',
+      fresh: true,
+    });
+    expect(bodies).toEqual([{ resume: true, allowMassDelete: ['contact'], reread: 'all' }]);
     answer = {
       status: 400,
       body: { detail: 'contacts is not in entities.json.', hint: 'Use logical names.' },
     };
-    const error = await client.start(['contacts']).catch((fault: unknown) => fault);
+    const error = await client.start({ allowMassDelete: ['contacts'] }).catch((fault: unknown) => fault);
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error).toMatchObject({ message: 'contacts is not in entities.json.', hint: 'Use logical names.' });
   });

@@ -13,12 +13,17 @@ const startRequest = z.strictObject({
   allowMassDelete: z.array(z.string()).optional(),
   /** Tables (logical names) to drop from the mirror, which are not in entities.json any more. */
   dropTables: z.array(z.string()).optional(),
+  /** Tables (logical names) to read again in full in this run. */
+  reread: z
+    .union([z.literal('all'), z.array(z.string())], { error: 'expected "all" or a list of logical names' })
+    .optional(),
 });
 
 /** `POST /api/sync` starts a sync: 202 with the run's id and status address, 409 if a run is live. */
 export const postSync: Handler<SyncServices> = async (services, request) => {
   const options = readStartRequest(await request.text());
-  checkTables(services, options.allowMassDelete ?? []);
+  checkTables(services, 'allowMassDelete', options.allowMassDelete ?? []);
+  if (options.reread !== 'all') checkTables(services, 'reread', options.reread ?? []);
   await checkDropTables(services, options.dropTables);
   const { runId, outcome, hint } = await startRun(services, { trigger: 'http', ...options });
   const statusUrl = `${address(request, 'sync')}/${runId}`;
@@ -43,14 +48,14 @@ function readStartRequest(body: string): z.output<typeof startRequest> {
   return parsed.data;
 }
 
-/** A name that no table has would allow nothing, without a word. */
-function checkTables(services: SyncServices, names: readonly string[]): void {
+/** A name that no table has would do nothing, without a word. */
+function checkTables(services: SyncServices, option: string, names: readonly string[]): void {
   if (names.length === 0) return;
   const known = services.readEntities().map(({ name }) => name);
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length === 0) return;
   const sentences = unknown.map((name) => `${name} is not in entities.json${didYouMean(name, known) || '.'}`);
-  throw new Problem(400, `allowMassDelete: ${sentences.join(' ')}`, {
+  throw new Problem(400, `${option}: ${sentences.join(' ')}`, {
     hint: 'Use logical names as in entities.json: contact, not contacts.',
   });
 }
@@ -73,4 +78,5 @@ async function checkDropTables(services: SyncServices, names: readonly string[] 
   });
 }
 
-const hint = 'Send no body, or JSON such as {"resume": true} or {"allowMassDelete": ["contact"]}.';
+const hint =
+  'Send no body, or JSON such as {"resume": true} or {"allowMassDelete": ["contact"], "reread": "all"}.';

@@ -25,6 +25,22 @@ export interface ActiveRun {
   progressAt?: string;
 }
 
+/** Logical names of tables that are to be read again in full, or all of them. */
+export type RereadRequest = string[] | 'all';
+
+/** Two requests as one. */
+export function bothRereads(
+  one: RereadRequest | undefined,
+  other: RereadRequest | undefined,
+): RereadRequest | undefined {
+  if (one === 'all' || other === 'all') return 'all';
+  return one && other ? [...new Set([...one, ...other])] : (one ?? other);
+}
+
+export function asksToReread(request: RereadRequest | undefined, name: string): boolean {
+  return request === 'all' || request?.includes(name) === true;
+}
+
 export type RunPhase = 'planning' | 'fetching' | 'merging' | 'complete' | 'failed' | 'abandoned';
 
 /** `run.json`: how the run started, and its report once it is over. */
@@ -36,6 +52,8 @@ export interface RunDocument {
   allowMassDelete?: string[];
   /** Logical names of tables to drop from the mirror, which are not configured any more. */
   dropTables?: string[];
+  /** Logical names of the tables that this run reads again in full. */
+  reread?: RereadRequest;
   finishedAt?: string;
   phase?: RunPhase;
   error?: string;

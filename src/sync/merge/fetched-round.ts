@@ -1,6 +1,7 @@
 import type { Catalog } from '../documents/catalog.ts';
 import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import type { TableReport } from '../documents/report.ts';
+import type { RereadRequest } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { readWaiting } from '../documents/waiting.ts';
@@ -16,6 +17,8 @@ export interface FetchedRound {
   postponed: readonly string[];
   /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete: readonly string[];
+  /** The tables that the run was asked to read again. */
+  reread?: RereadRequest;
   /** Logical names of tables to drop, unless they are configured. */
   dropTables: readonly string[];
 }
@@ -48,8 +51,8 @@ export async function readFetchedRound(
   }
   if (tables.length === 0 && postponed.length > 0) return undefined;
   const [catalog, run] = await Promise.all([documents.catalog(plan.catalog), documents.run(runId)]);
-  const { allowMassDelete = [], dropTables = [] } = run ?? {};
-  return { services, plan, catalog, tables, postponed, allowMassDelete, dropTables };
+  const { allowMassDelete = [], dropTables = [], reread } = run ?? {};
+  return { services, plan, catalog, tables, postponed, allowMassDelete, reread, dropTables };
 }
 
 /** The report of a table before its merge. */

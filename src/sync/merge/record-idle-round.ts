@@ -1,5 +1,6 @@
 import { type LoadedState, type State, withPendingLog } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
+import { asksToReread } from '../documents/run.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { type FetchedRound, fetchReport } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
@@ -7,7 +8,8 @@ import { notePlanned } from './rereads.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
 /** Whether the round leaves the mirror as it is. */
-export function isIdle({ services, plan, catalog, tables, dropTables }: FetchedRound, state: State): boolean {
+export function isIdle(round: FetchedRound, state: State): boolean {
+  const { services, plan, catalog, tables, dropTables, reread } = round;
   if (plan.round !== 1 || state.databaseEtag === undefined || state.closureOpen === true) return false;
   if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
   if (state.configured?.join() !== plan.configured.join()) return false;
@@ -16,7 +18,8 @@ export function isIdle({ services, plan, catalog, tables, dropTables }: FetchedR
   return tables.every((fetched) => {
     const known = state.entities[fetched.name];
     // Asked for since the plan was made: the next round reads the table.
-    if (known?.reread !== undefined && fetched.plan.reread === undefined) return false;
+    const isAsked = known?.reread !== undefined || asksToReread(reread, fetched.name);
+    if (isAsked && fetched.plan.reread === undefined) return false;
     if (known === undefined) return fetched.failure !== undefined;
     const table = catalog.tables[fetched.name]!;
     if (tokenSign(known, fetched) !== undefined && !isKnownToHaveMoved(fetched)) return false;

@@ -1,6 +1,7 @@
 import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
-import { joinReasons } from '../strategies/reread-reasons.ts';
+import { asksToReread } from '../documents/run.ts';
+import { joinReasons, onRequest } from '../strategies/reread-reasons.ts';
 import type { RoundMerge } from './round-merge.ts';
 
 /**
@@ -31,6 +32,7 @@ export function notePlanned(entities: State['entities'], plan: RoundPlan): void 
  */
 export async function settleRereads(round: RoundMerge): Promise<void> {
   const { mirror, rereads, postponed, catalog } = round;
+  if (round.reread !== undefined) await addRequested(round);
   const { entities } = mirror.state;
   for (const [name, reason] of rereads) {
     const known = entities[name];
@@ -45,6 +47,14 @@ export async function settleRereads(round: RoundMerge): Promise<void> {
     // A table that waits has its own read first.
     if (isReadable && !again.has(name) && !failed.has(name) && !postponed.includes(name))
       rereads.set(name, reread!);
+  }
+}
+
+/** Adds what people asked for since the run was planned. */
+async function addRequested(round: RoundMerge): Promise<void> {
+  const { planned, reread } = await rereadsOfRun(round);
+  for (const name of planned) {
+    if (asksToReread(round.reread, name) && !reread.has(name)) rereadNext(round, name, onRequest);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
+import { asksToReread } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { joinReasons, otherOrganization } from '../strategies/reread-reasons.ts';
+import { joinReasons, onRequest, otherOrganization } from '../strategies/reread-reasons.ts';
 import { type LoadedCatalog, loadCatalog } from './load-catalog.ts';
 import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
@@ -21,17 +22,22 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
   const rereadReasons = await validateSchema(services, catalog, state, configs, runId);
   const now = services.now();
   const organizationReason = otherOrganizationReason(services, state, catalog, runId);
+  const run = await services.documents.run(runId);
   const entities: RoundPlan['entities'] = {};
   for (const config of configs) {
     const table = catalog.tables[config.name];
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
     const known = state.entities[config.name];
+    const asked = asksToReread(run?.reread, config.name) ? onRequest : undefined;
     entities[config.name] = planTable({
       config,
       table,
       state: known,
-      rereadReason: known && joinReasons([organizationReason, rereadReasons.get(config.name), known.reread]),
+      // A table that is new is read in full anyway; the request is met by that.
+      rereadReason: known
+        ? joinReasons([organizationReason, rereadReasons.get(config.name), known.reread, asked])
+        : asked,
       settings: services.settings.sync,
       now,
     });

@@ -33,7 +33,10 @@ export function planTable(context: PlanContext): TablePlan {
     rowBytes: context.state?.rowBytes,
     omit: refusedOptions && context.now < new Date(refusedOptions.until) ? refusedOptions.options : undefined,
     reread: rereadReason,
-    reason: rereadReason === undefined ? reason : `${reason}; all rows are read again: ${rereadReason}`,
+    reason:
+      rereadReason === undefined || context.state === undefined
+        ? reason
+        : `${reason}; all rows are read again: ${rereadReason}`,
   };
 }
 

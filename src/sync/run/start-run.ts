@@ -1,7 +1,13 @@
 import { ConflictError, RetriableError } from '../../errors.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
-import { type ActiveRun, type RunDocument, runFormat } from '../documents/run.ts';
+import {
+  type ActiveRun,
+  bothRereads,
+  type RereadRequest,
+  type RunDocument,
+  runFormat,
+} from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { endRun, resumeEnd } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
@@ -19,7 +25,8 @@ const lostAfterSeconds = 180;
 const endingSeconds = 60;
 
 const waitHint = 'Wait until the run is over, or resume it.';
-const lateHint = 'The run is being merged. Send allowMassDelete and dropTables again when it is over.';
+const lateHint =
+  'The run is being merged. Send allowMassDelete, dropTables and reread again when it is over.';
 
 export interface StartOptions {
   trigger: RunDocument['trigger'];
@@ -29,6 +36,8 @@ export interface StartOptions {
   allowMassDelete?: string[];
   /** Tables to drop from the mirror, which are not configured any more. */
   dropTables?: string[];
+  /** Tables that are read again in full, whatever their cursors say. */
+  reread?: RereadRequest;
 }
 
 export interface StartResult {
@@ -47,6 +56,7 @@ export interface StartResult {
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
   await services.claimQueues(services.now());
+  const wanted = { ...options };
   for (let attempt = 0; attempt < 3; attempt++) {
     const startedAt = services.now().toISOString();
     const { trigger } = options;
@@ -54,13 +64,13 @@ export async function startRun(services: SyncServices, options: StartOptions): P
     const claim: ActiveRun = { runId, format: runFormat, startedAt, trigger, resumptions: 0 };
     if (await services.work.createIfAbsent(paths.active, claim)) {
       services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
-      await requestPlan(services, claim, options);
+      await requestPlan(services, claim, wanted);
       return { runId, outcome: 'started' };
     }
     const active = await readActive(services);
     // The other run ended in between.
     if (active === undefined) continue;
-    const result = await resumeOrAbandon(services, active, options);
+    const result = await resumeOrAbandon(services, active, wanted);
     if (result !== undefined) return result;
   }
   throw new RetriableError('No run could be started, because other runs started and ended meanwhile.', {
@@ -76,7 +86,7 @@ function newRunId(services: SyncServices): string {
 }
 
 /** The options of a start that name tables. */
-type TableOptions = Pick<StartOptions, 'allowMassDelete' | 'dropTables'>;
+type TableOptions = Pick<StartOptions, 'allowMassDelete' | 'dropTables' | 'reread'>;
 
 /** Adds the tables of `options` to those of a live run. */
 async function addTables(services: SyncServices, runId: string, options: TableOptions): Promise<void> {
@@ -84,10 +94,11 @@ async function addTables(services: SyncServices, runId: string, options: TableOp
     const run = await services.work.read<RunDocument>(paths.run(runId));
     // A start that died before it wrote run.json: `requestPlan` writes it.
     if (run === undefined) return;
-    const both = (name: keyof TableOptions) => [
+    const both = (name: 'allowMassDelete' | 'dropTables') => [
       ...new Set([...(run.value[name] ?? []), ...(options[name] ?? [])]),
     ];
-    const added = { allowMassDelete: both('allowMassDelete'), dropTables: both('dropTables') };
+    const reread = bothRereads(run.value.reread, options.reread);
+    const added = { allowMassDelete: both('allowMassDelete'), dropTables: both('dropTables'), reread };
     try {
       await services.work.replaceIfUnchanged(paths.run(runId), { ...run.value, ...added }, run.etag);
       return;
@@ -97,21 +108,24 @@ async function addTables(services: SyncServices, runId: string, options: TableOp
   }
 }
 
-const namesTables = ({ allowMassDelete = [], dropTables = [] }: TableOptions): boolean =>
-  allowMassDelete.length + dropTables.length > 0;
+const namesTables = ({ allowMassDelete = [], dropTables = [], reread = [] }: TableOptions): boolean =>
+  allowMassDelete.length + dropTables.length + reread.length > 0;
 
 /** After a crash in here, the next start finds a run whose planning has not begun, and requests its plan again. */
 async function requestPlan(
   services: SyncServices,
   { runId, startedAt, trigger = 'timer' }: ActiveRun,
-  { allowMassDelete, dropTables }: StartOptions,
+  { allowMassDelete, dropTables, reread }: StartOptions,
 ): Promise<void> {
-  const run: RunDocument = { runId, trigger, startedAt, allowMassDelete, dropTables };
+  const run: RunDocument = { runId, trigger, startedAt, allowMassDelete, dropTables, reread };
   await services.work.createIfAbsent(paths.run(runId), run);
   await services.sendPlan({ runId });
 }
 
-/** Leaves a live run alone, resumes it, or abandons it and returns undefined. */
+/**
+ * Leaves a live run alone, resumes it, or abandons it and returns undefined. What an abandoned run was to read again is
+ * added to `options`: it was promised, and may not be done.
+ */
 async function resumeOrAbandon(
   services: SyncServices,
   active: { value: ActiveRun; etag: string },
@@ -123,6 +137,7 @@ async function resumeOrAbandon(
       error: 'Another version of the app started this run.',
       hint: 'Nothing is lost: the next run starts from the cursors of the last commit.',
     });
+    options.reread = bothRereads(options.reread, (await services.documents.run(runId))?.reread);
     return undefined;
   }
   const run = await services.documents.run(runId);
@@ -156,6 +171,7 @@ async function resumeOrAbandon(
       error: `The run made no progress after ${resumptions} resumptions.`,
       hint: 'See the logs of planRun, fetchEntity and mergeRound for where it stopped.',
     });
+    options.reread = bothRereads(options.reread, run?.reread);
     return undefined;
   }
   const counted: ActiveRun = {
@@ -187,11 +203,14 @@ async function resume(
   options: StartOptions,
 ): Promise<StartResult> {
   const { runId } = active;
-  if (namesTables(options)) await addTables(services, runId, options);
+  const addsTables = namesTables(options);
+  if (addsTables) await addTables(services, runId, options);
+  // A merge that was requested meanwhile may have read them before they were added.
+  const isLate = addsTables && (await isMerging(services, runId));
   const isPlanned = (await services.documents.plan(runId, 1)) !== undefined;
   if (isPlanned) await resumeRun(services, runId);
   else await requestPlan(services, active, options);
-  return { runId, outcome: 'resumed' };
+  return isLate ? { runId, outcome: 'live', hint: lateHint } : { runId, outcome: 'resumed' };
 }
 
 async function isMerging(services: SyncServices, runId: string): Promise<boolean> {

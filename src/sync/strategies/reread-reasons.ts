@@ -4,6 +4,9 @@ export function joinReasons(reasons: readonly (string | undefined)[]): string | 
   return all.size === 0 ? undefined : [...all].join(separator);
 }
 
+/** Why a table is read again because a person, or another program, asked for it. */
+export const onRequest = 'on request';
+
 /** Why all tables are read again once one of them shows that the source has moved back in time. */
 export const movedBack = 'Dataverse has moved back in time (restored, copied or reset)';
 

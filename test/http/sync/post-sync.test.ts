@@ -35,6 +35,28 @@ describe('POST /api/sync', () => {
     expect(org.harness.waiting).toBe(0);
   });
 
+  it.each([
+    [['leads'], 'reread: leads is not in entities.json; did you mean lead?'],
+    [['lead', 'x'], 'reread: x is not in entities.json.'],
+    ['lead', 'expected "all" or a list of logical names'],
+    [true, 'expected "all" or a list of logical names'],
+  ])('answers 400 to reread %j, and starts nothing', async (reread, detail) => {
+    const error = await post({ reread, resume: true }).catch((problem: unknown) => problem);
+    expect((error as Problem).document).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining(detail),
+    });
+    expect(org.harness.waiting).toBe(0);
+  });
+
+  it.each([{ reread: ['lead'] }, { reread: 'all' }])('starts a run with $reread', async ({ reread }) => {
+    const { jsonBody } = await post({ reread });
+    const { runId, outcome } = jsonBody as { runId: string; outcome: string };
+    expect(outcome).toBe('started');
+    expect(await org.harness.services.documents.run(runId)).toMatchObject({ reread });
+    await org.harness.drain();
+  });
+
   it('answers 202, and 409 with a hint while the run is live', async () => {
     expect(await post({ allowMassDelete: ['lead'] })).toMatchObject({
       status: 202,

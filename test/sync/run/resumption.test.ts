@@ -261,7 +261,7 @@ describe('a run without progress', () => {
     while ((await claimed()) === undefined) await org.harness.deliver();
     expect(await org.harness.start({ resume: true, allowMassDelete: ['lead'] })).toMatchObject({
       outcome: 'live',
-      hint: expect.stringContaining('allowMassDelete and dropTables again'),
+      hint: expect.stringContaining('allowMassDelete, dropTables and reread again'),
     });
     // Also if the run is stale: it is resumed, but the merge may have read the options.
     later(20);

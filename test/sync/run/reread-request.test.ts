@@ -1,0 +1,115 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { RereadRequest } from '../../../src/sync/documents/run.ts';
+import { runStatus } from '../../../src/sync/run/run-status.ts';
+import { Organisation, reportOf } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+const tables = { account: 'name', lead: 'subject', contact: 'jobtitle' };
+
+/** Three tables, of which each has a value that changed without a new version. */
+async function startWithHiddenChanges(): Promise<void> {
+  org = await Organisation.start(['account', { name: 'lead', reconcileEvery: 0 }, 'contact']);
+  const ids = Object.entries(tables).map(([table, column]) =>
+    org.rows(table, 5, () => ({ [column]: 'old' })),
+  );
+  // Later rows, so that those that change are in no window that each run reads.
+  org.clock.now += 3_600_000;
+  for (const table of Object.keys(tables)) org.rows(table, 1);
+  await org.sync();
+  for (const [at, [table, column]] of Object.entries(tables).entries()) {
+    org.store.updateSilently(table, ids[at]![2]!, { [column]: 'new' });
+  }
+  expect((await org.sync()).totals).toMatchObject({ updated: 0 });
+  org.clock.now += 60_000;
+}
+
+/** Finishes the live run. @returns how many rows of each table it updated */
+async function finish(runId: string): Promise<Record<string, number>> {
+  await org.harness.drain();
+  const status = (await runStatus(org.harness.services, runId))!;
+  expect(status.phase).toBe('complete');
+  return Object.fromEntries(status.entities.map(({ name, updated }) => [name, updated]));
+}
+
+const all = { account: 1, lead: 1, contact: 1 };
+
+describe('a request to read tables again', () => {
+  it.each<[RereadRequest, object]>([
+    [['lead'], { account: 0, lead: 1, contact: 0 }],
+    [['account', 'contact'], { account: 1, lead: 0, contact: 1 }],
+    ['all', all],
+  ])('%j compares the values of all their rows, and of no others', async (reread, updated) => {
+    await startWithHiddenChanges();
+    const { runId } = await org.harness.start({ reread });
+    expect(await finish(runId)).toEqual(updated);
+    const names = Object.entries(updated).flatMap(([name, count]) => (count > 0 ? name : []));
+    await org.expectMirror(...names);
+    await org.expectIdle();
+  });
+
+  it('of tables whose values are as they were writes nothing, once', async () => {
+    org = await Organisation.start(['account', 'lead']);
+    org.rows('account', 5);
+    org.rows('lead', 5);
+    // The first read is of all rows anyway.
+    const first = await org.sync({ reread: 'all' });
+    expect(reportOf(first, 'lead').rowsRead).toBe(5);
+    const again = await org.sync({ reread: 'all' });
+    expect(again.totals).toMatchObject({ added: 0, updated: 0, deleted: 0 });
+    expect(again.entities.map(({ reread, rowsRead }) => [reread, rowsRead])).toEqual([
+      ['on request', 5],
+      ['on request', 5],
+    ]);
+    const after = await org.expectIdle();
+    expect(after.entities.map(({ reread }) => reread)).toEqual([undefined, undefined]);
+  });
+
+  it('is added to a live run before it is planned', async () => {
+    await startWithHiddenChanges();
+    const { runId } = await org.harness.startUnplanned({ reread: ['lead'] });
+    const resumed = await org.harness.startUnplanned({ reread: ['account'], resume: true });
+    expect(resumed).toMatchObject({ runId, outcome: 'resumed' });
+    expect(await finish(runId)).toEqual({ account: 1, lead: 1, contact: 0 });
+  });
+
+  it.each<[RereadRequest, object]>([
+    [['lead'], { account: 0, lead: 1, contact: 0 }],
+    ['all', all],
+  ])('%j is met in a second round of a live run that is planned', async (reread, updated) => {
+    await startWithHiddenChanges();
+    const { runId } = await org.harness.start();
+    const resumed = await org.harness.startUnplanned({ reread, resume: true });
+    expect(resumed).toMatchObject({ runId, outcome: 'resumed' });
+    expect(await finish(runId)).toEqual(updated);
+    await org.expectIdle();
+  });
+
+  it('is rejected once the run is being merged, and while it is live without `resume`', async () => {
+    await startWithHiddenChanges();
+    const { services } = org.harness;
+    const { runId } = await org.harness.start();
+    expect(await org.harness.startUnplanned({ reread: 'all' })).toMatchObject({ outcome: 'live' });
+    while ((await services.documents.claim(`runs/${runId}/rounds/1/merge.json`)) === undefined) {
+      await org.harness.deliver();
+    }
+    expect(await org.harness.startUnplanned({ reread: 'all', resume: true })).toMatchObject({
+      outcome: 'live',
+      hint: 'The run is being merged. Send allowMassDelete, dropTables and reread again when it is over.',
+    });
+    expect(await finish(runId)).toEqual({ account: 0, lead: 0, contact: 0 });
+  });
+
+  it('passes from a run that is abandoned to the run that replaces it', async () => {
+    await startWithHiddenChanges();
+    const { services } = org.harness;
+    const { runId } = await org.harness.startUnplanned({ reread: ['lead'] });
+    const active = (await services.work.read<object>('active.json'))!;
+    await services.work.replaceIfUnchanged('active.json', { ...active.value, format: 1 }, active.etag);
+    const next = await org.harness.start({ trigger: 'timer' });
+    expect(next.outcome).toBe('started');
+    expect(next.runId).not.toBe(runId);
+    expect(await finish(next.runId)).toEqual({ account: 0, lead: 1, contact: 0 });
+  });
+});
