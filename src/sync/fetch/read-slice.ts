@@ -1,12 +1,8 @@
-import { type Page, type PageQuery, parseRows } from '../../dataverse/client.ts';
-import { parseTombstone } from '../../dataverse/read/change-tracking.ts';
+import type { Page, PageQuery } from '../../dataverse/client.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
-import type { RecordWriter } from '../../sqlite/record-writer.ts';
-import { emptyDigest } from '../../sqlite/row-digest.ts';
-import { Shard } from '../../sqlite/shard.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -14,18 +10,16 @@ import type { Slice, SliceStart } from '../documents/slice.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
 import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
-import { ColumnCheck } from './check-columns.ts';
-import { rowVersion } from './row-version.ts';
+import { PageSize } from './page-size.ts';
 import {
   keysByIdQuery,
   keysQuery,
-  mayBeHeavy,
-  pageSizeFor,
   rowsByIdQuery,
   rowsQuery,
   sampleRows,
   withoutRefused,
 } from './slice-queries.ts';
+import { SliceShard } from './slice-shard.ts';
 import { resolveTombstones } from './tombstones.ts';
 
 /** A slice, and the bytes of its shard unless it is empty. */
@@ -63,13 +57,9 @@ class SliceReader implements RowReader {
   readonly #message: FetchMessage;
   readonly #stats: RequestStats;
   readonly #began = performance.now();
-  readonly #shard: Shard;
-  readonly #check: ColumnCheck;
-  #rowsWriter: RecordWriter | undefined;
-  #keys: RecordWriter | undefined;
+  readonly #shard: SliceShard;
+  readonly #pageSize: PageSize;
   #pages = 0;
-  #pageSize: number | undefined;
-  #rowBytes = 0;
   #bytes = 0;
   #deltaLink: string | undefined;
   /** Where the slice starts. */
@@ -96,40 +86,19 @@ class SliceReader implements RowReader {
     this.plan = plan;
     this.#services = services;
     this.#message = message;
-    this.#shard = Shard.create(services.sqlite);
-    this.#check = new ColumnCheck(table.columns, { reportsUnknown: plan.config.columns === undefined });
-  }
-
-  get #rows(): RecordWriter {
-    this.#rowsWriter ??= this.#createRowsWriter(new Map());
-    return this.#rowsWriter;
-  }
-
-  /** @param spellings columns that the rows spell otherwise than the metadata */
-  #createRowsWriter(spellings: ReadonlyMap<string, string>): RecordWriter {
-    const { table, plan } = this;
-    return this.#shard.recordWriter('rows', {
-      columns: table.columns
-        .filter((column) => column.property !== undefined)
-        .map((column) => ({ ...column, property: spellings.get(column.property!) ?? column.property })),
-      primaryKey: table.primaryKey,
-      version: rowVersion,
-      keyless: parseTombstone,
-      rawJson: plan.config.rawJson ? '_json' : undefined,
-      maxOf: table.modifiedOnColumn,
-      digestValues: plan.strategy !== 'delta' && plan.strategy !== 'filtered',
-    });
+    this.#shard = new SliceShard(services.sqlite, table, plan);
+    this.#pageSize = new PageSize(services, table, plan, this.#callOptions());
   }
 
   /** Ends a query that is still open, with the page that it may be reading ahead. */
   async close(): Promise<void> {
     await this.#paging?.return(undefined);
-    this.#shard.close();
+    this.#shard.shard.close();
   }
 
   async read(start: SliceStart): Promise<SliceResult> {
     this.#first = start;
-    this.#pageSize = start.pageSize;
+    this.#pageSize.rows = start.pageSize;
     let next: SliceStart | undefined = start;
     do {
       const position: SliceStart = next;
@@ -162,9 +131,10 @@ class SliceReader implements RowReader {
   }
 
   async readPage(query: Parameters<RowReader['readPage']>[0]): Promise<PageLinks> {
-    const pageSize = await this.#rowsPerPage();
+    const pageSize = await this.#pageSize.get();
     const page = await this.#nextPage(() => ({ ...rowsQuery(this.table, this.plan, pageSize), ...query }));
-    this.#writeRows(page);
+    this.#shard.writeRows(page);
+    this.#count(page);
     this.#deltaLink = page.deltaLink;
     return page;
   }
@@ -172,28 +142,33 @@ class SliceReader implements RowReader {
   async readKeysPage(link: string | undefined): Promise<PageLinks> {
     const { pageSize } = this.#services.settings.dataverse;
     const page = await this.#nextPage(() => keysQuery(this.table, pageSize, link));
-    this.#write(this.#keysWriter(), page);
+    this.#shard.writeKeys(page);
+    this.#count(page);
     return page;
   }
 
   async readRowsById(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    const before = this.#rowsWriter?.rows ?? 0;
-    const pageSize = ids.length <= sampleRows ? sampleRows : await this.#rowsPerPage();
+    const before = this.#shard.rowsRead;
+    const pageSize = ids.length <= sampleRows ? sampleRows : await this.#pageSize.get();
     const query = rowsByIdQuery(this.table, this.plan, pageSize, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
-      this.#writeRows(page);
+      this.#shard.writeRows(page);
+      this.#count(page);
     }
-    if (this.#rows.rows - before === ids.length) return;
-    const present = new Set(this.#shard.rowIds(this.table.primaryKey));
-    this.#shard.addDeleted(ids.filter((id) => !present.has(id)));
+    if (this.#shard.rowsRead - before === ids.length) return;
+    this.#shard.prepareRows();
+    const { shard } = this.#shard;
+    const present = new Set(shard.rowIds(this.table.primaryKey));
+    shard.addDeleted(ids.filter((id) => !present.has(id)));
   }
 
   async readKeysById(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const query = keysByIdQuery(this.table, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
-      this.#write(this.#keysWriter(), page);
+      this.#shard.writeKeys(page);
+      this.#count(page);
     }
   }
 
@@ -202,7 +177,8 @@ class SliceReader implements RowReader {
   }
 
   resolveTombstones(): Promise<void> {
-    return resolveTombstones(this.#services, this.#message, this.table, this.#shard, (ids) =>
+    this.#shard.prepareRows();
+    return resolveTombstones(this.#services, this.#message, this.table, this.#shard.shard, (ids) =>
       this.readRowsById(ids),
     );
   }
@@ -239,58 +215,12 @@ class SliceReader implements RowReader {
     return { stats: this.#stats, correlationId: this.#message.runId };
   }
 
-  #keysWriter(): RecordWriter {
-    this.#keys ??= this.#shard.recordWriter('keys', {
-      columns: this.table.columns.filter((column) => column.name === this.table.primaryKey),
-      primaryKey: this.table.primaryKey,
-      version: rowVersion,
-    });
-    return this.#keys;
-  }
-
-  /** Rows per page by their weight: as planned, as read before, or as a few rows show. */
-  async #rowsPerPage(): Promise<number> {
-    if (this.#pageSize === undefined) {
-      const most = pageSizeFor(this.table, this.#services.settings.dataverse.pageSize);
-      const rowBytes = this.plan.rowBytes ?? (most > sampleRows ? await this.#weighRows() : 0);
-      this.#pageSize = pageSizeFor(this.table, most, rowBytes);
-    }
-    return this.#pageSize;
-  }
-
-  /** Bytes of a row, from a few rows; 0 if there are none, or they cannot be read, which the read itself reports. */
-  async #weighRows(): Promise<number> {
-    if (!mayBeHeavy(this.table)) return 0;
-    const query = withoutRefused(rowsQuery(this.table, this.plan, sampleRows), this.plan);
-    try {
-      for await (const page of this.#services.dataverse.readPages(
-        { ...query, top: sampleRows, readAhead: false },
-        this.#callOptions(),
-      )) {
-        const rows = parseRows(page).length;
-        return rows === 0 ? 0 : Math.ceil((page.recordsEnd - page.recordsStart) / rows);
-      }
-    } catch (error) {
-      if (!(error instanceof SyncError) || error instanceof RetriableError) throw error;
-    }
-    return 0;
-  }
-
-  /** Writes whole rows. The first page shows how the rows spell their columns. */
-  #writeRows(page: Page): void {
-    const spellings = this.#check.see(page, { areRenamed: this.#rowsWriter === undefined });
-    this.#rowsWriter ??= this.#createRowsWriter(spellings);
-    this.#write(this.#rowsWriter, page);
-    this.#rowBytes += page.recordsEnd - page.recordsStart;
-  }
-
-  #write(writer: RecordWriter, page: Page): void {
-    writer.write(page.body, page.recordsStart, page.recordsEnd);
+  #count(page: Page): void {
     this.#pages += 1;
     this.#bytes += page.body.byteLength;
     const { runId, round, entity } = this.#message;
     this.#services.progress.set(runId, round, entity, {
-      rowsRead: this.#rows.rows,
+      rowsRead: this.#shard.rowsRead,
       pages: this.#pages,
       bytes: this.#bytes,
     });
@@ -319,17 +249,12 @@ class SliceReader implements RowReader {
   }
 
   #result(start: SliceStart, next: SliceStart | undefined): SliceResult {
-    const rows = this.#rows;
-    rows.finish();
-    for (const finding of this.#check.findings(this.table.logicalName)) this.#note(finding);
-    const keys = this.#keys?.rows ?? 0;
-    const deleted = this.#shard.deletedCount;
+    const figures = this.#shard.finish();
+    for (const finding of this.#shard.findings()) this.#note(finding);
     const slice: Slice = {
       slice: this.#message.slice,
       start,
-      rowsRead: rows.rows,
-      deleted,
-      keys,
+      ...figures,
       pages: this.#pages,
       requests: this.#stats.requests,
       retries: this.#stats.retries,
@@ -338,18 +263,14 @@ class SliceReader implements RowReader {
       wireBytes: this.#stats.wireBytes,
       bytes: this.#bytes,
       seconds: (performance.now() - this.#began) / 1000,
-      digest: rows.digest,
-      keysDigest: this.#keys?.digest ?? emptyDigest(),
-      valuesDigest: rows.valuesDigest,
       refused: this.#refused.size > 0 ? [...this.#refused] : undefined,
       notes: this.#notes.length > 0 ? this.#notes : undefined,
       readAt: this.#readAt,
-      rowBytes: this.#rowBytes,
-      maxModifiedOn: rows.max,
-      next: next && { ...next, pageSize: this.#pageSize },
+      next: next && { ...next, pageSize: this.#pageSize.rows },
       deltaLink: this.#deltaLink,
     };
-    const empty = rows.rows === 0 && deleted === 0 && keys === 0;
-    return { slice, shard: empty ? undefined : this.#shard.export() };
+    const { rowsRead, deleted, keys } = figures;
+    const isEmpty = rowsRead + deleted + keys === 0;
+    return { slice, shard: isEmpty ? undefined : this.#shard.shard.export() };
   }
 }
