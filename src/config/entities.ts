@@ -42,6 +42,14 @@ const entityObject = z.strictObject({
     .describe(
       'For tables without change tracking: compare all keys in every Nth run (0 = only once a day, see SYNC_VERIFY_HOURS).',
     ),
+  verifyHours: z
+    .number()
+    .min(0)
+    .max(8760)
+    .optional()
+    .describe(
+      'Compare all rows with Dataverse at least this often, in hours (0 = never). By default SYNC_VERIFY_HOURS.',
+    ),
   history: z.boolean().default(false).describe('Keep every version of each row in <table>_history.'),
   rawJson: z
     .boolean()

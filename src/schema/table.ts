@@ -50,6 +50,11 @@ export interface Column {
   edmType: string;
   /** The declared type in SQLite. */
   type: SqliteType;
+  /**
+   * Whether its values change without a new version of the row, because Dataverse computes them or hides them from users
+   * without the right.
+   */
+  unversioned?: boolean;
   /** The type of the column, which says how its values are read. Databases and states store it under this name. */
   reading: ColumnType;
 }

@@ -138,10 +138,17 @@ export interface TableMerge {
   rows: number;
   /** Deletes that exceed the limit. None of them was applied. */
   heldBack: number;
-  /** Ids whose keys Dataverse showed and that the mirror lacks or holds in another version. */
+  /**
+   * Ids whose keys Dataverse showed and that the mirror lacks, or holds in another version or with another value of a
+   * compared column.
+   */
   outdatedIds: string[];
   /** Rows that Dataverse showed with a lower version than the mirror had. No write does that. */
   movedBack: number;
+  /** How many of them the mirror has in Dataverse's version, with another value. */
+  otherValues: number;
+  /** Rows of the mirror that a comparison of all keys did not find and that nothing else named as deleted. */
+  absent: number;
 }
 
 /** By logical name of the filtered table. */

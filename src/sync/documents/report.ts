@@ -35,6 +35,10 @@ export interface TableReport extends ReadFigures, MergeFigures {
   reread?: string;
   /** Rows in the table after the run; those that are only marked as deleted do not count. */
   rows?: number;
+  /** Rows of Dataverse whose keys were compared with the mirror's; absent if no key was. */
+  verified?: number;
+  /** Rows that the comparison found to differ, apart from ordinary changes, and that were brought up to date. */
+  corrected?: number;
   /** Dataverse's own count at the end of the run, if the run asked for it. */
   dataverseRows?: number;
   /** When the last read of the table without an error began: ISO 8601, UTC. */

@@ -12,6 +12,7 @@ import { readingOf } from '../strategies/registry.ts';
 import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
 import { PageSize } from './page-size.ts';
 import {
+  comparedColumns,
   keysByIdQuery,
   keysQuery,
   rowsByIdQuery,
@@ -139,10 +140,11 @@ class SliceReader implements RowReader {
     return page;
   }
 
-  async readKeysPage(link: string | undefined): Promise<PageLinks> {
+  async readKeysPage(link: string | undefined, options: { values?: boolean } = {}): Promise<PageLinks> {
+    const compared = comparedColumns(this.table, options);
     const { pageSize } = this.#services.settings.dataverse;
-    const page = await this.#nextPage(() => keysQuery(this.table, pageSize, link));
-    this.#shard.writeKeys(page);
+    const page = await this.#nextPage(() => keysQuery(this.table, compared, pageSize, link));
+    this.#shard.writeKeys(page, compared);
     this.#count(page);
     return page;
   }
@@ -163,11 +165,12 @@ class SliceReader implements RowReader {
     shard.addDeleted(ids.filter((id) => !present.has(id)));
   }
 
-  async readKeysById(ids: readonly string[]): Promise<void> {
+  async readKeysById(ids: readonly string[], options: { values?: boolean } = {}): Promise<void> {
     if (ids.length === 0) return;
-    const query = keysByIdQuery(this.table, ids);
+    const compared = comparedColumns(this.table, options);
+    const query = keysByIdQuery(this.table, compared, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
-      this.#shard.writeKeys(page);
+      this.#shard.writeKeys(page, compared);
       this.#count(page);
     }
   }

@@ -1,5 +1,5 @@
 import type { IdQuery, PageQuery } from '../../dataverse/client.ts';
-import { entitySetOf, type Table } from '../../schema/table.ts';
+import { type Column, entitySetOf, type Table } from '../../schema/table.ts';
 import { needsAnnotations } from '../../schema/table-from-csdl.ts';
 import type { TablePlan } from '../documents/plan.ts';
 
@@ -23,11 +23,28 @@ export function withoutRefused(query: PageQuery, { omit = [] }: TablePlan): Page
   };
 }
 
-/** The keys of all rows by page. Every row carries its version as its ETag. */
-export function keysQuery(table: Table, pageSize: number, link: string | undefined): PageQuery {
-  const { primaryKey } = table;
-  const orderBy = `${primaryKey} asc`;
-  return { entitySet: entitySetOf(table), select: [primaryKey], orderBy, pageSize, release: true, link };
+/** What a comparison reads of a row: its key, and with `values` the columns that change without a new version. */
+export function comparedColumns({ columns, primaryKey }: Table, options: { values?: boolean }): Column[] {
+  return columns.filter(
+    ({ name, unversioned }) => name === primaryKey || (options.values === true && unversioned === true),
+  );
+}
+
+/** What a comparison reads of all rows, by page. Every row carries its version as its ETag. */
+export function keysQuery(
+  table: Table,
+  compared: readonly Column[],
+  most: number,
+  link: string | undefined,
+): PageQuery {
+  return {
+    entitySet: entitySetOf(table),
+    select: propertiesOf(compared),
+    orderBy: `${table.primaryKey} asc`,
+    pageSize: pageSizeFor({ columns: compared }, most),
+    release: true,
+    link,
+  };
 }
 
 /** Whole rows by id. */
@@ -46,10 +63,14 @@ export function rowsByIdQuery(
   };
 }
 
-/** Keys by id. */
-export function keysByIdQuery(table: Table, ids: readonly string[]): IdQuery {
+/** The same of the rows with these ids. */
+export function keysByIdQuery(table: Table, compared: readonly Column[], ids: readonly string[]): IdQuery {
   const { primaryKey } = table;
-  return { entitySet: entitySetOf(table), primaryKey, ids, select: [primaryKey] };
+  return { entitySet: entitySetOf(table), primaryKey, ids, select: propertiesOf(compared) };
+}
+
+function propertiesOf(columns: readonly Column[]): string[] {
+  return columns.flatMap(({ property }) => property ?? []);
 }
 
 /** All columns unless some are configured, and the annotations that become columns. */
@@ -75,8 +96,8 @@ const columnBytes = 40;
  * them, are many times larger than 5,000 rows of a few.
  * @param rowBytes bytes of a row, if rows were seen
  */
-export function pageSizeFor(table: Table, most: number, rowBytes = 0): number {
-  const bytes = Math.max(rowBytes, columnBytes * table.columns.length);
+export function pageSizeFor({ columns }: { columns: readonly Column[] }, most: number, rowBytes = 0): number {
+  const bytes = Math.max(rowBytes, columnBytes * columns.length);
   return Math.max(1, Math.min(most, Math.floor(pageBytes / bytes)));
 }
 

@@ -1,6 +1,6 @@
 import type { Page } from '../../dataverse/client.ts';
 import { parseTombstone } from '../../dataverse/read/change-tracking.ts';
-import type { Table } from '../../schema/table.ts';
+import type { Column, Table } from '../../schema/table.ts';
 import type { RecordWriter } from '../../sqlite/record-writer.ts';
 import { emptyDigest } from '../../sqlite/row-digest.ts';
 import { Shard } from '../../sqlite/shard.ts';
@@ -46,13 +46,16 @@ export class SliceShard {
     this.#rowBytes += page.recordsEnd - page.recordsStart;
   }
 
-  /** Writes rows of which only the key was read, with their versions. */
-  writeKeys(page: Page): void {
-    this.#keysWriter ??= this.shard.recordWriter('keys', {
-      columns: this.#table.columns.filter((column) => column.name === this.#table.primaryKey),
-      primaryKey: this.#table.primaryKey,
-      version: rowVersion,
-    });
+  /** Writes rows of which a comparison read these columns, the key among them, with their versions. */
+  writeKeys(page: Page, compared: readonly Column[]): void {
+    if (this.#keysWriter === undefined) {
+      const check = new ColumnCheck(compared, { reportsUnknown: false });
+      this.#keysWriter = this.shard.recordWriter('keys', {
+        columns: asSpelled(compared, check.see(page, { areRenamed: true })),
+        primaryKey: this.#table.primaryKey,
+        version: rowVersion,
+      });
+    }
     this.#keysWriter.write(page.body, page.recordsStart, page.recordsEnd);
   }
 
@@ -88,9 +91,7 @@ export class SliceShard {
     const table = this.#table;
     const plan = this.#plan;
     return this.shard.recordWriter('rows', {
-      columns: table.columns
-        .filter((column) => column.property !== undefined)
-        .map((column) => ({ ...column, property: spellings.get(column.property!) ?? column.property })),
+      columns: asSpelled(table.columns, spellings),
       primaryKey: table.primaryKey,
       version: rowVersion,
       keyless: parseTombstone,
@@ -99,4 +100,12 @@ export class SliceShard {
       digestValues: plan.strategy !== 'delta' && plan.strategy !== 'filtered',
     });
   }
+}
+
+/** The columns that Dataverse has, with the properties as its rows spell them. */
+function asSpelled(columns: readonly Column[], spellings: ReadonlyMap<string, string>): Column[] {
+  return columns.flatMap((column) => {
+    const { property } = column;
+    return property === undefined ? [] : { ...column, property: spellings.get(property) ?? property };
+  });
 }

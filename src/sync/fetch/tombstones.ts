@@ -3,6 +3,7 @@ import type { Shard } from '../../sqlite/shard.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { openShard } from '../documents/open-shard.ts';
 import type { SyncServices } from '../documents/services.ts';
+import type { Slice } from '../documents/slice.ts';
 
 /**
  * Reads ids again that a delta names both as a row and as deleted. Dataverse lists changed rows "usually" before
@@ -20,15 +21,21 @@ export async function resolveTombstones(
   shard: Shard,
   readAgain: (ids: string[]) => Promise<void>,
 ): Promise<void> {
+  const { runId, round, entity } = message;
+  const slices: Slice[] = [];
+  for (let k = 0; k < message.slice; k++) {
+    const slice = await services.documents.slice(runId, round, entity, k);
+    if (slice !== undefined && slice.rowsRead + slice.deleted > 0) slices.push(slice);
+  }
+  if (shard.deletedCount === 0 && slices.every(({ deleted }) => deleted === 0)) return;
   const rows = new Set<string>();
   const deleted = new Set<string>();
   const collect = (one: Shard): void => {
     for (const id of one.deletedIds()) deleted.add(id);
     for (const id of one.rowIds(primaryKey)) rows.add(id);
   };
-  for (let k = 0; k < message.slice; k++) {
-    const slice = await services.documents.slice(message.runId, message.round, message.entity, k);
-    if (slice?.shard === undefined) continue;
+  for (const slice of slices) {
+    if (slice.shard === undefined) continue;
     const earlier = await openShard(services, slice.shard);
     try {
       collect(earlier);

@@ -58,6 +58,7 @@ export async function readFetchedRound(
 /** The report of a table before its merge. */
 export function fetchReport({ name, plan, slices, failure }: FetchedTable): TableReport {
   const last = slices.at(-1);
+  const keys = slices.reduce((sum, slice) => sum + slice.keys, 0);
   return {
     name,
     strategy: last?.start.strategy ?? plan.strategy,
@@ -72,6 +73,7 @@ export function fetchReport({ name, plan, slices, failure }: FetchedTable): Tabl
     updated: 0,
     deleted: 0,
     unchanged: 0,
+    verified: keys > 0 ? keys : undefined,
     ...failure,
   };
 }

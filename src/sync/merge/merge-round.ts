@@ -86,6 +86,7 @@ async function merge(
       if (await services.work.createIfAbsent(paths.merged(runId, round), result.merged)) {
         services.documents.remember(paths.merged(runId, round), result.merged);
         warnIfMovedBack(services, runId, result.merged);
+        logCorrections(services, plan, result.merged);
         return result;
       }
       const merged = await services.documents.merged(runId, round);
@@ -105,6 +106,18 @@ function warnIfMovedBack(services: SyncServices, runId: string, { movedBack }: M
   if (movedBack === undefined) return;
   const message = `Dataverse has moved back in time, as after a restore, copy or reset of the environment. All tables are read again in full: ${movedBack}.`;
   services.telemetry.log('warn', message, { runId });
+}
+
+function logCorrections(
+  { telemetry }: SyncServices,
+  { runId, round }: RoundPlan,
+  { entities }: MergedRound,
+): void {
+  for (const { name, verified, corrected = 0 } of entities) {
+    if (corrected === 0) continue;
+    const message = `${corrected} rows of ${name} differed from those of Dataverse. They are brought up to date.`;
+    telemetry.log('info', message, { runId, round, entity: name, verified, corrected });
+  }
 }
 
 /**

@@ -82,6 +82,14 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
 function addReport({ reports }: RoundMerge, fetched: FetchedTable, merge: TableMerge): void {
   const { added, updated, deleted, rows, heldBack, table } = merge;
   const report = fetchReport(fetched);
+  const corrected = readingOf(finalStart(fetched)).corrected?.({
+    ...merge,
+    absent: heldBack > 0 ? 0 : merge.absent,
+  });
+  if (corrected !== undefined && corrected > 0) {
+    report.corrected = corrected;
+    report.reason += `. ${corrected} rows differed from those of Dataverse`;
+  }
   if (heldBack > 0) {
     report.error = `${heldBack} of ${rows} rows would be deleted, more than the limit allows. No row was deleted.`;
     report.hint = allowMassDeleteHint(fetched.name);

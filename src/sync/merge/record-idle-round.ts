@@ -43,7 +43,9 @@ export async function recordIdleRound(
     const report = fetchReport(fetched);
     const known = state.entities[fetched.name];
     if (fetched.failure === undefined && known !== undefined) {
-      const { table, rows } = known;
+      const { rows } = known;
+      // The schema is the same. Which columns change without a new version is no part of it.
+      const table = { ...known.table, columns: catalog.tables[fetched.name]!.columns };
       Object.assign(report, { table: table.name, state: 'merged', unchanged: rows });
       const outcome = {
         rows,

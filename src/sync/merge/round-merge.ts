@@ -68,8 +68,8 @@ export function logRows(
   finishedAt: string,
 ): SyncLogRow[] {
   const at = { runId, round, startedAt, finishedAt };
-  const isQuiet = ({ state, error, added, updated, deleted }: TableReport): boolean =>
-    state === 'merged' && error === undefined && added + updated + deleted === 0;
+  const isQuiet = ({ state, error, added, updated, deleted, corrected = 0 }: TableReport): boolean =>
+    state === 'merged' && error === undefined && added + updated + deleted + corrected === 0;
   const rows = reports.filter((report) => !isQuiet(report)).map((report) => ({ ...logRow(report), ...at }));
   const quiet = reports.filter(isQuiet);
   if (quiet.length === 0) return rows;

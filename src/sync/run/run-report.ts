@@ -103,7 +103,13 @@ function addRound(before: TableReport | undefined, now: TableReport): TableRepor
     updated: before.updated + now.updated,
     deleted: before.deleted + now.deleted,
     unchanged,
+    verified: addIfAny(before.verified, now.verified),
+    corrected: addIfAny(before.corrected, now.corrected),
     error: now.error ?? before.error,
     hint: now.hint ?? before.hint,
   };
+}
+
+function addIfAny(before: number | undefined, now: number | undefined): number | undefined {
+  return before === undefined ? now : before + (now ?? 0);
 }

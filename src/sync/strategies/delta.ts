@@ -2,22 +2,37 @@ import { dataverseFault, LinkError, UnexpectedResponseError } from '../../datave
 import { isQueryRefused } from '../../dataverse/errors/refusal.ts';
 import { ChangeTrackingError } from '../../dataverse/read/change-tracking.ts';
 import { RetriableError } from '../../errors.ts';
+import type { TableState } from '../../target/state.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SliceStart } from '../documents/slice.ts';
-import { wholeDigest } from './fetched-table.ts';
+import {
+  type FetchedTable,
+  finalSlices,
+  keysDigest,
+  type MergeOutcome,
+  wholeDigest,
+} from './fetched-table.ts';
 import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { Strategy } from './strategy.ts';
+import { hasUnversioned, isVerificationDue, sweepAgainAfter } from './verification.ts';
 
 type DeltaRead =
   /** Every row, which starts change tracking. */
   | { kind: 'delta-initial' }
-  /** What changed since the stored delta link. */
-  | { kind: 'delta'; link: string };
+  /** What changed since the stored delta link; then, to verify the table, the keys of all rows. */
+  | {
+      kind: 'delta';
+      link: string;
+      sweep?: boolean;
+      /** Of a sweep: with the columns whose values change without a new version. */
+      values?: boolean;
+    };
 
 /**
  * By change tracking: every row once, then the changes since the delta link that the last read ended with
- * (learn.microsoft.com: Use change tracking to synchronize data with external systems).
+ * (learn.microsoft.com: Use change tracking to synchronize data with external systems). What a delta missed shows in
+ * sweeps, which compare the keys and versions of all rows.
  */
 export const delta: Strategy<DeltaRead> = {
   reason: 'change tracking is on',
@@ -28,23 +43,33 @@ export const delta: Strategy<DeltaRead> = {
     return rememberedRefusal('delta', context);
   },
 
-  plan({ state, rereadReason }) {
+  plan(context) {
+    const { table, state, rereadReason } = context;
     const link = state?.strategy === 'delta' && rereadReason === undefined ? state.deltaLink : undefined;
-    return link === undefined ? { kind: 'delta-initial' } : { kind: 'delta', link };
+    if (link === undefined) return { kind: 'delta-initial' };
+    if (!isVerificationDue(context)) return { kind: 'delta', link };
+    return { kind: 'delta', link, sweep: true, values: hasUnversioned(table) || undefined };
   },
 
   async advance(position, reader) {
     const { read, link } = position;
+    if (position.part === 'keys') {
+      const values = read.kind === 'delta' && read.values === true;
+      return afterPage(position, await reader.readKeysPage(link, { values }));
+    }
     const page = await reader.readPage(
       read.kind === 'delta' ? { link: link ?? read.link } : { link, trackChanges: true },
     );
     if (page.nextLink === undefined && page.deltaLink === undefined) {
       return startOver(position, reader.plan, 'Dataverse gave no delta link at the end of the read');
     }
-    return afterPage(position, page);
+    const next = afterPage(position, page);
+    return next ?? (isSweep(read) ? { ...position, link: undefined, part: 'keys' } : undefined);
   },
 
   afterError(position, error, { plan }) {
+    // The changes are read, and their link is good.
+    if (position.part === 'keys') return undefined;
     if (error instanceof ChangeTrackingError) {
       return startOver(position, plan, error.message, error.reason === 'expired');
     }
@@ -64,24 +89,71 @@ export const delta: Strategy<DeltaRead> = {
 
   isComplete: (read) => read.kind === 'delta-initial',
 
-  comparedKeys: () => undefined,
+  comparedKeys: (read) => (isSweep(read) ? 'all' : undefined),
 
-  broughtNothing(_known, read, fetched) {
+  comparesValues: (read) => read.kind === 'delta' && read.values === true,
+
+  corrected: ({ outdatedIds, absent }) => outdatedIds.length + absent,
+
+  broughtNothing(known, read, fetched) {
     // A first read brings a new delta link, and values that may have changed without a new version.
     if (read.kind === 'delta-initial') return false;
-    return fetched.slices.every((slice) => slice.rowsRead === 0 && slice.deleted === 0);
+    if (read.values) return false;
+    if (read.sweep && known.contentDigest !== keysDigest(fetched)) return false;
+    return hasNoChanges(fetched);
   },
 
   async cursor({ known, read, fetched, outcome }) {
     const { isCurrent } = outcome;
+    const isById = read === undefined;
+    const comparesAll = read !== undefined && (read.kind === 'delta-initial' || isSweep(read));
+    const sweepAgain =
+      isById || comparesAll ? sweepAgainAfter(known, outcome, { isById, comparesAll }) : known?.sweepAgain;
+    if (read === undefined) {
+      const contentDigest = isCurrent ? await outcome.digestOf?.() : undefined;
+      return { sweepAgain, deltaLink: known?.deltaLink, contentDigest };
+    }
+    if (read.kind === 'delta-initial') {
+      // Another first read finds again what was held back.
+      if (!isCurrent) return {};
+      return { deltaLink: newLink(fetched), contentDigest: await wholeDigest(fetched, outcome, 'rows') };
+    }
     // A link that advanced past deletes that were held back would lose them.
-    if (!isCurrent) return read?.kind === 'delta' ? { deltaLink: known?.deltaLink } : {};
-    if (read === undefined) return { deltaLink: known?.deltaLink, contentDigest: await outcome.digestOf?.() };
-    const { deltaLink } = fetched.slices.at(-1)!;
-    if (read.kind === 'delta') return { deltaLink };
-    return { deltaLink, contentDigest: await wholeDigest(fetched, outcome, 'rows') };
+    if (outcome.isHeldBack || (!isCurrent && !isSweep(read))) {
+      return { sweepAgain, deltaLink: known?.deltaLink };
+    }
+    return {
+      sweepAgain,
+      deltaLink: newLink(fetched),
+      contentDigest: await digestAfter(known, read, fetched, outcome),
+    };
   },
 };
+
+function isSweep(read: DeltaRead): boolean {
+  return read.kind === 'delta' && read.sweep === true;
+}
+
+function hasNoChanges(fetched: FetchedTable): boolean {
+  return fetched.slices.every((slice) => slice.rowsRead === 0 && slice.deleted === 0);
+}
+
+/** The link that the changes ended with. The keys of a sweep may follow in later slices. */
+function newLink(fetched: FetchedTable): string | undefined {
+  return finalSlices(fetched).findLast(({ deltaLink }) => deltaLink !== undefined)?.deltaLink;
+}
+
+/** Changes make the digest of the last comparison void. Another one would cost a look at every row in each run. */
+async function digestAfter(
+  known: TableState | undefined,
+  read: DeltaRead,
+  fetched: FetchedTable,
+  outcome: MergeOutcome,
+): Promise<string | undefined> {
+  if (!outcome.isCurrent) return undefined;
+  if (isSweep(read)) return wholeDigest(fetched, outcome, 'keys');
+  return hasNoChanges(fetched) ? known?.contentDigest : undefined;
+}
 
 /** An unusable delta link leads to a new first read. A table that cannot be tracked leads to the fallback. */
 function startOver(

@@ -1,6 +1,7 @@
 import { keysDigest } from './fetched-table.ts';
 import { advanceThrough } from './row-reader.ts';
 import type { Strategy } from './strategy.ts';
+import { hasUnversioned, isVerificationDue } from './verification.ts';
 
 /** The rows that the mirror holds: their keys and versions, or with `whole` all columns. */
 interface StoredIdsRead {
@@ -8,6 +9,8 @@ interface StoredIdsRead {
   /** Names the list of their ids; absent while there are none. */
   list?: string;
   whole: boolean;
+  /** With the columns whose values change without a new version. */
+  values?: boolean;
 }
 
 /**
@@ -20,17 +23,18 @@ export const filtered: Strategy<StoredIdsRead> = {
 
   refusal: () => undefined,
 
-  plan: ({ state, rereadReason }) => ({
+  plan: (context) => ({
     kind: 'stored-ids',
-    list: state?.storedIds,
-    whole: rereadReason !== undefined,
+    list: context.state?.storedIds,
+    whole: context.rereadReason !== undefined,
+    values: (hasUnversioned(context.table) && isVerificationDue(context)) || undefined,
   }),
 
   async advance(position, reader) {
-    const { list, whole } = position.read;
+    const { list, whole, values } = position.read;
     const ids = list === undefined ? [] : await reader.readStoredIds(list);
     return advanceThrough(ids, position, (batch) =>
-      whole ? reader.readRowsById(batch) : reader.readKeysById(batch),
+      whole ? reader.readRowsById(batch) : reader.readKeysById(batch, { values }),
     );
   },
 
@@ -38,7 +42,13 @@ export const filtered: Strategy<StoredIdsRead> = {
 
   comparedKeys: ({ list, whole }) => (whole || list === undefined ? undefined : { list }),
 
-  broughtNothing: (known, read, fetched) => !read.whole && known.contentDigest === keysDigest(fetched),
+  comparesValues: ({ whole, values }) => whole || values === true,
+
+  // Other versions are what it looks for in every run.
+  corrected: ({ otherValues }) => otherValues,
+
+  broughtNothing: (known, read, fetched) =>
+    !read.whole && !read.values && known.contentDigest === keysDigest(fetched),
 
   async cursor({ known, read, fetched, outcome }) {
     const { storedIds } = known ?? {};

@@ -20,6 +20,8 @@ export const full: Strategy<{ kind: 'all' }> = {
 
   comparedKeys: () => undefined,
 
+  comparesValues: () => false,
+
   broughtNothing: (known, _read, fetched) => isSameRead(known, fetched),
 
   async cursor({ read, fetched, outcome }) {

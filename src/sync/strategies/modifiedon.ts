@@ -13,12 +13,19 @@ import {
 import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';
+import { hasUnversioned, isVerificationDue, sweepAgainAfter } from './verification.ts';
 
 type ModifiedOnRead =
   /** Every row. */
   | { kind: 'all' }
   /** Rows modified at or after `since`; then, for a sweep, the keys of all rows. */
-  | { kind: 'modifiedon'; since: string; sweep: boolean };
+  | {
+      kind: 'modifiedon';
+      since: string;
+      sweep: boolean;
+      /** Of a sweep: with the columns whose values change without a new version. */
+      values?: boolean;
+    };
 
 /**
  * By the column `modifiedon`: rows that changed since the newest one that was read, less an overlap. Deletes, and
@@ -33,25 +40,27 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
     return rememberedRefusal('modifiedon', context);
   },
 
-  plan({ config, state, rereadReason, settings, now }) {
+  plan(context) {
+    const { config, table, state, rereadReason, settings } = context;
     const known = rereadReason === undefined ? state : undefined;
     if (known?.watermark === undefined || !isContinued(known)) return { kind: 'all' };
+    const isDue = isVerificationDue(context);
     const every = config.reconcileEvery ?? settings.reconcileEvery;
     return {
       kind: 'modifiedon',
       since: windowStart(known.watermark, settings.overlapSeconds),
       // Change tracking named deleted rows until now. Those it no longer named show in a sweep only.
-      sweep:
-        known.strategy === 'delta' ||
-        known.sweepAgain !== undefined ||
-        (every > 0 && known.runsSinceSweep + 1 >= every) ||
-        isOverdue(known, settings.verifyHours, now),
+      sweep: known.strategy === 'delta' || (every > 0 && known.runsSinceSweep + 1 >= every) || isDue,
+      values: (isDue && hasUnversioned(table)) || undefined,
     };
   },
 
   async advance(position, reader) {
     const { read, link } = position;
-    if (position.part === 'keys') return afterPage(position, await reader.readKeysPage(link));
+    if (position.part === 'keys') {
+      const values = read.kind === 'modifiedon' && read.values === true;
+      return afterPage(position, await reader.readKeysPage(link, { values }));
+    }
     const { modifiedOnColumn, primaryKey } = reader.table;
     const filter = read.kind === 'all' ? undefined : `${modifiedOnColumn} ge ${read.since}`;
     const page = await reader.readPage({ filter, orderBy: `${primaryKey} asc`, link });
@@ -72,24 +81,32 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
 
   comparedKeys: (read) => (isSweep(read) ? 'all' : undefined),
 
+  comparesValues: (read) => read.kind === 'modifiedon' && read.values === true,
+
+  // Deletes show in no other way.
+  corrected: ({ outdatedIds }) => outdatedIds.length,
+
   broughtNothing(known, read, fetched) {
     if (read.kind === 'all') return isSameRead(known, fetched);
     const { from, digest, values } = known.window ?? {};
     if (from !== read.since || digest !== rowsDigest(fetched)) return false;
     if (values === undefined || values !== valuesDigest(fetched)) return false;
+    if (read.values) return false;
     if (read.sweep && known.contentDigest !== keysDigest(fetched)) return false;
     return !isWorthMoving(known, fetched);
   },
 
   async cursor(merged) {
-    const sweepAgain = sweepAgainAfter(merged);
-    if (!merged.outcome.isCurrent) return { sweepAgain };
-    const watermark = holdsSameRows(merged) ? merged.known!.watermark : merged.watermark;
+    const { known, read, outcome } = merged;
+    const comparesAll = read !== undefined && (read.kind === 'all' || read.sweep);
+    const sweepAgain = sweepAgainAfter(known, outcome, { isById: read === undefined, comparesAll });
+    if (!outcome.isCurrent) return { sweepAgain };
+    const watermark = holdsSameRows(merged) ? known!.watermark : merged.watermark;
     return {
       sweepAgain,
       watermark,
       contentDigest: await contentDigest(merged),
-      valuesDigest: merged.read?.kind === 'all' ? valuesDigest(merged.fetched) : undefined,
+      valuesDigest: read?.kind === 'all' ? valuesDigest(merged.fetched) : undefined,
       window: watermark === undefined ? undefined : await windowAfter(merged, watermark),
     };
   },
@@ -118,21 +135,6 @@ function isWorthMoving(known: TableState, fetched: FetchedTable): boolean {
 function holdsSameRows({ known, read, fetched }: MergedRead<ModifiedOnRead>): boolean {
   if (known === undefined || read?.kind !== 'modifiedon' || known.window?.from !== read.since) return false;
   return known.window.digest === rowsDigest(fetched) && !isWorthMoving(known, fetched);
-}
-
-/** Which consequences of a comparison are still to come. Rows by id (`read` is undefined) are those that it missed. */
-function sweepAgainAfter({ known, read, outcome }: MergedRead<ModifiedOnRead>): TableState['sweepAgain'] {
-  if (outcome.isHeldBack) return 'deletes';
-  const before = known?.sweepAgain;
-  if (read === undefined) return outcome.isCurrent && before === 'rows' ? undefined : before;
-  if (!outcome.isCurrent) return 'rows';
-  return read.kind === 'all' || read.sweep ? undefined : before;
-}
-
-/** Whether all keys must be compared again: no other read finds changes that were dated back, or behind a wrong clock. */
-function isOverdue({ comparedAt, syncedAt }: TableState, verifyHours: number, now: Date): boolean {
-  if (verifyHours === 0) return false;
-  return now.getTime() - Date.parse(comparedAt ?? syncedAt) >= verifyHours * 3_600_000;
 }
 
 function isSweep(read: ModifiedOnRead): boolean {

@@ -7,6 +7,7 @@ import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from
 import { refusedStrategies } from './refusal.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isRowsById } from './rows-by-id.ts';
+import { hasUnversioned } from './verification.ts';
 
 /** How long a strategy or an option is not tried again after Dataverse refused it … */
 const fallbackHours = 24;
@@ -37,7 +38,11 @@ export async function nextState(
   // Rows read by id follow an earlier read of this run, which may have fallen back to another strategy than planned.
   const strategy = (byId ? known?.strategy : undefined) ?? start.strategy;
   const reading = readingOf(start);
-  const comparedAll = reading.isComplete(start.read) || reading.comparedKeys(start.read) === 'all';
+  const isComplete = reading.isComplete(start.read);
+  const keys = reading.comparedKeys(start.read);
+  const comparedAll = isComplete || keys === 'all';
+  const isVerified =
+    isComplete || reading.comparesValues(start.read) || (keys !== undefined && !hasUnversioned(table));
   // An idle round has no digest of the rows that a later window would hold, so its window stays.
   const stays = byId || outcome.digestOf === undefined;
   const watermark = stays
@@ -55,7 +60,7 @@ export async function nextState(
     rows: outcome.rows,
     rowBytes: rowBytesAfter(known, fetched, comparedAll),
     runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
-    comparedAt: comparedAll ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
+    comparedAt: isVerified ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
     syncedAt: outcome.startedAt,
     watermark,
     fallback: fallbackAfter(known, fetched, outcome.at),

@@ -9,12 +9,15 @@ export interface RowReader {
   readonly plan: TablePlan;
   /** Reads a page of whole rows: the first one of the query, or the one that `link` leads to. */
   readPage(query: Pick<PageQuery, 'filter' | 'orderBy' | 'trackChanges' | 'link'>): Promise<PageLinks>;
-  /** Reads a page of the keys of all rows, each with its row's version. */
-  readKeysPage(link: string | undefined): Promise<PageLinks>;
+  /**
+   * Reads a page of the keys of all rows, each with its row's version.
+   * @param options `values`: with the columns whose values change without a new version
+   */
+  readKeysPage(link: string | undefined, options?: { values?: boolean }): Promise<PageLinks>;
   /** Reads whole rows by id. Ids that Dataverse does not return count as deleted. */
   readRowsById(ids: readonly string[]): Promise<void>;
-  /** Reads the keys and versions of the rows with these ids. */
-  readKeysById(ids: readonly string[]): Promise<void>;
+  /** The same of the rows with these ids. */
+  readKeysById(ids: readonly string[], options?: { values?: boolean }): Promise<void>;
   /** The list of ids of that name; see documents/stored-ids.ts. */
   readStoredIds(name: string): Promise<readonly string[]>;
   /** Decides about ids that the table's slices hold both as a row and as deleted; see fetch/tombstones.ts. */

@@ -13,6 +13,7 @@ export const rowsById: Reading<RowsById> = {
     advanceThrough(position.read.ids, position, (batch) => reader.readRowsById(batch)),
   isComplete: () => false,
   comparedKeys: () => undefined,
+  comparesValues: () => false,
   broughtNothing: () => false,
 };
 

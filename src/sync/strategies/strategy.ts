@@ -1,6 +1,7 @@
 import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
+import type { TableMerge } from '../../target/mirror-target.ts';
 import type { TableState } from '../../target/state.ts';
 import type { Read } from '../documents/plan.ts';
 import type { SliceStart } from '../documents/slice.ts';
@@ -19,11 +20,18 @@ export interface Reading<R extends Read = Read> {
   isComplete(read: R): boolean;
   /** The ids whose keys the read compares with Dataverse: all of the table, those of the list of this name, or none. */
   comparedKeys(read: R): ComparedKeys;
+  /** Whether it compares the columns, too, whose values change without a new version. */
+  comparesValues(read: R): boolean;
+  /** How many of the differences that the comparison found are not ordinary changes. Without it: none. */
+  corrected?(found: Differences): number;
   /** Whether the read alone shows, without a look at the database, that nothing changed since `known`. */
   broughtNothing(known: TableState, read: R, fetched: FetchedTable): boolean;
 }
 
 export type ComparedKeys = 'all' | { list: string } | undefined;
+
+/** What a comparison of keys with the mirror found. */
+export type Differences = Pick<TableMerge, 'outdatedIds' | 'otherValues' | 'absent'>;
 
 /**
  * How the changes of one table are found. To add a strategy, write it in a file of this folder, name it in

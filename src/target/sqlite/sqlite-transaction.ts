@@ -94,7 +94,7 @@ export class SqliteTransaction implements MirrorTransaction {
       open: async () => (await open()).db,
       final: isFinal,
     }));
-    const { missed, historyChanged, ...counts } = await mergeTable(this.#db, migration.table, parts, {
+    const { outdated, historyChanged, ...counts } = await mergeTable(this.#db, migration.table, parts, {
       runId,
       at,
       history: options.history,
@@ -104,7 +104,7 @@ export class SqliteTransaction implements MirrorTransaction {
       keys: options.comparedKeys,
     });
     const schemaChanges = migration.changes.length + Number(historyChanged);
-    return { ...counts, table: migration.table, schemaChanges, outdatedIds: missed };
+    return { ...counts, table: migration.table, schemaChanges, outdatedIds: outdated };
   }
 
   async contentDigest(table: Table, since?: string): Promise<string | undefined> {

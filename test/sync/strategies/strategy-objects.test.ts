@@ -105,6 +105,29 @@ describe('planTable', () => {
     expect(byTime({ strategy: 'filtered' })).toEqual({ kind: 'all' });
   });
 
+  it('verifies tables that were read together at different times in the last quarter of the interval', () => {
+    const comparedAt = now.toISOString();
+    const dueAfter = (logicalName: string, verifyHours: number): number => {
+      const table = { ...account, logicalName };
+      const known = { ...state, table, comparedAt };
+      for (let minutes = 0; minutes <= verifyHours * 60; minutes++) {
+        const time = new Date(now.getTime() + minutes * 60_000);
+        const { read } = plan({ verifyHours }, { table, state: known, now: time });
+        if ('sweep' in read) return minutes / 60 / verifyHours;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    const names = Array.from({ length: 40 }, (_, index) => `new_table${index}`);
+    const due = names.map((name) => dueAfter(name, 10));
+    expect(Math.min(...due)).toBeGreaterThanOrEqual(0.75);
+    expect(Math.max(...due)).toBeLessThanOrEqual(1);
+    for (let part = 0.75; part < 1; part += 0.0625) {
+      expect(due.some((time) => time >= part && time < part + 0.0625)).toBe(true);
+    }
+    expect(names.map((name) => dueAfter(name, 10))).toEqual(due);
+    expect(dueAfter('account', 1)).toBeLessThanOrEqual(1);
+  });
+
   it('reads every row where the reason for a reread is given', () => {
     const context = { state: { ...state, storedIds: 'stored-ids/1.json' }, rereadReason: 'a new column' };
     expect(plan({}, context)).toMatchObject({
@@ -239,6 +262,28 @@ describe('the state after a merge', () => {
       runsSinceSweep: 0,
       watermark: slice.maxModifiedOn,
     });
+  });
+
+  it('has the delta link that the changes ended with, also where the keys follow in later slices', async () => {
+    const read = { kind: 'delta', link: state.deltaLink, sweep: true };
+    const start = { strategy: 'delta', read, part: 'rows' } as const;
+    const changes = { ...slice, start };
+    const { deltaLink: _, ...rest } = slice;
+    const keys: Slice = { ...rest, slice: 1, start: { ...start, part: 'keys' }, rowsRead: 0, keys: 3 };
+    const fetched = { name: 'account', plan: { ...plan({}), read }, slices: [changes, keys] };
+    const stateAfter = (more: Partial<MergeOutcome>) =>
+      nextState(settings, state, account, fetched, { ...outcome, ...more });
+    const { deltaLink } = slice;
+    const comparedAt = outcome.startedAt;
+    expect(await stateAfter({})).toMatchObject({ deltaLink, comparedAt, sweepAgain: undefined });
+    // Rows that differ are read in the next round. Without it, the next run compares again.
+    expect(await stateAfter(held)).toMatchObject({ deltaLink, sweepAgain: 'rows' });
+    const byId = { read: { kind: 'ids', ids: [] } };
+    const again = { ...state, sweepAgain: 'rows' } as const;
+    expect((await merged(byId, {}, again)).sweepAgain).toBeUndefined();
+    expect(plan({}, { state: again }).read).toMatchObject({ kind: 'delta', sweep: true });
+    const heldBack = { isCurrent: false, isHeldBack: true };
+    expect(await stateAfter(heldBack)).toMatchObject({ deltaLink: state.deltaLink, sweepAgain: 'deletes' });
   });
 
   it('keeps the delta link after rows were read again by id, and counts no run', async () => {

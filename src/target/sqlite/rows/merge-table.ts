@@ -14,8 +14,12 @@ export interface MergeCounts {
   rows: number;
   /** Deletes that were held back because they exceed the limit. */
   heldBack: number;
-  /** Ids in the key sweep that the table lacks or has in another version. */
-  missed: string[];
+  /** Swept ids that the table lacks, or has in another version or with another value of a compared column. */
+  outdated: string[];
+  /** How many of them the table has in the same version. */
+  otherValues: number;
+  /** Rows that a sweep of all keys lacks and that no tombstone names. */
+  absent: number;
   /** Rows with a lower version in a shard than in the table before this merge. */
   movedBack: number;
   /** Whether the history table was created or got other columns. */
@@ -90,11 +94,12 @@ class TableMerger {
       ? openHistory(db, table, options.at, { compare: options.startHistory })
       : undefined;
     // What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of received
-    // rows, and swept keys with their versions.
+    // rows, swept keys with their versions, and those of them whose rows have other values.
     db.exec(`DROP TABLE IF EXISTS temp.gone; CREATE TEMP TABLE gone (id TEXT PRIMARY KEY);
       DROP TABLE IF EXISTS temp.written; CREATE TEMP TABLE written (id TEXT PRIMARY KEY);
       DROP TABLE IF EXISTS temp.received; CREATE TEMP TABLE received (id TEXT PRIMARY KEY);
-      DROP TABLE IF EXISTS temp.swept; CREATE TEMP TABLE swept (id TEXT PRIMARY KEY, version TEXT);`);
+      DROP TABLE IF EXISTS temp.swept; CREATE TEMP TABLE swept (id TEXT PRIMARY KEY, version TEXT);
+      DROP TABLE IF EXISTS temp.differing; CREATE TEMP TABLE differing (id TEXT PRIMARY KEY);`);
   }
 
   merge(shard: SqliteDatabase, final: boolean, isLast: boolean): void {
@@ -111,11 +116,23 @@ class TableMerger {
         db.run('INSERT OR IGNORE INTO temp.gone SELECT id FROM shard.deleted');
         if (this.#options.keys !== undefined && db.hasTable('keys', 'shard')) {
           db.run(`INSERT OR REPLACE INTO temp.swept SELECT ${this.#key}, _version FROM shard.keys`);
+          this.#compareValues();
         }
       });
     } finally {
       db.detach('shard');
     }
+  }
+
+  /** Compares the values that a sweep read beside the keys. Rows come before the sweep, so the table has the latest. */
+  #compareValues(): void {
+    const swept = this.#db.all<{ name: string }>("SELECT name FROM pragma_table_info('keys', 'shard')");
+    const names = new Set(swept.map(({ name }) => name));
+    const compared = this.#columns.filter((name) => names.has(name) && name !== this.#table.primaryKey);
+    if (compared.length === 0) return;
+    const terms = compared.map((name) => `t.${quote(name)} IS NOT k.${quote(name)}`);
+    this.#db.run(`INSERT OR IGNORE INTO temp.differing SELECT k.${this.#key} FROM shard.keys k
+      JOIN ${this.#name} t ON t.${this.#key} = k.${this.#key} WHERE ${anyOf(terms)}`);
   }
 
   #upsert(isLast: boolean): void {
@@ -194,12 +211,12 @@ class TableMerger {
   finish(): MergeCounts {
     const db = this.#db;
     const result = db.transaction(() => {
-      const missed = this.#compareKeys();
+      const compared = this.#compareKeys();
       if (this.#options.complete) this.#addAbsent('temp.received');
-      return { missed, ...this.#delete() };
+      return { ...compared, ...this.#delete() };
     });
     db.exec(
-      'DROP TABLE temp.gone; DROP TABLE temp.written; DROP TABLE temp.received; DROP TABLE temp.swept;',
+      'DROP TABLE temp.gone; DROP TABLE temp.written; DROP TABLE temp.received; DROP TABLE temp.swept; DROP TABLE temp.differing;',
     );
     const rows = countRows(db, this.#table);
     const expected = this.#rowsBefore + this.#added - result.deleted;
@@ -217,13 +234,19 @@ class TableMerger {
     };
   }
 
-  /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has in another version. */
-  #compareKeys(): string[] {
+  /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has otherwise. */
+  #compareKeys(): Pick<MergeCounts, 'outdated' | 'otherValues' | 'absent'> {
     const { keys } = this.#options;
-    if (keys === undefined) return [];
+    if (keys === undefined) return { outdated: [], otherValues: 0, absent: 0 };
     const db = this.#db;
+    let absent = 0;
     if (keys === 'all') {
-      this.#addAbsent('temp.swept');
+      // The sweep came after the tombstones: such a row exists again, and is read again.
+      db.run(
+        'INSERT OR IGNORE INTO temp.differing SELECT id FROM temp.gone WHERE id IN (SELECT id FROM temp.swept)',
+      );
+      db.run('DELETE FROM temp.gone WHERE id IN (SELECT id FROM temp.swept)');
+      absent = this.#addAbsent('temp.swept');
     } else {
       for (const id of keys) {
         if (db.get('SELECT 1 FROM temp.swept WHERE id = ?', [id]) === undefined) {
@@ -238,18 +261,20 @@ class TableMerger {
     const version = this.#table.versionColumn;
     const differs = version === undefined ? '' : ` OR CAST(t.${quote(version)} AS TEXT) IS NOT k.version`;
     const marked = hasMarks(this.#table) ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';
-    return db
-      .all<{ id: string }>(
-        `SELECT k.id FROM temp.swept k LEFT JOIN ${this.#name} t ON t.${this.#key} = k.id
-         WHERE t.${this.#key} IS NULL${differs}${marked}`,
-      )
-      .map((row) => row.id);
+    const missed = db.all<{ id: string }>(
+      `SELECT k.id FROM temp.swept k LEFT JOIN ${this.#name} t ON t.${this.#key} = k.id
+       WHERE t.${this.#key} IS NULL${differs}${marked}`,
+    );
+    const outdated = new Set(missed.map(({ id }) => id));
+    for (const { id } of db.all<{ id: string }>('SELECT id FROM temp.differing')) outdated.add(id);
+    return { outdated: [...outdated], otherValues: outdated.size - missed.length, absent };
   }
 
-  /** Adds the rows that a list of all existing ids lacks to the deleted ones. */
-  #addAbsent(existing: string): void {
+  /** Adds the rows that a list of all existing ids lacks to the deleted ones. @returns how many it added */
+  #addAbsent(existing: string): number {
     this.#db.run(`INSERT OR IGNORE INTO temp.gone SELECT ${this.#key} FROM ${this.#name}
-      WHERE ${this.#key} NOT IN (SELECT id FROM ${existing})`);
+      WHERE ${this.#key} NOT IN (SELECT id FROM ${existing})${andLive(this.#table)}`);
+    return this.#db.changes;
   }
 
   #delete(): { deleted: number; heldBack: number } {
