@@ -10,6 +10,7 @@ import { readChoiceMetadata } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
 import { readEntityDefinitions } from './metadata/entity-definitions.ts';
 import { readMetadataDocument, readMetadataVersion } from './metadata/metadata-document.ts';
+import { readUnversionedAttributes } from './metadata/unversioned-attributes.ts';
 import { readOrganizationId } from './metadata/who-am-i.ts';
 import { count } from './read/count.ts';
 import { readByIds } from './read/read-by-ids.ts';
@@ -52,6 +53,7 @@ const operations = {
   readChoiceMetadata,
   readBaseLanguage,
   readOrganizationId,
+  readUnversionedAttributes,
   create,
   upsert,
   update,

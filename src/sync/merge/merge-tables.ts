@@ -7,6 +7,7 @@ import { nextState } from '../strategies/next-state.ts';
 import { readingOf } from '../strategies/registry.ts';
 import { fetchReport } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
+import { rereadNext } from './rereads.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
 /** Merges every table. @returns the first one that failed: nothing else may use the transaction then */
@@ -66,7 +67,10 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
       round.signs.push(`${merge.movedBack} rows of ${name} have a lower version than before`);
     }
   }
-  if (outdatedIds.length > 0) fetchNext(round, name, outdatedIds);
+  if (isMany(outdatedIds.length, rows) && !config.filtered) {
+    // The reason stays the same in each run: they add up until the table is read.
+    rereadNext(round, name, 'many rows differed from those of Dataverse');
+  } else if (outdatedIds.length > 0) fetchNext(round, name, outdatedIds);
   if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) round.changed.add(name);
   addReport(round, fetched, merge);
   mirror.state.entities[name] = await nextState(settings, known, table, fetched, {
@@ -77,6 +81,14 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
     isHeldBack: merge.heldBack > 0,
     digestOf: (since) => mirror.contentDigest(table, since),
   });
+}
+
+/** Rows that are read by id at most, unless they are a small part of the table: some 700 ids take a request. */
+const fewRows = 1000;
+
+/** Whether reading the whole table costs less than reading so many of its rows by id. */
+function isMany(outdated: number, rows: number): boolean {
+  return outdated > Math.max(fewRows, rows / 10);
 }
 
 function addReport({ reports }: RoundMerge, fetched: FetchedTable, merge: TableMerge): void {

@@ -9,10 +9,11 @@ import type { Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
 import type { State } from '../../target/state.ts';
-import type { Catalog } from '../documents/catalog.ts';
+import { type Catalog, catalogFormat } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
+import { markUnversioned } from './mark-unversioned.ts';
 import { readDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 
@@ -52,7 +53,7 @@ export async function loadCatalog(
   if (isSame && state.catalog !== undefined) {
     const digest = state.catalog;
     const kept = await services.documents.claim<Catalog>(paths.catalog(digest));
-    if (kept !== undefined) {
+    if (kept?.format === catalogFormat) {
       const { organizationId } = state;
       return { ...kept, digest, configDigest, metadataVersion, organizationId };
     }
@@ -64,12 +65,13 @@ export async function loadCatalog(
     readOrganizationId(services),
   ]);
   const choices = await loadChoices(services, Object.values(tables.tables), state.choices, labels);
-  const catalog: Catalog = { ...tables, choices: choices.digest };
+  const { tryAgain, ...models } = tables;
+  const catalog: Catalog = { format: catalogFormat, ...models, choices: choices.digest };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);
-  // The next run then finds another version, and reads the labels again.
+  // The next run then finds another version, and reads the labels and the attributes again.
   const version =
-    metadataVersion === undefined || !choices.tryAgain
+    metadataVersion === undefined || !(choices.tryAgain || tryAgain)
       ? metadataVersion
       : `${metadataVersion} without labels`;
   return {
@@ -98,7 +100,7 @@ async function readTables(
   configs: readonly TableConfig[],
   state: State,
   known: readonly EntityDefinition[] | undefined,
-): Promise<Catalog> {
+): Promise<Catalog & { tryAgain: boolean }> {
   const [definitions, document] = await Promise.all([
     known ?? readDefinitions(services),
     services.dataverse.readMetadataDocument(),
@@ -124,7 +126,8 @@ async function readTables(
   const config = new Map(configs.map((one) => [one.name, one]));
   const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
   for (const [name, { message, hint }] of rejected) skipped[name] = { error: message, hint };
-  return { tables: Object.fromEntries(storable.map((table) => [table.logicalName, table])), skipped };
+  const { tables: marked, tryAgain } = await markUnversioned(services, storable, state);
+  return { tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])), skipped, tryAgain };
 }
 
 /**

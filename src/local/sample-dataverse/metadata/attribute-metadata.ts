@@ -7,6 +7,9 @@ export function attributeItems(table: Table): MetadataItem[] {
   return table.columns.map((column) => attributeItem(table, column));
 }
 
+/** The kinds of `SourceType`, from 1. */
+const sourceTypes = ['calculated', 'rollup', 'formula'] as const;
+
 function attributeItem(table: Table, column: Column): MetadataItem {
   const kind = attributeKind(table, column);
   const properties: Record<string, unknown> = {
@@ -21,6 +24,8 @@ function attributeItem(table: Table, column: Column): MetadataItem {
     IsPrimaryName: column.name === table.primaryName,
     IsCustomAttribute: column.logicalName.includes('_'),
     IsLogical: false,
+    SourceType: column.source === undefined ? 0 : sourceTypes.indexOf(column.source) + 1,
+    IsSecured: column.secured !== undefined,
     IsValidForRead: true,
     IsValidForODataAttribute: true,
     IsValidForCreate: column.readOnly !== true,

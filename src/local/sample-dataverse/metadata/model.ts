@@ -32,6 +32,10 @@ export interface Column {
   targets?: LookupTarget[];
   /** Only the service sets it. Writes ignore it. */
   readOnly?: boolean;
+  /** How the service computes the values: `SourceType`. They change without a new version of the row. */
+  source?: 'calculated' | 'rollup' | 'formula';
+  /** `IsSecured`, and whether the user of the requests may read the values. Others see nothing. */
+  secured?: 'hidden' | 'readable';
   /** A file column: the value is a reference, the content has requests of its own. */
   file?: boolean;
 }

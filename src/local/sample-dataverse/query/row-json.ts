@@ -33,7 +33,7 @@ export function rowWriter(
     const ascii = escapesNonAscii(row);
     for (const { position, column, key, print } of fields) {
       const value = row.values[position] ?? null;
-      if (value === null) {
+      if (value === null || column.secured === 'hidden') {
         json += `${key}null`;
         continue;
       }
