@@ -115,3 +115,21 @@ export function lookupTargets(store: Store, column: Column): { id: string; table
       );
   });
 }
+
+/** Changes the calculated column of a row, if it still has it. */
+export function compute(
+  store: Store,
+  table: Table,
+  id: string,
+  random: Random,
+  { isEarlier }: { isEarlier: boolean },
+): void {
+  const column = table.columns.find(({ source }) => source !== undefined);
+  if (column === undefined) return;
+  store.updateSilently(table.logicalName, id, { [column.name]: randomValue(column, random, store.now()) });
+  const version = table.columns.findIndex(({ name }) => name === 'versionnumber');
+  const row = store.rowsOf(table).get(id)!;
+  if (!isEarlier || version < 0 || row.version < 2n) return;
+  const earlier = row.version - 1n;
+  store.rowsOf(table).put({ ...row, version: earlier, values: row.values.with(version, earlier) });
+}

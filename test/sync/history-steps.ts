@@ -24,6 +24,8 @@ export interface HistoryConfig {
   wideVersions: boolean;
   /** A table that loses its versionnumber before the first sync. */
   versionless: number | undefined;
+  /** Whether each sync verifies all tables, which have a calculated column then. */
+  verifies: boolean;
 }
 
 export type DataStep =
@@ -35,6 +37,8 @@ export type DataStep =
   | { do: 'reparent'; table: number; row: number; lookup: number; target: number }
   | { do: 'associate'; table: number; first: number; second: number }
   | { do: 'disassociate'; table: number; row: number }
+  /** Other values of the calculated column, without a new version; where it is odd, with an earlier one. */
+  | { do: 'compute'; table: number; row: number; count: number; seed: number }
   | { do: 'tick'; milliseconds: number };
 
 export type SchemaStep =
@@ -94,6 +98,7 @@ const config: fc.Arbitrary<HistoryConfig> = fc.record({
   overlapSeconds: fc.constantFrom(0, 120),
   wideVersions: fc.boolean(),
   versionless: fc.option(number, { nil: undefined, freq: 5 }),
+  verifies: fc.boolean(),
 });
 
 const dataStep: fc.Arbitrary<DataStep> = fc.oneof(
@@ -146,6 +151,10 @@ const dataStep: fc.Arbitrary<DataStep> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('disassociate' as const), table: number, row: number }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('compute' as const), table: number, row: number, count, seed }),
   },
   {
     weight: 3,

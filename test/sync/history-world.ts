@@ -9,7 +9,7 @@ import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { Harness } from './harness.ts';
-import { isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
+import { compute, isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
 import {
   type DataStep,
   type EntityChoice,
@@ -31,6 +31,8 @@ const candidates = [
 ];
 /** Tables that histories may drop. */
 const droppable = ['new_shipmentline', 'new_ledgerentry', 'lead', 'new_box', 'task', 'new_surveyresponse'];
+/** The calculated column of histories that verify. */
+const computed = 'new_computed';
 const types = [
   'text',
   'int',
@@ -93,6 +95,8 @@ export class World {
         DATAVERSE_PAGE_SIZE: String(config.pageSize),
         SYNC_OVERLAP_SECONDS: String(config.overlapSeconds),
         SYNC_MASS_DELETE_LIMIT: '1',
+        // Less than a second: the clock moves more between two syncs.
+        SYNC_VERIFY_HOURS: config.verifies ? '0.0001' : '24',
         ...(config.smallSlices ? { SYNC_SLICE_MB: '0.002' } : {}),
       },
       pick: (waiting) => world!.#random.below(Math.max(1, waiting)),
@@ -189,6 +193,12 @@ export class World {
     if (config.versionless !== undefined) {
       const names = droppable.filter((name) => name !== 'task');
       dropColumn(store, names[config.versionless % names.length]!, 'versionnumber');
+    }
+    for (const name of config.verifies ? candidates : []) {
+      const table = store.table(name);
+      if (table.abstract || table.intersect !== undefined) continue;
+      addColumn(store, name, computed, 'decimal:20:4', () => null);
+      store.table(name).columns.find((column) => column.name === computed)!.source = 'calculated';
     }
     for (const choice of config.entities) this.#configure(choice);
   }
@@ -289,6 +299,11 @@ export class World {
         store.update(table.logicalName, id, { [lookup.name]: target });
         break;
       }
+      case 'compute':
+        for (let i = 0; i < Math.min(step.count, ids.length); i++) {
+          compute(store, table, at(step.row + i)!, random, { isEarlier: step.seed % 2 === 1 });
+        }
+        break;
       default:
         break;
     }

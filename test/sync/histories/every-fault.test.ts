@@ -22,6 +22,7 @@ const config: HistoryConfig = {
   overlapSeconds: 120,
   wideVersions: false,
   versionless: undefined,
+  verifies: false,
 };
 
 /** A first sync, some changes of every table, and the sync that something happens to. */
