@@ -37,7 +37,10 @@ export interface TableReport extends ReadFigures, MergeFigures {
   rows?: number;
   /** Rows of Dataverse whose keys were compared with the mirror's; absent if no key was. */
   verified?: number;
-  /** Rows that the comparison found to differ, apart from ordinary changes, and that were brought up to date. */
+  /**
+   * Rows that the comparison found to differ, apart from ordinary changes. They are brought up to date in the same run.
+   * A row that changed between the read of changes and the comparison counts as well.
+   */
   corrected?: number;
   /** Dataverse's own count at the end of the run, if the run asked for it. */
   dataverseRows?: number;

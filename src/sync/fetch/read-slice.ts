@@ -142,7 +142,9 @@ class SliceReader implements RowReader {
 
   async readKeysPage(link: string | undefined, options: { values?: boolean } = {}): Promise<PageLinks> {
     const compared = comparedColumns(this.table, options);
-    const { pageSize } = this.#services.settings.dataverse;
+    // Without a list of columns, whole rows come.
+    const isWhole = this.plan.omit?.includes('columns') === true;
+    const pageSize = isWhole ? await this.#pageSize.get() : this.#services.settings.dataverse.pageSize;
     const page = await this.#nextPage(() => keysQuery(this.table, compared, pageSize, link));
     this.#shard.writeKeys(page, compared);
     this.#count(page);

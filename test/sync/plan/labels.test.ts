@@ -228,7 +228,8 @@ describe('labels', () => {
           rows(db, 'SELECT * FROM _choices ORDER BY 1, 2, 3, 5'),
         );
       expect(await all(other)).toEqual(await all(harness));
-      // One batch for three tables and five kinds of columns, one request for the attributes of each table; a first sync sends the other requests anyway.
+      // One batch for three tables and five kinds of columns; a first sync sends the other requests anyway, among them
+      // one for the attributes of each table.
       expect(real.stats.requests - before).toBeLessThan(18);
     });
 

@@ -32,11 +32,11 @@ function deleteSilently(table: string, id: string): void {
   org.store.rowsOf(org.store.table(table)).remove(id);
 }
 
-/** Loses a change in either direction of versions, a delete and an insert. */
+/** Loses two changes, a delete and an insert. */
 function loseFour(table: string, column: string, ids: readonly string[]): void {
   const modifiedon = '2019-01-01T00:00:00Z';
-  putSilently(table, ids[0]!, { [column]: 'restored', modifiedon }, -1n);
-  putSilently(table, ids[1]!, { [column]: 'written and not named', modifiedon }, 1n);
+  putSilently(table, ids[0]!, { [column]: 'written and not named', modifiedon }, 1n);
+  putSilently(table, ids[1]!, { [column]: 'written twice and not named', modifiedon }, 2n);
   deleteSilently(table, ids[2]!);
   createSilently(table, { [column]: 'created and not named' });
 }
@@ -147,11 +147,23 @@ describe.each([
     }
   });
 
+  it('brings back a row whose version went back', async () => {
+    org = await Organisation.start([{ name, ...options }]);
+    const ids = org.rows(name, 5, (index) => ({ [column]: `row ${index}` }));
+    await org.sync();
+    putSilently(name, ids[3]!, { [column]: 'restored', modifiedon: '2019-01-01T00:00:00Z' }, -1n);
+    org.clock.now += day;
+    expect(reportOf(await org.sync(), name)).toMatchObject({ updated: 1, corrected: 1 });
+    await org.expectMirror(name);
+    await org.expectSound();
+    await org.expectIdle();
+  });
+
   it('finds rows that are dated in the future, and changes by a skewed clock', async () => {
     org = await Organisation.start([{ name, ...options }]);
     const ids = org.rows(name, 5);
     await org.sync();
-    putSilently(name, ids[0]!, { [column]: 'from the future', modifiedon: '2099-01-01T00:00:00Z' }, -1n);
+    putSilently(name, ids[0]!, { [column]: 'from the future', modifiedon: '2099-01-01T00:00:00Z' }, 2n);
     putSilently(name, ids[1]!, { [column]: 'by another clock', modifiedon: '2026-11-20T00:00:00Z' }, 1n);
     org.clock.now += day;
     await org.sync();
