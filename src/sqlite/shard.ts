@@ -50,6 +50,26 @@ export class Shard {
     return this.db.all<{ id: string }>(`SELECT ${quote(primaryKey)} AS id FROM rows`).map((row) => row.id);
   }
 
+  /**
+   * The ids that rows after `lastRow` have in these columns, each once.
+   * @param references `typeColumn`: the column with the table that the id belongs to, which may be NULL; only ids of
+   * `target` are returned
+   */
+  references(
+    references: readonly { column: string; typeColumn: string | undefined; target: string }[],
+    lastRow: number,
+  ): { ids: string[]; lastRow: number } {
+    const ids = new Set<string>();
+    for (const { column, typeColumn, target } of references) {
+      const type = typeColumn === undefined ? '?' : `coalesce(${quote(typeColumn)}, ?)`;
+      const sql = `SELECT DISTINCT ${quote(column)} AS id FROM rows
+        WHERE rowid > ? AND ${quote(column)} IS NOT NULL AND ${type} = ?`;
+      for (const { id } of this.db.all<{ id: string }>(sql, [lastRow, target, target])) ids.add(id);
+    }
+    const last = this.db.get<{ row: number | null }>('SELECT max(rowid) AS row FROM rows')?.row;
+    return { ids: [...ids], lastRow: last ?? lastRow };
+  }
+
   get deletedCount(): number {
     return this.db.get<{ n: number }>('SELECT count(*) AS n FROM deleted')!.n;
   }

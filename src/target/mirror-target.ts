@@ -71,6 +71,15 @@ export interface MirrorTransaction {
     filtered: ReadonlySet<string>,
     withPresent?: ReadonlySet<string>,
   ): Promise<Closure>;
+  /**
+   * A digest for each id of the rows of `tables` that refer to it, which changes with any of these rows.
+   * @param target logical name of the table of the ids
+   */
+  referrers(
+    tables: readonly Table[],
+    target: string,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, string>>;
   /** Removes rows that Dataverse may still have, under the limit for deletes. They leave tombstones. */
   removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows>;
   /** Drops a table with its history, views, labels and bookkeeping. Tables that refer to it declare no key to it then. */

@@ -52,6 +52,11 @@ export interface TableState {
   reread?: string;
   /** Of a filtered table: the blob with the ids that the mirror holds. */
   storedIds?: string;
+  /**
+   * Of a filtered table: the blob with the ids that rows refer to and that Dataverse does not have, and when Dataverse
+   * was asked for all of them.
+   */
+  absentIds?: { list: string; askedAt: string };
 }
 
 export interface State {

@@ -12,6 +12,8 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   link?: string;
   /** How many ids of a list were read already, for a read that goes through one. */
   offset?: number;
+  /** Ids to read after the list: those that rows read by id refer to. */
+  pending?: readonly string[];
   /** Rows per page. It stays the same within a read, because links repeat the request. */
   pageSize?: number;
   /** Why the read is not the planned one. */
@@ -49,6 +51,8 @@ export interface Slice extends ReadFigures {
   rowBytes?: number;
   /** Options of the query that Dataverse rejected, so that the slice was read without them. */
   refused?: QueryOption[];
+  /** Ids that rows of the read refer to and that Dataverse does not have. */
+  absent?: string[];
   /** What people should know about the read, as sentences. */
   notes?: string[];
   /** Dataverse's time before it read the slice's first page: ISO 8601, UTC. Absent if Dataverse does not state its time. */

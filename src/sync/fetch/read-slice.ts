@@ -3,13 +3,15 @@ import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
+import { readAbsentIds } from '../documents/absent-ids.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { Slice, SliceStart } from '../documents/slice.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
-import type { PageLinks, RowReader } from '../strategies/row-reader.ts';
+import type { KnownIds, PageLinks, RowReader } from '../strategies/row-reader.ts';
+import { ReferenceFollower } from './follow-references.ts';
 import { PageSize } from './page-size.ts';
 import {
   comparedColumns,
@@ -43,7 +45,20 @@ export async function readSlice(
   const { catalog, entities } = (await services.documents.plan(message.runId, message.round))!;
   const { tables } = await services.documents.catalog(catalog);
   const { entity } = message;
-  const reader = new SliceReader(services, message, tables[entity]!, entities[entity]!, stats);
+  return readRows(services, message, tables[entity]!, entities[entity]!, start, stats);
+}
+
+/** Reads a slice of a table that is not in the plan of a round. */
+export async function readRows(
+  services: SyncServices,
+  message: FetchMessage,
+  table: Table,
+  plan: TablePlan,
+  start: SliceStart,
+  stats: RequestStats,
+  signal?: AbortSignal,
+): Promise<SliceResult> {
+  const reader = new SliceReader(services, message, table, plan, stats, signal);
   try {
     return await reader.read(start);
   } finally {
@@ -57,6 +72,7 @@ class SliceReader implements RowReader {
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
   readonly #stats: RequestStats;
+  readonly #signal: AbortSignal | undefined;
   readonly #began = performance.now();
   readonly #shard: SliceShard;
   readonly #pageSize: PageSize;
@@ -68,6 +84,8 @@ class SliceReader implements RowReader {
   #readAt: string | undefined;
   readonly #refused = new Set<QueryOption>();
   readonly #notes: string[] = [];
+  readonly #follower: ReferenceFollower;
+  readonly #absent: string[] = [];
   /** Whether an error ends the slice before its budget is spent. */
   #isCutShort = false;
   /** Whether the next page is being read already. It belongs to this slice then. */
@@ -81,13 +99,16 @@ class SliceReader implements RowReader {
     table: Table,
     plan: TablePlan,
     stats: RequestStats,
+    signal?: AbortSignal,
   ) {
     this.#stats = stats;
+    this.#signal = signal;
     this.table = table;
     this.plan = plan;
     this.#services = services;
     this.#message = message;
     this.#shard = new SliceShard(services.sqlite, table, plan);
+    this.#follower = new ReferenceFollower(services, message, table, this.#shard.shard);
     this.#pageSize = new PageSize(services, table, plan, this.#callOptions());
   }
 
@@ -151,8 +172,8 @@ class SliceReader implements RowReader {
     return page;
   }
 
-  async readRowsById(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
+  async readRowsById(ids: readonly string[]): Promise<readonly string[]> {
+    if (ids.length === 0) return [];
     const before = this.#shard.rowsRead;
     const pageSize = ids.length <= sampleRows ? sampleRows : await this.#pageSize.get();
     const query = rowsByIdQuery(this.table, this.plan, pageSize, ids);
@@ -160,11 +181,22 @@ class SliceReader implements RowReader {
       this.#shard.writeRows(page);
       this.#count(page);
     }
-    if (this.#shard.rowsRead - before === ids.length) return;
+    if (this.#shard.rowsRead - before === ids.length) return [];
     this.#shard.prepareRows();
     const { shard } = this.#shard;
     const present = new Set(shard.rowIds(this.table.primaryKey));
-    shard.addDeleted(ids.filter((id) => !present.has(id)));
+    const absent = ids.filter((id) => !present.has(id));
+    shard.addDeleted(absent);
+    return absent;
+  }
+
+  newReferences(known: KnownIds, limit: number): Promise<string[]> {
+    this.#shard.prepareRows();
+    return this.#follower.next(known, limit);
+  }
+
+  noteAbsent(ids: readonly string[]): void {
+    this.#absent.push(...ids);
   }
 
   async readKeysById(ids: readonly string[], options: { values?: boolean } = {}): Promise<void> {
@@ -181,11 +213,15 @@ class SliceReader implements RowReader {
     return readStoredIds(this.#services, name);
   }
 
+  async readAbsentIds(name: string): Promise<string[]> {
+    return [...(await readAbsentIds(this.#services, name)).keys()];
+  }
+
   resolveTombstones(): Promise<void> {
     this.#shard.prepareRows();
-    return resolveTombstones(this.#services, this.#message, this.table, this.#shard.shard, (ids) =>
-      this.readRowsById(ids),
-    );
+    return resolveTombstones(this.#services, this.#message, this.table, this.#shard.shard, async (ids) => {
+      await this.readRowsById(ids);
+    });
   }
 
   async #nextPage(query: () => PageQuery): Promise<Page> {
@@ -217,7 +253,7 @@ class SliceReader implements RowReader {
   }
 
   #callOptions() {
-    return { stats: this.#stats, correlationId: this.#message.runId };
+    return { stats: this.#stats, correlationId: this.#message.runId, signal: this.#signal };
   }
 
   #count(page: Page): void {
@@ -269,6 +305,7 @@ class SliceReader implements RowReader {
       bytes: this.#bytes,
       seconds: (performance.now() - this.#began) / 1000,
       refused: this.#refused.size > 0 ? [...this.#refused] : undefined,
+      absent: this.#absent.length > 0 ? this.#absent : undefined,
       notes: this.#notes.length > 0 ? this.#notes : undefined,
       readAt: this.#readAt,
       next: next && { ...next, pageSize: this.#pageSize.rows },

@@ -49,12 +49,14 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       if (plan.round === 1) Object.assign(mirror.state, sourceOf(plan));
       await dropTables(merge);
       notePlanned(mirror.state.entities, plan);
-      const failed = await mergeTables(merge, excluded);
+      let failed = await mergeTables(merge, excluded);
+      if (failed === undefined) {
+        merge.movedBack = await rereadIfMovedBack(merge, merge.signs);
+        await settleRereads(merge);
+        failed = await applyClosure(merge, excluded);
+      }
       // One table's error must not stop the others. The merge starts over without it.
       if (failed !== undefined) return void excluded.set(failed.name, failed.error);
-      merge.movedBack = await rereadIfMovedBack(merge, merge.signs);
-      await settleRereads(merge);
-      await applyClosure(merge);
       return commit(merge, isConfigChanged);
     });
     if (result === undefined) continue;

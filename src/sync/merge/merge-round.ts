@@ -130,7 +130,7 @@ async function continueRun(
   { merged, state }: { merged: MergedRound } & Partial<RoundResult>,
 ): Promise<void> {
   const { runId, round } = plan;
-  const next = await planNextRound(services, plan, merged);
+  const next = await planNextRound(services, plan, merged, state);
   if (next !== undefined) return startRound(services, next);
   const current = state ?? (await services.mirror.lastState());
   const { isPartial, ...figures } = await fetchFiles(services, runId, current);

@@ -10,11 +10,16 @@ import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { rereadNext } from './rereads.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
+export interface FailedMerge {
+  name: string;
+  error: unknown;
+}
+
 /** Merges every table. @returns the first one that failed: nothing else may use the transaction then */
 export async function mergeTables(
   round: RoundMerge,
   excluded: ReadonlyMap<string, unknown>,
-): Promise<{ name: string; error: unknown } | undefined> {
+): Promise<FailedMerge | undefined> {
   for (const fetched of round.tables) {
     const { name, failure } = fetched;
     if (failure !== undefined || excluded.has(name)) {
@@ -25,16 +30,19 @@ export async function mergeTables(
     try {
       await mergeOne(round, fetched);
     } catch (error) {
-      // The queue retries the whole merge.
-      if (error instanceof RetriableError) throw error;
-      const { services, plan } = round;
-      const message = `The other tables are merged without ${name}: ${describeForLog(error)}`;
-      const { hint } = describeFailure(error, plan.runId);
-      services.telemetry.log('error', message, { runId: plan.runId, entity: name, hint });
-      return { name, error };
+      return failedMerge(round, name, error);
     }
   }
   return undefined;
+}
+
+/** A table without which the merge starts over. @throws the error if the queue is to retry the whole merge */
+export function failedMerge({ services, plan }: RoundMerge, name: string, error: unknown): FailedMerge {
+  if (error instanceof RetriableError) throw error;
+  const message = `The other tables are merged without ${name}: ${describeForLog(error)}`;
+  const { hint } = describeFailure(error, plan.runId);
+  services.telemetry.log('error', message, { runId: plan.runId, entity: name, hint });
+  return { name, error };
 }
 
 async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void> {

@@ -1,3 +1,4 @@
+import type { State } from '../../target/state.ts';
 import type { RoundPlan, TablePlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -7,12 +8,14 @@ import { planTable } from './plan-table.ts';
 /**
  * Plans the round after a merged one: the rows that the merge found missing, by id; the tables to be read again in full;
  * and the tables that wait.
+ * @param state as the merge saved it, if known: with it, rows that the mirror has are not read for references to them
  * @returns undefined if there is nothing left to read
  */
 export async function planNextRound(
   services: SyncServices,
   plan: RoundPlan,
   merged: MergedRound,
+  state: State | undefined,
 ): Promise<RoundPlan | undefined> {
   const { postponed = [], reread = {} } = merged;
   const next = Object.entries(merged.next).filter(([, ids]) => ids.length > 0);
@@ -21,8 +24,10 @@ export async function planNextRound(
   const first = (await services.documents.plan(plan.runId, 1))!;
   const byId = (name: string, ids: string[]): TablePlan => {
     const { config, strategy } = first.entities[name]!;
-    const read: RowsById = { kind: 'ids', ids };
-    return { config, strategy, read, reason: `${ids.length} rows by id` };
+    const { storedIds: stored, refusedOptions } = state?.entities[name] ?? {};
+    const read: RowsById = { kind: 'ids', ids, stored };
+    const omit = refusedOptions?.options;
+    return { config, strategy, read, omit, reason: `${ids.length} rows by id` };
   };
   const { round, createdAt } = plan;
   const carry = (name: string): TablePlan => {
@@ -35,8 +40,9 @@ export async function planNextRound(
     createdAt: services.now().toISOString(),
     entities: Object.fromEntries([
       ...postponed.map((name) => [name, carry(name)] as const),
-      ...(await planRereads(services, first, again)),
       ...next.map(([name, ids]) => [name, byId(name, ids)] as const),
+      // After it, the merge finds again which rows are missing.
+      ...(await planRereads(services, first, again)),
     ]),
   };
 }

@@ -1,6 +1,7 @@
 import { keysDigest } from './fetched-table.ts';
 import { advanceThrough } from './row-reader.ts';
-import type { Strategy } from './strategy.ts';
+import { advanceAndFollow } from './rows-by-id.ts';
+import type { PlanContext, Strategy } from './strategy.ts';
 import { hasUnversioned, isVerificationDue } from './verification.ts';
 
 /** The rows that the mirror holds: their keys and versions, or with `whole` all columns. */
@@ -8,6 +9,8 @@ interface StoredIdsRead {
   kind: 'stored-ids';
   /** Names the list of their ids; absent while there are none. */
   list?: string;
+  /** Names a list of ids that Dataverse did not have. It may have them now. */
+  absent?: string;
   whole: boolean;
   /** With the columns whose values change without a new version. */
   values?: boolean;
@@ -26,16 +29,17 @@ export const filtered: Strategy<StoredIdsRead> = {
   plan: (context) => ({
     kind: 'stored-ids',
     list: context.state?.storedIds,
+    absent: absentIdsToAskFor(context),
     whole: context.rereadReason !== undefined,
     values: (hasUnversioned(context.table) && isVerificationDue(context)) || undefined,
   }),
 
   async advance(position, reader) {
-    const { list, whole, values } = position.read;
-    const ids = list === undefined ? [] : await reader.readStoredIds(list);
-    return advanceThrough(ids, position, (batch) =>
-      whole ? reader.readRowsById(batch) : reader.readKeysById(batch, { values }),
-    );
+    const { list, absent, whole, values } = position.read;
+    const stored = list === undefined ? [] : await reader.readStoredIds(list);
+    const ids = absent === undefined ? stored : [...stored, ...(await reader.readAbsentIds(absent))];
+    if (whole) return advanceAndFollow(ids, undefined, position, reader);
+    return advanceThrough(ids, position, (batch) => reader.readKeysById(batch, { values }));
   },
 
   isComplete: () => false,
@@ -52,11 +56,24 @@ export const filtered: Strategy<StoredIdsRead> = {
 
   async cursor({ known, read, fetched, outcome }) {
     const { storedIds } = known ?? {};
-    if (!outcome.isCurrent) return { storedIds };
+    const absentIds = known?.absentIds && {
+      ...known.absentIds,
+      ...(read?.absent !== undefined && { askedAt: outcome.startedAt }),
+    };
+    if (!outcome.isCurrent) return { storedIds, absentIds };
     // Nothing changed, so there is no need to go through all rows in the database.
     const isSame = read !== undefined && known?.contentDigest === keysDigest(fetched);
-    if (isSame && known.rows === outcome.rows) return { storedIds, contentDigest: known.contentDigest };
+    if (isSame && known.rows === outcome.rows)
+      return { storedIds, absentIds, contentDigest: known.contentDigest };
     const digest = await outcome.digestOf?.();
-    return { storedIds, contentDigest: digest ?? (read && keysDigest(fetched)) };
+    return { storedIds, absentIds, contentDigest: digest ?? (read && keysDigest(fetched)) };
   },
 };
+
+/** The list of ids that Dataverse did not have, if it is time to ask for them again. */
+function absentIdsToAskFor({ config, state, settings, now }: PlanContext): string | undefined {
+  const { absentIds } = state ?? {};
+  const hours = config.verifyHours ?? settings.verifyHours;
+  if (absentIds === undefined || hours === 0) return undefined;
+  return now.getTime() - Date.parse(absentIds.askedAt) >= hours * 3_600_000 ? absentIds.list : undefined;
+}

@@ -76,5 +76,12 @@ export interface MergedRead<R extends Read> {
 /** The part of a table's state that belongs to its strategy. */
 export type Cursor = Pick<
   TableState,
-  'deltaLink' | 'watermark' | 'window' | 'contentDigest' | 'valuesDigest' | 'sweepAgain' | 'storedIds'
+  | 'deltaLink'
+  | 'watermark'
+  | 'window'
+  | 'contentDigest'
+  | 'valuesDigest'
+  | 'sweepAgain'
+  | 'storedIds'
+  | 'absentIds'
 >;

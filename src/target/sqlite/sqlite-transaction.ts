@@ -34,6 +34,7 @@ import { digestFromDatabase } from './rows/database-digest.ts';
 import { deleteRows } from './rows/delete-rows.ts';
 import { openHistory } from './rows/history.ts';
 import { mergeTable } from './rows/merge-table.ts';
+import { findReferrers } from './rows/referrers.ts';
 import {
   createBookkeeping,
   forgetDroppedTables,
@@ -126,6 +127,14 @@ export class SqliteTransaction implements MirrorTransaction {
     withPresent?: ReadonlySet<string>,
   ): Promise<Closure> {
     return findClosure(this.#db, tables, filtered, withPresent);
+  }
+
+  async referrers(
+    tables: readonly Table[],
+    target: string,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, string>> {
+    return findReferrers(this.#db, tables, target, ids);
   }
 
   async dropTable(logicalName: string): Promise<void> {

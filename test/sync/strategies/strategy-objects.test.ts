@@ -160,6 +160,9 @@ function readerOf(planned: ReturnType<typeof plan>, links: PageLinks): RowReader
     readKeysById: unexpected,
     readStoredIds: unexpected,
     resolveTombstones: unexpected,
+    newReferences: unexpected,
+    readAbsentIds: unexpected,
+    noteAbsent: () => undefined,
   };
 }
 

@@ -1,0 +1,135 @@
+import type { Table } from '../../schema/table.ts';
+import { type AbsentIds, readAbsentIds, writeAbsentIds } from '../documents/absent-ids.ts';
+import { isRowsById } from '../strategies/rows-by-id.ts';
+import type { RoundMerge } from './round-merge.ts';
+
+type IdsByName = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Ids that this run has requested by now. */
+export interface RequestedIds {
+  /** With an answer, so that those still missing do not exist in Dataverse. */
+  answered: Map<string, Set<string>>;
+  /** The read failed. */
+  failed: Map<string, Set<string>>;
+  /** Those of this round's reads that were answered. */
+  now: Map<string, Set<string>>;
+}
+
+export async function requestedIds({ services, plan, tables, reports }: RoundMerge): Promise<RequestedIds> {
+  const { documents } = services;
+  const requested: RequestedIds = { answered: new Map(), failed: new Map(), now: new Map() };
+  for (let n = 1; n <= plan.round; n++) {
+    const { entities = {} } = (await documents.plan(plan.runId, n)) ?? {};
+    const merged = n === plan.round ? reports : ((await documents.merged(plan.runId, n))?.entities ?? []);
+    for (const [name, { read }] of Object.entries(entities)) {
+      if (!isRowsById(read)) continue;
+      const isFailed = merged.some((report) => report.name === name && report.state === 'failed');
+      add(isFailed ? requested.failed : requested.answered, name, read.ids);
+      if (n === plan.round && !isFailed) add(requested.now, name, read.ids);
+    }
+  }
+  for (const { name, slices, failure } of tables) {
+    if (failure !== undefined) continue;
+    for (const { absent = [] } of slices) {
+      add(requested.answered, name, absent);
+      add(requested.now, name, absent);
+    }
+  }
+  return requested;
+}
+
+function add(to: Map<string, Set<string>>, name: string, ids: readonly string[]): void {
+  const set = to.get(name) ?? new Set();
+  for (const id of ids) set.add(id);
+  to.set(name, set);
+}
+
+/**
+ * Ids that rows refer to and that Dataverse does not have: of deleted rows, or of rows that the user may not see. They
+ * are remembered with a digest of the rows that refer to them. A run asks for them again once one of these rows changes,
+ * and now and then, see `filtered` in strategies/.
+ */
+export class UnresolvedIds {
+  readonly #round: RoundMerge;
+  readonly #requested: RequestedIds;
+  readonly #remembered = new Map<string, AbsentIds>();
+  /** Remembered ids whose referring rows are what they were. */
+  readonly #settled = new Map<string, Set<string>>();
+
+  constructor(round: RoundMerge, requested: RequestedIds) {
+    this.#round = round;
+    this.#requested = requested;
+  }
+
+  /** The missing ids that this run should ask Dataverse for. @param asked those that the merge has asked for itself */
+  async toAskFor(
+    tables: readonly Table[],
+    missing: ReadonlyMap<string, readonly string[]>,
+    asked: IdsByName,
+  ): Promise<Map<string, string[]>> {
+    const result = new Map<string, string[]>();
+    const { answered, failed } = this.#requested;
+    for (const [name, ids] of missing) {
+      const settled = await this.#findSettled(tables, name, ids);
+      const isKnown = (id: string) => [answered, failed, asked].some((one) => one.get(name)?.has(id));
+      result.set(
+        name,
+        ids.filter((id) => !settled.has(id) && !isKnown(id)),
+      );
+    }
+    return result;
+  }
+
+  /** Whether a read failed, so that it is not known whether Dataverse has the rows. */
+  hasUnanswered(missing: ReadonlyMap<string, readonly string[]>): boolean {
+    const { answered, failed } = this.#requested;
+    return [...missing].some(([name, ids]) =>
+      ids.some((id) => failed.get(name)?.has(id) === true && answered.get(name)?.has(id) !== true),
+    );
+  }
+
+  async #findSettled(
+    tables: readonly Table[],
+    name: string,
+    missing: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    const { services, mirror } = this.#round;
+    let remembered = this.#remembered.get(name);
+    if (remembered === undefined) {
+      remembered = await readAbsentIds(services, mirror.state.entities[name]?.absentIds?.list);
+      this.#remembered.set(name, remembered);
+    }
+    const known = missing.filter((id) => remembered.has(id));
+    const referrers = await mirror.referrers(tables, name, known);
+    const settled = new Set(known.filter((id) => referrers.get(id) === remembered.get(id)));
+    this.#settled.set(name, settled);
+    return settled;
+  }
+
+  /** Stores the ids that are still missing although Dataverse was asked for them, and forgets the others. */
+  async remember(
+    tables: readonly Table[],
+    missing: ReadonlyMap<string, readonly string[]>,
+    asked: IdsByName,
+  ): Promise<void> {
+    const { services, mirror, at } = this.#round;
+    const { entities } = mirror.state;
+    for (const [name, ids] of missing) {
+      const known = entities[name];
+      if (known === undefined) continue;
+      const remembered = this.#remembered.get(name) ?? new Map();
+      const isAnswered = (id: string): boolean =>
+        this.#settled.get(name)?.has(id) === true ||
+        [this.#requested.now, asked].some((one) => one.get(name)?.has(id));
+      const kept = ids.filter((id) => remembered.has(id) || isAnswered(id));
+      const referrers = await mirror.referrers(tables, name, kept.filter(isAnswered));
+      const digests = kept.flatMap((id): [string, string][] => {
+        const digest = isAnswered(id) ? referrers.get(id) : remembered.get(id);
+        return digest === undefined ? [] : [[id, digest]];
+      });
+      const list = await writeAbsentIds(services, new Map(digests), known.absentIds?.list);
+      const askedAt = known.absentIds?.askedAt ?? at;
+      entities[name] = { ...known, absentIds: list === undefined ? undefined : { list, askedAt } };
+    }
+  }
+}

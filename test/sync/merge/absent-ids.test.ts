@@ -1,0 +1,138 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { Organisation } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+const account = (id: string) => ({ id, table: 'account' });
+const absent = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const day = 86_400_000;
+
+/** Starts with leads that refer to accounts that do not exist, and one that exists. @returns the ids of the leads */
+async function start(count: number): Promise<string[]> {
+  org = await Organisation.start(['lead', { name: 'account', filtered: true }]);
+  const [present] = org.rows('account', 1) as [string];
+  org.rows('lead', 1, () => ({ _customerid_value: account(present) }));
+  const leads = org.rows('lead', count, (n) => ({ _customerid_value: account(absent(n)) }));
+  await org.sync();
+  expect(await org.ids('account')).toEqual([present]);
+  return leads;
+}
+
+/** The ids of absent accounts that Dataverse is asked for from now on. */
+function askedIds(): Set<string> {
+  const asked = new Set<string>();
+  org.dataverse.faults.add({
+    kind: '503',
+    match: ({ query }) => {
+      for (const [id] of decodeURIComponent(query).matchAll(/00000000-0000-4000-8000-\d{12}/g)) asked.add(id);
+      return false;
+    },
+  });
+  return asked;
+}
+
+/** The remembered ids of absent accounts. */
+async function remembered(): Promise<string[]> {
+  const { mirror, work } = org.harness.services;
+  const { list } = (await mirror.lastState())?.entities['account']?.absentIds ?? {};
+  const read = list === undefined ? undefined : await work.read<[string, string][]>(list);
+  return (read?.value ?? []).map(([id]) => id);
+}
+
+describe('ids that Dataverse does not have', () => {
+  it('are not asked for again, neither in idle runs nor in others', async () => {
+    const leads = await start(1000);
+    const asked = askedIds();
+    await org.expectIdle();
+    org.rows('lead', 1);
+    org.store.update('account', (await org.ids('account'))[0]!, { name: 'renamed' });
+    await org.sync();
+    expect(asked.size).toBe(0);
+    expect(await org.query('SELECT name FROM accounts')).toEqual([{ name: 'renamed' }]);
+    const { mirror } = org.harness.services;
+    expect(JSON.stringify((await mirror.lastState())!.entities['account']).length).toBeLessThan(20_000);
+    expect(await remembered()).toHaveLength(1000);
+    // A row that changes may refer to a row that came into being. The others are left alone.
+    org.store.update('lead', leads[7]!, { subject: 'changed' });
+    await org.sync();
+    expect([...asked]).toEqual([absent(7)]);
+    await org.expectIdle();
+    expect(asked.size).toBe(1);
+  });
+
+  it('arrive at once when a row that refers to them changes, or comes', async () => {
+    const leads = await start(3);
+    for (const n of [0, 1, 2]) org.store.create('account', { accountid: absent(n), name: `late ${n}` });
+    org.store.update('lead', leads[0]!, { subject: 'changed' });
+    org.rows('lead', 1, () => ({ _customerid_value: account(absent(1)) }));
+    await org.sync();
+    const late = "SELECT name FROM accounts WHERE name LIKE 'late%' ORDER BY name";
+    expect(await org.query(late)).toEqual([{ name: 'late 0' }, { name: 'late 1' }]);
+    expect(await remembered()).toEqual([absent(2)]);
+    await org.expectIdle();
+  });
+
+  it('arrive with the slow schedule if nothing else changes', async () => {
+    await start(3);
+    const asked = askedIds();
+    org.clock.now += day;
+    const status = await org.expectIdle();
+    expect(status.rounds).toBe(1);
+    expect(asked.size).toBe(3);
+    asked.clear();
+    await org.expectIdle();
+    expect(asked.size).toBe(0);
+    org.store.create('account', { accountid: absent(2), name: 'late' });
+    await org.expectIdle();
+    org.clock.now += day;
+    await org.sync();
+    expect(await org.ids('account')).toContain(absent(2));
+    expect(await remembered()).toEqual([absent(0), absent(1)]);
+    await org.expectIdle();
+  });
+
+  it('are forgotten once nothing refers to them, and when they are there', async () => {
+    const leads = await start(2);
+    org.store.update('lead', leads[0]!, { _customerid_value: null });
+    await org.sync();
+    expect(await remembered()).toEqual([absent(1)]);
+    org.store.delete('lead', leads[1]!);
+    // Deletes in a table without change tracking show when all keys are compared.
+    org.clock.now += day;
+    await org.sync();
+    expect(await remembered()).toEqual([]);
+    const asked = askedIds();
+    org.clock.now += day;
+    await org.sync();
+    expect(asked.size).toBe(0);
+  });
+
+  it('stay open as long as the read for them fails', async () => {
+    const leads = await start(1);
+    org.store.create('account', { accountid: absent(0) });
+    org.store.update('lead', leads[0]!, { subject: 'changed' });
+    const fault = org.dataverse.faults.add({
+      kind: '503',
+      match: /\/accounts\?.*-000000000000/,
+      times: 1000,
+    });
+    await org.sync();
+    fault.remove();
+    expect(await org.ids('account')).not.toContain(absent(0));
+    await org.sync();
+    expect(await org.ids('account')).toContain(absent(0));
+    await org.expectIdle();
+  });
+
+  it('are asked for again if the list of them is lost', async () => {
+    await start(2);
+    const { mirror, work } = org.harness.services;
+    await work.deletePrefix((await mirror.lastState())!.entities['account']!.absentIds!.list);
+    org.store.create('account', { accountid: absent(0) });
+    org.rows('lead', 1);
+    await org.sync();
+    expect(await org.ids('account')).toContain(absent(0));
+    await org.expectIdle();
+  });
+});
