@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../errors.ts';
-import { encodeValue, stringLiteral } from './query.ts';
+import { encodeValue, isGuid, stringLiteral } from './query.ts';
 import { splitBySize } from './split-by-size.ts';
 
 /** The longest URL that Dataverse accepts (learn.microsoft.com: "Query data using the Web API"). */
@@ -15,6 +15,13 @@ export const cookieLength = 1_024;
 export function inFilter(property: string, values: readonly string[]): string {
   const list = values.map((value) => JSON.stringify(value.toWellFormed())).join(',');
   return `Microsoft.Dynamics.CRM.In(PropertyName=${stringLiteral(property)},PropertyValues=[${list}])`;
+}
+
+/** `accountid eq … or accountid eq …`, for tables that reject `inFilter`. GUIDs are literals without quotes. */
+export function equalFilter(property: string, values: readonly string[]): string {
+  return values
+    .map((value) => `${property} eq ${isGuid(value) ? value : stringLiteral(value.toWellFormed())}`)
+    .join(' or ');
 }
 
 /**

@@ -1,8 +1,11 @@
 import { RetriableError } from '../../errors.ts';
 import type { Row } from '../transport/reply.ts';
 
-/** An option of a query without which the same rows can be read. */
-export type QueryOption = 'order' | 'columns';
+/**
+ * An option of a query without which the same rows can be read. Reads by id: `in` is the filter with a list of values,
+ * `filter` any filter.
+ */
+export type QueryOption = 'order' | 'columns' | 'in' | 'filter';
 
 /** One page as received, and where its rows are. */
 export interface Page {

@@ -18,6 +18,11 @@ export function checkName(name: string, what: string): string {
 
 const guidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+/** Whether an id is a GUID without braces. */
+export function isGuid(id: string): boolean {
+  return guidPattern.test(id);
+}
+
 /** Returns the id. @throws ConfigurationError for anything but a GUID without braces */
 function checkGuid(id: string): string {
   if (guidPattern.test(id)) return id;

@@ -166,14 +166,19 @@ function freeMemory(body: Buffer): void {
   if (length > 65_536 && buffer instanceof ArrayBuffer && byteOffset === 0) buffer.transfer(0);
 }
 
+/** The preference that asks for annotations; undefined for none. */
+export function annotationsPreference(annotations: PageQuery['annotations']): string | undefined {
+  if (!annotations?.length) return undefined;
+  const names = annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
+  return `odata.include-annotations="${names.join(',')}"`;
+}
+
 function pageCall(query: PageQuery, url: string, number: number): Call {
   const { entitySet } = query;
   const prefer = query.top === undefined ? [`odata.maxpagesize=${query.pageSize ?? 5000}`] : [];
   if (query.trackChanges && !isDeltaLink(url)) prefer.unshift('odata.track-changes');
-  if (query.annotations?.length) {
-    const names = query.annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
-    prefer.push(`odata.include-annotations="${names.join(',')}"`);
-  }
+  const annotations = annotationsPreference(query.annotations);
+  if (annotations !== undefined) prefer.push(annotations);
   const headers = { Prefer: prefer.length === 0 ? undefined : prefer.join(',') };
   return {
     operation: `read page ${number} of ${entitySet}`,

@@ -33,6 +33,8 @@ export interface TableReport extends ReadFigures, MergeFigures {
   reason?: string;
   /** Why all rows were read again, if they were. */
   reread?: string;
+  /** What people should know about the reads of one round, as sentences. They are a part of `reason`. */
+  notes?: string[];
   /** Rows in the table after the run; those that are only marked as deleted do not count. */
   rows?: number;
   /** Rows of Dataverse whose keys were compared with the mirror's; absent if no key was. */
@@ -48,6 +50,12 @@ export interface TableReport extends ReadFigures, MergeFigures {
   syncedAt?: string;
   error?: string;
   hint?: string;
+}
+
+/** The reason of a report with notes that it does not have yet. */
+export function withNotes(reason: string | undefined, notes: readonly string[] = []): string {
+  const added = [...new Set(notes)].filter((note) => reason?.includes(note) !== true);
+  return [...(reason ? [reason] : []), ...added].join('. ');
 }
 
 /** `rounds/{n}/merged.json`: what the merge of a round did, and how the run continues. */

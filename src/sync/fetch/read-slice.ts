@@ -66,6 +66,13 @@ export async function readRows(
   }
 }
 
+const optionTexts: Readonly<Record<QueryOption, string>> = {
+  order: 'an order',
+  columns: 'a list of columns',
+  in: 'the filter In',
+  filter: 'a filter by id',
+};
+
 class SliceReader implements RowReader {
   readonly table: Table;
   readonly plan: TablePlan;
@@ -178,6 +185,7 @@ class SliceReader implements RowReader {
     const pageSize = ids.length <= sampleRows ? sampleRows : await this.#pageSize.get();
     const query = rowsByIdQuery(this.table, this.plan, pageSize, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
+      this.#noteRefused(page);
       this.#shard.writeRows(page);
       this.#count(page);
     }
@@ -202,8 +210,9 @@ class SliceReader implements RowReader {
   async readKeysById(ids: readonly string[], options: { values?: boolean } = {}): Promise<void> {
     if (ids.length === 0) return;
     const compared = comparedColumns(this.table, options);
-    const query = keysByIdQuery(this.table, compared, ids);
+    const query = keysByIdQuery(this.table, this.plan, compared, ids);
     for await (const page of this.#services.dataverse.readByIds(query, this.#callOptions())) {
+      this.#noteRefused(page);
       this.#shard.writeKeys(page, compared);
       this.#count(page);
     }
@@ -232,18 +241,21 @@ class SliceReader implements RowReader {
     const { value, done } = await this.#paging.next();
     if (done === true) throw new SyncError(`Paging ${this.table.logicalName} ended without a last page.`);
     if (value.nextLink === undefined) this.#paging = undefined;
-    for (const option of value.refused ?? []) this.#noteRefused(option);
+    this.#noteRefused(value);
     if (this.#pages === 0 && value.requestedAt !== undefined) {
       this.#readAt = new Date(value.requestedAt).toISOString();
     }
     return value;
   }
 
-  #noteRefused(option: QueryOption): void {
-    if (this.#refused.has(option)) return;
-    this.#refused.add(option);
-    const what = option === 'order' ? 'an order' : 'a list of columns';
-    this.#note(`Dataverse does not accept ${what} for ${this.table.logicalName}. It is read without.`);
+  #noteRefused({ refused = [] }: Page): void {
+    for (const option of refused) {
+      if (this.#refused.has(option)) continue;
+      this.#refused.add(option);
+      this.#note(
+        `Dataverse does not accept ${optionTexts[option]} for ${this.table.logicalName}. It is read without.`,
+      );
+    }
   }
 
   #note(text: string): void {

@@ -59,14 +59,20 @@ export function rowsByIdQuery(
     primaryKey: table.primaryKey,
     ids,
     pageSize,
+    omit: plan.omit,
     ...columnsOf(table, plan),
   };
 }
 
 /** The same of the rows with these ids. */
-export function keysByIdQuery(table: Table, compared: readonly Column[], ids: readonly string[]): IdQuery {
+export function keysByIdQuery(
+  table: Table,
+  { omit }: TablePlan,
+  compared: readonly Column[],
+  ids: readonly string[],
+): IdQuery {
   const { primaryKey } = table;
-  return { entitySet: entitySetOf(table), primaryKey, ids, select: propertiesOf(compared) };
+  return { entitySet: entitySetOf(table), primaryKey, ids, select: propertiesOf(compared), omit };
 }
 
 function propertiesOf(columns: readonly Column[]): string[] {

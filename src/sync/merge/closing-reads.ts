@@ -4,9 +4,10 @@ import { describeForLog, SyncError } from '../../errors.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { TableState } from '../../target/state.ts';
 import type { TablePlan } from '../documents/plan.ts';
-import type { TableReport } from '../documents/report.ts';
+import { type TableReport, withNotes } from '../documents/report.ts';
 import { addFigures, type Slice } from '../documents/slice.ts';
 import { readRows, type SliceResult } from '../fetch/read-slice.ts';
+import { refusedOptionsAfter } from '../strategies/next-state.ts';
 import type { RowsById } from '../strategies/rows-by-id.ts';
 import { type FailedMerge, failedMerge } from './merge-tables.ts';
 import { massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
@@ -129,7 +130,8 @@ export class ClosingReads {
         },
       );
       const { table, rows, added, updated, deleted } = merge;
-      mirror.state.entities[name] = { ...known, table, rows };
+      const refusedOptions = refusedOptionsAfter(known.refusedOptions, [slice], round.at);
+      mirror.state.entities[name] = { ...known, table, rows, refusedOptions };
       if (added + updated + deleted > 0) round.changed.add(name);
       addToReport(reportFor(round, name, known), slice, merge);
       return undefined;
@@ -145,6 +147,8 @@ function addToReport(
   { added, updated, deleted, rows }: { added: number; updated: number; deleted: number; rows: number },
 ): void {
   Object.assign(report, addFigures([report, slice]));
+  report.reason = withNotes(report.reason, slice.notes);
+  if (slice.notes !== undefined) report.notes = [...(report.notes ?? []), ...slice.notes];
   report.added += added;
   report.updated += updated;
   report.deleted += deleted;

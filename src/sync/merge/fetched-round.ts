@@ -1,6 +1,6 @@
 import type { Catalog } from '../documents/catalog.ts';
 import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
-import type { TableReport } from '../documents/report.ts';
+import { type TableReport, withNotes } from '../documents/report.ts';
 import type { RereadRequest } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
@@ -59,14 +59,13 @@ export async function readFetchedRound(
 export function fetchReport({ name, plan, slices, failure }: FetchedTable): TableReport {
   const last = slices.at(-1);
   const keys = slices.reduce((sum, slice) => sum + slice.keys, 0);
+  const notes = slices.flatMap((slice) => slice.notes ?? []);
   return {
     name,
     strategy: last?.start.strategy ?? plan.strategy,
     state: failure === undefined ? 'fetched' : 'failed',
-    reason: [
-      last?.start.reason ?? plan.reason,
-      ...new Set(slices.flatMap((slice) => slice.notes ?? [])),
-    ].join('. '),
+    reason: withNotes(last?.start.reason ?? plan.reason, notes),
+    ...(notes.length > 0 && { notes }),
     reread: plan.reread,
     ...addFigures(slices),
     added: 0,

@@ -1,6 +1,6 @@
 import { paths } from '../documents/paths.ts';
 import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
-import { addCommits, type TableReport } from '../documents/report.ts';
+import { addCommits, type TableReport, withNotes } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures, type Slice } from '../documents/slice.ts';
@@ -28,7 +28,7 @@ export async function runReport(services: SyncServices, runId: string): Promise<
     report.database = addCommits(report.database, merged?.database);
     report.danglingReferences = merged?.danglingReferences ?? report.danglingReferences;
   }
-  report.entities = [...tables.values()];
+  report.entities = [...tables.values()].map(({ notes: _, ...table }) => table);
   return report;
 }
 
@@ -97,7 +97,7 @@ function addRound(before: TableReport | undefined, now: TableReport): TableRepor
     ...addFigures([before, now]),
     state: before.state === 'failed' ? 'failed' : now.state,
     // A read of all rows says more than the one that led to it.
-    reason: now.reread === undefined ? before.reason : now.reason,
+    reason: now.reread === undefined ? withNotes(before.reason, now.notes) : now.reason,
     reread: now.reread ?? before.reread,
     added: before.added + now.added,
     updated: before.updated + now.updated,

@@ -2,6 +2,7 @@ import type { Settings } from '../../config/settings.ts';
 import { type StrategyName, wholeTableStrategies } from '../../config/strategies.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
+import type { Slice } from '../documents/slice.ts';
 import { deltaVersionOf, knownDeltaVersion } from './delta-version.ts';
 import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from './fetched-table.ts';
 import { refusedStrategies } from './refusal.ts';
@@ -65,7 +66,7 @@ export async function nextState(
     watermark,
     fallback: fallbackAfter(known, fetched, outcome.at),
     history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
-    refusedOptions: refusedOptionsAfter(known, fetched, outcome.at),
+    refusedOptions: refusedOptionsAfter(known?.refusedOptions, fetched.slices, outcome.at),
     deltaVersion: deltaVersionOf(fetched) ?? knownDeltaVersion(known),
     // A request that came after this plan is still to be met.
     reread: fetched.plan.reread === undefined ? known?.reread : undefined,
@@ -110,14 +111,13 @@ function untilRetry(at: string, hours = fallbackHours): string {
 }
 
 /** The options that Dataverse rejected, remembered until they are to be tried again. */
-function refusedOptionsAfter(
-  known: TableState | undefined,
-  fetched: FetchedTable,
+export function refusedOptionsAfter(
+  known: TableState['refusedOptions'],
+  slices: readonly Slice[],
   at: string,
 ): TableState['refusedOptions'] {
-  const { refusedOptions } = known ?? {};
-  const current = refusedOptions !== undefined && at < refusedOptions.until ? refusedOptions : undefined;
-  const refused = fetched.slices.flatMap((slice) => slice.refused ?? []);
+  const current = known !== undefined && at < known.until ? known : undefined;
+  const refused = slices.flatMap((slice) => slice.refused ?? []);
   if (refused.length === 0) return current;
   return { options: [...new Set([...(current?.options ?? []), ...refused])], until: untilRetry(at) };
 }

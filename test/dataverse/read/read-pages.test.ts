@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { type Page, parseRows } from '../../../src/dataverse/client.ts';
@@ -179,6 +180,40 @@ test('reads by id in batches under the URL limit, and halves a rejected batch', 
   const pages = await readAll(clientFor(server).readByIds(query));
   expect(pages.flatMap(parseRows).map((row) => row['accountid'])).toEqual(ids);
   expect(server.requests.length).toBe(1 + 6);
+});
+
+test('reads rows one by one where every filter is rejected, with exact numbers and without absent rows', async () => {
+  const id = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+  let open = 0;
+  let most = 0;
+  await using server = await startServer(async (request, response) => {
+    if (request.url!.includes('filter')) return sendError(response, 501, '0x80040224', 'Not implemented.');
+    most = Math.max(most, ++open);
+    await delay(5);
+    open -= 1;
+    const asked = /accounts\((.*)\)\?\$select=versionnumber/.exec(request.url!)![1]!;
+    if (asked === id(3)) return sendError(response, 404, '0x80048d19', 'No such row in the other system.');
+    sendJson(
+      response,
+      `{"@odata.context":"${server.url}/$metadata#accounts/$entity","@odata.etag":"W/\\"1\\"","accountid":"${asked}","versionnumber":9007199254740993}`,
+    );
+  });
+  const ids = Array.from({ length: 60 }, (_, n) => id(n));
+  const query = { entitySet: 'accounts', primaryKey: 'accountid', ids, select: ['versionnumber'] };
+  const pages = await readAll(clientFor(server).readByIds(query));
+  const bodies = pages.map(({ body, recordsStart, recordsEnd }) =>
+    body.toString('utf8', recordsStart, recordsEnd),
+  );
+  expect(bodies.join().match(/9007199254740993/g)).toHaveLength(59);
+  expect(bodies.join()).not.toContain('context');
+  expect(
+    pages
+      .flatMap(parseRows)
+      .map((row) => row['accountid'])
+      .toSorted(),
+  ).toEqual(ids.filter((one) => one !== id(3)));
+  expect(pages[0]!.refused).toEqual(['in', 'filter']);
+  expect(most).toBeLessThanOrEqual(8);
 });
 
 test('reads a broken page again, and throws an error without content if it stays broken', async () => {

@@ -105,3 +105,105 @@ it('remembers each strategy that was rejected', async () => {
   expect(filter.hits).toBe(hits);
   await org.expectMirror('account');
 });
+
+describe.each(answers.slice(1, 3))('reads by id from a provider that answers status $status', (answer) => {
+  const account = (id: string) => ({ id, table: 'account' });
+  const rows = 30;
+
+  /** Leads that refer to accounts, one of which does not exist. */
+  async function start(): Promise<string[]> {
+    org = await Organisation.start([
+      'lead',
+      { name: 'account', filtered: true, columns: { include: ['name'] } },
+    ]);
+    const ids = org.rows('account', rows, (n) => ({ name: `account ${n}` }));
+    org.rows('lead', rows, (n) => ({ _customerid_value: account(ids[n]!) }));
+    org.rows('lead', 1, () => ({ _customerid_value: account('00000000-0000-4000-8000-00000000dead') }));
+    return ids;
+  }
+
+  it.each([
+    ['the filter In', /\$filter=Microsoft\.Dynamics\.CRM\.In/, ['in']],
+    ['every filter', /\$filter=/, ['in', 'filter']],
+    ['every filter, and columns', /\$filter=|\$select=/, ['in', 'filter', 'columns']],
+  ] as const)('work if it rejects %s, which is said and remembered', async (_, option, refused) => {
+    const ids = await start();
+    const fault = reject(option, answer, 'accounts');
+    const single = refused.length === 3 ? rejectSelectOfRows(answer) : undefined;
+    const first = reportOf(await org.sync(), 'account');
+    expect(first).toMatchObject({ state: 'merged', added: rows });
+    expect(first.error).toBeUndefined();
+    expect(first.reason).toMatch(refused.length === 1 ? /does not accept the filter In/ : /a filter by id/);
+    expect(await org.query('SELECT count(*) AS n, max(name) AS name FROM accounts')).toEqual([
+      { n: rows, name: 'account 9' },
+    ]);
+    const state = await org.harness.services.mirror.lastState();
+    expect(state?.entities['account']?.refusedOptions?.options.toSorted()).toEqual(refused.toSorted());
+    const said = () => org.harness.log.filter(({ message }) => /does not accept/.test(message)).length;
+    const before = { hits: fault.hits + (single?.hits ?? 0), said: said() };
+    expect(before.said).toBe(refused.length);
+    // Keys are compared, changed rows are read, and deleted ones found in the same way.
+    org.store.update('account', ids[0]!, { name: 'renamed' });
+    org.store.delete('account', ids[1]!);
+    await org.sync();
+    expect(await org.ids('account')).toEqual(ids.filter((id) => id !== ids[1]).sort());
+    expect(await org.query(`SELECT name FROM accounts WHERE accountid = '${ids[0]}'`)).toEqual([
+      { name: 'renamed' },
+    ]);
+    expect({ hits: fault.hits + (single?.hits ?? 0), said: said() }).toEqual(before);
+    await org.expectIdle();
+    fault.remove();
+    single?.remove();
+    org.clock.now += 86_400_000;
+    const tried = org.dataverse.faults.add({
+      kind: '503',
+      match: ({ query }) => {
+        if (decodeURIComponent(query).includes('CRM.In(')) inQueries += 1;
+        return false;
+      },
+    });
+    let inQueries = 0;
+    await org.sync();
+    expect(inQueries).toBeGreaterThan(0);
+    tried.remove();
+  });
+
+  it('fail, and delete nothing, if the table is gone', async () => {
+    const ids = await start();
+    await org.sync();
+    org.dataverse.faults.add({
+      kind: 'error',
+      ...{ status: 404, code: '0x80060888', message: 'Not found.' },
+      match: /\/accounts[(?]/,
+      times: 1000,
+    });
+    expect(reportOf(await org.sync(), 'account').state).toBe('failed');
+    expect(await org.ids('account')).toEqual([...ids].sort());
+  });
+});
+
+/** Rejects single reads with a list of columns. */
+function rejectSelectOfRows({ status, code }: Answer) {
+  return org.dataverse.faults.add({
+    kind: 'error',
+    ...{ status, code, message: 'Not implemented.' },
+    match: /\/accounts\(.*\$select/,
+    times: 1000,
+  });
+}
+
+it('compares keys without a list of columns if that is rejected', async () => {
+  org = await Organisation.start([{ name: 'lead', reconcileEvery: 1 }]);
+  const ids = org.rows('lead', 3);
+  await org.sync();
+  const fault = reject(/\$select=leadid/, answers[0]!);
+  org.store.delete('lead', ids[0]!);
+  const report = reportOf(await org.sync(), 'lead');
+  expect(report).toMatchObject({ strategy: 'modifiedon', deleted: 1 });
+  expect(report.reason).toMatch(/does not accept a list of columns/);
+  const { hits } = fault;
+  org.store.delete('lead', ids[1]!);
+  expect(reportOf(await org.sync(), 'lead').deleted).toBe(1);
+  expect(fault.hits).toBe(hits);
+  await org.expectMirror('lead');
+});
