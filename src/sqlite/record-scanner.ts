@@ -24,6 +24,15 @@ import {
 } from './json-tokens.ts';
 import { KnownKeys, UNWANTED } from './known-keys.ts';
 
+/** Other spellings of properties that one scanner resolves, and unknown names that it lists. */
+const maxSpellings = 256;
+const maxUnknown = 100;
+
+export interface ScannerOptions {
+  /** Whether a key that differs from one property by letter case alone stands for it. The exact key counts first. */
+  anyCase?: boolean | undefined;
+}
+
 /**
  * Walks through JSON objects in the bytes of a page and finds the values of the wanted properties. It makes no strings
  * and no objects. It follows JSON.parse: it rejects the same input, and the last one of two equal keys counts.
@@ -37,7 +46,14 @@ export class RecordScanner {
   recordStart = 0;
   recordEnd = 0;
 
+  /** Keys that are none of the properties, without annotations, in the order of their first records. */
+  readonly unknown = new Set<string>();
+
   readonly #slots: ReadonlyMap<string, number>;
+  /** The slots of properties by their names in lower case; undefined for names that several properties have. */
+  readonly #byLowerCase: ReadonlyMap<string, number | undefined>;
+  /** Keys that stand for a property, each with a slot of its own, so that an exact key in the same record counts. */
+  readonly #spellings: { key: string; slot: number; of: number }[] = [];
   readonly #keys = new KnownKeys();
   #bytes: Buffer = Buffer.alloc(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -47,11 +63,18 @@ export class RecordScanner {
   #slotLookedUp = UNWANTED;
   #lookedUpEnd = 0;
 
-  constructor(properties: readonly string[]) {
+  constructor(properties: readonly string[], { anyCase = false }: ScannerOptions = {}) {
     this.#slots = new Map(properties.map((property, slot) => [property, slot]));
-    this.kinds = new Uint8Array(properties.length);
-    this.starts = new Int32Array(properties.length);
-    this.ends = new Int32Array(properties.length);
+    const byLowerCase = new Map<string, number | undefined>();
+    for (const [slot, property] of anyCase ? properties.entries() : []) {
+      const lower = property.toLowerCase();
+      byLowerCase.set(lower, byLowerCase.has(lower) ? undefined : slot);
+    }
+    this.#byLowerCase = byLowerCase;
+    const slots = properties.length + (anyCase ? maxSpellings : 0);
+    this.kinds = new Uint8Array(slots);
+    this.starts = new Int32Array(slots);
+    this.ends = new Int32Array(slots);
   }
 
   /** Starts with the records in `bytes[start, end)`: objects separated by commas, the inside of an array. */
@@ -207,7 +230,33 @@ export class RecordScanner {
     }
     this.recordEnd = i + 1;
     this.#position = i + 1;
+    if (this.#spellings.length > 0) this.#resolveSpellings();
     return true;
+  }
+
+  /** Gives properties the values that the record has under other spellings. */
+  #resolveSpellings(): void {
+    const { kinds, starts, ends } = this;
+    for (const { slot, of } of this.#spellings) {
+      if (kinds[slot] === ABSENT || kinds[of] !== ABSENT) continue;
+      kinds[of] = kinds[slot]!;
+      starts[of] = starts[slot]!;
+      ends[of] = ends[slot]!;
+    }
+  }
+
+  /** The slot of a key that is none of the properties. */
+  #slotOfOther(key: string): number {
+    const of = this.#byLowerCase.get(key.toLowerCase());
+    const known = this.#spellings.find((spelling) => spelling.key === key);
+    if (known !== undefined) return known.slot;
+    if (of !== undefined && this.#spellings.length < maxSpellings) {
+      const slot = this.#slots.size + this.#spellings.length;
+      this.#spellings.push({ key, slot, of });
+      return slot;
+    }
+    if (!key.includes('@') && this.unknown.size < maxUnknown) this.unknown.add(key);
+    return UNWANTED;
   }
 
   /** The text of a property's value, decoded; the minified JSON text of an object or array. */
@@ -241,7 +290,7 @@ export class RecordScanner {
     let key = this.#keys.find(text);
     if (key === undefined) {
       const name = textOf(bytes, escaped ? ESCAPED : STRING, from + 1, end);
-      this.#slotLookedUp = this.#slots.get(name) ?? UNWANTED;
+      this.#slotLookedUp = this.#slots.get(name) ?? this.#slotOfOther(name);
       key = this.#keys.add(text, this.#slotLookedUp);
       if (key === undefined) return 0;
     } else {

@@ -5,7 +5,7 @@ import { columnTypes } from '../schema/column-types.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Column } from '../schema/table.ts';
 import { lowercase, lowercaseInPlace } from './json-string.ts';
-import { NULL, STRING } from './json-tokens.ts';
+import { ABSENT, NULL, STRING } from './json-tokens.ts';
 import { PointerBinder } from './pointer-binder.ts';
 import { type RecordBinder, ValueBinder } from './record-binder.ts';
 import { RecordScanner } from './record-scanner.ts';
@@ -31,6 +31,8 @@ export interface RecordWriterOptions {
   keyless?: (record: Uint8Array) => { id: string } | undefined;
   /** A property whose greatest text is wanted in `max`. */
   maxOf?: string;
+  /** Whether a member that differs from one property by letter case alone has its value. @default false */
+  anyCase?: boolean;
   /** Whether `valuesDigest` is wanted: a hash of every byte of every record. */
   digestValues?: boolean;
 }
@@ -65,6 +67,14 @@ export class RecordWriter {
   #keyAndVersion = Buffer.alloc(256);
   #max: Buffer | undefined;
   #finished = false;
+  /** How many pages with rows had no row with the member, by slot. */
+  readonly #pagesWithout: Uint32Array;
+  /** The slots that no row of the current page has had. */
+  readonly #unseen: number[] = [];
+  /** Members of deletions. */
+  readonly #ofDeletions = new Set<string>();
+  /** Pages with rows. */
+  pages = 0;
   rows = 0;
   deleted = 0;
 
@@ -90,7 +100,8 @@ export class RecordWriter {
     this.#suffix = jsonBytes(options.version.suffix);
     this.#values = options.digestValues ? new DigestSum() : undefined;
     this.#maxSlot = options.maxOf === undefined ? -1 : slot(options.maxOf);
-    this.#scanner = new RecordScanner(properties);
+    this.#scanner = new RecordScanner(properties, { anyCase: options.anyCase });
+    this.#pagesWithout = new Uint32Array(properties.length);
 
     const added = options.rawJson === undefined ? ['_version'] : ['_version', options.rawJson];
     const definitions = [
@@ -126,6 +137,7 @@ export class RecordWriter {
     try {
       this.#binder.begin(page);
       this.#database.transaction(() => this.#writeAll(page));
+      if (this.rows > before.rows) this.#countPage();
     } catch (error) {
       this.rows = before.rows;
       this.deleted = before.deleted;
@@ -161,21 +173,62 @@ export class RecordWriter {
     return this.#max?.toString();
   }
 
+  /** How many pages had rows, and none with this property. */
+  pagesWithout(property: string): number {
+    const slot = this.#options.columns
+      .filter((column) => column.property !== undefined)
+      .findIndex((column) => column.property === property);
+    return slot < 0 ? 0 : this.#pagesWithout[slot]!;
+  }
+
+  /** Members of rows that no column takes, without annotations; at most a hundred. */
+  get unknownMembers(): string[] {
+    return [...this.#scanner.unknown].filter((name) => !this.#ofDeletions.has(name));
+  }
+
   #writeAll(page: Buffer): void {
     const scanner = this.#scanner;
     const keySlot = this.#keySlot;
+    const unseen = this.#unseen;
+    unseen.length = 0;
+    for (let slot = 0; slot < this.#columns; slot++) unseen.push(slot);
     scanner.begin(page, 0, page.length);
-    while (scanner.next()) {
+    for (;;) {
+      const unknown = scanner.unknown.size;
+      if (!scanner.next()) break;
       if (scanner.kinds[keySlot]! <= NULL) {
         this.#writeKeyless(page.subarray(scanner.recordStart, scanner.recordEnd));
+        if (scanner.unknown.size > unknown) this.#noteOfDeletion(unknown);
         continue;
       }
+      // Most pages have all members in their first row.
+      if (unseen.length > 0) this.#noteSeen();
       // Before the row is written: values are decoded in place.
       this.#values?.add(page.subarray(scanner.recordStart, scanner.recordEnd));
       this.#writeRow(page, this.#copyKey(page));
       if (this.#maxSlot >= 0) this.#noteMax(page);
       this.rows += 1;
     }
+  }
+
+  #noteSeen(): void {
+    const unseen = this.#unseen;
+    const { kinds } = this.#scanner;
+    for (let i = unseen.length - 1; i >= 0; i--) {
+      if (kinds[unseen[i]!] === ABSENT) continue;
+      unseen[i] = unseen.at(-1)!;
+      unseen.pop();
+    }
+  }
+
+  #countPage(): void {
+    this.pages += 1;
+    for (const slot of this.#unseen) this.#pagesWithout[slot]! += 1;
+  }
+
+  /** Deletions have members that rows do not have. */
+  #noteOfDeletion(unknownBefore: number): void {
+    for (const name of [...this.#scanner.unknown].slice(unknownBefore)) this.#ofDeletions.add(name);
   }
 
   #writeKeyless(record: Buffer): void {

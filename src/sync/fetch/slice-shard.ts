@@ -7,7 +7,7 @@ import { Shard } from '../../sqlite/shard.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { Slice } from '../documents/slice.ts';
-import { ColumnCheck } from './check-columns.ts';
+import { columnFindings } from './check-columns.ts';
 import { rowVersion } from './row-version.ts';
 
 /** What a shard says about the slice that it belongs to. */
@@ -21,7 +21,6 @@ export class SliceShard {
   readonly shard: Shard;
   readonly #table: Table;
   readonly #plan: TablePlan;
-  readonly #check: ColumnCheck;
   #rowsWriter: RecordWriter | undefined;
   #keysWriter: RecordWriter | undefined;
   #rowBytes = 0;
@@ -30,7 +29,6 @@ export class SliceShard {
     this.shard = Shard.create(sqlite);
     this.#table = table;
     this.#plan = plan;
-    this.#check = new ColumnCheck(table.columns, { reportsUnknown: plan.config.columns === undefined });
   }
 
   /** Rows written so far. */
@@ -38,30 +36,28 @@ export class SliceShard {
     return this.#rowsWriter?.rows ?? 0;
   }
 
-  /** Writes whole rows. The first page shows how the rows spell their columns. */
+  /** Writes whole rows. */
   writeRows(page: Page): void {
-    const spellings = this.#check.see(page, { areRenamed: this.#rowsWriter === undefined });
-    this.#rowsWriter ??= this.#createRowsWriter(spellings);
-    this.#rowsWriter.write(page.body, page.recordsStart, page.recordsEnd);
+    this.prepareRows().write(page.body, page.recordsStart, page.recordsEnd);
     this.#rowBytes += page.recordsEnd - page.recordsStart;
   }
 
   /** Writes rows of which a comparison read these columns, the key among them, with their versions. */
   writeKeys(page: Page, compared: readonly Column[]): void {
-    if (this.#keysWriter === undefined) {
-      const check = new ColumnCheck(compared, { reportsUnknown: false });
-      this.#keysWriter = this.shard.recordWriter('keys', {
-        columns: asSpelled(compared, check.see(page, { areRenamed: true })),
-        primaryKey: this.#table.primaryKey,
-        version: rowVersion,
-      });
-    }
+    this.#keysWriter ??= this.shard.recordWriter('keys', {
+      columns: ofDataverse(compared),
+      primaryKey: this.#table.primaryKey,
+      version: rowVersion,
+      anyCase: true,
+    });
     this.#keysWriter.write(page.body, page.recordsStart, page.recordsEnd);
   }
 
   /** What is wrong with the columns of the rows, as sentences. */
   findings(): string[] {
-    return this.#check.findings(this.#table.logicalName);
+    const { logicalName, columns } = this.#table;
+    const reportsUnknown = this.#plan.config.columns === undefined;
+    return columnFindings(logicalName, columns, this.prepareRows(), { reportsUnknown });
   }
 
   /** The figures of the shard. Nothing can be written after this. */
@@ -82,18 +78,18 @@ export class SliceShard {
 
   /** Creates the table of rows if there is none: every shard has one, also without rows. */
   prepareRows(): RecordWriter {
-    this.#rowsWriter ??= this.#createRowsWriter(new Map());
+    this.#rowsWriter ??= this.#createRowsWriter();
     return this.#rowsWriter;
   }
 
-  /** @param spellings columns that the rows spell otherwise than the metadata */
-  #createRowsWriter(spellings: ReadonlyMap<string, string>): RecordWriter {
+  #createRowsWriter(): RecordWriter {
     const table = this.#table;
     const plan = this.#plan;
     return this.shard.recordWriter('rows', {
-      columns: asSpelled(table.columns, spellings),
+      columns: ofDataverse(table.columns),
       primaryKey: table.primaryKey,
       version: rowVersion,
+      anyCase: true,
       keyless: parseTombstone,
       rawJson: plan.config.rawJson ? '_json' : undefined,
       maxOf: table.modifiedOnColumn,
@@ -102,10 +98,7 @@ export class SliceShard {
   }
 }
 
-/** The columns that Dataverse has, with the properties as its rows spell them. */
-function asSpelled(columns: readonly Column[], spellings: ReadonlyMap<string, string>): Column[] {
-  return columns.flatMap((column) => {
-    const { property } = column;
-    return property === undefined ? [] : { ...column, property: spellings.get(property) ?? property };
-  });
+/** Without the columns that the configuration adds. */
+function ofDataverse(columns: readonly Column[]): Column[] {
+  return columns.filter(({ property }) => property !== undefined);
 }

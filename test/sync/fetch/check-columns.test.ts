@@ -1,10 +1,15 @@
-import { describe, expect, it } from 'vitest';
-import { scanPage } from '../../../src/dataverse/read/page.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import { parseTombstone } from '../../../src/dataverse/read/change-tracking.ts';
+import { type Page, scanPage } from '../../../src/dataverse/read/page.ts';
 import { ofType } from '../../../src/schema/column-types.ts';
 import type { Column } from '../../../src/schema/table.ts';
-import { ColumnCheck } from '../../../src/sync/fetch/check-columns.ts';
+import { Shard } from '../../../src/sqlite/shard.ts';
+import { loadSqlite } from '../../../src/sqlite/sqlite.ts';
+import { columnFindings } from '../../../src/sync/fetch/check-columns.ts';
+import { rowVersion } from '../../../src/sync/fetch/row-version.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
+const sqlite = await loadSqlite();
 const column = (name: string, more: Partial<Column> = {}): Column => ({
   name,
   property: name,
@@ -18,73 +23,151 @@ const columns = [
   column('fax'),
   column('_x_type', { property: '_x_value@Microsoft.Dynamics.CRM.lookuplogicalname' }),
   column('entityimage', { edmType: 'Edm.Binary' }),
-  column('_deleted_at', { property: undefined }),
 ];
-const page = (...value: object[]) => scanPage(Buffer.from(JSON.stringify({ value })));
 
-function findings(...pages: ReturnType<typeof page>[]): string[] {
-  const check = new ColumnCheck(columns, { reportsUnknown: true });
-  for (const [index, one] of pages.entries()) check.see(one, { areRenamed: index === 0 });
-  return check.findings('account');
+/** Writes pages of rows. @returns what the mirror would get, and what is said about the columns */
+function read(...pages: object[][]) {
+  const shard = Shard.create(sqlite);
+  try {
+    const options = {
+      columns,
+      primaryKey: 'id',
+      version: rowVersion,
+      anyCase: true,
+      keyless: parseTombstone,
+    };
+    const writer = shard.recordWriter('rows', options);
+    for (const value of pages) {
+      const { body, recordsStart, recordsEnd } = scanPage(Buffer.from(JSON.stringify({ value })));
+      writer.write(body, recordsStart, recordsEnd);
+    }
+    const findings = columnFindings('account', columns, writer, { reportsUnknown: true });
+    return { findings, names: shard.db.all('SELECT id, name FROM rows') };
+  } finally {
+    shard.close();
+  }
 }
 
 describe('the columns of pages', () => {
   it('are as the metadata say', () => {
-    expect(findings(page({ '@odata.etag': 'W/"1"', id: '1', name: null, fax: '}"{' }))).toEqual([]);
-    expect(findings(page())).toEqual([]);
-    expect(findings()).toEqual([]);
+    expect(read([{ '@odata.etag': 'W/"1"', id: '1', name: null, fax: '}"{' }]).findings).toEqual([]);
+    expect(read([]).findings).toEqual([]);
+    expect(read().findings).toEqual([]);
     // Empty values may be left out of some rows.
-    expect(findings(page({ id: '1', name: 'a' }, { id: '2', fax: '1' }))).toEqual([]);
-    expect(findings(page({ id: '1', name: 'a' }), page({ id: '2', fax: '1' }))).toEqual([]);
+    expect(
+      read([
+        { id: '1', name: 'a' },
+        { id: '2', fax: '1' },
+      ]).findings,
+    ).toEqual([]);
     const tombstone = { '@odata.context': 'x/$metadata#accounts/$deletedEntity', id: '1', reason: 'deleted' };
-    expect(findings(page(tombstone))).toEqual([]);
+    expect(read([{ ...tombstone, id: undefined, '@odata.id': 'accounts(1)' }]).findings).toEqual([]);
   });
 
-  it('are reported if no row has them, or the metadata do not name them', () => {
-    expect(findings(page({ id: '1', name: 'a' }, { id: '2' }))).toEqual([
+  it('are reported if no row of any page, or of some pages, has them', () => {
+    expect(read([{ id: '1', name: 'a' }, { id: '2' }]).findings).toEqual([
       'No row of account that Dataverse returned has fax: empty in the mirror',
     ]);
-    expect(findings(page({ id: '1', name: 'a', fax: null, new_later: 1 }))).toEqual([
+    expect(read([{ id: '1', name: 'a', fax: '"fax"' }], [{ id: '2', name: '{"fax":1}' }]).findings).toEqual([
+      'Some pages of account that Dataverse returned have no row with fax: empty in the mirror there',
+    ]);
+  });
+
+  it('are reported if the metadata do not name them, in whichever row they are', () => {
+    const row = { id: '1', name: 'a', fax: null };
+    expect(read([row, row, { ...row, new_later: 1, '@new.annotation': 1 }, row]).findings).toEqual([
       'Rows of account have new_later, which the metadata does not name: not mirrored',
     ]);
   });
 
-  it('are found under another spelling, or reported where that is too late', () => {
-    const check = new ColumnCheck(columns, { reportsUnknown: true });
-    const other = page({ id: '1', Name: 'a', fax: null });
-    expect([...check.see(other, { areRenamed: true })]).toEqual([['name', 'Name']]);
-    expect(check.findings('account')).toEqual([]);
-    expect(findings(page({ id: '1', fax: null }), other)[0]).toMatch(/has name/);
+  it('are found under another spelling, from whichever row on', () => {
+    const { findings, names } = read(
+      [
+        { id: '1', name: 'a', fax: null },
+        { ID: '2', Name: 'b', Fax: null },
+      ],
+      [
+        { Id: '3', NAME: 'c', fax: '1' },
+        // An exact member counts, wherever it is.
+        { Name: 'x', id: '4', name: 'd', NAME: 'y', fax: null },
+        { id: '5', NAME: null, name: 'e', fax: null },
+        { id: '6', name: null, Name: 'z', fax: null },
+      ],
+    );
+    expect(findings).toEqual([]);
+    expect(names).toEqual([
+      { id: '1', name: 'a' },
+      { id: '2', name: 'b' },
+      { id: '3', name: 'c' },
+      { id: '4', name: 'd' },
+      { id: '5', name: 'e' },
+      { id: '6', name: null },
+    ]);
   });
 });
 
-it('stores a column that rows spell otherwise than the metadata, and reports one that they lack', async () => {
-  const org = await Organisation.start(['lead']);
-  try {
-    org.rows('lead', 3, (n) => ({ subject: `lead ${n}` }));
+describe('a service whose rows are not as its metadata say', () => {
+  let org: Organisation;
+  afterEach(() => org.stop());
+
+  /** Changes the JSON of pages of whole rows. @param number of the page, from 1 */
+  function rewrite(change: (json: string, number: number) => string): void {
     const { services } = org.harness;
     const { dataverse } = services;
+    let number = 0;
+    async function* changed(pages: AsyncIterable<Page>): AsyncGenerator<Page> {
+      for await (const page of pages) {
+        const { nextLink, deltaLink, requestedAt, refused } = page;
+        const { body, recordsStart, recordsEnd } = page;
+        const json = body.toString('utf8', recordsStart, recordsEnd);
+        const isWhole = json.includes('"modifiedon"');
+        const rows = Buffer.from(`{"value":[${isWhole ? change(json, ++number) : json}]}`);
+        yield { ...scanPage(rows), nextLink, deltaLink, requestedAt, refused } as Page;
+      }
+    }
     services.dataverse = {
       ...dataverse,
-      async *readPages(query, options) {
-        for await (const one of dataverse.readPages({ ...query, release: false }, options)) {
-          const body = one.body
-            .toString()
-            .replaceAll('"subject":', '"Subject":')
-            .replaceAll(/"companyname":[^,]*,/g, '');
-          yield { ...one, ...scanPage(Buffer.from(body)) };
-        }
-      },
+      readPages: (query, options) => changed(dataverse.readPages({ ...query, release: false }, options)),
+      readByIds: (query, options) => changed(dataverse.readByIds(query, options)),
     };
-    const report = reportOf(await org.sync(), 'lead');
-    expect(report).toMatchObject({ state: 'merged', added: 3 });
-    expect(report.reason).toMatch(/No row of lead that Dataverse returned has companyname/);
-    expect(await org.query('SELECT subject FROM leads ORDER BY subject')).toEqual([
-      { subject: 'lead 0' },
-      { subject: 'lead 1' },
-      { subject: 'lead 2' },
-    ]);
-  } finally {
-    await org.stop();
   }
+
+  it.each(['lead', 'account'])('has its values stored, and what is missing reported (%s)', async (name) => {
+    org = await Organisation.start([name], {}, { DATAVERSE_PAGE_SIZE: '2' });
+    const text = name === 'lead' ? 'subject' : 'name';
+    const set = name === 'lead' ? 'leads' : 'accounts';
+    const ids = org.rows(name, 5, (n) => ({ [text]: `row ${n}`, telephone1: `${n}` }));
+    // From the second page on a column has another spelling, and the third page lacks one.
+    rewrite((json, number) => {
+      const renamed = number > 1 ? json.replaceAll(`"${text}":`, `"${text.toUpperCase()}":`) : json;
+      return number === 3 ? renamed.replaceAll(/,"telephone1":"[^"]*"/g, '') : renamed;
+    });
+    const report = reportOf(await org.sync(), name);
+    expect(report).toMatchObject({ state: 'merged', added: 5 });
+    expect(report.reason).toMatch(/Some pages .* no row with telephone1: /);
+    expect(report.reason).not.toContain(text.toUpperCase());
+    const names = `SELECT ${text} AS name FROM ${set} ORDER BY 1`;
+    expect((await org.query(names)).map((row) => row['name'])).toEqual(ids.map((_, n) => `row ${n}`));
+    // The same for the changes that the next run reads.
+    org.store.update(name, ids[0]!, { [text]: 'row 9' });
+    const next = reportOf(await org.sync(), name);
+    expect(next.reason).not.toMatch(/telephone1/);
+    expect((await org.query(names)).at(-1)).toEqual({ name: 'row 9' });
+  });
+
+  it('is read by id, and what is missing reported', async () => {
+    org = await Organisation.start(['lead', { name: 'account', filtered: true }]);
+    const [id] = org.rows('account', 1, () => ({ name: 'a company', telephone1: '1' })) as [string];
+    org.rows('lead', 1, () => ({ _customerid_value: { id, table: 'account' } }));
+    rewrite((json) => json.replaceAll('"name":', '"Name":').replaceAll(/,"telephone1":"[^"]*"/g, ''));
+    const report = reportOf(await org.sync(), 'account');
+    expect(report.reason).toMatch(/No row of account .* has telephone1/);
+    expect(await org.query('SELECT name, telephone1 FROM accounts')).toEqual([
+      { name: 'a company', telephone1: null },
+    ]);
+    const warnings = org.harness.log.filter(
+      ({ level, message }) => level === 'warn' && /telephone1/.test(message),
+    );
+    expect(warnings.length).toBeGreaterThan(0);
+  });
 });
