@@ -41,6 +41,8 @@ export class FaultyDataverse {
   /** Why a row is rejected; undefined if it is not. */
   refuses: (row: Row) => string | undefined = () => undefined;
   delayMs = 0;
+  /** Requests that are executed later. */
+  late = 0;
   /** Requests that arrived before the `Retry-After` of a 429 was over. */
   impatient = 0;
   retryAfterSeconds = 1;
@@ -53,7 +55,11 @@ export class FaultyDataverse {
   #held: Promise<void> = Promise.resolve();
   #notBefore = 0;
   #version = 1000;
-  #server = createServer((request, response) => void this.#serve(request, response));
+  // The address of a read by ids has up to 32 KB.
+  #server = createServer(
+    { maxHeaderSize: 65_536 },
+    (request, response) => void this.#serve(request, response),
+  );
 
   url = '';
 
@@ -96,7 +102,11 @@ export class FaultyDataverse {
       const [text, headers] = foreign[fault as keyof typeof foreign];
       return send(response, 200, text, headers);
     }
-    if (fault === 'late') await sleep(lateMs);
+    if (fault === 'late') {
+      this.late += 1;
+      await sleep(lateMs);
+      this.late -= 1;
+    }
     if (fault === 'held') await this.#held;
     const [status, answer] = this.lacks.includes(kind)
       ? ([404, '<html>Not Found</html>'] as const)

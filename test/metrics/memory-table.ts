@@ -7,6 +7,8 @@ import type { WriteGuard } from '../../src/metrics/table/write-guard.ts';
 
 const fault = (status: number) => ({ status, operation: 'write', transient: status !== 400 });
 
+type Fault = 'busy' | 'done but lost' | 'slow';
+
 /** A Dataverse table in memory with faults on demand. */
 export class MemoryTable implements MetricsTable {
   readonly rows = new Map<string, CampaignMetrics>();
@@ -14,7 +16,7 @@ export class MemoryTable implements MetricsTable {
   bulks: number[] = [];
   singles = 0;
   /** The faults of the next writes. */
-  faults: ('busy' | 'done but lost' | 'slow')[] = [];
+  faults: Fault[] = [];
   random: (() => 'busy' | 'done but lost' | undefined) | undefined;
 
   async write(row: MetricsRow, { signal }: WriteGuard) {
@@ -26,15 +28,31 @@ export class MemoryTable implements MetricsTable {
 
   async writeMany(rows: readonly MetricsRow[], { signal }: WriteGuard): Promise<RowResult[]> {
     this.bulks.push(rows.length);
-    const results = rows.map((row) =>
-      this.refuses(row.record) ? { refused: this.#refusal() } : { created: !this.rows.has(row.id) },
-    );
-    await this.#meet(signal, () => this.#store(rows.filter((row) => !this.refuses(row.record))));
-    return results;
+    const next = this.faults.shift();
+    return Promise.all(rows.map((row) => this.#resultOf(row, signal, next)));
   }
 
-  async #meet(signal: AbortSignal, store: () => void): Promise<void> {
-    const next = this.faults.shift() ?? this.random?.();
+  /** Each row meets its own fault, as if each had its own request. */
+  async #resultOf(row: MetricsRow, signal: AbortSignal, next: Fault | undefined): Promise<RowResult> {
+    if (this.refuses(row.record)) return { refused: this.#refusal() };
+    const created = !this.rows.has(row.id);
+    try {
+      await this.#meet(signal, () => this.#store([row]), next ?? this.random?.());
+      return { created, id: row.id };
+    } catch (error) {
+      return { unknown: error as Error };
+    }
+  }
+
+  async findId({ id }: MetricsRow): Promise<string | undefined> {
+    return this.rows.has(id) ? id : undefined;
+  }
+
+  async #meet(
+    signal: AbortSignal,
+    store: () => void,
+    next = this.faults.shift() ?? this.random?.(),
+  ): Promise<void> {
     if (next === 'busy') throw this.#busy();
     if (next === 'slow') await sleep(60_000, undefined, { signal });
     await sleep(1);

@@ -11,8 +11,10 @@ export interface JournalState extends Position {
   poisonIds: number;
   /** When to write to Dataverse again after a failure, in milliseconds since 1970. */
   retryAt: number;
-  /** Consecutive failures. */
+  /** Consecutive failures without any progress. */
   failures: number;
+  /** Which of the next entries are settled already; see settled-entries.ts. */
+  settled: string;
 }
 
 const initialState: JournalState = {
@@ -22,16 +24,17 @@ const initialState: JournalState = {
   poisonIds: 0,
   retryAt: 0,
   failures: 0,
+  settled: '',
 };
 
 /** Reads the state from the metadata of its empty blob, with names in lower case: one cheap request. */
 export async function readState(blob: BlobClient): Promise<JournalState> {
   try {
     const { metadata = {} } = await blob.getProperties();
-    const entries = Object.entries(initialState).map(([name, initial]) => [
-      name,
-      Number(metadata[name.toLowerCase()] ?? initial),
-    ]);
+    const entries = Object.entries(initialState).map(([name, initial]) => {
+      const stored = metadata[name.toLowerCase()] ?? initial;
+      return [name, typeof initial === 'string' ? stored : Number(stored)];
+    });
     return Object.fromEntries(entries) as JournalState;
   } catch (error) {
     if (statusOf(error) === 404) return initialState;
@@ -102,7 +105,9 @@ export class JournalLease {
   /** @throws ConflictError if another instance holds the lease by now */
   async change(change: Partial<JournalState>): Promise<void> {
     const state = { ...this.state, ...change };
-    const metadata = Object.entries(state).map(([name, value]) => [name.toLowerCase(), String(value)]);
+    const metadata = Object.entries(state)
+      .filter(([, value]) => value !== '')
+      .map(([name, value]) => [name.toLowerCase(), String(value)]);
     try {
       await this.#blob.setMetadata(Object.fromEntries(metadata), {
         conditions: { leaseId: this.#lease.leaseId },

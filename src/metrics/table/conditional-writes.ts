@@ -12,16 +12,25 @@ import { consequenceOf } from './write-consequence.ts';
 
 /** A row and the version that the write replaces; without a version, the write creates the row. */
 export interface VersionedRow {
+  /** The row under the id that its key gives. */
   row: MetricsRow;
+  /** The same under its id in Dataverse, which can be another one. */
+  target: MetricsRow;
   version: string | undefined;
 }
 
 /**
  * What became of a row.
+ * - `unknown`: Dataverse may have written it or not, or may still do so; the error says why
  * - `conflict`: not written, because the row has another version by now
  * - `other id`: not written, because a row with another id has this campaign, run and phase
  */
-export type WriteOutcome = { created: boolean } | { refused: Error } | 'conflict' | 'other id';
+export type WriteOutcome =
+  | { created: boolean }
+  | { refused: Error }
+  | { unknown: Error }
+  | 'conflict'
+  | 'other id';
 
 /**
  * Requests in one `$batch`. Dataverse executes them one after the other, so several smaller batches at the same time are
@@ -46,30 +55,41 @@ export class ConditionalWrites {
   }
 
   /**
-   * Creates rows with few requests. Each request creates all of its rows or none. Ends at the first that does not, and
-   * returns how many rows were created.
-   * @throws for a fault that no row caused
+   * Creates rows with few requests. Each request creates all of its rows or none. A request that does not, because of
+   * one of its rows, is the last: its rows and those after it are a `conflict`, and each has to be written alone.
    */
-  async createTogether(rows: readonly MetricsRow[], maxRows: number, signal: AbortSignal): Promise<number> {
+  async createTogether(
+    rows: readonly MetricsRow[],
+    maxRows: number,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = [];
+    while (outcomes.length < rows.length) {
+      const some = rows.slice(outcomes.length, outcomes.length + maxRows);
+      const outcome = await this.#create(some, signal);
+      // What hinders one request because of the setup hinders the others, too.
+      const isLast = outcome === 'conflict' || isOfSetup(outcome);
+      outcomes.push(...(isLast ? rows.slice(outcomes.length) : some).map(() => outcome));
+    }
+    return outcomes;
+  }
+
+  async #create(rows: readonly MetricsRow[], signal: AbortSignal): Promise<WriteOutcome> {
     const { entitySet, table: logicalName } = this.#settings;
     const values = rows.map(({ id, record }) => ({
       [this.#columns.id]: id,
       ...toRowValues(record, this.#columns),
     }));
-    for (let start = 0; start < values.length; start += maxRows) {
-      try {
-        const some = values.slice(start, start + maxRows);
-        await createMultiple(this.#transport, { entitySet, logicalName }, some, { signal });
-      } catch (error) {
-        const isOfRows = error instanceof ConflictError || isUnsupported(error);
-        if (isOfRows || consequenceOf(error) === 'refused') return start;
-        throw error;
-      }
+    try {
+      await createMultiple(this.#transport, { entitySet, logicalName }, values, { signal });
+      return { created: true };
+    } catch (error) {
+      const isOfRows = error instanceof ConflictError || isUnsupported(error);
+      return isOfRows || consequenceOf(error) === 'refused' ? 'conflict' : { unknown: error as Error };
     }
-    return rows.length;
   }
 
-  /** Writes each row alone, in batches. @throws for a fault that no row caused */
+  /** Writes each row alone, in batches. A batch without an answer leaves only its own rows unknown. */
   async writeEach(rows: readonly VersionedRow[], signal: AbortSignal): Promise<WriteOutcome[]> {
     const starts = Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, n) => n * batchSize);
     const parts = starts.map((start) => this.#writeBatch(rows.slice(start, start + batchSize), signal));
@@ -82,27 +102,29 @@ export class ConditionalWrites {
       const replies = await batch(this.#transport, requests, { signal, continueOnError: true });
       return rows.map((row, index) => outcomeOf(row, replies[index] as BatchReply | undefined));
     } catch (error) {
-      if (!isUnsupported(error)) throw error;
-      // A gateway that does not let batches through.
-      return allDone(rows.map((row) => this.#writeOne(row, signal)));
+      // A gateway that does not let batches through, or not these: that says nothing about a single row.
+      const isOfBatch = error instanceof ConflictError || isUnsupported(error);
+      if (isOfBatch || consequenceOf(error) === 'refused')
+        return allDone(rows.map((row) => this.#writeOne(row, signal)));
+      return rows.map(() => ({ unknown: error as Error }));
     }
   }
 
-  #requestOf({ row, version }: VersionedRow): BatchRequest {
+  #requestOf({ target, version }: VersionedRow): BatchRequest {
     return {
       method: 'PATCH',
-      path: `${this.#settings.entitySet}(${row.id})`,
+      path: `${this.#settings.entitySet}(${target.id})`,
       headers: version === undefined ? { 'If-None-Match': '*' } : { 'If-Match': version },
-      body: toRowValues(row.record, this.#columns),
+      body: toRowValues(target.record, this.#columns),
     };
   }
 
   async #writeOne(versioned: VersionedRow, signal: AbortSignal): Promise<WriteOutcome> {
-    const { row, version } = versioned;
+    const { target, version } = versioned;
     const condition = version === undefined ? { mode: 'create' as const } : { etag: version };
     try {
-      const values = toRowValues(row.record, this.#columns);
-      await upsert(this.#transport, this.#settings.entitySet, row.id, values, { ...condition, signal });
+      const values = toRowValues(target.record, this.#columns);
+      await upsert(this.#transport, this.#settings.entitySet, target.id, values, { ...condition, signal });
       return { created: version === undefined };
     } catch (error) {
       return outcomeOfError(versioned, error);
@@ -112,22 +134,23 @@ export class ConditionalWrites {
 
 function outcomeOf(versioned: VersionedRow, reply: BatchReply | undefined): WriteOutcome {
   if (reply === undefined) {
-    throw new RetriableError('Dataverse did not answer all requests of a batch.', {
-      operation: 'write campaign metrics',
-    });
+    const text = 'Dataverse did not answer all requests of a batch.';
+    return { unknown: new RetriableError(text, { operation: 'write campaign metrics' }) };
   }
   if (reply.error === undefined) return { created: versioned.version === undefined };
   return outcomeOfError(versioned, setupErrorOf(reply.error, reply.names) ?? reply.error);
 }
 
-/** @throws the error itself if the row did not cause it */
 function outcomeOfError({ version }: VersionedRow, error: unknown): WriteOutcome {
   if (error instanceof ConflictError || isMissingRow(error)) {
     const isOtherRow = version === undefined && dataverseFault(error)?.code === codes.duplicateKey;
     return isOtherRow ? 'other id' : 'conflict';
   }
-  if (consequenceOf(error) === 'refused') return { refused: error as Error };
-  throw error;
+  return consequenceOf(error) === 'refused' ? { refused: error as Error } : { unknown: error as Error };
+}
+
+function isOfSetup(outcome: WriteOutcome): boolean {
+  return typeof outcome === 'object' && 'unknown' in outcome && consequenceOf(outcome.unknown) === 'setup';
 }
 
 /** Whether the environment does not support the request as such, wherever the error has the response. */

@@ -9,8 +9,8 @@ import { type DirectResult, writeDirectly } from './write-directly.ts';
 /** What happened to one record. */
 export type Accepted = DirectResult | { outcome: 'queued'; row: MetricsRow; ticket: string };
 
-/** After a direct write failed, all records are queued for this long … */
-const pauseMs = 1_000;
+/** After a direct write failed, all records are queued for a fifth of the time that it may take, at most for this long … */
+const maxPauseMs = 1_000;
 /** … and for this long while the drain fails, too. */
 const outageMs = 60_000;
 const lastFailure = new WeakMap<MetricsServices, number>();
@@ -30,6 +30,7 @@ export async function acceptRecords(
 ): Promise<Accepted[]> {
   const rows = records.map((record) => ({ id: campaignMetricsId(record), record }));
   const sinceFailure = Date.now() - (lastFailure.get(services) ?? 0);
+  const pauseMs = Math.min(maxPauseMs, services.settings.writeTimeoutMs / 5);
   if (queue || sinceFailure < pauseMs) return enqueue(services, rows);
   const progress = services.journal.progress();
   // The journal is read while Dataverse writes: all records that were acknowledged before this request are in it.

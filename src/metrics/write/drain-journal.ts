@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError, RetriableError } from '../../errors.ts';
-import { ticketOf } from '../journal/journal-entry.ts';
-import type { JournalLease } from '../journal/journal-lease.ts';
+import { type PlacedEntry, type Position, ticketOf } from '../journal/journal-entry.ts';
+import type { JournalLease, JournalState } from '../journal/journal-lease.ts';
+import { openEntries, settledText } from '../journal/settled-entries.ts';
 import type { MetricsServices } from '../services.ts';
+import { consequenceOf } from '../table/write-consequence.ts';
 import { renewPoisonIds } from './renew-poison-ids.ts';
-import { NotWrittenError, writeEntries } from './write-entries.ts';
+import { type WriteReport, writeEntries } from './write-entries.ts';
 
 /** What one drain did. */
 export interface DrainReport {
@@ -23,7 +25,7 @@ const takeoverEveryMs = 15_000;
 /** The drain sleeps through shorter pauses and schedules the next drain for longer ones. */
 const maxSleepMs = 5_000;
 const maxBackoffSeconds = 60;
-/** Entries that are read at once, enough for several bulk writes. A failed write repeats at most this much. */
+/** Entries that are read at once, enough for several bulk writes. */
 const windowBytes = 1024 * 1024;
 const keepWrittenMs = 7 * 24 * 3600 * 1000;
 
@@ -83,48 +85,73 @@ async function drainUnderLease(
     let window = await journal.read(lease.state, windowBytes);
     if (window.entries.length === 0) {
       if (window.next.generation === lease.state.generation) return undefined;
-      await lease.change(window.next);
+      await lease.change({ ...window.next, settled: '' });
       await journal.removeWritten(new Date(Date.now() - keepWrittenMs));
       continue;
     }
     const nextBulkAt = startedAt + settings.bulkIntervalMs;
-    if (window.entries.length < settings.bulkSize && nextBulkAt > Date.now()) {
+    const isRetry = lease.state.failures > 0;
+    if (window.entries.length < settings.bulkSize && nextBulkAt > Date.now() && !isRetry) {
       // Collects records that arrive one by one, because every request counts against Dataverse's limits.
       await sleepUntil(nextBulkAt);
       window = await journal.read(lease.state, windowBytes);
     }
     startedAt = Date.now();
+    const pending = openEntries(lease.state, window.entries);
+    let outcome: WriteReport;
     try {
-      const { written, refused, poison } = await writeEntries(services, window.entries, lease);
-      report.written += written;
-      report.refused += refused;
-      const seconds = (Date.now() - startedAt) / 1000;
-      services.event('CampaignMetricsWritten', {}, { written, refused, seconds });
-      await lease.change({ ...window.next, poison, retryAt: 0, failures: 0 });
+      outcome = await writeEntries(services, pending, lease);
     } catch (error) {
       if (lease.lost.aborted) return 'busy elsewhere';
       // A storage fault fails the invocation: the host logs it and delivers the message again.
-      if (!(error instanceof NotWrittenError)) throw error;
-      const isSetup = error.consequence === 'setup';
-      if (await backOff(services, lease, error.cause, isSetup)) return 'waiting for Dataverse';
+      throw error;
+    }
+    const { written, refused, poison, open } = outcome;
+    report.written += written;
+    report.refused += refused;
+    const seconds = (Date.now() - startedAt) / 1000;
+    if (written + refused > 0) services.event('CampaignMetricsWritten', {}, { written, refused, seconds });
+    if (open.size === 0) await lease.change({ ...window.next, settled: '', poison, retryAt: 0, failures: 0 });
+    else {
+      const progress = progressIn(window.entries, pending, open);
+      const failures = written + refused > 0 ? 1 : lease.state.failures + 1;
+      const change = { ...progress, poison, failures };
+      if (await backOff(services, lease, [...open.values()], change)) return 'waiting for Dataverse';
     }
   }
   return 'busy elsewhere';
 }
 
-/** Stores when to retry. Returns true if it scheduled a drain for that time, because it is far off. */
+/** The position of the first entry that must be written again, and which of those after it need not be. */
+function progressIn(
+  entries: readonly PlacedEntry[],
+  pending: readonly PlacedEntry[],
+  open: ReadonlyMap<string, Error>,
+): Position & { settled: string } {
+  const unsettled = new Set(pending.filter(({ id }) => open.has(id)));
+  const settled = entries.map((entry) => !unsettled.has(entry));
+  const first = settled.indexOf(false);
+  const { position } = entries[first]!;
+  return { ...position, settled: settledText(position, settled.slice(first)) };
+}
+
+/**
+ * Stores what is written and when to retry the rest. Returns true if it scheduled a drain for that time, because it is
+ * far off.
+ */
 async function backOff(
   services: MetricsServices,
   lease: JournalLease,
-  error: unknown,
-  isSetup: boolean,
+  errors: readonly Error[],
+  change: Partial<JournalState> & { failures: number },
 ): Promise<boolean> {
-  const failures = lease.state.failures + 1;
+  const { failures } = change;
+  const error = errors.find((each) => consequenceOf(each) === 'setup') ?? errors[0]!;
+  const isSetup = consequenceOf(error) === 'setup';
   const backoff = isSetup ? maxBackoffSeconds : Math.min(maxBackoffSeconds, 2 ** (failures - 1) / 2);
-  const retryAfter = error instanceof RetriableError ? (error.retryAfterSeconds ?? 0) : 0;
-  const retryInSeconds = Math.max(retryAfter, backoff);
+  const retryInSeconds = Math.max(backoff, ...errors.map(retryAfterOf));
   const { message: reason, hint } = describeError(error);
-  const properties = { failures, retryInSeconds, reason, hint };
+  const properties = { failures, records: errors.length, retryInSeconds, reason, hint };
   services.log(
     isSetup ? 'error' : 'warn',
     'Campaign metrics cannot be written to Dataverse now.',
@@ -133,8 +160,12 @@ async function backOff(
   const isFar = retryInSeconds * 1000 > maxSleepMs;
   // Before the state: after a crash in between, a drain starts that has nothing to do, instead of none.
   if (isFar) await services.drainQueue.schedule(Math.ceil(retryInSeconds) + 1);
-  await lease.change({ failures, retryAt: Date.now() + retryInSeconds * 1000 });
+  await lease.change({ ...change, retryAt: Date.now() + retryInSeconds * 1000 });
   return isFar;
+}
+
+function retryAfterOf(error: Error): number {
+  return error instanceof RetriableError ? (error.retryAfterSeconds ?? 0) : 0;
 }
 
 async function sleepUntil(time: number): Promise<void> {

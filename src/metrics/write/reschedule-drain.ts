@@ -10,8 +10,12 @@ const delaySeconds = 300;
 export async function rescheduleDrain(services: MetricsServices): Promise<void> {
   const { pending, state } = await services.journal.progress();
   if (!pending) return;
+  const { generation, offset, failures, poison } = state;
   services.log('error', 'The drain of campaign metrics failed repeatedly. It runs again later.', {
-    ...state,
+    generation,
+    offset,
+    failures,
+    poison,
     retryInSeconds: delaySeconds,
     hint: 'See the failures of campaignMetricsWrite in the log. The records are safe in the journal.',
   });

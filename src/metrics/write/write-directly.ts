@@ -37,7 +37,7 @@ async function writeList(
   services: MetricsServices,
   rows: readonly MetricsRow[],
   signal: AbortSignal,
-): Promise<DirectResult[]> {
+): Promise<(DirectResult | undefined)[]> {
   const last = [...new Map(rows.map((row) => [row.id, row])).values()];
   const results = await services.table.writeMany(last, { signal });
   const byId = new Map(last.map(({ id }, index) => [id, results[index]!]));
@@ -45,8 +45,13 @@ async function writeList(
   return rows.map((row) => {
     const result = byId.get(row.id)!;
     if ('refused' in result) return { outcome: 'refused', row, error: result.refused };
+    if ('unknown' in result) {
+      // The other fault would hit every record, also those that were queued.
+      if (consequenceOf(result.unknown) !== 'retry') throw result.unknown;
+      return undefined;
+    }
     const isCreated = result.created && !seen.has(row.id);
     seen.add(row.id);
-    return { outcome: isCreated ? 'created' : 'updated', row };
+    return { outcome: isCreated ? 'created' : 'updated', row: { id: result.id, record: row.record } };
   });
 }

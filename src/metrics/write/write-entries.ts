@@ -4,20 +4,20 @@ import { type PlacedEntry, ticketOf } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import { replayHint } from '../journal/poison-records.ts';
 import type { MetricsServices } from '../services.ts';
-import { consequenceOf, type WriteConsequence } from '../table/write-consequence.ts';
+import type { RowResult } from '../table/dataverse-metrics-table.ts';
 
 /** Bulk writes at the same time. They write different rows, so the order of values is kept. */
 const parallelBulks = 2;
 
-/** Dataverse may not have written the rows. Failures of storage are not this error. */
-export class NotWrittenError extends Error {
-  override readonly cause: unknown;
-  readonly consequence: WriteConsequence;
-  constructor(cause: unknown) {
-    super('Dataverse may not have written the rows.');
-    this.cause = cause;
-    this.consequence = consequenceOf(cause);
-  }
+/** What became of a window. */
+export interface WriteReport {
+  /** Rows that were written, and rows whose newest value Dataverse rejected. */
+  written: number;
+  refused: number;
+  /** How many poison records exist now. */
+  poison: number;
+  /** Rows that Dataverse may have written or not, and why. All their entries must be written again. */
+  open: ReadonlyMap<string, Error>;
 }
 
 /** A rejected value, and why. */
@@ -29,31 +29,40 @@ interface Refused {
 /**
  * Writes a window of the journal: of each row only the newest value. If Dataverse rejects it, it becomes a poison
  * record and the value before it is written, so the row holds the newest value that Dataverse accepts.
- * @throws NotWrittenError if Dataverse may not have written rows: write the whole window again
  * @throws SyncError if storage fails
+ * @throws an AbortError if another instance may hold the lease
  */
 export async function writeEntries(
   services: MetricsServices,
   entries: readonly PlacedEntry[],
   lease: JournalLease,
-): Promise<{ written: number; refused: number; poison: number }> {
+): Promise<WriteReport> {
   const values = await valuesByRow(services, entries);
   /** The newest rejected value of each row. */
   const refused = new Map<string, Refused>();
+  const open = new Map<string, Error>();
   let ids = [...values.keys()];
   while (ids.length > 0) {
     const newest = ids.map((id) => values.get(id)!.at(-1)!);
     ids = [];
-    for (const { id, error } of await writeInBulk(services, newest, lease)) {
+    for (const [{ id }, result] of await writeInBulk(services, newest, lease)) {
+      if ('unknown' in result) open.set(id, result.unknown);
+      if (!('refused' in result)) continue;
       const older = values.get(id)!;
       const entry = older.pop()!;
-      if (!refused.has(id)) refused.set(id, { entry, error });
+      if (!refused.has(id)) refused.set(id, { entry, error: result.refused });
       if (older.length > 0) ids.push(id);
       else values.delete(id);
     }
   }
+  for (const id of open.keys()) {
+    // What remains of the row is decided together, when it is written again.
+    values.delete(id);
+    refused.delete(id);
+  }
+  lease.confirm();
   const poison = await updatePoison(services, lease, refused, values.keys());
-  return { written: values.size, refused: refused.size, poison };
+  return { written: values.size, refused: refused.size, poison, open };
 }
 
 /** The values of each row, oldest first. A replayed value is older than all others. */
@@ -74,26 +83,22 @@ async function valuesByRow(
   return values;
 }
 
-/** Writes rows with different ids, and returns those that Dataverse rejects. @throws NotWrittenError */
+/** Writes rows with different ids, and returns what became of each. */
 async function writeInBulk(
   services: MetricsServices,
   rows: readonly PlacedEntry[],
   lease: JournalLease,
-): Promise<{ id: string; error: Error }[]> {
+): Promise<[PlacedEntry, RowResult][]> {
   const { bulkSize } = services.settings;
   const starts = Array.from({ length: Math.ceil(rows.length / bulkSize) }, (_, i) => i * bulkSize);
   const guard = { signal: lease.lost, confirm: () => lease.confirm() };
-  const refused: { id: string; error: Error }[] = [];
+  const all: [PlacedEntry, RowResult][] = [];
   await forEachConcurrently(starts, parallelBulks, async (start) => {
     const some = rows.slice(start, start + bulkSize);
-    const results = await services.table.writeMany(some, guard).catch((error: unknown) => {
-      throw new NotWrittenError(error);
-    });
-    for (const [index, result] of results.entries()) {
-      if ('refused' in result) refused.push({ id: some[index]!.id, error: result.refused });
-    }
+    const results = await services.table.writeMany(some, guard);
+    all.push(...some.map((row, index): [PlacedEntry, RowResult] => [row, results[index]!]));
   });
-  return refused;
+  return all;
 }
 
 /** Stores rejected values as poison records, deletes those of rows that were written, and counts the rest. */

@@ -31,7 +31,7 @@ test.each([1, 2, 3, 4, 5, 6])(
     const any = () => instances[Math.floor(random() * instances.length)]!;
     world.table.random = () => {
       const dice = random();
-      return dice < 0.06 ? 'busy' : dice < 0.12 ? 'done but lost' : undefined;
+      return dice < 0.02 ? 'busy' : dice < 0.04 ? 'done but lost' : undefined;
     };
     // Dataverse rejects some values throughout the test.
     world.table.refuses = (value) => value.tokensOut === 13;
