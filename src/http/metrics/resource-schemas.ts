@@ -3,7 +3,10 @@ import { campaignMetricsInput } from '../../metrics/contract/contract.ts';
 
 /** Schemas of the responses: for OpenAPI, and for the tests that check the responses against them. */
 
-const id = z.uuid().meta({ description: 'The row id in Dataverse, derived from campaign, run and phase.' });
+const id = z.uuid().meta({
+  description:
+    'The row id in Dataverse, derived from campaign, run and phase. A row that another program or an earlier version created keeps its own; while a record is queued, the derived id stands for it.',
+});
 const path = z.string().meta({ description: 'A JSON Pointer; empty for the whole request.' });
 
 // Loose: RFC 9457 allows members that a client does not know.

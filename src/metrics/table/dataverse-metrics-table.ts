@@ -105,8 +105,8 @@ export class DataverseMetricsTable {
    * The id that the row of this campaign, run and phase has in Dataverse; undefined if there is no such row.
    * @throws SyncError if Dataverse takes the key for that of another row, or does not answer
    */
-  findId(row: MetricsRow, guard: WriteGuard): Promise<string | undefined> {
-    return this.#finder.findId(row, guard.signal);
+  findId(row: MetricsRow, signal: AbortSignal): Promise<string | undefined> {
+    return this.#finder.findId(row, signal);
   }
 
   #wasInTime(milliseconds: number): void {
