@@ -16,6 +16,7 @@ import { DataverseMetricsTable } from './metrics/table/dataverse-metrics-table.t
 import { MetricsTransport } from './metrics/table/metrics-transport.ts';
 import { storageConnection } from './services.ts';
 import { openStorageAccount } from './storage/account.ts';
+import { queueSender } from './storage/queue-sender.ts';
 import { WorkStore } from './storage/work-store.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
@@ -53,13 +54,16 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
   const drainQueue = queueName(metricsQueue, { SYNC_QUEUE_PREFIX: settings.queuePrefix });
   return {
     ...telemetry,
+    app: settings.app,
     settings: metrics,
     // Writes are tried once and wait only shortly while Dataverse asks for a pause: callers queue or back off.
     table: new DataverseMetricsTable(connect({ maxTries: 1, maxTotalSeconds: 0.5 }), metrics),
     reader: new CampaignMetricsReader(connect({ maxTotalSeconds: 60 }), metrics),
     journal: new Journal(container),
     poison: new PoisonRecords(new WorkStore(container)),
-    drainQueue: new DrainQueue(account.queues.getQueueClient(drainQueue)),
+    drainQueue: new DrainQueue(account.queues.getQueueClient(drainQueue), settings.app),
+    sendTo: (queue, message, delaySeconds) =>
+      queueSender(account.queues.getQueueClient(queue))(message, { visibilityTimeout: delaySeconds }),
     now: () => new Date(),
   };
 }

@@ -1,6 +1,7 @@
 import { app } from '@azure/functions';
 import { queueName } from '../config/queue-names.ts';
 import { metricsQueue } from '../metrics/journal/drain-queue.ts';
+import { receiveDrain } from '../metrics/write/receive-drain.ts';
 import { rescheduleDrain } from '../metrics/write/reschedule-drain.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
@@ -9,5 +10,5 @@ import { inInvocation } from '../telemetry/invocation-log.ts';
 app.storageQueue('campaignMetricsPoison', {
   queueName: `${queueName(metricsQueue)}-poison`,
   connection: 'AzureWebJobsStorage',
-  handler: inInvocation(() => rescheduleDrain(metricsServices())),
+  handler: inInvocation(receiveDrain(`${queueName(metricsQueue)}-poison`, metricsServices, rescheduleDrain)),
 });

@@ -2,6 +2,7 @@ import { app } from '@azure/functions';
 import { queueName } from '../config/queue-names.ts';
 import { metricsQueue } from '../metrics/journal/drain-queue.ts';
 import { drainJournal } from '../metrics/write/drain-journal.ts';
+import { receiveDrain } from '../metrics/write/receive-drain.ts';
 import { metricsServices } from '../metrics-services.ts';
 import { inInvocation } from '../telemetry/invocation-log.ts';
 
@@ -9,5 +10,5 @@ import { inInvocation } from '../telemetry/invocation-log.ts';
 app.storageQueue('campaignMetricsWrite', {
   queueName: queueName(metricsQueue),
   connection: 'AzureWebJobsStorage',
-  handler: inInvocation(async () => void (await drainJournal(metricsServices()))),
+  handler: inInvocation(receiveDrain(queueName(metricsQueue), metricsServices, drainJournal)),
 });

@@ -8,11 +8,15 @@ import type { MetricsTable } from './table/dataverse-metrics-table.ts';
 
 /** What campaign metrics work with. Created once per process; tests create their own. */
 export interface MetricsServices extends Telemetry {
+  /** Tells this app from others that use the same storage account. */
+  app: string;
   settings: MetricsSettings;
   table: MetricsTable;
   reader: CampaignMetricsReader;
   journal: Journal;
   poison: PoisonRecords;
   drainQueue: DrainQueue;
+  /** Sends a message to the queue of this name, to be delivered after some seconds. */
+  sendTo: (queue: string, message: object, delaySeconds: number) => Promise<void>;
   now: () => Date;
 }

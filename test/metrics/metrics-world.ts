@@ -11,6 +11,7 @@ import { Journal } from '../../src/metrics/journal/journal.ts';
 import { PoisonRecords } from '../../src/metrics/journal/poison-records.ts';
 import type { CampaignMetricsReader } from '../../src/metrics/read/campaign-metrics-reader.ts';
 import type { MetricsServices } from '../../src/metrics/services.ts';
+import { queueSender } from '../../src/storage/queue-sender.ts';
 import { WorkStore } from '../../src/storage/work-store.ts';
 import type { Azurite } from '../azurite.ts';
 import { MemoryTable } from './memory-table.ts';
@@ -37,7 +38,8 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
 ): World<T> {
   const name = `t${randomUUID()}`;
   const container = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient(name);
-  const queue = QueueServiceClient.fromConnectionString(azurite.connectionString).getQueueClient(name);
+  const queues = QueueServiceClient.fromConnectionString(azurite.connectionString);
+  const queue = queues.getQueueClient(name);
   const table = options.table ?? (new MemoryTable() as unknown as T);
   const logged: World<T>['logged'] = [];
   const another = (): MetricsServices => ({
@@ -46,7 +48,10 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
     journal: new Journal(container, { sealAt: options.sealAt }),
     poison: new PoisonRecords(new WorkStore(container)),
     reader: options.reader ?? (undefined as never),
-    drainQueue: new DrainQueue(queue),
+    app: 'this-app',
+    drainQueue: new DrainQueue(queue, 'this-app'),
+    sendTo: (to, message, visibilityTimeout) =>
+      queueSender(queues.getQueueClient(to))(message, { visibilityTimeout }),
     log: (level, message, properties) => logged.push({ level, message, properties }),
     event: () => {},
     now: () => new Date(),

@@ -17,13 +17,16 @@ const triggerDelayMs = 100;
  */
 export class DrainQueue {
   readonly #send;
+  readonly #app: string;
   readonly #now: () => number;
   #coveredUntil = 0;
   #covered = Promise.resolve();
   #trigger: NodeJS.Timeout | undefined;
 
-  constructor(queue: QueueClient, now: () => number = Date.now) {
+  /** @param app names the app in its messages; another app on the same storage account gives them back */
+  constructor(queue: QueueClient, app: string, now: () => number = Date.now) {
     this.#send = queueSender(queue);
+    this.#app = app;
     this.#now = now;
   }
 
@@ -53,7 +56,8 @@ export class DrainQueue {
 
   /** Starts a drain after a number of seconds. */
   schedule(seconds: number): Promise<void> {
-    const message = { journal: 'campaign-metrics', sentAt: new Date(this.#now()).toISOString() };
+    const sentAt = new Date(this.#now()).toISOString();
+    const message = { journal: 'campaign-metrics', sentAt, app: this.#app };
     return this.#send(message, {
       visibilityTimeout: Math.max(0, Math.round(seconds)),
       messageTimeToLive: -1,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Envelope, returnMessage } from '../../storage/return-message.ts';
 import type { FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 
@@ -16,19 +17,6 @@ interface Messages {
   fetch: FetchMessage;
   merge: MergeMessage;
 }
-
-/** What is added to a message on its way. */
-interface Envelope {
-  /** The app that sent it; absent in messages of an earlier version. */
-  app?: string;
-  /** How often an app gave it back, because it is another one's. */
-  returned?: number;
-}
-
-/** Seconds after which a message of another app can be delivered again. */
-const returnSeconds = 1;
-/** How often a message of another app is given back, until nobody seems to want it: more than a day. */
-const maxReturns = 100_000;
 
 /** The part of the invocation's context that is used here. */
 interface Context {
@@ -65,26 +53,7 @@ export function receive<Kind extends keyof Messages>(
       await handle(all, body as Messages[Kind], { redelivered: Number(dequeueCount) > 1 || returned > 0 });
       return;
     }
-    await giveBack(all, queue, { ...body, app, returned: returned + 1 });
+    const send = (again: object, seconds: number) => all.sendTo(queue, again, seconds);
+    await returnMessage({ ...body, app, returned }, queue, send, all.telemetry);
   };
-}
-
-async function giveBack(services: SyncServices, queue: string, message: Required<Envelope>): Promise<void> {
-  const { app, returned } = message;
-  const { telemetry } = services;
-  if (returned > maxReturns) {
-    telemetry.log('error', `Dropped a message of ${queue} that ${app} has not taken for days.`, { app });
-    return;
-  }
-  await services.sendTo(queue, message, returnSeconds);
-  // The first time, and then rarely: the message may come back often.
-  if (returned !== 1 && returned % 1000 !== 0) return;
-  telemetry.log(
-    'error',
-    `The queue ${queue} is shared with another app, ${app}. Its message was given back.`,
-    {
-      app,
-      hint: 'Set SYNC_QUEUE_PREFIX of one of them to a name of its own.',
-    },
-  );
 }

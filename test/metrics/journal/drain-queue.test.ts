@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type QueueClient, QueueServiceClient } from '@azure/storage-queue';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DrainQueue } from '../../../src/metrics/journal/drain-queue.ts';
 import { acceptRecords } from '../../../src/metrics/write/accept-records.ts';
 import { drainJournal } from '../../../src/metrics/write/drain-journal.ts';
+import { receiveDrain } from '../../../src/metrics/write/receive-drain.ts';
 import { rescheduleDrain } from '../../../src/metrics/write/reschedule-drain.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { createWorld, record } from '../metrics-world.ts';
@@ -36,7 +38,7 @@ test('messages are base64-encoded JSON without records', async () => {
   }
   expect(received).toHaveLength(1);
   const message = JSON.parse(Buffer.from(received[0]!.messageText, 'base64').toString());
-  expect(Object.keys(message).sort()).toEqual(['journal', 'sentAt']);
+  expect(message).toEqual({ journal: 'campaign-metrics', sentAt: expect.any(String), app: 'this-app' });
 });
 
 test('nothing is accepted if no message can be sent', async () => {
@@ -51,7 +53,7 @@ test('nothing is accepted if no message can be sent', async () => {
 test('a new message covers appends before the last one becomes visible', async () => {
   const { queue } = createWorld(azurite);
   let now = Date.now();
-  const drainQueue = new DrainQueue(queue, () => now);
+  const drainQueue = new DrainQueue(queue, 'this-app', () => now);
   for (let second = 0; second < 60; second += 1) {
     await drainQueue.cover();
     now += 1_000;
@@ -82,4 +84,54 @@ test('a message that failed too often is logged, and a new one sent while record
   await rescheduleDrain(services);
   expect((await queue.getProperties()).approximateMessagesCount).toBe(1);
   expect(logged.at(-1)).toMatchObject({ level: 'error' });
+});
+
+/** The messages of a queue, also those that are not visible yet: they are after a second. */
+async function messagesOf(queue: QueueClient): Promise<object[]> {
+  for (;;) {
+    const { receivedMessageItems } = await queue.receiveMessages({ numberOfMessages: 10 });
+    if (receivedMessageItems.length > 0)
+      return receivedMessageItems.map(({ messageText }) =>
+        JSON.parse(Buffer.from(messageText, 'base64').toString()),
+      );
+    await sleep(50);
+  }
+}
+
+test('a message of another app is given back, and starts nothing here', async () => {
+  const { services, queue, table, logged } = createWorld(azurite);
+  await services.journal.append([{ id: 'x', acceptedAt: '', record: record() }]);
+  const drain = receiveDrain(queue.name, () => services, drainJournal);
+  const theirs = { journal: 'campaign-metrics', sentAt: '2026-11-21T10:00:00.000Z', app: 'other-app' };
+  await drain(theirs);
+  expect(table.rows.size).toBe(0);
+  const [returned] = await messagesOf(queue);
+  expect(returned).toEqual({ ...theirs, returned: 1 });
+  await drain(returned);
+  expect((await messagesOf(queue))[0]).toEqual({ ...theirs, returned: 2 });
+  // Logged once, with what to do.
+  expect(logged).toMatchObject([{ level: 'error', message: expect.stringContaining('other-app') }]);
+  expect(logged[0]!.properties?.['hint']).toContain('SYNC_QUEUE_PREFIX');
+  const poison = receiveDrain(`${queue.name}-poison`, () => services, rescheduleDrain);
+  await poison(theirs);
+  expect(
+    await messagesOf(
+      QueueServiceClient.fromConnectionString(azurite.connectionString).getQueueClient(
+        `${queue.name}-poison`,
+      ),
+    ),
+  ).toHaveLength(1);
+});
+
+test.each([
+  ['of this app', { journal: 'campaign-metrics', app: 'this-app' }],
+  ['of an earlier version', { journal: 'campaign-metrics', sentAt: '2026-11-21T10:00:00.000Z' }],
+  ['sent by hand', 'go'],
+  ['without content', null],
+])('a message %s starts a drain', async (_, message) => {
+  const { services, queue, table, logged } = createWorld(azurite);
+  await services.journal.append([{ id: 'x', acceptedAt: '', record: record() }]);
+  await receiveDrain(queue.name, () => services, drainJournal)(message);
+  expect(table.rows.size).toBe(1);
+  expect(logged).toEqual([]);
 });
