@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
 import { wholeTableStrategies } from './strategies.ts';
+import { typeFault } from './type-faults.ts';
 
 const logicalName = z
   .string()
@@ -92,7 +93,9 @@ export function parseEntities(content: unknown, file = 'entities.json'): TableCo
 
   const seen = new Map<string, number>();
   return items.map((item, index) => {
-    const parsed = entityObject.safeParse(typeof item === 'string' ? { name: item } : item);
+    const parsed = entityObject.safeParse(typeof item === 'string' ? { name: item } : item, {
+      reportInput: true,
+    });
     const label = entryLabel(item, index);
     if (!parsed.success) {
       const issue = parsed.error.issues[0]!;
@@ -104,7 +107,7 @@ export function parseEntities(content: unknown, file = 'entities.json'): TableCo
       }
       const at = issue.path.length > 0 && typeof item !== 'string' ? ` ${issue.path.join('.')}` : '';
       fail(
-        `${label}:${at} ${issue.message}.`,
+        `${label}:${at} ${typeFault(issue) ?? issue.message}.`,
         'An entry must be a logical name, or an object with name and options.',
       );
     }

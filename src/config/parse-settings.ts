@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
+import { typeFault } from './type-faults.ts';
 
 /**
  * Validates app settings against a schema of setting names.
@@ -14,12 +15,12 @@ export function parseSettings<Schema extends z.ZodType>(
   check: (given: Record<string, string | undefined>) => string[] = () => [],
 ): z.infer<Schema> {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(given, { reportInput: true });
   const more = check(given);
   if (parsed.success && more.length === 0) return parsed.data;
   const faults = (parsed.error?.issues ?? []).map((issue) => {
     const name = String(issue.path[0]);
-    return given[name] === undefined ? `${name} is missing` : `${name}: ${issue.message}`;
+    return given[name] === undefined ? `${name} is missing` : `${name}: ${typeFault(issue) ?? issue.message}`;
   });
   throw new ConfigurationError(`Invalid app settings: ${[...faults, ...more].join('; ')}.`, details);
 }

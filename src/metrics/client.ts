@@ -177,12 +177,21 @@ export class CampaignMetricsClient {
     if (this.#closed) throw failure('The client is closed.');
     if (url === '') throw failure('No endpoint is set. Pass `url` or set CAMPAIGN_METRICS_URL.');
     if (this.#queue.length >= maxQueued) throw failure(`The queue is full with ${maxQueued} records.`);
-    let text: string;
+    let text: string | undefined;
+    /** JSON has no NaN and no Infinity. `JSON.stringify` writes null for them, so the endpoint could not say why. */
+    const unfit: string[] = [];
+    const check = (name: string, value: unknown) => {
+      if (typeof value === 'number' && !Number.isFinite(value)) unfit.push(`${name} is ${value}`);
+      return value;
+    };
     try {
-      text = JSON.stringify(record);
+      text = JSON.stringify(record, check);
     } catch (cause) {
       throw failure('The record cannot be converted to JSON.', cause);
     }
+    // A record without a text would make the JSON of the others invalid, too.
+    if (text === undefined) throw failure(`The record must be an object, not ${typeof record}.`);
+    if (unfit.length > 0) throw failure(`The record has numbers that JSON cannot hold: ${unfit.join(', ')}.`);
     listenToExit();
     busy.add(this);
     const settled = new Promise<void>((resolve, reject) => {

@@ -109,7 +109,7 @@ describe('readSettings', () => {
   it.each(['DATAVERSE_PAGE_SIZE', 'DATAVERSE_MAX_CONCURRENCY', 'SYNC_RECONCILE_EVERY'])(
     'requires a whole number for %s',
     (name) => {
-      expect(() => readSettings({ ...least, [name]: '1.5' })).toThrow(`${name}: Invalid input: expected int`);
+      expect(() => readSettings({ ...least, [name]: '1.5' })).toThrow(`${name}: must be a whole number`);
     },
   );
 

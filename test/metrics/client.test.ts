@@ -133,6 +133,19 @@ test('reports a rejected record within a batch alone', async () => {
   await client.close();
 });
 
+test.each([
+  ['a number that JSON does not have', { ...input(), costUSD: Number.NaN }, 'costUSD is NaN'],
+  ['no record', undefined, 'must be an object, not undefined'],
+])('reports %s alone, and says what is wrong', async (_, wrong, expected) => {
+  const client = create();
+  const results = await Promise.all([
+    client.write(wrong as CampaignMetricsInput),
+    client.write(input({ runId: 'beside' })),
+  ]);
+  expect(results).toEqual([false, true]);
+  expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining(expected)]);
+});
+
 test('names the status of a rejected record without a reason', async () => {
   const client = create();
   answers = [{ status: 207, body: [{ status: 422 }] }];

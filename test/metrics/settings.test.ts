@@ -17,4 +17,5 @@ test('invalid settings of the app and of campaign metrics are reported together'
   for (const name of ['DATAVERSE_URL', 'SYNC_SLICE_MB', 'METRICS_BULK_SIZE', 'METRICS_TABLE']) {
     expect(message).toContain(name);
   }
+  expect(message).toContain('SYNC_SLICE_MB: must be a number');
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { typeFault } from '../../config/type-faults.ts';
 import {
   type CampaignMetrics,
   type CampaignMetricsField,
@@ -116,7 +117,7 @@ export function readRecords(body: Uint8Array, now: Date): ReadRecords {
 
 /** Reads one record, or returns its faults. */
 function readRecord(item: unknown, now: Date, path: string): CampaignMetrics | Fault[] {
-  const parsed = campaignMetricsInput.safeParse(item);
+  const parsed = campaignMetricsInput.safeParse(item, { reportInput: true });
   const faults = (parsed.error?.issues ?? []).flatMap((issue) => faultsOf(issue, path));
   // Not a check of the schema, because the schema would report it only once all fields are valid.
   const { agentsTotal: total, agentsSuccessful: successful } = Object(item) as Record<string, unknown>;
@@ -136,8 +137,7 @@ function faultsOf(issue: z.core.$ZodIssue, base: string): Fault[] {
     const detail = 'is not a field of campaign metrics';
     return issue.keys.map((key) => ({ path: path + pointerStep(key), detail }));
   }
-  const isMissing = issue.code === 'invalid_type' && issue.input === undefined && issue.path.length > 0;
-  return [{ path, detail: isMissing ? 'is missing' : issue.message }];
+  return [{ path, detail: typeFault(issue, issue.message) ?? issue.message }];
 }
 
 /** Percent with two decimal places, rounded once: from whole numbers. */

@@ -118,6 +118,30 @@ describe('rejects', () => {
   });
 
   test.each([
+    ['agentsTotal', '8', 'must be a whole number, not text'],
+    ['tokensIn', true, 'must be a whole number, not true'],
+    ['tokensOut', [1], 'must be a whole number, not an array'],
+    ['latencyAvgMs', { ms: 3 }, 'must be a whole number, not an object'],
+    ['latencyP95Ms', 1.5, 'must be a whole number'],
+    ['costUSD', '1.25', 'must be a number, not text'],
+    ['campaignId', 5, 'must be text, not a number'],
+    ['createdAt', 17, 'must be text: an RFC 3339 date-time, not a number'],
+    ['successRate', null, 'must be a number, not null'],
+    ['agentsTotal', undefined, 'is missing'],
+  ])('a value of the wrong type as such: %s = %j', (field, value, detail) => {
+    expect(read({ ...input(), [field]: value })).toMatchObject({ faults: [{ path: `/${field}`, detail }] });
+  });
+
+  test.each([
+    [7, 'must be an object, not a number'],
+    ['text', 'must be an object, not text'],
+    [null, 'must be an object, not null'],
+    [[], 'must be an object, not an array'],
+  ])('an item that is not a record: %j', (item, detail) => {
+    expect(read([item])).toMatchObject({ faults: [{ path: '/0', detail }] });
+  });
+
+  test.each([
     ['costUSD', '0.1234500000000000001'],
     ['costUSD', '1.000000000000000000001'],
     ['tokensIn', '9007199254740993'],
