@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { campaignMetricsResource } from '../../../src/http/metrics/resource-schemas.ts';
 import { type FunctionsHost, startFunctionsHost } from '../../../src/local/functions-host/host.ts';
+import type { LogEntry } from '../../../src/local/functions-host/log.ts';
 import type { CampaignMetricsInput } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
@@ -15,6 +16,7 @@ let azurite: Azurite;
 let dataverse: FaultyDataverse;
 let host: FunctionsHost;
 let address: string;
+const logged: LogEntry[] = [];
 
 beforeAll(async () => {
   azurite = await startAzurite();
@@ -29,6 +31,7 @@ beforeAll(async () => {
       METRICS_BULK_TIMEOUT: '1',
     },
     connectionString: azurite.connectionString,
+    log: (entry) => logged.push(entry),
   });
   address = `${host.url}/api/metrics/campaign`;
 });
@@ -391,10 +394,13 @@ describe('a rejected request', () => {
     expect((await fetch(address, { method: 'POST', body: '{}' })).status).toBe(401);
   });
 
-  test('gets 404 for an unknown id or ticket', async () => {
+  test('gets 404 for an unknown id or ticket, and none of them is worth a warning', async () => {
+    logged.length = 0;
     expect((await get(`${address}/00000000-0000-5000-8000-000000000000`)).status).toBe(404);
     expect((await get(`${address}/status/1-7`)).status).toBe(404);
     expect((await get(`${address}/status/nothing`)).status).toBe(404);
+    expect(logged.filter(({ level }) => level === 'warning' || level === 'error')).toEqual([]);
+    expect(logged.filter(({ category }) => category === 'Function.campaignMetricsGet')).not.toEqual([]);
   });
 });
 

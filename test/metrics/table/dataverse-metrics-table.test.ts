@@ -102,6 +102,37 @@ test('remembers the rows that keep the id of an earlier version', async () => {
   expect(values()).toEqual([2, ...Array(29).fill(3)]);
 });
 
+test('comes closer to its end with each call that runs out of time', async () => {
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 1_000 });
+  const rows = Array.from({ length: 30 }, (_, n) => rowOf(record({ campaignId: 'slow', runId: `r${n}` })));
+  const ids = rows.map(({ record: { campaignId, runId, phase } }) =>
+    dataverse.store.create('apex_campaignmetrics', {
+      apex_campaignid: campaignId,
+      apex_runid: runId,
+      apex_phase: phase,
+    }),
+  );
+  let lookUps = 0;
+  const isLookUp = ({ query }: { query: string }) => decodeURIComponent(query).includes(' eq ');
+  const counter = dataverse.faults.add({
+    kind: 'timeout',
+    match: (request) => {
+      if (isLookUp(request)) lookUps += 1;
+      return false;
+    },
+  });
+  // The rows are looked up by key, eight at a time. From the 21st on there is no answer.
+  const silent = { kind: 'timeout', match: isLookUp, after: 20, times: Number.POSITIVE_INFINITY } as const;
+  const fault = dataverse.faults.add(silent);
+  const first = await table.writeMany(rows, guard);
+  expect(first.every((result) => 'unknown' in result)).toBe(true);
+  fault.remove();
+  lookUps = 0;
+  expect(await table.writeMany(rows, guard)).toEqual(results(rows, false, ids));
+  expect(lookUps).toBe(10);
+  counter.remove();
+});
+
 test('writes new, existing, changed and rejected rows of one list', async () => {
   const { table } = connectTable(dataverse.url);
   const row = (runId: string, more: Partial<CampaignMetrics> = {}) =>
