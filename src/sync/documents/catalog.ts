@@ -12,6 +12,8 @@ export interface Catalog {
   tables: Record<string, Table>;
   /** Configured tables that cannot be mirrored, with the reason. */
   skipped: Record<string, Failure>;
+  /** The entity definitions could not be read, so the models are made from `$metadata` alone. */
+  withoutDefinitions?: true;
   /** Digest of their labels, which are in `choices/{digest}.json`; absent if there are none. */
   choices?: string;
 }

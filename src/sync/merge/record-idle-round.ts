@@ -23,6 +23,8 @@ export function isIdle(round: FetchedRound, state: State): boolean {
     if (known === undefined) return fetched.failure !== undefined;
     const table = catalog.tables[fetched.name]!;
     if (tokenSign(known, fetched) !== undefined && !isKnownToHaveMoved(fetched)) return false;
+    // The views name rows by it. It is known once the definitions can be read.
+    if (known.table.primaryName === undefined && table.primaryName !== undefined) return false;
     const startsHistory = fetched.plan.config.history && known.history !== true;
     if (startsHistory && fetched.failure === undefined) return false;
     return broughtNothing(known, fetched) && services.mirror.schemaChanges(state, table, synced).length === 0;

@@ -14,7 +14,7 @@ import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
 import { markUnversioned } from './mark-unversioned.ts';
-import { readDefinitions } from './read-definitions.ts';
+import { type Definitions, readDefinitions, readGrantedDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 
 /** The configured tables as Dataverse has them now. */
@@ -40,11 +40,11 @@ export async function loadCatalog(
 ): Promise<LoadedCatalog> {
   const configDigest = digestOf(configs);
   const known = knownTables(configs, state);
-  const definitions = known.length === 0 ? await readDefinitions(services) : undefined;
+  let definitions = known.length === 0 ? await readDefinitions(services) : undefined;
   // Read before the document: after a change in between, the next run finds another version.
   const metadataVersion = await readMetadataVersion(
     services,
-    definitions === undefined ? known : definedTables(definitions, configs),
+    definitions === undefined ? known : definedTables(definitions.definitions, configs),
   );
   const isSame =
     metadataVersion !== undefined &&
@@ -53,7 +53,8 @@ export async function loadCatalog(
   if (isSame && state.catalog !== undefined) {
     const digest = state.catalog;
     const kept = await services.documents.claim<Catalog>(paths.catalog(digest));
-    if (kept?.format === catalogFormat) {
+    if (kept?.withoutDefinitions) definitions ??= await readGrantedDefinitions(services);
+    if (kept?.format === catalogFormat && definitions === undefined) {
       const { organizationId } = state;
       return { ...kept, digest, configDigest, metadataVersion, organizationId };
     }
@@ -99,9 +100,9 @@ async function readTables(
   services: SyncServices,
   configs: readonly TableConfig[],
   state: State,
-  known: readonly EntityDefinition[] | undefined,
+  known: Definitions | undefined,
 ): Promise<Catalog & { tryAgain: boolean }> {
-  const [definitions, document] = await Promise.all([
+  const [{ definitions, areRefused }, document] = await Promise.all([
     known ?? readDefinitions(services),
     services.dataverse.readMetadataDocument(),
   ]);
@@ -126,8 +127,16 @@ async function readTables(
   const config = new Map(configs.map((one) => [one.name, one]));
   const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
   for (const [name, { message, hint }] of rejected) skipped[name] = { error: message, hint };
-  const { tables: marked, tryAgain } = await markUnversioned(services, storable, state);
-  return { tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])), skipped, tryAgain };
+  // Whoever may not read definitions of tables may not read their attributes.
+  const { tables: marked, tryAgain } = areRefused
+    ? { tables: storable, tryAgain: false }
+    : await markUnversioned(services, storable, state);
+  return {
+    tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])),
+    skipped,
+    tryAgain,
+    withoutDefinitions: areRefused ? true : undefined,
+  };
 }
 
 /**

@@ -5,13 +5,40 @@ import type { EntityDefinition } from '../../dataverse/metadata/entity-definitio
 import { describeError } from '../../errors.ts';
 import type { SyncServices } from '../documents/services.ts';
 
+/** What is known of the definitions of all tables. */
+export interface Definitions {
+  definitions: EntityDefinition[];
+  /** The application user may not read them. */
+  areRefused: boolean;
+}
+
+/** How long a run waits for definitions that were refused before. */
+const retrySeconds = 30;
+
+/**
+ * The definitions, if they were refused before and can be read now. Nothing in the metadata changes when access is
+ * granted, so each run asks: one request that Dataverse refuses at once.
+ */
+export async function readGrantedDefinitions(services: SyncServices): Promise<Definitions | undefined> {
+  try {
+    const signal = AbortSignal.timeout(retrySeconds * 1000);
+    const definitions = await services.dataverse.readEntityDefinitions({ signal });
+    services.telemetry.log('info', 'The entity definitions can be read now. The metadata is read again.');
+    return { definitions, areRefused: false };
+  } catch (error) {
+    const reason = describeError(error).message;
+    services.telemetry.log('debug', 'The entity definitions still cannot be read.', { reason });
+    return undefined;
+  }
+}
+
 /**
  * The definitions of all tables; none if the application user may not read them. `$metadata`, which every user may read,
  * has the sets, keys, columns and change tracking of the tables as well.
  */
-export async function readDefinitions(services: SyncServices): Promise<EntityDefinition[]> {
+export async function readDefinitions(services: SyncServices): Promise<Definitions> {
   try {
-    return await services.dataverse.readEntityDefinitions();
+    return { definitions: await services.dataverse.readEntityDefinitions(), areRefused: false };
   } catch (error) {
     const fault = dataverseFault(error);
     if (fault === undefined || !(isPrivilegeFault(fault) || fault.status === 403)) throw error;
@@ -23,6 +50,6 @@ export async function readDefinitions(services: SyncServices): Promise<EntityDef
       'The entity definitions cannot be read, so the tables are read as $metadata describes them: without primary name columns, and with change tracking only where $metadata states it. Grant prvReadEntity to the application user.',
       { reason, hint },
     );
-    return [];
+    return { definitions: [], areRefused: true };
   }
 }

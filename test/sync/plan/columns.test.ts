@@ -92,6 +92,37 @@ describe('columns', () => {
     expect(id).toBe((await org.ids('account'))[0]);
   });
 
+  it.each([
+    ['text', (n: number) => `value ${n}`],
+    ['int', (n: number) => n],
+  ])('are read again when they are back as %s, whatever the strategy', async (type, value) => {
+    const lead = { name: 'lead', reconcileEvery: 0, history: true };
+    org = await Organisation.start(['account', lead, { name: 'contact', strategy: 'full' }]);
+    const columns = { account: 'name', lead: 'companyname', contact: 'jobtitle' };
+    for (const [table, column] of Object.entries(columns)) org.rows(table, 3, () => ({ [column]: 'old' }));
+    org.clock.now += 864_000_000;
+    for (const table of Object.keys(columns)) org.rows(table, 1);
+    await org.sync();
+    for (const [table, column] of Object.entries(columns)) dropColumn(org.store, table, column);
+    await org.sync();
+    expect(await org.query(`SELECT name FROM accounts WHERE name = 'old'`)).toHaveLength(3);
+    // No row gets a new version.
+    let n = 0;
+    for (const [table, column] of Object.entries(columns)) {
+      addColumn(org.store, table, column, type, () => value(++n));
+    }
+    const status = await org.sync();
+    for (const [table, column] of Object.entries(columns)) {
+      expect(reportOf(status, table)).toMatchObject({
+        updated: 4,
+        reread: expect.stringContaining(`column ${column} `),
+      });
+    }
+    await org.expectMirror(...Object.keys(columns));
+    await org.expectSound();
+    await org.expectIdle();
+  });
+
   it('that are selected and deleted in Dataverse do not stop their table', async () => {
     org = await Organisation.start([{ name: 'account', columns: { include: ['name', 'revenue'] } }, 'lead']);
     const [id] = org.rows('account', 1, () => ({ name: 'one' })) as [string];
