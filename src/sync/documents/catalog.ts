@@ -1,13 +1,10 @@
 import type { Failure } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 
-/** It changes when table models tell more: a catalog of another version is made anew. */
-export const catalogFormat = 2;
-
 /** `catalogs/{digest}.json`: the table models that a plan refers to. Named by a digest of its content. */
 export interface Catalog {
-  /** `catalogFormat` of the version that made it. */
-  format?: number;
+  /** `modelVersion` of the version of the app that made it; absent from those of versions before that. */
+  modelVersion?: number;
   /** By logical name. */
   tables: Record<string, Table>;
   /** Configured tables that cannot be mirrored, with the reason. */

@@ -5,11 +5,11 @@ import { describeError, type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
-import type { Table } from '../../schema/table.ts';
+import { modelVersion, type Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
 import type { State } from '../../target/state.ts';
-import { type Catalog, catalogFormat } from '../documents/catalog.ts';
+import type { Catalog } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
@@ -28,8 +28,8 @@ export interface LoadedCatalog extends Catalog {
 }
 
 /**
- * Loads the models of the configured tables. The metadata document (megabytes) is read only if its version or the
- * configuration changed since the last run.
+ * Loads the models of the configured tables. The metadata document (megabytes) is read only if its version, the
+ * configuration, or what this code makes of them changed since the last run.
  *
  * @throws ConfigurationError that names a configured table which neither Dataverse nor the mirror has
  */
@@ -52,9 +52,10 @@ export async function loadCatalog(
     state.configDigest === configDigest;
   if (isSame && state.catalog !== undefined) {
     const digest = state.catalog;
-    const kept = await services.documents.claim<Catalog>(paths.catalog(digest));
+    const stored = await services.documents.claim<Catalog>(paths.catalog(digest));
+    const kept = stored?.modelVersion === modelVersion ? stored : undefined;
     if (kept?.withoutDefinitions) definitions ??= await readGrantedDefinitions(services);
-    if (kept?.format === catalogFormat && definitions === undefined) {
+    if (kept !== undefined && definitions === undefined) {
       const { organizationId } = state;
       return { ...kept, digest, configDigest, metadataVersion, organizationId };
     }
@@ -67,7 +68,7 @@ export async function loadCatalog(
   ]);
   const choices = await loadChoices(services, Object.values(tables.tables), state.choices, labels);
   const { tryAgain, ...models } = tables;
-  const catalog: Catalog = { format: catalogFormat, ...models, choices: choices.digest };
+  const catalog: Catalog = { ...models, choices: choices.digest };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);
   // The next run then finds another version, and reads the labels and the attributes again.
@@ -132,6 +133,7 @@ async function readTables(
     ? { tables: storable, tryAgain: false }
     : await markUnversioned(services, storable, state);
   return {
+    modelVersion,
     tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])),
     skipped,
     tryAgain,

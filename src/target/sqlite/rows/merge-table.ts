@@ -176,7 +176,7 @@ class TableMerger {
 
   /**
    * The condition that a version in a shard is lower than that of the row `t`. SQLite's integers have 64 bits, as row
-   * versions do. ETags that are not numbers say nothing.
+   * versions do. ETags of tables without `versionnumber`, such as virtual ones, are text and say nothing.
    */
   #isLower(version: string): string {
     const column = this.#table.versionColumn;
