@@ -62,6 +62,12 @@ describe('the metadata of the sample', () => {
       'leadsourcecode',
     ]);
     expect(choices.json.value[0].OptionSet.Options[1].Label.UserLocalizedLabel.Label).toBe('Married');
+    const origins = await get(
+      "EntityDefinitions(LogicalName='contact')/Attributes?$select=LogicalName,SourceType,IsSecured",
+    );
+    expect(origins.json.value).toContainEqual(
+      expect.objectContaining({ LogicalName: 'firstname', SourceType: 0, IsSecured: false }),
+    );
     const links = await get(
       'EntityDefinitions?$select=LogicalName&$expand=ManyToManyRelationships($select=IntersectEntityName,Entity1LogicalName)',
     );

@@ -74,6 +74,7 @@ describe.each(strategies)('values that change without a version in a $strategy t
     addMarked(name, 'new_age', 'int', { source: 'calculated' }, 1);
     addMarked(name, 'new_total', 'decimal:20:4', { source: 'rollup' }, '10.5000');
     addMarked(name, 'new_total_date', 'datetime', {}, '2026-11-20T00:00:00Z');
+    addMarked(name, 'new_total_base', 'decimal:20:4', {}, '10.5000');
     addMarked(name, 'new_display', 'text:100', { source: 'formula' }, 'one');
     await org.sync();
     return ids;
@@ -86,16 +87,17 @@ describe.each(strategies)('values that change without a version in a $strategy t
     org.store.updateSilently(name, ids[4]!, { new_total: '10.5001', new_display: 'zwei ✓' });
     org.store.updateSilently(name, ids[5]!, { new_total_date: '2026-11-21T00:00:00Z' });
     org.store.updateSilently(name, ids[6]!, { new_display: null });
+    org.store.updateSilently(name, ids[7]!, { new_total_base: '11.0000' });
     org.clock.now += 2 * hour;
     expect(await requestsOf(() => org.expectIdle())).toBe(idle);
     org.clock.now += 2 * hour;
     const report = reportOf(await org.sync(), name);
-    expect(report).toMatchObject({ strategy, updated: 4, added: 0, deleted: 0, verified: 25, corrected: 4 });
+    expect(report).toMatchObject({ strategy, updated: 5, added: 0, deleted: 0, verified: 25, corrected: 5 });
     await org.expectMirror(name);
     await org.expectSound();
     const history = `${org.store.table(name).entitySetName}_history`;
     expect(await org.query(`SELECT count(*) AS n FROM ${history} WHERE valid_to NOT NULL`)).toEqual([
-      { n: 4 },
+      { n: 5 },
     ]);
     const versions = `SELECT new_age FROM ${history} WHERE ${name}id = '${ids[3]}' ORDER BY valid_from`;
     expect(await org.query(versions)).toEqual([{ new_age: 1 }, { new_age: 2 }]);
@@ -138,6 +140,23 @@ describe.each(strategies)('values that change without a version in a $strategy t
     expect(rows).toEqual([{ description: 'secret 0' }]);
     await org.expectIdle();
   });
+});
+
+it('a secured lookup arrives with the table of its target', async () => {
+  org = await Organisation.start([{ name: 'contact', verifyHours: 1 }, 'account']);
+  const [account] = org.rows('account', 1);
+  const [contact] = org.rows('contact', 3, () => ({
+    _parentcustomerid_value: { id: account!, table: 'account' },
+  }));
+  mark('contact', '_parentcustomerid_value', { secured: 'hidden' });
+  await org.sync();
+  const target = `SELECT _parentcustomerid_value AS id, _parentcustomerid_type AS type FROM contacts WHERE contactid = '${contact}'`;
+  expect(await org.query(target)).toEqual([{ id: null, type: null }]);
+  mark('contact', '_parentcustomerid_value', { secured: 'readable' });
+  org.clock.now += hour;
+  expect(reportOf(await org.sync(), 'contact')).toMatchObject({ updated: 3, corrected: 3 });
+  expect(await org.query(target)).toEqual([{ id: account, type: 'account' }]);
+  await org.expectMirror('contact');
 });
 
 it('values of all types are compared as they are stored', async () => {
