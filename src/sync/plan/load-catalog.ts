@@ -128,10 +128,7 @@ async function readTables(
   const config = new Map(configs.map((one) => [one.name, one]));
   const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
   for (const [name, { message, hint }] of rejected) skipped[name] = { error: message, hint };
-  // Whoever may not read definitions of tables may not read their attributes.
-  const { tables: marked, tryAgain } = areRefused
-    ? { tables: storable, tryAgain: false }
-    : await markUnversioned(services, storable, state);
+  const { tables: marked, tryAgain } = await markUnversioned(services, storable, state, { areRefused });
   return {
     modelVersion,
     tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])),

@@ -25,17 +25,19 @@ export interface MarkedTables {
 /**
  * Marks the columns whose values change without a new version of their row, as the definitions of the tables tell.
  * Definitions do not fail a run: where they cannot be read, the marks from before stay.
+ * @param options `areRefused`: the user may not read definitions of tables, nor their attributes
  */
 export async function markUnversioned(
   services: SyncServices,
   tables: readonly Table[],
   state: State,
+  options: { areRefused: boolean },
 ): Promise<MarkedTables> {
   const { dataverse, telemetry } = services;
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const found = new Map<string, UnversionedAttribute[]>();
   const errors: unknown[] = [];
-  await forEachConcurrently(tables, concurrency, async ({ logicalName }) => {
+  await forEachConcurrently(options.areRefused ? [] : tables, concurrency, async ({ logicalName }) => {
     if (found.size === 0 && errors.length >= tablesToTry) return;
     try {
       found.set(logicalName, await dataverse.readUnversionedAttributes(logicalName, { signal }));
@@ -44,7 +46,7 @@ export async function markUnversioned(
     }
   });
   const unknown = tables.filter(({ logicalName }) => !found.has(logicalName));
-  if (unknown.length > 0) {
+  if (unknown.length > 0 && !options.areRefused) {
     const { message: reason, hint } = describeError(errors[0]);
     const names = unknown.map(({ logicalName }) => logicalName).join(', ');
     const text = `Dataverse does not say which columns are calculated or secured in ${names}. Their values are compared only when all rows are read. Grant prvReadAttribute to the application user.`;

@@ -47,7 +47,7 @@ export async function readDefinitions(services: SyncServices): Promise<Definitio
     const { message: reason, hint } = describeError(error);
     services.telemetry.log(
       'warn',
-      'The entity definitions cannot be read, so the tables are read as $metadata describes them: without primary name columns, and with change tracking only where $metadata states it. Grant prvReadEntity to the application user.',
+      'The entity definitions cannot be read, so the tables are read as $metadata describes them: without primary name columns, with change tracking only where $metadata states it, and without comparing computed and secured columns. Grant prvReadEntity to the application user.',
       { reason, hint },
     );
     return { definitions: [], areRefused: true };
