@@ -8,8 +8,9 @@ export type LoadMonitor = (connectionString: string) => Promise<MonitorClient>;
  * Sends events to Application Insights. The SDK takes two seconds of processor time and 70 MB to load, so the first event
  * loads it: an instance that answers its first request, and has nothing to report, does without.
  *
- * Measured with applicationinsights 3.16: loaded before all other modules, it does not instrument the HTTP calls of this
- * app either, because they import `node:https` as an ECMAScript module. So loading it later loses nothing.
+ * The SDK patches modules while CommonJS code loads them. Measured with applicationinsights 3.16, loaded before all other
+ * modules: `https.request`, which all calls to Dataverse and Azure use, is as it was after all functions have loaded. So
+ * loading it later loses no dependencies.
  */
 class LazyMonitor implements MonitorClient {
   readonly #load: () => Promise<MonitorClient | undefined>;
