@@ -12,6 +12,7 @@ import {
   ticketOf,
 } from './journal-entry.ts';
 import { JournalLease, type JournalState, readState } from './journal-lease.ts';
+import { PendingRows } from './pending-rows.ts';
 
 /** How far the journal is written, at one moment. */
 export interface JournalProgress {
@@ -42,6 +43,7 @@ export class Journal {
   readonly #sealAt: number;
   readonly #stateBlob: BlobClient;
   readonly #appends = new BatchedAppends((bytes) => this.#append(bytes));
+  readonly #pending = new PendingRows();
   /** The newest blob that this instance knows. */
   #generation = 1;
 
@@ -77,8 +79,14 @@ export class Journal {
    */
   async pendingRows({ pending, state, end }: JournalProgress): Promise<(id: string) => boolean> {
     if (!pending) return () => false;
-    const { entries, next } = await this.read(state, maxPendingBytes);
-    const ids = new Set(entries.map(({ id }) => id));
+    const known = this.#pending.since(state, end);
+    const room = maxPendingBytes - (known.next.offset - state.offset);
+    const { entries, next } =
+      isBefore(known.next, end) && room > 0
+        ? await this.read(known.next, room)
+        : { entries: [], next: known.next };
+    this.#pending.add(known, entries, next);
+    const ids = new Set([...known.rows, ...entries].map(({ id }) => id));
     return (id) => isBefore(next, end) || ids.has(id);
   }
 

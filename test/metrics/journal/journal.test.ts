@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { ContainerClient } from '@azure/storage-blob';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ConfigurationError, ConflictError } from '../../../src/errors.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
 import { Journal } from '../../../src/metrics/journal/journal.ts';
@@ -149,4 +149,41 @@ test('errors hold neither the address nor the headers of the request', async () 
     expect(error!.cause).not.toHaveProperty('request');
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('secret');
   }
+});
+
+test('knows the rows that are not written yet, and reads only the lines that are new', async () => {
+  const world = createWorld(azurite, { sealAt: 20_000 });
+  const { journal } = world.services;
+  const other = world.another().journal;
+  const id = (n: number) => entry(`r${n}`).id;
+  const read = vi.spyOn(journal, 'read');
+  /** Which of the first ten rows are pending. */
+  const pending = async () => {
+    const isPending = await journal.pendingRows(await journal.progress());
+    return Array.from({ length: 10 }, (_, n) => n).filter((n) => isPending(id(n)));
+  };
+  expect(await pending()).toEqual([]);
+  const places = await journal.append([entry('r0'), entry('r1'), entry('r2')]);
+  expect(await pending()).toEqual([0, 1, 2]);
+  const [fourth] = await other.append([entry('r3')]);
+  expect(await Promise.all([pending(), pending()])).toEqual(Array(2).fill([0, 1, 2, 3]));
+  expect(read.mock.calls.map(([from]) => from.offset)).toEqual([0, fourth!.offset, fourth!.offset]);
+  read.mockClear();
+  const lease = (await journal.lease())!;
+  await lease.change(places[2]!);
+  expect(await pending()).toEqual([2, 3]);
+  await other.append([entry('r0', 1)]);
+  expect(await pending()).toEqual([0, 2, 3]);
+  expect(read).toHaveBeenCalledTimes(1);
+  await lease.change((await journal.read(places[2]!, 1 << 20)).next);
+  expect(await pending()).toEqual([]);
+  await other.append([entry('r5')]);
+  expect(await pending()).toEqual([5]);
+  // A blob is full and the next one begins: more than one read would be necessary, so every row counts.
+  for (let n = 0; n < 60; n += 1) await other.append([entry('r6', n)]);
+  expect((await journal.progress()).end.generation).toBe(2);
+  expect(await pending()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await lease.change({ generation: 2, offset: 0 });
+  expect(await pending()).toEqual([6]);
+  await lease.release();
 });
