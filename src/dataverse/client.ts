@@ -6,7 +6,7 @@
 
 import type { TokenCredential } from '@azure/core-auth';
 import { environmentOrigin } from '../config/environment-url.ts';
-import { readChoiceMetadata } from './metadata/choice-metadata.ts';
+import { readChoiceColumns, readChoiceMetadata, readGlobalChoices } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
 import { readEntityDefinitions } from './metadata/entity-definitions.ts';
 import { readMetadataDocument, readMetadataVersion } from './metadata/metadata-document.ts';
@@ -50,7 +50,9 @@ const operations = {
   readMetadataVersion,
   readEntityDefinitions,
   readChoices,
+  readChoiceColumns,
   readChoiceMetadata,
+  readGlobalChoices,
   readBaseLanguage,
   readOrganizationId,
   readUnversionedAttributes,

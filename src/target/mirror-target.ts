@@ -93,6 +93,11 @@ export interface MirrorTransaction {
     digest: string | undefined,
     read: (digest: string) => Promise<Labels | undefined>,
   ): Promise<boolean>;
+  /**
+   * Choice columns that have values and no labels, once each: tables and columns as the mirror names them. They are
+   * recorded in the mirror.
+   */
+  findUnlabelled(): Promise<{ logicalName: string; table: string; column: string }[]>;
   /** Counts references whose target is absent. @param changed logical names of tables whose rows or schema changed */
   countDangling(changed: ReadonlySet<string>): Promise<number>;
   /** Compares the files that rows of these tables show with those that were fetched. */
@@ -175,6 +180,8 @@ export interface Labels {
   /** The organisation's base language, if Dataverse provides it. */
   language?: number;
   choices: Choice[];
+  /** Choice columns for which Dataverse has no labels: logical names of the table and the column's property. */
+  unlabelled?: { table: string; column: string }[];
 }
 
 export interface FileKey {

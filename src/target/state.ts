@@ -74,6 +74,8 @@ export interface State {
   configured?: string[];
   /** Digest of the labels in the mirror. */
   choices?: string;
+  /** When they are to be read again, because choice columns have none: ISO 8601, UTC. */
+  labelsAgainAt?: string;
   /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
   files?: { entities: string[]; etag?: string };
   /** Filtered tables lack rows, or hold too many: a table failed, or a run ended before its last round. */

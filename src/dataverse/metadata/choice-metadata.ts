@@ -2,7 +2,7 @@ import { RetriableError } from '../../errors.ts';
 import { dataverseFault } from '../errors/errors.ts';
 import { checkName } from '../read/query.ts';
 import type { CallOptions } from '../transport/call.ts';
-import { type Row, readList } from '../transport/reply.ts';
+import { type Row, readList, readObject } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type BatchRequest, batch } from '../write/batch.ts';
 
@@ -48,12 +48,69 @@ export async function readChoiceMetadata(
   return result;
 }
 
+/**
+ * Reads which columns of the tables are choices, without their labels: `$metadata` shows them as whole numbers and texts.
+ * Tables that the service refuses are left out.
+ * @returns the logical names of the columns by that of their table
+ * @throws RetriableError for a transient fault
+ */
+export async function readChoiceColumns(
+  transport: Transport,
+  tables: readonly string[],
+  options: CallOptions = {},
+): Promise<Map<string, string[]>> {
+  const columns = new Map<string, string[]>();
+  const hidden = ['Picklist', 'MultiSelectPicklist'] as const;
+  for (let start = 0; start < tables.length; start += tablesPerBatch) {
+    const some = tables.slice(start, start + tablesPerBatch);
+    const paths = some.flatMap((table) =>
+      hidden.map((kind) => `${columnsPath(table, kind)}?$select=LogicalName`),
+    );
+    const results = await readAll(transport, paths, options, hidden.length);
+    for (const [index, table] of some.entries()) {
+      const own = results.slice(index * hidden.length, (index + 1) * hidden.length);
+      const rows = own.flatMap((result) => (result instanceof Error ? [] : result));
+      columns.set(
+        table,
+        rows.map((row) => String(row['LogicalName'])),
+      );
+    }
+  }
+  return columns;
+}
+
+/**
+ * Reads global choices by name, with their labels (learn.microsoft.com: Query table definitions using the Web API).
+ * Those that the service refuses are left out.
+ * @throws RetriableError for a transient fault
+ */
+export async function readGlobalChoices(
+  transport: Transport,
+  names: readonly string[],
+  options: CallOptions = {},
+): Promise<Map<string, Row>> {
+  const found = new Map<string, Row>();
+  for (const name of names) {
+    const url = `GlobalOptionSetDefinitions(Name='${checkName(name, 'name of a global choice')}')`;
+    const named = { operation: 'read a global choice', entitySet: 'GlobalOptionSetDefinitions' };
+    try {
+      found.set(name, await transport.send({ ...options, ...named, url }, readObject));
+    } catch (error) {
+      if (error instanceof RetriableError || dataverseFault(error) === undefined) throw error;
+    }
+  }
+  return found;
+}
+
 function queriesOf(table: string): string[] {
-  const attributes = `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes`;
   return kinds.map(
-    (kind) =>
-      `${attributes}/Microsoft.Dynamics.CRM.${kind}AttributeMetadata?$select=LogicalName&$expand=OptionSet,GlobalOptionSet`,
+    (kind) => `${columnsPath(table, kind)}?$select=LogicalName&$expand=OptionSet,GlobalOptionSet`,
   );
+}
+
+function columnsPath(table: string, kind: (typeof kinds)[number]): string {
+  const attributes = `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes`;
+  return `${attributes}/Microsoft.Dynamics.CRM.${kind}AttributeMetadata`;
 }
 
 /** The lists of definitions in the order of the paths; an error for each query that the service rejects. */
@@ -61,6 +118,7 @@ async function readAll(
   transport: Transport,
   paths: readonly string[],
   options: CallOptions,
+  perTable: number = kinds.length,
 ): Promise<(Row[] | Error)[]> {
   const requests = paths.map((path): BatchRequest => ({ method: 'GET', path }));
   try {
@@ -72,7 +130,7 @@ async function readAll(
     const fault = dataverseFault(error);
     if (fault === undefined || fault.transient) throw error;
   }
-  return readOneByOne(transport, paths, options);
+  return readOneByOne(transport, paths, options, perTable);
 }
 
 /** How many tables must reject every query before the rest is skipped: a single table may be special. */
@@ -82,10 +140,11 @@ async function readOneByOne(
   transport: Transport,
   paths: readonly string[],
   options: CallOptions,
+  perTable: number,
 ): Promise<(Row[] | Error)[]> {
   const readEach = (some: readonly string[]) =>
     Promise.all(some.map((path) => readOne(transport, path, options)));
-  const first = await readEach(paths.slice(0, tablesToTry * kinds.length));
+  const first = await readEach(paths.slice(0, tablesToTry * perTable));
   const others = paths.slice(first.length);
   const rejection = first.find((result) => result instanceof Error);
   // A service that does not support these queries must not get them for each table in each run.

@@ -54,8 +54,9 @@ async function readStringMap(
       const { objecttypecode: table, attributename: column, attributevalue: value, value: label } = row;
       const language = Number(row['langid']);
       if (typeof value !== 'number' || !Number.isInteger(language)) continue;
-      const text = typeof label === 'string' ? label : '';
-      choices.push({ table: String(table), column: String(column), value, label: text, language });
+      // Without a text, the definition of the column may have one.
+      if (typeof label !== 'string' || label === '') continue;
+      choices.push({ table: String(table), column: String(column), value, label, language });
     }
   }
   return choices;

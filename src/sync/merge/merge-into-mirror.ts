@@ -1,6 +1,6 @@
 import type { LoadedState } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
-import type { MergedRound } from '../documents/report.ts';
+import { type MergedRound, withNotes } from '../documents/report.ts';
 import { applyClosure } from './apply-closure.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
@@ -82,7 +82,6 @@ async function dropTables({ plan, dropTables: names, mirror, changed }: RoundMer
 /** Commits the round; without a commit, where nothing in the mirror changed. */
 async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<RoundResult> {
   const { services, plan, catalog, mirror, reports } = round;
-  const log = logRows(plan, reports, round.at);
   const haveLabelsChanged = await mirror.writeLabels(catalog.choices, (digest) =>
     services.documents.claim(paths.choices(digest)),
   );
@@ -101,11 +100,26 @@ async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<Roun
     postponed: [...round.postponed],
   };
   if (round.changed.size === 0 && !haveLabelsChanged && !isConfigChanged) {
-    const saved = await mirror.saveUnchanged(log);
+    const saved = await mirror.saveUnchanged(logRows(plan, reports, round.at));
     if (saved !== undefined) return { merged: { ...merged, database: saved.database }, state: saved.state };
   }
+  await reportUnlabelled(round);
   merged.danglingReferences = await mirror.countDangling(round.changed);
   const outcome: Outcome = { runId: plan.runId, merged };
+  const log = logRows(plan, reports, round.at);
   const { database, state } = await mirror.commit({ log, outcome });
   return { merged: { ...merged, database }, state };
+}
+
+/** Tells of choice columns whose values have no labels anywhere, once for each column. */
+async function reportUnlabelled({ services, plan, mirror, reports }: RoundMerge): Promise<void> {
+  for (const { logicalName, table, column } of await mirror.findUnlabelled()) {
+    const note = `Dataverse has no labels for the values of ${table}.${column}`;
+    const message = `${note}. They are looked for again every day.`;
+    services.telemetry.log('warn', message, { runId: plan.runId, entity: logicalName, column });
+    const report = reports.find(({ name }) => name === logicalName);
+    if (report === undefined) continue;
+    report.reason = withNotes(report.reason, [note]);
+    report.notes = [...(report.notes ?? []), note];
+  }
 }

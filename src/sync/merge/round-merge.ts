@@ -55,10 +55,14 @@ export function sourceOf({
   catalog,
   configDigest,
   configured,
+  labelsAgainAt,
   metadataVersion,
   organizationId,
-}: RoundPlan): Pick<State, 'catalog' | 'configDigest' | 'configured' | 'metadataVersion' | 'organizationId'> {
-  return { catalog, configDigest, configured, metadataVersion, organizationId };
+}: RoundPlan): Pick<
+  State,
+  'catalog' | 'configDigest' | 'configured' | 'labelsAgainAt' | 'metadataVersion' | 'organizationId'
+> {
+  return { catalog, configDigest, configured, labelsAgainAt, metadataVersion, organizationId };
 }
 
 /** The rows of `_sync_log`: one for each table that changed or has an error, and one for all others together. */

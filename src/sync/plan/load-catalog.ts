@@ -25,7 +25,12 @@ export interface LoadedCatalog extends Catalog {
   metadataVersion: string | undefined;
   /** The organisation that it is of; undefined if it is not known. */
   organizationId: string | undefined;
+  /** When to read the labels again, because choice columns have none: ISO 8601, UTC. */
+  labelsAgainAt: string | undefined;
 }
+
+/** How often labels that Dataverse did not have are read again, with the metadata. */
+const labelsAgainHours = 24;
 
 /**
  * Loads the models of the configured tables. The metadata document (megabytes) is read only if its version, the
@@ -46,8 +51,10 @@ export async function loadCatalog(
     services,
     definitions === undefined ? known : definedTables(definitions.definitions, configs),
   );
+  const { labelsAgainAt } = state;
   const isSame =
     metadataVersion !== undefined &&
+    (labelsAgainAt === undefined || services.now() < new Date(labelsAgainAt)) &&
     state.metadataVersion === metadataVersion &&
     state.configDigest === configDigest;
   if (isSame && state.catalog !== undefined) {
@@ -57,7 +64,7 @@ export async function loadCatalog(
     if (kept?.withoutDefinitions) definitions ??= await readGrantedDefinitions(services);
     if (kept !== undefined && definitions === undefined) {
       const { organizationId } = state;
-      return { ...kept, digest, configDigest, metadataVersion, organizationId };
+      return { ...kept, digest, configDigest, metadataVersion, organizationId, labelsAgainAt };
     }
   }
   const names = configs.map(({ name }) => name);
@@ -76,12 +83,14 @@ export async function loadCatalog(
     metadataVersion === undefined || !(choices.tryAgain || tryAgain)
       ? metadataVersion
       : `${metadataVersion} without labels`;
+  const again = new Date(services.now().getTime() + labelsAgainHours * 3_600_000).toISOString();
   return {
     ...catalog,
     digest,
     configDigest,
     metadataVersion: version,
     organizationId: organizationId ?? state.organizationId,
+    labelsAgainAt: choices.areIncomplete ? again : undefined,
   };
 }
 

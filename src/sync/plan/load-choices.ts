@@ -8,13 +8,15 @@ import type { Table } from '../../schema/table.ts';
 import type { Labels } from '../../target/mirror-target.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { labelsOf } from './choice-labels.ts';
+import { labelsOf, namedGlobalChoices } from './choice-labels.ts';
 
 export interface LoadedChoices {
   /** Names `choices/{digest}.json`; undefined if there are no labels, now or from before. */
   digest: string | undefined;
   /** Whether the next run must read the labels again, because an error may pass. */
   tryAgain: boolean;
+  /** Whether choice columns have no labels, so that they should be read again some time. */
+  areIncomplete: boolean;
 }
 
 /** The labels that could be read without the tables' columns. */
@@ -72,21 +74,22 @@ export async function loadChoices(
     services.telemetry.log('warn', 'Labels could not be read. Those from before stay.', {
       reason: describeError(error).message,
     });
-    return { digest: before, tryAgain: mayPass(error, limit) };
+    return { digest: before, tryAgain: mayPass(error, limit), areIncomplete: false };
   };
   try {
     if (first.error !== undefined) return keep(first.error);
-    const unlabelled = tablesWithoutLabels(
-      tables.filter(({ intersect }) => !intersect),
-      choices,
-    );
-    const more = await readDefinitions(services, unlabelled, limit);
-    const all = sorted([...choices, ...labelsOf(more)]);
+    const entities = tables.filter(({ intersect }) => !intersect);
+    const columns = choices.length === 0 ? new Map() : await readColumns(services, entities, limit);
+    const more = await readDefinitions(services, tablesWithoutLabels(entities, choices, columns), limit);
+    const shared = await readGlobalChoices(services, more, limit);
+    const all = sorted([...choices, ...labelsOf(more, shared)]);
     if (all.length === 0 && more.refused.length > 0) return keep(more.refused[0]!.error);
-    const labels: Labels = { language, choices: all };
+    const unlabelled = unlabelledColumns(entities, more, all);
+    const labels: Labels = { language, choices: all, ...(unlabelled.length > 0 && { unlabelled }) };
     const digest = createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 32);
     await services.work.createIfAbsent(paths.choices(digest), labels);
-    return { digest, tryAgain };
+    const areIncomplete = unlabelled.length > 0;
+    return { digest, tryAgain, areIncomplete };
   } catch (error) {
     return keep(error);
   }
@@ -121,19 +124,66 @@ async function readStringMap(
   }
 }
 
+/** The choices among the columns that `$metadata` shows as numbers and texts; none if the service refuses them. */
+async function readColumns(
+  services: SyncServices,
+  tables: readonly Table[],
+  limit: AbortSignal,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const names = tables.map(({ logicalName }) => logicalName);
+  return services.dataverse.readChoiceColumns(names, { signal: limit });
+}
+
+async function readGlobalChoices(
+  services: SyncServices,
+  definitions: ChoiceMetadata,
+  limit: AbortSignal,
+): Promise<ReadonlyMap<string, object>> {
+  return services.dataverse.readGlobalChoices(namedGlobalChoices(definitions), { signal: limit });
+}
+
 /** Tables of which the string map lacks labels: all if it is empty, else those with an unlabelled column. */
-function tablesWithoutLabels(tables: readonly Table[], choices: readonly Choice[]): Table[] {
+function tablesWithoutLabels(
+  tables: readonly Table[],
+  choices: readonly Choice[],
+  choiceColumns: ReadonlyMap<string, readonly string[]>,
+): Table[] {
   if (choices.length === 0) return [...tables];
-  const labelled = new Set(choices.map(({ table, column }) => `${table}.${column}`));
+  const labelled = labelledColumns(choices);
   // Columns of these kinds have labels in every table.
   return tables.filter(({ logicalName, columns }) =>
     columns.some(
       ({ name, property, reading }) =>
         property !== undefined &&
-        (columnTypes[reading].labels || name === 'statecode' || name === 'statuscode') &&
+        (columnTypes[reading].labels ||
+          name === 'statecode' ||
+          name === 'statuscode' ||
+          choiceColumns.get(logicalName)?.includes(property)) &&
         !labelled.has(`${logicalName}.${property}`),
     ),
   );
+}
+
+function labelledColumns(choices: readonly Choice[]): Set<string> {
+  return new Set(choices.map(({ table, column }) => `${table}.${column}`));
+}
+
+/** Mirrored choice columns whose labels are nowhere. */
+function unlabelledColumns(
+  tables: readonly Table[],
+  { columns }: ChoiceMetadata,
+  choices: readonly Choice[],
+): { table: string; column: string }[] {
+  const labelled = labelledColumns(choices);
+  const mirrored = new Set(
+    tables.flatMap((table) => table.columns.map(({ property }) => `${table.logicalName}.${property}`)),
+  );
+  return columns
+    .flatMap(({ table, definitions }) =>
+      definitions.map(({ LogicalName: name }) => ({ table, column: String(name) })),
+    )
+    .filter(({ table, column }) => mirrored.has(`${table}.${column}`) && !labelled.has(`${table}.${column}`))
+    .sort((a, b) => (`${a.table}.${a.column}` < `${b.table}.${b.column}` ? -1 : 1));
 }
 
 async function readDefinitions(

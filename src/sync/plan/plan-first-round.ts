@@ -50,6 +50,7 @@ export async function planFirstRound(services: SyncServices, runId: string): Pro
     metadataVersion: catalog.metadataVersion,
     configDigest: catalog.configDigest,
     organizationId: catalog.organizationId,
+    labelsAgainAt: catalog.labelsAgainAt,
     configured: configs.map(({ name }) => name).sort(),
     entities,
   });

@@ -46,7 +46,7 @@ import {
   writeMeta,
   writeState,
 } from './tables/bookkeeping.ts';
-import { writeChoices } from './tables/choices-table.ts';
+import { findUnlabelled, writeChoices } from './tables/choices-table.ts';
 import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } from './tables/file-table.ts';
 
 /** Names in `_sync_meta`. */
@@ -179,6 +179,11 @@ export class SqliteTransaction implements MirrorTransaction {
     read: (digest: string) => Promise<Labels | undefined>,
   ): Promise<boolean> {
     return writeChoices(this.#db, tablesOf(this.state), digest, read);
+  }
+
+  async findUnlabelled(): Promise<{ logicalName: string; table: string; column: string }[]> {
+    const { runId, at } = this.#options;
+    return this.#db.transaction(() => findUnlabelled(this.#db, tablesOf(this.state), { runId, at }));
   }
 
   async countDangling(changed: ReadonlySet<string>): Promise<number> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { labelsOf } from '../../../src/sync/plan/choice-labels.ts';
+import { labelsOf, namedGlobalChoices } from '../../../src/sync/plan/choice-labels.ts';
 import { clientFor, sendError, sendJson, startServer } from '../http-server.ts';
 
 const row = (table: string, column: string, value: number, label: string, language = 1033) => ({
@@ -31,6 +31,13 @@ describe('readChoices', () => {
       { table: 'account', column: 'statecode', value: 0, label: 'Aktiv', language: 1030 },
     ]);
     expect(server.requests).toHaveLength(1);
+  });
+
+  it('leaves out rows of the string map without a text', async () => {
+    await using server = await startServer((_, response) =>
+      sendJson(response, { value: [{ ...rows[0], value: null }, { ...rows[1], value: '' }, rows[2]] }),
+    );
+    expect((await clientFor(server).readChoices()).map(({ table }) => table)).toEqual(['lead']);
   });
 
   it('reads the whole string map if the service cannot filter it', async () => {
@@ -85,6 +92,47 @@ describe('readChoiceMetadata', () => {
       ['flag', 1, 'Yes', 1033],
     ]);
     expect(found.refused.map(({ table }) => table)).toEqual(['secret']);
+  });
+
+  it('reads labels from wherever they are: of the user alone, in the shared set, or in a global choice by name', async () => {
+    const options = [{ Value: 7, Label: label(['Seven', 1033]) }];
+    await using server = await startServer((request, response) => {
+      const url = decodeURIComponent(request.url!);
+      if (url.includes("GlobalOptionSetDefinitions(Name='new_global')")) {
+        return sendJson(response, { Name: 'new_global', Options: options });
+      }
+      if (url.includes('GlobalOptionSetDefinitions'))
+        return sendError(response, 404, '0x80060888', 'no such set');
+      if (!url.includes('.PicklistAttributeMetadata')) return sendError(response, 400, '0x80060888', 'no');
+      const danish = { LocalizedLabels: [], UserLocalizedLabel: { Label: 'Otte', LanguageCode: 1030 } };
+      return sendJson(response, {
+        value: [
+          { LogicalName: 'user', OptionSet: { Options: [{ Value: 8, Label: danish }] } },
+          { LogicalName: 'empty_own', OptionSet: { Options: [] }, GlobalOptionSet: { Options: options } },
+          { LogicalName: 'by_name', OptionSet: { Name: 'new_global', IsGlobal: true, Options: [] } },
+          { LogicalName: 'gone', GlobalOptionSet: { Name: 'new_gone', IsGlobal: true, Options: null } },
+          { LogicalName: 'local', OptionSet: { Name: 'account_local', IsGlobal: false, Options: [] } },
+          { LogicalName: 'nameless', OptionSet: { Options: [{ Value: 1, Label: label(['', 1033]) }] } },
+        ],
+      });
+    });
+    const client = clientFor(server);
+    const found = await client.readChoiceMetadata(['account']);
+    const names = namedGlobalChoices(found);
+    expect(names).toEqual(['new_global', 'new_gone']);
+    const shared = await client.readGlobalChoices(names);
+    expect(
+      labelsOf(found, shared).map(({ column, value, label: text, language }) => [
+        column,
+        value,
+        text,
+        language,
+      ]),
+    ).toEqual([
+      ['user', 8, 'Otte', 1030],
+      ['empty_own', 7, 'Seven', 1033],
+      ['by_name', 7, 'Seven', 1033],
+    ]);
   });
 
   it('skips the remaining tables if every query of the first ones is rejected', async () => {

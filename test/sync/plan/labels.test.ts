@@ -196,6 +196,7 @@ describe('labels', () => {
           ...harness.services.dataverse,
           readChoices: async () => map,
           readBaseLanguage: async () => 1030,
+          readChoiceColumns: async () => new Map([['account', ['statuscode']]]),
           readChoiceMetadata: async () => {
             asked += 1;
             return { columns: [], refused: [] };
@@ -246,6 +247,70 @@ describe('labels', () => {
       });
     });
 
+    it('of choices and multi-select choices that the string map lacks come from the definitions', async () => {
+      const harness = await create(['account']);
+      const real = harness.services.dataverse;
+      const lacking = ['industrycode', 'new_regions'];
+      const readChoices: typeof real.readChoices = async (options) =>
+        (await real.readChoices(options)).filter(({ column }) => !lacking.includes(column));
+      Object.assign(harness.services, { dataverse: { ...real, readChoices } });
+      await harness.sync();
+      const expected = modelled({ account: 'accounts' }).filter(({ column }) => lacking.includes(column));
+      expect(expected.length).toBeGreaterThan(4);
+      withDatabase(await harness.databaseBytes(), (db) => {
+        const found = rows(
+          db,
+          `SELECT column_name AS column, value, label FROM _choices
+           WHERE language = 1033 AND column_name IN ('industrycode', 'new_regions')`,
+        );
+        const text = (one: Record<string, unknown>) => `${one['column']} ${one['value']} ${one['label']}`;
+        expect(found.map(text).sort()).toEqual(expected.map(text).sort());
+      });
+    });
+
+    it('that are nowhere are reported once, with the values, and looked for again every day', async () => {
+      const column = dataverse.store.table('account').columns.find(({ name }) => name === 'industrycode')!;
+      const kept = column.choice!.options;
+      column.choice!.options = [];
+      dataverse.store.schemaChanged(dataverse.store.table('account'));
+      try {
+        const harness = await create(['account']);
+        let now = Date.now();
+        Object.assign(harness.services, { now: () => new Date(now) });
+        const said = () =>
+          harness.log.filter(({ message }) => /labels .*accounts\.industrycode/.test(message));
+        const first = await harness.sync();
+        expect(first.entities[0]!.reason).toMatch(/no labels for the values of accounts\.industrycode/);
+        expect(said()).toHaveLength(1);
+        const recorded = async () =>
+          withDatabase(await harness.databaseBytes(), (db) =>
+            rows(db, "SELECT table_name, column_name FROM _sync_schema_changes WHERE change = 'no-labels'"),
+          );
+        const expected = [{ table_name: 'accounts', column_name: 'industrycode' }];
+        expect(await recorded()).toEqual(expected);
+        const id = [...dataverse.store.truth('account').keys()][0]!;
+        dataverse.store.update('account', id, { telephone1: '+45 1' });
+        expect((await harness.sync()).entities[0]!.reason).not.toMatch(/labels/);
+        column.choice!.options = kept;
+        // The labels are there, and the version of the metadata does not tell.
+        expect((await harness.sync()).database).toMatchObject({ stagedBlocks: 0 });
+        now += 25 * 3_600_000;
+        await harness.sync();
+        expect(said()).toHaveLength(1);
+        expect(await recorded()).toEqual(expected);
+        withDatabase(await harness.databaseBytes(), (db) => {
+          const found = rows(
+            db,
+            "SELECT DISTINCT value FROM _choices WHERE column_name = 'industrycode' AND table_name = 'accounts'",
+          );
+          expect(found).toHaveLength(kept.length);
+        });
+      } finally {
+        column.choice!.options = kept;
+        dataverse.store.schemaChanged(dataverse.store.table('account'));
+      }
+    });
+
     it('are read for a limited time, and again by the next run', async () => {
       const harness = await create(['account']);
       const real = harness.services.dataverse;
@@ -259,6 +324,7 @@ describe('labels', () => {
       expect(await loadChoices(harness.services, [], 'those before', first)).toEqual({
         digest: 'those before',
         tryAgain: true,
+        areIncomplete: false,
       });
 
       const busy: typeof real.readChoices = async () => {

@@ -10,6 +10,9 @@ interface ChoicesMeta {
   /** The tables whose labels were written, by name. */
   tables: string;
   language?: number;
+  /** Columns without labels, `account.industrycode`, and those of them that were reported. */
+  unlabelled?: string[];
+  reported?: string[];
 }
 
 // The columns of the key come first, in the order in which SQLite stores a table without rowid: the integrity check of
@@ -50,12 +53,59 @@ export async function writeChoices(
     db.exec(createChoices);
     if (digest !== undefined && stored !== undefined) {
       writeRows(db, tables, stored);
-      const meta: ChoicesMeta = { digest, tables: names.join(), language: stored.language };
+      const unlabelled = stored.unlabelled?.map(({ table, column }) => `${table}.${column}`) ?? [];
+      const reported = before?.reported?.filter((column) => unlabelled.includes(column)) ?? [];
+      const meta: ChoicesMeta = {
+        digest,
+        tables: names.join(),
+        language: stored.language,
+        ...(unlabelled.length > 0 && { unlabelled, reported }),
+      };
       writeMeta(db, choicesMeta, JSON.stringify(meta));
     }
     const haveViewsChanged = writeViews(db, tables, readChoicesMeta(db)?.language);
     return isNew || stored !== undefined || haveViewsChanged;
   });
+}
+
+/**
+ * Choice columns that have values and no labels, each once, and records them in `_sync_schema_changes`.
+ * @param at ISO 8601, UTC
+ */
+export function findUnlabelled(
+  db: SqliteDatabase,
+  tables: readonly Table[],
+  { runId, at }: { runId: string; at: string },
+): { logicalName: string; table: string; column: string }[] {
+  const meta = readChoicesMeta(db);
+  const { unlabelled = [], reported = [] } = meta ?? {};
+  const waiting = new Set(unlabelled.filter((column) => !reported.includes(column)));
+  if (meta === undefined || waiting.size === 0) return [];
+  const found = tables.flatMap(({ logicalName, name: table, columns }) =>
+    columns
+      .filter(({ property }) => waiting.has(`${logicalName}.${property}`))
+      .filter(({ name }) => hasValues(db, table, name))
+      .map(({ name, property }) => ({ logicalName, table, column: name, id: `${logicalName}.${property}` })),
+  );
+  if (found.length === 0) return [];
+  for (const { table, column } of found) {
+    db.run(
+      `INSERT INTO _sync_schema_changes (at, run_id, table_name, column_name, change, detail)
+       VALUES (?, ?, ?, ?, 'no-labels', ?)`,
+      [at, runId, table, column, `Dataverse has no labels for the values of ${table}.${column}`],
+    );
+  }
+  writeMeta(
+    db,
+    choicesMeta,
+    JSON.stringify({ ...meta, reported: [...reported, ...found.map(({ id }) => id)] }),
+  );
+  return found.map(({ logicalName, table, column }) => ({ logicalName, table, column }));
+}
+
+function hasValues(db: SqliteDatabase, table: string, column: string): boolean {
+  const sql = `SELECT 1 FROM main.${quote(table)} WHERE ${quote(column)} IS NOT NULL LIMIT 1`;
+  return db.get(sql) !== undefined;
 }
 
 function writeRows(db: SqliteDatabase, tables: readonly Table[], stored: Labels): void {
