@@ -41,6 +41,8 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
   const { logicalName } = definition;
   if (index.type(logicalName) === undefined) throw unknownTable(index, logicalName);
   if (definition.elastic || index.type(logicalName)?.elastic) throw elasticTable(logicalName);
+  const key = index.key(logicalName);
+  if (key.length > 1) throw compositeKey(logicalName, key);
   const properties = index.properties(logicalName);
   const primaryKey =
     definition.primaryId !== undefined && properties.has(definition.primaryId)
@@ -88,6 +90,18 @@ export function tableFromCsdl(csdl: Csdl, definition: TableDefinition, options: 
 function elasticTable(logicalName: string): SkipTableError {
   return new SkipTableError(
     `Table ${logicalName} is an elastic table: its rows are told apart by id and partitionid together, and cannot be mirrored`,
+    {
+      operation: 'read the schema',
+      object: logicalName,
+      hint: 'Remove it from entities.json. Only a table with one id column can be mirrored.',
+    },
+  );
+}
+
+/** One column of the key alone may be the same in several rows, which would overwrite each other. */
+function compositeKey(logicalName: string, key: readonly string[]): SkipTableError {
+  return new SkipTableError(
+    `Table ${logicalName} does not have a single key column in $metadata: its rows are told apart by ${key.join(', ')} together, and cannot be mirrored`,
     {
       operation: 'read the schema',
       object: logicalName,
