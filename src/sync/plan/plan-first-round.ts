@@ -1,6 +1,6 @@
 import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
-import { asksToReread } from '../documents/run.ts';
+import { asksToReread, type RereadRequest } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { joinReasons, onRequest, otherOrganization } from '../strategies/reread-reasons.ts';
 import { type LoadedCatalog, loadCatalog } from './load-catalog.ts';
@@ -12,24 +12,28 @@ import { validateSchema } from './validate-schema.ts';
  * Plans and starts round 1: reads the configuration and the metadata, compares the schema with that of the mirror,
  * stores the report, and requests the first slice of every table. Can be repeated: an existing plan stays.
  *
+ * @param reread the tables that the run was asked to read again, as far as that is known yet
  * @throws ConfigurationError for a wrong entities.json or wrong settings
  * @throws RetriableError if Dataverse or the storage cannot be reached
  */
-export async function planFirstRound(services: SyncServices, runId: string): Promise<void> {
+export async function planFirstRound(
+  services: SyncServices,
+  runId: string,
+  reread?: RereadRequest,
+): Promise<void> {
   const configs = services.readEntities();
   const { state } = await services.mirror.loadState();
   const catalog = await loadCatalog(services, configs, state);
   const rereadReasons = await validateSchema(services, catalog, state, configs, runId);
   const now = services.now();
   const organizationReason = otherOrganizationReason(services, state, catalog, runId);
-  const run = await services.documents.run(runId);
   const entities: RoundPlan['entities'] = {};
   for (const config of configs) {
     const table = catalog.tables[config.name];
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
     const known = state.entities[config.name];
-    const asked = asksToReread(run?.reread, config.name) ? onRequest : undefined;
+    const asked = asksToReread(reread, config.name) ? onRequest : undefined;
     entities[config.name] = planTable({
       config,
       table,

@@ -34,10 +34,11 @@ export async function planRun(
     return;
   }
   // An earlier delivery has ended the run, and died before it released it.
-  if (await resumeEnd(services, runId)) return;
+  const run = await documents.run(runId);
+  if (run?.phase !== undefined && (await resumeEnd(services, runId))) return;
   await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
   try {
-    await planFirstRound(services, runId);
+    await planFirstRound(services, runId, run?.reread);
   } catch (error) {
     const failure = describeFailure(error, runId);
     const { hint } = failure;
