@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Random } from '../../../src/local/sample-dataverse/rows/random.ts';
 import { Organisation, reportOf } from '../organisation.ts';
+import { addColumn } from '../schema-drift.ts';
 
 let org: Organisation;
 afterEach(() => org.stop());
@@ -127,6 +128,20 @@ describe('chains of references', () => {
     });
     expect((await org.sync()).rounds).toBe(2);
     expect(await org.ids('account')).toEqual(chain.slice(0, 3).sort());
+    await org.expectIdle();
+  });
+
+  it('are followed from rows that are read again, also where there are none', async () => {
+    org = await Organisation.start(['lead', filtered('account'), filtered('contact')]);
+    const [company] = org.rows('account', 1) as [string];
+    org.rows('lead', 1, () => ({ _customerid_value: to('account', company) }));
+    await org.sync();
+    for (const name of ['account', 'contact']) addColumn(org.store, name, 'new_rating', 'int', () => 7);
+    org.store.update('account', company, { _parentaccountid_value: to('account', parents(3)[0]!) });
+    expect(await org.sync()).toMatchObject({ rounds: 1, totals: { failed: 0 } });
+    await expectClosure(['lead'], ['account', 'contact']);
+    const rating = `SELECT new_rating AS n FROM accounts WHERE accountid = '${company}'`;
+    expect(await org.query(rating)).toEqual([{ n: 7 }]);
     await org.expectIdle();
   });
 
