@@ -6,11 +6,11 @@
 
 import type { TokenCredential } from '@azure/core-auth';
 import { environmentOrigin } from '../config/environment-url.ts';
+import { readAttributes } from './metadata/attributes.ts';
 import { readChoiceColumns, readChoiceMetadata, readGlobalChoices } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
 import { readEntityDefinitions } from './metadata/entity-definitions.ts';
 import { readMetadataDocument, readMetadataVersion } from './metadata/metadata-document.ts';
-import { readUnversionedAttributes } from './metadata/unversioned-attributes.ts';
 import { readOrganizationId } from './metadata/who-am-i.ts';
 import { count } from './read/count.ts';
 import { readByIds } from './read/read-by-ids.ts';
@@ -55,7 +55,7 @@ const operations = {
   readGlobalChoices,
   readBaseLanguage,
   readOrganizationId,
-  readUnversionedAttributes,
+  readAttributes,
   create,
   upsert,
   update,

@@ -127,6 +127,10 @@ const consequences: Readonly<Record<SchemaChangeKind, { severity: Severity; acti
     action: 'The sync adds the column and reads the table again to fill it.',
   },
   'restored-column': { severity: 'info', action: 'The sync reads the table again to fill the column.' },
+  'recreated-column': {
+    severity: 'warning',
+    action: 'Its old values are gone in Dataverse. The sync reads the table again.',
+  },
   'removed-column': {
     severity: 'warning',
     action:

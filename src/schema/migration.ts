@@ -16,6 +16,7 @@ export type SchemaChangeKind =
   | 'renamed-table'
   | 'new-column'
   | 'restored-column'
+  | 'recreated-column'
   | 'removed-column'
   | 'widened'
   | 'retyped'
@@ -156,7 +157,12 @@ function planColumns(from: Table, to: Table): ColumnPlan {
       continue;
     }
     const change = typeChange(before, column);
-    if (change === 'same') continue;
+    if (change === 'same') {
+      if (isCreatedAgain(before, column)) {
+        note('recreated-column', name, `column ${name} was deleted and created again`, true);
+      }
+      continue;
+    }
     const needsReread = change === 'retyped' || column.type === 'TEXT';
     note(change, name, `column ${name} was ${before.edmType} and is ${column.edmType}`, needsReread);
   }
@@ -173,6 +179,11 @@ function planColumns(from: Table, to: Table): ColumnPlan {
   for (const [key, column] of stale) if (!wanted.has(key)) plan.stale.push(column);
   for (const { name } of plan.stale) plan.kept.push({ from: name, to: name });
   return plan;
+}
+
+/** The values of a deleted column are gone, and no row has a new version. */
+function isCreatedAgain(before: Column, { incarnation }: Column): boolean {
+  return before.incarnation !== undefined && incarnation !== undefined && before.incarnation !== incarnation;
 }
 
 /**

@@ -55,6 +55,8 @@ export interface Column {
    * without the right.
    */
   unversioned?: boolean;
+  /** Another text after Dataverse deleted the column and created it again; absent if the definitions do not tell. */
+  incarnation?: string;
   /** The type of the column, which says how its values are read. Databases and states store it under this name. */
   reading: ColumnType;
 }

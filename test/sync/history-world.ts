@@ -2,7 +2,6 @@ import { createDataverseClient } from '../../src/dataverse/client.ts';
 import { createCredential } from '../../src/dataverse/credential.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import type { Table } from '../../src/local/sample-dataverse/metadata/model.ts';
-import { columns as columnsFrom } from '../../src/local/sample-dataverse/metadata/model-builder.ts';
 import { Random } from '../../src/local/sample-dataverse/rows/random.ts';
 import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
@@ -411,7 +410,7 @@ export class World {
       const columns = free.filter((column) => column.name !== table.primaryName);
       const column = columns[step.column % columns.length];
       if (column !== undefined)
-        retypeColumn(store, table.logicalName, column.name, otherType(column, step.type), value);
+        retypeColumn(store, table.logicalName, column.name, types[step.type % types.length]!, value);
     }
   }
 
@@ -496,15 +495,6 @@ export class World {
       );
     }
   }
-}
-
-/**
- * A type that the column does not have. One that is created again between two syncs, with the type that it had, differs
- * in nothing that the sync reads.
- */
-function otherType(column: Table['columns'][number], type: number): string {
-  const others = types.filter((word) => columnsFrom({ [column.name]: word })[0]!.type !== column.type);
-  return others[type % others.length]!;
 }
 
 function nameOf(choice: EntityChoice): string {

@@ -17,10 +17,18 @@ export function addColumn(
   word: string,
   value: ValueFor,
 ): void {
-  const column = columnsFrom({ [name]: word })[0]!;
+  const column = newColumn(name, word);
   const table = store.table(tableName);
   if (table.columns.some((one) => one.name === name)) return;
   replaceColumns(store, table, [...table.columns, column], (row) => [...row, value(column)]);
+}
+
+let created = 0;
+
+/** Dataverse tells it from a column of the same name that existed before. */
+function newColumn(name: string, word: string): Column {
+  created += 1;
+  return { ...columnsFrom({ [name]: word })[0]!, incarnation: `created ${created}` };
 }
 
 export function dropColumn(store: Store, tableName: string, name: string): void {
@@ -42,7 +50,7 @@ export function retypeColumn(
   const table = store.table(tableName);
   const position = table.columns.findIndex((column) => column.name === name);
   if (position < 0) return;
-  const column = columnsFrom({ [name]: word })[0]!;
+  const column = newColumn(name, word);
   replaceColumns(store, table, table.columns.with(position, column), (row) =>
     row.with(position, value(column)),
   );

@@ -13,7 +13,7 @@ import type { Catalog } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
-import { markUnversioned } from './mark-unversioned.ts';
+import { markColumns } from './mark-columns.ts';
 import { type Definitions, readDefinitions, readGrantedDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 
@@ -137,7 +137,7 @@ async function readTables(
   const config = new Map(configs.map((one) => [one.name, one]));
   const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
   for (const [name, { message, hint }] of rejected) skipped[name] = { error: message, hint };
-  const { tables: marked, tryAgain } = await markUnversioned(services, storable, state, { areRefused });
+  const { tables: marked, tryAgain } = await markColumns(services, storable, state, { areRefused });
   return {
     modelVersion,
     tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])),

@@ -123,6 +123,32 @@ describe('columns', () => {
     await org.expectIdle();
   });
 
+  it('are read again after they were deleted and created with the same type between two syncs', async () => {
+    const lead = { name: 'lead', reconcileEvery: 0 };
+    org = await Organisation.start(['account', lead, { name: 'contact', filtered: true }]);
+    const columns = { account: 'name', lead: 'companyname', contact: 'jobtitle' };
+    const ids = org.rows('contact', 2, () => ({ jobtitle: 'old' }));
+    org.rows('account', 2, (n) => ({
+      name: 'old',
+      _primarycontactid_value: { id: ids[n]!, table: 'contact' },
+    }));
+    org.rows('lead', 2, () => ({ companyname: 'old' }));
+    await org.sync();
+    await org.expectIdle();
+    // Nothing else differs, and no row gets a new version.
+    for (const [table, column] of Object.entries(columns))
+      retypeColumn(org.store, table, column, 'text', () => null);
+    const status = await org.sync();
+    for (const [table, column] of Object.entries(columns)) {
+      expect(reportOf(status, table)).toMatchObject({
+        updated: 2,
+        reread: `column ${column} was deleted and created again`,
+      });
+    }
+    await org.expectMirror(...Object.keys(columns));
+    await org.expectIdle();
+  });
+
   it('that are selected and deleted in Dataverse do not stop their table', async () => {
     org = await Organisation.start([{ name: 'account', columns: { include: ['name', 'revenue'] } }, 'lead']);
     const [id] = org.rows('account', 1, () => ({ name: 'one' })) as [string];

@@ -13,7 +13,11 @@ const sourceTypes = ['calculated', 'rollup', 'formula'] as const;
 function attributeItem(table: Table, column: Column): MetadataItem {
   const kind = attributeKind(table, column);
   const properties: Record<string, unknown> = {
-    MetadataId: metadataId(table.logicalName, column.logicalName),
+    MetadataId: metadataId(
+      table.logicalName,
+      column.logicalName,
+      ...(column.incarnation === undefined ? [] : [column.incarnation]),
+    ),
     LogicalName: column.logicalName,
     SchemaName: column.schemaName ?? column.logicalName,
     EntityLogicalName: table.logicalName,

@@ -36,6 +36,8 @@ export interface Column {
   source?: 'calculated' | 'rollup' | 'formula';
   /** `IsSecured`, and whether the user of the requests may read the values. Others see nothing. */
   secured?: 'hidden' | 'readable';
+  /** Tells a column from one of the same name that was dropped before it. */
+  incarnation?: string;
   /** A file column: the value is a reference, the content has requests of its own. */
   file?: boolean;
 }

@@ -12,6 +12,7 @@ import { addTable, columns, resolveLookups, type TableSpec } from './model-build
 export class SchemaEditor {
   readonly #store: Store;
   readonly #document: MetadataDocument;
+  #created = 0;
 
   constructor(store: Store, document: MetadataDocument) {
     this.#store = store;
@@ -29,7 +30,7 @@ export class SchemaEditor {
     options: { fill?: boolean } = {},
   ): void {
     const table = this.#table(tableName);
-    const added = typeof column === 'string' ? columns({ [name]: column })[0]! : column;
+    const added = this.#createdAnew(typeof column === 'string' ? columns({ [name]: column })[0]! : column);
     for (const member of this.#family(table)) {
       if (columnIndex(member, name) >= 0) throw new Error(`${member.logicalName}.${name} exists already`);
       const at = member === table ? member.columns.length : member.inherited;
@@ -64,7 +65,7 @@ export class SchemaEditor {
     convert: (value: Value) => Value = () => null,
   ): void {
     const table = this.#table(tableName);
-    const column = columns({ [name]: word })[0]!;
+    const column = this.#createdAnew(columns({ [name]: word })[0]!);
     for (const member of this.#family(table)) {
       const at = columnIndex(member, name);
       if (at < 0) throw new Error(`${member.logicalName} has no column ${name}`);
@@ -176,6 +177,11 @@ export class SchemaEditor {
     this.#store.model.add(table);
     if (same.join() !== after.join()) this.#store.schemaChanged(table);
     else this.#store.rowsOf(table).schemaChanged();
+  }
+
+  #createdAnew(column: Column): Column {
+    this.#created += 1;
+    return { ...column, incarnation: `created ${this.#created}` };
   }
 
   #table(name: string): Table {

@@ -1,5 +1,5 @@
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
-import type { UnversionedAttribute } from '../../dataverse/metadata/unversioned-attributes.ts';
+import type { Attribute } from '../../dataverse/metadata/attributes.ts';
 import { describeError, RetriableError } from '../../errors.ts';
 import type { Column, Table } from '../../schema/table.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
@@ -23,11 +23,12 @@ export interface MarkedTables {
 }
 
 /**
- * Marks the columns whose values change without a new version of their row, as the definitions of the tables tell.
+ * Marks the columns with what only the definitions of their tables tell: whether their values change without a new
+ * version of their row, and whether a column was deleted and created again under its name.
  * Definitions do not fail a run: where they cannot be read, the marks from before stay.
  * @param options `areRefused`: the user may not read definitions of tables, nor their attributes
  */
-export async function markUnversioned(
+export async function markColumns(
   services: SyncServices,
   tables: readonly Table[],
   state: State,
@@ -35,12 +36,12 @@ export async function markUnversioned(
 ): Promise<MarkedTables> {
   const { dataverse, telemetry } = services;
   const signal = AbortSignal.timeout(limitSeconds * 1000);
-  const found = new Map<string, UnversionedAttribute[]>();
+  const found = new Map<string, Attribute[]>();
   const errors: unknown[] = [];
   await forEachConcurrently(options.areRefused ? [] : tables, concurrency, async ({ logicalName }) => {
     if (found.size === 0 && errors.length >= tablesToTry) return;
     try {
-      found.set(logicalName, await dataverse.readUnversionedAttributes(logicalName, { signal }));
+      found.set(logicalName, await dataverse.readAttributes(logicalName, { signal }));
     } catch (error) {
       errors.push(error);
     }
@@ -55,11 +56,9 @@ export async function markUnversioned(
   return {
     tables: tables.map((table) => {
       const attributes = found.get(table.logicalName);
-      const properties =
-        attributes === undefined
-          ? knownMarks(state.entities[table.logicalName]?.table)
-          : propertiesOf(attributes);
-      return { ...table, columns: table.columns.map((column) => marked(column, table, properties)) };
+      const marks =
+        attributes === undefined ? knownMarks(state.entities[table.logicalName]?.table) : marksOf(attributes);
+      return { ...table, columns: table.columns.map((column) => marked(column, table, marks)) };
     }),
     tryAgain: errors.some(
       (error) =>
@@ -68,26 +67,44 @@ export async function markUnversioned(
   };
 }
 
-function marked(column: Column, { primaryKey }: Table, properties: ReadonlySet<string | undefined>): Column {
+type Mark = Pick<Column, 'unversioned' | 'incarnation'>;
+
+function marked(column: Column, { primaryKey }: Table, marks: ReadonlyMap<string, Mark>): Column {
   const { property, name, edmType } = column;
-  if (property === undefined || name === primaryKey || neverCompared.has(edmType)) return column;
-  return properties.has(property) ? { ...column, unversioned: true } : column;
+  const mark = property === undefined ? undefined : marks.get(property);
+  if (mark === undefined) return column;
+  const { unversioned, incarnation } = mark;
+  const isCompared = unversioned === true && name !== primaryKey && !neverCompared.has(edmType);
+  return {
+    ...column,
+    ...(isCompared && { unversioned }),
+    ...(incarnation !== undefined && { incarnation }),
+  };
 }
 
-function knownMarks(table: Table | undefined): Set<string | undefined> {
-  const marks = table?.columns.filter(({ unversioned }) => unversioned === true) ?? [];
-  return new Set(marks.map(({ property }) => property));
+/** The marks of the mirror's columns, by property. */
+function knownMarks(table: Table | undefined): Map<string, Mark> {
+  return new Map(
+    table?.columns.flatMap((column) => (column.property === undefined ? [] : [[column.property, column]])),
+  );
 }
 
 /**
- * The properties of attributes, with those that Dataverse keeps beside them: the base currency value of an amount, and
- * when and how a rollup column was computed.
+ * The marks by property. Beside some attributes Dataverse keeps others: the base currency value of an amount, and when
+ * and how a rollup column was computed.
  */
-function propertiesOf(attributes: readonly UnversionedAttribute[]): Set<string> {
-  return new Set(
-    attributes.flatMap(({ logicalName: name, kind }) => [
-      ...[name, `_${name}_value`, `${name}_base`],
-      ...(kind === 'rollup' ? [`${name}_date`, `${name}_state`] : []),
-    ]),
-  );
+function marksOf(attributes: readonly Attribute[]): Map<string, Mark> {
+  const marks = new Map<string, Mark>();
+  for (const { logicalName: name, metadataId, unversioned } of attributes) {
+    // Eight digits tell two columns apart, and keep the state small.
+    const incarnation = metadataId?.replaceAll('-', '').slice(0, 8).toLowerCase();
+    for (const property of [name, `_${name}_value`])
+      marks.set(property, { ...marks.get(property), incarnation });
+    if (unversioned === undefined) continue;
+    const beside = unversioned === 'rollup' ? [`${name}_date`, `${name}_state`] : [];
+    for (const property of [name, `_${name}_value`, `${name}_base`, ...beside]) {
+      marks.set(property, { ...marks.get(property), unversioned: true });
+    }
+  }
+  return marks;
 }

@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
 import { clientFor, sendError, sendJson, startServer } from '../http-server.ts';
 
-test('reads which attributes change without a new row version, with one request', async () => {
+test('reads the attributes of a table, and which change without a new row version, with one request', async () => {
+  const ids = '0123456789abcdef';
+  const id = (index: number) => `${ids[index]!.repeat(8)}-0000-0000-0000-000000000000`;
+  let number = 0;
   const attribute = (LogicalName: string, SourceType?: number | null, IsSecured?: boolean) => ({
     '@odata.type': '#Microsoft.Dynamics.CRM.StringAttributeMetadata',
     LogicalName,
+    MetadataId: id(number++),
     ...(SourceType === undefined ? {} : { SourceType }),
     ...(IsSecured === undefined ? {} : { IsSecured }),
   });
@@ -23,14 +27,18 @@ test('reads which attributes change without a new row version, with one request'
       ],
     }),
   );
-  expect(await clientFor(server).readUnversionedAttributes('account')).toEqual([
-    { logicalName: 'new_age', kind: 'calculated' },
-    { logicalName: 'new_total', kind: 'rollup' },
-    { logicalName: 'new_display', kind: 'formula' },
-    { logicalName: 'new_salary', kind: 'secured' },
+  expect(await clientFor(server).readAttributes('account')).toEqual([
+    { logicalName: 'name', metadataId: id(0) },
+    { logicalName: 'accountid', metadataId: id(1) },
+    { logicalName: 'new_age', metadataId: id(2), unversioned: 'calculated' },
+    { logicalName: 'new_total', metadataId: id(3), unversioned: 'rollup' },
+    { logicalName: 'new_display', metadataId: id(4), unversioned: 'formula' },
+    { logicalName: 'new_salary', metadataId: id(5), unversioned: 'secured' },
+    { logicalName: 'new_later', metadataId: id(6) },
+    { logicalName: 'new_plain', metadataId: id(7) },
   ]);
   expect(server.requests.map(({ url }) => url)).toEqual([
-    "/api/data/v9.2/EntityDefinitions(LogicalName='account')/Attributes?$select=LogicalName,SourceType,IsSecured",
+    "/api/data/v9.2/EntityDefinitions(LogicalName='account')/Attributes?$select=LogicalName,MetadataId,SourceType,IsSecured",
   ]);
 });
 
@@ -38,7 +46,5 @@ test('names the table whose attributes are refused', async () => {
   await using server = await startServer((_, response) =>
     sendError(response, 403, '0x80040220', 'Principal user is missing prvReadAttribute privilege.'),
   );
-  await expect(clientFor(server).readUnversionedAttributes('account')).rejects.toThrow(
-    /attributes of account/,
-  );
+  await expect(clientFor(server).readAttributes('account')).rejects.toThrow(/attributes of account/);
 });
