@@ -25,7 +25,8 @@ const derived = (value: CampaignMetricsInput) => campaignMetricsId({ phase: '2-3
 
 function connect(): World<ReturnType<typeof connectTable>['table']> {
   const { table, reader } = connectTable(dataverse.url);
-  return createWorld(azurite, { table, reader });
+  // A machine under load must not make a direct write a queued one.
+  return createWorld(azurite, { table, reader, settings: { writeTimeoutMs: 60_000 } });
 }
 
 /** A row with the id of an earlier version, and one that does not exist yet. */

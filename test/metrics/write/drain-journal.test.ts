@@ -40,7 +40,8 @@ test('of one row only the last value is written, also by several instances at on
 });
 
 test('a value is never overwritten by an older one that was queued before it', async () => {
-  const { services, table } = createWorld(azurite);
+  // After a failure all records are queued for a fifth of this time, at most a second.
+  const { services, table } = createWorld(azurite, { settings: { writeTimeoutMs: 5_000 } });
   table.faults = ['done but lost'];
   const [first] = await acceptRecords(services, [record({ tokensIn: 1 })], false);
   expect(first!.outcome).toBe('queued');
