@@ -4,43 +4,56 @@
  * changes the order in which text is shown.
  */
 
-/** Secrets of this process with their encoded forms, the most recent last. */
+/** Keys and client secrets, with their encoded forms. They stay as long as the process. */
 const secrets = new Map<string, readonly string[]>();
-const keptSecrets = 50;
+/** The same of tokens, the latest last. They expire, so only the latest are kept. */
+const tokens = new Map<string, readonly string[]>();
+const keptTokens = 50;
 /** Shorter values are no secrets, and would be replaced in ordinary words. */
 const shortestSecret = 12;
 
-/** Remembers a token, key or client secret, so that `redact` finds it whatever text it appears in. */
+/** Remembers a key or client secret, so that `redact` finds it whatever text it appears in. */
 export function rememberSecret(value: string | undefined): void {
+  remember(secrets, value);
+}
+
+/** The same of a token. */
+export function rememberToken(value: string | undefined): void {
+  remember(tokens, value);
+  for (const oldest of tokens.keys()) {
+    if (tokens.size <= keptTokens) break;
+    tokens.delete(oldest);
+  }
+}
+
+function remember(list: Map<string, readonly string[]>, value: string | undefined): void {
   const secret = value?.trim();
   if (secret === undefined || secret.length < shortestSecret) return;
   const base64 = Buffer.from(secret).toString('base64');
   const forms = [secret, encodeURIComponent(secret), base64, base64.replace(/=+$/, '')];
-  secrets.delete(secret);
-  secrets.set(secret, [...new Set([...forms, Buffer.from(secret).toString('base64url')])]);
-  for (const oldest of secrets.keys()) {
-    if (secrets.size <= keptSecrets) break;
-    secrets.delete(oldest);
-  }
+  list.delete(secret);
+  list.set(secret, [...new Set([...forms, Buffer.from(secret).toString('base64url')])]);
 }
 
 /** What looks like a secret, whoever it belongs to. */
 const patterns: readonly [RegExp, string][] = [
   // A JSON Web Token.
   [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, '[token]'],
-  [/\bBearer\s+[\w.~+/=-]{8,}/gi, 'Bearer [token]'],
-  // A connection string, a form, and an address with a key or a signature.
+  // With a digit or long, unlike a word after "bearer".
+  [/\bBearer\s+(?=[a-z.~+/=_-]*\d|[\w.~+/=-]{24})[\w.~+/=-]{8,}/gi, 'Bearer [token]'],
+  // A connection string, a form, an address with a key or a signature, and JSON.
   [
-    /\b(AccountKey|SharedAccessSignature|SharedAccessKey|client_secret|client_assertion)=[^\s;&"']+/gi,
+    /\b(AccountKey|SharedAccessSignature|SharedAccessKey|client_secret|client_assertion)=[^\s;&"'\\]+/gi,
     '$1=[secret]',
   ],
-  [/([?&](?:code|sig)=)[^\s&"']+/gi, '$1[secret]'],
+  [/([?&](?:code|sig)=)[^\s&"'\\]+/gi, '$1[secret]'],
+  [/("(?:client_secret|client_assertion|access_token|refresh_token)"\s*:\s*")[^"]*/gi, '$1[secret]'],
 ];
 
 /** Replaces the secrets of this process, and everything that looks like one. */
 export function redact(text: string): string {
   let safe = text;
-  for (const forms of secrets.values()) {
+  for (const forms of [...secrets.values(), ...tokens.values()]) {
     for (const form of forms) if (safe.includes(form)) safe = safe.replaceAll(form, '[secret]');
   }
   for (const [pattern, replacement] of patterns) safe = safe.replace(pattern, replacement);
@@ -61,9 +74,9 @@ export function printable(text: string): string {
   );
 }
 
-/** `text` without secrets and unprintable characters. Line feeds and tabs stay. */
+/** `text` without secrets and unprintable characters. Line breaks and tabs stay. */
 export function safeText(text: string): string {
-  return printable(redact(text));
+  return printable(redact(text.replace(/\r\n?/g, '\n')));
 }
 
 /** The same on one line. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { SyncError } from '../src/errors.ts';
-import { printable, redact, rememberSecret, safeLine } from '../src/safe-text.ts';
+import { printable, redact, rememberSecret, rememberToken, safeLine, safeText } from '../src/safe-text.ts';
 import { logLine } from '../src/telemetry/telemetry.ts';
 
 const hostile = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u202efdp.exe\u2066';
@@ -33,7 +33,7 @@ test('secrets of this process are found in every encoding', () => {
 });
 
 test('what looks like a secret is replaced, whoever it belongs to', () => {
-  expect(redact('got eyJhbGciOiJ.eyJzdWIiOiIx.c2lnbmF0dXJl from Bearer abc.defgh')).toBe(
+  expect(redact('got eyJhbGciOiJ.eyJzdWIiOiIx.c2lnbmF0dXJl from Bearer abc.defgh1')).toBe(
     'got [token] from Bearer [token]',
   );
   expect(redact('AccountName=a;AccountKey=Zm9v/YmFy+==;EndpointSuffix=x')).toBe(
@@ -52,10 +52,40 @@ test('ordinary words are not taken for secrets', () => {
   );
 });
 
-test('only the latest secrets are remembered', () => {
-  for (let n = 0; n < 60; n++) rememberSecret(`secret-number-${n}-of-sixty`);
-  expect(redact('secret-number-59-of-sixty')).toBe('[secret]');
-  expect(redact('secret-number-1-of-sixty')).toBe('secret-number-1-of-sixty');
+test('secrets stay, and of tokens only the latest', () => {
+  rememberSecret('a-client-secret-of-years');
+  for (let n = 0; n < 60; n++) rememberToken(`token-number-${n}-of-sixty`);
+  expect(redact('a-client-secret-of-years token-number-59-of-sixty')).toBe('[secret] [secret]');
+  expect(redact('token-number-1-of-sixty')).toBe('token-number-1-of-sixty');
+});
+
+test('a log line ends with JSON, whatever is in its properties', () => {
+  const values = [
+    'GET "https://x/api?code=abcdef" failed',
+    'AccountKey=abc"def\\ghi',
+    'sig=x ?sig=abc\nnext line',
+    '{"client_secret":"very secret"}',
+    `\u0000\u2028${hostile}`,
+  ];
+  for (const what of values) {
+    const [, json] = /^m (\{.*\})$/s.exec(logLine('m', { what, n: 1 }))!;
+    expect(JSON.parse(json!)).toEqual({ what: safeText(what), n: 1 });
+  }
+  expect(safeText(values[0]!)).toBe('GET "https://x/api?code=[secret]" failed');
+  expect(safeText(values[2]!)).toBe('sig=x ?sig=[secret]\nnext line');
+  expect(safeText(values[3]!)).toBe('{"client_secret":"[secret]"}');
+});
+
+test('ordinary texts stay as they are', () => {
+  for (const text of [
+    'use the bearer authentication scheme',
+    'status code=0x80072322',
+    'design=1&codes=2',
+    'one\n\ttwo',
+  ]) {
+    expect(safeText(text)).toBe(text);
+  }
+  expect(safeText('one\r\ntwo')).toBe('one\ntwo');
 });
 
 test('errors and log lines contain neither secrets nor escape sequences', () => {

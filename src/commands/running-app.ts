@@ -28,7 +28,7 @@ export function runningSettings(
   }
   const folder = join(root, '.data');
   const running = foldersIn(folder).flatMap((name) => {
-    const app = read(join(folder, name));
+    const app = readIfOwn(join(folder, name));
     return app === undefined ? [] : [{ path: join(folder, name), app }];
   });
   if (running.length <= 1) return running[0]?.app.settings;
@@ -48,6 +48,17 @@ function foldersIn(folder: string): string[] {
   }
 }
 
+/** A folder of another user is not meant. */
+function readIfOwn(dataFolder: string): RunningApp | undefined {
+  try {
+    return read(dataFolder);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws ConfigurationError if it belongs to another user */
 function read(dataFolder: string): RunningApp | undefined {
   try {
     const app = JSON.parse(readFileSync(join(dataFolder, 'running.json'), 'utf8')) as RunningApp;
@@ -57,6 +68,11 @@ function read(dataFolder: string): RunningApp | undefined {
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     if (['ENOENT', 'ENOTDIR', 'ESRCH'].includes(code)) return undefined;
-    throw error;
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    throw new ConfigurationError(`The data folder ${dataFolder} belongs to another user.`, {
+      object: dataFolder,
+      hint: 'Run the command as the user who ran npm start.',
+      cause: error,
+    });
   }
 }

@@ -1,18 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+/** The names of this machine, with any port: ports may be forwarded, and clients leave out port 80. */
+const ownHost = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
+
 /**
  * Whether a request to a server on this machine comes from a web page of another site. A page may send requests to the
  * loopback address: then `Origin` names its site. Or its own host name may resolve to the loopback address (DNS
  * rebinding): then `Host` has that name.
  */
-export function isForeign({ headers, socket }: IncomingMessage): boolean {
-  const { host, origin } = headers;
-  const names = ['127.0.0.1', 'localhost', '[::1]'].map((name) => `${name}:${socket.localPort}`);
-  if (host === undefined || !names.includes(host.toLowerCase())) return true;
-  return (
-    origin !== undefined &&
-    !names.some((name) => [`http://${name}`, `https://${name}`].includes(origin.toLowerCase()))
-  );
+export function isForeign({ headers: { host, origin } }: IncomingMessage): boolean {
+  if (host === undefined || !ownHost.test(host)) return true;
+  if (origin === undefined) return false;
+  return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
 }
 
 /** Rejects such a request. */

@@ -23,6 +23,8 @@ export interface LocalEnvironment {
   dataFolder: string;
   /** The log of the app and the host. */
   logFile: string;
+  /** What the user should know about the data folder. */
+  warnings: string[];
   /** The tables of a `--metadata` document that are synced without `--entities`. */
   defaultTables?: string[];
 }
@@ -108,7 +110,10 @@ export async function startLocalEnvironment(
   });
   parts.defer(() => host.stop());
   const dataFolder = data.path;
-  return { host, source, dataverseUrl, connectionString, settings, dataFolder, logFile, defaultTables };
+  return {
+    ...{ host, source, dataverseUrl, connectionString, settings, dataFolder, logFile },
+    ...{ warnings: data.warnings, defaultTables },
+  };
 }
 
 /** What `npm run provision` and `npm run metrics:replay` need. A token for a real environment is not written to a file. */

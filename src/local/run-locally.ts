@@ -60,6 +60,7 @@ async function runSyncs(
   const stopped = new Promise<undefined>((done) => stop.addEventListener('abort', () => done(undefined)));
   const { host, source, dataverseUrl, defaultTables } = environment;
   say(`Reading ${source.identity} (${dataverseUrl})`);
+  for (const warning of environment.warnings) progress.line(`Warning: ${warning}`);
   if (defaultTables !== undefined) {
     const count = defaultTables.length;
     say(

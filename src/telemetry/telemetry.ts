@@ -45,7 +45,10 @@ export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClien
  */
 export function logLine(message: string, properties: Properties): string {
   const texts = defined(properties);
-  return safeText(texts.length === 0 ? message : `${message} ${JSON.stringify(Object.fromEntries(texts))}`);
+  if (texts.length === 0) return safeText(message);
+  // Replacing characters in finished JSON could break it.
+  const safe = texts.map(([name, value]) => [name, typeof value === 'string' ? safeText(value) : value]);
+  return `${safeText(message)} ${JSON.stringify(Object.fromEntries(safe))}`;
 }
 
 function defined(properties: Properties): [string, Properties[string]][] {

@@ -93,13 +93,19 @@ describe.each(['blobs', 'queues', 'Dataverse'])('the server of %s on this machin
 
   it('answers to its own names only', async () => {
     const { port, path, headers } = target();
-    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`]) {
+    for (const host of [
+      `127.0.0.1:${port}`,
+      `localhost:${port}`,
+      `LOCALHOST:${port}`,
+      '127.0.0.1',
+      'localhost:8080',
+    ]) {
       expect(await send(port, path, { ...headers, host }), host).toBe(200);
     }
     for (const host of [
       `devstoreaccount1.evil.example:${port}`,
-      `127.0.0.1:${port + 1}`,
-      '127.0.0.1',
+      `127.0.0.1.evil.example:${port}`,
+      `localhost@evil.example:${port}`,
       'evil.example',
     ]) {
       expect(await send(port, path, { ...headers, host }), host).toBe(403);

@@ -118,7 +118,7 @@ function withoutValue(body: Buffer): Error {
   return 'error' in envelope ? new InStreamError(body) : new PageFormatError('it has no "value" array');
 }
 
-const value = Buffer.from('"value"');
+const valueName = Buffer.from('"value"');
 const openBracket = 0x5b;
 const colon = 0x3a;
 
@@ -131,7 +131,7 @@ function findValue(body: Buffer): number | undefined {
     if ((byte | 0x20) === 0x7b) depth += 1;
     else if ((byte | 0x20) === 0x7d) depth -= 1;
     if (byte !== quote) continue;
-    const isMember = depth === 1 && value.compare(head, at, at + value.length) === 0;
+    const isMember = depth === 1 && valueName.equals(head.subarray(at, at + valueName.length));
     const end = stringEnd(head, at);
     if (end === undefined) return undefined;
     at = end - 1;

@@ -58,8 +58,11 @@ function recordOf(reply: Reply): Buffer {
   return Buffer.from(text.replace(/^\s*\{\s*"@(odata\.)?context"\s*:\s*"(?:[^"\\]|\\.)*"\s*,?/, '{'));
 }
 
-/** Providers answer an unknown id with codes of their own, but a path that is not in the Web API with this one. */
+/**
+ * Providers answer an unknown id with codes of their own, but a path that is not in the Web API with this one. Without a
+ * code, the answer may be that of a gateway.
+ */
 function isAbsent(error: unknown): boolean {
   const fault = dataverseFault(error);
-  return fault?.status === 404 && fault.code !== codes.resourceNotFound;
+  return fault?.status === 404 && fault.code !== undefined && fault.code !== codes.resourceNotFound;
 }

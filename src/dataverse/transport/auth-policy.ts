@@ -1,7 +1,7 @@
 import type { AccessToken, TokenCredential } from '@azure/core-auth';
 import type { PipelinePolicy, PipelineRequest } from '@azure/core-rest-pipeline';
 import { ConfigurationError, RetriableError } from '../../errors.ts';
-import { rememberSecret } from '../../safe-text.ts';
+import { rememberToken } from '../../safe-text.ts';
 import { checkToken } from '../credential.ts';
 import { shortMessage } from '../errors/error-response.ts';
 
@@ -51,7 +51,7 @@ export class TokenSource {
       const token = await this.#credential.getToken(this.#scope);
       if (token === null) throw new Error('the credential returned no token');
       checkToken(token.token);
-      rememberSecret(token.token);
+      rememberToken(token.token);
       this.#token = token;
       return token.token;
     } catch (error) {

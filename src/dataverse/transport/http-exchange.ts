@@ -36,7 +36,7 @@ export interface HttpExchangeOptions {
 const mebibyte = 1024 ** 2;
 /** Largest body of most responses. Those of pages have a limit of their own. */
 const maxBytes = 64 * mebibyte;
-/** Only the beginning of an error is read. */
+/** An error of Dataverse has some kilobytes. Of a longer one, only the status is used. */
 const maxErrorBytes = mebibyte;
 
 /** For all responses of this process: half a gigabyte, or less where memory is small. */
@@ -112,6 +112,7 @@ export class HttpExchange {
           return { body: Buffer.alloc(0), wireBytes: 0 };
         },
       );
+      hold.complete();
       const requestedAt = serverTime(responseHeaders, performance.now() - sentAt);
       return {
         reply: { status, headers: responseHeaders, body, url, names, requestedAt, release },

@@ -33,7 +33,10 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
   if (isCertificate) return new DataverseConfigurationError(text, { fault, hint });
   if (isBody && error.isTooLarge && names.method === 'GET') {
-    return new DataverseSkipError(text, { fault: { ...fault, transient: false }, hint: hints.tooLarge });
+    return new DataverseSkipError(text, {
+      fault: { ...fault, transient: false },
+      hint: names.operation.startsWith('read page') ? hints.tooLarge : hints.unusable,
+    });
   }
   if ((isBody && !error.isCutShort) || /^HPE_/.test(code ?? '')) {
     return unusableResponse(text, { fault, hint: hints.unusable });

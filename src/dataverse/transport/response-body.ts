@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { HttpHeaders } from '@azure/core-rest-pipeline';
@@ -24,7 +25,8 @@ export interface BodyLimits {
   signal: AbortSignal;
 }
 
-/** A body of unknown length asks the budget for this many bytes at a time. */
+/** A body of unknown length asks the budget for this many bytes at a time: first few, as most bodies are short. */
+const firstStep = 65_536;
 const step = 1024 * 1024;
 
 /**
@@ -38,7 +40,14 @@ export async function readBody(
   headers: HttpHeaders,
   limits: BodyLimits,
 ): Promise<{ body: Buffer; wireBytes: number }> {
-  const wire = stream === undefined ? Buffer.alloc(0) : await collect(stream, headers, limits);
+  let wire: Buffer;
+  try {
+    wire = stream === undefined ? Buffer.alloc(0) : await collect(stream, headers, limits);
+  } catch (error) {
+    // Otherwise the connection would stay open, waiting for somebody to read the rest.
+    (stream as Partial<Readable> | undefined)?.destroy?.();
+    throw error;
+  }
   return { body: await decompress(wire, headers.get('content-encoding'), limits), wireBytes: wire.length };
 }
 
@@ -65,7 +74,7 @@ async function collect(
     const chunk = part as Buffer;
     if (length + chunk.length > maxBytes) throw tooLarge(maxBytes);
     if (length + chunk.length > admitted) {
-      const more = Math.max(step, chunk.length);
+      const more = Math.max(admitted === 0 ? firstStep : step, chunk.length);
       await hold.reserve(more, signal);
       admitted += more;
     }

@@ -1,4 +1,4 @@
-import { chmod, readdir } from 'node:fs/promises';
+import { chmod, lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ConfigurationError } from '../../errors.ts';
@@ -8,39 +8,59 @@ import { isLink, privateFile, privateFolder, replaceText } from './private-file.
 /** A folder that this process has locked. */
 export interface DataFolder {
   path: string;
+  /** What the user should know about it. */
+  warnings: string[];
   release(): void;
 }
+
+/** What `npm start` keeps in a data folder. */
+const ownNames = new Set([
+  ...['lock', 'local.json', 'local.json~', 'running.json', 'functions.log', 'entities.json', 'writable'],
+  ...['dataverse.db', 'dataverse.db.new', '__blobstorage__', '__queuestorage__'],
+]);
+const isOwn = (name: string): boolean =>
+  ownNames.has(name) || name.startsWith('__azurite_db_') || (name.startsWith('.') && name.endsWith('.new'));
+
+/** What systems put into empty folders. */
+const ignored = new Set(['lost+found', '.DS_Store', '.gitignore', '.gitkeep']);
 
 /**
  * Creates the folder, or takes an existing one, so that no other user of the machine can read what it holds: rows of
  * Dataverse and keys. Locks it until it is released. The lock is SQLite's lock on the file `lock`: the operating system
  * drops it when the process ends, so a killed process leaves no lock behind.
  *
- * @throws ConfigurationError if the folder belongs to another user, is not writable, contains a symbolic link, or
- * another process has locked it
+ * @throws ConfigurationError if the folder is not writable, has contents of others, contains a symbolic link, or another
+ * process has locked it
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
+  const warnings: string[] = [];
   try {
     await makeFolder(path, privateFolder);
-    // From now on, nobody else can place a link in the folder.
-    await chmod(path, privateFolder);
+    const names = (await readdir(path)).filter((name) => !ignored.has(name));
+    const areOwn = names.every(isOwn);
+    if (!areOwn && !names.includes('lock') && !names.includes('local.json')) throw foreignError(path);
+    // From now on, nobody else can place a link in the folder. One that has other contents stays as its owner wants it.
+    if (areOwn && !(await restrict(path, privateFolder))) {
+      warnings.push(`Other users of this machine may read the data folder ${path}.`);
+    }
     await replaceText(join(path, 'writable'), '');
   } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
     throw new ConfigurationError(`The data folder ${path} is not writable: ${(cause as Error).message}`, {
       operation: 'open the data folder',
       object: path,
-      hint: 'Make it a folder that you own, or choose another one with --data.',
+      hint: 'Make the folder writable, or choose another one with --data.',
       cause,
     });
   }
   const lock = await lockFolder(path);
   try {
-    await makePrivate(path);
+    for (const name of (await readdir(path)).filter(isOwn)) await makePrivate(path, name);
   } catch (error) {
     lock.close();
     throw error;
   }
-  return { path, release: () => lock.close() };
+  return { path, warnings, release: () => lock.close() };
 }
 
 async function lockFolder(path: string): Promise<DatabaseSync> {
@@ -62,15 +82,41 @@ async function lockFolder(path: string): Promise<DatabaseSync> {
 }
 
 /**
- * Takes the permissions of all others from the files of earlier versions. A link that was placed before the folder was
+ * Takes the permissions of all others from what earlier versions left. A link that was placed before the folder was
  * private could lead a write elsewhere.
  */
-async function makePrivate(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isSymbolicLink()) throw linkError(folder, path);
-    await chmod(path, entry.isDirectory() ? privateFolder : privateFile);
+async function makePrivate(folder: string, name: string): Promise<void> {
+  const path = join(folder, name);
+  const found = await lstat(path);
+  if (found.isSymbolicLink()) throw linkError(folder, path);
+  await restrict(path, found.isDirectory() ? privateFolder : privateFile);
+  if (!found.isDirectory()) return;
+  for (const inner of await readdir(path)) await makePrivate(path, inner);
+}
+
+/**
+ * Takes the permissions of all others. Some file systems have none, and those of a mounted volume may not allow it.
+ * @returns whether others have none now
+ */
+async function restrict(path: string, mode: number): Promise<boolean> {
+  try {
+    await chmod(path, mode);
+  } catch (error) {
+    if (
+      !['EPERM', 'EACCES', 'ENOTSUP', 'ENOSYS', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')
+    ) {
+      throw error;
+    }
   }
+  return process.platform === 'win32' || ((await stat(path)).mode & 0o007) === 0;
+}
+
+function foreignError(folder: string): ConfigurationError {
+  return new ConfigurationError(`The folder ${folder} has contents that are not of npm start`, {
+    operation: 'open the data folder',
+    object: folder,
+    hint: 'Choose a new or an empty folder with --data.',
+  });
 }
 
 function linkError(folder: string, link: string): ConfigurationError {

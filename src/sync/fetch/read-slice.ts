@@ -121,8 +121,14 @@ class SliceReader implements RowReader {
 
   /** Ends a query that is still open, with the page that it may be reading ahead. */
   async close(): Promise<void> {
-    await this.#paging?.return(undefined);
+    await this.#endPaging();
     this.#shard.shard.close();
+  }
+
+  async #endPaging(): Promise<void> {
+    const paging = this.#paging;
+    this.#paging = undefined;
+    await paging?.return(undefined);
   }
 
   async read(start: SliceStart): Promise<SliceResult> {
@@ -148,7 +154,7 @@ class SliceReader implements RowReader {
     try {
       return await reading.advance(position, this);
     } catch (error) {
-      this.#paging = undefined;
+      await this.#endPaging();
       this.#isAhead = false;
       const other = reading.afterError?.(position, error, this);
       if (other !== undefined) return other;
@@ -240,7 +246,8 @@ class SliceReader implements RowReader {
     );
     const { value, done } = await this.#paging.next();
     if (done === true) throw new SyncError(`Paging ${this.table.logicalName} ended without a last page.`);
-    if (value.nextLink === undefined) this.#paging = undefined;
+    // Nothing follows the last page. The generator must end, or it would hold what it counts for the page.
+    if (value.nextLink === undefined) await this.#endPaging();
     this.#noteRefused(value);
     if (this.#pages === 0 && value.requestedAt !== undefined) {
       this.#readAt = new Date(value.requestedAt).toISOString();

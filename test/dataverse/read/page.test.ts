@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseTombstone } from '../../../src/dataverse/read/change-tracking.ts';
-import { parseRows, scanPage } from '../../../src/dataverse/read/page.ts';
+import { PageFormatError, parseRows, scanPage } from '../../../src/dataverse/read/page.ts';
 import { sharedAbsent, sharedPath } from '../../shared.ts';
 
 const json = fc.jsonValue({ maxDepth: 3 });
@@ -154,3 +154,27 @@ describe.skipIf(recorded === undefined)(
     });
   },
 );
+
+test.each([
+  '{"a":1}',
+  '{"message":"err","code":"5"}',
+  '{"value":1}',
+  '{"value"',
+  '{"value":',
+  '{"value": [',
+  '"value":[]',
+  '{',
+  '',
+])('the short body %s is no page, and says so', (body) => {
+  expect(() => scanPage(Buffer.from(body))).toThrow(PageFormatError);
+});
+
+test('any cut of a page is reported as a page that cannot be read', () => {
+  const page = Buffer.from(
+    '{"@odata.context":"https://x/$metadata#accounts","value":[{"name":"a\\\\\\"value\\":["}],"@odata.nextLink":"y"}',
+  );
+  for (let length = 0; length < page.length; length++) {
+    expect(() => scanPage(page.subarray(0, length)), String(length)).toThrow(PageFormatError);
+  }
+  expect(scanPage(page)).toMatchObject({ nextLink: 'y', entitySet: 'accounts' });
+});

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { responsesInMemory } from '../../../src/dataverse/transport/http-exchange.ts';
 import { clientFor, sendJson, startServer } from '../http-server.ts';
 
@@ -102,6 +102,21 @@ test('pages give their bytes back, whether they are read to the end or not', asy
   expect(pages).toBe(6);
   expect(responsesInMemory.used).toBe(0);
   for await (const _ of client.readPages({ entitySet: 'accounts' })) break;
+});
+
+test('a body that is too large does not keep its connection open', async () => {
+  let open = 0;
+  await using server = await startServer((_request, response) => {
+    open += 1;
+    response.once('close', () => (open -= 1));
+    response.writeHead(200, { 'content-length': 300 * megabyte });
+    response.write(Buffer.alloc(megabyte));
+  });
+  const client = clientFor(server);
+  for (let n = 0; n < 3; n++) {
+    await expect(client.readPages({ entitySet: 'accounts' }).next()).rejects.toThrow('larger than the limit');
+  }
+  await vi.waitFor(() => expect(open).toBe(0), { timeout: 10_000 });
 });
 
 test('a wait of hours that one response asks for stops other requests for minutes at most', async () => {

@@ -34,7 +34,7 @@ test('a new data folder is private, with the folders above it that did not exist
   expect([await modeOf(join(base, 'a')), await modeOf(join(base, 'a', 'b'))]).toEqual([0o700, 0o700]);
 });
 
-test.each(['lock', 'writable', 'local.json', 'functions.log', 'any'])(
+test.each(['lock', 'writable', 'local.json', 'functions.log', '__azurite_db_blob__.json'])(
   'a symbolic link named %s in the data folder leads no write elsewhere',
   async (name) => {
     const folder = join(base, 'data');
@@ -73,4 +73,30 @@ test('a file that cannot be written leaves no trace', async () => {
   await mkdir(join(base, 'file'));
   await expect(replaceText(join(base, 'file'), 'new')).rejects.toThrow();
   expect(await readdir(base)).toEqual(['file']);
+});
+
+test('a folder with other contents is not touched', async () => {
+  const tool = join(base, 'tool');
+  await writeFile(tool, '');
+  await Promise.all([chmod(tool, 0o755), chmod(base, 0o755)]);
+  await expect(openDataFolder(base)).rejects.toMatchObject({
+    message: expect.stringContaining('has contents'),
+  });
+  expect([await modeOf(base), await modeOf(tool)]).toEqual([0o755, 0o755]);
+  expect(await readdir(base)).toEqual(['tool']);
+});
+
+test('a data folder that was used with other contents before stays usable, and only its own files become private', async () => {
+  for (const name of ['tool', 'local.json']) await writeFile(join(base, name), '');
+  await Promise.all(['', 'tool', 'local.json'].map((name) => chmod(join(base, name), 0o755)));
+  (await openDataFolder(base)).release();
+  expect(await modeOf(join(base, 'local.json'))).toBe(0o600);
+  expect([await modeOf(base), await modeOf(join(base, 'tool'))]).toEqual([0o755, 0o755]);
+});
+
+test('a new volume may have a folder of its file system', async () => {
+  await mkdir(join(base, 'lost+found'));
+  const folder = await openDataFolder(base);
+  expect(folder.warnings).toEqual([]);
+  folder.release();
 });
