@@ -4,6 +4,7 @@
  */
 import type { StrategyName } from '../config/strategies.ts';
 import type { QueryOption } from '../dataverse/read/page.ts';
+import type { Failure } from '../errors.ts';
 import type { Table } from '../schema/table.ts';
 
 export interface TableState {
@@ -33,6 +34,11 @@ export interface TableState {
    * missed were not read. The next run compares again.
    */
   sweepAgain?: 'deletes' | 'rows';
+  /**
+   * The last comparison of all rows failed, or would have deleted too many rows: what to tell people until one succeeds,
+   * and when that was (ISO 8601, UTC).
+   */
+  uncompared?: Failure & { at: string };
   /** Runs since all keys were compared. */
   runsSinceSweep: number;
   /** When the read that compared all keys last began: ISO 8601, UTC. */
@@ -74,7 +80,7 @@ export interface State {
   configured?: string[];
   /** Digest of the labels in the mirror. */
   choices?: string;
-  /** When they are to be read again, because choice columns have none: ISO 8601, UTC. */
+  /** When labels and attributes are to be read again, because some are missing: ISO 8601, UTC. */
   labelsAgainAt?: string;
   /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
   files?: { entities: string[]; etag?: string };

@@ -43,7 +43,7 @@ export interface RoundPlan {
   configDigest: string;
   /** The organisation behind the environment, if it is known. */
   organizationId?: string;
-  /** When the labels are to be read again, because choice columns have none: ISO 8601, UTC. */
+  /** When labels and attributes are to be read again, because some are missing: ISO 8601, UTC. */
   labelsAgainAt?: string;
   /** Logical names of all configured tables, also of those that cannot be read now. */
   configured: string[];

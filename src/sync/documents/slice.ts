@@ -1,5 +1,6 @@
 /** `rounds/{n}/{entity}/slices/{k}.json`: what one invocation read of a table. Created if absent, then never changed. */
 import type { QueryOption } from '../../dataverse/read/page.ts';
+import type { Failure } from '../../errors.ts';
 import type { ReadFigures } from '../../target/state.ts';
 import type { Read, StrategyRead } from './plan.ts';
 
@@ -18,6 +19,8 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   pageSize?: number;
   /** Why the read is not the planned one. */
   reason?: string;
+  /** The read was to compare all rows, and could not: the error. Its changes are read without. */
+  uncompared?: Failure;
   /** The error behind `reason` may pass: the planned read is tried again soon. */
   isDoubtful?: boolean;
 }

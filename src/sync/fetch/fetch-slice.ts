@@ -42,7 +42,7 @@ export async function fetchSlice(
   const stats = createRequestStats();
   addRequestStats(stats, message.waiting?.spent ?? {});
   try {
-    const slice = await storeSlice(services, message, start, stats);
+    const slice = await storeSlice(services, message, start, stats, options);
     telemetry.event('SliceFetched', { runId, round, entity }, { ...addFigures([slice]) });
     await sendNext(services, message, slice, { resend: options.redelivered === true });
   } catch (error) {
@@ -94,10 +94,11 @@ async function storeSlice(
   message: FetchMessage,
   start: SliceStart,
   stats: RequestStats,
+  options: { redelivered?: boolean },
 ): Promise<Slice> {
   const { runId, round, entity } = message;
   const { documents, work, shards } = services;
-  const { slice, shard } = await readSlice(services, message, start, stats);
+  const { slice, shard } = await readSlice(services, message, start, stats, options);
   if (shard !== undefined) {
     slice.shard = paths.shard(runId, round, entity, message.slice, services.randomId());
     slice.shardBytes = shard.byteLength;

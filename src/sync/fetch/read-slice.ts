@@ -35,17 +35,24 @@ export interface SliceResult {
  * Reads pages from where the slice starts until the table ends or the budget is spent. A retriable error after at least
  * one page ends the slice early: what was read is kept, and the next slice retries the page that failed.
  * @param stats counts the requests, and may hold those of earlier attempts
+ * @param options `redelivered`: another attempt has failed before
  */
 export async function readSlice(
   services: SyncServices,
   message: FetchMessage,
   start: SliceStart,
   stats: RequestStats,
+  options: { redelivered?: boolean } = {},
 ): Promise<SliceResult> {
   const { catalog, entities } = (await services.documents.plan(message.runId, message.round))!;
   const { tables } = await services.documents.catalog(catalog);
   const { entity } = message;
-  return readRows(services, message, tables[entity]!, entities[entity]!, start, stats);
+  return readRows(services, message, tables[entity]!, entities[entity]!, start, stats, options);
+}
+
+interface ReadOptions {
+  signal?: AbortSignal | undefined;
+  redelivered?: boolean | undefined;
 }
 
 /** Reads a slice of a table that is not in the plan of a round. */
@@ -56,9 +63,9 @@ export async function readRows(
   plan: TablePlan,
   start: SliceStart,
   stats: RequestStats,
-  signal?: AbortSignal,
+  options: ReadOptions,
 ): Promise<SliceResult> {
-  const reader = new SliceReader(services, message, table, plan, stats, signal);
+  const reader = new SliceReader(services, message, table, plan, stats, options);
   try {
     return await reader.read(start);
   } finally {
@@ -80,6 +87,7 @@ class SliceReader implements RowReader {
   readonly #message: FetchMessage;
   readonly #stats: RequestStats;
   readonly #signal: AbortSignal | undefined;
+  readonly #isRedelivered: boolean;
   readonly #began = performance.now();
   readonly #shard: SliceShard;
   readonly #pageSize: PageSize;
@@ -106,10 +114,11 @@ class SliceReader implements RowReader {
     table: Table,
     plan: TablePlan,
     stats: RequestStats,
-    signal?: AbortSignal,
+    { signal, redelivered = false }: ReadOptions,
   ) {
     this.#stats = stats;
     this.#signal = signal;
+    this.#isRedelivered = redelivered;
     this.table = table;
     this.plan = plan;
     this.#services = services;
@@ -156,7 +165,9 @@ class SliceReader implements RowReader {
     } catch (error) {
       await this.#endPaging();
       this.#isAhead = false;
-      const other = reading.afterError?.(position, error, this);
+      // Where a slice begins, an attempt that fails twice will not get any further.
+      const isStuck = !(error instanceof RetriableError) || (this.#isRedelivered && position === this.#first);
+      const other = reading.afterError?.(position, error, this, isStuck);
       if (other !== undefined) return other;
       // A slice that would end where it starts must fail, or it would be repeated for ever.
       if (!(error instanceof RetriableError) || position === this.#first) throw error;

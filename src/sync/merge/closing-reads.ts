@@ -91,7 +91,7 @@ export class ClosingReads {
     const signal = AbortSignal.timeout(Math.ceil(this.#secondsLeft() * 1000));
     try {
       const stats = createRequestStats();
-      return await readRows(services, message, catalog.tables[name]!, tablePlan, start, stats, signal);
+      return await readRows(services, message, catalog.tables[name]!, tablePlan, start, stats, { signal });
     } catch (error) {
       if (!signal.aborted && !(error instanceof SyncError)) throw error;
       this.#isOver = true;

@@ -1,3 +1,5 @@
+import type { Failure } from '../../errors.ts';
+import type { TableState } from '../../target/state.ts';
 import type { Catalog } from '../documents/catalog.ts';
 import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
@@ -5,7 +7,8 @@ import type { RereadRequest } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { readWaiting } from '../documents/waiting.ts';
-import type { FetchedTable } from '../strategies/fetched-table.ts';
+import { type FetchedTable, finalStart } from '../strategies/fetched-table.ts';
+import { readingOf } from '../strategies/registry.ts';
 
 /** A round that is fetched, with all documents that its merge needs. */
 export interface FetchedRound {
@@ -75,4 +78,15 @@ export function fetchReport({ name, plan, slices, failure }: FetchedTable): Tabl
     verified: keys > 0 ? keys : undefined,
     ...failure,
   };
+}
+
+/** What an earlier comparison of the table left open, unless this read settles it. */
+export function openFailure(known: TableState | undefined, fetched: FetchedTable): Failure | undefined {
+  const { uncompared } = known ?? {};
+  if (uncompared === undefined) return undefined;
+  const start = finalStart(fetched);
+  const reading = readingOf(start);
+  if (reading.isComplete(start.read) || reading.comparedKeys(start.read) !== undefined) return undefined;
+  const { error, hint } = uncompared;
+  return { error, hint };
 }

@@ -1,11 +1,11 @@
-import { describeFailure, describeForLog, RetriableError } from '../../errors.ts';
+import { describeFailure, describeForLog, type Failure, RetriableError } from '../../errors.ts';
 import type { TableMerge } from '../../target/mirror-target.ts';
 import { openShard } from '../documents/open-shard.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetched-table.ts';
 import { nextState } from '../strategies/next-state.ts';
 import { readingOf } from '../strategies/registry.ts';
-import { fetchReport } from './fetched-round.ts';
+import { fetchReport, openFailure } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { rereadNext } from './rereads.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
@@ -80,13 +80,15 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
     rereadNext(round, name, 'many rows differed from those of Dataverse');
   } else if (outdatedIds.length > 0) fetchNext(round, name, outdatedIds);
   if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) round.changed.add(name);
-  addReport(round, fetched, merge);
+  const failure = failureOf(fetched, merge);
+  addReport(round, fetched, merge, failure ?? openFailure(known, fetched));
   mirror.state.entities[name] = await nextState(settings, known, table, fetched, {
     rows,
     startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
     at: round.at,
     isCurrent: merge.heldBack === 0 && outdatedIds.length === 0,
     isHeldBack: merge.heldBack > 0,
+    failure,
     digestOf: (since) => mirror.contentDigest(table, since),
   });
 }
@@ -99,7 +101,19 @@ function isMany(outdated: number, rows: number): boolean {
   return outdated > Math.max(fewRows, rows / 10);
 }
 
-function addReport({ reports }: RoundMerge, fetched: FetchedTable, merge: TableMerge): void {
+/** Why the table does not hold all that Dataverse has, although it was merged. */
+function failureOf(fetched: FetchedTable, { heldBack, rows }: TableMerge): Failure | undefined {
+  if (heldBack === 0) return finalStart(fetched).uncompared;
+  const error = `${heldBack} of ${rows} rows would be deleted, more than the limit allows. No row was deleted.`;
+  return { error, hint: allowMassDeleteHint(fetched.name) };
+}
+
+function addReport(
+  { reports }: RoundMerge,
+  fetched: FetchedTable,
+  merge: TableMerge,
+  failure: Failure | undefined,
+): void {
   const { added, updated, deleted, rows, heldBack, table } = merge;
   const report = fetchReport(fetched);
   const corrected = readingOf(finalStart(fetched)).corrected?.({
@@ -110,10 +124,7 @@ function addReport({ reports }: RoundMerge, fetched: FetchedTable, merge: TableM
     report.corrected = corrected;
     report.reason += `. ${corrected} rows differed from those of Dataverse`;
   }
-  if (heldBack > 0) {
-    report.error = `${heldBack} of ${rows} rows would be deleted, more than the limit allows. No row was deleted.`;
-    report.hint = allowMassDeleteHint(fetched.name);
-  }
+  Object.assign(report, failure);
   const unchanged = rows - added - updated;
   reports.push({ ...report, table: table.name, state: 'merged', added, updated, deleted, unchanged });
 }

@@ -1,8 +1,9 @@
 import { type LoadedState, type State, withPendingLog } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import { asksToReread } from '../documents/run.ts';
+import { finalStart } from '../strategies/fetched-table.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
-import { type FetchedRound, fetchReport } from './fetched-round.ts';
+import { type FetchedRound, fetchReport, openFailure } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { notePlanned } from './rereads.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
@@ -48,13 +49,16 @@ export async function recordIdleRound(
       const { rows } = known;
       // The schema is the same. Which columns change without a new version is no part of it.
       const table = { ...known.table, columns: catalog.tables[fetched.name]!.columns };
+      const failure = finalStart(fetched).uncompared;
       Object.assign(report, { table: table.name, state: 'merged', unchanged: rows });
+      Object.assign(report, failure ?? openFailure(known, fetched));
       const outcome = {
         rows,
         startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
         at,
         isCurrent: true,
         isHeldBack: false,
+        failure,
       };
       entities[fetched.name] = await nextState(services.settings.sync, known, table, fetched, outcome);
     }

@@ -25,12 +25,14 @@ export interface LoadedCatalog extends Catalog {
   metadataVersion: string | undefined;
   /** The organisation that it is of; undefined if it is not known. */
   organizationId: string | undefined;
-  /** When to read the labels again, because choice columns have none: ISO 8601, UTC. */
+  /** When to read labels and attributes again, because some are missing: ISO 8601, UTC. */
   labelsAgainAt: string | undefined;
 }
 
 /** How often labels that Dataverse did not have are read again, with the metadata. */
 const labelsAgainHours = 24;
+/** The same of labels and attributes that could not be read twice in a row. */
+const failedAgainHours = 1;
 
 /**
  * Loads the models of the configured tables. The metadata document (megabytes) is read only if its version, the
@@ -78,19 +80,22 @@ export async function loadCatalog(
   const catalog: Catalog = { ...models, choices: choices.digest };
   const digest = digestOf(catalog);
   await services.work.createIfAbsent(paths.catalog(digest), catalog);
-  // The next run then finds another version, and reads the labels and the attributes again.
-  const version =
-    metadataVersion === undefined || !(choices.tryAgain || tryAgain)
-      ? metadataVersion
-      : `${metadataVersion} without labels`;
-  const again = new Date(services.now().getTime() + labelsAgainHours * 3_600_000).toISOString();
+  // After an error that may pass, the next run finds another version and reads everything again. If that fails as well,
+  // an hour passes before the next try: it costs the whole metadata.
+  const unread = metadataVersion === undefined ? undefined : `${metadataVersion} without labels`;
+  const mayPass = choices.tryAgain || tryAgain;
+  const isFirstTry = mayPass && state.metadataVersion !== unread;
+  const againHours = mayPass ? failedAgainHours : choices.areIncomplete ? labelsAgainHours : undefined;
   return {
     ...catalog,
     digest,
     configDigest,
-    metadataVersion: version,
+    metadataVersion: isFirstTry ? unread : metadataVersion,
     organizationId: organizationId ?? state.organizationId,
-    labelsAgainAt: choices.areIncomplete ? again : undefined,
+    labelsAgainAt:
+      againHours === undefined
+        ? undefined
+        : new Date(services.now().getTime() + againHours * 3_600_000).toISOString(),
   };
 }
 

@@ -38,7 +38,11 @@ export async function markColumns(
   const signal = AbortSignal.timeout(limitSeconds * 1000);
   const found = new Map<string, Attribute[]>();
   const errors: unknown[] = [];
-  await forEachConcurrently(options.areRefused ? [] : tables, concurrency, async ({ logicalName }) => {
+  // Tables that were never answered come first: if the time does not suffice for all, each gets its turn.
+  const isKnown = ({ logicalName }: Table): boolean =>
+    knownMarks(state.entities[logicalName]?.table).size > 0;
+  const inOrder = tables.toSorted((a, b) => Number(isKnown(a)) - Number(isKnown(b)));
+  await forEachConcurrently(options.areRefused ? [] : inOrder, concurrency, async ({ logicalName }) => {
     if (found.size === 0 && errors.length >= tablesToTry) return;
     try {
       found.set(logicalName, await dataverse.readAttributes(logicalName, { signal }));
@@ -84,9 +88,13 @@ function marked(column: Column, { primaryKey }: Table, marks: ReadonlyMap<string
 
 /** The marks of the mirror's columns, by property. */
 function knownMarks(table: Table | undefined): Map<string, Mark> {
-  return new Map(
-    table?.columns.flatMap((column) => (column.property === undefined ? [] : [[column.property, column]])),
-  );
+  const marks = new Map<string, Mark>();
+  for (const { property, unversioned, incarnation } of table?.columns ?? []) {
+    if (property !== undefined && (unversioned === true || incarnation !== undefined)) {
+      marks.set(property, { unversioned, incarnation });
+    }
+  }
+  return marks;
 }
 
 /**

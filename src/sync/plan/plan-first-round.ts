@@ -1,6 +1,6 @@
 import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
-import { asksToReread, type RereadRequest } from '../documents/run.ts';
+import { asksToReread, type RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { joinReasons, onRequest, otherOrganization } from '../strategies/reread-reasons.ts';
 import { type LoadedCatalog, loadCatalog } from './load-catalog.ts';
@@ -8,18 +8,21 @@ import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
 import { validateSchema } from './validate-schema.ts';
 
+/** What people asked of the run, as far as its plan depends on it. */
+export type PlanRequests = Pick<RunDocument, 'reread' | 'allowMassDelete'>;
+
 /**
  * Plans and starts round 1: reads the configuration and the metadata, compares the schema with that of the mirror,
  * stores the report, and requests the first slice of every table. Can be repeated: an existing plan stays.
  *
- * @param reread the tables that the run was asked to read again, as far as that is known yet
+ * @param requests what the run was asked for, as far as that is known yet
  * @throws ConfigurationError for a wrong entities.json or wrong settings
  * @throws RetriableError if Dataverse or the storage cannot be reached
  */
 export async function planFirstRound(
   services: SyncServices,
   runId: string,
-  reread?: RereadRequest,
+  { reread, allowMassDelete = [] }: PlanRequests = {},
 ): Promise<void> {
   const configs = services.readEntities();
   const { state } = await services.mirror.loadState();
@@ -42,6 +45,7 @@ export async function planFirstRound(
       rereadReason: known
         ? joinReasons([organizationReason, rereadReasons.get(config.name), known.reread, asked])
         : asked,
+      allowsMassDelete: allowMassDelete.includes(config.name),
       settings: services.settings.sync,
       now,
     });

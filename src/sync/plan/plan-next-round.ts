@@ -53,17 +53,22 @@ async function planRereads(
   rereads: readonly [string, string][],
 ): Promise<(readonly [string, TablePlan])[]> {
   if (rereads.length === 0) return [];
-  const [catalog, { state }] = await Promise.all([
+  const [catalog, { state }, run] = await Promise.all([
     services.documents.catalog(first.catalog),
     services.mirror.loadState(),
+    services.documents.run(first.runId),
   ]);
   return rereads.map(([name, rereadReason]) => {
     services.telemetry.log('info', `All rows of ${name} are read again: ${rereadReason}`, { entity: name });
     const { config } = first.entities[name]!;
+    const allowsMassDelete = run?.allowMassDelete?.includes(name) === true;
     const table = catalog.tables[name]!;
     const known = state.entities[name];
     const { sync: settings } = services.settings;
     const now = services.now();
-    return [name, planTable({ config, table, state: known, rereadReason, settings, now })] as const;
+    return [
+      name,
+      planTable({ config, table, state: known, rereadReason, allowsMassDelete, settings, now }),
+    ] as const;
   });
 }

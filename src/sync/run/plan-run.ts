@@ -38,7 +38,7 @@ export async function planRun(
   if (run?.phase !== undefined && (await resumeEnd(services, runId))) return;
   await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
   try {
-    await planFirstRound(services, runId, run?.reread);
+    await planFirstRound(services, runId, run);
   } catch (error) {
     const failure = describeFailure(error, runId);
     const { hint } = failure;

@@ -15,7 +15,7 @@ import {
 import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { Strategy } from './strategy.ts';
-import { hasUnversioned, isVerificationDue, sweepAgainAfter } from './verification.ts';
+import { hasUnversioned, isVerificationDue, sweepAgainAfter, withoutComparison } from './verification.ts';
 
 type DeltaRead =
   /** Every row, which starts change tracking. */
@@ -67,9 +67,9 @@ export const delta: Strategy<DeltaRead> = {
     return next ?? (isSweep(read) ? { ...position, link: undefined, part: 'keys' } : undefined);
   },
 
-  afterError(position, error, { plan }) {
+  afterError(position, error, { plan }, isStuck) {
     // The changes are read, and their link is good.
-    if (position.part === 'keys') return undefined;
+    if (position.part === 'keys') return isStuck ? withoutComparison(position, error) : undefined;
     if (error instanceof ChangeTrackingError) {
       return startOver(position, plan, error.message, error.reason === 'expired');
     }

@@ -13,7 +13,13 @@ import {
 import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';
-import { hasUnversioned, isVerificationDue, sweepAgainAfter } from './verification.ts';
+import {
+  hasJustFailed,
+  hasUnversioned,
+  isVerificationDue,
+  sweepAgainAfter,
+  withoutComparison,
+} from './verification.ts';
 
 type ModifiedOnRead =
   /** Every row. */
@@ -50,7 +56,10 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
       kind: 'modifiedon',
       since: windowStart(known.watermark, settings.overlapSeconds),
       // Change tracking named deleted rows until now. Those it no longer named show in a sweep only.
-      sweep: known.strategy === 'delta' || (every > 0 && known.runsSinceSweep + 1 >= every) || isDue,
+      sweep:
+        known.strategy === 'delta' ||
+        isDue ||
+        (every > 0 && known.runsSinceSweep + 1 >= every && !hasJustFailed(context)),
       values: (isDue && hasUnversioned(table)) || undefined,
     };
   },
@@ -68,10 +77,10 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
     return next ?? (isSweep(read) ? { ...position, link: undefined, part: 'keys' } : undefined);
   },
 
-  afterError(position, error) {
+  afterError(position, error, _reader, isStuck) {
     const { read, part, link } = position;
-    if (read.kind === 'all' || part === 'keys' || link !== undefined || !isQueryRefused(error))
-      return undefined;
+    if (part === 'keys') return isStuck ? withoutComparison(position, error) : undefined;
+    if (read.kind === 'all' || link !== undefined || !isQueryRefused(error)) return undefined;
     const reason = `Dataverse does not accept the filter on modifiedon: ${(error as Error).message}`;
     const isDoubtful = error instanceof RetriableError;
     return { strategy: 'full', read: { kind: 'all' }, part: 'rows', reason, isDoubtful };

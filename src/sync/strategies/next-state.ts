@@ -55,6 +55,9 @@ export async function nextState(
         outcome.startedAt,
       );
   const read = byId ? undefined : start.read;
+  const cursor = await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings });
+  const isNew = start.uncompared !== undefined || (outcome.isHeldBack && cursor.sweepAgain === 'deletes');
+  const isSettled = isComplete || keys !== undefined;
   return {
     table,
     strategy,
@@ -70,7 +73,8 @@ export async function nextState(
     deltaVersion: deltaVersionOf(fetched) ?? knownDeltaVersion(known),
     // A request that came after this plan is still to be met.
     reread: fetched.plan.reread === undefined ? known?.reread : undefined,
-    ...(await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings })),
+    uncompared: isNew ? { ...outcome.failure!, at: outcome.at } : isSettled ? undefined : known?.uncompared,
+    ...cursor,
   };
 }
 

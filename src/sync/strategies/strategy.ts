@@ -12,8 +12,16 @@ import type { RowReader } from './row-reader.ts';
 export interface Reading<R extends Read = Read> {
   /** Reads the next page or batch. Returns where to continue; undefined at the end of the table. */
   advance(position: SliceStart<R>, reader: RowReader): Promise<SliceStart | undefined>;
-  /** What to read instead after an error; undefined if the error is to be thrown. */
-  afterError?(position: SliceStart<R>, error: unknown, reader: RowReader): SliceStart | undefined;
+  /**
+   * What to read instead after an error; undefined if the error is to be thrown.
+   * @param isStuck whether another try at this position will hardly succeed
+   */
+  afterError?(
+    position: SliceStart<R>,
+    error: unknown,
+    reader: RowReader,
+    isStuck: boolean,
+  ): SliceStart | undefined;
   /** Called once the table is read to its end, before its last slice is stored. */
   finish?(read: R, reader: RowReader): Promise<void>;
   /** Whether the read returns every row, so that rows absent from it are deleted rows. */
@@ -58,6 +66,8 @@ export interface PlanContext {
   state: TableState | undefined;
   /** Why all rows must be read again (a new column, a rebuilt one): no cursor holds then. */
   rereadReason: string | undefined;
+  /** Whether this run may delete more rows of the table than the limit allows. */
+  allowsMassDelete: boolean;
   settings: Settings['sync'];
   now: Date;
 }

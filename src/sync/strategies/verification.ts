@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import { ConfigurationError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
+import type { Read } from '../documents/plan.ts';
+import type { SliceStart } from '../documents/slice.ts';
 import type { MergeOutcome } from './fetched-table.ts';
 import type { PlanContext } from './strategy.ts';
 
@@ -14,8 +17,10 @@ const spread = 0.25;
  * Tables that were read first in one run would all be due in one run. Each has its own time in the last quarter of the
  * interval, which follows from its name.
  */
-export function isVerificationDue({ config, table, state, settings, now }: PlanContext): boolean {
+export function isVerificationDue(context: PlanContext): boolean {
+  const { config, table, state, settings, now } = context;
   if (state === undefined) return false;
+  if (isPutOff(context)) return false;
   if (state.sweepAgain !== undefined) return true;
   const hours = config.verifyHours ?? settings.verifyHours;
   if (hours === 0) return false;
@@ -24,6 +29,41 @@ export function isVerificationDue({ config, table, state, settings, now }: PlanC
   const age = now.getTime() - Date.parse(state.comparedAt ?? state.syncedAt);
   // A comparison in the future was timed by a clock that was wrong.
   return age >= due || age <= -due;
+}
+
+/** How long a comparison of all rows is not repeated that failed, or whose deletes were held back: it is dear. */
+const putOffHours = 1;
+
+/** Whether it is too early to compare again. A run that may delete the rows does what was held back. */
+function isPutOff({ state, allowsMassDelete, now }: PlanContext): boolean {
+  const { uncompared, sweepAgain } = state ?? {};
+  if (uncompared === undefined || (sweepAgain === 'deletes' && allowsMassDelete)) return false;
+  return Math.abs(now.getTime() - Date.parse(uncompared.at)) < putOffHours * 3_600_000;
+}
+
+/** Whether the comparison of all rows failed lately. */
+export function hasJustFailed(context: PlanContext): boolean {
+  return context.state?.sweepAgain === undefined && isPutOff(context);
+}
+
+/**
+ * How a read goes on that cannot compare all rows: its changes are read again, and merged. Otherwise a table that is too
+ * large to be scanned would get no changes at all.
+ */
+export function withoutComparison(position: SliceStart, error: unknown): SliceStart | undefined {
+  // Without the right identity or address nothing can be read.
+  if (error instanceof ConfigurationError || !(error instanceof SyncError)) return undefined;
+  const { strategy, read } = position;
+  const text = `The rows could not be compared with those of Dataverse: ${error.message}`;
+  const hint =
+    'Changes are up to date. Deletes and changes that Dataverse does not report may be missing. The comparison is tried again every hour.';
+  return {
+    strategy,
+    read: { ...read, sweep: false, values: undefined } as Read,
+    part: 'rows',
+    reason: text,
+    uncompared: { error: text, hint },
+  };
 }
 
 /** Whether the table has columns whose values change without a new version of their row. */

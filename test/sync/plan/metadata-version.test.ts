@@ -44,3 +44,23 @@ it('asks another table if the first one is refused before anything is known', as
   await org.sync();
   expect(documents()).toBe(0);
 });
+
+it('attributes of one table that can never be read cost the metadata twice, then once an hour', async () => {
+  org = await Organisation.start(['account', 'contact', 'team']);
+  org.rows('account', 2);
+  org.dataverse.faults.add({
+    kind: '503',
+    match: /LogicalName='team'\).*Attributes/,
+    times: 1e6,
+    retryAfter: 0,
+  });
+  const documents = countDocuments();
+  await org.sync();
+  await org.sync();
+  const before = documents();
+  for (let run = 0; run < 3; run++) await org.sync();
+  expect(documents()).toBe(before);
+  org.clock.now += 3_600_000;
+  await org.sync();
+  expect(documents()).toBe(before + 1);
+});

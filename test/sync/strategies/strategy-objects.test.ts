@@ -48,6 +48,7 @@ function plan(entity: object, context: Partial<PlanContext> = {}) {
     table: account,
     state: undefined,
     rereadReason: undefined,
+    allowsMassDelete: false,
     settings,
     now,
     ...context,
@@ -171,7 +172,7 @@ describe('an error under change tracking', () => {
   const atLink: SliceStart = { strategy: 'delta', read: planned.read, part: 'rows' };
   const later = { ...atLink, link: 'https://contoso.crm.dynamics.com/api/data/v9.2/accounts?$skiptoken=2' };
   const afterError = (position: SliceStart, error: Error) =>
-    readingOf(position).afterError?.(position, error, readerOf(planned, {}));
+    readingOf(position).afterError?.(position, error, readerOf(planned, {}), false);
   const refused = (status: number) =>
     new DataverseError('refused', { fault: { operation: 'read accounts', transient: false, status } });
 

@@ -219,3 +219,75 @@ it('believes a sweep rather than an earlier tombstone, and reads the row again',
   expect(await org.query('SELECT * FROM _sync_deleted')).toEqual([]);
   await org.expectSound();
 });
+
+describe.each([
+  ['account', 'name', {}],
+  ['lead', 'subject', { reconcileEvery: 0 }],
+  ['lead', 'subject', {}],
+])('a comparison of %s (%s, %o) that cannot be read', (name, column, options) => {
+  it('does not keep changes out of the mirror, is reported until it succeeds, and is tried again after an hour', async () => {
+    org = await Organisation.start([{ name, ...options }]);
+    const ids = org.rows(name, 5);
+    await org.sync();
+    const keys = `$select=${name}id`;
+    const fault = org.dataverse.faults.add({
+      kind: 'sql-timeout',
+      match: ({ path, query }) =>
+        path.endsWith(`/${name}s`) &&
+        !/deltatoken|top=1|ge 20|PropertyValues/.test(decodeURIComponent(query)) &&
+        (query.includes(keys) || !query.includes('$select')),
+      times: 1e6,
+    });
+    org.clock.now += day;
+    for (let run = 0; run < 3; run++) {
+      org.store.update(name, ids[run]!, { [column]: `change ${run}` });
+      const hits = fault.hits;
+      const report = reportOf(await org.sync(), name);
+      expect(report).toMatchObject({
+        state: 'merged',
+        updated: 1,
+        error: expect.stringContaining('could not be compared'),
+        hint: expect.stringContaining('tried again every hour'),
+      });
+      // It costs its retries once.
+      expect(fault.hits > hits).toBe(run === 0);
+    }
+    const idle = await org.sync();
+    expect(reportOf(idle, name)).toMatchObject({
+      updated: 0,
+      error: expect.stringContaining('could not be compared'),
+    });
+    org.dataverse.faults.clear();
+    deleteSilently(name, ids[4]!);
+    org.clock.now += 3_600_000;
+    const report = reportOf(await org.sync(), name);
+    expect(report).toMatchObject({ deleted: 1 });
+    expect(report.error).toBeUndefined();
+    expect(reportOf(await org.sync(), name).error).toBeUndefined();
+    await org.expectMirror(name);
+  });
+});
+
+it('deletes that are held back are reported in every run, and compared again once an hour or where they are allowed', async () => {
+  org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+  const ids = org.rows('account', 60);
+  await org.sync();
+  const idle = await requestsOf(() => org.sync());
+  for (const id of ids.slice(0, 40)) deleteSilently('account', id);
+  org.clock.now += day;
+  const heldBack = { deleted: 0, error: expect.stringContaining('40 of 60 rows would be deleted') };
+  expect(reportOf(await org.sync(), 'account')).toMatchObject(heldBack);
+  for (let run = 0; run < 2; run++) {
+    const requests = await requestsOf(async () => {
+      expect(reportOf(await org.sync(), 'account')).toMatchObject(heldBack);
+    });
+    expect(requests).toBe(idle);
+  }
+  org.clock.now += 3_600_000;
+  expect(await requestsOf(() => org.sync())).toBeGreaterThan(idle);
+  const status = await org.sync({ allowMassDelete: ['account'] });
+  expect(reportOf(status, 'account')).toMatchObject({ deleted: 40 });
+  expect(reportOf(status, 'account').error).toBeUndefined();
+  expect(reportOf(await org.sync(), 'account').error).toBeUndefined();
+  await org.expectMirror('account');
+});
