@@ -1,3 +1,4 @@
+import { SkipTableError } from '../errors.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import { RecordWriter, type RecordWriterOptions } from './record-writer.ts';
 import type { Sqlite } from './sqlite.ts';
@@ -23,9 +24,20 @@ export class Shard {
     return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', capacity }));
   }
 
-  /** Opens a shard to merge it. SQLite works in the bytes: the caller must not use them any more. */
+  /**
+   * Opens a shard to merge it. SQLite works in the bytes: the caller must not use them any more.
+   * @throws SkipTableError if it contains anything but tables
+   */
   static open(sqlite: Sqlite, bytes: Uint8Array): Shard {
-    return new Shard(SqliteDatabase.open(sqlite, bytes, { locking: 'normal' }));
+    const db = SqliteDatabase.open(sqlite, bytes, { locking: 'normal' });
+    const other = db.get<{ type: string }>("SELECT type FROM sqlite_master WHERE type <> 'table' LIMIT 1");
+    if (other === undefined) return new Shard(db);
+    db.close();
+    // They would run code of whoever wrote the file.
+    throw new SkipTableError(`A shard contains a ${other.type}, which this app did not write.`, {
+      operation: 'open a shard',
+      hint: 'Another program changed the work container. Check who may write there. The next run reads the rows again.',
+    });
   }
 
   /** Creates the table `name` and returns a writer for it. */

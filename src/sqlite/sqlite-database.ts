@@ -56,7 +56,8 @@ export class SqliteDatabase {
     try {
       this.exec(
         `PRAGMA page_size=${pageSize}; PRAGMA journal_mode=memory; PRAGMA synchronous=off;
-         PRAGMA locking_mode=${options.locking ?? 'exclusive'}; PRAGMA temp_store=memory`,
+         PRAGMA locking_mode=${options.locking ?? 'exclusive'}; PRAGMA temp_store=memory;
+         PRAGMA trusted_schema=off`,
       );
       this.#pageSize = this.#pragma('page_size');
       // Reads the first page of the file and throws if it is not a database.

@@ -1,3 +1,20 @@
+import { SyncError } from '../errors.ts';
+
+/** A document that another program wrote or damaged. The caller may replace it: the error has its ETag. */
+export class DamagedDocumentError extends SyncError {
+  override readonly name: string = 'DamagedDocumentError';
+  readonly etag: string;
+
+  constructor(document: string, what: string, etag: string) {
+    super(`${document} ${what}.`, {
+      operation: 'read',
+      object: document,
+      hint: `Another program wrote it. Delete ${document}.`,
+    });
+    this.etag = etag;
+  }
+}
+
 /**
  * Small documents and bytes by name. Everything concurrent is made of two calls: create if absent, and replace if
  * unchanged. `WorkStore` keeps them in Blob storage.
@@ -7,7 +24,7 @@ export interface DocumentStore {
   createIfAbsent(name: string, value: unknown): Promise<boolean>;
   /** Writes the document over whatever is there. */
   put(name: string, value: unknown): Promise<void>;
-  /** The document, its ETag, and its length in bytes; or undefined. @throws SyncError if it is not JSON */
+  /** The document, its ETag, and its length in bytes; or undefined. @throws DamagedDocumentError if it is not JSON */
   read<T>(name: string): Promise<{ value: T; etag: string; length: number } | undefined>;
   /** Returns the new ETag. @throws ConflictError if the document changed or was deleted */
   replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string>;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
-import { ConflictError, RetriableError, SyncError } from '../errors.ts';
-import type { DocumentStore } from './document-store.ts';
+import { ConflictError, RetriableError } from '../errors.ts';
+import { DamagedDocumentError, type DocumentStore } from './document-store.ts';
 import { inContainer, statusOf, storageError, withStorageErrors } from './errors.ts';
 import { forEachConcurrently } from './for-each-concurrently.ts';
 
@@ -41,11 +41,7 @@ export class WorkStore implements DocumentStore {
       return { value, etag: found.etag, length: found.bytes.length };
     } catch {
       // The parser's message quotes the content.
-      throw new SyncError(`${name} is not JSON`, {
-        operation: 'read',
-        object: name,
-        hint: 'Another program wrote it. Delete it.',
-      });
+      throw new DamagedDocumentError(name, 'is not JSON', found.etag);
     }
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ConflictError, SyncError } from '../../src/errors.ts';
 import type { Commit, DatabaseFile } from '../../src/storage/database-file.ts';
-import type { DocumentStore } from '../../src/storage/document-store.ts';
+import { DamagedDocumentError, type DocumentStore } from '../../src/storage/document-store.ts';
 
 interface Stored {
   bytes: Buffer;
@@ -67,7 +67,7 @@ class MemoryStore implements DocumentStore {
       const value = JSON.parse(found.bytes.toString()) as T;
       return { value, etag: found.etag, length: found.bytes.length };
     } catch {
-      throw new SyncError(`${name} is not JSON`);
+      throw new DamagedDocumentError(name, 'is not JSON', found.etag);
     }
   }
 

@@ -6,16 +6,21 @@ import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';
 import { Problem } from '../problem.ts';
 
+/** More characters than any request needs. */
+const maxBody = 65_536;
+
+const names = z.array(z.string().regex(/^\w{1,128}$/, { error: 'expected a logical name' })).max(1000);
+
 const startRequest = z.strictObject({
   /** Resume a live run at once, for a person who knows that it is stuck. */
   resume: z.boolean().optional(),
   /** Tables (logical names) whose deletes are applied once even beyond `massDeleteLimit`. */
-  allowMassDelete: z.array(z.string()).optional(),
+  allowMassDelete: names.optional(),
   /** Tables (logical names) to drop from the mirror, which are not in entities.json any more. */
-  dropTables: z.array(z.string()).optional(),
+  dropTables: names.optional(),
   /** Tables (logical names) to read again in full in this run. */
   reread: z
-    .union([z.literal('all'), z.array(z.string())], { error: 'expected "all" or a list of logical names' })
+    .union([z.literal('all'), names], { error: 'expected "all" or a list of logical names' })
     .optional(),
 });
 
@@ -37,6 +42,8 @@ export const postSync: Handler<SyncServices> = async (services, request) => {
 /** An empty body means no options. */
 function readStartRequest(body: string): z.output<typeof startRequest> {
   if (body.trim() === '') return {};
+  if (body.length > maxBody)
+    throw new Problem(413, `The body has more than ${maxBody} characters.`, { hint });
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -44,7 +51,7 @@ function readStartRequest(body: string): z.output<typeof startRequest> {
     throw new Problem(400, 'The body is not valid JSON.', { hint });
   }
   const parsed = startRequest.safeParse(value);
-  if (!parsed.success) throw new Problem(400, z.prettifyError(parsed.error), { hint });
+  if (!parsed.success) throw new Problem(400, z.prettifyError(parsed.error).slice(0, 1000), { hint });
   return parsed.data;
 }
 

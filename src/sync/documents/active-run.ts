@@ -1,10 +1,29 @@
+import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { paths } from './paths.ts';
-import { type ActiveRun, runFormat } from './run.ts';
+import { type ActiveRun, isRunId, isTime, runFormat } from './run.ts';
 import type { SyncServices } from './services.ts';
 
-/** The live run, with the ETag of `active.json`. */
-export function readActive(services: SyncServices): Promise<{ value: ActiveRun; etag: string } | undefined> {
-  return services.work.read<ActiveRun>(paths.active);
+/**
+ * The live run, with the ETag of `active.json`. A damaged document counts as a run of another version of the app: the next
+ * start abandons it.
+ */
+export async function readActive(
+  services: SyncServices,
+): Promise<{ value: ActiveRun; etag: string } | undefined> {
+  try {
+    const found = await services.work.read<ActiveRun>(paths.active);
+    return found && { value: isActiveRun(found.value) ? found.value : damaged, etag: found.etag };
+  } catch (error) {
+    if (error instanceof DamagedDocumentError) return { value: damaged, etag: error.etag };
+    throw error;
+  }
+}
+
+const damaged: ActiveRun = { runId: 'damaged', startedAt: new Date(0).toISOString(), resumptions: 0 };
+
+function isActiveRun(value: unknown): value is ActiveRun {
+  const { runId, startedAt, resumptions } = Object(value) as Record<string, unknown>;
+  return isRunId(runId) && isTime(startedAt) && typeof resumptions === 'number';
 }
 
 /** Whether the messages of a run are still to be handled. Messages of other runs are dropped. */

@@ -1,10 +1,10 @@
 import { type Failure, RetriableError } from '../../errors.ts';
-import type { DocumentStore } from '../../storage/document-store.ts';
+import { DamagedDocumentError, type DocumentStore } from '../../storage/document-store.ts';
 import type { Catalog } from './catalog.ts';
 import { paths } from './paths.ts';
 import type { RoundPlan } from './plan.ts';
 import type { MergedRound } from './report.ts';
-import type { RunDocument } from './run.ts';
+import { isRunDocument, type RunDocument } from './run.ts';
 import type { Slice } from './slice.ts';
 
 /** How much is kept in memory, in bytes of JSON. The parsed documents take two to three times as much. */
@@ -100,8 +100,12 @@ export class DocumentReader {
     });
   }
 
+  /** @throws DamagedDocumentError if another program wrote the document */
   async run(runId: string): Promise<RunDocument | undefined> {
-    return (await this.#store.read<RunDocument>(paths.run(runId)))?.value;
+    const name = paths.run(runId);
+    const found = await this.#store.read<RunDocument>(name);
+    if (found === undefined || isRunDocument(found.value, runId)) return found?.value;
+    throw new DamagedDocumentError(name, 'is not the report of a run', found.etag);
   }
 
   /** The slices of a table in a round, in order. */

@@ -51,6 +51,14 @@ export async function failTable(
 export async function failPoisonedTable(services: SyncServices, message: FetchMessage): Promise<void> {
   const { runId, round, entity } = message;
   if (!(await isLive(services, runId))) return;
+  const plan = await services.documents.plan(runId, round);
+  if (plan === undefined || !Object.hasOwn(plan.entities, entity)) {
+    services.telemetry.log('warn', 'Dropped a message of a table that the run does not read.', {
+      runId,
+      round,
+    });
+    return;
+  }
   const stored = (await services.work.read<Failure>(paths.lastError(runId, round, entity)))?.value;
   const {
     error = 'Its message failed repeatedly and left no error.',

@@ -74,7 +74,9 @@ async function postpone(
 async function sliceStart(services: SyncServices, message: FetchMessage): Promise<SliceStart | undefined> {
   const { runId, round, entity, slice } = message;
   const plan = await services.documents.plan(runId, round);
-  const planned = plan?.entities[entity];
+  // The name comes from a message: `constructor` is none of them.
+  const planned =
+    plan !== undefined && Object.hasOwn(plan.entities, entity) ? plan.entities[entity] : undefined;
   if (planned === undefined) {
     throw new RetriableError(`The plan of round ${round} of run ${runId} does not contain ${entity}.`, {
       object: paths.plan(runId, round),

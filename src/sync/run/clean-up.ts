@@ -18,7 +18,10 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   const old = runIds.sort().slice(0, runIds.length - keptRuns);
   for (const runId of old) await work.deletePrefix(paths.runFolder(runId));
 
-  const state = JSON.stringify((await services.mirror.lastState()) ?? {});
+  const last = await services.mirror.lastState();
+  // Without it, nobody knows what is in use.
+  if (last === undefined) return;
+  const state = JSON.stringify(last);
   for (const folder of paths.digestFolders) {
     for await (const { name, lastModified } of work.list(folder)) {
       const digest = name.slice(folder.length).replace(/\.json$/, '');

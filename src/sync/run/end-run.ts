@@ -1,3 +1,4 @@
+import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { State } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
@@ -26,7 +27,7 @@ export async function endRun(
   phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
   end: RunEnd = {},
 ): Promise<void> {
-  const stored = await services.documents.run(runId);
+  const stored = await storedRun(services, runId);
   if (stored?.phase === undefined) {
     const started = stored ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() };
     const run = await reportEnd(services, started, phase, end);
@@ -50,6 +51,16 @@ export async function resumeEnd(services: SyncServices, runId: string): Promise<
   if (phase !== 'complete' && phase !== 'failed' && phase !== 'abandoned') return false;
   await endRun(services, runId, phase);
   return true;
+}
+
+/** A damaged document must not keep the run live for ever: its report is written anew. */
+async function storedRun({ documents }: SyncServices, runId: string): Promise<RunDocument | undefined> {
+  try {
+    return await documents.run(runId);
+  } catch (error) {
+    if (error instanceof DamagedDocumentError) return undefined;
+    throw error;
+  }
 }
 
 async function reportEnd(

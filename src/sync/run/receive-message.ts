@@ -3,12 +3,14 @@ import { type Envelope, returnMessage } from '../../storage/return-message.ts';
 import type { FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 
+// They become parts of the names of blobs.
 const runId = z.string().regex(/^[\w-]{1,64}$/);
+const entity = z.string().regex(/^\w{1,128}$/);
 const round = z.int().min(1);
 
 const shapes = {
   plan: z.looseObject({ runId }),
-  fetch: z.looseObject({ runId, round, entity: z.string().min(1).max(200), slice: z.int().min(0) }),
+  fetch: z.looseObject({ runId, round, entity, slice: z.int().min(0) }),
   merge: z.looseObject({ runId, round }),
 };
 

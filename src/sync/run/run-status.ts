@@ -1,8 +1,9 @@
+import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { MergeFigures, ReadFigures } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import type { TableReport } from '../documents/report.ts';
-import type { RunDocument, RunPhase } from '../documents/run.ts';
+import { isRunId, type RunDocument, type RunPhase } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { latestRound } from './resume-run.ts';
@@ -20,7 +21,7 @@ export interface RunStatus extends RunDocument {
 
 /** The status of one run, undefined if no run has that id. */
 export async function runStatus(services: SyncServices, runId: string): Promise<RunStatus | undefined> {
-  if (!/^[\w-]{1,64}$/.test(runId)) return undefined;
+  if (!isRunId(runId)) return undefined;
   return statusOf(
     services,
     runId,
@@ -34,7 +35,7 @@ export async function syncStatus(
   limit = 20,
 ): Promise<{ active: RunStatus | null; runs: RunStatus[] }> {
   const ids: string[] = [];
-  for await (const runId of services.work.folders('runs/')) ids.push(runId);
+  for await (const runId of services.work.folders('runs/')) if (isRunId(runId)) ids.push(runId);
   const active = once(() => readActive(services));
   const latest = ids.sort().reverse().slice(0, limit);
   const runs = await Promise.all(latest.map((runId) => statusOf(services, runId, active)));
@@ -51,7 +52,31 @@ function once<T>(read: () => Promise<T>): () => Promise<T> {
   return () => (reading ??= read());
 }
 
+/** The status of a run. One whose documents are damaged must not hide the others. */
 async function statusOf(
+  services: SyncServices,
+  runId: string,
+  active: ReadActive,
+): Promise<RunStatus | undefined> {
+  try {
+    return await readStatus(services, runId, active);
+  } catch (error) {
+    if (!(error instanceof DamagedDocumentError)) throw error;
+    const { message, hint } = error;
+    const startedAt = new Date(0).toISOString();
+    const run: RunDocument = {
+      runId,
+      trigger: 'timer',
+      startedAt,
+      finishedAt: startedAt,
+      error: message,
+      hint,
+    };
+    return withTotals(services, run, 'failed');
+  }
+}
+
+async function readStatus(
   services: SyncServices,
   runId: string,
   active: ReadActive,
@@ -64,7 +89,7 @@ async function statusOf(
     const now = await services.documents.run(runId);
     // The run may have ended meanwhile, and its documents may be gone.
     if (now?.phase === undefined) return withTotals(services, { ...run, ...report }, phase);
-    return statusOf(services, runId, () => readActive(services));
+    return readStatus(services, runId, () => readActive(services));
   }
   if (!(await isEnding(services, run, active))) return withTotals(services, run, run.phase);
   // A caller that sees the end may start the next run at once, so the end is shown when that is possible.

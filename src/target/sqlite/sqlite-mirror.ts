@@ -69,7 +69,7 @@ export class SqliteMirror implements MirrorTarget {
     if (databaseEtag === undefined) return { state: emptyState(), etag };
     this.#telemetry.log(
       'warn',
-      'state.json describes another database; the state is read from the database.',
+      'state.json is damaged or describes another database; the state is read from the database.',
     );
     const state = await this.#cache.read((db, current) => ({
       ...readState(db),

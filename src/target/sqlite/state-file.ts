@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ConflictError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
-import type { DocumentStore } from '../../storage/document-store.ts';
+import { DamagedDocumentError, type DocumentStore } from '../../storage/document-store.ts';
 import type { LoadedState, State, TableState } from '../state.ts';
 import { currentTableState } from './tables/earlier-state.ts';
 
@@ -29,8 +29,8 @@ export class StateFile {
   }
 
   /**
-   * @returns undefined if there is no file; without a state if it cannot be used, because the file with the models is
-   * gone
+   * @returns undefined if there is no file; without a state if it cannot be used, because it is damaged or the file with
+   * the models is gone
    */
   async read(): Promise<{ state: State | undefined; etag: string } | undefined> {
     const found = await this.#readWithTables();
@@ -58,8 +58,9 @@ export class StateFile {
   }
 
   async #readWithTables(): Promise<{ state: State | undefined; etag: string } | undefined> {
-    const found = await this.#documents.read<StoredState>(stateName);
+    const found = await this.#readStored();
     if (found === undefined) return undefined;
+    if (found.value === undefined) return { state: undefined, etag: found.etag };
     const { tables: name, ...stored } = found.value;
     const tables = name === undefined ? {} : await this.#readTables(name);
     if (tables === undefined) return { state: undefined, etag: found.etag };
@@ -72,10 +73,40 @@ export class StateFile {
     return { state: { ...stored, entities }, etag: found.etag };
   }
 
+  /** @returns without a value if the file is damaged */
+  async #readStored(): Promise<{ value: StoredState | undefined; etag: string } | undefined> {
+    try {
+      const found = await this.#documents.read<StoredState>(stateName);
+      return found && { value: isState(found.value) ? found.value : undefined, etag: found.etag };
+    } catch (error) {
+      if (error instanceof DamagedDocumentError) return { value: undefined, etag: error.etag };
+      throw error;
+    }
+  }
+
   async #readTables(name: string): Promise<Tables | undefined> {
     if (this.#kept?.name === name) return this.#kept.tables;
-    const tables = (await this.#documents.read<Tables>(name))?.value;
+    const tables = await this.#documents.read<Tables>(name).then(
+      (found) => (isObject(found?.value) ? found.value : undefined),
+      (error: unknown) => {
+        if (error instanceof DamagedDocumentError) return undefined;
+        throw error;
+      },
+    );
     if (tables !== undefined) this.#kept = { name, tables };
     return tables;
   }
+}
+
+/** Whether the file has the parts that this code relies on. What is wrong within them shows when they are used. */
+function isState(value: unknown): value is StoredState {
+  if (!isObject(value) || !isObject(value['entities']) || !Array.isArray(value['pendingLog'])) return false;
+  return Object.values(value['entities']).every(
+    (entity) =>
+      isObject(entity) && typeof entity['strategy'] === 'string' && typeof entity['syncedAt'] === 'string',
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
