@@ -4,6 +4,15 @@ import type { Failure } from '../../errors.ts';
 import type { ReadFigures } from '../../target/state.ts';
 import type { Read, StrategyRead } from './plan.ts';
 
+/** What a read has received by now, over all its slices. */
+export interface ReadSize {
+  pages: number;
+  /** Rows, keys and deletes. */
+  records: number;
+  /** Bytes of JSON. */
+  bytes: number;
+}
+
 /** A position in a read: where a slice starts, and where the next one continues. */
 export interface SliceStart<R extends Read = Read> extends StrategyRead {
   read: R;
@@ -17,6 +26,8 @@ export interface SliceStart<R extends Read = Read> extends StrategyRead {
   pending?: readonly string[];
   /** Rows per page. It stays the same within a read, because links repeat the request. */
   pageSize?: number;
+  /** What the read has received before; absent at its start. */
+  soFar?: ReadSize;
   /** Why the read is not the planned one. */
   reason?: string;
   /** The read was to compare all rows, and could not: the error. Its changes are read without. */

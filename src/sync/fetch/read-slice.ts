@@ -2,15 +2,16 @@ import type { Page, PageQuery } from '../../dataverse/client.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
-import type { Table } from '../../schema/table.ts';
+import { entitySetOf, type Table } from '../../schema/table.ts';
 import { readAbsentIds } from '../documents/absent-ids.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
-import type { Slice, SliceStart } from '../documents/slice.ts';
+import type { ReadSize, Slice, SliceStart } from '../documents/slice.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
 import type { KnownIds, PageLinks, RowReader } from '../strategies/row-reader.ts';
+import { addSizes, checkEnd } from './endless-read.ts';
 import { ReferenceFollower } from './follow-references.ts';
 import { PageSize } from './page-size.ts';
 import {
@@ -319,9 +320,21 @@ class SliceReader implements RowReader {
     this.#services.telemetry.log('warn', message, { runId, entity });
   }
 
+  /** What the read has received with this slice, if the next one continues it. @throws SkipTableError if it does not end */
+  #sizeWith(start: SliceStart, next: SliceStart | undefined, records: number): ReadSize | undefined {
+    if (next === undefined || next.read !== start.read || next.part !== start.part) return undefined;
+    const soFar = addSizes(start.soFar, { pages: this.#pages, records, bytes: this.#bytes });
+    const { dataverse, sync } = this.#services.settings;
+    const pageSize = this.#pageSize.rows ?? dataverse.pageSize;
+    checkEnd(entitySetOf(this.table), soFar, { pageSize, databaseMaxBytes: sync.databaseMaxBytes });
+    return soFar;
+  }
+
   #result(start: SliceStart, next: SliceStart | undefined): SliceResult {
     const figures = this.#shard.finish();
     for (const finding of this.#shard.findings()) this.#note(finding);
+    const { rowsRead, deleted, keys } = figures;
+    const soFar = this.#sizeWith(start, next, rowsRead + deleted + keys);
     const slice: Slice = {
       slice: this.#message.slice,
       start,
@@ -338,10 +351,9 @@ class SliceReader implements RowReader {
       absent: this.#absent.length > 0 ? this.#absent : undefined,
       notes: this.#notes.length > 0 ? this.#notes : undefined,
       readAt: this.#readAt,
-      next: next && { ...next, pageSize: this.#pageSize.rows },
+      next: next && { ...next, pageSize: this.#pageSize.rows, soFar },
       deltaLink: this.#deltaLink,
     };
-    const { rowsRead, deleted, keys } = figures;
     const isEmpty = rowsRead + deleted + keys === 0;
     return { slice, shard: isEmpty ? undefined : this.#shard.shard.export() };
   }

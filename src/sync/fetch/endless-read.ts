@@ -1,0 +1,40 @@
+import { SkipTableError } from '../../errors.ts';
+import type { ReadSize } from '../documents/slice.ts';
+
+export function addSizes(before: ReadSize | undefined, { pages, records, bytes }: ReadSize): ReadSize {
+  return {
+    pages: pages + (before?.pages ?? 0),
+    records: records + (before?.records ?? 0),
+    bytes: bytes + (before?.bytes ?? 0),
+  };
+}
+
+/** After so many pages, a read whose pages are nearly empty will not end. */
+const manyPages = 1000;
+/** Rows in JSON have at most some ten times the bytes that they have in the database. */
+const jsonPerDatabaseByte = 20;
+
+/**
+ * Stops a read that goes on and on, because each page has a new link to another one. It would keep its run from ending.
+ * @param pageSize the rows that each page may have
+ * @throws SkipTableError if the pages are nearly empty, or if there is more than any database can hold
+ */
+export function checkEnd(
+  entitySet: string,
+  { pages, records, bytes }: ReadSize,
+  { pageSize, databaseMaxBytes }: { pageSize: number; databaseMaxBytes: number },
+): void {
+  const isNearlyEmpty = pages >= manyPages && records * 100 <= pages * pageSize && pageSize >= 100;
+  const isTooMuch = bytes > databaseMaxBytes * jsonPerDatabaseByte;
+  if (!isNearlyEmpty && !isTooMuch) return;
+  const seen = `${pages} pages with ${records} rows`;
+  throw new SkipTableError(
+    `The pages of ${entitySet} do not end: ${seen} were read, and another one is announced.`,
+    {
+      object: entitySet,
+      hint: isTooMuch
+        ? 'The rows do not fit into the database. Choose fewer columns, or raise SYNC_DATABASE_MAX_MB where memory allows it.'
+        : 'Check what answers instead of Dataverse: a proxy, or the provider of a virtual table.',
+    },
+  );
+}
