@@ -7,14 +7,15 @@ type IdsByName = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Ids that this run has requested by now. */
 export interface RequestedIds {
-  /** With an answer, so that those still missing do not exist in Dataverse. */
+  /** Their read is merged, so that those still missing do not exist in Dataverse. */
   answered: Map<string, Set<string>>;
   /** The read failed. */
   failed: Map<string, Set<string>>;
-  /** Those of this round's reads that were answered. */
+  /** Those of the reads that this round merges. */
   now: Map<string, Set<string>>;
 }
 
+/** A read that waits is in none of these: it belongs to the round that merges it, whose plan has it again. */
 export async function requestedIds({ services, plan, tables, reports }: RoundMerge): Promise<RequestedIds> {
   const { documents } = services;
   const requested: RequestedIds = { answered: new Map(), failed: new Map(), now: new Map() };
@@ -23,9 +24,11 @@ export async function requestedIds({ services, plan, tables, reports }: RoundMer
     const merged = n === plan.round ? reports : ((await documents.merged(plan.runId, n))?.entities ?? []);
     for (const [name, { read }] of Object.entries(entities)) {
       if (!isRowsById(read)) continue;
-      const isFailed = merged.some((report) => report.name === name && report.state === 'failed');
-      add(isFailed ? requested.failed : requested.answered, name, read.ids);
-      if (n === plan.round && !isFailed) add(requested.now, name, read.ids);
+      const state = merged.find((report) => report.name === name)?.state;
+      if (state === 'failed') add(requested.failed, name, read.ids);
+      if (state !== 'merged') continue;
+      add(requested.answered, name, read.ids);
+      if (n === plan.round) add(requested.now, name, read.ids);
     }
   }
   for (const { name, slices, failure } of tables) {
