@@ -70,10 +70,15 @@ export const filtered: Strategy<StoredIdsRead> = {
   },
 };
 
-/** The list of ids that Dataverse did not have, if it is time to ask for them again. */
-function absentIdsToAskFor({ config, state, settings, now }: PlanContext): string | undefined {
+/**
+ * The list of ids that Dataverse did not have, if it is time to ask for them again, or if all is read again: after a
+ * restore, deleted rows are back.
+ */
+function absentIdsToAskFor(context: PlanContext): string | undefined {
+  const { config, state, settings, now, rereadReason } = context;
   const { absentIds } = state ?? {};
+  if (absentIds === undefined || rereadReason !== undefined) return absentIds?.list;
   const hours = config.verifyHours ?? settings.verifyHours;
-  if (absentIds === undefined || hours === 0) return undefined;
+  if (hours === 0) return undefined;
   return now.getTime() - Date.parse(absentIds.askedAt) >= hours * 3_600_000 ? absentIds.list : undefined;
 }

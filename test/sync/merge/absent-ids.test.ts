@@ -92,6 +92,40 @@ describe('ids that Dataverse does not have', () => {
     await org.expectIdle();
   });
 
+  it('are asked for when the table is read again, also without a slow schedule', async () => {
+    org = await Organisation.start(['lead', { name: 'account', filtered: true, verifyHours: 0 }]);
+    org.rows('lead', 2, (n) => ({ _customerid_value: account(absent(n)) }));
+    await org.sync();
+    org.store.create('account', { accountid: absent(0) });
+    org.clock.now += day;
+    await org.expectIdle();
+    await org.sync({ reread: ['account'] });
+    expect(await org.ids('account')).toEqual([absent(0)]);
+    expect(await remembered()).toEqual([absent(1)]);
+    await org.expectIdle();
+  });
+
+  it('arrive in the run that notices a restore of the environment', async () => {
+    org = await Organisation.start(['lead', { name: 'account', filtered: true, verifyHours: 0 }]);
+    const [back] = org.rows('account', 1) as [string];
+    org.rows('lead', 1, () => ({ _customerid_value: account(back) }));
+    const [other] = org.rows('lead', 1) as [string];
+    await org.sync();
+    const backup = org.store.backup();
+    // The lead keeps its reference.
+    org.store.rowsOf(org.store.table('account')).remove(back);
+    await org.sync();
+    expect(await org.ids('account')).toEqual([]);
+    // A change of a lead that does not refer to it shows that Dataverse has moved back, and asks for nothing.
+    org.store.update('lead', other, { subject: 'later' });
+    await org.sync();
+    expect(await remembered()).toEqual([back]);
+    org.store.restore(backup);
+    await org.sync();
+    expect(await org.ids('account')).toEqual([back]);
+    await org.expectIdle();
+  });
+
   it('are forgotten once nothing refers to them, and when they are there', async () => {
     const leads = await start(2);
     org.store.update('lead', leads[0]!, { _customerid_value: null });
