@@ -4,6 +4,7 @@ import { configuredTables } from '../../target/state.ts';
 import { writeStoredIds } from '../documents/stored-ids.ts';
 import { ClosingReads, reportFor } from './closing-reads.ts';
 import type { FailedMerge } from './merge-tables.ts';
+import { rereadsOfRun } from './rereads.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 import { requestedIds, UnresolvedIds } from './unresolved-ids.ts';
 
@@ -45,9 +46,9 @@ export async function applyClosure(
     if (ids.length > 0) fetchNext(round, name, ids);
   }
   const isUnanswered = unresolved.hasUnanswered(closure.missing);
-  const failed = isUnanswered || round.reports.some((report) => report.state === 'failed');
   // Rows that are still to be read may refer to rows that nothing seems to refer to.
   const isOpen = round.next.size + round.rereads.size + round.postponed.length > 0;
+  const failed = isUnanswered || (!isOpen && (await hasUnread(round)));
   const isRemovable = !isOpen && !failed;
   const isHeldBack = isRemovable && !(await removeUnneeded(round, closure.unneeded, configs));
   // A run that ends before its last round leaves this to the next one, even if nothing changes until then.
@@ -56,6 +57,19 @@ export async function applyClosure(
   await unresolved.remember(tables(), closure.missing, reads.asked);
   await storeIds(round, names);
   return undefined;
+}
+
+/**
+ * Whether a table could not be read in a round of this run, or is to be read again by the next run. A table that failed
+ * stays unread for the rest of the run, also if some of its rows are read by id. Tables that Dataverse does not have any
+ * more keep their rows, and no read will come.
+ */
+async function hasUnread(round: RoundMerge): Promise<boolean> {
+  const { catalog, mirror } = round;
+  const { failed } = await rereadsOfRun(round);
+  return Object.keys(catalog.tables).some(
+    (name) => failed.has(name) || mirror.state.entities[name]?.reread !== undefined,
+  );
 }
 
 /** Stores which rows the filtered tables have. */
