@@ -5,7 +5,7 @@ import { applyClosure } from './apply-closure.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
 import { rereadIfMovedBack } from './moved-back.ts';
-import { notePlanned, settleRereads } from './rereads.ts';
+import { noteOtherOrganization, notePlanned, settleRereads } from './rereads.ts';
 import { logRows, type RoundMerge, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
 /** What the mirror keeps of the round that was committed last, so that a repeated merge finds its own work. */
@@ -45,6 +45,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         changed: new Set(),
       };
       const isConfigChanged = mirror.state.configured?.join() !== plan.configured.join();
+      noteOtherOrganization(mirror.state, plan);
       // Later rounds have the same plan: what the first one changed stays.
       if (plan.round === 1) Object.assign(mirror.state, sourceOf(plan));
       await dropTables(merge);

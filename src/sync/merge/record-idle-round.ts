@@ -5,7 +5,7 @@ import { finalStart } from '../strategies/fetched-table.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { type FetchedRound, fetchReport, openFailure } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
-import { notePlanned } from './rereads.ts';
+import { noteOtherOrganization, notePlanned } from './rereads.ts';
 import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
 
 /** Whether the round leaves the mirror as it is. */
@@ -41,6 +41,7 @@ export async function recordIdleRound(
   const at = services.now().toISOString();
   const reports: TableReport[] = [];
   const entities = { ...state.entities };
+  noteOtherOrganization({ ...state, entities }, plan);
   notePlanned(entities, plan);
   for (const fetched of round.tables) {
     const report = fetchReport(fetched);

@@ -1,7 +1,7 @@
 import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 import { asksToReread } from '../documents/run.ts';
-import { joinReasons, onRequest } from '../strategies/reread-reasons.ts';
+import { joinReasons, onRequest, otherOrganization } from '../strategies/reread-reasons.ts';
 import type { RoundMerge } from './round-merge.ts';
 
 /**
@@ -23,6 +23,19 @@ export function notePlanned(entities: State['entities'], plan: RoundPlan): void 
     if (reread !== undefined && known !== undefined) {
       entities[name] = { ...known, reread: joinReasons([known.reread, reread]) };
     }
+  }
+}
+
+/**
+ * Notes in the state that all tables are to be read again, if the plan of round 1 is made from another organisation than
+ * the state is: also tables that are not configured now, or could not be planned. Later the state no longer tells that
+ * their rows are of another one.
+ */
+export function noteOtherOrganization(state: State, { round, organizationId: now }: RoundPlan): void {
+  const { organizationId: before, entities } = state;
+  if (round !== 1 || before === undefined || now === undefined || before === now) return;
+  for (const [name, known] of Object.entries(entities)) {
+    entities[name] = { ...known, reread: joinReasons([otherOrganization, known.reread]) };
   }
 }
 

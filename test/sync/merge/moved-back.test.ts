@@ -221,6 +221,33 @@ it('another organisation at the same address has every table read again', async 
   await org.expectIdle();
 });
 
+describe('another organisation, while a table is not configured', () => {
+  const organization = '99999999-0000-4000-8000-000000000002';
+
+  it.each([false, true])('has that read again once it is configured again (idle: %s)', async (isIdle) => {
+    // Tables without rows bring nothing, so that the merge records an idle round.
+    const lead = { name: 'lead', strategy: 'full' };
+    org = await Organisation.start([lead, 'contact']);
+    if (!isIdle) org.rows('lead', 2);
+    const [id] = org.rows('contact', 3, () => ({ jobtitle: 'old' }));
+    await org.sync();
+    org.harness.configure([lead]);
+    await org.sync();
+    org.store.updateSilently('contact', id!, { jobtitle: 'of the other organisation' });
+    org.store.organizationId = organization;
+    org.store.schemaChanged();
+    const { databaseFile } = org.harness.storage;
+    const etag = await databaseFile.currentEtag();
+    expect(reportOf(await org.sync(), 'lead').reread).toMatch(/organisation/);
+    if (isIdle) expect(await databaseFile.currentEtag()).toBe(etag);
+    org.harness.configure([lead, 'contact']);
+    const back = reportOf(await org.sync(), 'contact');
+    expect(back).toMatchObject({ rowsRead: 3, updated: 1, reread: expect.stringMatching(/organisation/) });
+    await org.expectMirror('lead', 'contact');
+    await org.expectIdle();
+  });
+});
+
 describe('what is no sign of a restored environment', () => {
   it('rows that are deleted, the newest one too, and rows that are read again', async () => {
     org = await Organisation.start(['account', 'lead', { name: 'contact', strategy: 'full' }]);
