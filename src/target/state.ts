@@ -92,6 +92,23 @@ export interface State {
   pendingLog: SyncLogRow[];
 }
 
+/** The members of the state that say what the mirror was made from. Plans have them, and the database keeps a copy. */
+const sourceMembers = [
+  'catalog',
+  'configDigest',
+  'configured',
+  'labelsAgainAt',
+  'metadataVersion',
+  'organizationId',
+] as const satisfies (keyof State)[];
+
+export type Source = Pick<State, (typeof sourceMembers)[number]>;
+
+/** These members alone. The next run compares them, to know what it must read again. */
+export function sourceOf(from: Source): Source {
+  return Object.fromEntries(sourceMembers.map((name) => [name, from[name]]));
+}
+
 export const emptyState = (): State => ({ entities: {}, pendingLog: [] });
 
 /** The tables that the mirror holds. */

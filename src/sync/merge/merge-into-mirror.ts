@@ -1,4 +1,4 @@
-import type { LoadedState } from '../../target/state.ts';
+import { type LoadedState, sourceOf } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { type MergedRound, withNotes } from '../documents/report.ts';
 import { applyClosure } from './apply-closure.ts';
@@ -6,7 +6,7 @@ import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
 import { rereadIfMovedBack } from './moved-back.ts';
 import { noteOtherOrganization, notePlanned, settleRereads } from './rereads.ts';
-import { logRows, type RoundMerge, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
+import { logRows, type RoundMerge, type RoundResult, skippedReports } from './round-merge.ts';
 
 /** What the mirror keeps of the round that was committed last, so that a repeated merge finds its own work. */
 interface Outcome {

@@ -1,4 +1,4 @@
-import { type LoadedState, type State, withPendingLog } from '../../target/state.ts';
+import { type LoadedState, type State, sourceOf, withPendingLog } from '../../target/state.ts';
 import type { TableReport } from '../documents/report.ts';
 import { asksToReread } from '../documents/run.ts';
 import { finalStart } from '../strategies/fetched-table.ts';
@@ -6,7 +6,7 @@ import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { type FetchedRound, fetchReport, openFailure } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { noteOtherOrganization, notePlanned } from './rereads.ts';
-import { logRows, type RoundResult, skippedReports, sourceOf } from './round-merge.ts';
+import { logRows, type RoundResult, skippedReports } from './round-merge.ts';
 
 /** Whether the round leaves the mirror as it is. */
 export function isIdle(round: FetchedRound, state: State): boolean {

@@ -50,21 +50,6 @@ export interface RoundResult {
   state: State;
 }
 
-/** What the plan was made from. The next run compares it, to know whether it must read the metadata again. */
-export function sourceOf({
-  catalog,
-  configDigest,
-  configured,
-  labelsAgainAt,
-  metadataVersion,
-  organizationId,
-}: RoundPlan): Pick<
-  State,
-  'catalog' | 'configDigest' | 'configured' | 'labelsAgainAt' | 'metadataVersion' | 'organizationId'
-> {
-  return { catalog, configDigest, configured, labelsAgainAt, metadataVersion, organizationId };
-}
-
 /** The rows of `_sync_log`: one for each table that changed or has an error, and one for all others together. */
 export function logRows(
   { runId, round, createdAt: startedAt }: RoundPlan,

@@ -1,6 +1,6 @@
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { emptyState, type State, type SyncLogRow, type TableState } from '../../state.ts';
+import { emptyState, type State, type SyncLogRow, sourceOf, type TableState } from '../../state.ts';
 import { currentTableState } from './earlier-state.ts';
 
 /** The sync's own tables. Queries depend on the names of these tables and columns: do not change them. */
@@ -121,8 +121,7 @@ export function readState(db: SqliteDatabase): State {
 /** Writes the state into the database. Call it in a transaction. */
 export function writeState(db: SqliteDatabase, state: State, runId: string): void {
   for (const [name, entity] of Object.entries(state.entities)) writeTableState(db, name, entity, runId);
-  const { catalog, configDigest, configured, metadataVersion } = state;
-  writeMeta(db, sourceMeta, JSON.stringify({ catalog, configDigest, configured, metadataVersion }));
+  writeMeta(db, sourceMeta, JSON.stringify(sourceOf(state)));
   writeMeta(db, closureOpenMeta, String(state.closureOpen === true));
 }
 
