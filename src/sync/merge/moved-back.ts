@@ -31,7 +31,7 @@ export function tokenSign(known: TableState | undefined, fetched: FetchedTable):
 
 /** Whether the table is read again for this very reason, so that its signs are no news. */
 export function isKnownToHaveMoved({ plan: { reread } }: FetchedTable): boolean {
-  return reread !== undefined && isOfMovedBack(reread);
+  return isOfMovedBack(reread);
 }
 
 /**
@@ -54,8 +54,11 @@ export async function rereadIfMovedBack(
   };
   const fetched = round.tables.filter(({ failure }) => failure === undefined);
   const full = new Set(fetched.filter(isFull).map(({ name }) => name));
-  for (const name of Object.keys(round.mirror.state.entities)) {
+  const { entities } = round.mirror.state;
+  for (const [name, known] of Object.entries(entities)) {
     if (!reread.has(name) && !full.has(name)) rereadNext(round, name, movedBack);
+    // A version of a link that was given up lies ahead of every later token.
+    else if (known.strategy !== 'delta') entities[name] = { ...known, deltaVersion: undefined };
   }
   return signs.join(', ');
 }

@@ -2,9 +2,9 @@ import { deltaTokenVersion } from '../../dataverse/read/change-tracking.ts';
 import type { TableState } from '../../target/state.ts';
 import type { FetchedTable } from './fetched-table.ts';
 
-/** The row version in the delta link that a read ended with, as text. */
+/** The row version in the delta link that a read ended with, as text. The keys of a sweep may follow in later slices. */
 export function deltaVersionOf({ slices }: FetchedTable): string | undefined {
-  const { deltaLink } = slices.at(-1) ?? {};
+  const deltaLink = slices.findLast((slice) => slice.deltaLink !== undefined)?.deltaLink;
   return deltaLink === undefined ? undefined : deltaTokenVersion(deltaLink)?.toString();
 }
 

@@ -7,6 +7,7 @@ import { deltaVersionOf, knownDeltaVersion } from './delta-version.ts';
 import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from './fetched-table.ts';
 import { refusedStrategies } from './refusal.ts';
 import { readingOf, strategies } from './registry.ts';
+import { isOfMovedBack } from './reread-reasons.ts';
 import { isRowsById } from './rows-by-id.ts';
 import { hasUnversioned } from './verification.ts';
 
@@ -58,6 +59,9 @@ export async function nextState(
   const cursor = await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings });
   const isNew = start.uncompared !== undefined || (outcome.isHeldBack && cursor.sweepAgain === 'deletes');
   const isSettled = isComplete || keys !== undefined;
+  const { reread } = fetched.plan;
+  // After the source moved back, an earlier version lies ahead of every later token.
+  const earlierVersion = isOfMovedBack(reread) ? undefined : knownDeltaVersion(known);
   return {
     table,
     strategy,
@@ -70,9 +74,9 @@ export async function nextState(
     fallback: fallbackAfter(known, fetched, outcome.at),
     history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
     refusedOptions: refusedOptionsAfter(known?.refusedOptions, fetched.slices, outcome.at),
-    deltaVersion: deltaVersionOf(fetched) ?? knownDeltaVersion(known),
+    deltaVersion: deltaVersionOf(fetched) ?? earlierVersion,
     // A request that came after this plan is still to be met.
-    reread: fetched.plan.reread === undefined ? known?.reread : undefined,
+    reread: reread === undefined ? known?.reread : undefined,
     uncompared: isNew ? { ...outcome.failure!, at: outcome.at } : isSettled ? undefined : known?.uncompared,
     ...cursor,
   };

@@ -11,8 +11,9 @@ export const onRequest = 'on request';
 export const movedBack = 'Dataverse has moved back in time (restored, copied or reset)';
 
 /** Whether this reason is among the joined ones. */
-export function isOfMovedBack(reasons: string): boolean {
-  return reasons.split(separator).some((reason) => reason === movedBack || reason === otherOrganization);
+export function isOfMovedBack(reasons: string | undefined): boolean {
+  const all = reasons?.split(separator) ?? [];
+  return all.includes(movedBack) || all.includes(otherOrganization);
 }
 
 /** Why all tables are read again if another organisation answers at the address. */

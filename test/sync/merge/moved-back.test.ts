@@ -184,6 +184,40 @@ describe('a restored environment', () => {
     await org.expectIdle();
   });
 
+  // Without tokens, the strategy modifiedon or full takes over for a while.
+  it.each(['modifiedon', 'full'])(
+    'is noticed once, also by a table that is read by %s for a while',
+    async (by) => {
+      org = await Organisation.start(['account', 'contact'], {}, { SYNC_MASS_DELETE_LIMIT: '1' });
+      const match = ({ path, query }: { path: string; query: string }): boolean =>
+        by === 'full' && path.endsWith('/accounts') && /filter=modifiedon/.test(decodeURIComponent(query));
+      org.dataverse.faults.add({ kind: 'error', status: 400, code: '0x80060888', match, times: 1000 });
+      org.rows('account', 30);
+      org.rows('contact', 3);
+      await org.sync();
+      const backup = org.store.backup();
+      for (const id of await org.ids('account')) org.store.update('account', id, { name: 'new' });
+      org.rows('contact', 50);
+      await org.sync();
+      org.store.withoutOrganizationRead.add('account');
+      await org.sync();
+      expect(reportOf(await org.sync(), 'account').strategy).toBe(by);
+      org.store.restore(backup);
+      org.clock.now += 3_600_000;
+      warnings();
+      await expectRestored(await org.sync(), 'account', 'contact');
+      // Change tracking is tried again, and its token is of the restored environment.
+      org.store.withoutOrganizationRead.clear();
+      org.clock.now += 86_400_000;
+      const status = await org.sync();
+      expect(reportOf(status, 'account').strategy).toBe('delta');
+      expect(warnings()).toEqual([]);
+      expect(status.entities.map(({ reread }) => reread)).toEqual([undefined, undefined]);
+      await org.expectMirror('account', 'contact');
+      await org.expectIdle();
+    },
+  );
+
   it('compares versions beyond 2^53 exactly', async () => {
     org = await Organisation.start([{ name: 'lead', reconcileEvery: 1 }], { firstVersion: 2n ** 60n });
     const [id] = org.rows('lead', 5, () => ({ subject: 'old' }));
