@@ -81,6 +81,11 @@ const optionTexts: Readonly<Record<QueryOption, string>> = {
   filter: 'a filter by id',
 };
 
+/** Whether a page was the last one of the rows. The keys of a sweep may follow. */
+function hasReadRows({ part }: SliceStart, next: SliceStart | undefined): boolean {
+  return part === 'rows' && (next === undefined || next.part === 'keys');
+}
+
 class SliceReader implements RowReader {
   readonly table: Table;
   readonly plan: TablePlan;
@@ -148,13 +153,13 @@ class SliceReader implements RowReader {
     do {
       const position: SliceStart = next;
       next = await this.#advance(position);
+      if (hasReadRows(position, next)) await readingOf(position).finish?.(position.read, this);
       if (next === undefined || next.read === position.read) continue;
       this.#logOtherRead(next);
       // A slice belongs to one read. While it is empty, it can take another one.
       if (this.#pages > 0) break;
       this.#first = next;
     } while (next !== undefined && !this.#isFull());
-    if (next === undefined) await readingOf(this.#first).finish?.(this.#first.read, this);
     return this.#result(this.#first, next);
   }
 

@@ -11,7 +11,7 @@ import type { Slice } from '../documents/slice.ts';
  * systems). So the order does not tell whether a row was deleted after its change, or created again after its deletion.
  *
  * Afterwards the shards, merged in order, rows before deletes, give the right rows.
- * @param shard of the table's last slice
+ * @param shard of the slice that ends the changes. The keys of a sweep come later, so they never show less than it does.
  * @param readAgain reads the ids into the shard's rows, and those not returned into its `deleted`
  */
 export async function resolveTombstones(

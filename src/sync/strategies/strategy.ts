@@ -22,7 +22,10 @@ export interface Reading<R extends Read = Read> {
     reader: RowReader,
     isStuck: boolean,
   ): SliceStart | undefined;
-  /** Called once the table is read to its end, before its last slice is stored. */
+  /**
+   * Called once all rows are read, before the slice that ends them is stored and before the keys of a sweep are read: keys
+   * must be later than every row, or an older version of a key would look like a source that moved back.
+   */
   finish?(read: R, reader: RowReader): Promise<void>;
   /** Whether the read returns every row, so that rows absent from it are deleted rows. */
   isComplete(read: R): boolean;
