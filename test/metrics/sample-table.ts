@@ -7,7 +7,11 @@ import { DataverseMetricsTable } from '../../src/metrics/table/dataverse-metrics
 import { MetricsTransport } from '../../src/metrics/table/metrics-transport.ts';
 
 /** The table of the Dataverse at this address, and its reader. */
-export function connectTable(url: string, changes: Partial<MetricsSettings> = {}) {
+export function connectTable(
+  url: string,
+  changes: Partial<MetricsSettings> = {},
+  limits: { maxTimeoutMs?: number } = {},
+) {
   const settings = { ...readMetricsSettings({}), ...changes };
   const transport = new MetricsTransport({
     origin: url,
@@ -18,7 +22,7 @@ export function connectTable(url: string, changes: Partial<MetricsSettings> = {}
   return {
     settings,
     transport,
-    table: new DataverseMetricsTable(transport, settings),
+    table: new DataverseMetricsTable(transport, settings, limits),
     reader: new CampaignMetricsReader(transport, settings),
   };
 }

@@ -6,6 +6,7 @@ import { type BatchReply, type BatchRequest, batch } from '../../dataverse/write
 import { createMultiple } from '../../dataverse/write/create-multiple.ts';
 import { upsert } from '../../dataverse/write/write-row.ts';
 import { ConflictError, RetriableError } from '../../errors.ts';
+import { partsOf } from './bulk-limits.ts';
 import { type CampaignMetricsColumns, type MetricsRow, toRowValues } from './campaign-metrics-columns.ts';
 import { setupErrorOf } from './metrics-transport.ts';
 import { consequenceOf } from './write-consequence.ts';
@@ -33,12 +34,6 @@ export type WriteOutcome =
   | 'other id';
 
 /**
- * Requests in one `$batch`. Dataverse executes them one after the other, so several smaller batches at the same time are
- * faster. learn.microsoft.com: Send parallel requests.
- */
-const batchSize = 100;
-
-/**
  * Writes many rows under a condition each: create, or replace one version. So it does not matter when Dataverse executes
  * a request that was given up: a row that was written since has another version, and the request fails for it.
  * `UpsertMultiple` has no conditions; learn.microsoft.com: Optimistic concurrency.
@@ -57,15 +52,16 @@ export class ConditionalWrites {
   /**
    * Creates rows with few requests. Each request creates all of its rows or none. A request that does not, because of
    * one of its rows, is the last: its rows and those after it are a `conflict`, and each has to be written alone.
+   * @param sizeOf how many rows the request may have that creates this one
    */
   async createTogether(
     rows: readonly MetricsRow[],
-    maxRows: number,
+    sizeOf: (row: MetricsRow) => number,
     signal: AbortSignal,
   ): Promise<WriteOutcome[]> {
     const outcomes: WriteOutcome[] = [];
-    while (outcomes.length < rows.length) {
-      const some = rows.slice(outcomes.length, outcomes.length + maxRows);
+    for (const some of partsOf(rows, sizeOf)) {
+      if (outcomes.length === rows.length) break;
       const outcome = await this.#create(some, signal);
       // What hinders one request because of the setup hinders the others, too.
       const isLast = outcome === 'conflict' || isOfSetup(outcome);
@@ -89,11 +85,17 @@ export class ConditionalWrites {
     }
   }
 
-  /** Writes each row alone, in batches. A batch without an answer leaves only its own rows unknown. */
-  async writeEach(rows: readonly VersionedRow[], signal: AbortSignal): Promise<WriteOutcome[]> {
-    const starts = Array.from({ length: Math.ceil(rows.length / batchSize) }, (_, n) => n * batchSize);
-    const parts = starts.map((start) => this.#writeBatch(rows.slice(start, start + batchSize), signal));
-    return (await allDone(parts)).flat();
+  /**
+   * Writes each row alone, in batches. A batch without an answer leaves only its own rows unknown.
+   * @param sizeOf how many rows the batch may have that writes this one
+   */
+  async writeEach(
+    rows: readonly VersionedRow[],
+    sizeOf: (row: MetricsRow) => number,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome[]> {
+    const parts = partsOf(rows, ({ row }) => sizeOf(row));
+    return (await allDone(parts.map((part) => this.#writeBatch(part, signal)))).flat();
   }
 
   async #writeBatch(rows: readonly VersionedRow[], signal: AbortSignal): Promise<WriteOutcome[]> {

@@ -5,6 +5,7 @@ import type { Transport } from '../../dataverse/transport/transport.ts';
 import { upsert } from '../../dataverse/write/write-row.ts';
 import { ConflictError, RetriableError } from '../../errors.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
+import { BulkLimits } from './bulk-limits.ts';
 import {
   campaignMetricsColumns,
   type MetricsRow,
@@ -29,9 +30,6 @@ export type MetricsTable = Pick<DataverseMetricsTable, keyof DataverseMetricsTab
 
 /** A row that keeps changing between reading its version and writing it is given up after this many conflicts. */
 const maxConflicts = 6;
-/** Dataverse ends every request after this time; learn.microsoft.com: Service protection and execution limits. */
-const maxBulkTimeoutMs = 120_000;
-const minBulkSize = 50;
 /** Look-ups of rows by key at the same time. */
 const parallelFinds = 8;
 
@@ -42,17 +40,16 @@ export class DataverseMetricsTable {
   readonly #columns;
   readonly #writes: ConditionalWrites;
   readonly #finder: RowFinder;
-  #bulkTimeoutMs: number;
-  #bulkSize: number;
+  readonly #limits: BulkLimits;
 
-  constructor(transport: Transport, settings: MetricsSettings) {
+  /** @param limits `maxTimeoutMs`: the longest time that a bulk write may take. @default 120 s, as Dataverse has it */
+  constructor(transport: Transport, settings: MetricsSettings, limits: { maxTimeoutMs?: number } = {}) {
     this.#transport = transport;
     this.#settings = settings;
     this.#columns = campaignMetricsColumns(settings);
     this.#finder = new RowFinder(transport, settings, this.#columns);
     this.#writes = new ConditionalWrites(transport, settings, this.#columns);
-    this.#bulkTimeoutMs = settings.bulkTimeoutMs;
-    this.#bulkSize = settings.bulkSize;
+    this.#limits = new BulkLimits(settings, limits.maxTimeoutMs);
   }
 
   /**
@@ -91,13 +88,18 @@ export class DataverseMetricsTable {
    * @throws what `guard.confirm` throws
    */
   async writeMany(rows: readonly MetricsRow[], guard: WriteGuard): Promise<RowResult[]> {
-    const timeout = AbortSignal.timeout(this.#bulkTimeoutMs);
+    const used = rows.map((row) => ({ id: row.id, level: this.#limits.levelOf(row) }));
+    const highest = used.reduce((level, row) => Math.max(level, row.level), 0);
+    const timeout = AbortSignal.timeout(this.#limits.timeoutAt(highest));
     const startedAt = performance.now();
     const signal = AbortSignal.any([guard.signal, timeout]);
     const results = await this.#writeRounds(rows, { ...guard, signal });
-    const unknown = results.filter((result) => 'unknown' in result).length;
-    if (unknown === 0) this.#wasInTime(performance.now() - startedAt);
-    else if (unknown === rows.length && timeout.aborted && !guard.signal.aborted) this.#wasTooSlow();
+    const late = used.filter((_, index) => 'unknown' in results[index]!);
+    const settled = used.filter((_, index) => !('unknown' in results[index]!));
+    this.#limits.wereInTime(settled, performance.now() - startedAt, late.length === 0);
+    if (late.length > 0 && timeout.aborted && !guard.signal.aborted) {
+      this.#limits.wasTooSlow(late, rows.length);
+    }
     return results;
   }
 
@@ -107,18 +109,6 @@ export class DataverseMetricsTable {
    */
   findId(row: MetricsRow, signal: AbortSignal): Promise<string | undefined> {
     return this.#finder.findId(row, signal);
-  }
-
-  #wasInTime(milliseconds: number): void {
-    const { bulkSize, bulkTimeoutMs } = this.#settings;
-    this.#bulkSize = Math.min(bulkSize, this.#bulkSize * 2);
-    this.#bulkTimeoutMs = Math.max(bulkTimeoutMs, Math.min(this.#bulkTimeoutMs, Math.ceil(2 * milliseconds)));
-  }
-
-  /** Dataverse needs more time for so many rows. Not so if it wrote others meanwhile: then one request hangs. */
-  #wasTooSlow(): void {
-    this.#bulkTimeoutMs = Math.min(maxBulkTimeoutMs, this.#bulkTimeoutMs * 2);
-    this.#bulkSize = Math.max(Math.min(minBulkSize, this.#settings.bulkSize), Math.ceil(this.#bulkSize / 2));
   }
 
   /** Writes rows until each has a result: those that met another version are read and written again. */
@@ -149,12 +139,15 @@ export class DataverseMetricsTable {
     results: Map<string, RowResult>,
   ): Promise<MetricsRow[]> {
     const isNew = ({ version }: VersionedRow) => together && version === undefined;
-    const sorted = [...rows.filter(isNew), ...rows.filter((row) => !isNew(row))];
+    const level = (row: MetricsRow) => this.#limits.levelOf(row);
+    // Slow rows first, each with those that are as slow.
+    const bySpeed = rows.toSorted((a, b) => level(b.row) - level(a.row));
+    const sorted = [...bySpeed.filter(isNew), ...bySpeed.filter((row) => !isNew(row))];
     const count = rows.filter(isNew).length;
     const created = sorted.slice(0, count).map(({ target }) => target);
     const outcomes = await allDone([
-      this.#writes.createTogether(created, this.#bulkSize, signal),
-      this.#writes.writeEach(sorted.slice(count), signal),
+      this.#writes.createTogether(created, (row) => this.#limits.createSizeAt(level(row)), signal),
+      this.#writes.writeEach(sorted.slice(count), (row) => this.#limits.batchSizeAt(level(row)), signal),
     ] as const);
     const again: MetricsRow[] = [];
     const others: MetricsRow[] = [];
