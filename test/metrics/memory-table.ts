@@ -13,7 +13,10 @@ type Fault = 'busy' | 'done but lost' | 'slow';
 export class MemoryTable implements MetricsTable {
   readonly rows = new Map<string, CampaignMetrics>();
   refuses: (record: CampaignMetrics) => boolean = () => false;
+  /** The rows for which no answer comes. */
+  unanswered: (record: CampaignMetrics) => boolean = () => false;
   bulks: number[] = [];
+  readonly #tries = new Map<string, number>();
   singles = 0;
   /** The faults of the next writes. */
   faults: Fault[] = [];
@@ -21,6 +24,7 @@ export class MemoryTable implements MetricsTable {
 
   async write(row: MetricsRow, { signal }: WriteGuard) {
     this.singles += 1;
+    if (this.unanswered(row.record)) throw this.#busy();
     const created = !this.rows.has(row.id);
     await this.#meet(signal, () => this.#store([row]));
     return { created, row };
@@ -34,6 +38,8 @@ export class MemoryTable implements MetricsTable {
 
   /** Each row meets its own fault, as if each had its own request. */
   async #resultOf(row: MetricsRow, signal: AbortSignal, next: Fault | undefined): Promise<RowResult> {
+    this.#tries.set(row.id, this.tries(row.id) + 1);
+    if (this.unanswered(row.record)) return { unknown: this.#busy() };
     if (this.refuses(row.record)) return { refused: this.#refusal() };
     const created = !this.rows.has(row.id);
     try {
@@ -42,6 +48,11 @@ export class MemoryTable implements MetricsTable {
     } catch (error) {
       return { unknown: error as Error };
     }
+  }
+
+  /** How often a row was written in bulk, or was to be. */
+  tries(id: string): number {
+    return this.#tries.get(id) ?? 0;
   }
 
   async findId({ id }: MetricsRow): Promise<string | undefined> {

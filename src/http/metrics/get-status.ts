@@ -1,5 +1,5 @@
 import { describeError } from '../../errors.ts';
-import { isBefore, type PlacedEntry } from '../../metrics/journal/journal-entry.ts';
+import type { PlacedEntry } from '../../metrics/journal/journal-entry.ts';
 import { replayHint } from '../../metrics/journal/poison-records.ts';
 import type { MetricsServices } from '../../metrics/services.ts';
 import { consequenceOf } from '../../metrics/table/write-consequence.ts';
@@ -26,7 +26,7 @@ export const getStatus: Handler<MetricsServices> = async (services, request) => 
   };
   const common = describe(entry.id);
   const state = await services.journal.state();
-  if (!isBefore(entry.position, state)) {
+  if (await services.journal.isOpen(entry, state)) {
     const seconds = Math.max(1, Math.ceil((state.retryAt - Date.now()) / 1000));
     const headers = { 'retry-after': String(Math.min(seconds, maxRetrySeconds)) };
     return { headers, jsonBody: { state: 'queued', ...common } };

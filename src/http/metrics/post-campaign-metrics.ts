@@ -44,7 +44,7 @@ function oneResponse(accepted: Accepted, collection: string): Response {
 function listResponse(accepted: readonly Accepted[], collection: string): Response {
   const items = accepted.map((item) => itemOf(item, collection));
   const all = new Set(items.map((item) => item.status));
-  // Queued records are written in order: after the last one is written, all are.
+  // Most often all are written when the last one is. Each item has its own address.
   const last = accepted.findLast((item) => item.outcome === 'queued');
   const headers = last && { location: locationOf(last, collection), ...retryAfter(last) };
   return { status: all.size === 1 ? items[0]!.status : 207, headers: headers ?? {}, jsonBody: items };

@@ -1,10 +1,10 @@
 import type { BlobClient, BlobLeaseClient, ContainerClient } from '@azure/storage-blob';
 import { ConflictError } from '../../errors.ts';
 import { errorCode, inContainer, statusOf, storageError } from '../../storage/errors.ts';
-import type { Position } from './journal-entry.ts';
+import type { ReadState } from './stragglers.ts';
 
-/** How far the journal is written to Dataverse: the line at this position is the next. */
-export interface JournalState extends Position {
+/** How far the journal is written to Dataverse. */
+export interface JournalState extends ReadState {
   /** How many poison records exist. */
   poison: number;
   /** 1 once all poison records have the ids that this version of the app derives. Earlier versions remove it. */
@@ -13,8 +13,9 @@ export interface JournalState extends Position {
   retryAt: number;
   /** Consecutive failures without any progress. */
   failures: number;
-  /** Which of the next entries are settled already; see settled-entries.ts. */
-  settled: string;
+  /** The same for the stragglers: when to write them again, and after how many failures. */
+  stragglersAt: number;
+  stragglerFailures: number;
 }
 
 const initialState: JournalState = {
@@ -24,6 +25,10 @@ const initialState: JournalState = {
   poisonIds: 0,
   retryAt: 0,
   failures: 0,
+  stragglersAt: 0,
+  stragglerFailures: 0,
+  stragglers: '',
+  readTo: '',
   settled: '',
 };
 

@@ -1,6 +1,7 @@
 import type { AppendBlobClient, BlobClient, ContainerClient } from '@azure/storage-blob';
 import { SyncError } from '../../errors.ts';
 import { errorCode, inContainer, statusOf, withStorageErrors } from '../../storage/errors.ts';
+import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import { campaignMetricsId } from '../contract/campaign-metrics-id.ts';
 import { BatchedAppends } from './batched-appends.ts';
 import {
@@ -12,7 +13,9 @@ import {
   ticketOf,
 } from './journal-entry.ts';
 import { JournalLease, type JournalState, readState } from './journal-lease.ts';
-import { PendingRows } from './pending-rows.ts';
+import { PendingRows, type Stretch } from './pending-rows.ts';
+import { openEntries } from './settled-entries.ts';
+import { readFrom, stragglersOf } from './stragglers.ts';
 
 /** How far the journal is written, at one moment. */
 export interface JournalProgress {
@@ -26,6 +29,7 @@ const folder = 'metrics/journal';
 /** Longer than any line. */
 const maxLineBytes = 16_384;
 const maxPendingBytes = 1024 * 1024;
+const parallelReads = 8;
 
 /**
  * The accepted records that are not in Dataverse yet, in the order in which they arrived.
@@ -44,6 +48,8 @@ export class Journal {
   readonly #stateBlob: BlobClient;
   readonly #appends = new BatchedAppends((bytes) => this.#append(bytes));
   readonly #pending = new PendingRows();
+  /** The stragglers that were read last, by their tickets. */
+  #stragglers: ReadonlyMap<string, PlacedEntry> = new Map();
   /** The newest blob that this instance knows. */
   #generation = 1;
 
@@ -65,8 +71,9 @@ export class Journal {
       const [state, known] = await Promise.all([readState(this.#stateBlob), this.#end()]);
       let end = known;
       // Another instance has begun a blob that this one does not know yet.
-      if (state.generation > end.generation) {
-        this.#generation = state.generation;
+      const { generation } = readFrom(state);
+      if (generation > end.generation) {
+        this.#generation = generation;
         end = await this.#end();
       }
       return { pending: isBefore(state, end), state, end };
@@ -79,15 +86,50 @@ export class Journal {
    */
   async pendingRows({ pending, state, end }: JournalProgress): Promise<(id: string) => boolean> {
     if (!pending) return () => false;
-    const known = this.#pending.since(state, end);
-    const room = maxPendingBytes - (known.next.offset - state.offset);
+    const [stragglers, { rows, next }] = await Promise.all([this.stragglers(state), this.#rows(state, end)]);
+    const open = openEntries(readFrom(state), state.settled, rows);
+    const ids = new Set([...stragglers, ...open].map(({ id }) => id));
+    return (id) => isBefore(next, end) || ids.has(id);
+  }
+
+  /** Whether an entry is not settled yet: neither written, nor replaced by a newer value, nor rejected. */
+  async isOpen({ id, position }: PlacedEntry, state: JournalState): Promise<boolean> {
+    const from = readFrom(state);
+    if (isBefore(position, from)) {
+      // Not every value of such a row is kept, but all of them are settled together.
+      const stragglers = await this.stragglers(state);
+      return stragglers.some((each) => each.id === id && !isBefore(position, each.position));
+    }
+    if (state.settled === '') return true;
+    const { rows } = await this.#rows(state, await onJournal('look up the end of', () => this.#end()));
+    const known = rows.find((row) => ticketOf(row.position) === ticketOf(position));
+    return known === undefined || openEntries(from, state.settled, rows).includes(known);
+  }
+
+  /** The entries that the drain has left behind, oldest first. */
+  async stragglers(state: Pick<JournalState, 'stragglers'>): Promise<PlacedEntry[]> {
+    const positions = stragglersOf(state);
+    const entries = new Map<string, PlacedEntry>();
+    await forEachConcurrently(positions, parallelReads, async (position) => {
+      const ticket = ticketOf(position);
+      const entry = this.#stragglers.get(ticket) ?? (await this.read(position, maxLineBytes)).entries[0];
+      if (entry !== undefined) entries.set(ticket, entry);
+    });
+    this.#stragglers = entries;
+    return positions.flatMap((position) => entries.get(ticketOf(position)) ?? []);
+  }
+
+  /** The rows of the entries behind those that are read, as far as one read goes. */
+  async #rows(state: JournalState, end: Position): Promise<Pick<Stretch, 'rows' | 'next'>> {
+    const from = readFrom(state);
+    const known = this.#pending.since(from, end);
+    const room = maxPendingBytes - (known.next.offset - from.offset);
     const { entries, next } =
       isBefore(known.next, end) && room > 0
         ? await this.read(known.next, room)
         : { entries: [], next: known.next };
     this.#pending.add(known, entries, next);
-    const ids = new Set([...known.rows, ...entries].map(({ id }) => id));
-    return (id) => isBefore(next, end) || ids.has(id);
+    return { rows: [...known.rows, ...entries], next };
   }
 
   state(): Promise<JournalState> {
@@ -130,12 +172,15 @@ export class Journal {
     }
   }
 
-  /** Deletes blobs that are written completely and older than `before`. The last two always stay. */
+  /** Deletes blobs that are settled completely and older than `before`. The last two always stay. */
   removeWritten(before: Date): Promise<void> {
     return onJournal('delete old blobs of', async () => {
-      const { generation } = await readState(this.#stateBlob);
+      const state = await readState(this.#stateBlob);
+      const { generation } = readFrom(state);
+      const needed = new Set(stragglersOf(state).map((position) => position.generation));
       for await (const blob of this.#blobs()) {
-        if (blob.generation < generation - 1 && blob.lastModified < before) {
+        const isSettled = blob.generation < generation - 1 && !needed.has(blob.generation);
+        if (isSettled && blob.lastModified < before) {
           await this.#container.getBlobClient(blob.name).deleteIfExists();
         }
       }
@@ -166,8 +211,8 @@ export class Journal {
 
   /** Creates a journal blob, unless others are past it: a deleted blob must not come back. */
   async #create(generation: number): Promise<void> {
-    const state = await readState(this.#stateBlob);
-    if (state.generation > generation) this.#generation = state.generation;
+    const known = readFrom(await readState(this.#stateBlob)).generation;
+    if (known > generation) this.#generation = known;
     else await inContainer(this.#container, () => this.#blob(generation).createIfNotExists());
   }
 

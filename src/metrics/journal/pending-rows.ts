@@ -1,7 +1,7 @@
 import { isBefore, type PlacedEntry, type Position } from './journal-entry.ts';
 
 /** A stretch of one blob of the journal. */
-interface Stretch {
+export interface Stretch {
   /** Where it begins, and where the lines begin that it does not have. */
   from: Position;
   next: Position;

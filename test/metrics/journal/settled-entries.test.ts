@@ -4,7 +4,7 @@ import { openEntries, settledText } from '../../../src/metrics/journal/settled-e
 
 const from = { generation: 3, offset: 2048 };
 const entries = Array.from({ length: 4000 }, (_, n) => ({ id: `row-${n}` }) as PlacedEntry);
-const open = (settled: string, at = from) => openEntries({ ...at, settled }, entries).map(({ id }) => id);
+const open = (settled: string, at = from) => openEntries(at, settled, entries).map(({ id }) => id);
 
 test('tells which entries of a window are settled', () => {
   const settled = entries.map((_, n) => n % 3 === 1);

@@ -109,3 +109,15 @@ test('a row that is rejected is poison at once, also while others wait', async (
   expect((await services.poison.ids()).size).toBe(1);
   expect(stored().filter((value) => value === 2)).toHaveLength(149);
 });
+
+test('waits for five minutes at most, whatever Dataverse asks for', async () => {
+  const { services } = connectWorld();
+  await acceptRecords(services, many(1), true);
+  // A queue message can be delayed for seven days.
+  dataverse.retryAfterSeconds = 8 * 86_400;
+  meet('CreateMultiple', '429');
+  expect((await drainJournal(services)).stopped).toBe('waiting for Dataverse');
+  const pause = (await services.journal.state()).retryAt - Date.now();
+  expect(pause).toBeGreaterThan(240_000);
+  expect(pause).toBeLessThanOrEqual(300_000);
+});
