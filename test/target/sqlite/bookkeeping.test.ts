@@ -24,6 +24,7 @@ const account: Required<TableState> = {
   rows: 3,
   rowBytes: 100,
   sweepAgain: 'rows',
+  uncompared: { error: 'too large', hint: 'wait', at: '2026-11-20T12:00:00.000Z' },
   runsSinceSweep: 2,
   comparedAt: '2026-11-20T00:00:00Z',
   syncedAt: '2026-11-21T00:00:00Z',
