@@ -13,7 +13,7 @@ import { rowVersion } from '../../src/sync/fetch/row-version.ts';
  */
 
 const sqlite = await loadSqlite();
-const runs = 1000;
+const runs = 500;
 
 const columns: Column[] = (
   [
