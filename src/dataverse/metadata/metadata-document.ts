@@ -28,6 +28,8 @@ export async function readMetadataDocument(
     url: '$metadata?annotations=true',
     headers: { Accept: 'application/xml', 'If-None-Match': etag },
     accepts: (status) => status === 304,
+    // A document shows by itself whether it is CSDL, also where a gateway removed the headers of OData.
+    isFile: true,
     // The service may need minutes to generate many megabytes.
     timeoutSeconds: 600,
   };

@@ -25,7 +25,7 @@ export interface Call extends CallOptions {
   body?: Buffer | string | undefined;
   /** Whether the server may execute the request twice without harm. @default true for GET, false otherwise */
   idempotent?: boolean;
-  /** Whether the request is about the content of a file, whose responses may lack the headers of OData. */
+  /** Whether the request is about a file or a document, whose responses may lack the headers of OData. */
   isFile?: boolean;
   /** Which responses besides 2xx are not errors. */
   accepts?: (status: number, headers: HttpHeaders) => boolean;
