@@ -72,14 +72,10 @@ export interface MirrorTransaction {
     withPresent?: ReadonlySet<string>,
   ): Promise<Closure>;
   /**
-   * A digest for each id of the rows of `tables` that refer to it, which changes with any of these rows.
+   * Digests of the rows of `tables` that refer to these ids, which change with any of these rows.
    * @param target logical name of the table of the ids
    */
-  referrers(
-    tables: readonly Table[],
-    target: string,
-    ids: readonly string[],
-  ): Promise<ReadonlyMap<string, string>>;
+  referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers>;
   /** Removes rows that Dataverse may still have, under the limit for deletes. They leave tombstones. */
   removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows>;
   /** Drops a table with its history, views, labels and bookkeeping. Tables that refer to it declare no key to it then. */
@@ -112,6 +108,12 @@ export interface MirrorTransaction {
   /** Stores everything, once. Returns the figures, and the state as it was stored. */
   commit(contents: CommitContents): Promise<{ database: DatabaseReport; state: State }>;
 }
+
+/**
+ * Digests of 64 bits by the logical name of the referring table, then by id. Those of an id add up; ids that a table does
+ * not refer to have none.
+ */
+export type Referrers = ReadonlyMap<string, ReadonlyMap<string, bigint>>;
 
 /** One shard of the table. */
 export interface ShardPart {

@@ -29,16 +29,18 @@ export async function applyClosure(
     ...absent.flatMap((name) => round.catalog.tables[name] ?? []),
   ];
   const requested = await requestedIds(round);
-  const unresolved = new UnresolvedIds(round, requested);
+  const unresolved = new UnresolvedIds(round, requested, tables);
   const reads = new ClosingReads(round, configs, excluded);
   let closure: Closure;
   let fresh: Map<string, string[]>;
   for (;;) {
     closure = await mirror.findClosure(tables(), names, round.becameFiltered);
-    fresh = await unresolved.toAskFor(tables(), closure.missing, reads.asked);
+    fresh = await unresolved.toAskFor(closure.missing, reads.asked);
     const result = await reads.read(fresh);
     if (typeof result === 'object') return result;
     if (!result) break;
+    unresolved.changed(reads.changed);
+    reads.changed.clear();
   }
   for (const [name, ids] of fresh) {
     // Its rows were read as those of a whole table, by another cursor. This run has not asked for their changes.
@@ -54,7 +56,9 @@ export async function applyClosure(
   // A run that ends before its last round leaves this to the next one, even if nothing changes until then.
   const isLeftOver = failed && [...closure.unneeded.values()].some((ids) => ids.length > 0);
   state.closureOpen = isOpen || isHeldBack || isUnanswered || isLeftOver;
-  await unresolved.remember(tables(), closure.missing, reads.asked);
+  if (isRemovable)
+    unresolved.changed([...closure.unneeded].flatMap(([name, ids]) => (ids.length > 0 ? name : [])));
+  await unresolved.remember(closure.missing, reads.asked);
   await storeIds(round, names);
   return undefined;
 }

@@ -32,6 +32,8 @@ export class ClosingReads {
   #isOver: boolean;
   /** The ids that Dataverse was asked for, by logical name. */
   readonly asked = new Map<string, Set<string>>();
+  /** Logical names of the tables whose rows it changed. */
+  readonly changed = new Set<string>();
 
   /** @param excluded tables that cannot be merged */
   constructor(
@@ -132,7 +134,10 @@ export class ClosingReads {
       const { table, rows, added, updated, deleted } = merge;
       const refusedOptions = refusedOptionsAfter(known.refusedOptions, [slice], round.at);
       mirror.state.entities[name] = { ...known, table, rows, refusedOptions };
-      if (added + updated + deleted > 0) round.changed.add(name);
+      if (added + updated + deleted > 0) {
+        round.changed.add(name);
+        this.changed.add(name);
+      }
       addToReport(reportFor(round, name, known), slice, merge);
       return undefined;
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { Table } from '../../schema/table.ts';
 import { type AbsentIds, readAbsentIds, writeAbsentIds } from '../documents/absent-ids.ts';
 import { isRowsById } from '../strategies/rows-by-id.ts';
+import { ReferrerDigests } from './referrer-digests.ts';
 import type { RoundMerge } from './round-merge.ts';
 
 type IdsByName = ReadonlyMap<string, ReadonlySet<string>>;
@@ -58,22 +59,29 @@ export class UnresolvedIds {
   readonly #remembered = new Map<string, AbsentIds>();
   /** Remembered ids whose referring rows are what they were. */
   readonly #settled = new Map<string, Set<string>>();
+  readonly #referrers: ReferrerDigests;
 
-  constructor(round: RoundMerge, requested: RequestedIds) {
+  /** @param tables all that may refer to rows of filtered tables */
+  constructor(round: RoundMerge, requested: RequestedIds, tables: () => readonly Table[]) {
     this.#round = round;
     this.#requested = requested;
+    this.#referrers = new ReferrerDigests(round.mirror, tables);
+  }
+
+  /** Notes that the merge has changed rows of these tables since. */
+  changed(names: Iterable<string>): void {
+    this.#referrers.forget(names);
   }
 
   /** The missing ids that this run should ask Dataverse for. @param asked those that the merge has asked for itself */
   async toAskFor(
-    tables: readonly Table[],
     missing: ReadonlyMap<string, readonly string[]>,
     asked: IdsByName,
   ): Promise<Map<string, string[]>> {
     const result = new Map<string, string[]>();
     const { answered, failed } = this.#requested;
     for (const [name, ids] of missing) {
-      const settled = await this.#findSettled(tables, name, ids);
+      const settled = await this.#findSettled(name, ids);
       const isKnown = (id: string) => [answered, failed, asked].some((one) => one.get(name)?.has(id));
       result.set(
         name,
@@ -91,11 +99,7 @@ export class UnresolvedIds {
     );
   }
 
-  async #findSettled(
-    tables: readonly Table[],
-    name: string,
-    missing: readonly string[],
-  ): Promise<ReadonlySet<string>> {
+  async #findSettled(name: string, missing: readonly string[]): Promise<ReadonlySet<string>> {
     const { services, mirror } = this.#round;
     let remembered = this.#remembered.get(name);
     if (remembered === undefined) {
@@ -103,18 +107,14 @@ export class UnresolvedIds {
       this.#remembered.set(name, remembered);
     }
     const known = missing.filter((id) => remembered.has(id));
-    const referrers = await mirror.referrers(tables, name, known);
+    const referrers = await this.#referrers.of(name, known);
     const settled = new Set(known.filter((id) => referrers.get(id) === remembered.get(id)));
     this.#settled.set(name, settled);
     return settled;
   }
 
   /** Stores the ids that are still missing although Dataverse was asked for them, and forgets the others. */
-  async remember(
-    tables: readonly Table[],
-    missing: ReadonlyMap<string, readonly string[]>,
-    asked: IdsByName,
-  ): Promise<void> {
+  async remember(missing: ReadonlyMap<string, readonly string[]>, asked: IdsByName): Promise<void> {
     const { services, mirror, at } = this.#round;
     const { entities } = mirror.state;
     for (const [name, ids] of missing) {
@@ -125,7 +125,7 @@ export class UnresolvedIds {
         this.#settled.get(name)?.has(id) === true ||
         [this.#requested.now, asked].some((one) => one.get(name)?.has(id));
       const kept = ids.filter((id) => remembered.has(id) || isAnswered(id));
-      const referrers = await mirror.referrers(tables, name, kept.filter(isAnswered));
+      const referrers = await this.#referrers.of(name, kept.filter(isAnswered));
       const digests = kept.flatMap((id): [string, string][] => {
         const digest = isAnswered(id) ? referrers.get(id) : remembered.get(id);
         return digest === undefined ? [] : [[id, digest]];

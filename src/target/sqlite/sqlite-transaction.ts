@@ -10,6 +10,7 @@ import type {
   Labels,
   MergeOptions,
   MirrorTransaction,
+  Referrers,
   RemovedRows,
   RemoveOptions,
   ShardPart,
@@ -129,11 +130,7 @@ export class SqliteTransaction implements MirrorTransaction {
     return findClosure(this.#db, tables, filtered, withPresent);
   }
 
-  async referrers(
-    tables: readonly Table[],
-    target: string,
-    ids: readonly string[],
-  ): Promise<ReadonlyMap<string, string>> {
+  async referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers> {
     return findReferrers(this.#db, tables, target, ids);
   }
 

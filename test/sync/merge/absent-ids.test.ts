@@ -142,6 +142,44 @@ describe('ids that Dataverse does not have', () => {
     expect(asked.size).toBe(0);
   });
 
+  it('cost one look at each table that refers to them in a merge, and more where the merge reads rows', async () => {
+    org = await Organisation.start([
+      'lead',
+      ...['account', 'contact'].map((name) => ({ name, filtered: true })),
+    ]);
+    org.rows('lead', 5, (n) => ({ _customerid_value: account(absent(n)) }));
+    await org.sync();
+    const { mirror } = org.harness.services;
+    const real = mirror.transaction.bind(mirror);
+    const merges: string[][] = [];
+    mirror.transaction = (options, work) =>
+      real(options, (transaction) => {
+        const referrers = transaction.referrers.bind(transaction);
+        const looks: string[] = [];
+        merges.push(looks);
+        transaction.referrers = (tables, target, ids) => {
+          if (target === 'account') looks.push(...tables.map(({ logicalName }) => logicalName));
+          return referrers(tables, target, ids);
+        };
+        return work(transaction);
+      });
+    org.rows('lead', 1);
+    await org.sync();
+    expect(merges.map((looks) => looks.sort())).toEqual([['account', 'contact', 'lead']]);
+    // The second merge reads the employer of the person itself.
+    const [employer] = org.rows('account', 1) as [string];
+    const [person] = org.rows('contact', 1, () => ({ _parentcustomerid_value: account(employer) })) as [
+      string,
+    ];
+    org.rows('lead', 1, () => ({ _customerid_value: { id: person, table: 'contact' } }));
+    await org.sync();
+    expect(await org.ids('account')).toEqual([employer]);
+    expect(merges.slice(1).map((looks) => looks.sort())).toEqual([
+      ['account', 'contact', 'lead'],
+      ['account', 'account', 'contact', 'lead'],
+    ]);
+  });
+
   it('stay open as long as the read for them fails', async () => {
     const leads = await start(1);
     org.store.create('account', { accountid: absent(0) });
