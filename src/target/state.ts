@@ -59,10 +59,10 @@ export interface TableState {
   /** Of a filtered table: the blob with the ids that the mirror holds. */
   storedIds?: string;
   /**
-   * Of a filtered table: the blob with the ids that rows refer to and that Dataverse does not have, and when Dataverse
-   * was asked for all of them.
+   * Of a filtered table: the blob with the ids that rows refer to and that Dataverse does not have, when Dataverse was
+   * asked for all of them, and from when on it is to be asked for some of them again, because references changed.
    */
-  absentIds?: { list: string; askedAt: string };
+  absentIds?: { list: string; askedAt: string; againAt?: string };
 }
 
 export interface State {

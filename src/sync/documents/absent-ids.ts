@@ -2,8 +2,18 @@ import { createHash } from 'node:crypto';
 import { paths } from './paths.ts';
 import type { SyncServices } from './services.ts';
 
-/** Ids that Dataverse does not have, each with a digest of the rows that refer to it. */
-export type AbsentIds = ReadonlyMap<string, string>;
+/** What is remembered of an id that Dataverse does not have. */
+export interface AbsentId {
+  /** A digest of the rows that referred to it when Dataverse was asked for it. */
+  referrers: string;
+  /** The hour (hours since 1970) in which Dataverse was asked for it again because these rows had changed, if it was. */
+  hour?: number;
+}
+
+export type AbsentIds = ReadonlyMap<string, AbsentId>;
+
+/** In the file: id, digest and hour. */
+type Entry = [string, string, number?];
 
 /** Four megabytes of JSON. Ids beyond this are asked for again in each run that changes a row. */
 const maxIds = 65_536;
@@ -19,7 +29,10 @@ export async function writeAbsentIds(
   before: string | undefined,
 ): Promise<string | undefined> {
   if (ids.size === 0) return undefined;
-  const entries = [...ids].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, maxIds);
+  const entries = [...ids]
+    .map(([id, { referrers, hour }]): Entry => (hour === undefined ? [id, referrers] : [id, referrers, hour]))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .slice(0, maxIds);
   const digest = createHash('sha256').update(JSON.stringify(entries)).digest('hex').slice(0, 32);
   const name = paths.storedIds(digest);
   if (name !== before) await services.work.createIfAbsent(name, entries);
@@ -28,6 +41,6 @@ export async function writeAbsentIds(
 
 /** The ids of a list; none if it does not exist any more: they are asked for again then. */
 export async function readAbsentIds(services: SyncServices, name: string | undefined): Promise<AbsentIds> {
-  const read = name === undefined ? undefined : await services.work.read<[string, string][]>(name);
-  return new Map(read?.value);
+  const read = name === undefined ? undefined : await services.work.read<Entry[]>(name);
+  return new Map(read?.value.map(([id, referrers, hour]) => [id, { referrers, hour }]));
 }

@@ -22,6 +22,8 @@ export function isIdle(round: FetchedRound, state: State): boolean {
     const isAsked = known?.reread !== undefined || asksToReread(reread, fetched.name);
     if (isAsked && fetched.plan.reread === undefined) return false;
     if (known === undefined) return fetched.failure !== undefined;
+    const { againAt } = known.absentIds ?? {};
+    if (againAt !== undefined && services.now() >= new Date(againAt)) return false;
     const table = catalog.tables[fetched.name]!;
     if (tokenSign(known, fetched) !== undefined && !isKnownToHaveMoved(fetched)) return false;
     // The views name rows by it. It is known once the definitions can be read.

@@ -1,5 +1,5 @@
 import type { Table } from '../../schema/table.ts';
-import { type AbsentIds, readAbsentIds, writeAbsentIds } from '../documents/absent-ids.ts';
+import { type AbsentId, type AbsentIds, readAbsentIds, writeAbsentIds } from '../documents/absent-ids.ts';
 import { isRowsById } from '../strategies/rows-by-id.ts';
 import { ReferrerDigests } from './referrer-digests.ts';
 import type { RoundMerge } from './round-merge.ts';
@@ -48,10 +48,15 @@ function add(to: Map<string, Set<string>>, name: string, ids: readonly string[])
   to.set(name, set);
 }
 
+const hourMilliseconds = 3_600_000;
+
 /**
  * Ids that rows refer to and that Dataverse does not have: of deleted rows, or of rows that the user may not see. They
  * are remembered with a digest of the rows that refer to them. A run asks for them again once one of these rows changes,
  * and now and then, see `filtered` in strategies/.
+ *
+ * In a busy table, rows that refer to an invisible user change in every run. So an id is asked for at once after the
+ * first change, and then once in each hour of the clock: those of many ids come together, and rewrite the list once.
  */
 export class UnresolvedIds {
   readonly #round: RoundMerge;
@@ -59,6 +64,8 @@ export class UnresolvedIds {
   readonly #remembered = new Map<string, AbsentIds>();
   /** Remembered ids whose referring rows are what they were. */
   readonly #settled = new Map<string, Set<string>>();
+  /** Those whose referring rows changed, and that Dataverse was asked for in this hour. */
+  readonly #deferred = new Map<string, Set<string>>();
   readonly #referrers: ReferrerDigests;
 
   /** @param tables all that may refer to rows of filtered tables */
@@ -81,11 +88,11 @@ export class UnresolvedIds {
     const result = new Map<string, string[]>();
     const { answered, failed } = this.#requested;
     for (const [name, ids] of missing) {
-      const settled = await this.#findSettled(name, ids);
-      const isKnown = (id: string) => [answered, failed, asked].some((one) => one.get(name)?.has(id));
+      await this.#compare(name, ids);
+      const known = [this.#settled, this.#deferred, answered, failed, asked];
       result.set(
         name,
-        ids.filter((id) => !settled.has(id) && !isKnown(id)),
+        ids.filter((id) => !known.some((one) => one.get(name)?.has(id))),
       );
     }
     return result;
@@ -99,7 +106,8 @@ export class UnresolvedIds {
     );
   }
 
-  async #findSettled(name: string, missing: readonly string[]): Promise<ReadonlySet<string>> {
+  /** Finds which of the remembered ids still have the same referring rows. */
+  async #compare(name: string, missing: readonly string[]): Promise<void> {
     const { services, mirror } = this.#round;
     let remembered = this.#remembered.get(name);
     if (remembered === undefined) {
@@ -108,31 +116,49 @@ export class UnresolvedIds {
     }
     const known = missing.filter((id) => remembered.has(id));
     const referrers = await this.#referrers.of(name, known);
-    const settled = new Set(known.filter((id) => referrers.get(id) === remembered.get(id)));
-    this.#settled.set(name, settled);
-    return settled;
+    const isSame = (id: string): boolean => referrers.get(id) === remembered.get(id)!.referrers;
+    const isOfThisHour = (id: string): boolean => remembered.get(id)!.hour === this.#hour;
+    this.#settled.set(name, new Set(known.filter(isSame)));
+    this.#deferred.set(name, new Set(known.filter((id) => !isSame(id) && isOfThisHour(id))));
+  }
+
+  /** The hour of the merge, in hours since 1970. */
+  get #hour(): number {
+    return Math.floor(Date.parse(this.#round.at) / hourMilliseconds);
   }
 
   /** Stores the ids that are still missing although Dataverse was asked for them, and forgets the others. */
   async remember(missing: ReadonlyMap<string, readonly string[]>, asked: IdsByName): Promise<void> {
-    const { services, mirror, at } = this.#round;
+    const { services, mirror, at, next } = this.#round;
     const { entities } = mirror.state;
     for (const [name, ids] of missing) {
       const known = entities[name];
       if (known === undefined) continue;
-      const remembered = this.#remembered.get(name) ?? new Map();
+      const remembered: AbsentIds = this.#remembered.get(name) ?? new Map();
+      const isSettled = (id: string): boolean => this.#settled.get(name)?.has(id) === true;
       const isAnswered = (id: string): boolean =>
-        this.#settled.get(name)?.has(id) === true ||
         [this.#requested.now, asked].some((one) => one.get(name)?.has(id));
-      const kept = ids.filter((id) => remembered.has(id) || isAnswered(id));
-      const referrers = await this.#referrers.of(name, kept.filter(isAnswered));
-      const digests = kept.flatMap((id): [string, string][] => {
-        const digest = isAnswered(id) ? referrers.get(id) : remembered.get(id);
-        return digest === undefined ? [] : [[id, digest]];
+      // What is read next was found by the slow schedule, if nothing else asks for it: Dataverse has it.
+      const isFound = (id: string): boolean => isSettled(id) && next.get(name)?.has(id) === true;
+      const kept = ids.filter((id) => (remembered.has(id) || isAnswered(id)) && !isFound(id));
+      const referrers = await this.#referrers.of(
+        name,
+        kept.filter((id) => isSettled(id) || isAnswered(id)),
+      );
+      const entries = kept.map((id): [string, AbsentId] => {
+        const before = remembered.get(id);
+        const now = referrers.get(id);
+        if (now === undefined) return [id, before!];
+        return [id, { referrers: now, hour: before && (isSettled(id) ? before.hour : this.#hour) }];
       });
-      const list = await writeAbsentIds(services, new Map(digests), known.absentIds?.list);
+      const list = await writeAbsentIds(services, new Map(entries), known.absentIds?.list);
       const askedAt = known.absentIds?.askedAt ?? at;
-      entities[name] = { ...known, absentIds: list === undefined ? undefined : { list, askedAt } };
+      // The next round asks for some of those that are left.
+      const left = kept.filter((id) => !referrers.has(id) && next.get(name)?.has(id) !== true);
+      const areDeferred = left.every((id) => this.#deferred.get(name)?.has(id));
+      const nextHour = new Date((this.#hour + 1) * hourMilliseconds).toISOString();
+      const againAt = left.length === 0 ? undefined : areDeferred ? nextHour : at;
+      entities[name] = { ...known, absentIds: list === undefined ? undefined : { list, askedAt, againAt } };
     }
   }
 }

@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { Organisation } from '../organisation.ts';
+import { Organisation, reportOf } from '../organisation.ts';
 
 let org: Organisation;
 afterEach(() => org.stop());
 
 const account = (id: string) => ({ id, table: 'account' });
 const absent = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
-const day = 86_400_000;
+const hour = 3_600_000;
+const day = 24 * hour;
 
 /** Starts with leads that refer to accounts that do not exist, and one that exists. @returns the ids of the leads */
 async function start(count: number): Promise<string[]> {
@@ -178,6 +179,68 @@ describe('ids that Dataverse does not have', () => {
       ['account', 'contact', 'lead'],
       ['account', 'account', 'contact', 'lead'],
     ]);
+  });
+
+  it('are asked for once an hour if new rows refer to them in every run, and the list stays', async () => {
+    await start(2);
+    const asked = askedIds();
+    const refer = () => org.rows('lead', 1, () => ({ _customerid_value: account(absent(0)) }));
+    refer();
+    // At once the first time.
+    expect((await org.sync()).rounds).toBe(2);
+    const listName = async () =>
+      (await org.harness.services.mirror.lastState())!.entities['account']!.absentIds!.list;
+    const list = await listName();
+    asked.clear();
+    for (let run = 0; run < 3; run++) {
+      refer();
+      expect((await org.sync()).rounds).toBe(1);
+    }
+    expect(asked.size).toBe(0);
+    expect(await listName()).toBe(list);
+    org.store.create('account', { accountid: absent(0), name: 'late' });
+    await org.expectIdle();
+    // Nothing needs to change for it.
+    org.clock.now += hour;
+    await org.sync();
+    expect([...asked]).toEqual([absent(0)]);
+    expect(await org.ids('account')).toContain(absent(0));
+    expect(await remembered()).toEqual([absent(1)]);
+    await org.expectIdle();
+  });
+
+  it('are settled for the hours after if they are still absent then', async () => {
+    await start(1);
+    for (let run = 0; run < 2; run++) {
+      org.rows('lead', 1, () => ({ _customerid_value: account(absent(0)) }));
+      await org.sync();
+    }
+    org.clock.now += hour;
+    const asked = askedIds();
+    expect((await org.expectIdle()).rounds).toBe(2);
+    expect([...asked]).toEqual([absent(0)]);
+    asked.clear();
+    org.clock.now += hour;
+    expect((await org.expectIdle()).rounds).toBe(1);
+    expect(asked.size).toBe(0);
+  });
+
+  it('stay open if the slow schedule finds one of them and the read of its row fails', async () => {
+    await start(2);
+    org.clock.now += day;
+    org.store.create('account', { accountid: absent(0) });
+    const fault = org.dataverse.faults.add({
+      kind: '503',
+      match: ({ path, query }) =>
+        path.endsWith('/accounts') && query.includes(absent(0)) && !/select=accountid(&|$)/.test(query),
+      times: 1000,
+    });
+    expect(reportOf(await org.sync(), 'account').state).toBe('failed');
+    expect(await remembered()).toEqual([absent(1)]);
+    fault.remove();
+    await org.sync();
+    expect(await org.ids('account')).toContain(absent(0));
+    await org.expectIdle();
   });
 
   it('stay open as long as the read for them fails', async () => {
