@@ -213,8 +213,12 @@ async function resume(
   return isLate ? { runId, outcome: 'live', hint: lateHint } : { runId, outcome: 'resumed' };
 }
 
+/** Whether the merge of round 1 may have begun, also without tables that wait. */
 async function isMerging(services: SyncServices, runId: string): Promise<boolean> {
-  return (await services.documents.claim(paths.mergeRequest(runId, 1))) !== undefined;
+  for (const path of [paths.mergeRequest, paths.earlyMerge]) {
+    if ((await services.documents.claim(path(runId, 1))) !== undefined) return true;
+  }
+  return (await services.documents.merged(runId, 1)) !== undefined;
 }
 
 interface RunProgress {

@@ -106,6 +106,24 @@ describe('a table that Dataverse makes wait', () => {
     await org.expectIdle();
   });
 
+  it('keeps what a person allows from a run whose other tables are merged', async () => {
+    org = await Organisation.start(['lead', 'contact']);
+    org.rows('lead', 4);
+    org.rows('contact', 4);
+    org.harness.mergeDelay = 1 / 60;
+    org.dataverse.faults.add({ kind: '429', retryAfter, match: /\/contacts(?!.*top=1)/, times: 3 });
+    const { runId } = await org.harness.start();
+    await untilMirrored('lead');
+    const request = { resume: true, allowMassDelete: ['lead'] };
+    expect(await org.harness.startUnplanned(request)).toMatchObject({
+      runId,
+      outcome: 'live',
+      hint: expect.stringContaining('The run is being merged.'),
+    });
+    expect((await org.harness.services.documents.run(runId))?.allowMassDelete ?? []).toEqual([]);
+    await org.harness.drain();
+  });
+
   it('leaves the others committed when it fails in the end', async () => {
     org = await Organisation.start(['lead', 'contact'], {}, { SYNC_MAX_WAIT: '2' });
     org.rows('lead', 4);
