@@ -1,6 +1,8 @@
 /** The names of all documents in the work container. */
 export const paths = {
   active: 'active.json',
+  /** What runs were asked to read again that ended before they noted it in the state; see run/kept-reread.ts. */
+  keptReread: 'reread.json',
   catalog: (digest: string) => `catalogs/${digest}.json`,
   choices: (digest: string) => `choices/${digest}.json`,
   storedIds: (digest: string) => `stored-ids/${digest}.json`,

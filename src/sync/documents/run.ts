@@ -54,6 +54,8 @@ export interface RunDocument {
   dropTables?: string[];
   /** Logical names of the tables that this run reads again in full. */
   reread?: RereadRequest;
+  /** What of `allowMassDelete` and `dropTables` the run ended without; see run/not-done.ts. */
+  notDone?: Record<'allowMassDelete' | 'dropTables', string[]>;
   finishedAt?: string;
   phase?: RunPhase;
   error?: string;

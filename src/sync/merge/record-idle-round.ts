@@ -1,4 +1,5 @@
 import { type LoadedState, type State, sourceOf, withPendingLog } from '../../target/state.ts';
+import type { TablePlan } from '../documents/plan.ts';
 import type { TableReport } from '../documents/report.ts';
 import { asksToReread } from '../documents/run.ts';
 import { finalStart } from '../strategies/fetched-table.ts';
@@ -15,12 +16,13 @@ export function isIdle(round: FetchedRound, state: State): boolean {
   if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
   if (state.configured?.join() !== plan.configured.join()) return false;
   if (dropTables.some((name) => state.entities[name] !== undefined)) return false;
+  // Asked for since the plan was made: the next round reads the table. Also of one that waits, the request is noted.
+  const isAskedLate = ([name, { reread: planned }]: [string, TablePlan]): boolean =>
+    planned === undefined && (state.entities[name]?.reread !== undefined || asksToReread(reread, name));
+  if (Object.entries(plan.entities).some(isAskedLate)) return false;
   const synced = Object.values(catalog.tables);
   return tables.every((fetched) => {
     const known = state.entities[fetched.name];
-    // Asked for since the plan was made: the next round reads the table.
-    const isAsked = known?.reread !== undefined || asksToReread(reread, fetched.name);
-    if (isAsked && fetched.plan.reread === undefined) return false;
     if (known === undefined) return fetched.failure !== undefined;
     const { againAt } = known.absentIds ?? {};
     if (againAt !== undefined && services.now() >= new Date(againAt)) return false;

@@ -7,6 +7,8 @@ import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { cleanUp } from './clean-up.ts';
+import { keepReread } from './kept-reread.ts';
+import { notDoneHint, notDoneOf } from './not-done.ts';
 import { addQuality } from './quality.ts';
 import { runReport } from './run-report.ts';
 
@@ -31,6 +33,7 @@ export async function endRun(
   if (stored?.phase === undefined) {
     const started = stored ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() };
     const run = await reportEnd(services, started, phase, end);
+    await keepReread(services, run);
     await services.work.put(paths.run(runId), run);
     logEnd(services, run);
   }
@@ -71,11 +74,15 @@ async function reportEnd(
 ): Promise<RunDocument> {
   const report = await runReport(services, stored.runId);
   const current = state ?? (await services.mirror.lastState());
+  const notDone = notDoneOf(stored, report.entities, current);
+  const hints = [end.hint, notDoneHint(notDone)].filter((hint) => hint !== undefined);
   return {
     ...stored,
     ...report,
     ...(current && (await addQuality(services, report.entities, phase, current))),
     ...end,
+    notDone,
+    hint: hints.length > 0 ? hints.join(' ') : undefined,
     database: addCommits(report.database, end.database),
     phase,
     finishedAt: services.now().toISOString(),
@@ -83,7 +90,7 @@ async function reportEnd(
 }
 
 function logEnd({ telemetry }: SyncServices, run: RunDocument): void {
-  const { runId, phase, error, trigger, entities = [], files, database } = run;
+  const { runId, phase, error, trigger, notDone, entities = [], files, database } = run;
   const failed = entities.filter((entity) => entity.error !== undefined);
   const sum = (name: 'added' | 'updated' | 'deleted'): number =>
     entities.reduce((total, entity) => total + entity[name], 0);
@@ -110,6 +117,7 @@ function logEnd({ telemetry }: SyncServices, run: RunDocument): void {
   const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
   const what = phase === 'complete' ? 'is complete' : phase === 'failed' ? 'failed' : 'was abandoned';
   telemetry.log(level, `Run ${runId} ${what}.`, { runId, error, ...figures });
+  if (notDone !== undefined) telemetry.log('warn', notDoneHint(notDone)!, { runId });
   const known = Object.entries(figures).filter((entry): entry is [string, number] => entry[1] !== undefined);
   telemetry.event('RunEnded', { runId, phase, trigger, error }, Object.fromEntries(known));
 }

@@ -10,6 +10,7 @@ import {
 } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { endRun, resumeEnd } from './end-run.ts';
+import { createRun } from './kept-reread.ts';
 import { resumeRun } from './resume-run.ts';
 
 /** How often in a row a stale run is resumed without progress before it is abandoned. */
@@ -56,7 +57,6 @@ export interface StartResult {
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
   await services.claimQueues(services.now());
-  const wanted = { ...options };
   for (let attempt = 0; attempt < 3; attempt++) {
     const startedAt = services.now().toISOString();
     const { trigger } = options;
@@ -64,13 +64,13 @@ export async function startRun(services: SyncServices, options: StartOptions): P
     const claim: ActiveRun = { runId, format: runFormat, startedAt, trigger, resumptions: 0 };
     if (await services.work.createIfAbsent(paths.active, claim)) {
       services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
-      await requestPlan(services, claim, wanted);
+      await requestPlan(services, claim, options);
       return { runId, outcome: 'started' };
     }
     const active = await readActive(services);
     // The other run ended in between.
     if (active === undefined) continue;
-    const result = await resumeOrAbandon(services, active, wanted);
+    const result = await resumeOrAbandon(services, active, options);
     if (result !== undefined) return result;
   }
   throw new RetriableError('No run could be started, because other runs started and ended meanwhile.', {
@@ -118,14 +118,11 @@ async function requestPlan(
   { allowMassDelete, dropTables, reread }: StartOptions,
 ): Promise<void> {
   const run: RunDocument = { runId, trigger, startedAt, allowMassDelete, dropTables, reread };
-  await services.work.createIfAbsent(paths.run(runId), run);
+  await createRun(services, run);
   await services.sendPlan({ runId });
 }
 
-/**
- * Leaves a live run alone, resumes it, or abandons it and returns undefined. What an abandoned run was to read again is
- * added to `options`: it was promised, and may not be done.
- */
+/** Leaves a live run alone, resumes it, or abandons it and returns undefined. */
 async function resumeOrAbandon(
   services: SyncServices,
   active: { value: ActiveRun; etag: string },
@@ -137,7 +134,6 @@ async function resumeOrAbandon(
       error: 'Another version of the app started this run.',
       hint: 'Nothing is lost: the next run starts from the cursors of the last commit.',
     });
-    options.reread = bothRereads(options.reread, (await services.documents.run(runId))?.reread);
     return undefined;
   }
   const run = await services.documents.run(runId);
@@ -171,7 +167,6 @@ async function resumeOrAbandon(
       error: `The run made no progress after ${resumptions} resumptions.`,
       hint: 'See the logs of planRun, fetchEntity and mergeRound for where it stopped.',
     });
-    options.reread = bothRereads(options.reread, run?.reread);
     return undefined;
   }
   const counted: ActiveRun = {

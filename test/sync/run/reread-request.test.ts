@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { ConfigurationError } from '../../../src/errors.ts';
 import type { RereadRequest } from '../../../src/sync/documents/run.ts';
+import { endRun } from '../../../src/sync/run/end-run.ts';
 import { runStatus } from '../../../src/sync/run/run-status.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
@@ -111,5 +113,62 @@ describe('a request to read tables again', () => {
     expect(next.outcome).toBe('started');
     expect(next.runId).not.toBe(runId);
     expect(await finish(next.runId)).toEqual({ account: 0, lead: 1, contact: 0 });
+  });
+
+  it('passes from a run that cannot be planned to the run after it', async () => {
+    await startWithHiddenChanges();
+    const { services } = org.harness;
+    const { readEntities } = services;
+    services.readEntities = () => {
+      throw new ConfigurationError('entities.json is broken.');
+    };
+    expect((await org.harness.start({ reread: ['lead'] })).error?.message).toMatch(/broken/);
+    expect((await org.harness.start({ reread: ['account'] })).error?.message).toMatch(/broken/);
+    services.readEntities = readEntities;
+    const { runId } = await org.harness.start({ trigger: 'timer' });
+    expect(await finish(runId)).toEqual({ account: 1, lead: 1, contact: 0 });
+    expect((await org.expectIdle()).entities.map(({ reread }) => reread)).toEqual(Array(3).fill(undefined));
+  });
+
+  it('passes from a run whose first merge fails, and survives the start of the next one', async () => {
+    await startWithHiddenChanges();
+    const { services } = org.harness;
+    const { transaction } = services.mirror;
+    services.mirror.transaction = () => Promise.reject(new Error('the merge fails'));
+    org.store.update('account', org.store.create('account', {}), { name: 'changed' });
+    const failed = await org.harness.start({ reread: 'all' });
+    await org.harness.drain();
+    expect((await runStatus(services, failed.runId))!.phase).toBe('failed');
+    services.mirror.transaction = transaction;
+    // The start of the next run dies before it has written what the run is to do.
+    const { createIfAbsent } = services.work;
+    services.work.createIfAbsent = async (name, value) => {
+      if (name.endsWith('/run.json')) throw new Error('killed');
+      return createIfAbsent.call(services.work, name, value);
+    };
+    await expect(org.harness.start({ trigger: 'timer' })).rejects.toThrow('killed');
+    services.work.createIfAbsent = createIfAbsent;
+    const { runId } = await org.harness.start({ trigger: 'timer', resume: true });
+    expect(await finish(runId)).toEqual(all);
+  });
+
+  it('is not repeated after a run that noted it before it died', async () => {
+    await startWithHiddenChanges();
+    const { services } = org.harness;
+    const { runId } = await org.harness.start({ reread: ['lead'] });
+    const { createIfAbsent } = services.work;
+    let isMerged = false;
+    services.work.createIfAbsent = async (name, value) => {
+      await createIfAbsent.call(services.work, name, value);
+      isMerged = name.endsWith('/1/merged.json');
+      if (isMerged) throw new Error('killed');
+      return true;
+    };
+    while (!isMerged && org.harness.waiting > 0) await org.harness.deliver();
+    services.work.createIfAbsent = createIfAbsent;
+    await endRun(services, runId, 'failed', { error: 'a test ends it' });
+    const next = await org.sync();
+    expect(isMerged).toBe(true);
+    expect(next.entities.map(({ reread }) => reread)).toEqual(Array(3).fill(undefined));
   });
 });

@@ -1,0 +1,40 @@
+import { paths } from '../documents/paths.ts';
+import { bothRereads, type RereadRequest, type RunDocument } from '../documents/run.ts';
+import type { SyncServices } from '../documents/services.ts';
+
+/*
+ * The merge of round 1 notes in the state what a run was asked to read again. A run that ends before that leaves its
+ * request in `reread.json` for the next run. Reading a table once more than asked costs requests and nothing else, so a
+ * crash between two steps repeats the request rather than losing it.
+ */
+
+interface KeptReread {
+  reread: RereadRequest;
+}
+
+/** Keeps the request of a run that ends, unless the run has noted it in the state. Can be repeated. */
+export async function keepReread(services: SyncServices, { runId, reread }: RunDocument): Promise<void> {
+  if (reread === undefined || reread.length === 0) return;
+  if ((await services.documents.merged(runId, 1)) !== undefined) return;
+  const kept = (await services.work.read<KeptReread>(paths.keptReread))?.value;
+  const all: KeptReread = { reread: bothRereads(kept?.reread, reread)! };
+  await services.work.put(paths.keptReread, all);
+}
+
+/**
+ * Creates `run.json` with what earlier runs left to read again, unless it exists. Then what they left stays for the run
+ * after this one.
+ */
+export async function createRun(services: SyncServices, run: RunDocument): Promise<void> {
+  const { work, telemetry } = services;
+  const kept = await work.read<KeptReread>(paths.keptReread);
+  const reread = bothRereads(kept?.value.reread, run.reread);
+  const isCreated = await work.createIfAbsent(paths.run(run.runId), { ...run, reread });
+  if (kept === undefined || !isCreated) return;
+  const { runId } = run;
+  const names = kept.value.reread === 'all' ? 'all tables' : kept.value.reread.join(', ');
+  telemetry.log('info', `An earlier run was asked to read ${names} again and did not. This run does.`, {
+    runId,
+  });
+  await work.deleteIfUnchanged(paths.keptReread, kept.etag);
+}
