@@ -4,7 +4,7 @@ import { type MergedRound, withNotes } from '../documents/report.ts';
 import { applyClosure } from './apply-closure.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
-import { rereadIfMovedBack } from './moved-back.ts';
+import { noticedBefore, rereadIfMovedBack } from './moved-back.ts';
 import { noteOtherOrganization, notePlanned, settleRereads } from './rereads.ts';
 import { logRows, type RoundMerge, type RoundResult, skippedReports } from './round-merge.ts';
 
@@ -54,6 +54,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       if (failed === undefined) {
         merge.movedBack = await rereadIfMovedBack(merge, merge.signs);
         await settleRereads(merge);
+        merge.movedBack ??= await noticedBefore(merge);
         failed = await applyClosure(merge, excluded);
       }
       // One table's error must not stop the others. The merge starts over without it.

@@ -62,3 +62,19 @@ export async function rereadIfMovedBack(
   }
   return signs.join(', ');
 }
+
+/**
+ * What was noticed, for the log, if an earlier attempt at this merge saved its notes and died before its report: the
+ * signs are gone, because the state has the lower versions already.
+ * @param round after its requests are settled
+ */
+export async function noticedBefore(round: RoundMerge): Promise<string | undefined> {
+  const { services, plan, rereads } = round;
+  const names = [...rereads].filter(([, reason]) => isOfMovedBack(reason)).map(([name]) => name);
+  if (names.length === 0) return undefined;
+  // A table that waited is read again in a later round than that which told of it.
+  for (let n = 1; n < plan.round; n++) {
+    if ((await services.documents.merged(plan.runId, n))?.movedBack !== undefined) return undefined;
+  }
+  return `an attempt at this merge that did not finish noticed it, and left ${names.join(', ')} to be read again`;
+}
