@@ -51,17 +51,20 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
     });
   const account = openStorageAccount(storageConnection(settings.storage));
   const container = account.blobs.getContainerClient(settings.containers.work);
+  const journal = new Journal(container);
   const drainQueue = queueName(metricsQueue, { SYNC_QUEUE_PREFIX: settings.queuePrefix });
   return {
     ...telemetry,
-    app: settings.app,
     settings: metrics,
     // Writes are tried once and wait only shortly while Dataverse asks for a pause: callers queue or back off.
     table: new DataverseMetricsTable(connect({ maxTries: 1, maxTotalSeconds: 0.5 }), metrics),
     reader: new CampaignMetricsReader(connect({ maxTotalSeconds: 60 }), metrics),
-    journal: new Journal(container),
+    journal,
     poison: new PoisonRecords(new WorkStore(container)),
-    drainQueue: new DrainQueue(account.queues.getQueueClient(drainQueue), settings.app),
+    drainQueue: new DrainQueue(account.queues.getQueueClient(drainQueue), {
+      app: settings.app,
+      container: journal.place,
+    }),
     sendTo: (queue, message, delaySeconds) =>
       queueSender(account.queues.getQueueClient(queue))(message, { visibilityTimeout: delaySeconds }),
     now: () => new Date(),

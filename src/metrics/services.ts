@@ -8,8 +8,6 @@ import type { MetricsTable } from './table/dataverse-metrics-table.ts';
 
 /** What campaign metrics work with. Created once per process; tests create their own. */
 export interface MetricsServices extends Telemetry {
-  /** Tells this app from others that use the same storage account. */
-  app: string;
   settings: MetricsSettings;
   table: MetricsTable;
   reader: CampaignMetricsReader;

@@ -48,8 +48,7 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
     journal: new Journal(container, { sealAt: options.sealAt }),
     poison: new PoisonRecords(new WorkStore(container)),
     reader: options.reader ?? (undefined as never),
-    app: 'this-app',
-    drainQueue: new DrainQueue(queue, 'this-app'),
+    drainQueue: new DrainQueue(queue, { app: 'this-app', container: `devstoreaccount1/${name}` }),
     sendTo: (to, message, visibilityTimeout) =>
       queueSender(queues.getQueueClient(to))(message, { visibilityTimeout }),
     log: (level, message, properties) => logged.push({ level, message, properties }),

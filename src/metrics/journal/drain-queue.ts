@@ -11,22 +11,29 @@ const coverMarginMs = 10_000;
 /** Triggers within this time send one message. */
 const triggerDelayMs = 100;
 
+/** What a message says about its origin. */
+export interface DrainSender {
+  /** The name of the app, for people: it can change, and two apps can have the same. */
+  app: string;
+  /** Which journal is to be drained; see `Journal.place`. An app with another journal gives the message back. */
+  container: string;
+}
+
 /**
  * The queue whose messages start a drain of the journal. They hold no records, and a message too many does no harm.
  * A record is acknowledged only when a message that will find it is in the queue, so a crash loses none.
  */
 export class DrainQueue {
   readonly #send;
-  readonly #app: string;
+  readonly #sender: DrainSender;
   readonly #now: () => number;
   #coveredUntil = 0;
   #covered = Promise.resolve();
   #trigger: NodeJS.Timeout | undefined;
 
-  /** @param app names the app in its messages; another app on the same storage account gives them back */
-  constructor(queue: QueueClient, app: string, now: () => number = Date.now) {
+  constructor(queue: QueueClient, sender: DrainSender, now: () => number = Date.now) {
     this.#send = queueSender(queue);
-    this.#app = app;
+    this.#sender = sender;
     this.#now = now;
   }
 
@@ -57,7 +64,7 @@ export class DrainQueue {
   /** Starts a drain after a number of seconds. */
   schedule(seconds: number): Promise<void> {
     const sentAt = new Date(this.#now()).toISOString();
-    const message = { journal: 'campaign-metrics', sentAt, app: this.#app };
+    const message = { journal: 'campaign-metrics', sentAt, ...this.#sender };
     return this.#send(message, {
       visibilityTimeout: Math.max(0, Math.round(seconds)),
       messageTimeToLive: -1,

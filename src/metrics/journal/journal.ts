@@ -60,6 +60,11 @@ export class Journal {
     this.#sealAt = options.sealAt ?? 4 * 1024 * 1024;
   }
 
+  /** Tells this journal from others: the storage account and the work container. */
+  get place(): string {
+    return `${this.#container.accountName}/${this.#container.containerName}`;
+  }
+
   /** Writes entries durably, in this order, and returns their positions. */
   append(entries: readonly JournalEntry[]): Promise<Position[]> {
     return this.#appends.add(entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`)));

@@ -1,10 +1,11 @@
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
+import type { DrainSender } from '../journal/drain-queue.ts';
 import type { MetricsServices } from '../services.ts';
 
 /**
- * Makes the handler of a queue function from what it does. Any message starts it, also one of an earlier version, which
- * names no app: a drain too many does no harm. A message of another app is given back, because a drain here does not
- * write what that app has queued.
+ * Makes the handler of a queue function from what it does. Any message starts it, whatever it says about its origin: a
+ * drain too many does no harm, and costs little. A message of another journal is then given back, because a drain here
+ * does not write what the other app has queued. Those of earlier versions name no journal.
  * @param queue the name of the queue that the function listens to
  */
 export function receiveDrain(
@@ -14,14 +15,25 @@ export function receiveDrain(
 ): (message: unknown) => Promise<void> {
   return async (message) => {
     const all = services();
-    const app = appOf(message);
-    if (app === undefined || app === all.app) return void (await handle(all));
-    const send = (again: object, seconds: number) => all.sendTo(queue, again, seconds);
-    await returnMessage({ ...(message as Envelope), app }, queue, send, all);
+    await handle(all);
+    const { app, container } = senderOf(message);
+    if (typeof container === 'string' && container !== all.journal.place)
+      await giveBack(message as Envelope, `${app ?? 'without a name'} (${container})`, queue, all);
   };
 }
 
-function appOf(message: unknown): string | undefined {
-  const { app } = (typeof message === 'object' && message !== null ? message : {}) as Envelope;
-  return typeof app === 'string' ? app : undefined;
+function senderOf(message: unknown): Partial<DrainSender> {
+  return typeof message === 'object' && message !== null ? message : {};
+}
+
+/** @param owner names the other app in the log */
+async function giveBack(
+  message: Envelope,
+  owner: string,
+  queue: string,
+  services: MetricsServices,
+): Promise<void> {
+  const send = ({ app: _, ...again }: Envelope, seconds: number) =>
+    services.sendTo(queue, { ...message, ...again }, seconds);
+  await returnMessage({ ...message, app: owner }, queue, send, services);
 }
