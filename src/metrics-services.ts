@@ -9,6 +9,7 @@ import { limiterFor } from './dataverse/transport/limiter.ts';
 import type { RetryOptions } from './dataverse/transport/retry.ts';
 import { DrainQueue, metricsQueue } from './metrics/journal/drain-queue.ts';
 import { Journal } from './metrics/journal/journal.ts';
+import { environmentOf } from './metrics/journal/journal-owner.ts';
 import { PoisonRecords } from './metrics/journal/poison-records.ts';
 import { CampaignMetricsReader } from './metrics/read/campaign-metrics-reader.ts';
 import type { MetricsServices } from './metrics/services.ts';
@@ -51,7 +52,7 @@ export function createMetricsServices(settings: Settings, metrics: MetricsSettin
     });
   const account = openStorageAccount(storageConnection(settings.storage));
   const container = account.blobs.getContainerClient(settings.containers.work);
-  const journal = new Journal(container);
+  const journal = new Journal(container, { environment: environmentOf(origin) });
   const drainQueue = queueName(metricsQueue, { SYNC_QUEUE_PREFIX: settings.queuePrefix });
   return {
     ...telemetry,

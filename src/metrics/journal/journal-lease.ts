@@ -5,6 +5,8 @@ import type { ReadState } from './stragglers.ts';
 
 /** How far the journal is written to Dataverse. */
 export interface JournalState extends ReadState {
+  /** The environment of Dataverse that it is of; see journal-owner.ts. Earlier versions remove it. */
+  environment: string;
   /** How many poison records exist. */
   poison: number;
   /** 1 once all poison records have the ids that this version of the app derives. Earlier versions remove it. */
@@ -27,6 +29,7 @@ const initialState: JournalState = {
   failures: 0,
   stragglersAt: 0,
   stragglerFailures: 0,
+  environment: '',
   stragglers: '',
   readTo: '',
   settled: '',

@@ -1,8 +1,6 @@
 import type { AppendBlobClient, BlobClient, ContainerClient } from '@azure/storage-blob';
-import { SyncError } from '../../errors.ts';
 import { errorCode, inContainer, statusOf, withStorageErrors } from '../../storage/errors.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
-import { campaignMetricsId } from '../contract/campaign-metrics-id.ts';
 import { BatchedAppends } from './batched-appends.ts';
 import {
   isBefore,
@@ -13,6 +11,8 @@ import {
   ticketOf,
 } from './journal-entry.ts';
 import { JournalLease, type JournalState, readState } from './journal-lease.ts';
+import { DamagedLineError, maxLineBytes, parseLines } from './journal-lines.ts';
+import { JournalOwner } from './journal-owner.ts';
 import { PendingRows, type Stretch } from './pending-rows.ts';
 import { openEntries } from './settled-entries.ts';
 import { readFrom, stragglersOf } from './stragglers.ts';
@@ -26,8 +26,6 @@ export interface JournalProgress {
 }
 
 const folder = 'metrics/journal';
-/** Longer than any line. */
-const maxLineBytes = 16_384;
 const maxPendingBytes = 1024 * 1024;
 const parallelReads = 8;
 
@@ -50,11 +48,14 @@ export class Journal {
   readonly #pending = new PendingRows();
   /** The stragglers that were read last, by their tickets. */
   #stragglers: ReadonlyMap<string, PlacedEntry> = new Map();
+  readonly #owner: JournalOwner;
   /** The newest blob that this instance knows. */
   #generation = 1;
 
-  constructor(container: ContainerClient, options: { sealAt?: number } = {}) {
+  /** @param options `environment`: the environment of Dataverse that the records are for; any, if it is absent */
+  constructor(container: ContainerClient, options: { sealAt?: number; environment?: string } = {}) {
     this.#container = container;
+    this.#owner = new JournalOwner(options.environment, this.place);
     this.#stateBlob = container.getBlobClient(`${folder}/state`);
     // An append blob holds 50,000 appends (learn.microsoft.com: Append Block), and a line has at least 250 bytes.
     this.#sealAt = options.sealAt ?? 4 * 1024 * 1024;
@@ -70,10 +71,22 @@ export class Journal {
     return this.#appends.add(entries.map((entry) => Buffer.from(`${JSON.stringify(entry)}\n`)));
   }
 
-  /** How far the journal is written. Records that were acknowledged before the call are before `end`. */
+  /**
+   * Makes sure that the journal is of this environment, once per process. To be awaited before an append.
+   * @throws OtherEnvironmentError if it is of another one
+   */
+  claim(): Promise<void> {
+    return this.#owner.claim(this);
+  }
+
+  /**
+   * How far the journal is written. Records that were acknowledged before the call are before `end`.
+   * @throws OtherEnvironmentError
+   */
   progress(): Promise<JournalProgress> {
     return onJournal('look up the end of', async () => {
       const [state, known] = await Promise.all([readState(this.#stateBlob), this.#end()]);
+      this.#owner.confirm(state);
       let end = known;
       // Another instance has begun a blob that this one does not know yet.
       const { generation } = readFrom(state);
@@ -141,9 +154,16 @@ export class Journal {
     return onJournal('read the state of', () => readState(this.#stateBlob));
   }
 
-  /** Acquires the right to write the journal's records to Dataverse; undefined while another instance holds it. */
+  /**
+   * Acquires the right to write the journal's records to Dataverse; undefined while another instance holds it.
+   * @throws OtherEnvironmentError
+   */
   lease(): Promise<JournalLease | undefined> {
-    return onJournal('lease', () => JournalLease.acquire(this.#container, this.#stateBlob));
+    return onJournal('lease', async () => {
+      const lease = await JournalLease.acquire(this.#container, this.#stateBlob);
+      if (lease !== undefined) await this.#owner.mark(lease);
+      return lease;
+    });
   }
 
   /** Reads the entries from a position on, up to a number of bytes, and returns where the next ones begin. */
@@ -267,28 +287,6 @@ export class Journal {
   #blob(generation: number): AppendBlobClient {
     return this.#container.getAppendBlobClient(`${folder}/${String(generation).padStart(6, '0')}.jsonl`);
   }
-}
-
-class DamagedLineError extends SyncError {}
-
-/** The entries in all whole lines, and where the rest begins. */
-function parseLines(bytes: Buffer, from: Position): { entries: PlacedEntry[]; next: Position } {
-  const entries: PlacedEntry[] = [];
-  let next: Position = { generation: from.generation, offset: from.offset };
-  for (const line of bytes.toString().split('\n').slice(0, -1)) {
-    try {
-      const entry = JSON.parse(line) as JournalEntry;
-      // Earlier versions of this app derived other ids from the same key. All values of a row need one id, in order.
-      const id = campaignMetricsId(entry.record);
-      const earlier = entry.id === id ? {} : { earlierId: entry.id };
-      entries.push({ ...entry, ...earlier, id, position: next });
-    } catch {
-      // The parser's message would quote the record.
-      throw new DamagedLineError(`The journal of campaign metrics is damaged at ${ticketOf(next)}.`);
-    }
-    next = { generation: next.generation, offset: next.offset + Buffer.byteLength(line) + 1 };
-  }
-  return { entries, next };
 }
 
 /** Runs `work`; its failures name the journal. */

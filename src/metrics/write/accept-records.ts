@@ -20,7 +20,8 @@ const lastFailure = new WeakMap<MetricsServices, number>();
  * time. When it returns, every record is durable, or rejected and stored nowhere.
  *
  * @param queue append all records to the journal without a direct write
- * @throws ConfigurationError if Dataverse rejects this app or its table is missing, or if storage rejects this app
+ * @throws ConfigurationError if Dataverse rejects this app or its table is missing, if storage rejects this app, or if the
+ * journal is of another environment
  * @throws RetriableError if storage does not answer. Records may be written all the same: sending them again is safe
  */
 export async function acceptRecords(
@@ -28,6 +29,7 @@ export async function acceptRecords(
   records: readonly CampaignMetrics[],
   queue: boolean,
 ): Promise<Accepted[]> {
+  await services.journal.claim();
   const rows = records.map((record) => ({ id: campaignMetricsId(record), record }));
   const sinceFailure = Date.now() - (lastFailure.get(services) ?? 0);
   const pauseMs = Math.min(maxPauseMs, services.settings.writeTimeoutMs / 5);

@@ -1,11 +1,13 @@
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
 import type { DrainSender } from '../journal/drain-queue.ts';
+import { OtherEnvironmentError } from '../journal/journal-owner.ts';
 import type { MetricsServices } from '../services.ts';
 
 /**
  * Makes the handler of a queue function from what it does. Any message starts it, whatever it says about its origin: a
  * drain too many does no harm, and costs little. A message of another journal is then given back, because a drain here
- * does not write what the other app has queued. Those of earlier versions name no journal.
+ * does not write what the other app has queued. Those of earlier versions name no journal. All messages are given back if
+ * the journal is of another environment of Dataverse.
  * @param queue the name of the queue that the function listens to
  */
 export function receiveDrain(
@@ -15,14 +17,20 @@ export function receiveDrain(
 ): (message: unknown) => Promise<void> {
   return async (message) => {
     const all = services();
-    await handle(all);
     const { app, container } = senderOf(message);
-    if (typeof container === 'string' && container !== all.journal.place)
-      await giveBack(message as Envelope, `${app ?? 'without a name'} (${container})`, queue, all);
+    const isOther = typeof container === 'string' && container !== all.journal.place;
+    let owner = isOther ? `${app ?? 'without a name'} (${container})` : undefined;
+    try {
+      await handle(all);
+    } catch (error) {
+      if (!(error instanceof OtherEnvironmentError)) throw error;
+      owner ??= error.owner;
+    }
+    if (owner !== undefined) await giveBack(senderOf(message), owner, queue, all);
   };
 }
 
-function senderOf(message: unknown): Partial<DrainSender> {
+function senderOf(message: unknown): Envelope & Partial<DrainSender> {
   return typeof message === 'object' && message !== null ? message : {};
 }
 

@@ -6,6 +6,7 @@ import type { MetricsServices } from '../services.ts';
  * written, which drops it.
  * @param options `ids`: only the records of these rows, all if empty
  * @returns the records that are queued again, or would be
+ * @throws OtherEnvironmentError if the journal is of another environment of Dataverse
  */
 export async function replayPoison(
   services: MetricsServices,
@@ -18,6 +19,7 @@ export async function replayPoison(
     if (record !== undefined) records.push(record);
   }
   if (dryRun || records.length === 0) return records;
+  await services.journal.claim();
   await services.drainQueue.cover();
   await services.journal.append(
     records.map(({ id, ticket, acceptedAt, record }) => ({ id, acceptedAt, record, replayOf: ticket })),
