@@ -35,9 +35,13 @@ test.each([1, 2, 3, 4, 5, 6])(
     };
     // Dataverse rejects some values throughout the test.
     world.table.refuses = (value) => value.tokensOut === 13;
+    // For a while it answers nothing for one row, then for another.
+    let stuck = '';
+    world.table.unanswered = ({ campaignId }) => campaignId === stuck;
     let posting = true;
     const writers = Array.from({ length: 3 }, async () => {
       while (posting) {
+        if (random() < 0.3) stuck = `caller-${Math.floor(random() * 12)}`;
         await drainJournal(any());
         if (random() < 0.1) await replayPoison(any());
         await sleep(random() * 30);
@@ -60,6 +64,7 @@ test.each([1, 2, 3, 4, 5, 6])(
       }),
     );
     posting = false;
+    stuck = '';
     await Promise.all(writers);
     world.table.random = undefined;
     while ((await world.services.journal.progress()).pending) {
