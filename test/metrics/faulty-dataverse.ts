@@ -43,8 +43,8 @@ export class FaultyDataverse {
   delayMs = 0;
   /** How long each row of a batch takes, as with a synchronous plug-in. */
   rowDelayMs = 0;
-  /** Whether a batch with this text never gets an answer; nothing of it is executed. */
-  hangs: (batch: string) => boolean = () => false;
+  /** Whether a write of many rows with this text never gets an answer; nothing of it is executed. */
+  hangs: (body: string) => boolean = () => false;
   /** Requests that are executed later. */
   late = 0;
   /** Requests that arrived before the `Retry-After` of a 429 was over. */
@@ -94,7 +94,7 @@ export class FaultyDataverse {
     this.requests.push(kind);
     if (performance.now() < this.#notBefore) this.impatient += 1;
     const fault = this.fault(kind);
-    if (kind === '$batch' && this.hangs(body)) return;
+    if (['$batch', 'CreateMultiple'].includes(kind) && this.hangs(body)) return;
     if (this.delayMs > 0) await sleep(this.delayMs);
     if (this.rowDelayMs > 0) await sleep(this.rowDelayMs * body.split('PATCH ').slice(1).length);
     if (fault === '429') {

@@ -50,8 +50,9 @@ export class ConditionalWrites {
   }
 
   /**
-   * Creates rows with few requests. Each request creates all of its rows or none. A request that does not, because of
-   * one of its rows, is the last: its rows and those after it are a `conflict`, and each has to be written alone.
+   * Creates rows with few requests. Each request creates all of its rows or none. If it does not, because of one of them,
+   * they are a `conflict`, and each has to be written alone. The requests run at the same time: one without an answer must
+   * not hold up the others.
    * @param sizeOf how many rows the request may have that creates this one
    */
   async createTogether(
@@ -59,15 +60,11 @@ export class ConditionalWrites {
     sizeOf: (row: MetricsRow) => number,
     signal: AbortSignal,
   ): Promise<WriteOutcome[]> {
-    const outcomes: WriteOutcome[] = [];
-    for (const some of partsOf(rows, sizeOf)) {
-      if (outcomes.length === rows.length) break;
-      const outcome = await this.#create(some, signal);
-      // What hinders one request because of the setup hinders the others, too.
-      const isLast = outcome === 'conflict' || isOfSetup(outcome);
-      outcomes.push(...(isLast ? rows.slice(outcomes.length) : some).map(() => outcome));
-    }
-    return outcomes;
+    const parts = partsOf(rows, sizeOf).map(async (part) => {
+      const outcome = await this.#create(part, signal);
+      return part.map(() => outcome);
+    });
+    return (await allDone(parts)).flat();
   }
 
   async #create(rows: readonly MetricsRow[], signal: AbortSignal): Promise<WriteOutcome> {
@@ -149,10 +146,6 @@ function outcomeOfError({ version }: VersionedRow, error: unknown): WriteOutcome
     return isOtherRow ? 'other id' : 'conflict';
   }
   return consequenceOf(error) === 'refused' ? { refused: error as Error } : { unknown: error as Error };
-}
-
-function isOfSetup(outcome: WriteOutcome): boolean {
-  return typeof outcome === 'object' && 'unknown' in outcome && consequenceOf(outcome.unknown) === 'setup';
 }
 
 /** Whether the environment does not support the request as such, wherever the error has the response. */

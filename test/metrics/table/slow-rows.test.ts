@@ -82,3 +82,15 @@ test('a row without an answer makes neither the batches nor the creation of othe
   expect(dataverse.requests.filter((kind) => kind === 'CreateMultiple').length).toBeLessThan(4);
   expect(dataverse.requests.filter((kind) => kind === '$batch').length).toBeLessThan(12);
 });
+
+test('a new row without an answer does not keep other new rows from being created', async () => {
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 200, bulkSize: 40 }, { maxTimeoutMs: 200 });
+  const stuck = rowOf('stuck', 1).id;
+  dataverse.hangs = (text) => text.includes(stuck);
+  let open = [rowOf('stuck', 1), ...many(39, 1)];
+  for (let call = 0; call < 9 && open.length > 1; call += 1) {
+    const results = await table.writeMany(open, guard);
+    open = open.filter((_, index) => 'unknown' in results[index]!);
+  }
+  expect(open.map(({ id }) => id)).toEqual([stuck]);
+});
