@@ -138,8 +138,9 @@ export class UnresolvedIds {
       const isSettled = (id: string): boolean => this.#settled.get(name)?.has(id) === true;
       const isAnswered = (id: string): boolean =>
         [this.#requested.now, asked].some((one) => one.get(name)?.has(id));
-      // What is read next was found by the slow schedule, if nothing else asks for it: Dataverse has it.
-      const isFound = (id: string): boolean => isSettled(id) && next.get(name)?.has(id) === true;
+      // What is read next although nothing asks for it was found by the slow schedule: Dataverse has it.
+      const isFound = (id: string): boolean =>
+        next.get(name)?.has(id) === true && (isSettled(id) || this.#deferred.get(name)?.has(id) === true);
       const kept = ids.filter((id) => (remembered.has(id) || isAnswered(id)) && !isFound(id));
       const referrers = await this.#referrers.of(
         name,

@@ -124,6 +124,35 @@ describe('a table that Dataverse makes wait', () => {
     await org.harness.drain();
   });
 
+  it('may refer to an id that was absent before: the next run asks for it', async () => {
+    const late = '00000000-0000-4000-8000-00000000dead';
+    org = await Organisation.start(['lead', 'contact', { name: 'account', filtered: true }]);
+    await org.sync();
+    org.rows('lead', 1, () => ({ _customerid_value: account(late) }));
+    org.harness.mergeDelay = 1 / 60;
+    const fault = org.dataverse.faults.add({
+      kind: '429',
+      retryAfter: 2,
+      match: /\/contacts(?!.*top=1)/,
+      times: 1000,
+    });
+    const { runId } = await org.harness.start();
+    const { mirror } = org.harness.services;
+    const isAsked = async () => (await mirror.lastState())!.entities['account']!.absentIds !== undefined;
+    while (org.harness.waiting > 0 && !(await isAsked())) await org.harness.deliver();
+    expect(await isAsked()).toBe(true);
+    org.store.create('account', { accountid: late });
+    org.rows('contact', 1, () => ({ _parentcustomerid_value: account(late) }));
+    fault.remove();
+    await org.harness.drain();
+    expect(reportOf((await runStatus(org.harness.services, runId))!, 'contact')).toMatchObject({ added: 1 });
+    // Also if nothing else changes until then.
+    expect((await mirror.lastState())!.entities['account']!.absentIds!.againAt).toBeDefined();
+    await org.sync();
+    expect(await org.ids('account')).toEqual([late]);
+    await org.expectIdle();
+  });
+
   it('leaves the others committed when it fails in the end', async () => {
     org = await Organisation.start(['lead', 'contact'], {}, { SYNC_MAX_WAIT: '2' });
     org.rows('lead', 4);
