@@ -29,7 +29,7 @@ beforeAll(async () => {
   connected = connectTable(dataverse.url);
   const rows = values.map((value) => ({ id: campaignMetricsId(value), record: value }));
   const written = await connected.table.writeMany(rows, { signal: AbortSignal.timeout(10_000) });
-  expect(written).toEqual(rows.map(() => ({ created: true })));
+  expect(written).toEqual(rows.map(({ id }) => ({ created: true, id })));
 });
 afterAll(() => dataverse.stop());
 
