@@ -37,8 +37,7 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
                      credentials in local.settings.json
   --entities FILE    the tables to sync (default: entities.json)
   --out FILE         copy the finished database to this file, readable by you only
-  --data DIR         where the storage emulator keeps its files: a folder of its own, readable by you only
-                     (default: a folder in .data)
+  --data DIR         where the storage emulator keeps its files, readable by you only (default: a folder in .data)
   --port N           the port of the functions (default: ${DEFAULT_PORT}; with --once, any free port)
   --rows N           the number of rows in the sample Dataverse (default: ${DEFAULT_ROWS})
   --metadata FILE    let the sample Dataverse serve this $metadata document, with generated rows

@@ -31,7 +31,11 @@ export class SyncClient {
   ): Promise<{ runId: string; fresh: boolean }> {
     const headers = { ...this.#headers, 'content-type': 'application/json' };
     const body = JSON.stringify({ resume: true, ...options });
-    const response = await fetch(this.#url, { method: 'POST', headers, body, signal: this.#stop });
+    const response = await fetch(this.#url, {
+      ...{ method: 'POST', headers, body },
+      redirect: 'error',
+      signal: this.#stop,
+    });
     if (response.status !== 202 && response.status !== 409) throw await errorOf(response);
     const { runId, outcome } = (await response.json()) as { runId: string; outcome: string };
     return { runId, fresh: outcome === 'started' };
@@ -55,7 +59,7 @@ export class SyncClient {
   }
 
   async #get<T>(url: string): Promise<T> {
-    const response = await fetch(url, { headers: this.#headers, signal: this.#stop });
+    const response = await fetch(url, { headers: this.#headers, redirect: 'error', signal: this.#stop });
     if (!response.ok) throw await errorOf(response);
     return (await response.json()) as T;
   }

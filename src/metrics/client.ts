@@ -221,6 +221,8 @@ export class CampaignMetricsClient {
 
   /** Returns an error for each record that the endpoint did not accept. */
   async #post(batch: readonly Waiting[]): Promise<(CampaignMetricsError | undefined)[]> {
+    const problem = addressProblem(this.#options.url);
+    if (problem !== undefined) return batch.map(({ record }) => new CampaignMetricsError(problem, [record]));
     for (let tries = 1; ; tries += 1) {
       let message = 'The endpoint cannot be reached.';
       let details: { status?: number; cause?: unknown };
@@ -269,6 +271,21 @@ export class CampaignMetricsClient {
     const signal = AbortSignal.timeout(timeoutMs);
     return fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
   }
+}
+
+/** Why nothing is sent to the address; undefined if it is right. */
+function addressProblem(address: string): string | undefined {
+  // In a browser, an address may be relative to that of the page.
+  const base = (globalThis as { location?: { href?: string } }).location?.href;
+  let url: URL;
+  try {
+    url = new URL(address, base);
+  } catch {
+    return 'The address of the endpoint is not a URL: correct CAMPAIGN_METRICS_URL.';
+  }
+  const isLoopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) return undefined;
+  return `The address of the endpoint begins with ${url.protocol}, which shows the key to the network: use https:.`;
 }
 
 interface Item {

@@ -174,6 +174,31 @@ test.each([
   await client.close();
 });
 
+test.each(['http://app.example/api', 'ftp://app.example', 'http://127.0.0.1.evil.example/', 'no address'])(
+  'sends nothing, and the key to nobody, where the address is %s',
+  async (address) => {
+    let requests = 0;
+    const fetch = async (): Promise<Response> => {
+      requests += 1;
+      return new Response();
+    };
+    const client = create({ url: address, fetch });
+    expect(await client.write(input())).toBe(false);
+    expect(errors[0]!.message).toMatch(
+      /^The address of the endpoint .*(use https:|correct CAMPAIGN_METRICS_URL)\.$/,
+    );
+    expect(requests).toBe(0);
+  },
+);
+
+test.each(['https://app.example/api', 'http://localhost:7071/api', 'http://[::1]:7071/api'])(
+  'accepts the address %s',
+  async (address) => {
+    const fetch = async (): Promise<Response> => Response.json([{ status: 202 }], { status: 202 });
+    expect(await create({ url: address, fetch }).write(input())).toBe(true);
+  },
+);
+
 test.each([301, 302, 303, 307, 308])('takes the redirect %i for an error', async (status) => {
   const client = create();
   answers = [{ status, headers: { location: url } }];

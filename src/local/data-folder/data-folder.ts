@@ -29,23 +29,23 @@ const ignored = new Set(['lost+found', '.DS_Store', '.gitignore', '.gitkeep']);
  * Dataverse and keys. Locks it until it is released. The lock is SQLite's lock on the file `lock`: the operating system
  * drops it when the process ends, so a killed process leaves no lock behind.
  *
- * @throws ConfigurationError if the folder is not writable, has contents of others, contains a symbolic link, or another
- * process has locked it
+ * @throws ConfigurationError if the folder is not writable, contains a symbolic link, or another process has locked it
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const warnings: string[] = [];
   try {
     await makeFolder(path, privateFolder);
     const names = (await readdir(path)).filter((name) => !ignored.has(name));
-    const areOwn = names.every(isOwn);
-    if (!areOwn && !names.includes('lock') && !names.includes('local.json')) throw foreignError(path);
-    // From now on, nobody else can place a link in the folder. One that has other contents stays as its owner wants it.
-    if (areOwn && !(await restrict(path, privateFolder))) {
+    // A folder that has other contents stays as its owner wants it: only what is written into it is private.
+    if (names.every(isOwn) && !(await restrict(path, privateFolder))) {
       warnings.push(`Other users of this machine may read the data folder ${path}.`);
+    }
+    // They could place links there, which lead writes elsewhere.
+    if (await isWritableByOthers(path)) {
+      warnings.push(`Other users of this machine may write to the data folder ${path}.`);
     }
     await replaceText(join(path, 'writable'), '');
   } catch (cause) {
-    if (cause instanceof ConfigurationError) throw cause;
     throw new ConfigurationError(`The data folder ${path} is not writable: ${(cause as Error).message}`, {
       operation: 'open the data folder',
       object: path,
@@ -111,12 +111,8 @@ async function restrict(path: string, mode: number): Promise<boolean> {
   return process.platform === 'win32' || ((await stat(path)).mode & 0o007) === 0;
 }
 
-function foreignError(folder: string): ConfigurationError {
-  return new ConfigurationError(`The folder ${folder} has contents that are not of npm start`, {
-    operation: 'open the data folder',
-    object: folder,
-    hint: 'Choose a new or an empty folder with --data.',
-  });
+async function isWritableByOthers(path: string): Promise<boolean> {
+  return process.platform !== 'win32' && ((await stat(path)).mode & 0o002) !== 0;
 }
 
 function linkError(folder: string, link: string): ConfigurationError {

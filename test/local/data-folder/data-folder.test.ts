@@ -75,15 +75,19 @@ test('a file that cannot be written leaves no trace', async () => {
   expect(await readdir(base)).toEqual(['file']);
 });
 
-test('a folder with other contents is not touched', async () => {
+test('a folder with other contents stays as it is, and what is written into it is private', async () => {
   const tool = join(base, 'tool');
   await writeFile(tool, '');
   await Promise.all([chmod(tool, 0o755), chmod(base, 0o755)]);
-  await expect(openDataFolder(base)).rejects.toMatchObject({
-    message: expect.stringContaining('has contents'),
-  });
+  const folder = await openDataFolder(base);
+  expect(folder.warnings).toEqual([]);
+  folder.release();
   expect([await modeOf(base), await modeOf(tool)]).toEqual([0o755, 0o755]);
-  expect(await readdir(base)).toEqual(['tool']);
+  expect(await modeOf(join(base, 'lock'))).toBe(0o600);
+  await chmod(base, 0o777);
+  const shared = await openDataFolder(base);
+  expect(shared.warnings).toEqual([`Other users of this machine may write to the data folder ${base}.`]);
+  shared.release();
 });
 
 test('a data folder that was used with other contents before stays usable, and only its own files become private', async () => {
