@@ -145,7 +145,7 @@ function findValue(body: Buffer): number | undefined {
   return undefined;
 }
 
-/** The position of the first byte from `at` on that is no white space of JSON. */
+/** The position of the first byte from `at` on that is not white space (RFC 8259). */
 function afterSpace(body: Buffer, at: number): number {
   let next = at;
   while (body[next] === 0x20 || body[next] === 0x0a || body[next] === 0x0d || body[next] === 0x09) next += 1;
