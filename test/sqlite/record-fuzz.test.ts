@@ -98,6 +98,9 @@ const page = fc
   .array(fc.tuple(space, record, space), { maxLength: 6 })
   .map((records) => records.map((parts) => parts.join('')).join(','));
 
+/** A share of a text. `fc.double` is biased: almost all places would be at the beginning. */
+const place = fc.noBias(fc.nat(9_999)).map((part) => part / 10_000);
+
 /** A number, as the text spells it. */
 class NumberText {
   readonly source: string;
@@ -203,7 +206,7 @@ describe('the record scanner', { timeout: 180_000 }, () => {
 
   it(`rejects what JSON.parse rejects, and accepts what it accepts, in ${runs} damaged pages`, () => {
     const damage = fc.record({
-      at: fc.double({ min: 0, max: 1, noNaN: true }),
+      at: place,
       remove: fc.nat(2),
       insert: fc.constantFrom(
         '',
@@ -243,26 +246,21 @@ describe('the record scanner', { timeout: 180_000 }, () => {
 
   it('accepts or rejects any bytes, by pointer and by value alike', () => {
     fc.assert(
-      fc.property(
-        page,
-        fc.uint8Array({ maxLength: 4 }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        (json, bytes, at) => {
-          const damaged = Buffer.from(json);
-          damaged.set(
-            bytes.subarray(0, damaged.length),
-            Math.floor(at * Math.max(0, damaged.length - bytes.length)),
-          );
-          const one = byPointer(damaged);
-          const other = byValue(damaged);
-          expect(one.rows).toEqual(other.rows);
-          expect(String(one.error)).toBe(String(other.error));
-          for (const row of one.rows) {
-            for (const value of Object.values(row))
-              if (typeof value === 'string') expect(value.isWellFormed()).toBe(true);
-          }
-        },
-      ),
+      fc.property(page, fc.uint8Array({ maxLength: 4 }), place, (json, bytes, at) => {
+        const damaged = Buffer.from(json);
+        damaged.set(
+          bytes.subarray(0, damaged.length),
+          Math.floor(at * Math.max(0, damaged.length - bytes.length)),
+        );
+        const one = byPointer(damaged);
+        const other = byValue(damaged);
+        expect(one.rows).toEqual(other.rows);
+        expect(String(one.error)).toBe(String(other.error));
+        for (const row of one.rows) {
+          for (const value of Object.values(row))
+            if (typeof value === 'string') expect(value.isWellFormed()).toBe(true);
+        }
+      }),
       { numRuns: 500 },
     );
   });

@@ -99,7 +99,7 @@ export function parseTombstone(record: Uint8Array): { id: string } | undefined {
   const isDeleted = typeof context === 'string' && /(^|[/#])\$deletedEntity$/.test(context);
   if (!isDeleted && !('@removed' in members) && !('@odata.removed' in members)) return undefined;
   const id = members['id'] ?? members['@id'] ?? members['@odata.id'];
-  if (typeof id !== 'string' || id === '') return undefined;
-  const inKey = /\(([^()]*)\)$/.exec(id)?.[1];
-  return { id: (inKey ?? id).toLowerCase() };
+  if (typeof id !== 'string') return undefined;
+  const inKey = /\(([^()]*)\)$/.exec(id)?.[1] ?? id;
+  return inKey === '' ? undefined : { id: inKey.toLowerCase() };
 }

@@ -27,9 +27,11 @@ export async function waitInQueue(
   // Tables that only waited for another one go first: otherwise that one could stop them again, each time.
   const { status } = dataverseFault(error) ?? {};
   const isOwn = status === 429;
-  const seconds = error.retryAfterSeconds + (isOwn ? Math.min(10, error.retryAfterSeconds / 2) : 0);
-  const until = new Date(now + seconds * 1000).toISOString();
   const { maxWaitSeconds } = services.settings.sync;
+  // One response must not hold a run for years. After the longest wait the table is tried once more, and then fails.
+  const asked = Math.min(error.retryAfterSeconds, Math.max(1, maxWaitSeconds));
+  const seconds = asked + (isOwn ? Math.min(10, asked / 2) : 0);
+  const until = new Date(now + seconds * 1000).toISOString();
   // Without a status, the request was not sent: it waited for another table, which has a limit of its own.
   if (status !== undefined && now - Date.parse(since) >= maxWaitSeconds * 1000) {
     const { message: text } = describeError(error);
@@ -56,11 +58,13 @@ export async function waitInQueue(
 
 /**
  * Sends a message back that was delivered before its time.
- * @returns false if its time has come
+ * @returns false if its time has come, or is further away than this app waits
  */
 export async function waitFurther(services: SyncServices, message: FetchMessage): Promise<boolean> {
   const { waiting } = message;
-  if (waiting === undefined || services.now().getTime() >= Date.parse(waiting.until)) return false;
+  if (waiting === undefined) return false;
+  const left = (Date.parse(waiting.until) - services.now().getTime()) / 1000;
+  if (left <= 0 || left > services.settings.sync.maxWaitSeconds + 60) return false;
   await sleepInQueue(services, message, waiting, 'Dataverse asked to wait.');
   return true;
 }

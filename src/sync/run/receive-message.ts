@@ -6,12 +6,19 @@ import type { SyncServices } from '../documents/services.ts';
 // They become parts of the names of blobs.
 const runId = z.string().regex(/^[\w-]{1,64}$/);
 const entity = z.string().regex(/^\w{1,128}$/);
-const round = z.int().min(1);
+const round = z.int().min(1).max(1_000_000);
+const slice = z.int().min(0).max(1_000_000);
+// A wait of another form would become a time that no queue accepts, or figures that are no numbers.
+const moment = z.iso.datetime();
+const spent = z.record(z.string(), z.number().min(0).max(1e15)).optional();
+const waiting = z.looseObject({ since: moment, until: moment, spent }).optional();
+/** Counted each time that the message is given back. */
+const envelope = { app: z.string().max(200).optional(), returned: z.int().min(0).optional() };
 
 const shapes = {
-  plan: z.looseObject({ runId }),
-  fetch: z.looseObject({ runId, round, entity, slice: z.int().min(0) }),
-  merge: z.looseObject({ runId, round }),
+  plan: z.looseObject({ ...envelope, runId }),
+  fetch: z.looseObject({ ...envelope, runId, round, entity, slice, waiting }),
+  merge: z.looseObject({ ...envelope, runId, round }),
 };
 
 interface Messages {

@@ -117,6 +117,7 @@ test('reads a tombstone from its own members only, not from text', () => {
   });
   expect(tombstone({ accountid: 'a', name: 'see $deletedEntity and "@removed"' })).toBeUndefined();
   expect(tombstone({ accountid: 'a' })).toBeUndefined();
+  expect(tombstone({ '@removed': {}, '@id': 'accounts()' })).toBeUndefined();
   fc.assert(fc.property(fc.uint8Array(), (bytes) => parseTombstone(bytes) === undefined || false));
 });
 

@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { readWaiting } from '../../../src/sync/documents/waiting.ts';
+import { waitFurther } from '../../../src/sync/fetch/wait-in-queue.ts';
 import { runStatus } from '../../../src/sync/run/run-status.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
@@ -59,6 +60,23 @@ it('shows that a table waits, and the run that waits is live and not stale', asy
   await org.harness.drain();
   expect(await runStatus(services, runId)).toMatchObject({ phase: 'complete' });
   await org.expectMirror('lead');
+});
+
+it('waits no longer than SYNC_MAX_WAIT at once, whatever Dataverse or a message says', async () => {
+  org = await Organisation.start(['lead'], {}, { SYNC_MAX_WAIT: '20' });
+  org.rows('lead', 5);
+  org.dataverse.faults.add({ ...throttled, retryAfter: 999_999_999 });
+  const { services } = org.harness;
+  const { runId } = await org.harness.start();
+  expect(await org.harness.deliver()).toBeUndefined();
+  const since = new Date(org.clock.now).toISOString();
+  const note = await readWaiting(services, runId, 1, 'lead');
+  expect(note).toMatchObject({ since, until: new Date(org.clock.now + 30_000).toISOString() });
+  // Nobody but another program can have sent this one.
+  const message = { runId, round: 1, entity: 'lead', slice: 0 };
+  const waiting = { since, until: '9999-01-01T00:00:00.000Z' };
+  expect(await waitFurther(services, { ...message, waiting })).toBe(false);
+  expect(await waitFurther(services, { ...message, waiting: { since, until: note!.until } })).toBe(true);
 });
 
 it('renews the sign of life during a wait that is longer than a run may stand still', async () => {

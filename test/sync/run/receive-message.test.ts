@@ -38,6 +38,8 @@ describe.each(Object.entries(handlers))('the function of queue %s', (queue, hand
     ...['hello', '', {}, [], null, undefined, 17, { order: 17 }, { runId: 5, round: 'x' }],
     ...[
       { runId: '../x', round: 1 },
+      { runId: 'r', round: 1, entity: 'account', slice: 0, app: {} },
+      { runId: 'r', round: 1, entity: 'account', slice: 0, app: 'other', returned: 'x' },
       { runId: 'r', round: 0, entity: '', slice: -1 },
     ],
   ].filter((message) => queue.includes('plan') || (message as { runId?: string } | null)?.runId !== 'r');
