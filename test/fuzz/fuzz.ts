@@ -24,7 +24,7 @@ export function fuzz<T>(
   const seed = Number(FUZZ_SEED ?? (isLong ? today : options.seed));
   const long = options.long ?? options.runs * longRuns;
   const runs = Number(FUZZ_RUNS ?? (isLong ? long : options.runs));
-  it(`${what} (${runs} cases, seed ${seed})`, { timeout: 60_000 + runs * 1_000 }, async () => {
+  it(`${what} (${runs} cases, seed ${seed})`, { timeout: 120_000 + runs * 10_000 }, async () => {
     const property = fc.asyncProperty(input, async (value) => void (await check(value)));
     // Shrinking repeats the case. What takes long to run is not made shorter for hours.
     await fc.assert(property, { seed, numRuns: runs, path: FUZZ_PATH, interruptAfterTimeLimit: undefined });

@@ -1,3 +1,4 @@
+import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { WorkStore } from '../../storage/work-store.ts';
 import type { CampaignMetrics } from '../contract/campaign-metrics-fields.ts';
 
@@ -25,6 +26,8 @@ export const replayHint =
 
 const folder = 'metrics/poison';
 const path = (id: string) => `${folder}/${id}.json`;
+/** The id of a row, which its record is named after. A blob with a name of another form is not of this app. */
+const ownName = /^metrics\/poison\/([\w-]{1,64})\.json$/;
 
 /**
  * The poison records, one blob each and at most one per row: its newest rejected value. Only the holder of the
@@ -41,8 +44,16 @@ export class PoisonRecords {
     return this.#store.put(path(record.id), record);
   }
 
+  /** @returns undefined if there is none, or another program has damaged it: that must not stop all other records */
   async get(id: string): Promise<PoisonRecord | undefined> {
-    return (await this.#store.read<PoisonRecord>(path(id)))?.value;
+    try {
+      const stored = (await this.#store.read<PoisonRecord | null>(path(id)))?.value;
+      const isRecord = typeof stored?.record === 'object' && typeof stored.ticket === 'string';
+      return isRecord && stored.record !== null ? stored : undefined;
+    } catch (error) {
+      if (error instanceof DamagedDocumentError) return undefined;
+      throw error;
+    }
   }
 
   async remove(id: string): Promise<void> {
@@ -53,7 +64,8 @@ export class PoisonRecords {
   async ids(): Promise<Set<string>> {
     const ids = new Set<string>();
     for await (const { name } of this.#store.list(`${folder}/`)) {
-      ids.add(name.slice(folder.length + 1, -'.json'.length));
+      const id = ownName.exec(name)?.[1];
+      if (id !== undefined) ids.add(id);
     }
     return ids;
   }

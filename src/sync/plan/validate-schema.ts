@@ -2,6 +2,7 @@ import type { TableConfig } from '../../config/entities.ts';
 import { SkipTableError } from '../../errors.ts';
 import { compareSchemas } from '../../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../../schema/report.ts';
+import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { type State, tablesOf } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { LoadedCatalog } from './load-catalog.ts';
@@ -61,9 +62,17 @@ async function storeReport(
   );
 }
 
-/** The latest report, undefined before the first run. */
+/** The latest report, undefined before the first run, and where another program has damaged it: the next run makes it. */
 export async function readSchemaReport(services: SyncServices): Promise<SchemaReport | undefined> {
-  return (await services.published.read<SchemaReport>(schemaReportName))?.value;
+  try {
+    const report = (await services.published.read<SchemaReport | null>(schemaReportName))?.value;
+    const findings: unknown = report?.findings;
+    const isReport = Array.isArray(findings) && findings.every((one) => typeof one?.what === 'string');
+    return isReport ? report! : undefined;
+  } catch (error) {
+    if (error instanceof DamagedDocumentError) return undefined;
+    throw error;
+  }
 }
 
 /** The latest report for people. */

@@ -36,7 +36,7 @@ export function parseSkipToken(token: string): PagingCookie {
       token,
     );
   if (outer === null) throw malformed();
-  const inner = decodeURIComponent(outer[2]!);
+  const inner = decoded(outer[2]!);
   const last = [...inner.matchAll(/<([\w]+) (last(?:null)?)="([^"]*)" (first(?:null)?)="([^"]*)" \/>/g)].map(
     ([, name, lastKind, lastText, firstKind, firstText]) => ({
       name: name!,
@@ -46,6 +46,14 @@ export function parseSkipToken(token: string): PagingCookie {
   );
   if (last.length === 0) throw malformed();
   return { page: Number(outer[1]), last, trackingToken: outer[3] };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw malformed();
+  }
 }
 
 function malformed(): Error {
