@@ -1,4 +1,6 @@
 /** The host loads this file before the functions. */
 import { keepLoopbackDirect } from './config/proxy-environment.ts';
+import { redactSdkLog } from './telemetry/sdk-log.ts';
 
 keepLoopbackDirect();
+redactSdkLog();

@@ -27,12 +27,39 @@ export function rememberToken(value: string | undefined): void {
 }
 
 function remember(list: Map<string, readonly string[]>, value: string | undefined): void {
-  const secret = value?.trim();
-  if (secret === undefined || secret.length < shortestSecret) return;
+  const secret = value?.trim() ?? '';
+  // A terminal may have wrapped it. Each line of it opens as much.
+  for (const part of new Set([secret, ...secret.split(/\s+/)])) {
+    if (part.length < shortestSecret) continue;
+    list.delete(part);
+    list.set(part, formsOf(part));
+  }
+}
+
+/** The texts that a secret can appear as, the longest first, so that none leaves a rest of another. */
+function formsOf(secret: string): string[] {
+  const encoded = [encodeURIComponent(secret), new URLSearchParams({ '': secret }).toString().slice(1)];
+  const lower = encoded.map((text) => text.replace(/%../g, (hex) => hex.toLowerCase()));
+  const json = JSON.stringify(secret).slice(1, -1);
   const base64 = Buffer.from(secret).toString('base64');
-  const forms = [secret, encodeURIComponent(secret), base64, base64.replace(/=+$/, '')];
-  list.delete(secret);
-  list.set(secret, [...new Set([...forms, Buffer.from(secret).toString('base64url')])]);
+  const forms = new Set([secret, json, ...encoded, ...lower, base64, base64.replace(/=+$/, '')]);
+  for (const text of insideBase64(secret)) {
+    forms.add(text);
+    forms.add(text.replaceAll('+', '-').replaceAll('/', '_'));
+  }
+  return [...forms].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * The part of a base64 text that does not depend on what stands before and after the secret, for each of the three
+ * places that a byte can have in it: `Bearer …` in base64 does not contain the base64 of the token.
+ */
+function insideBase64(secret: string): string[] {
+  return [0, 1, 2].map((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(secret)]);
+    const text = bytes.toString('base64').replace(/=+$/, '');
+    return text.slice(before === 0 ? 0 : before + 1, bytes.length % 3 === 0 ? undefined : -1);
+  });
 }
 
 /** What looks like a secret, whoever it belongs to. */
@@ -41,6 +68,9 @@ const patterns: readonly [RegExp, string][] = [
   [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, '[token]'],
   // With a digit or long, unlike a word after "bearer".
   [/\bBearer\s+(?=[a-z.~+/=_-]*\d|[\w.~+/=-]{24})[\w.~+/=-]{8,}/gi, 'Bearer [token]'],
+  // The user and password in the address of a proxy, and in its header.
+  [/(\bhttps?:\/\/)[^\s/?#"'@]+@/gi, '$1[secret]@'],
+  [/\bBasic\s+(?=[\w+/-]*[\dA-Z=])[\w+/-]{8,}=*/g, 'Basic [secret]'],
   // A connection string, a form, an address with a key or a signature, and JSON.
   [
     /\b(AccountKey|SharedAccessSignature|SharedAccessKey|client_secret|client_assertion)=[^\s;&"'\\]+/gi,

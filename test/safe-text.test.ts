@@ -32,6 +32,46 @@ test('secrets of this process are found in every encoding', () => {
   for (const form of forms) expect(redact(`before ${form} after`)).toBe('before [secret] after');
 });
 
+test('a secret is found inside of an encoded text', () => {
+  const secret = 'Wrapped~secret/with+odd=chars, long';
+  rememberSecret(secret);
+  for (const around of ['', 'B', 'Be', 'Bearer ']) {
+    for (const encoding of ['base64', 'base64url'] as const) {
+      const encoded = Buffer.from(`${around}${secret}${around} and more`).toString(encoding);
+      const safe = redact(encoded);
+      expect(safe).toContain('[secret]');
+      // At most a byte at each end is left.
+      expect(Buffer.from(safe.replace(/.*\[secret\]/, ''), encoding).toString('latin1')).not.toContain(
+        'long',
+      );
+      expect(safe.length).toBeLessThan(encoded.length - 30);
+    }
+  }
+  const form = new URLSearchParams({ client_id: 'x', secret, y: 'z' }).toString();
+  expect(redact(form)).toBe('client_id=x&secret=[secret]&y=z');
+  const lower = encodeURIComponent(secret).replace(/%../g, (hex) => hex.toLowerCase());
+  expect(redact(`t=${lower}`)).toBe('t=[secret]');
+  expect(redact(JSON.stringify({ text: `a "quoted ${secret}"` }))).toBe('{"text":"a \\"quoted [secret]\\""}');
+});
+
+test('a secret that a terminal has wrapped is found in each of its lines', () => {
+  rememberSecret('first-line-of-a-token\nsecond-line-of-a-token');
+  expect(redact('x first-line-of-a-token y')).toBe('x [secret] y');
+  expect(safeLine('first-line-of-a-token\n second-line-of-a-token')).toBe('[secret] [secret]');
+});
+
+test('the user and password in an address are removed', () => {
+  expect(redact('via http://user:pass%40word@proxy.example:8080/x and https://token@host/')).toBe(
+    'via http://[secret]@proxy.example:8080/x and https://[secret]@host/',
+  );
+  expect(redact('Proxy-Authorization: Basic dXNlcjpwYXNzd29yZA== and Basic access')).toBe(
+    'Proxy-Authorization: Basic [secret] and Basic access',
+  );
+  expect(redact('https://contoso.example/api?name=a@b.example')).toBe(
+    'https://contoso.example/api?name=a@b.example',
+  );
+});
+
 test('what looks like a secret is replaced, whoever it belongs to', () => {
   expect(redact('got eyJhbGciOiJ.eyJzdWIiOiIx.c2lnbmF0dXJl from Bearer abc.defgh1')).toBe(
     'got [token] from Bearer [token]',

@@ -1,5 +1,6 @@
 import { keepLoopbackDirect } from '../config/proxy-environment.ts';
 import { describeError } from '../errors.ts';
+import { redactSdkLog } from '../telemetry/sdk-log.ts';
 
 /**
  * Runs a command and sets the exit status: 1 when it throws or returns `false`, 2 for an unknown option.
@@ -7,6 +8,7 @@ import { describeError } from '../errors.ts';
  */
 export async function runCommand(help: string, command: () => Promise<boolean>): Promise<void> {
   keepLoopbackDirect();
+  redactSdkLog();
   try {
     if (process.argv.includes('--help')) console.log(help);
     else if (!(await command())) process.exitCode = 1;
