@@ -9,15 +9,28 @@ import {
   type StorageEmulatorOptions,
   type StorageEmulatorPorts,
 } from '../src/local/emulators/storage-emulator.ts';
+import { claimAccount } from './azurite-accounts.ts';
 
-/** A running storage emulator with blob and queue services on ports of its own. */
+/** A storage account of an emulator, with nothing in it that another test made. */
 export type Azurite = StorageEmulator;
 
-/** Without a folder the data stays in memory. Fixed ports let clients reconnect after a stop. */
-export type AzuriteOptions = Partial<StorageEmulatorOptions>;
+/** Fixed ports let clients reconnect after a stop. `accounts` has the form of AZURITE_ACCOUNTS. */
+export type AzuriteOptions = Partial<StorageEmulatorOptions> & { accounts?: string };
 
-/** Starts Azurite as a child process, which ends with `stop()` or with this process. */
-export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
+/**
+ * An empty storage account. A process of Azurite takes a second to start, so all test files share one and each call
+ * gets an account of it (see azurite-accounts.ts). A test that stops the emulator, or needs a folder or ports, uses
+ * `startOwnAzurite`.
+ */
+export async function startAzurite(): Promise<Azurite> {
+  return (await claimAccount()) ?? startOwnAzurite();
+}
+
+/**
+ * Starts Azurite as a child process, which ends with `stop()` or with this process. Without a folder the data stays in
+ * memory.
+ */
+export async function startOwnAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
   const home = dirname(createRequire(import.meta.url).resolve('azurite/package.json'));
   const persistence =
     options.folder === undefined ? ['--inMemoryPersistence'] : ['--location', options.folder];
@@ -30,7 +43,11 @@ export async function startAzurite(options: AzuriteOptions = {}): Promise<Azurit
       ...['--tablePort', '0'],
     ],
     // Even in memory Azurite needs an existing folder: the current one.
-    { cwd: options.folder ?? tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] },
+    {
+      cwd: options.folder ?? tmpdir(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...(options.accounts !== undefined && { AZURITE_ACCOUNTS: options.accounts }) },
+    },
   );
   const endWithUs = () => child.kill('SIGKILL');
   process.once('exit', endWithUs);

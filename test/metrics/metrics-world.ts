@@ -48,7 +48,7 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
     journal: new Journal(container, { sealAt: options.sealAt }),
     poison: new PoisonRecords(new WorkStore(container)),
     reader: options.reader ?? (undefined as never),
-    drainQueue: new DrainQueue(queue, { app: 'this-app', container: `devstoreaccount1/${name}` }),
+    drainQueue: new DrainQueue(queue, { app: 'this-app', container: `${container.accountName}/${name}` }),
     sendTo: (to, message, visibilityTimeout) =>
       queueSender(queues.getQueueClient(to))(message, { visibilityTimeout }),
     log: (level, message, properties) => logged.push({ level, message, properties }),
