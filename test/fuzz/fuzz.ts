@@ -3,7 +3,7 @@ import { it } from 'vitest';
 import { isLong } from '../long.ts';
 
 /** How much more the long form does. */
-const longRuns = 50;
+const longRuns = 100;
 /** Another seed each day. */
 const today = Math.floor(Date.now() / 86_400_000);
 

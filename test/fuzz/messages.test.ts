@@ -106,7 +106,7 @@ async function names(): Promise<string[]> {
 }
 
 describe('messages', () => {
-  fuzz('do no harm', input, { seed: 31, runs: 6 }, async ({ planned, deliveries }) => {
+  fuzz('do no harm', input, { seed: 31, runs: 3 }, async ({ planned, deliveries }) => {
     const all = org.harness.services;
     const before = new Set(await names());
     org.clock.now += 60_000;

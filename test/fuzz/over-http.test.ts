@@ -122,7 +122,7 @@ describe('bodies of campaign metrics', () => {
   fuzz(
     'are stored as they were sent, or not at all',
     bodies,
-    { seed: 41, runs: 100 },
+    { seed: 41, runs: 50 },
     async ({ bytes }: Mutant) => {
       const before = requests.length;
       const headers = { 'content-type': 'application/json' };
@@ -158,7 +158,7 @@ describe('bodies of campaign metrics', () => {
   );
 });
 
-const pageRuns = { seed: 42, runs: 60 };
+const pageRuns = { seed: 42, runs: 30 };
 
 describe('page tokens', () => {
   let link: string;

@@ -189,11 +189,11 @@ describe('pages', () => {
   fuzz(
     'that are damaged are read as JSON.parse reads them, or rejected',
     damaged,
-    { seed: 1, runs: 600 },
+    { seed: 1, runs: 300 },
     check,
   );
 
-  fuzz('of random bytes or tokens are rejected', noise(tokens), { seed: 2, runs: 300 }, check);
+  fuzz('of random bytes or tokens are rejected', noise(tokens), { seed: 2, runs: 150 }, check);
 
   const ids = fc.oneof(
     fc.string({ unit: 'binary' }),
@@ -216,7 +216,7 @@ describe('pages', () => {
       fc.constantFrom('x/$metadata#accounts/$deletedEntity', '#$deletedEntity', '$deletedEntity'),
     ),
   );
-  fuzz('hold ids of any form', record, { seed: 3, runs: 300 }, (row) => {
+  fuzz('hold ids of any form', record, { seed: 3, runs: 150 }, (row) => {
     const found = parseTombstone(Buffer.from(JSON.stringify(row)));
     if (found === undefined) return;
     expect(found.id).not.toBe('');
@@ -258,7 +258,7 @@ describe('pages', () => {
       { maxLength: 8 },
     )
     .map((parts) => parts.join(''));
-  fuzz('hold links that stay at the origin or are rejected', links, { seed: 4, runs: 500 }, (link) => {
+  fuzz('hold links that stay at the origin or are rejected', links, { seed: 4, runs: 250 }, (link) => {
     isDeltaLink(link);
     deltaTokenVersion(link);
     let followed: string;

@@ -83,7 +83,7 @@ const damaged = fc
   .map(([name, how]) => new Mutant(name, shards[name], how));
 
 describe('shards', () => {
-  fuzz('that are damaged leave a sound mirror', damaged, { seed: 21, runs: 150 }, async ({ bytes }) => {
+  fuzz('that are damaged leave a sound mirror', damaged, { seed: 21, runs: 60 }, async ({ bytes }) => {
     const db = mirror();
     try {
       const open = async () => Shard.open(sqlite, new Uint8Array(bytes)).db;
@@ -130,7 +130,7 @@ describe('a run', () => {
   });
   afterAll(() => org.stop());
 
-  const options = { seed: 22, runs: 4, long: 300 };
+  const options = { seed: 22, runs: 2, long: 300 };
   fuzz('with a damaged shard merges the other tables', damagesInPlace(tokens), options, async (some) => {
     how = some;
     reads = 0;

@@ -6,7 +6,7 @@ import { randomHistory } from './history-steps.ts';
 import { World } from './history-world.ts';
 
 /** How much more the long form does. */
-const longRuns = 20;
+const longRuns = 30;
 const steps = { short: 25, long: 60 };
 /** Another seed each day. */
 const today = Math.floor(Date.now() / 86_400_000);
