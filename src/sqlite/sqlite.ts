@@ -3,8 +3,10 @@
  * functions (`c-api.ts`) and the array that a file is kept in (`growable-file.ts`).
  */
 
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import initSqlJs, { type SqlJsConfig, type SqlJsStatic } from 'sql.js';
 import { SyncError } from '../errors.ts';
 import { type CApi, loadCApi, type WasmMemory } from './c-api.ts';
@@ -36,8 +38,15 @@ export function loadSqlite(): Promise<Sqlite> {
   return loading;
 }
 
+/** The deployment package has the file beside its code; otherwise it is in the package sql.js. */
+function wasmPath(): string {
+  const beside = join(import.meta.dirname, 'sql-wasm.wasm');
+  if (existsSync(beside)) return beside;
+  return createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm');
+}
+
 async function load(): Promise<Sqlite> {
-  const wasm = await readFile(createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm'));
+  const wasm = await readFile(wasmPath());
   let memory: WasmMemory | undefined;
   const sqlJs = await new Promise<SqlJsStatic>((resolve, reject) => {
     const config: SqlJsConfig & { useOldExtensionFunctions: boolean } = {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: measures a first sync and an idle sync against a sample Dataverse in its own process, and a floor
- * (see floor.ts) in the same rounds. Machines are noisy: rely on the ratios and on the medians over the rounds.
+ * (see floor.ts) in the same rounds, then the deployment package; with `--package`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { type Measurement, measure } from './measure.ts';
+import { benchPackage } from './package.ts';
 import { wideMetadata } from './wide-metadata.ts';
 
 const { values } = parseArgs({
@@ -17,9 +18,14 @@ const { values } = parseArgs({
     tables: { type: 'string', default: '24' },
     columns: { type: 'string', default: '163' },
     rounds: { type: 'string', default: '3' },
+    package: { type: 'boolean', default: false },
   },
 });
 const root = resolve(import.meta.dirname, '../..');
+if (values.package) {
+  await benchPackage(root, 5);
+  process.exit();
+}
 const folder = mkdtempSync(join(tmpdir(), 'bench-'));
 const { document, tables } = wideMetadata(Number(values.tables), Number(values.columns));
 const metadata = join(folder, 'metadata.xml');
@@ -57,6 +63,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 print();
+await benchPackage(root, 5);
 
 function startDataverse(): Promise<{ url: string; stop(): void }> {
   const child = spawn(
