@@ -59,6 +59,15 @@ it('every dependency has an exact version', () => {
   expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
 });
 
+it('.funcignore leaves the folders of packages alone', () => {
+  const patterns = read('.funcignore')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  // Without a slash before its end, a pattern also matches below node_modules: packages keep their code in src or dist.
+  const unanchored = patterns.filter((pattern) => !pattern.slice(0, -1).includes('/'));
+  expect(unanchored.filter((pattern) => !/^(?:\*\.|\.)/.test(pattern))).toEqual([]);
+});
+
 it('.editorconfig says the same as biome.json', () => {
   const { formatter } = JSON.parse(read('biome.json')) as { formatter: Record<string, unknown> };
   const general = /^\[\*\]\n([\s\S]*?)\n\n/m.exec(read('.editorconfig'))![1]!;
