@@ -18,6 +18,8 @@ export interface TablePlan extends StrategyRead {
   config: TableConfig;
   /** What to read instead if Dataverse refuses `strategy`. */
   fallback?: StrategyRead;
+  /** `syncedAt` of the state that the read continues from; absent if the mirror knew no such table. */
+  knownAt?: string;
   /** Bytes of a row in JSON, as read before; 0 if the table was empty. */
   rowBytes?: number;
   /** Options of queries that Dataverse rejected lately for this table. */

@@ -10,6 +10,7 @@ import { planNextRound } from '../plan/plan-next-round.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
 import { failRun, storeMergeError } from '../run/fail-run.ts';
+import { checkBasis } from './check-basis.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { readFetchedRound } from './fetched-round.ts';
 import { mergeIntoMirror } from './merge-into-mirror.ts';
@@ -81,6 +82,7 @@ async function merge(
   for (let conflicts = 0; ; conflicts++) {
     try {
       const loaded = await services.mirror.loadState();
+      checkBasis(plan, loaded.state);
       const mergeOnce = isIdle(fetched, loaded.state) ? recordIdleRound : mergeIntoMirror;
       const result = await mergeOnce(fetched, loaded);
       if (await services.work.createIfAbsent(paths.merged(runId, round), result.merged)) {

@@ -24,10 +24,10 @@ export async function planNextRound(
   const first = (await services.documents.plan(plan.runId, 1))!;
   const byId = (name: string, ids: string[]): TablePlan => {
     const { config, strategy } = first.entities[name]!;
-    const { storedIds: stored, refusedOptions } = state?.entities[name] ?? {};
+    const { storedIds: stored, refusedOptions, syncedAt: knownAt } = state?.entities[name] ?? {};
     const read: RowsById = { kind: 'ids', ids, stored };
     const omit = refusedOptions?.options;
-    return { config, strategy, read, omit, reason: `${ids.length} rows by id` };
+    return { config, strategy, read, knownAt, omit, reason: `${ids.length} rows by id` };
   };
   const { round, createdAt } = plan;
   const carry = (name: string): TablePlan => {

@@ -30,6 +30,7 @@ export function planTable(context: PlanContext): TablePlan {
     config,
     ...readBy(best),
     fallback: next && readBy(next),
+    knownAt: context.state?.syncedAt,
     rowBytes: context.state?.rowBytes,
     omit: refusedOptions && context.now < new Date(refusedOptions.until) ? refusedOptions.options : undefined,
     reread: rereadReason,
