@@ -2,11 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { readEntities } from './config/entities.ts';
 import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
+import type { StorageSettings } from './config/storage-settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { allocateGrowable } from './sqlite/growable-file.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
-import { openStorageAccount, type StorageConnection } from './storage/account.ts';
+import {
+  type BlobConnection,
+  openBlobs,
+  openStorageAccount,
+  type StorageConnection,
+} from './storage/account.ts';
 import { DatabaseBlob } from './storage/database-blob.ts';
 import type { DatabaseFile } from './storage/database-file.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
@@ -43,10 +49,12 @@ export interface SyncStorage
   databaseFile: DatabaseFile;
 }
 
-/** The configured storage account. No request is sent yet. */
+/** The configured storage accounts. No request is sent yet. */
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
-  const published = blobs.getContainerClient(settings.containers.database);
+  const published = openBlobs(blobConnection(settings.databaseStorage)).getContainerClient(
+    settings.containers.database,
+  );
   const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
   const send = (name: string) => {
     const sender = queueSender(queues.getQueueClient(queueName(name, env)));
@@ -107,9 +115,18 @@ export async function createSyncServices(
 }
 
 /** Storage by connection string, or by the function app's own identity. */
-export function storageConnection(storage: Settings['storage']): StorageConnection {
-  const { connectionString, blobServiceUri, queueServiceUri, clientId } = storage;
+export function storageConnection(storage: StorageSettings): StorageConnection {
+  const connection = blobConnection(storage);
+  if ('connectionString' in connection) return connection;
+  return { ...connection, queueServiceUri: storage.queueServiceUri! };
+}
+
+/** The same for an account of which only blobs are used. */
+export function blobConnection({
+  connectionString,
+  blobServiceUri,
+  clientId,
+}: StorageSettings): BlobConnection {
   if (connectionString !== undefined) return { connectionString };
-  const credential = createCredential({ clientId });
-  return { blobServiceUri: blobServiceUri!, queueServiceUri: queueServiceUri!, credential };
+  return { blobServiceUri: blobServiceUri!, credential: createCredential({ clientId }) };
 }

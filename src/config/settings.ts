@@ -5,6 +5,13 @@ import { availableMemory, databaseMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { parseSettings } from './parse-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
+import {
+  databaseStorage,
+  hostStorage,
+  type StorageSettings,
+  storageAppSettings,
+  storageFaults,
+} from './storage-settings.ts';
 
 /** How the app signs in to Dataverse; the client's `createCredential` turns this into a credential. */
 export interface DataverseCredentialSettings {
@@ -21,14 +28,6 @@ export interface DataverseCredentialSettings {
   authorityHost?: string;
 }
 
-export interface StorageSettings {
-  /** Connection string of the storage account or the emulator; undefined if an identity is used. */
-  connectionString?: string;
-  blobServiceUri?: string;
-  queueServiceUri?: string;
-  clientId?: string;
-}
-
 /** The app settings, validated. Times in seconds, sizes in bytes. */
 export interface Settings {
   dataverse: {
@@ -39,6 +38,8 @@ export interface Settings {
     pageSize: number;
   };
   storage: StorageSettings;
+  /** Of the container `containers.database`; the same account as `storage` unless `SYNC_DATABASE_STORAGE` names another. */
+  databaseStorage: StorageSettings;
   /** Tells this app from others that use the same storage account: its name in Azure, or else its work container. */
   app: string;
   /** Begins the names of the queues; see queue-names.ts. */
@@ -85,11 +86,7 @@ const appSettings = z.object({
   DATAVERSE_AUTHORITY_HOST: text,
   DATAVERSE_MAX_CONCURRENCY: integer(16, 1, 52),
   DATAVERSE_PAGE_SIZE: integer(5000, 1, 5000),
-  AzureWebJobsStorage: text,
-  AzureWebJobsStorage__blobServiceUri: text,
-  AzureWebJobsStorage__queueServiceUri: text,
-  AzureWebJobsStorage__accountName: text,
-  AzureWebJobsStorage__clientId: text,
+  ...storageAppSettings,
   /** Set by Azure: the name of the function app. */
   WEBSITE_SITE_NAME: text,
   SYNC_QUEUE_PREFIX: z
@@ -150,7 +147,8 @@ export function readSettings(
       maxConcurrency: s.DATAVERSE_MAX_CONCURRENCY,
       pageSize: s.DATAVERSE_PAGE_SIZE,
     },
-    storage: storageSettings(s),
+    storage: hostStorage(s),
+    databaseStorage: databaseStorage(s),
     app: s.WEBSITE_SITE_NAME ?? s.SYNC_WORK_CONTAINER,
     queuePrefix: s.SYNC_QUEUE_PREFIX,
     containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
@@ -184,13 +182,7 @@ function checkTogether(given: Record<string, string | undefined>): string[] {
       faults.push(error.message.replace(/\.$/, ''));
     }
   }
-  const isComplete =
-    given['AzureWebJobsStorage__blobServiceUri'] && given['AzureWebJobsStorage__queueServiceUri'];
-  if (!given['AzureWebJobsStorage'] && !given['AzureWebJobsStorage__accountName'] && !isComplete) {
-    faults.push(
-      'No storage account is configured: set AzureWebJobsStorage to a connection string (locally UseDevelopmentStorage=true), or AzureWebJobsStorage__blobServiceUri and __queueServiceUri for a managed identity',
-    );
-  }
+  faults.push(...storageFaults(given));
   const name = given['SYNC_DATABASE_NAME']?.trim() ?? '';
   if (reservedNames.test(name)) {
     faults.push(`SYNC_DATABASE_NAME: ${name} is the name of another blob of the sync`);
@@ -202,14 +194,4 @@ function checkTogether(given: Record<string, string | undefined>): string[] {
     );
   }
   return faults;
-}
-
-function storageSettings(s: z.infer<typeof appSettings>): StorageSettings {
-  const connectionString = s.AzureWebJobsStorage;
-  const account = s.AzureWebJobsStorage__accountName;
-  const blobServiceUri =
-    s.AzureWebJobsStorage__blobServiceUri ?? (account && `https://${account}.blob.core.windows.net`);
-  const queueServiceUri =
-    s.AzureWebJobsStorage__queueServiceUri ?? (account && `https://${account}.queue.core.windows.net`);
-  return { connectionString, blobServiceUri, queueServiceUri, clientId: s.AzureWebJobsStorage__clientId };
 }

@@ -26,6 +26,11 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
     FUNCTIONS_WORKER_RUNTIME: 'node',
     DATAVERSE_URL: input.dataverseUrl,
     AzureWebJobsStorage: input.connectionString,
+    // The database stays in the emulator too. An empty value also replaces an environment variable.
+    SYNC_DATABASE_STORAGE: '',
+    SYNC_DATABASE_STORAGE__accountName: '',
+    SYNC_DATABASE_STORAGE__blobServiceUri: '',
+    SYNC_DATABASE_STORAGE__clientId: '',
     SYNC_ENTITIES_FILE: input.entitiesFile,
     // Polling an empty queue costs nothing here, and a person waits.
     AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',

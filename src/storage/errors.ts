@@ -69,7 +69,7 @@ export function storageError(error: unknown, operation: string, object: string):
     return new RetriableError(`Cannot ${operation} ${object}: no token for Azure Storage`, {
       operation,
       object,
-      hint: 'Check the managed identity of the app and AzureWebJobsStorage__clientId. For local work, sign in with the Azure CLI.',
+      hint: 'Check the managed identity of the app, AzureWebJobsStorage__clientId and SYNC_DATABASE_STORAGE__clientId. For local work, sign in with the Azure CLI.',
       // Without the error's own cause, which may contain the request and thus the secret.
       cause: new Error((error as Error).message),
     });
@@ -88,7 +88,7 @@ export function storageError(error: unknown, operation: string, object: string):
   if (statusCode === undefined) {
     return new RetriableError(message, {
       ...details,
-      hint: 'The storage account does not answer: check its name in AzureWebJobsStorage, that it exists, and its network rules. Then try again.',
+      hint: 'The storage account does not answer: check its name in AzureWebJobsStorage or SYNC_DATABASE_STORAGE, that it exists, and its network rules. Then try again.',
     });
   }
   if (retriableStatuses.has(statusCode) || code === 'ContainerBeingDeleted') {
@@ -97,7 +97,7 @@ export function storageError(error: unknown, operation: string, object: string):
   if (statusCode === 401 || statusCode === 403) {
     return new ConfigurationError(message, {
       ...details,
-      hint: 'Give the identity the roles Storage Blob Data Owner and Storage Queue Data Contributor, or correct the connection string. Check the network rules of the storage account.',
+      hint: 'Give the identity the roles Storage Blob Data Owner and Storage Queue Data Contributor (Storage Blob Data Contributor on an account of SYNC_DATABASE_STORAGE), or correct the connection string. Check the network rules of the storage account.',
     });
   }
   return new SyncError(message, details);

@@ -34,6 +34,39 @@ describe('queueName', () => {
   });
 });
 
+describe('the account of the database', () => {
+  const own = (settings: Record<string, string>) => readSettings({ ...least, ...settings }).databaseStorage;
+
+  it('is the account of the functions host by default', () => {
+    expect(own({})).toEqual(readSettings(least).storage);
+  });
+
+  it('can be another one, by connection string or by name, with an identity of its own or the same', () => {
+    const text = 'AccountName=data;AccountKey=a2V5';
+    expect(own({ SYNC_DATABASE_STORAGE: text })).toMatchObject({ connectionString: text });
+    const named = { SYNC_DATABASE_STORAGE__accountName: 'data', AzureWebJobsStorage__clientId: 'app' };
+    const blobServiceUri = 'https://data.blob.core.windows.net';
+    expect(own(named)).toMatchObject({ connectionString: undefined, blobServiceUri, clientId: 'app' });
+    expect(own({ ...named, SYNC_DATABASE_STORAGE__clientId: 'data' })).toMatchObject({ clientId: 'data' });
+    const uri = 'https://data.blob.core.chinacloudapi.cn';
+    expect(own({ SYNC_DATABASE_STORAGE__blobServiceUri: uri })).toMatchObject({ blobServiceUri: uri });
+    expect(readSettings({ ...least, ...named }).storage.connectionString).toBe(least.AzureWebJobsStorage);
+  });
+
+  it.each([
+    [{ SYNC_DATABASE_STORAGE: 'secret' }, 'SYNC_DATABASE_STORAGE is not a connection string'],
+    [{ AzureWebJobsStorage: 'AccountName=secret' }, 'AzureWebJobsStorage is not a connection string'],
+    [{ SYNC_DATABASE_STORAGE__clientId: 'secret' }, 'SYNC_DATABASE_STORAGE__clientId: set'],
+    [
+      { SYNC_DATABASE_STORAGE__blobServiceUri: 'secret' },
+      'SYNC_DATABASE_STORAGE__blobServiceUri is not a URL',
+    ],
+  ])('%j is refused without a quotation of it', (settings, message) => {
+    expect(() => own(settings as Record<string, string>)).toThrow(message);
+    expect(() => own(settings as Record<string, string>)).not.toThrow(/secret/);
+  });
+});
+
 describe('readSettings', () => {
   it('requires an environment URL and a storage account, and has defaults for the rest', () => {
     const settings = readSettings(least, '/app');

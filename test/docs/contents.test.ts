@@ -36,7 +36,8 @@ describe('the documentation agrees with the code', () => {
   test('app settings and their defaults', () => {
     const settings = rows(section('docs/configuration.md', 'App settings'));
     const named = settings.map(([name]) => plain(name!));
-    const inCode = ['src/config/settings.ts', 'src/config/metrics-settings.ts'].flatMap((path) =>
+    const files = ['settings', 'storage-settings', 'metrics-settings'].map((name) => `src/config/${name}.ts`);
+    const inCode = files.flatMap((path) =>
       [...read(path).matchAll(/^ {2}((?:DATAVERSE|SYNC|METRICS|AzureWebJobsStorage)\w*):/gm)].map(
         ([, name]) => name!,
       ),
@@ -47,11 +48,14 @@ describe('the documentation agrees with the code', () => {
     const defaults = Object.fromEntries(
       settings.flatMap(([name, value]) => (value?.startsWith('`') ? [[plain(name!), plain(value)]] : [])),
     );
-    const required = { DATAVERSE_URL: 'https://contoso.crm.dynamics.com', AzureWebJobsStorage: 'x' };
+    const required = {
+      DATAVERSE_URL: 'https://contoso.crm.dynamics.com',
+      AzureWebJobsStorage: 'UseDevelopmentStorage=true',
+    };
     expect(readSettings({ ...required, ...defaults })).toEqual(readSettings(required));
     expect(readMetricsSettings(defaults)).toEqual(readMetricsSettings({}));
     const withDefault = inCode.filter((name) =>
-      /^(?:SYNC|METRICS)_|_MAX_CONCURRENCY$|_PAGE_SIZE$/.test(name),
+      /^(?:SYNC_(?!DATABASE_STORAGE)|METRICS_)|_MAX_CONCURRENCY$|_PAGE_SIZE$/.test(name),
     );
     expect(Object.keys(defaults).sort()).toEqual(withDefault.sort());
 
