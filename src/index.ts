@@ -1,6 +1,13 @@
 /** The host loads this file before the functions. */
+import { app } from '@azure/functions';
+import { invalidSettings } from './config/invalid-settings.ts';
 import { keepLoopbackDirect } from './config/proxy-environment.ts';
 import { redactSdkLog } from './telemetry/sdk-log.ts';
 
 keepLoopbackDirect();
 redactSdkLog();
+
+// Nothing here may throw: the functions would not be registered, and GET /api/health could not say why.
+app.hook.appStart(() => {
+  for (const fault of invalidSettings().faults) console.error(fault);
+});

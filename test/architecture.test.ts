@@ -26,9 +26,9 @@ const files: SourceFiles = new Map(
 const layers = [
   ['local'], //                                            npm start; never deployed
   ['functions', 'commands', 'index.ts'], //                what Azure and the command line call
-  ['metrics-services.ts'], //                              put the parts together
+  ['metrics-services.ts', 'check-services.ts'], //         put the parts together
   ['services.ts'],
-  ['http'],
+  ['http', 'check'],
   ['sync', 'metrics'], //                                  the two subjects
   ['target'], //                                           what receives a round
   ['schema', 'dataverse', 'sqlite', 'storage'],

@@ -35,6 +35,9 @@ const appSettings = z.object({
   METRICS_MAX_BODY_MB: z.coerce.number().min(0.01).max(50).default(4),
 });
 
+/** All app settings of campaign metrics. */
+export const metricsSettingNames = Object.keys(appSettings.shape);
+
 /** What app settings decide about campaign metrics. Times in milliseconds, sizes in bytes. */
 export type MetricsSettings = ReturnType<typeof readMetricsSettings>;
 

@@ -114,6 +114,9 @@ const appSettings = z.object({
     .refine((megabytes) => megabytes >= 1 && megabytes <= 3500, 'must be auto, or megabytes from 1 to 3500'),
 });
 
+/** All app settings of the sync. */
+export const settingNames = Object.keys(appSettings.shape);
+
 /**
  * Reads and validates the app settings.
  * @param root the folder that contains host.json; relative paths are resolved against it

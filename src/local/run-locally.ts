@@ -6,6 +6,7 @@ import { type LocalEnvironment, startLocalEnvironment } from './local-environmen
 import { isOver, isSuccess } from './run-outcome.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
+import { type CheckReport, checkLines } from './terminal/check-report.ts';
 import { formatBytes } from './terminal/format.ts';
 import { openCommand } from './terminal/open-command.ts';
 import { createProgress, NoProgress, type Progress } from './terminal/progress.ts';
@@ -37,6 +38,7 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
   });
   if (stop.aborted) return INTERRUPTED;
   try {
+    if (options.check) return await runChecks(environment, options, (line) => progress.line(line), stop);
     return await runSyncs(environment, options, progress, say, stop);
   } catch (error) {
     // Ctrl-C ended a request.
@@ -47,6 +49,22 @@ export async function runLocally(appRoot: string, options: StartOptions, stop: A
     progress.line(`Log        ${environment.logFile}`);
     throw error;
   }
+}
+
+/** Prints what `GET /api/check` finds. */
+async function runChecks(
+  { host, source, dataverseUrl }: LocalEnvironment,
+  { json }: StartOptions,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  say(`Checking ${source.identity} (${dataverseUrl})`);
+  const headers = { 'x-functions-key': host.functionKey };
+  const response = await fetch(`${host.url}/api/check`, { headers, signal });
+  const report = (await response.json()) as CheckReport;
+  for (const line of checkLines(report)) say(line);
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  return report.ok ? 0 : 1;
 }
 
 /** Runs the first sync and prints its result; then, without `--once`, waits for `stop` and reports each further sync. */

@@ -5,6 +5,8 @@ import type { RereadRequest } from '../sync/documents/run.ts';
 /** The options of `npm start`, validated. */
 export interface StartOptions {
   once: boolean;
+  /** Check what the app needs, then exit, without a sync. */
+  check: boolean;
   /** The origin of a Dataverse environment other than the sample. */
   dataverse?: string;
   entities?: string;
@@ -31,6 +33,8 @@ Runs the function app on this machine with a storage emulator and a sample Datav
 Runs a first sync at once, then syncs on schedule until Ctrl-C.
 
   --once             run one sync, then exit; the exit status is 1 if a table failed
+  --check            check storage, Dataverse and its privileges without a sync, then exit; the
+                     exit status is 1 if a check failed
   --dataverse URL    sync a Dataverse environment other than the sample, for example
                      https://contoso.crm.dynamics.com (http:// for loopback addresses only);
                      set DATAVERSE_ACCESS_TOKEN to an access token, or configure other
@@ -65,7 +69,18 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     throw new UsageError((error as Error).message.split('. ')[0]);
   }
   if (values.help) return 'help';
-  const { once = false, quiet = false, json = false, dataverse, entities, out, data, metadata } = values;
+  // A check runs no timer and takes any free port, as one sync does.
+  const {
+    check = false,
+    once = check,
+    quiet = false,
+    json = false,
+    dataverse,
+    entities,
+    out,
+    data,
+    metadata,
+  } = values;
   if (dataverse !== undefined && (metadata !== undefined || values.rows !== undefined)) {
     throw new UsageError('--metadata and --rows apply to the sample Dataverse only, not to --dataverse');
   }
@@ -74,7 +89,18 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
   const allowMassDelete = values['allow-mass-delete'];
   const reread = values.reread?.includes('all') ? 'all' : values.reread;
   const files = { entities, out, data, metadata };
-  return { once, quiet, json, rows, port, dataverse: origin(dataverse), ...files, allowMassDelete, reread };
+  return {
+    once,
+    check,
+    quiet,
+    json,
+    rows,
+    port,
+    dataverse: origin(dataverse),
+    ...files,
+    allowMassDelete,
+    reread,
+  };
 }
 
 function parse(args: string[]) {
@@ -82,6 +108,7 @@ function parse(args: string[]) {
     args,
     options: {
       once: { type: 'boolean' },
+      check: { type: 'boolean' },
       dataverse: { type: 'string' },
       entities: { type: 'string' },
       out: { type: 'string' },

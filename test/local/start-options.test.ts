@@ -2,7 +2,10 @@ import { expect, test } from 'vitest';
 import { helpText, parseStartOptions } from '../../src/local/start-options.ts';
 
 test('without options the sample Dataverse is synced until Ctrl-C', () => {
-  expect(parseStartOptions([])).toEqual({ once: false, quiet: false, json: false, rows: 20_000 });
+  expect(parseStartOptions([])).toEqual({
+    ...{ once: false, check: false, quiet: false, json: false, rows: 20_000 },
+  });
+  expect(parseStartOptions(['--check'])).toMatchObject({ check: true, once: true });
 });
 
 test('every option is parsed and is in the help', () => {
@@ -10,6 +13,7 @@ test('every option is parsed and is in the help', () => {
   const more = ['--entities', 'e.json', '--out', 'o.db', '--data', 'd', '--metadata', 'm.xml'];
   expect(parseStartOptions([...args, ...more])).toEqual({
     once: true,
+    check: false,
     quiet: true,
     json: true,
     port: 0,
@@ -19,7 +23,9 @@ test('every option is parsed and is in the help', () => {
     data: 'd',
     metadata: 'm.xml',
   });
-  const options = [...args, ...more, '--dataverse', '--help'].filter((arg) => arg.startsWith('--'));
+  const options = [...args, ...more, '--dataverse', '--check', '--help'].filter((arg) =>
+    arg.startsWith('--'),
+  );
   expect(options.filter((option) => !helpText.includes(`  ${option} `))).toEqual([]);
   expect(parseStartOptions(['--help'])).toBe('help');
 });

@@ -9,6 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openDataFolder } from '../../src/local/data-folder/data-folder.ts';
+import { startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 // Each test starts several processes; on a busy machine each takes ten seconds or more.
@@ -121,6 +122,29 @@ function countRows(file: string): { tables: number; rows: number; integrity: unk
   database.close();
   return { tables: tables.length, rows, integrity };
 }
+
+test('--check prints what it finds without a sync, and exits with 1 if a check failed', async () => {
+  const passed = await run('--check', '--rows', '100', '--data', data);
+  expect(passed.stdout).toMatch(/^ok {6}dataverse: .*\n[\s\S]*^All \d+ checks passed\.$/m);
+  expect(passed.code).toBe(0);
+
+  const dataverse = await startSampleDataverse({ rows: 100 });
+  dataverse.store.deniedPrivileges.add('prvReadaccount');
+  token = 'any';
+  const failed = await run(
+    '--check',
+    '--json',
+    '--dataverse',
+    dataverse.url,
+    '--data',
+    join(folder, 'other'),
+  );
+  token = undefined;
+  await dataverse.stop();
+  expect(failed.stderr).toMatch(/^FAILED {2}table account: .* lacks prvReadaccount/im);
+  expect(JSON.parse(failed.stdout)).toMatchObject({ ok: false });
+  expect(failed.code).toBe(1);
+});
 
 test('--once --json prints one line of JSON; a second sync finds no changes and writes no block', async () => {
   const out = join(folder, 'out/copy.db');

@@ -158,6 +158,16 @@ describe.skipIf(!canMakeCertificate())('deployed to an empty folder', () => {
       (await (await app.fetch(`sync/${runId}`)).json()) as { phase: string; totals: { failed: number } };
     await expect.poll(status, { timeout: 120_000, interval: 200 }).toMatchObject({ phase: 'complete' });
     expect((await status()).totals.failed).toBe(0);
+    // A monitor has no key.
+    const health = await fetch(`${app.url}/api/health`);
+    expect(health.status).toBe(200);
+    expect(health.headers.get('cache-control')).toBe('no-store');
+    const { version } = JSON.parse(readFileSync(join(built.folder, 'package.json'), 'utf8'));
+    expect(await health.json()).toMatchObject({
+      status: 'healthy',
+      version,
+      lastSuccess: expect.any(String),
+    });
 
     const file = join(folder, 'copy.db');
     await BlobServiceClient.fromConnectionString(azurite.connectionString)
@@ -170,6 +180,40 @@ describe.skipIf(!canMakeCertificate())('deployed to an empty folder', () => {
       rows: dataverse.store.count('account'),
     });
     await expect.poll(() => events, { timeout: 60_000 }).toContain('RunEnded');
+  });
+
+  test('everything that the app needs is there', async () => {
+    expect((await fetch(`${app.url}/api/check`)).status).toBe(401);
+    const answer = await app.fetch('check');
+    expect(await answer.json()).toMatchObject({ ok: true });
+    expect(answer.status).toBe(200);
+  });
+
+  test('with invalid settings all functions are registered, and the app says what is wrong', async () => {
+    const env = {
+      AzureWebJobsStorage: azurite.connectionString,
+      DATAVERSE_URL: 'not-a-url',
+      SYNC_SLICE_MB: 'many',
+      METRICS_TABLE: '!',
+      SYNC_SCHEDULE: '0 0 0 1 1 *',
+    };
+    const broken = await deploy(built.folder, env, built.folder);
+    try {
+      expect(broken.functions.length).toBe(app.functions.length);
+      for (const name of ['DATAVERSE_URL', 'SYNC_SLICE_MB', 'METRICS_TABLE'])
+        expect(broken.log()).toContain(name);
+      const health = await fetch(`${broken.url}/api/health`);
+      expect(health.status).toBe(503);
+      expect(await health.json()).toMatchObject({
+        status: 'unhealthy',
+        invalidSettings: expect.arrayContaining(['DATAVERSE_URL', 'SYNC_SLICE_MB', 'METRICS_TABLE']),
+      });
+      const check = await broken.fetch('check');
+      expect(check.status).toBe(503);
+      expect(await check.text()).toContain('not-a-url');
+    } finally {
+      broken.stop();
+    }
   });
 
   test('campaign metrics are accepted', async () => {

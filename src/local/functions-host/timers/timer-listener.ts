@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Ncrontab } from '../../../config/ncrontab.ts';
 import {
   type InvocationRequest,
   type RegisteredFunction,
@@ -7,7 +8,6 @@ import {
 } from '../core-api.ts';
 import type { Invoker } from '../invoker.ts';
 import type { Log } from '../log.ts';
-import { Ncrontab } from './ncrontab.ts';
 import { MAX_TIMEOUT, parseTimeSpan } from './time-span.ts';
 
 interface Options {

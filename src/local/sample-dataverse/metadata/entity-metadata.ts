@@ -2,6 +2,7 @@ import { attributeItems } from './attribute-metadata.ts';
 import { label, metadataId } from './labels.ts';
 import type { MetadataItem } from './metadata-item.ts';
 import type { AlternateKey, Model, Table } from './model.ts';
+import { privilegeName, privilegeVerbs } from './privilege-names.ts';
 
 /** All tables with an entity set as `EntityMetadata` items. */
 export function entityItems(model: Model): MetadataItem[] {
@@ -40,6 +41,7 @@ function entityItem(model: Model, table: Table): MetadataItem {
         ? 'UserOwned'
         : 'OrganizationOwned',
       TableType: 'Standard',
+      Privileges: privilegesOf(table),
       ObjectTypeCode: 10_000 + [...model.tables.keys()].indexOf(table.logicalName),
       DataProviderId: null,
       DisplayName: label(table.displayName),
@@ -53,6 +55,18 @@ function entityItem(model: Model, table: Table): MetadataItem {
       OneToManyRelationships: () => lookupItems(model, (_, to) => to === table.logicalName),
     },
   };
+}
+
+/** Rows of an intersect table follow those of the two tables: it has no privileges of its own. */
+function privilegesOf(table: Table) {
+  if (table.intersect !== undefined) return [];
+  return privilegeVerbs.map((verb) => {
+    const name = privilegeName(verb, table);
+    return {
+      ...{ Name: name, PrivilegeId: metadataId(name), PrivilegeType: verb },
+      ...{ CanBeBasic: true, CanBeLocal: true, CanBeDeep: true, CanBeGlobal: true },
+    };
+  });
 }
 
 function keyItems(table: Table): MetadataItem[] {

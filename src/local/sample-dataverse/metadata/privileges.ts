@@ -4,18 +4,12 @@ import { noSuchSegment, ServiceError } from '../http/service-error.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Store } from '../rows/store.ts';
 import { metadataId } from './labels.ts';
-import type { Table } from './model.ts';
+import { privilegeName, privilegeVerbs } from './privilege-names.ts';
 
-const verbs = ['Create', 'Read', 'Write', 'Delete', 'Append', 'AppendTo', 'Assign', 'Share'] as const;
 const customization = [
   ...['prvCreateEntity', 'prvReadEntity', 'prvWriteEntity', 'prvCreateAttribute', 'prvReadAttribute'],
   ...['prvWriteAttribute', 'prvCreateEntityKey', 'prvReadEntityKey', 'prvPublishCustomization'],
 ];
-
-/** `prvReadapex_CampaignMetrics` */
-export function privilegeName(verb: (typeof verbs)[number], table: Table): string {
-  return `prv${verb}${table.schemaName}`;
-}
 
 /** @throws ServiceError 403 if `store.deniedPrivileges` contains the privilege */
 export function requirePrivilege(store: Store, name: string): void {
@@ -77,7 +71,7 @@ function rolePrivileges(store: Store): {
     PrivilegeName: name,
   });
   const tables = [...store.model.tables.values()].flatMap((table) =>
-    verbs.map((verb) =>
+    privilegeVerbs.map((verb) =>
       privilege(
         privilegeName(verb, table),
         !(verb === 'Read' && store.withoutOrganizationRead.has(table.logicalName)),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Ncrontab } from '../../../../src/local/functions-host/timers/ncrontab.ts';
+import { Ncrontab } from '../../src/config/ncrontab.ts';
 
 const next = (expression: string, after: string) =>
   new Ncrontab(expression).next(new Date(after))?.toISOString();

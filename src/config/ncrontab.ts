@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../../errors.ts';
+import { ConfigurationError } from '../errors.ts';
 
 /** One field of the expression: its allowed values and their names. */
 interface Field {

@@ -1,0 +1,100 @@
+import { type Check, failed, type PendingCheck, runChecks } from './check/check.ts';
+import { dataverseCheck, privilegesCheck } from './check/dataverse-checks.ts';
+import { checkSchedule } from './check/schedule-check.ts';
+import { blobCheck, queueCheck } from './check/storage-checks.ts';
+import { readEntities, type TableConfig } from './config/entities.ts';
+import { invalidSettings } from './config/invalid-settings.ts';
+import { readMetricsSettings } from './config/metrics-settings.ts';
+import { queueName } from './config/queue-names.ts';
+import { readSettings, type Settings } from './config/settings.ts';
+import { createDataverseClient } from './dataverse/client.ts';
+import { createCredential } from './dataverse/credential.ts';
+import { blobConnection, storageConnection } from './services.ts';
+import { openBlobs, openStorageAccount } from './storage/account.ts';
+
+/** The queue that the check sends a message to. No function listens to it. */
+const checkQueueName = 'sync-check';
+
+/** HTTP requests to a function end after 230 seconds (learn.microsoft.com: Azure Functions HTTP trigger, "Limits"). */
+const timeoutMilliseconds = 60_000;
+
+/** What `GET /api/check` answers. */
+export interface CheckReport {
+  ok: boolean;
+  checks: Check[];
+}
+
+/**
+ * Checks everything that the app needs with real requests: settings, schedule, storage accounts, Dataverse, privileges.
+ * Does not throw. It leaves nothing behind but an empty queue, and containers that the app would create.
+ * @param timeout in milliseconds, for all checks together
+ */
+export async function checkEverything(
+  env: Record<string, string | undefined> = process.env,
+  timeout = timeoutMilliseconds,
+): Promise<CheckReport> {
+  const { faults } = invalidSettings(env);
+  const checks: Check[] = [
+    faults.length === 0
+      ? { name: 'settings', ok: true, detail: 'All app settings and entities.json are valid.' }
+      : {
+          name: 'settings',
+          ok: false,
+          detail: faults.join(' '),
+          hint: 'Correct the app settings, or entities.json. Restart the app.',
+        },
+  ];
+  try {
+    const settings = readSettings(env);
+    checks.push(...(await runChecks([...accessChecks(settings, env), scheduleCheck(env)], timeout)));
+  } catch (error) {
+    checks.push({ name: 'access', ...failed(error) });
+  }
+  return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+function scheduleCheck(env: Record<string, string | undefined>): PendingCheck {
+  return { name: 'schedule', run: async () => checkSchedule(env['SYNC_SCHEDULE'] ?? '', new Date()) };
+}
+
+function accessChecks(settings: Settings, env: Record<string, string | undefined>): PendingCheck[] {
+  const { storage, databaseStorage, containers, dataverse, queuePrefix, entitiesFile } = settings;
+  const host = openStorageAccount(storageConnection(storage));
+  const queue = queueName(checkQueueName, { SYNC_QUEUE_PREFIX: queuePrefix });
+  const client = createDataverseClient({
+    url: dataverse.url,
+    credential: createCredential(dataverse.credential),
+    maxConcurrency: dataverse.maxConcurrency,
+    retry: { maxTries: 2 },
+  });
+  return [
+    blobCheck(
+      `${storage.setting}, container ${containers.work}`,
+      host.blobs.getContainerClient(containers.work),
+    ),
+    queueCheck(host.queues.getQueueClient(queue)),
+    blobCheck(
+      `${databaseStorage.setting}, container ${containers.database}`,
+      openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database),
+    ),
+    dataverseCheck(client),
+    privilegesCheck(client, tablesOf(entitiesFile), metricsTableOf(env)),
+  ];
+}
+
+/** None if entities.json is not valid, which the settings' check says. */
+function tablesOf(entitiesFile: string): TableConfig[] {
+  try {
+    return readEntities(entitiesFile);
+  } catch {
+    return [];
+  }
+}
+
+function metricsTableOf(env: Record<string, string | undefined>): string {
+  try {
+    return readMetricsSettings(env).table;
+  } catch {
+    return readMetricsSettings({}).table;
+  }
+}

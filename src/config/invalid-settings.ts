@@ -1,0 +1,61 @@
+import { ConfigurationError } from '../errors.ts';
+import { readEntities } from './entities.ts';
+import { metricsSettingNames, readMetricsSettings } from './metrics-settings.ts';
+import { Ncrontab } from './ncrontab.ts';
+import { readSettings, settingNames } from './settings.ts';
+
+/** What is wrong with the configuration. */
+export interface InvalidSettings {
+  /** Sentences that can quote values: for the log and for callers with a key. */
+  faults: string[];
+  /** Names of the settings that they mention, and nothing else: for callers without a key. */
+  names: string[];
+}
+
+/** The settings and files that the app cannot run without, all at once. Both lists are empty if everything is valid. */
+export function invalidSettings(env: Record<string, string | undefined> = process.env): InvalidSettings {
+  const faults = [
+    () => readSettings(env),
+    () => readMetricsSettings(env),
+    () => checkSchedule(env['SYNC_SCHEDULE']),
+    () => checkEntities(env),
+  ].flatMap((read) => {
+    try {
+      read();
+      return [];
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      return [error.message];
+    }
+  });
+  // Known names only: a message may quote what somebody typed.
+  const text = faults.join(' ');
+  const known = [...settingNames, ...metricsSettingNames, 'SYNC_SCHEDULE'];
+  const names = known.filter((name) => new RegExp(`(?<!\\w)${name}(?!\\w)`).test(text));
+  return { faults, names };
+}
+
+/** The host takes `%SYNC_SCHEDULE%` as it is; without it, only the timer does not work. */
+function checkSchedule(schedule: string | undefined): void {
+  if (!schedule?.trim()) throw new ConfigurationError('SYNC_SCHEDULE is missing.');
+  try {
+    new Ncrontab(schedule);
+  } catch (error) {
+    throw new ConfigurationError(`SYNC_SCHEDULE: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function checkEntities(env: Record<string, string | undefined>): void {
+  let path: string;
+  try {
+    path = readSettings(env).entitiesFile;
+  } catch {
+    // Reported already.
+    return;
+  }
+  try {
+    readEntities(path);
+  } catch (error) {
+    throw new ConfigurationError(`SYNC_ENTITIES_FILE: ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,76 @@
+import { HttpRequest } from '@azure/functions';
+import { expect, test } from 'vitest';
+import { invalidSettings } from '../../../src/config/invalid-settings.ts';
+import { getHealth, type Health, type HealthSources } from '../../../src/http/operations/get-health.ts';
+
+const valid = () => ({ faults: [], names: [] });
+const request = new HttpRequest({ method: 'GET', url: 'http://localhost/api/health' });
+
+async function ask(handler: ReturnType<typeof getHealth>): Promise<{ status: number; body: Health }> {
+  const { status, jsonBody } = await handler(undefined, request);
+  return { status: status!, body: jsonBody };
+}
+
+test('200 with the version and the last success; many requests cost one read of storage', async () => {
+  let reads = 0;
+  const sources: HealthSources = {
+    invalidSettings: valid,
+    lastSuccess: async () => {
+      reads++;
+      return '2026-11-20T12:00:00.000Z';
+    },
+  };
+  const handler = getHealth(sources);
+  const answers = await Promise.all(Array.from({ length: 50 }, () => ask(handler)));
+  answers.push(await ask(handler));
+  for (const { status, body } of answers) {
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ status: 'healthy', storage: 'available', invalidSettings: [] });
+    expect(body).toMatchObject({
+      lastSuccess: '2026-11-20T12:00:00.000Z',
+      version: expect.stringMatching(/^\d/),
+    });
+  }
+  expect(reads).toBe(1);
+  const forgetful = getHealth(sources, { keepMilliseconds: 0 });
+  await ask(forgetful);
+  await ask(forgetful);
+  expect(reads).toBe(3);
+});
+
+test('503 if the storage fails or does not answer in time', async () => {
+  const failing = getHealth({
+    invalidSettings: valid,
+    lastSuccess: () => Promise.reject(new Error('secret')),
+  });
+  const late = getHealth(
+    { invalidSettings: valid, lastSuccess: () => new Promise(() => undefined) },
+    { timeoutMilliseconds: 20 },
+  );
+  for (const handler of [failing, late]) {
+    const { status, body } = await ask(handler);
+    expect(status).toBe(503);
+    expect(body).toMatchObject({ status: 'unhealthy', storage: 'unavailable', lastSuccess: null });
+    expect(JSON.stringify(body)).not.toContain('secret');
+  }
+});
+
+test('503 with the names of invalid settings, never with their values, and without a read of storage', async () => {
+  const handler = getHealth({
+    invalidSettings: () =>
+      invalidSettings({
+        DATAVERSE_URL: 'http://user:secret@contoso',
+        AzureWebJobsStorage: 'AccountKey=secret',
+        METRICS_BULK_SIZE: 'secret',
+        SYNC_SCHEDULE: 'secret',
+      }),
+    lastSuccess: () => expect.unreachable(),
+  });
+  const { status, body } = await ask(handler);
+  expect(status).toBe(503);
+  expect(body.invalidSettings).toEqual(
+    expect.arrayContaining(['DATAVERSE_URL', 'AzureWebJobsStorage', 'METRICS_BULK_SIZE', 'SYNC_SCHEDULE']),
+  );
+  expect(body.invalidSettings).not.toContain('SYNC_WORK_CONTAINER');
+  expect(JSON.stringify(body)).not.toContain('secret');
+});
