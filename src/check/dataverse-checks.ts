@@ -43,7 +43,7 @@ export function privilegesCheck(
         return {
           ok: false,
           detail: `The user ${userId} lacks ${lacking.join(', ')} at organisation level.`,
-          hint: 'Grant it in a security role of the application user.',
+          hint: 'Grant it in a security role of the application user. npm run role makes one with all privileges.',
         };
       };
       const checks = await Promise.all([

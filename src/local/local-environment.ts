@@ -116,12 +116,18 @@ export async function startLocalEnvironment(
   };
 }
 
-/** What `npm run provision` and `npm run metrics:replay` need. A token for a real environment is not written to a file. */
+/** What `npm run provision`, `role` and `metrics:replay` need. A token for a real environment is not written to a file. */
 function forCommands(
   settings: Record<string, string>,
   dataverse: string | undefined,
 ): Record<string, string> {
-  const names = ['AzureWebJobsStorage', 'DATAVERSE_URL', 'SYNC_WORK_CONTAINER', 'SYNC_QUEUE_PREFIX'];
+  const names = [
+    'AzureWebJobsStorage',
+    'DATAVERSE_URL',
+    'SYNC_WORK_CONTAINER',
+    'SYNC_QUEUE_PREFIX',
+    'SYNC_ENTITIES_FILE',
+  ];
   if (dataverse === undefined) names.push('DATAVERSE_ACCESS_TOKEN');
   return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)));
 }

@@ -123,7 +123,7 @@ describe('Dataverse', () => {
     const report = await check();
     expect(failures(report)).toEqual([name]);
     expect(found(report, name)!.detail.toLowerCase()).toContain(privilege.toLowerCase());
-    expect(found(report, name)!.hint).toContain('security role');
+    expect(found(report, name)!.hint).toContain('npm run role');
   });
 
   test('read below organisation level', async () => {

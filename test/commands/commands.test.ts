@@ -45,6 +45,29 @@ test.each([...nodes])('npm run provision creates the table (%s)', async (node) =
   await dataverse.stop();
 });
 
+test.each([...nodes])('npm run role prints, creates and assigns the role (%s)', async (node) => {
+  const dataverse = await startSampleDataverse({ rows: 50 });
+  const env = {
+    DATAVERSE_URL: dataverse.url,
+    DATAVERSE_ACCESS_TOKEN: 'test',
+    SYNC_ENTITIES_FILE: resolve(import.meta.dirname, '../../entities.json'),
+  };
+  const clientId = [...dataverse.store.truth('systemuser').values()].find((user) => user['applicationid'])![
+    'applicationid'
+  ] as string;
+  const printed = await run(node, 'role', [], env);
+  expect(printed).toMatchObject({ status: 0, stderr: '' });
+  expect(printed.stdout.split('\n')).toContain('prvReadEntity (organization level)');
+  const created = await run(node, 'role', ['--create', '--assign', clientId], env);
+  expect(created).toMatchObject({ status: 0, stderr: '' });
+  expect(created.stdout).toContain(`assigned it to ${clientId}`);
+  const again = await run(node, 'role', ['--create', '--assign', clientId], env);
+  expect(again).toMatchObject({ status: 0, stderr: '' });
+  expect(again.stdout).toContain('It has all privileges that the app needs.');
+  expect(again.stdout).toContain('has the role already');
+  await dataverse.stop();
+});
+
 test.each([...nodes])('npm run metrics:replay lists and queues poison records (%s)', async (node) => {
   const work = `work-${[...nodes].indexOf(node)}`;
   const env = {
@@ -73,12 +96,12 @@ test.each([...nodes])('npm run metrics:replay lists and queues poison records (%
   expect(await container.getBlobClient('metrics/journal/000001.jsonl').exists()).toBe(true);
 });
 
-test.each(['provision', 'replay'])(
+test.each(['provision', 'replay', 'role'])(
   '%s prints its help, and errors in its options and settings',
   async (name) => {
     const help = await run(process.execPath, name, ['--help']);
     expect(help).toMatchObject({ status: 0, stderr: '' });
-    expect(help.stdout).toContain('--dry-run');
+    expect(help.stdout).toContain('--data');
     const wrongOption = await run(process.execPath, name, ['--wet-run']);
     expect(wrongOption.status).toBe(2);
     expect(wrongOption.stderr).toContain(help.stdout.trim());

@@ -2,6 +2,7 @@ import type { MetadataDocument } from './metadata/metadata-document.ts';
 import type { SchemaEditor } from './metadata/schema-editor.ts';
 import type { SampleDataverseOptions } from './options.ts';
 import type { Store } from './rows/store.ts';
+import type { Roles } from './security/roles.ts';
 import type { FileRoutes } from './write/file-routes.ts';
 
 /** What was served since the start. */
@@ -24,4 +25,5 @@ export interface Dataverse {
   schema: SchemaEditor;
   files: FileRoutes;
   metadata: MetadataDocument;
+  roles: Roles;
 }

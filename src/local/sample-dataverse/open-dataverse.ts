@@ -3,6 +3,7 @@ import { MetadataDocument } from './metadata/metadata-document.ts';
 import { SchemaEditor } from './metadata/schema-editor.ts';
 import type { SampleDataverseOptions } from './options.ts';
 import { buildStore } from './rows/build-store.ts';
+import { Roles } from './security/roles.ts';
 import { FileRoutes } from './write/file-routes.ts';
 
 /** Opens an organization that can answer requests, without a server. */
@@ -16,5 +17,6 @@ export function openDataverse(options: SampleDataverseOptions): Dataverse {
     schema: new SchemaEditor(store, metadata),
     files: new FileRoutes(store),
     metadata,
+    roles: new Roles(),
   };
 }

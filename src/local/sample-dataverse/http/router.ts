@@ -6,6 +6,7 @@ import { privilegeName } from '../metadata/privilege-names.ts';
 import { callFunction, requirePrivilege } from '../metadata/privileges.ts';
 import { countSet, readRow, readSet } from '../query/data-routes.ts';
 import { parseQueryOptions } from '../query/options/query-options.ts';
+import { answerRoles } from '../security/role-routes.ts';
 import { writeMultiple } from '../write/bulk-routes.ts';
 import { writeLink } from '../write/link-routes.ts';
 import { patchRow, postRow, removeRow, writeProperty } from '../write/write-routes.ts';
@@ -37,6 +38,8 @@ export function route(dataverse: Dataverse, request: ServiceRequest): ServiceRes
     return metadata(dataverse, request, segments);
   const called = callFunction(dataverse, request, segments);
   if (called !== undefined) return called;
+  const aboutRoles = answerRoles(dataverse, request, segments);
+  if (aboutRoles !== undefined) return aboutRoles;
   if (first === 'PublishXml' || first === 'PublishAllXml') return noContent();
   return data(dataverse, request, segments);
 }

@@ -4,12 +4,7 @@ import { noSuchSegment, ServiceError } from '../http/service-error.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Store } from '../rows/store.ts';
 import { metadataId } from './labels.ts';
-import { privilegeName, privilegeVerbs } from './privilege-names.ts';
-
-const customization = [
-  ...['prvCreateEntity', 'prvReadEntity', 'prvWriteEntity', 'prvCreateAttribute', 'prvReadAttribute'],
-  ...['prvWriteAttribute', 'prvCreateEntityKey', 'prvReadEntityKey', 'prvPublishCustomization'],
-];
+import { otherPrivileges, privilegeName, privilegeVerbs } from './privilege-names.ts';
 
 /** @throws ServiceError 403 if `store.deniedPrivileges` contains the privilege */
 export function requirePrivilege(store: Store, name: string): void {
@@ -78,6 +73,6 @@ function rolePrivileges(store: Store): {
       ),
     ),
   );
-  const others = customization.map((name) => privilege(name, true));
+  const others = otherPrivileges.map((name) => privilege(name, true));
   return [...tables, ...others].filter((each) => !denied.has(each.PrivilegeName.toLowerCase()));
 }
