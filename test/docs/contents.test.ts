@@ -114,6 +114,21 @@ describe('the documentation agrees with the code', () => {
     expect(said.sort()).toEqual(queues.flatMap((queue) => [queue, `${queue}-poison`]).sort());
   });
 
+  test('values of host.json', () => {
+    const { extensions, ...rest } = JSON.parse(read('host.json')) as Record<string, unknown> & {
+      extensions: { queues: Record<string, unknown> };
+    };
+    const queues = Object.entries(extensions.queues).map(([name, value]) => [`queues.${name}`, value]);
+    const own = ['functionTimeout', 'telemetryMode'].map((name) => [name, rest[name]]);
+    const bundle = (rest['extensionBundle'] as { version: string }).version;
+    const inFile = Object.fromEntries([...own, ...queues, ['extensionBundle', bundle]]);
+    const table = rows(section('docs/operations.md', 'host.json'));
+    const said = Object.fromEntries(table.map(([name, value]) => [plain(name!), plain(value!)]));
+    expect(said).toEqual(
+      Object.fromEntries(Object.entries(inFile).map(([name, value]) => [name, String(value)])),
+    );
+  });
+
   test('npm scripts', () => {
     const text = pages.map(read).join('\n');
     const said = [...text.matchAll(/npm (?:run (?:-s )?([\w:]+)|(start|test)\b)/g)].map(
