@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { sharedAbsent } from '../shared.ts';
+import type { DeployedResource } from './bicep/references.ts';
+import { attempt, plan, readInfra, resourceTypes, rules, variants } from './infrastructure.ts';
+
+describe.each(variants)('a deployment $name', (variant) => {
+  const planned = plan(variant);
+
+  it('has no faults that a compiler would find', () => {
+    expect(planned.faults).toEqual([]);
+    expect(planned.resources.length).toBeGreaterThan(20);
+  });
+
+  it.each(Object.entries(rules))('%s', (_, rule) => {
+    expect(attempt(() => rule(planned, readInfra))).toEqual([]);
+  });
+});
+
+describe('all deployments together', () => {
+  it.skipIf(resourceTypes === undefined)(
+    resourceTypes === undefined ? sharedAbsent : 'give each resource the properties that Azure knows',
+    () => {
+      const found = variants.flatMap((variant) => plan(variant).resources);
+      for (const { type, apiVersion } of found)
+        expect(resourceTypes!.find(`${type}@${apiVersion}`)).toBeDefined();
+    },
+  );
+
+  it('try both sides of every condition', () => {
+    const conditions = new Map<string, Set<boolean>>();
+    for (const variant of variants) {
+      const { files, resources } = plan(variant);
+      for (const [path, { declarations }] of files) {
+        for (const { kind, name, ...rest } of declarations) {
+          if (kind !== 'resource' || !('value' in rest) || (rest.value as { kind: string }).kind !== 'if')
+            continue;
+          const isDeployed = resources.some((one) => one.file === path && one.symbol === name);
+          const key = `${path} ${name}`;
+          conditions.set(key, (conditions.get(key) ?? new Set()).add(isDeployed));
+        }
+      }
+    }
+    expect(conditions.size).toBeGreaterThan(3);
+    for (const [name, sides] of conditions) expect(sides.size, name).toBe(2);
+  });
+});
+
+/** What a deployment sends to Azure. Run `vitest -u` after a change that is meant, and read the difference. */
+it.each([variants[0]!, variants.at(-1)!])('what is deployed $name', async (variant) => {
+  // Without the types of Azure, so that the file is the same where they are absent.
+  const { resources, outputs } = plan(variant, readInfra, undefined);
+  const text = [
+    ...resources.filter(({ isExisting }) => !isExisting).map(describeResource),
+    JSON.stringify(outputs, null, 2),
+  ];
+  await expect(`${text.join('\n\n')}\n`).toMatchFileSnapshot(
+    `deployed/${variant.name.replaceAll(' ', '-')}.txt`,
+  );
+});
+
+const describeResource = ({ type, apiVersion, names, scope, body }: DeployedResource): string =>
+  [
+    `${type}@${apiVersion} ${names.join('/')}`,
+    ...(scope === undefined ? [] : [`on ${scope}`]),
+    JSON.stringify(body, null, 2),
+  ].join('\n');

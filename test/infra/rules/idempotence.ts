@@ -1,0 +1,66 @@
+import { walk } from '../bicep/check-file.ts';
+import { plan, type Rule } from '../infrastructure.ts';
+
+/** Names that must be free in all of Azure. */
+const globalNames = ['Microsoft.Storage/storageAccounts', 'Microsoft.Web/sites', 'Microsoft.KeyVault/vaults'];
+
+export const idempotenceRules: Record<string, Rule> = {
+  'nothing changes with the time or by chance': ({ files }) =>
+    [...files].flatMap(([path, { declarations }]) =>
+      declarations.flatMap((declaration) => {
+        const found: string[] = [];
+        if (!('value' in declaration) || declaration.value === undefined) return found;
+        walk(declaration.value, new Set(), (inner) => {
+          if (inner.kind === 'call' && /^(?:utcNow|newGuid|deployer)$/.test(inner.name))
+            found.push(`${path}: ${declaration.name} calls ${inner.name}`);
+        });
+        return found;
+      }),
+    ),
+
+  'global names differ between environments and regions': (planned, read) => {
+    const { parameters } = planned.variant;
+    return ['environmentName', 'location'].flatMap((name) => {
+      const other = plan(
+        { name: 'other', parameters: { ...parameters, [name]: 'elsewhere' } },
+        read,
+        undefined,
+      );
+      const taken = new Set(other.resources.map(({ names }) => names[0]));
+      return globalNames
+        .flatMap((type) => planned.all(type))
+        .filter(({ names }) => taken.has(names[0]))
+        .map(({ names, symbol }) => `${symbol} is called ${names[0]} for another ${name}, too`);
+    });
+  },
+
+  'names fit what Azure allows': (planned) => {
+    const patterns: Record<string, RegExp> = {
+      'Microsoft.Storage/storageAccounts': /^[a-z0-9]{3,24}$/,
+      'Microsoft.Web/sites': /^[a-zA-Z0-9-]{2,60}$/,
+      'Microsoft.KeyVault/vaults': /^[a-zA-Z](?:[a-zA-Z0-9]|-(?!-)){1,22}[a-zA-Z0-9]$/,
+      'Microsoft.OperationalInsights/workspaces': /^[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]$/,
+      'Microsoft.Storage/storageAccounts/blobServices/containers':
+        /^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/,
+    };
+    return planned.resources
+      .filter(({ type, names }) => patterns[type]?.test(names.at(-1)!) === false)
+      .map(({ names }) => `${names.at(-1)} is not a valid name`);
+  },
+
+  'everything that takes tags has the one of its azd environment': (planned) =>
+    planned.resources
+      .filter(({ body, isExisting }) => 'location' in body && !isExisting)
+      .filter(
+        ({ body }) =>
+          (body['tags'] as Record<string, string> | undefined)?.['azd-env-name'] !==
+          planned.variant.parameters['environmentName'],
+      )
+      .map(({ symbol }) => `${symbol} has no tag azd-env-name`),
+
+  'everything is in the region of the deployment': (planned) =>
+    planned.resources
+      .filter(({ body }) => 'location' in body && body['location'] !== 'global')
+      .filter(({ body }) => body['location'] !== planned.variant.parameters['location'])
+      .map(({ symbol, body }) => `${symbol} is in ${body['location']}`),
+};

@@ -1,0 +1,157 @@
+import { globSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { databaseMegabytesFor } from '../../../src/config/available-memory.ts';
+import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
+import { readSettings } from '../../../src/config/settings.ts';
+import { at, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
+import {
+  containersOf,
+  dataAccountOf,
+  functionAppOf,
+  given,
+  hostAccountOf,
+  identityOf,
+  readSource,
+  settingsOf,
+} from './parts.ts';
+
+/** Settings that Azure reads, not the app, each with its source. */
+export const settingsOfAzure: Record<string, string> = {
+  AzureWebJobsStorage__credential:
+    'learn.microsoft.com/azure/azure-functions/functions-reference, identity-based connections',
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING:
+    'learn.microsoft.com/azure/azure-functions/functions-app-settings, Entra authentication of Application Insights',
+  OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID:
+    'learn.microsoft.com/azure/app-service/configure-authentication-provider-aad, managed identity instead of a secret',
+};
+
+/** Where the app can keep its database apart from the host's account. */
+const databaseStorage = ['SYNC_DATABASE_STORAGE__blobServiceUri', 'SYNC_DATABASE_STORAGE__clientId'];
+
+/** The settings that the deployed code reads: keys of the schemas in src/config, `env['NAME']`, and `%NAME%` of triggers. */
+export function settingsInCode(): Set<string> {
+  const root = resolve(import.meta.dirname, '../../..');
+  const names = new Set<string>();
+  for (const path of globSync('src/**/*.ts', { cwd: root })) {
+    if (path.startsWith(join('src', 'local'))) continue;
+    const text = readSource(path);
+    const isSchema = path.startsWith(join('src', 'config'));
+    const patterns = [
+      ...(isSchema ? [/^ {2}((?:DATAVERSE|SYNC|METRICS|AzureWebJobsStorage|WEBSITE)_?\w*):/gm] : []),
+      /\benv(?:ironment)?\[['"](\w+)['"]\]/g,
+      /%([A-Z]\w+)%/g,
+    ];
+    for (const pattern of patterns) for (const [, name] of text.matchAll(pattern)) names.add(name!);
+  }
+  return names;
+}
+
+export const settingRules: Record<string, Rule> = {
+  'every setting is one that the app or Azure reads': (planned) => {
+    const known = new Set([...settingsInCode(), ...Object.keys(settingsOfAzure), ...databaseStorage]);
+    return Object.keys(settingsOf(planned))
+      .filter((name) => !known.has(name))
+      .map((name) => `Nothing reads ${name}`);
+  },
+
+  'the settings are complete, and as the deployment needs them': (planned) => {
+    const { parameters } = planned.variant;
+    const identity = identityOf(planned);
+    const clientId = given(identity, 'clientId');
+    const usesSecret = parameters['clientSecretApplicationId'] !== undefined;
+    const vaultUri = usesSecret ? given(planned.one('Microsoft.KeyVault/vaults'), 'vaultUri') : '';
+    const expected: Record<string, unknown> = {
+      AzureWebJobsStorage__credential: 'managedidentity',
+      AzureWebJobsStorage__clientId: clientId,
+      AzureWebJobsStorage__blobServiceUri: given(hostAccountOf(planned), 'primaryEndpoints.blob'),
+      AzureWebJobsStorage__queueServiceUri: given(hostAccountOf(planned), 'primaryEndpoints.queue'),
+      APPLICATIONINSIGHTS_CONNECTION_STRING: given(
+        planned.one('Microsoft.Insights/components'),
+        'ConnectionString',
+      ),
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `ClientId=${clientId};Authorization=AAD`,
+      DATAVERSE_URL: parameters['dataverseUrl'],
+      SYNC_SCHEDULE: '0 */15 * * * *',
+      SYNC_ENTITIES_FILE: 'entities.json',
+      SYNC_WORK_CONTAINER: 'sync-work',
+      SYNC_DATABASE_CONTAINER: 'dataverse',
+      SYNC_DATABASE_NAME: 'dataverse.db',
+      SYNC_DATABASE_MAX_MB: String(databaseMegabytesFor(memoryOf(planned) * 1024 * 1024)),
+      SYNC_DATABASE_STORAGE__blobServiceUri: given(dataAccountOf(planned), 'primaryEndpoints.blob'),
+      SYNC_DATABASE_STORAGE__clientId: clientId,
+      DATAVERSE_CLIENT_ID: usesSecret ? parameters['clientSecretApplicationId'] : clientId,
+      ...(usesSecret && {
+        DATAVERSE_TENANT_ID: parameters['clientSecretTenantId'] ?? '00000000-0000-4000-8000-000000000002',
+        DATAVERSE_CLIENT_SECRET: `@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/dataverse-client-secret)`,
+      }),
+      ...(parameters['signInClientId'] !== undefined && { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: clientId }),
+      ...(parameters['extraSettings'] as object | undefined),
+    };
+    const settings = settingsOf(planned);
+    const names = new Set([...Object.keys(expected), ...Object.keys(settings)]);
+    return [...names]
+      .filter((name) => settings[name] !== expected[name])
+      .map((name) => `${name} must be ${expected[name]}, not ${settings[name]}`);
+  },
+
+  'the app can read its settings, and finds its containers': (planned) => {
+    // What a deployment would fill in.
+    const settings = Object.fromEntries(
+      Object.entries(settingsOf(planned)).map(([name, value]) => [
+        name,
+        value.replace(/«.*»/, 'https://x.example/'),
+      ]),
+    );
+    const { containers, queuePrefix, sync, databaseName } = readSettings(settings);
+    readMetricsSettings(settings);
+    const megabytes = sync.databaseMaxBytes / 1024 / 1024;
+    return [
+      ...(containersOf(planned, hostAccountOf(planned)).includes(containers.work)
+        ? []
+        : ['No work container']),
+      ...(containersOf(planned, dataAccountOf(planned)).includes(containers.database)
+        ? []
+        : ['No database container']),
+      ...(planned.outputs['SYNC_DATABASE_URL'] ===
+      `${given(dataAccountOf(planned), 'primaryEndpoints.blob')}${containers.database}/${databaseName}`
+        ? []
+        : ['The address of the database is another one']),
+      ...(queuePrefix === 'sync' ? [] : [`The queues begin with ${queuePrefix}`]),
+      ...(megabytes === databaseMegabytesFor(memoryOf(planned) * 1024 * 1024)
+        ? []
+        : [`The limit of the database is ${megabytes} MB`]),
+    ];
+  },
+
+  'the app is a Flex Consumption app of Node.js 24, sized by the parameters': (planned) => {
+    const { parameters } = planned.variant;
+    const app = functionAppOf(planned);
+    const plan = planned.one('Microsoft.Web/serverfarms');
+    const instances = parameters['alwaysReadyInstances'];
+    return [
+      ...expectProperties(plan, {
+        kind: 'functionapp',
+        sku: { name: 'FC1', tier: 'FlexConsumption' },
+        'properties.reserved': true,
+      }),
+      ...expectProperties(app, {
+        'properties.serverFarmId': plan.id,
+        'properties.publicNetworkAccess': 'Enabled',
+        'properties.functionAppConfig.runtime': { name: 'node', version: '24' },
+        'properties.functionAppConfig.deployment.storage.type': 'blobContainer',
+        'properties.functionAppConfig.deployment.storage.value': `${given(hostAccountOf(planned), 'primaryEndpoints.blob')}app-package`,
+        'properties.functionAppConfig.scaleAndConcurrency': {
+          instanceMemoryMB: parameters['instanceMemoryMB'] ?? 2048,
+          maximumInstanceCount: parameters['maximumInstanceCount'] ?? 40,
+          alwaysReady: instances === undefined ? [] : [{ name: 'http', instanceCount: instances }],
+          triggers: { http: { perInstanceConcurrency: 16 } },
+        },
+        'tags.azd-service-name': 'app',
+        'tags.azd-env-name': parameters['environmentName'],
+      }),
+    ];
+  },
+};
+
+const memoryOf = (planned: Planned): number =>
+  Number(at(functionAppOf(planned), 'properties.functionAppConfig.scaleAndConcurrency.instanceMemoryMB'));
