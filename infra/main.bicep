@@ -251,4 +251,3 @@ output AZURE_KEY_VAULT_NAME string = usesClientSecret ? keyVault!.outputs.name :
 output DATAVERSE_URL string = dataverseUrl
 output DATAVERSE_APPLICATION_ID string = usesClientSecret ? clientSecretApplicationId : identity.outputs.clientId
 output SYNC_DATABASE_URL string = '${dataStorage.outputs.blobEndpoint}${databaseContainer}/${databaseName}'
-output SYNC_SIGN_IN_CLIENT_ID string = signInClientId

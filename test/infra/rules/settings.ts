@@ -11,6 +11,7 @@ import {
   given,
   hostAccountOf,
   identityOf,
+  isSame,
   readSource,
   settingsOf,
 } from './parts.ts';
@@ -102,7 +103,7 @@ export const settingRules: Record<string, Rule> = {
         value.replace(/«.*»/, 'https://x.example/'),
       ]),
     );
-    const { containers, queuePrefix, sync, databaseName } = readSettings(settings);
+    const { containers, queuePrefix, sync } = readSettings(settings);
     readMetricsSettings(settings);
     const megabytes = sync.databaseMaxBytes / 1024 / 1024;
     return [
@@ -112,15 +113,28 @@ export const settingRules: Record<string, Rule> = {
       ...(containersOf(planned, dataAccountOf(planned)).includes(containers.database)
         ? []
         : ['No database container']),
-      ...(planned.outputs['SYNC_DATABASE_URL'] ===
-      `${given(dataAccountOf(planned), 'primaryEndpoints.blob')}${containers.database}/${databaseName}`
-        ? []
-        : ['The address of the database is another one']),
       ...(queuePrefix === 'sync' ? [] : [`The queues begin with ${queuePrefix}`]),
       ...(megabytes === databaseMegabytesFor(memoryOf(planned) * 1024 * 1024)
         ? []
         : [`The limit of the database is ${megabytes} MB`]),
     ];
+  },
+
+  'the outputs are what the hooks work with': (planned) => {
+    const { parameters } = planned.variant;
+    const usesSecret = parameters['clientSecretApplicationId'] !== undefined;
+    const app = functionAppOf(planned);
+    const blobs = given(dataAccountOf(planned), 'primaryEndpoints.blob');
+    const expected = {
+      AZURE_RESOURCE_GROUP: planned.one('Microsoft.Resources/resourceGroups').names[0],
+      AZURE_FUNCTION_APP_NAME: app.names[0],
+      AZURE_FUNCTION_APP_URL: `https://${given(app, 'defaultHostName')}`,
+      AZURE_KEY_VAULT_NAME: usesSecret ? planned.one('Microsoft.KeyVault/vaults').names[0] : '',
+      DATAVERSE_URL: parameters['dataverseUrl'],
+      DATAVERSE_APPLICATION_ID: settingsOf(planned)['DATAVERSE_CLIENT_ID'],
+      SYNC_DATABASE_URL: `${blobs}dataverse/dataverse.db`,
+    };
+    return isSame(planned.outputs, expected) ? [] : [`They must be ${JSON.stringify(expected)}`];
   },
 
   'the app is a Flex Consumption app of Node.js 24, sized by the parameters': (planned) => {

@@ -1,0 +1,128 @@
+// The function app after a deployment: waits until it answers, asks it to check itself, starts a sync.
+import { az, Problem, request, wait } from './tools.mjs';
+
+/** Role assignments can take minutes to reach storage; learn.microsoft.com/azure/role-based-access-control/troubleshooting */
+const waitSeconds = Number(process.env['SYNC_HOOK_WAIT_SECONDS'] ?? 600);
+const intervalSeconds = Number(process.env['SYNC_HOOK_INTERVAL_SECONDS'] ?? 10);
+
+/**
+ * Tries until something succeeds or the time is over; then throws the last problem.
+ * @template T
+ * @param {() => Promise<T>} run throws a Problem while it must wait
+ * @param {() => void} [onWait] called once, when it has to wait
+ * @returns {Promise<T>}
+ */
+export async function patiently(run, onWait) {
+  const end = performance.now() + waitSeconds * 1000;
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof Problem) || error.isFinal || performance.now() >= end) throw error;
+      if (isFirst) onWait?.();
+      await wait(intervalSeconds);
+    }
+  }
+}
+
+/**
+ * Finds a connection string that a deployment tool may add beside the identity. The app would use it, and fail, because
+ * the account takes no keys.
+ * @param {{ group: string, name: string }} app
+ */
+export async function checkSettings({ group, name }) {
+  const names = await az(
+    ...['functionapp', 'config', 'appsettings', 'list'],
+    ...['--resource-group', group, '--name', name, '--query', '[].name'],
+  );
+  if (!names.split(/\s+/).includes('AzureWebJobsStorage')) return;
+  throw new Problem(
+    'The app has a setting AzureWebJobsStorage, although it signs in to storage with its identity.',
+    `Delete it: az functionapp config appsettings delete --resource-group ${group} --name ${name} --setting-names AzureWebJobsStorage`,
+  );
+}
+
+/**
+ * Waits until the app answers that it is healthy.
+ * @param {string} url
+ */
+export async function checkHealth(url) {
+  const { status, body, text } = await request(`${url}/api/health`);
+  if (status === 200) return;
+  throw new Problem(
+    `The app is not healthy: GET ${url}/api/health ${answer(status, body, text)}.`,
+    'A role may still be on its way to storage: wait some minutes and run `azd hooks run postdeploy`. Else look into the logs: `az webapp log tail`, or Log stream in the portal.',
+  );
+}
+
+/**
+ * A key of the app. It is not shown anywhere.
+ * @param {{ group: string, name: string }} app
+ */
+export async function functionKey({ group, name }) {
+  const key = await az(
+    ...['functionapp', 'keys', 'list', '--resource-group', group, '--name', name],
+    ...['--query', 'functionKeys.default'],
+  );
+  if (key !== '' && key !== 'None') return key;
+  throw new Problem(`${name} has no function key yet.`, 'Wait a minute and run `azd hooks run postdeploy`.');
+}
+
+/**
+ * Lets the app check itself: settings, storage, Dataverse and its privileges.
+ * @param {string} url
+ * @param {string} key
+ */
+export async function checkItself(url, key) {
+  const { status, body, text } = await request(`${url}/api/check`, { headers: { 'x-functions-key': key } });
+  const failed = failedChecks(body);
+  if (status === 200 && failed.length === 0) return;
+  if (failed.length === 0) {
+    throw new Problem(
+      `The app could not check itself: GET ${url}/api/check ${answer(status, body, text)}.`,
+      body?.hint ?? 'Wait a minute and run `azd hooks run postdeploy`.',
+    );
+  }
+  const count = failed.length === 1 ? 'a problem' : `${failed.length} problems`;
+  throw new Problem(
+    `The app is deployed, but it found ${count}:\n${failed.map((one) => `  - ${one}`).join('\n')}`,
+    'Do what each line says, then run `azd hooks run postdeploy`.',
+    // A role for storage may still be on its way; a missing privilege in Dataverse stays.
+    !failed.some((one) => /storage|blob|queue|container/i.test(one)),
+  );
+}
+
+/** The failed ones of `checks`, a list of objects with `name`, `ok`, and `detail` and `hint` where they failed. */
+function failedChecks(body) {
+  const checks = Array.isArray(body?.checks) ? body.checks : [];
+  return checks
+    .filter(({ ok, status }) => ok === false || status === 'failed')
+    .map(({ name, detail, message, hint }) =>
+      [`${name}:`, detail ?? message ?? 'failed', hint].filter(Boolean).join(' '),
+    );
+}
+
+/**
+ * Starts a sync.
+ * @param {string} url
+ * @param {string} key
+ * @returns {Promise<string>} what happened, as a sentence
+ */
+export async function startSync(url, key) {
+  const { status, body, text, headers } = await request(`${url}/api/sync`, {
+    method: 'POST',
+    headers: { 'x-functions-key': key },
+  });
+  if (status === 202)
+    return `A first sync has started: ${new URL(headers.get('location') ?? '/api/sync', url)}`;
+  if (status === 409) return 'A sync is already running.';
+  if (status === 401 || status === 302)
+    return 'Pages ask for a sign-in, so the first sync starts with the schedule.';
+  throw new Problem(
+    `The sync did not start: POST ${url}/api/sync ${answer(status, body, text)}.`,
+    body?.hint ?? 'Look at the page of the syncs, or into the logs.',
+  );
+}
+
+const answer = (status, body, text) =>
+  status === 0 ? `got no answer (${text})` : `answered ${status}${body?.detail ? `: ${body.detail}` : ''}`;

@@ -1,0 +1,31 @@
+// Runs after `azd deploy`: waits for the app, lets it check itself, starts a sync. Run it again with
+// `azd hooks run postdeploy`.
+import {
+  checkHealth,
+  checkItself,
+  checkSettings,
+  functionKey,
+  patiently,
+  startSync,
+} from './parts/function-app.mjs';
+import { runHook, say, value } from './parts/tools.mjs';
+
+await runHook(async () => {
+  const url = value('AZURE_FUNCTION_APP_URL').replace(/\/$/, '');
+  const app = { group: value('AZURE_RESOURCE_GROUP'), name: value('AZURE_FUNCTION_APP_NAME') };
+  const database = value('SYNC_DATABASE_URL');
+  const sayWait = () => say('Waiting for the app: its roles can take some minutes to reach storage.');
+
+  await checkSettings(app);
+  await patiently(() => checkHealth(url), sayWait);
+  say('', 'The app is healthy.');
+  const key = await patiently(() => functionKey(app));
+  await patiently(() => checkItself(url, key), sayWait);
+  say('It reaches storage and Dataverse, and has the privileges that it needs.');
+  say(await startSync(url, key), '');
+  say(
+    `Status page: ${url}/api/sync?code=KEY`,
+    `Database:    ${database}`,
+    `KEY is what this prints: az functionapp keys list --resource-group ${app.group} --name ${app.name} --query functionKeys.default --output tsv`,
+  );
+});

@@ -1,0 +1,163 @@
+import { expect, it } from 'vitest';
+import { sendJson, startServer } from '../../dataverse/http-server.ts';
+import { type AzAnswers, runHook } from './run-hook.ts';
+
+const key = 'function-key-that-no-output-may-hold';
+const found: AzAnswers = {
+  'functionapp config appsettings list': 'DATAVERSE_URL\nAzureWebJobsStorage__clientId',
+  'functionapp keys list': key,
+};
+
+interface App {
+  /** What a route answers to its nth request. */
+  health?: (number: number) => number;
+  check?: (number: number) => [status: number, body: object];
+  sync?: [status: number, body: object];
+}
+
+/** A function app that has no state but the number of requests of each route. */
+function startApp({
+  health = () => 200,
+  check = () => [200, { checks: [{ name: 'storage', ok: true }] }],
+  sync,
+}: App) {
+  const counts: Record<string, number> = {};
+  return startServer((request, response) => {
+    const route = `${request.method} ${request.url}`;
+    counts[route] = (counts[route] ?? 0) + 1;
+    if (route === 'GET /api/health') return sendJson(response, {}, health(counts[route]));
+    if (request.headers['x-functions-key'] !== key) return sendJson(response, {}, 401);
+    if (route === 'GET /api/check') {
+      const [status, body] = check(counts[route]);
+      return sendJson(response, body, status);
+    }
+    const [status, body] = sync ?? [202, {}];
+    return sendJson(response, body, status, { location: '/api/sync/run-1' });
+  });
+}
+
+const run = (url: string, answers: AzAnswers = found, more: Record<string, string> = {}) =>
+  runHook(
+    'postdeploy',
+    {
+      AZURE_FUNCTION_APP_URL: url,
+      AZURE_FUNCTION_APP_NAME: 'func-x',
+      AZURE_RESOURCE_GROUP: 'rg-x',
+      SYNC_DATABASE_URL: 'https://x.example/dataverse/dataverse.db',
+      ...more,
+    },
+    answers,
+  );
+const routes = ({ requests }: { requests: { method: string; url: string }[] }) =>
+  requests.map(({ method, url }) => `${method} ${url}`);
+
+it('checks the app, starts a sync and prints the addresses, but no key', async () => {
+  await using server = await startApp({});
+  const { status, out, calls } = await run(server.url);
+  expect(status).toBe(0);
+  expect(routes(server)).toEqual(['GET /api/health', 'GET /api/check', 'POST /api/sync']);
+  expect(out).toContain(`A first sync has started: ${server.url}/api/sync/run-1`);
+  expect(out).toContain(`Status page: ${server.url}/api/sync?code=KEY`);
+  expect(out).toContain('https://x.example/dataverse/dataverse.db');
+  expect(out).not.toContain(key);
+  expect(calls).toEqual([
+    'functionapp config appsettings list --resource-group rg-x --name func-x --query [].name --output tsv',
+    'functionapp keys list --resource-group rg-x --name func-x --query functionKeys.default --output tsv',
+  ]);
+});
+
+it('waits while roles are on their way to storage', async () => {
+  await using server = await startApp({
+    health: (number) => (number < 4 ? 503 : 200),
+    check: (number) =>
+      number < 3 ? [200, { checks: [{ name: 'storage', ok: false, detail: '403' }] }] : [200, { checks: [] }],
+  });
+  const { status, out } = await run(server.url, found, { SYNC_HOOK_WAIT_SECONDS: '60' });
+  expect(out).toContain('Waiting for the app');
+  expect(status).toBe(0);
+  expect(routes(server).filter((route) => route === 'GET /api/health')).toHaveLength(4);
+  expect(routes(server).filter((route) => route === 'GET /api/check')).toHaveLength(3);
+});
+
+it('gives up on an app that stays unhealthy, and says where to look', async () => {
+  await using server = await startApp({ health: () => 503 });
+  const { status, out } = await run(server.url);
+  expect(status).toBe(1);
+  expect(out).toContain(`Problem: The app is not healthy: GET ${server.url}/api/health answered 503.`);
+  expect(out).toMatch(/What to do: A role may still be on its way/);
+  expect(routes(server)).not.toContain('POST /api/sync');
+});
+
+it('gives up on an app that does not answer', async () => {
+  const { status, out } = await run('http://127.0.0.1:9');
+  expect(status).toBe(1);
+  expect(out).toMatch(/api\/health got no answer/);
+});
+
+it('names each failed check with its remedy at once, and starts no sync', async () => {
+  await using server = await startApp({
+    check: () => [
+      200,
+      {
+        checks: [
+          { name: 'settings', ok: true },
+          {
+            name: 'account',
+            ok: false,
+            detail: 'prvReadAccount is missing.',
+            hint: 'Give it at organisation level.',
+          },
+          { name: 'contact', ok: false, detail: 'prvReadContact is missing.' },
+        ],
+      },
+    ],
+  });
+  const { status, out } = await run(server.url, found, { SYNC_HOOK_WAIT_SECONDS: '600' });
+  expect(status).toBe(1);
+  expect(out).toContain(
+    'it found 2 problems:\n  - account: prvReadAccount is missing. Give it at organisation level.',
+  );
+  expect(out).toContain('  - contact: prvReadContact is missing.\n');
+  expect(out).not.toContain('settings:');
+  expect(routes(server)).toEqual(['GET /api/health', 'GET /api/check']);
+});
+
+it('shows the problem that the check or the sync answers', async () => {
+  const problem = { detail: 'Invalid app settings: DATAVERSE_URL.', hint: 'Correct them.' };
+  await using first = await startApp({ check: () => [500, problem] });
+  expect((await run(first.url)).out).toMatch(
+    /api\/check answered 500: Invalid app settings.*\nWhat to do: Correct them\./,
+  );
+  await using second = await startApp({ sync: [500, problem] });
+  const { status, out } = await run(second.url);
+  expect(status).toBe(1);
+  expect(out).toContain(`POST ${second.url}/api/sync answered 500: Invalid app settings: DATAVERSE_URL..`);
+});
+
+it.each<[number, string]>([
+  [409, 'A sync is already running.'],
+  [302, 'Pages ask for a sign-in'],
+  [401, 'Pages ask for a sign-in'],
+])('takes %i as an answer to the first sync', async (code, message) => {
+  await using server = await startApp({ sync: [code, {}] });
+  const { status, out } = await run(server.url);
+  expect({ status, hasMessage: out.includes(message) }).toEqual({ status: 0, hasMessage: true });
+});
+
+it('finds a connection string beside the identity before anything else', async () => {
+  await using server = await startApp({});
+  const names = { ...found, 'functionapp config appsettings list': 'AzureWebJobsStorage\nDATAVERSE_URL' };
+  const { status, out } = await run(server.url, names);
+  expect(status).toBe(1);
+  expect(out).toContain('az functionapp config appsettings delete --resource-group rg-x --name func-x');
+  expect(server.requests).toEqual([]);
+});
+
+it('waits for a key, and says what failed where there is none', async () => {
+  await using server = await startApp({});
+  const none = await run(server.url, { ...found, 'functionapp keys list': 'None' });
+  expect(none.out).toContain('func-x has no function key yet.');
+  const refused = await run(server.url, { ...found, 'functionapp keys list': '!ERROR: AuthorizationFailed' });
+  expect(refused.out).toContain('az functionapp keys list failed: ERROR: AuthorizationFailed');
+  expect([none.status, refused.status]).toEqual([1, 1]);
+});
