@@ -4,6 +4,8 @@ import { plan, type Rule } from '../infrastructure.ts';
 /** Names that must be free in all of Azure. */
 const globalNames = ['Microsoft.Storage/storageAccounts', 'Microsoft.Web/sites', 'Microsoft.KeyVault/vaults'];
 
+const withoutRegion = ['Microsoft.Network/privateDnsZones', 'Microsoft.Insights/actionGroups'];
+
 export const idempotenceRules: Record<string, Rule> = {
   'nothing changes with the time or by chance': ({ files }) =>
     [...files].flatMap(([path, { declarations }]) =>
@@ -58,9 +60,14 @@ export const idempotenceRules: Record<string, Rule> = {
       )
       .map(({ symbol }) => `${symbol} has no tag azd-env-name`),
 
-  'everything is in the region of the deployment': (planned) =>
+  'everything is in the region of the deployment, or in none': (planned) =>
     planned.resources
-      .filter(({ body }) => 'location' in body && body['location'] !== 'global')
-      .filter(({ body }) => body['location'] !== planned.variant.parameters['location'])
+      // What extends or belongs to another resource has no region of its own.
+      .filter(({ names, scope, isExisting }) => names.length === 1 && scope === undefined && !isExisting)
+      .filter(
+        ({ type, body }) =>
+          body['location'] !==
+          (withoutRegion.includes(type) ? 'global' : planned.variant.parameters['location']),
+      )
       .map(({ symbol, body }) => `${symbol} is in ${body['location']}`),
 };

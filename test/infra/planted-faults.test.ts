@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { sharedAbsent } from '../shared.ts';
+import { checkInfrastructure, readInfra, resourceTypes } from './infrastructure.ts';
+
+/** A change of one file that makes it wrong, and a part of what the checks say. */
+type Fault = [file: string, from: string | RegExp, to: string, finding: string];
+
+/** Found whether or not the types of Azure are there. */
+const faults: Fault[] = [
+  // Security
+  [
+    'data-storage',
+    'allowSharedKeyAccess: false',
+    'allowSharedKeyAccess: true',
+    'allowSharedKeyAccess must be false',
+  ],
+  [
+    'host-storage',
+    'allowSharedKeyAccess: false',
+    'allowSharedKeyAccess: isPrivate',
+    'allowSharedKeyAccess must be',
+  ],
+  [
+    'data-storage',
+    'allowBlobPublicAccess: false',
+    'allowBlobPublicAccess: true',
+    'allowBlobPublicAccess must be',
+  ],
+  ['data-storage', "publicAccess: 'None'", "publicAccess: 'Blob'", 'publicAccess must be "None"'],
+  ['host-storage', "'TLS1_2'", "'TLS1_0'", 'minimumTlsVersion must be'],
+  ['app', "minTlsVersion: '1.2'", "minTlsVersion: '1.0'", 'minTlsVersion must be'],
+  ['app', 'httpsOnly: true', 'httpsOnly: false', 'httpsOnly must be true'],
+  ['app', "ftpsState: 'Disabled'", "ftpsState: 'AllAllowed'", 'ftpsState must be'],
+  ['app', /resource noScmPassword[\s\S]*?\n}\n/, '', 'scm takes passwords'],
+  ['app', "type: 'UserAssignedIdentity'", "type: 'StorageAccountConnectionString'", 'authentication must be'],
+  ['app', "'RedirectToLoginPage'", "'AllowAnonymous'", 'globalValidation must be'],
+  ['app', "'/api/metrics/*', ", "'/api/*', ", 'globalValidation must be'],
+  ['monitoring', 'DisableLocalAuth: true', 'DisableLocalAuth: false', 'DisableLocalAuth must be true'],
+  [
+    'key-vault',
+    'enableRbacAuthorization: true',
+    'enableRbacAuthorization: false',
+    'enableRbacAuthorization must be',
+  ],
+  ['app', '@Microsoft.KeyVault(SecretUri=${clientSecretUri})', 'hunter2', 'DATAVERSE_CLIENT_SECRET must be'],
+  [
+    'data-storage',
+    "isPrivate ? 'Disabled' : 'Enabled'",
+    "'Enabled'",
+    'publicNetworkAccess must be "Disabled"',
+  ],
+  // Roles and order
+  ['roles', /resource hostQueues[\s\S]*?\n}\n/, '', 'Missing: '],
+  ['roles', '974c5e8b-45b9', '8e3af657-a8ff', 'Too much: '],
+  ['roles', /(resource writeDatabase[\s\S]*?scope: )database/, '$1dataStorage', 'Too much: '],
+  ['roles', "principalType: 'Group'", "principalType: 'User'", 'Missing: '],
+  ['roles', 'guid(insights.id, identityPrincipalId, metricsPublisher)', "guid('x')", 'has another name'],
+  ['roles', 'guid(hostStorage.id, identityPrincipalId, blobDataOwner)', 'newGuid()', 'newGuid'],
+  [
+    'main',
+    'dependsOn: [roles, privateEndpoints]',
+    'dependsOn: [privateEndpoints]',
+    'does not wait for roles',
+  ],
+  [
+    'main',
+    'dependsOn: [roles, privateEndpoints]',
+    'dependsOn: [roles]',
+    'does not wait for privateEndpoints',
+  ],
+  // Storage
+  ['data-storage', 'isVersioningEnabled: true', 'isVersioningEnabled: false', 'isVersioningEnabled must be'],
+  ['data-storage', /version: \{/, 'baseBlob: {', 'Old versions are not deleted'],
+  ['data-storage', "category: 'StorageRead'", "category: 'StorageWrite'", 'logs must be'],
+  ['data-storage', 'scope: blobs', 'scope: account', 'no diagnostic settings'],
+  ['host-storage', '${workContainer}/runs/', '${workContainer}/', 'A rule deletes sync-work/metrics/'],
+  [
+    'host-storage',
+    "prefixMatch: ['${workContainer}/runs/']",
+    "prefixMatch: ['app-package/']",
+    'A rule deletes app-package/',
+  ],
+  // Settings and sizes
+  ['app', 'SYNC_SCHEDULE:', 'SYNC_SCHEDUL:', 'Nothing reads SYNC_SCHEDUL'],
+  ['app', /^.*DATAVERSE_URL: dataverseUrl\n/m, '', 'DATAVERSE_URL must be'],
+  [
+    'app',
+    'ClientId=${identityClientId};Authorization=AAD',
+    'Authorization=AAD',
+    'AUTHENTICATION_STRING must be',
+  ],
+  [
+    'app',
+    "AzureWebJobsStorage__credential: 'managedidentity'",
+    "AzureWebJobsStorage: 'x'",
+    'AzureWebJobsStorage',
+  ],
+  ['app', '* 10 / 21', '* 10 / 20', 'SYNC_DATABASE_MAX_MB must be'],
+  ['main', "'sync-work'", "'sync-works'", 'SYNC_WORK_CONTAINER must be'],
+  ['app', "version: '24'", "version: '20'", 'runtime must be'],
+  ['app', "'azd-service-name': 'app'", "'azd-service-name': 'api'", 'azd-service-name must be'],
+  // Names
+  [
+    'main',
+    'uniqueString(subscription().id, environmentName, location)',
+    'uniqueString(subscription().id)',
+    'is called',
+  ],
+  ['main', "'sthost${token}'", "'st-host-${token}'", 'is not a valid name'],
+  ['network', '  location: location', "  location: location == '' ? 'x' : 'y'", 'network is in y'],
+  // What a compiler finds
+  ['main', 'isPrivate: privateNetwork', 'private: privateNetwork', 'has no parameter private'],
+  ['main', 'insightsName: monitoring.outputs.insightsName', '', 'needs the parameter insightsName'],
+  ['main', 'monitoring.outputs.workspaceId', 'monitoring.outputs.workspace', 'has no output workspace'],
+  ['main', 'scope: group', '', 'needs a scope'],
+  [
+    'main',
+    "privateNetwork ? network!.outputs.appSubnetId : ''",
+    'network!.outputs.appSubnetId',
+    'not deployed',
+  ],
+  ['app', 'empty(subnetId)', 'isEmpty(subnetId)', 'Unknown function isEmpty'],
+  ['app', 'serverFarmId: plan.id', 'serverFarmId: pln.id', 'pln is not declared'],
+  ['network', 'param name string', 'param name string\nparam size int = 1', 'size is not used'],
+  ['app', 'http20Enabled: true', 'http20Enabled: true http', 'Expected ","'],
+  ['main', 'param instanceMemoryMB int = 2048', 'param instanceMemoryMB int = 1024', 'breaks @allowed'],
+];
+
+/** Found by the types of Azure. */
+const typeFaults: Fault[] = [
+  ['data-storage', 'supportsHttpsTrafficOnly', 'supportHttpsTrafficOnly', 'does not exist'],
+  ['data-storage', '/blobServices@2025-06-01', '/blobServices@2025-06-31', 'is unknown: known versions'],
+  ['network', 'addressPrefixes: [addressPrefix]', 'addressPrefixes: addressPrefix', 'must be an array'],
+  ['monitoring', 'retentionInDays: retentionDays', "retentionInDays: '30'", 'must be a whole number'],
+  ['app', 'reserved: true', "reserved: true, status: 'Ready'", 'is read-only'],
+  ['key-vault', "family: 'A'", "family: 'B'", "must be one of 'A'"],
+  ['monitoring', 'emailAddress: alertEmail', '', 'emailAddress is missing'],
+  ['roles', 'roleDefinitionId: blobDataOwner', '', 'roleDefinitionId is missing'],
+  ['identity', 'identity.properties.clientId', 'identity.properties.clientid', 'has no properties.clientid'],
+];
+
+const pathOf = (file: string): string => (file === 'main' ? 'main.bicep' : `modules/${file}.bicep`);
+
+function findingsOf([file, from, to]: Fault): string[] {
+  const path = pathOf(file);
+  const before = readInfra(path);
+  const after = before.replace(from, to.replace(/\$(?!1)/g, '$$$$'));
+  expect(after, 'the fault changes the file').not.toBe(before);
+  return checkInfrastructure((one) => (one === path ? after : readInfra(one)));
+}
+
+it('the infrastructure as it is has no faults', () => {
+  expect(checkInfrastructure(readInfra)).toEqual([]);
+});
+
+describe('a planted fault is found', () => {
+  it.each(faults)('in %s: %s → %s', (...fault) => {
+    expect(findingsOf(fault).join('\n')).toContain(fault[3]);
+  });
+});
+
+describe.skipIf(resourceTypes === undefined)(
+  resourceTypes === undefined ? sharedAbsent : 'a fault against the types of Azure is found',
+  () => {
+    it.each(typeFaults)('in %s: %s → %s', (...fault) => {
+      expect(findingsOf(fault).join('\n')).toContain(fault[3]);
+    });
+  },
+);
