@@ -59,16 +59,17 @@ export async function az(...args) {
 }
 
 /**
- * Sends a request that takes 30 seconds at most and follows no redirect.
+ * Sends a request that follows no redirect.
  * @param {string} url
  * @param {RequestInit} [options]
+ * @param {number} [seconds] how long it may take
  * @returns {Promise<{ status: number, body: any, text: string, headers: Headers }>} status 0: no answer; text says why
  */
-export async function request(url, options = {}) {
+export async function request(url, options = {}, seconds = 30) {
   try {
     const response = await fetch(url, {
       redirect: 'manual',
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(seconds * 1000),
       ...options,
     });
     const text = await response.text();

@@ -10,14 +10,14 @@ const found: AzAnswers = {
 
 interface App {
   /** What a route answers to its nth request. */
-  health?: (number: number) => number;
+  health?: (number: number) => [status: number, body: object];
   check?: (number: number) => [status: number, body: object];
   sync?: [status: number, body: object];
 }
 
 /** A function app that has no state but the number of requests of each route. */
 function startApp({
-  health = () => 200,
+  health = () => [200, { status: 'healthy' }],
   check = () => [200, { checks: [{ name: 'storage', ok: true }] }],
   sync,
 }: App) {
@@ -25,7 +25,10 @@ function startApp({
   return startServer((request, response) => {
     const route = `${request.method} ${request.url}`;
     counts[route] = (counts[route] ?? 0) + 1;
-    if (route === 'GET /api/health') return sendJson(response, {}, health(counts[route]));
+    if (route === 'GET /api/health') {
+      const [status, body] = health(counts[route]);
+      return sendJson(response, body, status);
+    }
     if (request.headers['x-functions-key'] !== key) return sendJson(response, {}, 401);
     if (route === 'GET /api/check') {
       const [status, body] = check(counts[route]);
@@ -68,9 +71,11 @@ it('checks the app, starts a sync and prints the addresses, but no key', async (
 
 it('waits while roles are on their way to storage', async () => {
   await using server = await startApp({
-    health: (number) => (number < 4 ? 503 : 200),
+    health: (number) => [number < 4 ? 503 : 200, { invalidSettings: [] }],
     check: (number) =>
-      number < 3 ? [200, { checks: [{ name: 'storage', ok: false, detail: '403' }] }] : [200, { checks: [] }],
+      number < 3
+        ? [503, { ok: false, checks: [{ name: 'storage of the host: blobs', ok: false, detail: '403' }] }]
+        : [200, { ok: true, checks: [] }],
   });
   const { status, out } = await run(server.url, found, { SYNC_HOOK_WAIT_SECONDS: '60' });
   expect(out).toContain('Waiting for the app');
@@ -80,12 +85,22 @@ it('waits while roles are on their way to storage', async () => {
 });
 
 it('gives up on an app that stays unhealthy, and says where to look', async () => {
-  await using server = await startApp({ health: () => 503 });
+  await using server = await startApp({
+    health: () => [503, { storage: 'unavailable', invalidSettings: [] }],
+  });
   const { status, out } = await run(server.url);
   expect(status).toBe(1);
   expect(out).toContain(`Problem: The app is not healthy: GET ${server.url}/api/health answered 503.`);
   expect(out).toMatch(/What to do: A role may still be on its way/);
   expect(routes(server)).not.toContain('POST /api/sync');
+});
+
+it('names invalid settings at once', async () => {
+  await using server = await startApp({ health: () => [503, { invalidSettings: ['SYNC_DATABASE_MAX_MB'] }] });
+  const { status, out } = await run(server.url, found, { SYNC_HOOK_WAIT_SECONDS: '600' });
+  expect(status).toBe(1);
+  expect(out).toContain('Problem: Settings of the app are invalid or missing: SYNC_DATABASE_MAX_MB.');
+  expect(routes(server)).toEqual(['GET /api/health']);
 });
 
 it('gives up on an app that does not answer', async () => {
@@ -97,7 +112,7 @@ it('gives up on an app that does not answer', async () => {
 it('names each failed check with its remedy at once, and starts no sync', async () => {
   await using server = await startApp({
     check: () => [
-      200,
+      503,
       {
         checks: [
           { name: 'settings', ok: true },
