@@ -17,7 +17,7 @@ describe('the page about deployment agrees with infra/', () => {
   const table = rows(section(page, 'Parameters'));
 
   it('has every parameter with its default', () => {
-    const nothing = { resourceGroup: '', lookUp: () => undefined };
+    const nothing = { resourceGroup: '', readFile: () => '', lookUp: () => undefined };
     const expected = parameters.map(({ name, value }) => {
       const usual = value === undefined ? 'required' : evaluate(value, nothing);
       const text = typeof usual === 'object' ? JSON.stringify(usual) : String(usual);

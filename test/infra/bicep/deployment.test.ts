@@ -87,6 +87,20 @@ describe('values', () => {
   });
 });
 
+it('the content of a file is read from the folder of the one that names it', () => {
+  const files = {
+    'sub/m.bicep':
+      "output a string = loadTextContent('a.txt')\noutput b object = loadJsonContent('../b.json')",
+    'sub/a.txt': 'text',
+    'b.json': '{ "c": 1 }',
+  };
+  const main =
+    "module m 'sub/m.bicep' = { name: 'm' }\noutput a string = m.outputs.a\noutput b object = m.outputs.b";
+  expect(run(main, { files })).toMatchObject({ faults: [], outputs: { a: 'text', b: { c: 1 } } });
+  const missing = run("output a string = loadTextContent('a.txt')");
+  expect(missing.faults.join('\n')).toContain('loadTextContent needs a file that exists, not a.txt');
+});
+
 describe('a file', () => {
   it.each([
     ['param a string\nvar a = 1\noutput b string = a', 'a is declared twice'],

@@ -22,6 +22,7 @@ export interface Scope extends FunctionContext {
 export function within(scope: Scope, names: Record<string, Value>): Scope {
   return {
     resourceGroup: scope.resourceGroup,
+    readFile: (path) => scope.readFile(path),
     lookUp: (name, at) => (Object.hasOwn(names, name) ? names[name] : scope.lookUp(name, at)),
   };
 }

@@ -15,6 +15,8 @@ interface BicepFunction {
 /** Where a call is evaluated. */
 export interface FunctionContext {
   resourceGroup: string;
+  /** The text of a file by its path from the file of the call. @throws if there is none */
+  readFile(path: string): string;
 }
 
 export const subscriptionId = '00000000-0000-4000-8000-000000000001';
@@ -33,6 +35,13 @@ const lambda = (value: Value): LambdaValue => {
   if (value instanceof LambdaValue) return value;
   throw new WrongArgument('a lambda');
 };
+function fileText(path: Value, { readFile }: FunctionContext): string {
+  try {
+    return readFile(text(path));
+  } catch {
+    throw new WrongArgument(`a file that exists, not ${path}`);
+  }
+}
 const digest = (args: Value[]): string =>
   createHash('sha256')
     .update(args.map((one) => text(one)).join('-'))
@@ -135,9 +144,8 @@ export const functions: Record<string, BicepFunction> = {
     args: [1, 1],
     call: ([value]) => (isObject(value) ? Object.keys(value).length : (value as string | Value[]).length),
   },
-  // The files are checked by the caller, which knows the folder.
-  loadJsonContent: { args: [1, 2], call: ([path]) => ({ path }) },
-  loadTextContent: { args: [1, 2], call: ([path]) => `«content of ${text(path)}»` },
+  loadJsonContent: { args: [1, 1], call: ([path], context) => JSON.parse(fileText(path, context)) },
+  loadTextContent: { args: [1, 1], call: ([path], context) => fileText(path, context) },
   map: {
     args: [2, 2],
     call: ([items, by]) => list(items).map((one, i) => lambda(by).call([one, i])),

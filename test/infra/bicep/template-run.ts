@@ -41,6 +41,9 @@ export class TemplateRun implements Scope {
     return this.target.resourceGroup;
   }
 
+  readonly readFile = (path: string): string =>
+    this.context.options.read(this.context.resolve(path, this.path));
+
   /** Evaluates everything and returns the outputs. Faults are reported to the context. */
   runAll(): Record<string, Value> {
     for (const declaration of this.file.declarations) {

@@ -81,6 +81,8 @@ const expectedRoles: ExpectedRole[] = [
   },
 ];
 
+const noContext = { resourceGroup: '', readFile: () => '' };
+
 export const roleRules: Record<string, Rule> = {
   'roles are the least that the calls need, and nothing more': (planned) => {
     const found = planned.all('Microsoft.Authorization/roleAssignments').map(describe);
@@ -102,7 +104,7 @@ export const roleRules: Record<string, Rule> = {
   'the name of a role assignment comes from scope, principal and role': (planned) =>
     planned.all('Microsoft.Authorization/roleAssignments').flatMap((one) => {
       const parts = [one.scope!, at(one, 'properties.principalId'), at(one, 'properties.roleDefinitionId')];
-      const name = functions['guid']!.call(parts, { resourceGroup: '' });
+      const name = functions['guid']!.call(parts, noContext);
       return one.names[0] === name ? [] : [`${one.symbol} has another name`];
     }),
 
