@@ -5,15 +5,19 @@ import { plan, variants } from './infrastructure.ts';
 import { settingsOf } from './rules/parts.ts';
 import { settingsInCode, settingsOfAzure } from './rules/settings.ts';
 
-/** What Azure sets for an app by itself, and the variables of a machine's network. */
-const givenByAzure = ['WEBSITE_SITE_NAME', 'IDENTITY_ENDPOINT', 'MSI_ENDPOINT'];
+/** What is no setting of the app: what Azure sets by itself, the network of a machine, and the telemetry library. */
+const elsewhere =
+  /^(?:WEBSITE_\w+|(?:IDENTITY|MSI)_ENDPOINT|no_proxy|NO_PROXY|OTEL_\w+|APPLICATION_?INSIGHTS_(?:NO|OPENTELEMETRY)_\w+)$/;
 /** In local.settings.json, storage is a connection string; an empty member of the group would hide it from the host. */
 const instead = /^(?:AzureWebJobsStorage|SYNC_DATABASE_STORAGE)__/;
 
+const ofAzure = Object.keys(settingsOfAzure);
 const isOfApp = (name: string): boolean =>
-  /^(?:DATAVERSE|SYNC|METRICS|APPLICATIONINSIGHTS|AzureWebJobsStorage)/.test(name);
+  /^(?:DATAVERSE|SYNC|METRICS|APPLICATIONINSIGHTS|AzureWebJobsStorage)/.test(name) &&
+  !elsewhere.test(name) &&
+  !ofAzure.includes(name);
 const documented = rows(section('docs/configuration.md', 'App settings'));
-const names = documented.map(([name]) => plain(name!));
+const names = documented.map(([name]) => plain(name!)).filter(isOfApp);
 const inInfra = new Set(variants.flatMap((variant) => Object.keys(settingsOf(plan(variant)))));
 
 describe('the settings that the code reads', () => {
@@ -28,12 +32,11 @@ describe('the settings that the code reads', () => {
     ])
       expect(inCode).toContain(name);
     for (const name of inCode)
-      expect(isOfApp(name) || givenByAzure.includes(name) || /proxy/i.test(name), name).toBe(true);
+      expect(isOfApp(name) || elsewhere.test(name) || ofAzure.includes(name), name).toBe(true);
   });
 
   it('are documented, and all that are documented are read', () => {
-    const azure = Object.keys(settingsOfAzure);
-    const ofApp = inCode.filter((name) => isOfApp(name) && !azure.includes(name));
+    const ofApp = inCode.filter(isOfApp);
     expect(ofApp.sort()).toEqual([...names].sort());
   });
 
