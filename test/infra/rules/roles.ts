@@ -57,7 +57,7 @@ const expectedRoles: ExpectedRole[] = [
     role: 'Monitoring Metrics Publisher',
     id: '3913510d-42f4-4e42-8a64-420c390055eb',
     allows: 'Microsoft.Insights/Telemetry/Write',
-    calls: [['src/telemetry/monitor.ts', 'applicationinsights']],
+    calls: [['src/telemetry/monitor.ts', 'APPLICATIONINSIGHTS_CONNECTION_STRING']],
     principal: 'identity',
     scope: (planned) => planned.one('Microsoft.Insights/components').id,
   },
