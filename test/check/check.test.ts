@@ -9,17 +9,18 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type CheckReport, checkEverything } from '../../src/check-services.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
-import { type Azurite, accountOf, startAzurite } from '../azurite.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
 
 let azurite: Azurite;
+let readers: Azurite;
 let dataverse: SampleDataverse;
 beforeAll(async () => {
-  azurite = await startAzurite({ accounts: ['readers'] });
+  [azurite, readers] = await Promise.all([startAzurite(), startAzurite()]);
   dataverse = await startSampleDataverse({ rows: 50 });
 });
 afterAll(async () => {
   await dataverse.stop();
-  await azurite.stop();
+  await Promise.all([azurite.stop(), readers.stop()]);
 });
 afterEach(() => {
   dataverse.store.deniedPrivileges.clear();
@@ -28,7 +29,7 @@ afterEach(() => {
 
 const environment = (changes: Record<string, string> = {}) => ({
   AzureWebJobsStorage: azurite.connectionString,
-  SYNC_DATABASE_STORAGE: accountOf(azurite, 'readers'),
+  SYNC_DATABASE_STORAGE: readers.connectionString,
   DATAVERSE_URL: dataverse.url,
   DATAVERSE_ACCESS_TOKEN: 'the-token',
   SYNC_SCHEDULE: '0 */15 * * * *',
@@ -41,8 +42,7 @@ const failures = ({ checks }: CheckReport) => checks.filter(({ ok }) => !ok).map
 const found = ({ checks }: CheckReport, name: string) => checks.find((one) => one.name === name);
 
 /** A connection string that allows only these operations, as a shared access signature. */
-function limited(permissions: string, account = 'readers'): string {
-  const text = accountOf(azurite, account);
+function limited(permissions: string, { connectionString: text } = readers): string {
   const value = (name: string) => new RegExp(`${name}=([^;]+)`).exec(text)![1]!;
   const sas = generateAccountSASQueryParameters(
     {
@@ -51,7 +51,7 @@ function limited(permissions: string, account = 'readers'): string {
       resourceTypes: 'sco',
       services: 'bq',
     },
-    new StorageSharedKeyCredential(account, value('AccountKey')),
+    new StorageSharedKeyCredential(value('AccountName'), value('AccountKey')),
   );
   return `BlobEndpoint=${value('BlobEndpoint')};QueueEndpoint=${value('QueueEndpoint')};SharedAccessSignature=${sas}`;
 }
@@ -68,7 +68,7 @@ test('all is well: every part has a check, and nothing stays behind', async () =
     expect(names).toContain(name);
   expect(found(report, 'table account')!.detail).toContain('delta');
   expect(found(report, 'table lead')).toMatchObject({ ok: true, hint: expect.stringContaining('Track') });
-  for (const account of [azurite.connectionString, accountOf(azurite, 'readers')]) {
+  for (const account of [azurite.connectionString, readers.connectionString]) {
     const service = BlobServiceClient.fromConnectionString(account);
     for await (const container of service.listContainers())
       for await (const blob of service.getContainerClient(container.name).listBlobsFlat())

@@ -24,7 +24,8 @@ export interface StorageEmulator extends StorageEmulatorPorts {
 
 /** The account of every storage emulator, and its public key (learn.microsoft.com: Use the Azurite emulator). */
 export const emulatorAccount = 'devstoreaccount1';
-export const publicKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+export const publicKey =
+  'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
 
 /**
  * Runs Azurite's blob and queue services in a worker thread, so that its hashing can use another core. A write that

@@ -26,9 +26,6 @@ export const settingsOfAzure: Record<string, string> = {
     'learn.microsoft.com/azure/app-service/configure-authentication-provider-aad, managed identity instead of a secret',
 };
 
-/** Where the app can keep its database apart from the host's account. */
-const databaseStorage = ['SYNC_DATABASE_STORAGE__blobServiceUri', 'SYNC_DATABASE_STORAGE__clientId'];
-
 /** The settings that the deployed code reads: keys of the schemas in src/config, `env['NAME']`, and `%NAME%` of triggers. */
 export function settingsInCode(): Set<string> {
   const root = resolve(import.meta.dirname, '../../..');
@@ -49,7 +46,7 @@ export function settingsInCode(): Set<string> {
 
 export const settingRules: Record<string, Rule> = {
   'every setting is one that the app or Azure reads': (planned) => {
-    const known = new Set([...settingsInCode(), ...Object.keys(settingsOfAzure), ...databaseStorage]);
+    const known = new Set([...settingsInCode(), ...Object.keys(settingsOfAzure)]);
     return Object.keys(settingsOf(planned))
       .filter((name) => !known.has(name))
       .map((name) => `Nothing reads ${name}`);
