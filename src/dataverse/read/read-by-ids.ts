@@ -129,7 +129,8 @@ function readBatch(
   const filter = by === 'in' ? inFilter(name, ids) : equalFilter(name, ids);
   return readPages(
     transport,
-    { entitySet, select, needsSelect: true, annotations, pageSize, filter },
+    // Each page should have a row. Some providers send empty pages in between.
+    { entitySet, select, needsSelect: true, annotations, pageSize, filter, maxPages: ids.length + 100 },
     options,
   );
 }

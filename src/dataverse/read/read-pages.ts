@@ -27,6 +27,8 @@ export interface PageQuery {
   top?: number | undefined;
   /** Rows per page, at most 5,000; the server may send fewer. @default 5000 */
   pageSize?: number | undefined;
+  /** Fail if there are more pages than the result can have. @default Infinity */
+  maxPages?: number | undefined;
   /** Requests a delta link on the last page. A table that does not support it omits the link. */
   trackChanges?: boolean | undefined;
   /** A stored nextLink or deltaLink to continue from. It replaces `select`, `filter` and `orderBy`. */
@@ -41,6 +43,7 @@ export interface PageQuery {
  * Reads a table page by page. It follows each nextLink unchanged until there is none.
  * learn.microsoft.com: "Page results using Web API". Every page repeats the Prefer header.
  * @throws LinkError for a link to another origin, or one that was followed before
+ * @throws SkipTableError if there are more than `maxPages`
  * @throws ChangeTrackingError if change tracking has expired, is not enabled or is refused
  * @throws DataverseSkipError, DataverseRetriableError, DataverseConfigurationError
  * @example
@@ -130,6 +133,7 @@ async function* followPages(
       const page: Page = await pending;
       const next = () => {
         if (page.nextLink === undefined) return undefined;
+        if (number > (query.maxPages ?? Infinity)) throw withoutEnd(entitySet, number - 1);
         url = guard.follow(page.nextLink, url, number);
         return fetch(url, number);
       };
@@ -152,6 +156,16 @@ async function* followPages(
     // Pages that the caller does not want any more.
     for (const page of kept) page.release?.();
   }
+}
+
+function withoutEnd(entitySet: string, pages: number): SkipTableError {
+  return new SkipTableError(
+    `The pages of ${entitySet} do not end: ${pages} were read, and another one is announced.`,
+    {
+      object: entitySet,
+      hint: 'Check what answers instead of Dataverse: a proxy, or the provider of a virtual table.',
+    },
+  );
 }
 
 /** Gives back the bytes of pages whose reader was neither read to the end nor closed. */

@@ -34,6 +34,6 @@ export interface FetchMessage {
 export interface MergeMessage {
   runId: string;
   round: number;
-  /** Merge the tables that are fetched if all others wait, and let those continue in the next round. */
+  /** Merge the tables that are fetched if all others wait or take long, and let those continue in the next round. */
   early?: true;
 }

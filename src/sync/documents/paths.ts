@@ -33,7 +33,7 @@ export const paths = {
   lastError: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/last-error.json`,
   mergeRequest: (runId: string, round: number) => `runs/${runId}/rounds/${round}/merge.json`,
-  /** Exists once a table of the round waits, and an early merge is requested. */
+  /** Exists once a table of the round waits or takes long, and an early merge is requested. */
   earlyMerge: (runId: string, round: number) => `runs/${runId}/rounds/${round}/early-merge.json`,
   /** The latest error of the merge, for the poison handler. */
   mergeError: (runId: string, round: number) => `runs/${runId}/rounds/${round}/merge-error.json`,

@@ -70,6 +70,6 @@ export interface MergedRound {
   movedBack?: string;
   /** The tables that the next round reads again in full, by logical name, each with the reason. */
   reread?: Record<string, string>;
-  /** Logical names of tables that wait. The next round merges them. */
+  /** Logical names of tables that wait or take long. A later round merges them. */
   postponed?: string[];
 }

@@ -22,12 +22,22 @@ export async function requestMergeIfFetched(
   if (claimed || options.resend) await services.sendMerge(message);
 }
 
-/** Seconds between two looks at a round of which tables wait. */
+/** Seconds between two looks at a round of which tables wait or take long. */
 const earlyMergeSeconds = 60;
+/** Seconds after which a round is merged without the tables that are still being read. */
+const longRoundSeconds = 600;
 
 /**
- * Requests to merge what is fetched of a round without the tables that wait, in a minute: one table that Dataverse
- * makes wait must not keep the others out of the mirror.
+ * Whether a round has been fetched for so long that its fetched tables are merged without the others. Each such merge
+ * uploads the database, so there is one in ten minutes at most: the next round has a time of its own.
+ */
+export function takesLong({ now }: SyncServices, { createdAt }: RoundPlan): boolean {
+  return now().getTime() - Date.parse(createdAt) >= longRoundSeconds * 1000;
+}
+
+/**
+ * Requests to merge what is fetched of a round, in a minute: one table that Dataverse makes wait, or whose read takes
+ * long, must not keep the others out of the mirror.
  * @param options `again`: also if it was requested before
  */
 export async function requestEarlyMerge(

@@ -14,17 +14,19 @@ const manyPages = 1000;
 /** Rows in JSON have at most some ten times the bytes that they have in the database. */
 const jsonPerDatabaseByte = 20;
 
+const notDataverse = 'Check what answers instead of Dataverse: a proxy, or the provider of a virtual table.';
+
 /**
  * Stops a read that goes on and on, because each page has a new link to another one. It would keep its run from ending.
- * @param pageSize the rows that each page may have
+ * @param options `pageSize`: the rows that each page may have; undefined for reads by id, whose lists end
  * @throws SkipTableError if the pages are nearly empty, or if there is more than any database can hold
  */
 export function checkEnd(
   entitySet: string,
   { pages, records, bytes }: ReadSize,
-  { pageSize, databaseMaxBytes }: { pageSize: number; databaseMaxBytes: number },
+  { pageSize, databaseMaxBytes }: { pageSize: number | undefined; databaseMaxBytes: number },
 ): void {
-  const isNearlyEmpty = pages >= manyPages && records * 100 <= pages * pageSize && pageSize >= 100;
+  const isNearlyEmpty = pageSize !== undefined && pages >= manyPages && records * 100 <= pages * pageSize;
   const isTooMuch = bytes > databaseMaxBytes * jsonPerDatabaseByte;
   if (!isNearlyEmpty && !isTooMuch) return;
   const seen = `${pages} pages with ${records} rows`;
@@ -34,7 +36,20 @@ export function checkEnd(
       object: entitySet,
       hint: isTooMuch
         ? 'The rows do not fit into the database. Choose fewer columns, or raise SYNC_DATABASE_MAX_MB where memory allows it.'
-        : 'Check what answers instead of Dataverse: a proxy, or the provider of a virtual table.',
+        : notDataverse,
     },
   );
+}
+
+/**
+ * Stops a read by id that brings far more rows than ids: it would fill the memory before its slice ends.
+ * @throws SkipTableError
+ */
+export function checkRowsById(entitySet: string, ids: number, rows: number): void {
+  // A row that changes while it is read may come twice.
+  if (rows <= ids * 2 + 100) return;
+  throw new SkipTableError(`${entitySet} returned ${rows} rows for ${ids} ids, and announces more.`, {
+    object: entitySet,
+    hint: notDataverse,
+  });
 }

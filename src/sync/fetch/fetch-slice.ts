@@ -3,7 +3,7 @@ import { RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
-import { requestMergeIfFetched } from '../documents/request-merge.ts';
+import { requestEarlyMerge, requestMergeIfFetched, takesLong } from '../documents/request-merge.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures, type Slice, type SliceStart } from '../documents/slice.ts';
 import { failTable, isFinal, storeError } from './fail-table.ts';
@@ -113,7 +113,10 @@ async function storeSlice(
   throw new RetriableError(`The slice of ${entity} exists and cannot be read.`, { object: entity });
 }
 
-/** Requests the next slice; after the last one marks the table as ended, and requests the merge if it was the last table. */
+/**
+ * Requests the next slice, and the merge of other tables if the read takes long; after the last one marks the table as
+ * ended, and requests the merge if it was the last table.
+ */
 async function sendNext(
   services: SyncServices,
   message: FetchMessage,
@@ -126,6 +129,10 @@ async function sendNext(
     // Where the next slice exists, its own handler has sent what follows.
     if ((await services.documents.slice(runId, round, entity, next)) === undefined) {
       await services.sendFetch({ runId, round, entity, slice: next });
+    }
+    const plan = await services.documents.plan(runId, round);
+    if (plan !== undefined && takesLong(services, plan)) {
+      await requestEarlyMerge(services, runId, round, { again: options.resend });
     }
     return;
   }

@@ -11,7 +11,7 @@ import type { ReadSize, Slice, SliceStart } from '../documents/slice.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
 import type { KnownIds, PageLinks, RowReader } from '../strategies/row-reader.ts';
-import { addSizes, checkEnd } from './endless-read.ts';
+import { addSizes, checkEnd, checkRowsById } from './endless-read.ts';
 import { ReferenceFollower } from './follow-references.ts';
 import { PageSize } from './page-size.ts';
 import {
@@ -211,6 +211,7 @@ class SliceReader implements RowReader {
       this.#noteRefused(page);
       this.#shard.writeRows(page);
       this.#count(page);
+      checkRowsById(entitySetOf(this.table), ids.length, this.#shard.rowsRead - before);
     }
     if (this.#shard.rowsRead - before === ids.length) return [];
     this.#shard.prepareRows();
@@ -330,7 +331,7 @@ class SliceReader implements RowReader {
     if (next === undefined || next.read !== start.read || next.part !== start.part) return undefined;
     const soFar = addSizes(start.soFar, { pages: this.#pages, records, bytes: this.#bytes });
     const { dataverse, sync } = this.#services.settings;
-    const pageSize = this.#pageSize.rows ?? dataverse.pageSize;
+    const pageSize = next.link === undefined ? undefined : (this.#pageSize.rows ?? dataverse.pageSize);
     checkEnd(entitySetOf(this.table), soFar, { pageSize, databaseMaxBytes: sync.databaseMaxBytes });
     return soFar;
   }

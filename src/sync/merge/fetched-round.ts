@@ -3,6 +3,7 @@ import type { TableState } from '../../target/state.ts';
 import type { Catalog } from '../documents/catalog.ts';
 import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
+import { takesLong } from '../documents/request-merge.ts';
 import type { RereadRequest } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
@@ -16,7 +17,7 @@ export interface FetchedRound {
   plan: RoundPlan;
   catalog: Catalog;
   tables: readonly FetchedTable[];
-  /** Logical names of tables that wait: the next round merges them. */
+  /** Logical names of tables that wait or take long: a later round merges them. */
   postponed: readonly string[];
   /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete: readonly string[];
@@ -28,7 +29,8 @@ export interface FetchedRound {
 
 /**
  * Reads what a round fetched; undefined while a table has neither ended nor failed.
- * @param options `early`: without the tables that wait; undefined if there are no others
+ * @param options `early`: without the tables that wait, and without any others if the round takes long; undefined if
+ * there is none to merge
  */
 export async function readFetchedRound(
   services: SyncServices,
@@ -39,14 +41,15 @@ export async function readFetchedRound(
   const { runId } = plan;
   const tables: FetchedTable[] = [];
   const postponed: string[] = [];
+  const isLong = takesLong(services, plan);
   for (const [name, tablePlan] of Object.entries(plan.entities)) {
     const round = fetchRoundOf(plan, name);
     const slices = await documents.slices(runId, round, name);
     const ended = slices.length > 0 && slices.at(-1)!.next === undefined;
     const failure = ended ? undefined : await documents.failure(runId, round, name);
     if (!ended && failure === undefined) {
-      const waiting = options.early ? await readWaiting(services, runId, round, name) : undefined;
-      if (waiting === undefined) return undefined;
+      if (!options.early) return undefined;
+      if (!isLong && (await readWaiting(services, runId, round, name)) === undefined) return undefined;
       postponed.push(name);
       continue;
     }

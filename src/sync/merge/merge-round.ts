@@ -76,7 +76,7 @@ async function merge(
   }
   const { postponed } = fetched;
   if (postponed.length > 0) {
-    const message = `Round ${round} is merged without ${postponed.join(', ')}, which Dataverse makes wait.`;
+    const message = `Round ${round} is merged without ${postponed.join(', ')}: they wait or take long, and are merged later.`;
     services.telemetry.log('info', message, { runId, round });
   }
   for (let conflicts = 0; ; conflicts++) {

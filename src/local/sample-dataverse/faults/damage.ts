@@ -23,6 +23,8 @@ export class Damage {
   /** The last row of the previous page, by path, for `repeat-row`. */
   readonly #lastRows = new Map<string, string>();
 
+  #links = 0;
+
   apply(fault: Fault | undefined, request: ServiceRequest, response: ServiceResponse): ServiceResponse {
     const repeated = this.#remember(request, response);
     switch (fault?.kind) {
@@ -35,10 +37,10 @@ export class Damage {
       case 'empty-body':
         return withBody(response, []);
       case 'repeat-nextlink':
-        return relink(
-          response,
-          `${request.origin}${request.path}${request.query === '' ? '' : `?${request.query}`}`,
-        );
+        return relink(response, addressOf(request));
+      case 'endless-nextlink':
+        this.#links += 1;
+        return relink(response, `${addressOf(request).replace(/[?&]link=\d+/, '')}&link=${this.#links}`);
       case 'foreign-nextlink':
         return relink(response, 'https://elsewhere.example/api/data/v9.2/accounts?$skiptoken=1');
       case 'repeat-row':
@@ -57,6 +59,10 @@ export class Damage {
     if (at >= 0) this.#lastRows.set(request.path, bytes.subarray(at).toString());
     return before;
   }
+}
+
+function addressOf({ origin, path, query }: ServiceRequest): string {
+  return `${origin}${path}${query === '' ? '' : `?${query}`}`;
 }
 
 function withBody(response: ServiceResponse, parts: readonly (Buffer | string)[]): ServiceResponse {

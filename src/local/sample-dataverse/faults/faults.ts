@@ -12,7 +12,8 @@ import { Random } from '../rows/random.ts';
  *
  * Done to the response after the request was executed: `commit-then-timeout`, `commit-then-reset`,
  * `reset-mid-body`, `truncate` (part of the body, with a matching length), `not-json`, `empty-body`, `slow-body`,
- * `repeat-nextlink` (the page links to itself), `foreign-nextlink` (to another host), `repeat-row` (the page starts
+ * `repeat-nextlink` (the page links to itself), `endless-nextlink` (to itself under a new address each time),
+ * `foreign-nextlink` (to another host), `repeat-row` (the page starts
  * with the last row of the previous one).
  */
 export type FaultKind =
@@ -37,6 +38,7 @@ export type FaultKind =
   | 'empty-body'
   | 'slow-body'
   | 'repeat-nextlink'
+  | 'endless-nextlink'
   | 'foreign-nextlink'
   | 'repeat-row';
 
