@@ -15,7 +15,12 @@ export const listCampaignMetrics: Handler<MetricsServices> = async ({ reader }, 
   const { limit, page, ...filter } = readQuery(request, listQuery);
   const found = await inTime((options) => reader.list(filter, limit, page, options));
   if (found === 'wrong page') {
-    throw queryProblem([{ path: '/page', detail: 'belongs to another query; use `next` unchanged' }]);
+    throw queryProblem([
+      {
+        path: '/page',
+        detail: 'belongs to another query, or is damaged; follow `next` unchanged, or start without `page`',
+      },
+    ]);
   }
   const items = found.rows.map(({ id, record }) => ({ id, ...record }));
   if (found.next === undefined) return { jsonBody: { items } };

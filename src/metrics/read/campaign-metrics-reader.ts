@@ -13,6 +13,7 @@ import {
   toMetricsRow,
   toODataFilter,
 } from '../table/campaign-metrics-columns.ts';
+import { linkOfToken, tokenOfLink } from './page-token.ts';
 import { type CampaignSummary, type SummaryFilter, summarize } from './summarize.ts';
 
 /** Reads campaign metrics from Dataverse. */
@@ -51,21 +52,19 @@ export class CampaignMetricsReader {
       filter: toODataFilter(filter, this.#columns),
       orderBy: `${column.createdAt} desc,${id} asc`,
     };
-    const link =
-      pageToken === undefined
-        ? undefined
-        : linkOfToken(pageToken, new URL(queryPath(entitySet, query), this.#transport.base));
+    const address = this.#transport.base + queryPath(entitySet, query);
+    const link = pageToken === undefined ? undefined : linkOfToken(pageToken, address);
     if (pageToken !== undefined && link === undefined) return 'wrong page';
     const pages = readPages(this.#transport, { ...query, link, pageSize: limit, readAhead: false }, options);
     try {
       for await (const page of pages) {
         const rows = parseRows(page).map((row) => toMetricsRow(row, this.#columns));
-        return { rows, next: page.nextLink && Buffer.from(page.nextLink).toString('base64url') };
+        return { rows, next: page.nextLink && tokenOfLink(page.nextLink, address) };
       }
       return { rows: [] };
     } catch (error) {
-      // Dataverse does not know the position in the token.
-      if (link !== undefined && statusOfFault(error) === 400) return 'wrong page';
+      // Dataverse does not know the position in the token, or it makes the address too long.
+      if (link !== undefined && [400, 404, 414].includes(statusOfFault(error) ?? 0)) return 'wrong page';
       throw error;
     }
   }
@@ -79,20 +78,4 @@ export class CampaignMetricsReader {
 /** The status of Dataverse's response, also if the transport turned it into an error of the setup. */
 function statusOfFault(error: unknown): number | undefined {
   return (dataverseFault(error) ?? dataverseFault((error as Error).cause))?.status;
-}
-
-/**
- * The nextLink in a page token; undefined if it differs from the query in more than its position. The token comes
- * from the caller, who must not read anything else with it.
- */
-function linkOfToken(token: string, query: URL): string | undefined {
-  const link = Buffer.from(token, 'base64url').toString();
-  // Buffer skips characters that are not base64url. A token of ours has none.
-  if (Buffer.from(link).toString('base64url') !== token) return undefined;
-  const url = URL.canParse(link, query.href) ? new URL(link, query.href) : undefined;
-  if (url?.origin !== query.origin || url.pathname !== query.pathname) return undefined;
-  if (url.searchParams.getAll('$skiptoken').join('') === '') return undefined;
-  const options = ({ searchParams }: URL) =>
-    JSON.stringify([...searchParams].filter(([name]) => name !== '$skiptoken').sort());
-  return options(url) === options(query) ? link : undefined;
 }

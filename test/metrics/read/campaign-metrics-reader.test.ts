@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
+import { linkOfToken, tokenOfLink } from '../../../src/metrics/read/page-token.ts';
 import { record } from '../metrics-world.ts';
 import { connectTable } from '../sample-table.ts';
 
@@ -62,39 +63,79 @@ describe('the list', () => {
     expect(found !== 'wrong page' && found.rows.length).toBe(expected);
   });
 
-  test('rejects page tokens of other queries', async () => {
-    const found = await connected.reader.list({ campaignId: 'spring' }, 5);
+  test('rejects page tokens of other queries, of earlier versions, and damaged ones', async () => {
+    const list = (token?: string, campaignId = 'spring') => connected.reader.list({ campaignId }, 5, token);
+    const found = await list();
     if (found === 'wrong page') throw new Error(found);
-    const own = Buffer.from(found.next!, 'base64url').toString();
-    const forged = [
-      own.replace('apex_campaignmetricses', 'systemusers'),
-      own.replace('spring', 'winter'),
-      own.replace('apex_campaignid', '*'),
-      `${own}&$expand=createdby`,
-      'http://example.com/api/data/v9.2/apex_campaignmetricses',
-      'nonsense',
+    const [digest, position] = found.next!.split('.') as [string, string];
+    const encoded = (text: string): string => Buffer.from(text).toString('base64url');
+    const own = Buffer.from(position, 'base64url').toString();
+    // An earlier version sent the whole nextLink.
+    const link = `${dataverse.url}/api/data/v9.2/apex_campaignmetricses?$select=apex_name&$skiptoken=${own}`;
+    const damaged = [
+      ...['', '.', '!', digest, `${digest}.`, `.${position}`, position, `${found.next}=`, `${found.next}!`],
+      ...[encoded(link), `${digest}.${encoded(link)}`, encoded(`${dataverse.url}/api/data/v9.2/`)],
+      ...[`${found.next}.${position}`, `${digest.slice(1)}.${position}`, `${digest} .${position}`],
+      ...[
+        `${own}&$expand=createdby`,
+        `${own}#x`,
+        `${own}\t`,
+        `${own}\n`,
+        `${own}\0`,
+        `${own}%`,
+        `${own}é`,
+        '',
+      ].map((text) => `${digest}.${encoded(text)}`),
+      ...['%3Ccookie%3E', '1', '/../../accounts', `${own}${own}`, 'x'.repeat(6000)].map(
+        (text) => `${digest}.${encoded(text)}`,
+      ),
     ];
-    for (const link of forged) {
-      const token = Buffer.from(link).toString('base64url');
-      expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), link).toBe('wrong page');
-    }
-    expect(await connected.reader.list({ campaignId: 'winter' }, 5, found.next)).toBe('wrong page');
-    const base = `${dataverse.url}/api/data/v9.2/`;
-    for (const token of [
-      '',
-      '!',
-      `${found.next}=`,
-      `${found.next}!`,
-      Buffer.from(base).toString('base64url'),
+    for (const token of damaged) expect(await list(token), token).toBe('wrong page');
+    expect(await list(found.next, 'winter')).toBe('wrong page');
+    expect(await list(found.next)).toMatchObject({ rows: { length: 5 } });
+  });
+
+  test.each([400, 404, 414])(
+    'takes an answer of Dataverse with status %i to a token for its fault',
+    async (status) => {
+      const found = await connected.reader.list({}, 5);
+      if (found === 'wrong page') throw new Error(found);
+      dataverse.faults.add({
+        kind: 'error',
+        status,
+        code: '0x1',
+        message: 'no',
+        match: /skiptoken/,
+        times: 1,
+      });
+      expect(await connected.reader.list({}, 5, found.next)).toBe('wrong page');
+      // The list itself has no such excuse.
+      dataverse.faults.add({
+        kind: 'error',
+        status,
+        code: '0x1',
+        message: 'no',
+        match: /metricses/,
+        rate: 1,
+      });
+      await expect(connected.reader.list({}, 5)).rejects.toThrow();
+      dataverse.faults.clear();
+    },
+  );
+
+  test('keeps the position of a link as Dataverse sent it', () => {
+    const address = 'https://x.crm.dynamics.com/api/data/v9.2/rows?$select=a';
+    for (const position of [
+      '%3Ccookie%20pagenumber=%222%22%20pagingcookie=%22%253ccookie%2520page%253d%25221%2522%253e%22/%3E',
+      'a+b%2Bc',
     ]) {
-      expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), token).toBe('wrong page');
+      const token = tokenOfLink(`${address}&$skiptoken=${position}`, address);
+      expect(linkOfToken(token, address)).toBe(`${address}&$skiptoken=${position}`);
+      expect(linkOfToken(token, `${address},b`)).toBeUndefined();
     }
-    // Without a position it would be the first page, and with another position Dataverse rejects it.
-    for (const position of ['', '%3Ccookie%3E']) {
-      const link = own.replace(/(\$skiptoken=)[^&]*/, `$1${position}`);
-      const token = Buffer.from(link).toString('base64url');
-      expect(await connected.reader.list({ campaignId: 'spring' }, 5, token), link).toBe('wrong page');
-    }
+    const raw = tokenOfLink(`${address}&$skiptoken=<cookie a="1" b='2%'/>`, address);
+    expect(linkOfToken(raw, address)).toBe(`${address}&$skiptoken=%3Ccookie%20a=%221%22%20b=%272%25%27/%3E`);
+    expect(() => tokenOfLink(`${address}&$skip=5`, address)).toThrow('did not say where it begins');
   });
 });
 
