@@ -15,6 +15,16 @@ export class DamagedDocumentError extends SyncError {
   }
 }
 
+/** What a read brings; undefined if the document is damaged, for documents that can be made again. */
+export async function unlessDamaged<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (error instanceof DamagedDocumentError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Small documents and bytes by name. Everything concurrent is made of two calls: create if absent, and replace if
  * unchanged. `WorkStore` keeps them in Blob storage.

@@ -1,6 +1,7 @@
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { paths } from './paths.ts';
-import { type ActiveRun, isRunId, isTime, runFormat } from './run.ts';
+import { type ActiveRun, runFormat } from './run.ts';
+import { isActiveRun } from './run-shape.ts';
 import type { SyncServices } from './services.ts';
 
 /**
@@ -20,11 +21,6 @@ export async function readActive(
 }
 
 const damaged: ActiveRun = { runId: 'damaged', startedAt: new Date(0).toISOString(), resumptions: 0 };
-
-function isActiveRun(value: unknown): value is ActiveRun {
-  const { runId, startedAt, resumptions } = Object(value) as Record<string, unknown>;
-  return isRunId(runId) && isTime(startedAt) && typeof resumptions === 'number';
-}
 
 /** Whether the messages of a run are still to be handled. Messages of other runs are dropped. */
 export async function isLive(services: SyncServices, runId: string): Promise<boolean> {

@@ -1,10 +1,10 @@
 import { type Failure, RetriableError } from '../../errors.ts';
 import { DamagedDocumentError, type DocumentStore } from '../../storage/document-store.ts';
-import type { Catalog } from './catalog.ts';
 import { paths } from './paths.ts';
-import type { RoundPlan } from './plan.ts';
+import type { Catalog, RoundPlan } from './plan.ts';
 import type { MergedRound } from './report.ts';
-import { isRunDocument, type RunDocument } from './run.ts';
+import type { RunDocument } from './run.ts';
+import { isRunDocument } from './run-shape.ts';
 import type { Slice } from './slice.ts';
 
 /** How much is kept in memory, in bytes of JSON. The parsed documents take two to three times as much. */

@@ -83,39 +83,3 @@ export interface RunQuality {
   counted: number;
   miscounted: string[];
 }
-
-/** Whether a text can be the id of a run: a part of the names of blobs and addresses. */
-export function isRunId(value: unknown): value is string {
-  return typeof value === 'string' && /^[\w-]{1,64}$/.test(value);
-}
-
-export function isTime(value: unknown): value is string {
-  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
-}
-
-const figureNames = [
-  'rowsRead',
-  'pages',
-  'requests',
-  'retries',
-  'bytes',
-  'seconds',
-  'added',
-  'updated',
-  'deleted',
-  'unchanged',
-];
-
-/** Whether a document has the members that reports rely on. Other programs may have written to the container. */
-export function isRunDocument(value: unknown, runId: string): value is RunDocument {
-  const run = Object(value) as Record<string, unknown>;
-  const { entities = [], phase } = run;
-  if (run['runId'] !== runId || !isTime(run['startedAt']) || !Array.isArray(entities)) return false;
-  if (phase !== undefined && !isTime(run['finishedAt'])) return false;
-  return entities.every((entity) => {
-    const report = Object(entity) as Record<string, unknown>;
-    return (
-      typeof report['name'] === 'string' && figureNames.every((name) => typeof report[name] === 'number')
-    );
-  });
-}

@@ -11,6 +11,7 @@ import type { ReadSize, Slice, SliceStart } from '../documents/slice.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { readingOf } from '../strategies/registry.ts';
 import type { KnownIds, PageLinks, RowReader } from '../strategies/row-reader.ts';
+import { checkModifiedOn } from './check-modified-on.ts';
 import { addSizes, checkEnd, checkRowsById } from './endless-read.ts';
 import { ReferenceFollower } from './follow-references.ts';
 import { PageSize } from './page-size.ts';
@@ -345,6 +346,7 @@ class SliceReader implements RowReader {
       slice: this.#message.slice,
       start,
       ...figures,
+      maxModifiedOn: checkModifiedOn(figures.maxModifiedOn, this.table, start),
       pages: this.#pages,
       requests: this.#stats.requests,
       retries: this.#stats.retries,

@@ -1,7 +1,6 @@
 import type { Failure } from '../../errors.ts';
 import type { TableState } from '../../target/state.ts';
-import type { Catalog } from '../documents/catalog.ts';
-import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
+import { type Catalog, fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
 import { takesLong } from '../documents/request-merge.ts';
 import type { RereadRequest } from '../documents/run.ts';

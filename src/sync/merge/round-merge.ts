@@ -1,8 +1,7 @@
 import type { TableConfig } from '../../config/entities.ts';
 import type { MirrorTransaction } from '../../target/mirror-target.ts';
 import type { State, SyncLogRow } from '../../target/state.ts';
-import type { Catalog } from '../documents/catalog.ts';
-import type { RoundPlan } from '../documents/plan.ts';
+import type { Catalog, RoundPlan } from '../documents/plan.ts';
 import type { MergedRound, TableReport } from '../documents/report.ts';
 import { addFigures } from '../documents/slice.ts';
 import type { FetchedRound } from './fetched-round.ts';

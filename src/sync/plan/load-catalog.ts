@@ -8,9 +8,10 @@ import { CsdlIndex } from '../../schema/csdl-index.ts';
 import { modelVersion, type Table } from '../../schema/table.ts';
 import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
+import { unlessDamaged } from '../../storage/document-store.ts';
 import type { State } from '../../target/state.ts';
-import type { Catalog } from '../documents/catalog.ts';
 import { paths } from '../documents/paths.ts';
+import type { Catalog } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { loadChoices, readFirstLabels } from './load-choices.ts';
 import { markColumns } from './mark-columns.ts';
@@ -61,8 +62,8 @@ export async function loadCatalog(
     state.configDigest === configDigest;
   if (isSame && state.catalog !== undefined) {
     const digest = state.catalog;
-    const stored = await services.documents.claim<Catalog>(paths.catalog(digest));
-    const kept = stored?.modelVersion === modelVersion ? stored : undefined;
+    const stored = await unlessDamaged(services.documents.claim<Catalog>(paths.catalog(digest)));
+    const kept = stored?.modelVersion === modelVersion && isCatalog(stored) ? stored : undefined;
     if (kept?.withoutDefinitions) definitions ??= await readGrantedDefinitions(services);
     if (kept !== undefined && definitions === undefined) {
       const { organizationId } = state;
@@ -79,7 +80,9 @@ export async function loadCatalog(
   const { tryAgain, ...models } = tables;
   const catalog: Catalog = { ...models, choices: choices.digest };
   const digest = digestOf(catalog);
-  await services.work.createIfAbsent(paths.catalog(digest), catalog);
+  // Also over one of that name that is damaged: the name decides the content.
+  await services.work.put(paths.catalog(digest), catalog);
+  services.documents.remember(paths.catalog(digest), catalog);
   // After an error that may pass, the next run finds another version and reads everything again. If that fails as well,
   // an hour passes before the next try: it costs the whole metadata.
   const unread = metadataVersion === undefined ? undefined : `${metadataVersion} without labels`;
@@ -97,6 +100,10 @@ export async function loadCatalog(
         ? undefined
         : new Date(services.now().getTime() + againHours * 3_600_000).toISOString(),
   };
+}
+
+function isCatalog({ tables, skipped }: Catalog): boolean {
+  return [tables, skipped].every((member) => Object(member) === member && !Array.isArray(member));
 }
 
 /** Asked only with the metadata, so an idle run has no request more. */

@@ -2,7 +2,7 @@ import type { TableConfig } from '../../config/entities.ts';
 import { SkipTableError } from '../../errors.ts';
 import { compareSchemas } from '../../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../../schema/report.ts';
-import { DamagedDocumentError } from '../../storage/document-store.ts';
+import { unlessDamaged } from '../../storage/document-store.ts';
 import { type State, tablesOf } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { LoadedCatalog } from './load-catalog.ts';
@@ -62,17 +62,18 @@ async function storeReport(
   );
 }
 
-/** The latest report, undefined before the first run, and where another program has damaged it: the next run makes it. */
+/** The latest report; undefined before the first run, and if the file is damaged: the next run writes it again. */
 export async function readSchemaReport(services: SyncServices): Promise<SchemaReport | undefined> {
-  try {
-    const report = (await services.published.read<SchemaReport | null>(schemaReportName))?.value;
-    const findings: unknown = report?.findings;
-    const isReport = Array.isArray(findings) && findings.every((one) => typeof one?.what === 'string');
-    return isReport ? report! : undefined;
-  } catch (error) {
-    if (error instanceof DamagedDocumentError) return undefined;
-    throw error;
-  }
+  const found = await unlessDamaged(services.published.read<SchemaReport>(schemaReportName));
+  return isSchemaReport(found?.value) ? found.value : undefined;
+}
+
+function isSchemaReport(value: unknown): value is SchemaReport {
+  const { findings } = Object(value) as { findings?: unknown };
+  if (!Array.isArray(findings)) return false;
+  return findings.every((finding) =>
+    ['severity', 'kind', 'table', 'what'].every((name) => typeof Object(finding)[name] === 'string'),
+  );
 }
 
 /** The latest report for people. */

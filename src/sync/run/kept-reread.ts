@@ -1,3 +1,4 @@
+import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { paths } from '../documents/paths.ts';
 import { bothRereads, type RereadRequest, type RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -16,8 +17,8 @@ interface KeptReread {
 export async function keepReread(services: SyncServices, { runId, reread }: RunDocument): Promise<void> {
   if (reread === undefined || reread.length === 0) return;
   if ((await services.documents.merged(runId, 1)) !== undefined) return;
-  const kept = (await services.work.read<KeptReread>(paths.keptReread))?.value;
-  const all: KeptReread = { reread: bothRereads(kept?.reread, reread)! };
+  const kept = await readKept(services);
+  const all: KeptReread = { reread: bothRereads(kept?.value.reread, reread)! };
   await services.work.put(paths.keptReread, all);
 }
 
@@ -27,7 +28,7 @@ export async function keepReread(services: SyncServices, { runId, reread }: RunD
  */
 export async function createRun(services: SyncServices, run: RunDocument): Promise<void> {
   const { work, telemetry } = services;
-  const kept = await work.read<KeptReread>(paths.keptReread);
+  const kept = await readKept(services);
   const reread = bothRereads(kept?.value.reread, run.reread);
   const isCreated = await work.createIfAbsent(paths.run(run.runId), { ...run, reread });
   if (kept === undefined || !isCreated) return;
@@ -37,4 +38,20 @@ export async function createRun(services: SyncServices, run: RunDocument): Promi
     runId,
   });
   await work.deleteIfUnchanged(paths.keptReread, kept.etag);
+}
+
+/** A damaged request counts as one for all tables: reading too much loses nothing. */
+async function readKept({ work }: SyncServices): Promise<{ value: KeptReread; etag: string } | undefined> {
+  try {
+    const found = await work.read<KeptReread>(paths.keptReread);
+    return found && { value: isKept(found.value) ? found.value : { reread: 'all' }, etag: found.etag };
+  } catch (error) {
+    if (error instanceof DamagedDocumentError) return { value: { reread: 'all' }, etag: error.etag };
+    throw error;
+  }
+}
+
+function isKept(value: unknown): value is KeptReread {
+  const { reread } = Object(value) as Record<string, unknown>;
+  return reread === 'all' || (Array.isArray(reread) && reread.every((name) => typeof name === 'string'));
 }

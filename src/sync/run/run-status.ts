@@ -1,9 +1,11 @@
+import { describeForLog, SyncError } from '../../errors.ts';
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { MergeFigures, ReadFigures } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import type { TableReport } from '../documents/report.ts';
-import { isRunId, type RunDocument, type RunPhase } from '../documents/run.ts';
+import type { RunDocument, RunPhase } from '../documents/run.ts';
+import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { latestRound } from './resume-run.ts';
@@ -59,10 +61,23 @@ async function statusOf(
   active: ReadActive,
 ): Promise<RunStatus | undefined> {
   try {
-    return await readStatus(services, runId, active);
+    const status = await readStatus(services, runId, active);
+    // A live run is reported from many documents. What comes of them must be a report as well.
+    if (status === undefined || isRunDocument({ ...status, finishedAt: status.startedAt }, runId))
+      return status;
+    throw new TypeError('The documents of the run contain values of other types.');
   } catch (error) {
-    if (!(error instanceof DamagedDocumentError)) throw error;
-    const { message, hint } = error;
+    const isDamaged = error instanceof DamagedDocumentError;
+    if (error instanceof SyncError && !isDamaged) throw error;
+    const message = isDamaged ? error.message : `Documents of run ${runId} are damaged.`;
+    const hint = isDamaged
+      ? error.hint
+      : 'Another program wrote to the work container. The log has the error.';
+    if (!isDamaged) {
+      services.telemetry.log('error', `The status of a run cannot be read: ${describeForLog(error)}`, {
+        runId,
+      });
+    }
     const startedAt = new Date(0).toISOString();
     const run: RunDocument = {
       runId,

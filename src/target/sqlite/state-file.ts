@@ -3,6 +3,7 @@ import { ConflictError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import { DamagedDocumentError, type DocumentStore } from '../../storage/document-store.ts';
 import type { LoadedState, State, TableState } from '../state.ts';
+import { areStoredTables, isStoredState } from './state-shape.ts';
 import { currentTableState } from './tables/earlier-state.ts';
 
 /** The state beside the database. It names the database that it describes by its ETag. */
@@ -44,7 +45,8 @@ export class StateFile {
     const text = JSON.stringify(tables);
     const name = `${tablesFolder}${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;
     const before = this.#kept?.name;
-    if (before !== name) await this.#documents.createIfAbsent(name, tables);
+    // Also over a file of that name which is damaged: the name decides the content.
+    if (before !== name) await this.#documents.put(name, tables);
     const entities = Object.fromEntries(
       Object.entries(state.entities).map(([table, { table: _, ...rest }]) => [table, rest]),
     );
@@ -77,7 +79,7 @@ export class StateFile {
   async #readStored(): Promise<{ value: StoredState | undefined; etag: string } | undefined> {
     try {
       const found = await this.#documents.read<StoredState>(stateName);
-      return found && { value: isState(found.value) ? found.value : undefined, etag: found.etag };
+      return found && { value: isStoredState(found.value) ? found.value : undefined, etag: found.etag };
     } catch (error) {
       if (error instanceof DamagedDocumentError) return { value: undefined, etag: error.etag };
       throw error;
@@ -87,7 +89,7 @@ export class StateFile {
   async #readTables(name: string): Promise<Tables | undefined> {
     if (this.#kept?.name === name) return this.#kept.tables;
     const tables = await this.#documents.read<Tables>(name).then(
-      (found) => (isObject(found?.value) ? found.value : undefined),
+      (found) => (areStoredTables(found?.value) ? found?.value : undefined),
       (error: unknown) => {
         if (error instanceof DamagedDocumentError) return undefined;
         throw error;
@@ -96,17 +98,4 @@ export class StateFile {
     if (tables !== undefined) this.#kept = { name, tables };
     return tables;
   }
-}
-
-/** Whether the file has the parts that this code relies on. What is wrong within them shows when they are used. */
-function isState(value: unknown): value is StoredState {
-  if (!isObject(value) || !isObject(value['entities']) || !Array.isArray(value['pendingLog'])) return false;
-  return Object.values(value['entities']).every(
-    (entity) =>
-      isObject(entity) && typeof entity['strategy'] === 'string' && typeof entity['syncedAt'] === 'string',
-  );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { runStatus } from '../../../src/sync/run/run-status.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
 let org: Organisation;
@@ -113,3 +114,30 @@ it('rows that are read by id do not move the watermark past changes that were no
   await org.sync();
   await org.expectMirror('lead');
 });
+
+describe.each(['never', 'zzzz', '9999-99-99T00:00:00Z', 'Foo 1', '275760-01-01T00:00:00Z'])(
+  'a modifiedon of %s',
+  (modifiedon) => {
+    it('fails its table with a hint in one try, and no other', async () => {
+      org = await Organisation.start([{ name: 'lead', strategy: 'modifiedon' }, 'account']);
+      const [id] = org.rows('lead', 5) as [string];
+      org.rows('account', 5);
+      await org.sync();
+      org.store.update('lead', id, { subject: 'x', modifiedon });
+      org.store.create('account', {});
+      const { runId } = await org.harness.start();
+      while (org.harness.waiting > 0) expect(await org.harness.deliver()).toBeUndefined();
+      const status = (await runStatus(org.harness.services, runId))!;
+      expect(status.phase).toBe('complete');
+      expect(reportOf(status, 'account')).toMatchObject({ state: 'merged', added: 1 });
+      expect(reportOf(status, 'lead')).toMatchObject({
+        state: 'failed',
+        error: expect.stringContaining('not a time'),
+        hint: expect.stringContaining('"strategy": "full"'),
+      });
+      org.harness.configure([{ name: 'lead', strategy: 'full' }, 'account']);
+      await org.sync();
+      await org.expectMirror('lead', 'account');
+    });
+  },
+);
