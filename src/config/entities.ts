@@ -9,7 +9,9 @@ const logicalName = z
   .regex(
     /^[a-z_][a-z0-9_]*$/,
     "must be a logical name: lower-case letters, digits and underscores, such as 'account' or 'new_project'",
-  );
+  )
+  // Objects by logical name have members of these names already. No table of Dataverse has one of them.
+  .refine((name) => !(name in Object.prototype), 'must be the logical name of a table');
 
 const column = z.string().min(1);
 

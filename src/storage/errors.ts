@@ -11,24 +11,26 @@ const conflictCodes = new Set(['ConditionNotMet', 'BlobAlreadyExists', 'InvalidB
  * Codes for a blob that nobody may write as it is, and the remedy (learn.microsoft.com: Blob Storage error codes). They
  * come with the statuses of a lost race, 409 and 412, but another try cannot succeed.
  */
-const blocked: Record<string, [what: string, hint: string]> = {
-  LeaseIdMissing: [
-    'another program holds a lease on it',
-    'End the program that holds the lease, or break the lease: az storage blob lease break.',
-  ],
-  BlobArchived: [
-    'it is in the archive tier',
-    'Move it to the hot tier and wait until it is rehydrated. Exclude the container from rules that archive blobs.',
-  ],
-  BlobBeingRehydrated: [
-    'it is being rehydrated from the archive tier',
-    'Wait until it is rehydrated, which can take hours.',
-  ],
-  BlobImmutableDueToPolicy: [
-    'an immutability policy or a legal hold protects it',
-    'Remove the policy from the container, or allow blobs of its kind to be overwritten.',
-  ],
-};
+const blocked = new Map<string | undefined, [what: string, hint: string]>(
+  Object.entries({
+    LeaseIdMissing: [
+      'another program holds a lease on it',
+      'End the program that holds the lease, or break the lease: az storage blob lease break.',
+    ],
+    BlobArchived: [
+      'it is in the archive tier',
+      'Move it to the hot tier and wait until it is rehydrated. Exclude the container from rules that archive blobs.',
+    ],
+    BlobBeingRehydrated: [
+      'it is being rehydrated from the archive tier',
+      'Wait until it is rehydrated, which can take hours.',
+    ],
+    BlobImmutableDueToPolicy: [
+      'an immutability policy or a legal hold protects it',
+      'Remove the policy from the container, or allow blobs of its kind to be overwritten.',
+    ],
+  }),
+);
 const retriableStatuses = new Set([408, 429, 500, 502, 503, 504]);
 
 /**
@@ -78,7 +80,7 @@ export function storageError(error: unknown, operation: string, object: string):
   const code = errorCode(error);
   const message = `Cannot ${operation} ${object}: ${[statusCode, code].filter(Boolean).join(' ')}`;
   const details = { operation, object, cause: new Error(error.message) };
-  const [what, hint] = blocked[code ?? ''] ?? [];
+  const [what, hint] = blocked.get(code) ?? [];
   if (what !== undefined) {
     return new ConfigurationError(`Cannot ${operation} ${object}: ${what}`, { ...details, hint });
   }

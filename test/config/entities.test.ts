@@ -19,6 +19,8 @@ describe('entities.json', () => {
     [{ entities: [] }, /list of entities is empty/],
     [['account', 'contact', 'account'], /entry 3 \(account\) is a duplicate: entry 1 already names account/],
     [[{ name: 'account', filterd: true }], /entry 1 \(account\) has an unknown key: filterd/],
+    [['constructor'], /entry 1 \(constructor\): must be the logical name of a table/],
+    [[{ name: '__proto__' }], /entry 1 \(__proto__\): name must be the logical name of a table/],
     [['Account'], /entry 1 \(Account\).*logical name/],
     [['account', 7], /entry 2: must be an object, not a number/],
     [[{ filtered: true }], /entry 1: name is missing/],

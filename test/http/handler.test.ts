@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { FunctionsHost, LogEntry } from '../../src/local/functions-host/host.ts';
 import { startFunctionsHost } from '../../src/local/functions-host/host.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
+import { plain, rows, section } from '../docs/pages.ts';
 import { FaultyDataverse } from '../metrics/faulty-dataverse.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -26,6 +27,8 @@ vi.mock('../../dist/http/handler.js', async (importOriginal) => {
 
 interface Route {
   name: string;
+  route: string;
+  authLevel: string | undefined;
   path: string;
   methods: string[];
 }
@@ -56,8 +59,10 @@ beforeAll(async () => {
     log: (entry) => log.push(entry),
   });
   errors = await import(join(root, 'dist/errors.js'));
-  for (const [name, { route, methods }] of http.mock.calls) {
-    for (const path of pathsOf(route!)) routes.push({ name, path, methods: methods! });
+  for (const [name, { route, methods, authLevel }] of http.mock.calls) {
+    for (const path of pathsOf(route!)) {
+      routes.push({ name, path, route: route!, authLevel, methods: methods! });
+    }
   }
 });
 
@@ -152,6 +157,23 @@ describe('every route', () => {
     expect(paths()).toEqual(
       expect.arrayContaining(['/api/sync', '/api/sync/no-run', '/api/verify', '/api/openapi.json']),
     );
+  });
+
+  test('has its key in the table of the documentation', () => {
+    const said = rows(section('docs/http-api.md', 'Keys')).map(([path, name, isHostKey]) => [
+      plain(name!),
+      plain(path!).replace(/^.* \/api\//, ''),
+      isHostKey,
+    ]);
+    const registered = new Map(
+      routes.map(({ name, route, authLevel }) => {
+        expect(authLevel, name).toBe('function');
+        // The start of a sync has the optional parameter for the sake of 405, and a ticket is any text.
+        const path = name === 'syncStart' ? 'sync' : route.replace('{ticket}', '…');
+        return [name, [name, path, 'yes']];
+      }),
+    );
+    expect(said.sort()).toEqual([...registered.values()].sort());
   });
 
   test('lists every method exactly once, so that the host never answers 404 to a method', () => {

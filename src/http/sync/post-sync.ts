@@ -77,8 +77,8 @@ async function checkDropTables(services: SyncServices, names: readonly string[] 
       hint: `Remove ${name} from entities.json first.`,
     });
   }
-  const state = await services.mirror.lastState();
-  const unknown = names.find((name) => state?.entities[name] === undefined);
+  const { entities = {} } = (await services.mirror.lastState()) ?? {};
+  const unknown = names.find((name) => !Object.hasOwn(entities, name));
   if (unknown === undefined) return;
   throw new Problem(400, `The mirror has no table ${unknown}.`, {
     hint: 'dropTables takes logical names, such as account. GET /api/schema lists the tables that can be dropped.',

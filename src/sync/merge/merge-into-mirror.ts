@@ -73,7 +73,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
 /** Drops tables on request, in the first round: those that are not configured any more. */
 async function dropTables({ plan, dropTables: names, mirror, changed }: RoundMerge): Promise<void> {
   for (const name of plan.round === 1 ? names : []) {
-    if (mirror.state.entities[name] === undefined || plan.configured.includes(name)) continue;
+    if (!Object.hasOwn(mirror.state.entities, name) || plan.configured.includes(name)) continue;
     await mirror.dropTable(name);
     // Its name is free: the next run looks again at tables that were rejected for it.
     mirror.state.metadataVersion = undefined;

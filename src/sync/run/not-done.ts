@@ -16,7 +16,7 @@ export function notDoneOf(
   const merged = new Set(reports.filter(({ state }) => state === 'merged').map(({ name }) => name));
   const notDone = {
     allowMassDelete: allowMassDelete.filter((name) => !merged.has(name)),
-    dropTables: dropTables.filter((name) => state?.entities[name] !== undefined),
+    dropTables: dropTables.filter((name) => state !== undefined && Object.hasOwn(state.entities, name)),
   };
   return notDone.allowMassDelete.length + notDone.dropTables.length > 0 ? notDone : undefined;
 }

@@ -5,6 +5,7 @@ import { entitySetOf, type Table } from '../../schema/table.ts';
 import type { State, TableState } from '../state.ts';
 import { hasMarks, mirrorTable } from './mirror-table.ts';
 import { historyName } from './rows/history.ts';
+import { viewSuffixes } from './tables/labelled-view.ts';
 
 /** The most columns that SQLite, as every build has it, stores in a table (sqlite.org: Implementation Limits). */
 const maxColumns = 2000;
@@ -14,8 +15,9 @@ const reservedTables = /^(?:sqlite_|_sync_|_choices$|_files$)/;
 
 /**
  * The tables as the mirror holds them, and those that it cannot hold, each with the reason. A table has the name of its
- * entity set. If that is reserved, or if another table or a history has it, also in other letters, the table is stored
- * under another name. A table that is in the database keeps its name.
+ * entity set. If that is reserved, or if another table, its history or one of its views has it, also in other letters, the
+ * table is stored under another name. So is one whose views would have the names of other tables. A table that is in the
+ * database keeps its name.
  */
 export function storableTables(
   tables: readonly Table[],
@@ -26,8 +28,11 @@ export function storableTables(
   const rejected = new Map<string, SkipTableError>();
   const stored = new Map<string, Table>();
   // Those in the database first, and those with a history before others: a table can have another name, a history not.
-  const rank = ({ logicalName }: Table): number =>
-    Number(state.entities[logicalName] === undefined) * 2 + Number(!configs.get(logicalName)!.history);
+  // Those that are called like a view come last, so that the table of the view keeps its name.
+  const rank = ({ logicalName, name }: Table): number =>
+    Number(state.entities[logicalName] === undefined) * 4 +
+    Number(!configs.get(logicalName)!.history) * 2 +
+    Number(tableOfView(name) !== undefined);
   for (const table of tables.toSorted((a, b) => rank(a) - rank(b))) {
     const { logicalName } = table;
     const config = configs.get(logicalName)!;
@@ -43,16 +48,24 @@ export function storableTables(
   return { tables: tables.flatMap(({ logicalName }) => stored.get(logicalName) ?? []), rejected };
 }
 
+/** The table, in lower case, whose view would have this name. */
+function tableOfView(name: string): string | undefined {
+  const suffix = viewSuffixes.find((one) => name.toLowerCase().endsWith(one));
+  return suffix && name.slice(0, -suffix.length).toLowerCase();
+}
+
 /** Which names tables and histories have. Names in SQLite are case-insensitive. */
 class TableNames {
   readonly #state: State;
   /** Logical names of the tables by the names that they or their histories have, in lower case. */
   readonly #holders = new Map<string, string>();
+  /** The same of tables alone: histories have no views. */
+  readonly #tables = new Map<string, string>();
 
   constructor(state: State) {
     this.#state = state;
     for (const [logicalName, { table, history }] of Object.entries(state.entities)) {
-      this.#holders.set(table.name.toLowerCase(), logicalName);
+      this.#take(table.name, logicalName);
       // A history that is no longer kept stays in the database.
       if (history !== undefined) this.#holders.set(historyName(table).toLowerCase(), logicalName);
     }
@@ -63,7 +76,7 @@ class TableNames {
     const known = this.#state.entities[logicalName]?.table;
     const isKept = known !== undefined && entitySetOf(known) === entitySet;
     const name = isKept ? known.name : this.#freeName(entitySet, logicalName);
-    this.#holders.set(name.toLowerCase(), logicalName);
+    this.#take(name, logicalName);
     return name === entitySet ? table : { ...table, name, entitySet };
   }
 
@@ -83,13 +96,18 @@ class TableNames {
     );
   }
 
+  #take(name: string, logicalName: string): void {
+    this.#holders.set(name.toLowerCase(), logicalName);
+    this.#tables.set(name.toLowerCase(), logicalName);
+  }
+
   #freeName(name: string, logicalName: string): string {
     const base = reservedTables.test(name.toLowerCase()) ? `_${name}` : name;
     let free = base;
-    const isTaken = () => {
-      const holder = this.#holders.get(free.toLowerCase());
-      return holder !== undefined && holder !== logicalName;
-    };
+    const isOther = (holder: string | undefined) => holder !== undefined && holder !== logicalName;
+    const isTaken = () =>
+      ['', ...viewSuffixes].some((suffix) => isOther(this.#holders.get(`${free}${suffix}`.toLowerCase()))) ||
+      isOther(this.#tables.get(tableOfView(free) ?? ''));
     for (let n = 2; isTaken(); n++) free = `${base}_${n}`;
     return free;
   }

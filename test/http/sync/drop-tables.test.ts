@@ -22,6 +22,11 @@ describe('POST /api/sync with dropTables', () => {
     await expect(post({ dropTables: ['contacts'] })).rejects.toMatchObject({
       document: { status: 400, detail: expect.stringContaining('contacts') },
     });
+    for (const name of ['constructor', '__proto__', 'toString']) {
+      await expect(post({ dropTables: [name] })).rejects.toMatchObject({ document: { status: 400 } });
+      // Also if it comes from another process.
+      expect(await org.harness.sync({ dropTables: [name] })).toMatchObject({ phase: 'complete' });
+    }
     expect(await post({ dropTables: ['contact'] })).toMatchObject({ status: 202 });
     await org.harness.drain();
     expect(await org.query("SELECT name FROM sqlite_master WHERE name = 'contacts'")).toEqual([]);

@@ -105,4 +105,86 @@ describe('names that mean something to SQLite or to the sync', () => {
     await org.expectSound();
     await org.expectIdle();
   });
+
+  /** Names of what the sync makes for the table `accounts`, and its own, in several spellings. */
+  const taken = [
+    ...[
+      '_choices',
+      '_files',
+      '_sync_meta',
+      '_SYNC_LOG',
+      'sqlite_master',
+      'SQLITE_stat1',
+      'sqlite_autoindex_x_1',
+    ],
+    ...['ACCOUNTS', 'accounts_labelled', 'Accounts_Labelled', 'accounts_choice_values'],
+    ...[
+      'accounts_history',
+      'accounts_history_labelled',
+      '_accounts',
+      'temp',
+      'main',
+      'shard',
+      'rows',
+      '__proto__',
+    ],
+  ];
+
+  it.each(taken)(
+    'let the set %s take nothing from another table, on a new mirror and on one that exists',
+    async (set) => {
+      const configs = [{ name: 'account', history: true, rawJson: true, files: true }, 'contact', 'task'];
+      /** The view of accounts must read accounts. */
+      const views = () =>
+        org.query(
+          `SELECT name, sql LIKE '%FROM "accounts" AS t' AS ok FROM sqlite_master WHERE type = 'view' AND name LIKE 'accounts_labelled'`,
+        );
+      for (const exists of [false, true]) {
+        org = await Organisation.start(exists ? configs : configs.slice(0, 1));
+        for (const name of ['account', 'contact', 'task']) org.rows(name, 3);
+        // The other table that gets a name like this one.
+        renameSet('task', `${set}_2`);
+        if (!exists) {
+          await org.sync();
+        }
+        renameSet('contact', set);
+        if (!exists) org.harness.configure(configs);
+        const status = await org.sync();
+        expect(status.entities.flatMap(({ error }) => error ?? [])).toEqual([]);
+        const stored = reportOf(status, 'contact').table ?? set;
+        for (const table of ['accounts', 'accounts_history', stored])
+          expect(await count(table), table).toBe(3);
+        expect(await views()).toEqual([{ name: 'accounts_labelled', ok: 1 }]);
+        const labelled = await org.query(`SELECT * FROM "accounts_labelled"`);
+        expect(Object.keys(labelled[0]!)).toContain('accountid');
+        expect(await count(`${stored}_labelled`)).toBe(3);
+        for (const own of ['_choices', '_sync_meta'])
+          expect(Number(await count(own))).toBeGreaterThanOrEqual(0);
+        org.store.create('contact', {});
+        org.store.create('account', {});
+        expect(reportOf(await org.sync(), 'contact')).toMatchObject({ state: 'merged', added: 1 });
+        await org.expectIdle();
+        if (!exists) await org.stop();
+      }
+    },
+  );
+
+  it('let a table that is mirrored already and gets a view’s name later keep the other’s view', async () => {
+    org = await Organisation.start(['contact', 'account']);
+    org.rows('account', 3);
+    org.rows('contact', 3);
+    await org.sync();
+    // A renamed entity set is a new table.
+    renameSet('contact', 'accounts_labelled');
+    expect(await org.sync()).toMatchObject({ totals: { failed: 0 } });
+    const stored = await org.query(
+      "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name LIKE 'accounts_labelled%' ORDER BY 2",
+    );
+    expect(stored).toEqual([
+      { type: 'view', name: 'accounts_labelled' },
+      { type: 'table', name: 'accounts_labelled_2' },
+      { type: 'view', name: 'accounts_labelled_2_labelled' },
+    ]);
+    await org.expectIdle();
+  });
 });

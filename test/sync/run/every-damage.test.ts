@@ -154,9 +154,11 @@ describe.each(documents)('%s, damaged', (name, store, path, text) => {
   });
 
   it('as a whole turns no route into an error of the app, and stops no run', async () => {
-    for (const replaced of replacements(await original())) {
+    for (const [n, replaced] of replacements(await original()).entries()) {
       const label = `${name}: ${replaced.slice(0, 60)}`;
       await withText(store, path(), replaced, async () => expect(await faults(), label).toEqual([]));
+      // A run for each would take minutes.
+      if (n % 3 > 0) continue;
       const { services } = org.harness;
       await services[store].putText(path(), replaced, 'application/json');
       org.store.create('account', {});
