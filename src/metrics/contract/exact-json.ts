@@ -1,3 +1,5 @@
+import { withoutTrailing } from './without-trailing.ts';
+
 /** A fault and where it is: a JSON Pointer (RFC 6901), empty for the whole body. */
 export interface Fault {
   path: string;
@@ -91,9 +93,7 @@ function hiddenFaults(text: string): Fault[] {
 
 /** Whether a double keeps the value of a JSON number: it keeps 15 significant digits, unless the number is too small. */
 function isExact(source: string): boolean {
-  const digits = source
-    .replace(/e.*$/i, '')
-    .replace(/\D/g, '')
-    .replace(/^0+|0+$/g, '');
+  const all = source.replace(/e.*$/i, '').replace(/\D/g, '');
+  const digits = withoutTrailing(all.replace(/^0+/, ''), '0');
   return digits.length <= 15 && (digits === '' || Number(source) !== 0);
 }

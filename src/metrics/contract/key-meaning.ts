@@ -1,3 +1,5 @@
+import { withoutTrailing } from './without-trailing.ts';
+
 /**
  * A text of a record's key, reduced to what tells keys apart: `Été ` and `ete` are the same.
  *
@@ -7,10 +9,6 @@
  * such marks are letters. The text itself is stored as it was sent.
  */
 export function keyMeaning(text: string): string {
-  return text
-    .normalize('NFKD')
-    .toLowerCase()
-    .normalize('NFKD')
-    .replace(/[\u0300-\u036f]/g, '')
-    .replace(/ +$/, '');
+  const letters = text.normalize('NFKD').toLowerCase().normalize('NFKD');
+  return withoutTrailing(letters.replace(/[\u0300-\u036f]/g, ''), ' ');
 }

@@ -1,3 +1,5 @@
+import { withoutTrailing } from './without-trailing.ts';
+
 const shape = /^(\d{4}-\d{2}-\d{2})t(\d{2}:\d{2}:\d{2})(?:\.(\d+))?(?:z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i;
 
 /** The range of a Dataverse column; learn.microsoft.com: Behavior and format of the date and time column. */
@@ -14,7 +16,7 @@ export function toUtc(text: string): { utc: string } | { fault: string } {
   const found = shape.exec(text);
   if (found === null) return { fault: 'must be an RFC 3339 date-time such as 2026-11-21T09:30:00Z' };
   const [, date, time, places = '', sign, hours = '0', minutes = '0'] = found;
-  const fraction = places.replace(/0+$/, '');
+  const fraction = withoutTrailing(places, '0');
   if (fraction.length > maxPlaces)
     return { fault: `has more than ${maxPlaces} decimal places in its seconds` };
   if (time!.endsWith(':60')) return { fault: 'is a leap second, which Dataverse cannot store' };
