@@ -9,7 +9,7 @@ const ownHost = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
  * rebinding): then `Host` has that name.
  */
 export function isForeign({ headers: { host, origin } }: IncomingMessage): boolean {
-  if (host === undefined || !ownHost.test(host)) return true;
+  if (host === undefined || !ownHost.test(host) || !URL.canParse(`http://${host}`)) return true;
   if (origin === undefined) return false;
   return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
 }

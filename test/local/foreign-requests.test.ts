@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
@@ -121,3 +121,10 @@ describe.each(['blobs', 'queues', 'Dataverse'])('the server of %s on this machin
     }
   });
 });
+
+it.each(['127.0.0.1:99999', '127.0.0.1:x', 'localhost:70000', '[::1]:65536'])(
+  'takes %s for no address',
+  (host) => {
+    expect(isForeign({ headers: { host } } as IncomingMessage)).toBe(true);
+  },
+);

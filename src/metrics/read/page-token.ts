@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { RetriableError } from '../../errors.ts';
 
 /*
- * A page token has two parts: a digest of the list's address, and the position, which is the value of `$skiptoken` in the
+ * A page token has two parts: a digest of the page's address, and the position, which is the value of `$skiptoken` in the
  * nextLink (learn.microsoft.com: Page results using Web API). The rest of the link is built anew from the list, so a token
- * cannot lead anywhere else.
+ * cannot lead anywhere else. The digest shows that a token is damaged or of another list; it is no secret.
  */
 
 /** A position as it stands in an address: characters that end no query option, others percent-encoded. */
@@ -22,7 +22,7 @@ export function tokenOfLink(link: string, address: string): string {
     .slice(option.indexOf('=') + 1)
     .replace(/%(?![0-9A-Fa-f]{2})|[^\w.~!$()*,;:@/?=+%-]/g, (character) => encodeURIComponent(character));
   if (positionPattern.test(position)) {
-    return `${digestOf(address)}.${Buffer.from(position).toString('base64url')}`;
+    return `${digestOf(linkTo(address, position))}.${Buffer.from(position).toString('base64url')}`;
   }
   throw new RetriableError('Dataverse announced another page and did not say where it begins.', {
     operation: 'read campaign metrics',
@@ -36,14 +36,17 @@ export function tokenOfLink(link: string, address: string): string {
  */
 export function linkOfToken(token: string, address: string): string | undefined {
   const [digest, text = '', ...rest] = token.split('.');
-  if (digest !== digestOf(address) || rest.length > 0) return undefined;
   const position = Buffer.from(text, 'base64url').toString();
   // Buffer skips characters that are not base64url. A token of ours has none.
-  if (Buffer.from(position).toString('base64url') !== text || !positionPattern.test(position))
-    return undefined;
+  if (rest.length > 0 || Buffer.from(position).toString('base64url') !== text) return undefined;
+  const link = linkTo(address, position);
+  return positionPattern.test(position) && digest === digestOf(link) ? link : undefined;
+}
+
+function linkTo(address: string, position: string): string {
   return `${address}&$skiptoken=${position}`;
 }
 
-function digestOf(address: string): string {
-  return createHash('sha256').update(address).digest('base64url').slice(0, 12);
+function digestOf(link: string): string {
+  return createHash('sha256').update(link).digest('base64url').slice(0, 12);
 }

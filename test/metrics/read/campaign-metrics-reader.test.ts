@@ -91,6 +91,13 @@ describe('the list', () => {
       ),
     ];
     for (const token of damaged) expect(await list(token), token).toBe('wrong page');
+    for (let at = 0; at < own.length; at += 7) {
+      for (const text of [own.slice(0, at), `${own.slice(0, at)}1${own.slice(at + 1)}`, own.slice(at)]) {
+        if (text === own) continue;
+        const token = `${digest}.${encoded(text)}`;
+        expect(await list(token), text).toBe('wrong page');
+      }
+    }
     expect(await list(found.next, 'winter')).toBe('wrong page');
     expect(await list(found.next)).toMatchObject({ rows: { length: 5 } });
   });
