@@ -2,6 +2,7 @@
 import { app } from '@azure/functions';
 import { invalidSettings } from './config/invalid-settings.ts';
 import { keepLoopbackDirect } from './config/proxy-environment.ts';
+import { monitor } from './telemetry/monitor.ts';
 import { redactSdkLog } from './telemetry/sdk-log.ts';
 
 keepLoopbackDirect();
@@ -11,3 +12,6 @@ redactSdkLog();
 app.hook.appStart(() => {
   for (const fault of invalidSettings().faults) console.error(fault);
 });
+
+// What waits to be sent would be lost with the process.
+app.hook.appTerminate(async () => monitor()?.flush());

@@ -28,6 +28,7 @@ import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
+import { currentRunTrace } from './telemetry/tracing.ts';
 
 let services: Promise<SyncServices> | undefined;
 
@@ -59,7 +60,10 @@ export function openSyncStorage(settings: Settings): SyncStorage {
   const send = (name: string) => {
     const sender = queueSender(queues.getQueueClient(queueName(name, env)));
     return (message: object, delaySeconds?: number) =>
-      sender({ ...message, app: settings.app }, { visibilityTimeout: delaySeconds });
+      sender(
+        { ...message, app: settings.app, traceparent: currentRunTrace() },
+        { visibilityTimeout: delaySeconds },
+      );
   };
   const owner = new QueueOwner(queues.getQueueClient(queueName(planQueue, env)), settings.app);
   return {

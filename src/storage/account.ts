@@ -3,6 +3,7 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { QueueServiceClient } from '@azure/storage-queue';
 import { ConfigurationError } from '../errors.ts';
 import { rememberSecret } from '../safe-text.ts';
+import { traceStorageRequests } from './request-spans.ts';
 
 /** How to connect to the blobs of a storage account: a connection string, or their address and an identity. */
 export type BlobConnection =
@@ -43,6 +44,7 @@ export function openStorageAccount(connection: StorageConnection): StorageAccoun
  * @throws ConfigurationError as `openStorageAccount` does
  */
 export function openBlobs(connection: BlobConnection): BlobServiceClient {
+  traceStorageRequests();
   return open(() => {
     if ('connectionString' in connection) {
       rememberSecret(/\bAccountKey=([^;]+)/i.exec(connection.connectionString)?.[1]);

@@ -4,6 +4,8 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 export interface Envelope {
   /** The app that sent it; absent in messages of an earlier version. */
   app?: string;
+  /** Of the run or the invocation that it belongs to (w3.org/TR/trace-context): queues have no field for it. */
+  traceparent?: string;
   /** How often an app gave it back, because it is another one's. */
   returned?: number;
 }

@@ -1,27 +1,30 @@
 /**
  * Log lines, events and metrics of the app. Only this folder knows the monitor, Application Insights; all other
- * code uses `Telemetry`.
+ * code uses `Telemetry`, and `inSpan` for traces.
  */
 import { safeText } from '../safe-text.ts';
+import type { MonitorClient } from './monitor-client.ts';
+import type { Dimensions, EventFigures, EventName, EventProperties, MetricName } from './names.ts';
+import { currentScope } from './scope.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type Properties = Record<string, string | number | boolean | undefined>;
 
 export interface Telemetry {
-  /** Writes one line for people, with properties to filter by. Neither may hold a secret or row data. */
+  /**
+   * Writes one line for people, with properties to filter by. Neither may hold a secret or row data. Within a run, the
+   * line names it.
+   */
   log(level: LogLevel, message: string, properties?: Properties): void;
-  /** Sends an event with figures to the monitor: `RunEnded`, `SliceFetched`. */
-  event(name: string, properties: Properties, figures: Record<string, number>): void;
-}
-
-/** The methods of the monitor's client that the app calls. */
-export interface MonitorClient {
-  trackEvent(event: {
-    name: string;
-    properties?: Record<string, string>;
-    measurements?: Record<string, number>;
-  }): void;
+  /** Sends an event with figures to the monitor. What is undefined is left out. */
+  event<Name extends EventName>(
+    name: Name,
+    properties: EventProperties<Name>,
+    figures: EventFigures<Name>,
+  ): void;
+  /** Adds a value to a metric of the monitor. */
+  metric<Name extends MetricName>(name: Name, value: number, dimensions: Dimensions<Name>): void;
 }
 
 /** Where log lines go. */
@@ -30,11 +33,19 @@ export type LogSink = (level: LogLevel, line: string) => void;
 export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClient | undefined): Telemetry {
   return {
     log(level, message, properties = {}) {
-      sink()(level, logLine(message, properties));
+      const { runId } = currentScope();
+      sink()(level, logLine(message, runId === undefined ? properties : { runId, ...properties }));
     },
     event(name, properties, figures) {
       const texts = defined(properties).map(([key, value]) => [key, safeText(String(value))]);
-      monitor()?.trackEvent({ name, properties: Object.fromEntries(texts), measurements: figures });
+      monitor()?.trackEvent({
+        name,
+        properties: Object.fromEntries(texts),
+        measurements: Object.fromEntries(defined(figures)) as Record<string, number>,
+      });
+    },
+    metric(name, value, dimensions) {
+      monitor()?.trackMetric(name, value, dimensions);
     },
   };
 }

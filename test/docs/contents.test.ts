@@ -42,7 +42,13 @@ describe('the documentation agrees with the code', () => {
         ([, name]) => name!,
       ),
     );
-    const elsewhere = ['SYNC_SCHEDULE', 'APPLICATIONINSIGHTS_CONNECTION_STRING'];
+    const elsewhere = [
+      'SYNC_SCHEDULE',
+      'APPLICATIONINSIGHTS_CONNECTION_STRING',
+      'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
+      'OTEL_TRACES_SAMPLER',
+      'OTEL_TRACES_SAMPLER_ARG',
+    ];
     expect([...named].sort()).toEqual([...inCode, ...elsewhere].sort());
 
     const defaults = Object.fromEntries(

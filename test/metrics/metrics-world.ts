@@ -53,6 +53,7 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
       queueSender(queues.getQueueClient(to))(message, { visibilityTimeout }),
     log: (level, message, properties) => logged.push({ level, message, properties }),
     event: () => {},
+    metric: () => {},
     now: () => new Date(),
   });
   return { services: another(), table, container, queue, logged, another };

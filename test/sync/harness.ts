@@ -82,6 +82,7 @@ export class Harness {
       telemetry: {
         log: (level, message, properties) => void this.log.push({ level, message, properties }),
         event: () => undefined,
+        metric: () => undefined,
       },
     };
   }

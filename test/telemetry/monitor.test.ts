@@ -1,49 +1,141 @@
 import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { telemetryIdentity } from '../../src/telemetry/authentication.ts';
+import type { Ingestion, IngestionFault } from '../../src/telemetry/ingestion.ts';
 import { createMonitor } from '../../src/telemetry/monitor.ts';
-import type { MonitorClient } from '../../src/telemetry/telemetry.ts';
+import { type Batch, maxWaiting, Outbox } from '../../src/telemetry/outbox.ts';
 
 const connectionString = 'InstrumentationKey=00000000-0000-0000-0000-000000000000';
 const env = { APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString };
-type Event = Parameters<MonitorClient['trackEvent']>[0];
+
+/** An ingestion that refuses with `fault` while it is set. */
+class Recorder implements Ingestion {
+  readonly batches: Batch[] = [];
+  fault: IngestionFault | undefined;
+
+  async send(batch: Batch) {
+    if (this.fault !== undefined) return { rest: batch, fault: this.fault };
+    this.batches.push(batch);
+    return { rest: { events: [], metrics: [], spans: [] } };
+  }
+
+  get events(): string[] {
+    return this.batches.flatMap(({ events }) => events.map(({ name }) => name));
+  }
+}
 
 test('there is no monitor without a connection string', () => {
   expect(createMonitor({})).toBeUndefined();
   expect(createMonitor({ APPLICATIONINSIGHTS_CONNECTION_STRING: ' ' })).toBeUndefined();
 });
 
-test('loads with the first event, once, and sends all events in order', async () => {
-  const sent: Event[] = [];
+test('loads with the first batch, once, and sends all events in order', async () => {
+  const recorder = new Recorder();
   const loads: string[] = [];
   const monitor = createMonitor(env, async (text) => {
     loads.push(text);
-    return { trackEvent: (event) => void sent.push(event) };
+    return recorder;
   })!;
-  expect(loads).toEqual([]);
   for (const name of ['A', 'B', 'C']) monitor.trackEvent({ name });
-  await vi.waitFor(() => expect(sent.map(({ name }) => name)).toEqual(['A', 'B', 'C']));
+  expect(loads).toEqual([]);
+  await Promise.all([monitor.flush(), monitor.flush()]);
+  monitor.trackEvent({ name: 'D' });
+  await monitor.flush();
+  expect(recorder.events).toEqual(['A', 'B', 'C', 'D']);
+  expect(recorder.batches).toHaveLength(2);
   expect(loads).toEqual([connectionString]);
 });
 
 test('a monitor that cannot be loaded is logged once, without the connection string', async () => {
   const logged = vi.spyOn(console, 'error').mockImplementation(() => undefined);
   const monitor = createMonitor(env, () => Promise.reject(new Error(`not valid: ${connectionString}`)))!;
-  for (const name of ['A', 'B']) monitor.trackEvent({ name });
-  await vi.waitFor(() => expect(logged).toHaveBeenCalled());
+  for (const name of ['A', 'B']) {
+    monitor.trackEvent({ name });
+    await monitor.flush();
+  }
   expect(logged.mock.calls.join()).toContain('APPLICATIONINSIGHTS_CONNECTION_STRING');
   expect(logged.mock.calls.join()).not.toContain('InstrumentationKey');
   expect(logged).toHaveBeenCalledTimes(1);
   logged.mockRestore();
 });
 
-/** Runs a script in a process that has loaded the built app, and returns how many modules of the SDK are loaded after it. */
+describe('while Application Insights refuses', () => {
+  const logged = { warn: [] as string[], info: [] as string[] };
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    for (const level of ['warn', 'info'] as const) {
+      logged[level] = [];
+      vi.spyOn(console, level).mockImplementation((line) => void logged[level].push(line));
+    }
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+
+  test.each<[IngestionFault, RegExp]>([
+    [{ status: 403, isRetriable: true }, /Monitoring Metrics Publisher/],
+    [{ code: 'no token', isRetriable: true }, /APPLICATIONINSIGHTS_AUTHENTICATION_STRING/],
+    [{ code: 'ECONNREFUSED', isRetriable: true }, /IngestionEndpoint/],
+    [{ status: 439, isRetriable: true }, /daily cap/],
+  ])('%j is told once with what to do, the pauses grow, and nothing is lost', async (fault, hint) => {
+    const recorder = new Recorder();
+    const sends = vi.spyOn(recorder, 'send');
+    const monitor = createMonitor(env, async () => recorder)!;
+    recorder.fault = fault;
+    monitor.trackEvent({ name: 'A' });
+    await vi.advanceTimersByTimeAsync(3600_000);
+    // After 2, 32, 92, 212, 452 and 932 seconds, then every 15 minutes.
+    expect(sends).toHaveBeenCalledTimes(8);
+    expect(logged.warn).toHaveLength(1);
+    expect(logged.warn[0]).toMatch(hint);
+    recorder.fault = undefined;
+    monitor.trackEvent({ name: 'B' });
+    await vi.advanceTimersByTimeAsync(900_000);
+    expect(recorder.events).toEqual(['A', 'B']);
+    expect(logged.info).toHaveLength(1);
+  });
+});
+
+test('the outbox keeps the newest, within its limit, and adds up metrics', () => {
+  const outbox = new Outbox();
+  const { events } = maxWaiting;
+  for (let i = 0; i < events + 5; i += 1) outbox.addEvent({ name: String(i) });
+  const point = (value: number) => ({ count: 1, sum: value, min: value, max: value });
+  outbox.addMetric({ name: 'm', dimensions: { a: '1', b: '2' }, ...point(3) });
+  outbox.addMetric({ name: 'm', dimensions: { b: '2', a: '1' }, ...point(5) });
+  const batch = outbox.take();
+  expect(outbox.isEmpty).toBe(true);
+  expect(batch.events).toHaveLength(events);
+  expect(batch.events[0]).toEqual({ name: '5' });
+  expect(batch.metrics).toMatchObject([{ count: 2, sum: 8, min: 3, max: 5 }]);
+  outbox.addEvent({ name: 'last' });
+  outbox.putBack(batch);
+  expect(outbox.take().events.at(-1)).toEqual({ name: 'last' });
+  expect(outbox.dropped).toBe(6);
+});
+
+test.each([
+  [undefined, undefined],
+  ['', undefined],
+  ['Authorization=AAD', { clientId: undefined }],
+  ['ClientId=11-22;Authorization=AAD', { clientId: '11-22' }],
+  [' authorization = aad ; clientid = 11-22 ;', { clientId: '11-22' }],
+  ['Authorization=Key;ClientId=11-22', undefined],
+])('the identity in %j is %j', (text, expected) => {
+  expect(telemetryIdentity(text)).toEqual(expected);
+});
+
+/** Runs a script in a process that has loaded the built app, and returns how many modules of the library are loaded after it. */
 function modulesAfter(script: string): number {
   const text = `
     import { registerHooks } from 'node:module';
     let count = 0;
     registerHooks({ load(url, context, next) {
-      if (/applicationinsights|opentelemetry/.test(url)) count += 1;
+      if (/monitor-opentelemetry|[/]@opentelemetry/.test(url)) count += 1;
       return next(url, context);
     } });
     await import('./dist/index.js');
@@ -63,10 +155,8 @@ function modulesAfter(script: string): number {
   return Number(execFileSync(process.execPath, ['--input-type=module', '-e', text], options).trim());
 }
 
-test('the built app loads the SDK with its first event, and not before', () => {
-  expect(modulesAfter(`telemetry.log('info', 'started');`)).toBe(0);
-  const used = `
-    telemetry.event('RunEnded', { runId: 'r' }, { rows: 1 });
-    while (count === 0) await new Promise((resolve) => setTimeout(resolve, 20));`;
-  expect(modulesAfter(used)).toBeGreaterThan(0);
+test('the built app loads the library with its first batch, and not before', () => {
+  const event = `telemetry.event('RunEnded', { runId: 'r' }, { rows: 1 });`;
+  expect(modulesAfter(`telemetry.log('info', 'started'); ${event}`)).toBe(0);
+  expect(modulesAfter(`${event} await monitor().flush();`)).toBeGreaterThan(0);
 });

@@ -196,6 +196,7 @@ function pageCall(query: PageQuery, url: string, number: number): Call {
   const headers = { Prefer: prefer.length === 0 ? undefined : prefer.join(',') };
   return {
     operation: `read page ${number} of ${entitySet}`,
+    subject: query.trackChanges || isDeltaLink(url) ? 'delta page' : 'page',
     entitySet,
     url,
     headers,

@@ -15,6 +15,8 @@ export interface Call extends CallOptions {
   /** What the request is for, without values: `read page 3 of accounts`. For errors and logs. */
   operation: string;
   entitySet?: string | undefined;
+  /** What is read or written, without numbers and names, for the name of the span. @default from `operation` */
+  subject?: string | undefined;
   /** @default 'GET' */
   method?: HttpMethods;
   /** A path below `/api/data/v9.2/`, or an absolute URL on the environment's origin. */

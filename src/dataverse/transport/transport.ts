@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncError } from '../../errors.ts';
+import { inSpan, type OpenSpan } from '../../telemetry/tracing.ts';
 import { errorFromResponse, type RequestNames, requestIdOf } from '../errors/error-response.ts';
 import {
   type DataverseFault,
@@ -15,6 +16,7 @@ import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
 import { type Limiter, PauseTooLongError } from './limiter.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
 import { checkOrigin, type Reply } from './reply.ts';
+import { requestSpanAttributes, requestSpanName } from './request-span.ts';
 import { defaultRetryOptions, maxPause, maybeExecuted, type RetryOptions, retryDelay } from './retry.ts';
 import { addRequestStats, createRequestStats, type RequestStats } from './stats.ts';
 
@@ -86,7 +88,11 @@ export class Transport {
       try {
         await this.#acquireSlot(call, names, maxPause(this.#retry) - elapsed(), tries > 1);
         startedAt ??= performance.now();
-        return await this.#attempt(call, names, idempotent, read);
+        return await inSpan(
+          requestSpanName(call),
+          { kind: 'client', attributes: requestSpanAttributes(call, this.origin) },
+          (span) => this.#attempt(call, names, idempotent, read, span),
+        );
       } catch (error) {
         const fault = dataverseFault(error);
         if (fault === undefined || call.signal?.aborted) throw error;
@@ -128,6 +134,7 @@ export class Transport {
     names: RequestNames,
     idempotent: boolean,
     read: (reply: Reply) => T,
+    span: OpenSpan,
   ): Promise<T> {
     const startedAt = performance.now();
     const attempt = new AbortController();
@@ -147,6 +154,8 @@ export class Transport {
       });
       const { status, headers, body } = reply;
       release = reply.release;
+      span.attributes['http.response.status_code'] = status;
+      span.attributes['dataverse.request_id'] = requestIdOf(headers);
       this.#count(call, { bytesReceived: body.length, wireBytes, throttled: status === 429 ? 1 : 0 });
       const pausedAlone = this.#observe(reply, startedAt) === 'resource';
       if (status >= 200 && status <= 299) checkOrigin(reply, { isFile: call.isFile === true });

@@ -1,5 +1,6 @@
 import type { QueueClient } from '@azure/storage-queue';
 import { queueSender } from '../../storage/queue-sender.ts';
+import { currentTraceparent } from '../../telemetry/tracing.ts';
 
 /** The queue that triggers drains. The host moves messages that fail five times to this name + `-poison`. */
 export const metricsQueue = 'campaign-metrics';
@@ -64,7 +65,8 @@ export class DrainQueue {
   /** Starts a drain after a number of seconds. */
   schedule(seconds: number): Promise<void> {
     const sentAt = new Date(this.#now()).toISOString();
-    const message = { journal: 'campaign-metrics', sentAt, ...this.#sender };
+    const traceparent = currentTraceparent();
+    const message = { journal: 'campaign-metrics', sentAt, ...this.#sender, traceparent };
     return this.#send(message, {
       visibilityTimeout: Math.max(0, Math.round(seconds)),
       messageTimeToLive: -1,

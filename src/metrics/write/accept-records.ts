@@ -29,6 +29,19 @@ export async function acceptRecords(
   records: readonly CampaignMetrics[],
   queue: boolean,
 ): Promise<Accepted[]> {
+  const all = await accept(services, records, queue);
+  const counts = Map.groupBy(all, ({ outcome }) => outcome);
+  for (const [outcome, some] of counts) {
+    services.metric('campaignMetrics.received', some.length, { outcome });
+  }
+  return all;
+}
+
+async function accept(
+  services: MetricsServices,
+  records: readonly CampaignMetrics[],
+  queue: boolean,
+): Promise<Accepted[]> {
   await services.journal.claim();
   const rows = records.map((record) => ({ id: campaignMetricsId(record), record }));
   const sinceFailure = Date.now() - (lastFailure.get(services) ?? 0);

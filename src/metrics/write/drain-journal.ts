@@ -5,7 +5,7 @@ import { openEntries } from '../journal/settled-entries.ts';
 import { leaveBehind, readFrom } from '../journal/stragglers.ts';
 import type { MetricsServices } from '../services.ts';
 import { renewPoisonIds } from './renew-poison-ids.ts';
-import { isFar, maxStragglerSleepMs, storeOutcome } from './store-outcome.ts';
+import { isFar, maxStragglerSleepMs, oldestSeconds, storeOutcome } from './store-outcome.ts';
 import { type WriteReport, writeEntries } from './write-entries.ts';
 
 /** What one drain did. */
@@ -113,6 +113,7 @@ async function drainUnderLease(
     // A newer value is a reason to write a straggler at once, and must not be written before it.
     const isDue = lease.state.stragglersAt <= startedAt;
     const tried = new Set(stragglers.filter(({ id }) => isDue || rows.has(id)));
+    measureQueue(services, [...stragglers, ...open]);
     let outcome: WriteReport;
     try {
       outcome = await writeEntries(services, [...tried, ...open], lease);
@@ -125,7 +126,7 @@ async function drainUnderLease(
     report.written += written;
     report.refused += refused;
     const seconds = (Date.now() - startedAt) / 1000;
-    if (written + refused > 0) services.event('CampaignMetricsWritten', {}, { written, refused, seconds });
+    tellOutcome(services, outcome, seconds);
     const isOpen = (entry: PlacedEntry) => outcome.open.has(entry.id);
     const left = stragglers.filter((entry) => isOpen(entry) || !tried.has(entry));
     const read = { stragglers: left, entries: window.entries, open: open.filter(isOpen), next: window.next };
@@ -133,6 +134,20 @@ async function drainUnderLease(
     if (isOver) return 'waiting for Dataverse';
   }
   return 'busy elsewhere';
+}
+
+/** Entries beyond the window are not counted: reading them all would cost more than the figure is worth. */
+function measureQueue(services: MetricsServices, waiting: readonly PlacedEntry[]): void {
+  services.metric('campaignMetrics.queued', waiting.length, {});
+  services.metric('campaignMetrics.oldestQueuedSeconds', oldestSeconds(services, waiting), {});
+}
+
+function tellOutcome(services: MetricsServices, outcome: WriteReport, seconds: number): void {
+  const { written, refused, poison } = outcome;
+  if (written + refused > 0) services.event('CampaignMetricsWritten', {}, { written, refused, seconds });
+  if (refused > 0) services.event('CampaignMetricsRejected', {}, { refused, poison });
+  if (written > 0) services.metric('campaignMetrics.written', written, { outcome: 'written' });
+  if (refused > 0) services.metric('campaignMetrics.written', refused, { outcome: 'refused' });
 }
 
 async function sleepUntil(time: number): Promise<void> {

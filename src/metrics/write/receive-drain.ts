@@ -1,4 +1,6 @@
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
+import { parseTraceparent } from '../../telemetry/traceparent.ts';
+import { inSpan } from '../../telemetry/tracing.ts';
 import type { DrainSender } from '../journal/drain-queue.ts';
 import { OtherEnvironmentError } from '../journal/journal-owner.ts';
 import type { MetricsServices } from '../services.ts';
@@ -15,13 +17,18 @@ export function receiveDrain(
   services: () => MetricsServices,
   handle: (services: MetricsServices) => Promise<unknown>,
 ): (message: unknown) => Promise<void> {
+  const isPoison = queue.endsWith('-poison');
+  const name = isPoison ? 'campaignMetricsPoison' : 'campaignMetricsWrite';
   return async (message) => {
     const all = services();
-    const { app, container } = senderOf(message);
+    const { app, container, traceparent } = senderOf(message);
     const isOther = typeof container === 'string' && container !== all.journal.place;
     let owner = isOther ? `${app ?? 'without a name'} (${container})` : undefined;
     try {
-      await handle(all);
+      if (isPoison) all.event('MessagePoisoned', { queue }, {});
+      // One drain writes what many requests have queued: they are linked, not its parents.
+      const links = [parseTraceparent(traceparent)];
+      await inSpan(name, { links }, () => handle(all));
     } catch (error) {
       if (!(error instanceof OtherEnvironmentError)) throw error;
       owner ??= error.owner;

@@ -1,4 +1,5 @@
 import { describeError, RetriableError } from '../../errors.ts';
+import type { JournalEntry } from '../journal/journal-entry.ts';
 import type { JournalLease } from '../journal/journal-lease.ts';
 import { leaveBehind, maxStragglers, type Read, readAgain, thinOut } from '../journal/stragglers.ts';
 import type { MetricsServices } from '../services.ts';
@@ -47,7 +48,7 @@ export async function storeOutcome(
   if (!readsOn || retryAfter > 0) {
     const change = { ...place, failures: someSettled ? 1 : failures + 1 };
     const seconds = Math.max(retryAfter, backoffOf(errors, change.failures));
-    logPause(services, errors, change.failures, seconds);
+    tellPause(services, errors, left, change.failures, seconds);
     const retryAt = await scheduleAfter(services, seconds, maxSleepMs);
     await lease.change({ ...change, retryAt });
     return isFar(retryAt);
@@ -60,7 +61,7 @@ export async function storeOutcome(
     stragglerFailures: isProgress ? 1 : stragglerFailures + 1,
   };
   const seconds = backoffOf(errors, change.stragglerFailures);
-  logPause(services, errors, change.stragglerFailures, seconds);
+  tellPause(services, errors, left, change.stragglerFailures, seconds);
   await lease.change({
     ...change,
     stragglersAt: await scheduleAfter(services, seconds, maxStragglerSleepMs),
@@ -87,9 +88,17 @@ function retryAfterOf(error: Error): number {
   return error instanceof RetriableError ? (error.retryAfterSeconds ?? 0) : 0;
 }
 
-function logPause(
-  { log }: MetricsServices,
+/** Seconds since the oldest of the entries was accepted; 0 without any. */
+export function oldestSeconds({ now }: MetricsServices, entries: readonly JournalEntry[]): number {
+  const times = entries.map(({ acceptedAt }) => Date.parse(acceptedAt));
+  const oldest = times.reduce((least, time) => Math.min(least, time), Number.POSITIVE_INFINITY);
+  return Number.isFinite(oldest) ? Math.max(0, (now().getTime() - oldest) / 1000) : 0;
+}
+
+function tellPause(
+  services: MetricsServices,
   errors: readonly Error[],
+  waiting: readonly JournalEntry[],
   failures: number,
   retryInSeconds: number,
 ): void {
@@ -97,5 +106,10 @@ function logPause(
   const { message: reason, hint } = describeError(setup ?? errors[0]!);
   const properties = { failures, records: errors.length, retryInSeconds, reason, hint };
   const level = setup === undefined ? 'warn' : 'error';
-  log(level, 'Campaign metrics cannot be written to Dataverse now.', properties);
+  services.log(level, 'Campaign metrics cannot be written to Dataverse now.', properties);
+  services.event(
+    'CampaignMetricsDelayed',
+    { cause: setup === undefined ? 'outage' : 'setup' },
+    { records: errors.length, failures, retryInSeconds, oldestSeconds: oldestSeconds(services, waiting) },
+  );
 }

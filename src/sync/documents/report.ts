@@ -44,6 +44,8 @@ export interface TableReport extends ReadFigures, MergeFigures {
    * A row that changed between the read of changes and the comparison counts as well.
    */
   corrected?: number;
+  /** Rows whose deletes were held back, because `massDeleteLimit` does not allow so many; absent without any. */
+  heldBack?: number;
   /** Dataverse's own count at the end of the run, if the run asked for it. */
   dataverseRows?: number;
   /** When the last read of the table without an error began: ISO 8601, UTC. */

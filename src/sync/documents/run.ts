@@ -15,6 +15,8 @@ export interface ActiveRun {
   /** `runFormat` of the version that started the run. */
   format?: number;
   startedAt: string;
+  /** `traceparent` of run.json. */
+  traceparent?: string;
   /** `trigger` of run.json, in case the start died before it wrote that; absent from an earlier version. */
   trigger?: RunDocument['trigger'];
   /** How often in a row the run was stale, was resumed, and made no progress. */
@@ -48,6 +50,8 @@ export interface RunDocument {
   runId: string;
   trigger: 'timer' | 'http';
   startedAt: string;
+  /** Identifies the run's span (w3.org/TR/trace-context); absent without a monitor. */
+  traceparent?: string;
   /** Logical names of the tables that may lose rows beyond `massDeleteLimit` in this run. */
   allowMassDelete?: string[];
   /** Logical names of tables to drop from the mirror, which are not configured any more. */
@@ -63,6 +67,8 @@ export interface RunDocument {
   rounds?: number;
   entities?: TableReport[];
   database?: DatabaseReport;
+  /** Size of the database after the run, also if the run left it as it was; absent while there is none. */
+  databaseBytes?: number;
   /** References in the mirror whose target is absent; absent if the run committed nothing. */
   danglingReferences?: number;
   /** Absent if the run fetched and removed no file. */

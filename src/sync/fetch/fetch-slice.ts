@@ -43,7 +43,7 @@ export async function fetchSlice(
   addRequestStats(stats, message.waiting?.spent ?? {});
   try {
     const slice = await storeSlice(services, message, start, stats, options);
-    telemetry.event('SliceFetched', { runId, round, entity }, { ...addFigures([slice]) });
+    telemetry.event('SliceFetched', { runId, round, table: entity }, addFigures([slice]));
     await sendNext(services, message, slice, { resend: options.redelivered === true });
   } catch (error) {
     if (isFinal(error)) return failTable(services, message, error);

@@ -125,6 +125,7 @@ async function removeUnneeded(
     if (removed > 0) changed.add(name);
     if (heldBack === 0) continue;
     areRemoved = false;
+    report.heldBack = (report.heldBack ?? 0) + heldBack;
     report.error = `${heldBack} rows that no other row refers to would be deleted, more than the limit allows. None was deleted.`;
     report.hint = allowMassDeleteHint(name);
   }

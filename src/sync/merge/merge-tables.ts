@@ -125,6 +125,7 @@ function addReport(
     report.reason += `. ${corrected} rows differed from those of Dataverse`;
   }
   Object.assign(report, failure);
+  if (heldBack > 0) report.heldBack = heldBack;
   const unchanged = rows - added - updated;
   reports.push({ ...report, table: table.name, state: 'merged', added, updated, deleted, unchanged });
 }

@@ -3,9 +3,9 @@ import type { State } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits } from '../documents/report.ts';
-import type { RunDocument, RunPhase, RunQuality } from '../documents/run.ts';
+import type { RunDocument, RunPhase } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { addFigures } from '../documents/slice.ts';
+import { announceEnd } from './announce-end.ts';
 import { cleanUp } from './clean-up.ts';
 import { keepReread } from './kept-reread.ts';
 import { notDoneHint, notDoneOf } from './not-done.ts';
@@ -35,7 +35,7 @@ export async function endRun(
     const run = await reportEnd(services, started, phase, end);
     await keepReread(services, run);
     await services.work.put(paths.run(runId), run);
-    logEnd(services, run);
+    announceEnd(services, run);
   }
   services.shards.forget(paths.runFolder(runId));
   services.documents.forget(paths.runFolder(runId));
@@ -84,49 +84,10 @@ async function reportEnd(
     notDone,
     hint: hints.length > 0 ? hints.join(' ') : undefined,
     database: addCommits(report.database, end.database),
+    databaseBytes: current?.databaseBytes,
     phase,
     finishedAt: services.now().toISOString(),
   };
-}
-
-function logEnd({ telemetry }: SyncServices, run: RunDocument): void {
-  const { runId, phase, error, trigger, notDone, entities = [], files, database } = run;
-  const failed = entities.filter((entity) => entity.error !== undefined);
-  const sum = (name: 'added' | 'updated' | 'deleted'): number =>
-    entities.reduce((total, entity) => total + entity[name], 0);
-  const read = addFigures(entities);
-  const figures = {
-    seconds: (Date.parse(run.finishedAt!) - Date.parse(run.startedAt)) / 1000,
-    entities: entities.length,
-    failed: failed.length,
-    rowsRead: read.rowsRead,
-    requests: read.requests,
-    retries: read.retries,
-    throttled: read.throttled,
-    waitedSeconds: read.waitedSeconds,
-    wireBytes: read.wireBytes,
-    added: sum('added'),
-    updated: sum('updated'),
-    deleted: sum('deleted'),
-    stagedBytes: database?.stagedBytes ?? 0,
-    danglingReferences: run.danglingReferences,
-    filesFetched: files?.fetched,
-    filesFailed: files?.failed,
-    ...qualityFigures(run.quality),
-  };
-  const level = phase === 'complete' && failed.length === 0 ? 'info' : 'warn';
-  const what = phase === 'complete' ? 'is complete' : phase === 'failed' ? 'failed' : 'was abandoned';
-  telemetry.log(level, `Run ${runId} ${what}.`, { runId, error, ...figures });
-  if (notDone !== undefined) telemetry.log('warn', notDoneHint(notDone)!, { runId });
-  const known = Object.entries(figures).filter((entry): entry is [string, number] => entry[1] !== undefined);
-  telemetry.event('RunEnded', { runId, phase, trigger, error }, Object.fromEntries(known));
-}
-
-function qualityFigures(quality: RunQuality | undefined): Record<string, number | undefined> {
-  if (quality === undefined) return {};
-  const { rows, ageSeconds, counted, miscounted, byStrategy } = quality;
-  const shares = Object.entries(byStrategy).map(([strategy, share]) => [`${strategy}Rows`, share.rows]);
-  return { rows, ageSeconds, counted, miscounted: miscounted.length, ...Object.fromEntries(shares) };
 }
 
 async function release(services: SyncServices, runId: string): Promise<void> {

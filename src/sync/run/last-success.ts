@@ -1,6 +1,7 @@
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { paths } from '../documents/paths.ts';
-import { isRunId, type RunDocument } from '../documents/run.ts';
+import type { RunDocument } from '../documents/run.ts';
+import { isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** How many of the latest runs are looked at. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
+import { inRun } from '../../telemetry/tracing.ts';
 import type { FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 
@@ -26,6 +27,12 @@ interface Messages {
   fetch: FetchMessage;
   merge: MergeMessage;
 }
+
+/** The functions that receive the messages. */
+const functions = { plan: 'planRun', fetch: 'fetchEntity', merge: 'mergeRound' } as const;
+
+/** What messages name. */
+type Named = PlanMessage & Partial<FetchMessage>;
 
 /** The part of the invocation's context that is used here. */
 interface Context {
@@ -57,12 +64,25 @@ export function receive<Kind extends keyof Messages>(
       all.telemetry.log('warn', `Dropped a message of ${queue} that is not from this app.`, { id });
       return;
     }
-    const { app = all.settings.app, returned = 0, ...body } = message as Envelope;
-    if (app === all.settings.app) {
-      await handle(all, body as Messages[Kind], { redelivered: Number(dequeueCount) > 1 || returned > 0 });
+    const { app = all.settings.app, returned = 0, traceparent, ...body } = message as Envelope;
+    if (app !== all.settings.app) {
+      const send = (again: object, seconds: number) => all.sendTo(queue, again, seconds);
+      await returnMessage({ ...body, app, returned, traceparent }, queue, send, all.telemetry);
       return;
     }
-    const send = (again: object, seconds: number) => all.sendTo(queue, again, seconds);
-    await returnMessage({ ...body, app, returned }, queue, send, all.telemetry);
+    const { runId, entity: table, round, slice } = body as Named;
+    const isPoison = queue.endsWith('-poison');
+    if (isPoison) all.telemetry.event('MessagePoisoned', { queue, runId, table }, {});
+    const name = `${functions[kind]}${isPoison ? 'Poison' : ''} ${table ?? ''}`.trim();
+    const attributes = {
+      'sync.table': table,
+      'sync.round': round,
+      'sync.slice': slice,
+      'sync.delivery': Number(dequeueCount),
+    };
+    const redelivered = Number(dequeueCount) > 1 || returned > 0;
+    await inRun({ runId, traceparent }, name, attributes, () =>
+      handle(all, body as Messages[Kind], { redelivered }),
+    );
   };
 }

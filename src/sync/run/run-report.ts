@@ -105,6 +105,7 @@ function addRound(before: TableReport | undefined, now: TableReport): TableRepor
     unchanged,
     verified: addIfAny(before.verified, now.verified),
     corrected: addIfAny(before.corrected, now.corrected),
+    heldBack: addIfAny(before.heldBack, now.heldBack),
     error: now.error ?? before.error,
     hint: now.hint ?? before.hint,
   };

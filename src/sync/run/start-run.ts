@@ -1,4 +1,5 @@
 import { ConflictError, RetriableError } from '../../errors.ts';
+import { inRun, newRunTrace } from '../../telemetry/tracing.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import {
@@ -61,16 +62,21 @@ export async function startRun(services: SyncServices, options: StartOptions): P
     const startedAt = services.now().toISOString();
     const { trigger } = options;
     const runId = newRunId(services);
-    const claim: ActiveRun = { runId, format: runFormat, startedAt, trigger, resumptions: 0 };
+    const traceparent = newRunTrace();
+    const claim: ActiveRun = { runId, format: runFormat, startedAt, traceparent, trigger, resumptions: 0 };
     if (await services.work.createIfAbsent(paths.active, claim)) {
       services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
-      await requestPlan(services, claim, options);
+      await inRun(claim, 'Start run', { 'sync.trigger': trigger }, () =>
+        requestPlan(services, claim, options),
+      );
       return { runId, outcome: 'started' };
     }
     const active = await readActive(services);
     // The other run ended in between.
     if (active === undefined) continue;
-    const result = await resumeOrAbandon(services, active, options);
+    const result = await inRun(active.value, 'Check run', { 'sync.trigger': trigger }, () =>
+      resumeOrAbandon(services, active, options),
+    );
     if (result !== undefined) return result;
   }
   throw new RetriableError('No run could be started, because other runs started and ended meanwhile.', {
@@ -114,10 +120,11 @@ const namesTables = ({ allowMassDelete = [], dropTables = [], reread = [] }: Tab
 /** After a crash in here, the next start finds a run whose planning has not begun, and requests its plan again. */
 async function requestPlan(
   services: SyncServices,
-  { runId, startedAt, trigger = 'timer' }: ActiveRun,
+  { runId, startedAt, traceparent, trigger = 'timer' }: ActiveRun,
   { allowMassDelete, dropTables, reread }: StartOptions,
 ): Promise<void> {
-  const run: RunDocument = { runId, trigger, startedAt, allowMassDelete, dropTables, reread };
+  const tables = { allowMassDelete, dropTables, reread };
+  const run: RunDocument = { runId, trigger, startedAt, traceparent, ...tables };
   await createRun(services, run);
   await services.sendPlan({ runId });
 }
@@ -186,6 +193,7 @@ async function resumeOrAbandon(
     runId,
     resumptions: counted.resumptions,
   });
+  services.telemetry.event('RunResumed', { runId }, { resumptions: counted.resumptions });
   if (!isLate) return resume(services, counted, options);
   await resume(services, counted, { trigger: options.trigger });
   return late;
