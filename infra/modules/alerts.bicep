@@ -1,0 +1,228 @@
+// Alerts on what the app tells Application Insights, and on its storage. docs/runbook.md has a section for each.
+@description('Region of the rules: that of the Application Insights component.')
+param location string
+
+@description('Tags of the rules.')
+param tags object
+
+@description('Begins the names of the rules.')
+param namePrefix string
+
+@description('Resource id of the Application Insights component.')
+param insightsId string
+
+@description('Resource id of the action group that is notified. Empty: alerts are shown in Azure only.')
+param actionGroupId string
+
+@description('Resource ids of the storage accounts whose availability is watched.')
+param storageAccountIds array
+
+@description('Without a complete run for so long the mirror is stale. At least three times the schedule.')
+@allowed(['PT1H', 'PT3H', 'PT6H', 'PT12H', 'P1D', 'P2D'])
+param staleAfter string = 'PT3H'
+
+@description('Address of the runbook, without a fragment.')
+param runbookUrl string
+
+var actionGroups = empty(actionGroupId) ? [] : [actionGroupId]
+
+var rules = [
+  {
+    name: 'no-complete-run'
+    title: 'No sync run was completed'
+    severity: 1
+    frequency: 'PT15M'
+    window: staleAfter
+    operator: 'LessThan'
+    threshold: 1
+    query: '''
+      customEvents
+      | where name == "RunEnded" and tostring(customDimensions.phase) == "complete"
+    '''
+  }
+  {
+    name: 'mirror-stale'
+    title: 'A table of the mirror is stale'
+    severity: 2
+    frequency: 'PT1H'
+    window: 'P1D'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "MirrorStale"
+      | extend table = tostring(customDimensions.table), ageSeconds = todouble(customMeasurements.ageSeconds)
+    '''
+  }
+  {
+    name: 'run-failed'
+    title: 'A sync run failed or was abandoned'
+    severity: 1
+    frequency: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "RunEnded" and tostring(customDimensions.phase) != "complete"
+      | extend runId = tostring(customDimensions.runId), error = tostring(customDimensions.error)
+    '''
+  }
+  {
+    name: 'table-failing'
+    title: 'A table failed in three runs'
+    severity: 2
+    frequency: 'PT1H'
+    window: 'P1D'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "TableFailed"
+      | summarize runs = dcount(tostring(customDimensions.runId)) by table = tostring(customDimensions.table)
+      | where runs >= 3
+    '''
+  }
+  {
+    name: 'deletes-held-back'
+    title: 'Deletes were held back'
+    severity: 2
+    frequency: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "DeletesHeldBack"
+      | extend table = tostring(customDimensions.table), rows = todouble(customMeasurements.rows)
+    '''
+  }
+  {
+    name: 'poison-messages'
+    title: 'A queue message failed five times'
+    severity: 2
+    frequency: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "MessagePoisoned"
+      | extend queue = tostring(customDimensions.queue), table = tostring(customDimensions.table)
+    '''
+  }
+  {
+    name: 'database-near-limit'
+    title: 'The database is near its limit'
+    severity: 3
+    frequency: 'PT1H'
+    window: 'P1D'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "DatabaseNearLimit"
+      | extend share = todouble(customMeasurements.databaseBytes) / todouble(customMeasurements.databaseMaxBytes)
+    '''
+  }
+  {
+    name: 'metrics-delayed'
+    title: 'Campaign metrics wait for a quarter of an hour'
+    severity: 2
+    frequency: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "CampaignMetricsDelayed"
+      | where tostring(customDimensions.cause) == "setup" or todouble(customMeasurements.oldestSeconds) > 900
+    '''
+  }
+  {
+    name: 'metrics-rejected'
+    title: 'Campaign metrics were rejected'
+    severity: 2
+    frequency: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "CampaignMetricsRejected"
+      | extend refused = todouble(customMeasurements.refused), poison = todouble(customMeasurements.poison)
+    '''
+  }
+]
+
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in rules: {
+    name: '${namePrefix}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.title
+      description: '${rule.title}. What to do: ${runbookUrl}#${rule.name}'
+      severity: rule.severity
+      enabled: true
+      scopes: [insightsId]
+      evaluationFrequency: rule.frequency
+      windowSize: rule.window
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: rule.operator
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      actions: {
+        actionGroups: actionGroups
+      }
+    }
+  }
+]
+
+resource accountAlerts 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for (accountId, index) in storageAccountIds: {
+    name: '${namePrefix}-account-unavailable-${index}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: 'A storage account is not available. What to do: ${runbookUrl}#account-unavailable'
+      severity: 1
+      enabled: true
+      scopes: [accountId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      autoMitigate: true
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            criterionType: 'StaticThresholdCriterion'
+            name: 'availability'
+            metricName: 'Availability'
+            metricNamespace: 'Microsoft.Storage/storageAccounts'
+            timeAggregation: 'Average'
+            operator: 'LessThan'
+            threshold: 99
+          }
+        ]
+      }
+      actions: empty(actionGroupId) ? [] : [
+        {
+          actionGroupId: actionGroupId
+        }
+      ]
+    }
+  }
+]
