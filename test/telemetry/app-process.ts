@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 
@@ -16,13 +17,19 @@ export class AppProcess {
     child.on('message', (message: { kind: string } & (typeof this.log)[number]) => {
       if (message.kind === 'log') this.log.push(message);
     });
+    // What is logged outside of an invocation.
+    for (const stream of [child.stdout!, child.stderr!]) {
+      createInterface({ input: stream }).on('line', (message) =>
+        this.log.push({ level: 'console', category: '', message }),
+      );
+    }
   }
 
   static async start(settings: Record<string, string>): Promise<AppProcess> {
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], SYNC_SCHEDULE: '0 0 0 1 1 *' };
     const child = fork(join(import.meta.dirname, 'run-app.ts'), {
       env: { ...env, ...settings } as NodeJS.ProcessEnv,
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     const app = new AppProcess(child);
     const { url, key } = await app.#answer<{ url: string; key: string }>('ready');

@@ -245,6 +245,50 @@ describe('an app with Application Insights', () => {
   });
 });
 
+const refusals = (app: AppProcess) =>
+  app.log.filter(({ message }) => message.includes('does not accept telemetry'));
+
+describe('an app that Application Insights refuses', () => {
+  test.each([
+    ['with a wrong token', 401],
+    ['without the role', 403],
+  ])('%s syncs as before, and says so once', async (_, status) => {
+    const refusing = await IngestionEndpoint.start();
+    try {
+      if (status === 401) refusing.token = 'a-token-of-somebody-else';
+      else refusing.refuses = () => status;
+      const app = await startApp(settingsOf(`refused-${status}`, refusing.settings));
+      expect((await app.sync()).phase).toBe('complete');
+      await until(() => refusals(app).length > 0);
+      expect((await app.sync()).phase).toBe('complete');
+      await delay(5_000);
+      // One batch was refused. The pause after it is longer than this test.
+      expect(refusing.statuses).toEqual([status]);
+      expect(refusals(app)).toHaveLength(1);
+      expect(refusals(app)[0]!.message).toContain('Monitoring Metrics Publisher');
+      expect(app.log.map(({ message }) => message).join()).not.toContain(refusing.token);
+      await app.stop();
+    } finally {
+      await refusing.stop();
+    }
+  });
+});
+
+test('an app that cannot reach Application Insights syncs as before, and says so once', async () => {
+  const connection = 'InstrumentationKey=00000000-0000-0000-0000-000000000001';
+  const offline = {
+    APPLICATIONINSIGHTS_CONNECTION_STRING: `${connection};IngestionEndpoint=https://127.0.0.1:1/`,
+  };
+  const app = await startApp(settingsOf('offline', offline));
+  expect((await app.sync()).phase).toBe('complete');
+  await until(() => refusals(app).length > 0);
+  expect((await app.sync()).phase).toBe('complete');
+  await delay(3_000);
+  expect(refusals(app)).toHaveLength(1);
+  expect(refusals(app)[0]!.message).toContain('ECONNREFUSED');
+  await app.stop();
+});
+
 async function until(condition: () => unknown): Promise<void> {
   while (!(await condition())) await delay(50);
 }
