@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openDataFolder } from '../../src/local/data-folder/data-folder.ts';
 import { startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 
@@ -146,35 +146,88 @@ test('--check prints what it finds without a sync, and exits with 1 if a check f
   expect(failed.code).toBe(1);
 });
 
-test('--once --json prints one line of JSON; a second sync finds no changes and writes no block', async () => {
-  const out = join(folder, 'out/copy.db');
-  const args = ['--once', '--json', '--rows', '500', '--data', data, '--out', out];
-  const first = await run(...args);
-  expect(first.stderr).toContain('Sync complete');
-  expect(first.code).toBe(0);
-  expect(first.stdout.split('\n')).toHaveLength(2);
-  const report = JSON.parse(first.stdout) as Report;
-  expect(report).toMatchObject({ phase: 'complete', database: { file: out, bytes: expect.any(Number) } });
-  const { tables, rows, integrity } = countRows(out);
-  expect(integrity).toEqual({ integrity_check: 'ok' });
-  expect(tables).toBe(report.entities.length);
-  expect(rows).toBe(report.totals.added);
-  expect(rows).toBeGreaterThanOrEqual(500);
-  expect(report.requests).toBeGreaterThanOrEqual(report.entities.length);
-  expect(report.database.stagedBlocks).toBeGreaterThan(0);
-  expect(await readFile(out)).toEqual(await readFile(join(data, 'dataverse.db')));
-  // Nobody else on the machine can read what was written.
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name);
-    expect((await stat(path)).mode & 0o077, path).toBe(0);
-  }
+describe('a data folder with a first sync', () => {
+  let kept: string;
+  let out: string;
+  let args: string[];
+  let first: Awaited<ReturnType<typeof run>>;
+  /** Requests that reached the proxy of the environment. */
+  const proxied: string[] = [];
 
-  const second = await run(...args);
-  expect(second.code).toBe(0);
-  const again = JSON.parse(second.stdout) as Report;
-  expect(again.runId).not.toBe(report.runId);
-  expect(again.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, unchanged: rows });
-  expect(again.database).toMatchObject({ stagedBlocks: 0, stagedBytes: 0, bytes: report.database.bytes });
+  beforeAll(async () => {
+    kept = await mkdtemp(join(tmpdir(), 'start-kept-'));
+    folder = kept;
+    out = join(kept, 'out/copy.db');
+    args = ['--once', '--json', '--rows', '500', '--data', join(kept, 'data'), '--out', out];
+    const { url } = await listen((req, res) => {
+      proxied.push(req.url!);
+      res.writeHead(401).end();
+    });
+    proxies = { HTTP_PROXY: url, https_proxy: url };
+    first = await run(...args);
+    proxies = {};
+  });
+  afterAll(() => rm(kept, { recursive: true, force: true, maxRetries: 5 }));
+
+  test('--once --json prints one line of JSON', async () => {
+    expect(first.stderr).toContain('Sync complete');
+    expect(first.code).toBe(0);
+    expect(first.stdout.split('\n')).toHaveLength(2);
+    const report = JSON.parse(first.stdout) as Report;
+    expect(report).toMatchObject({
+      phase: 'complete',
+      database: { file: out, bytes: expect.any(Number) },
+    });
+    const { tables, rows, integrity } = countRows(out);
+    expect(integrity).toEqual({ integrity_check: 'ok' });
+    expect(tables).toBe(report.entities.length);
+    expect(rows).toBe(report.totals.added);
+    expect(rows).toBeGreaterThanOrEqual(500);
+    expect(report.requests).toBeGreaterThanOrEqual(report.entities.length);
+    expect(report.database.stagedBlocks).toBeGreaterThan(0);
+    expect(await readFile(out)).toEqual(await readFile(join(kept, 'data/dataverse.db')));
+    // No proxy comes between the parts on this machine.
+    expect(proxied).toEqual([]);
+    // Nobody else on the machine can read what was written.
+    for (const entry of await readdir(kept, { withFileTypes: true, recursive: true })) {
+      const path = join(entry.parentPath, entry.name);
+      expect((await stat(path)).mode & 0o077, path).toBe(0);
+    }
+  });
+
+  test('a second sync finds no changes and writes no block', async () => {
+    const report = JSON.parse(first.stdout) as Report;
+    const second = await run(...args);
+    expect(second.code).toBe(0);
+    const again = JSON.parse(second.stdout) as Report;
+    expect(again.runId).not.toBe(report.runId);
+    const { added: rows } = report.totals;
+    expect(again.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, unchanged: rows });
+    expect(again.database).toMatchObject({
+      stagedBlocks: 0,
+      stagedBytes: 0,
+      bytes: report.database.bytes,
+    });
+  });
+
+  test('it belongs to one source', async () => {
+    const { code, stderr } = await run('--once', '--rows', '60', '--data', join(kept, 'data'));
+    expect(code).toBe(1);
+    expect(stderr).toContain('belongs to the sample Dataverse with 500 rows');
+
+    // The stored links contain the address of the sample Dataverse.
+    const { samplePort } = JSON.parse(await readFile(join(kept, 'data/local.json'), 'utf8')) as {
+      samplePort: number;
+    };
+    const other = createServer().listen(samplePort, '127.0.0.1');
+    servers.push(other);
+    await once(other, 'listening');
+    const taken = await run(...args);
+    expect([taken.code, taken.stderr]).toEqual([
+      1,
+      expect.stringContaining(`Port ${samplePort}, which the sample Dataverse used before`),
+    ]);
+  });
 });
 
 test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async () => {
@@ -225,7 +278,7 @@ test('Ctrl-C during the first sync prints no error', async () => {
 });
 
 // Enough rows that the kill comes long before the end on any machine.
-const manyRows = '8000';
+const manyRows = '4000';
 
 test('after a SIGKILL the next start completes the sync and runs another one', async () => {
   const { child, prints, exit } = start('--once', '--rows', manyRows, '--data', data);
@@ -285,42 +338,15 @@ test('reports a rejected access token', async () => {
   );
 });
 
-test('no proxy comes between the parts on this machine; other addresses go through it', async () => {
-  const asked: string[] = [];
-  const { url } = await listen((req, res) => {
-    asked.push(req.url!);
-    res.writeHead(401).end();
-  });
+test('addresses elsewhere are reached through the proxy of the environment', async () => {
+  const { url } = await listen((_, res) => res.writeHead(401).end());
   proxies = { HTTP_PROXY: url, https_proxy: url };
-  const sync = await run('--once', '--rows', '50', '--data', data);
-  expect(sync.code, sync.stderr + sync.stdout).toBe(0);
-  expect(asked).toEqual([]);
   // The proxy answers CONNECT with an error.
   const other = await run('--once', '--data', data, '--dataverse', 'https://contoso.example');
   proxies = {};
   expect(other.code).toBe(1);
   expect(other.stderr).toContain('Error: Cannot reach Dataverse at https://contoso.example');
   expect(connects).toEqual(['contoso.example:443']);
-});
-
-test('a data folder belongs to one source', async () => {
-  expect((await run('--once', '--rows', '50', '--data', data)).code).toBe(0);
-  const { code, stderr } = await run('--once', '--rows', '60', '--data', data);
-  expect(code).toBe(1);
-  expect(stderr).toContain('belongs to the sample Dataverse with 50 rows');
-
-  // The stored links contain the address of the sample Dataverse.
-  const { samplePort } = JSON.parse(await readFile(join(data, 'local.json'), 'utf8')) as {
-    samplePort: number;
-  };
-  const other = createServer().listen(samplePort, '127.0.0.1');
-  servers.push(other);
-  await once(other, 'listening');
-  const taken = await run('--once', '--rows', '50', '--data', data);
-  expect([taken.code, taken.stderr]).toEqual([
-    1,
-    expect.stringContaining(`Port ${samplePort}, which the sample Dataverse used before`),
-  ]);
 });
 
 test('an unknown option prints the help and exits with status 2', async () => {
