@@ -26,6 +26,30 @@ export interface DeploymentOptions {
   types?: ResourceTypes | undefined;
 }
 
+interface ReadFile {
+  /** Undefined if it cannot be parsed. */
+  file: BicepFile | undefined;
+  faults: { place: Place; message: string }[];
+}
+
+/** What was read, by the text: most deployments of a test differ in one file, or in their parameters alone. */
+const readFiles = new Map<string, ReadFile>();
+
+function readBicep(text: string): ReadFile {
+  const known = readFiles.get(text);
+  if (known !== undefined) return known;
+  let read: ReadFile;
+  try {
+    const file = parse(text);
+    read = { file, faults: checkFile(file) };
+  } catch (error) {
+    if (!(error instanceof BicepError)) throw error;
+    read = { file: undefined, faults: [error] };
+  }
+  readFiles.set(text, read);
+  return read;
+}
+
 /** The files of a deployment, parsed once, and where its faults and resources are collected. */
 export class DeploymentContext {
   readonly options: DeploymentOptions;
@@ -56,16 +80,10 @@ export class DeploymentContext {
       this.report(from?.path ?? path, from?.place ?? { line: 1, column: 1 }, `There is no file ${path}`);
       return undefined;
     }
-    try {
-      const file = parse(text);
-      for (const { place, message } of checkFile(file)) this.report(path, place, message);
-      this.files.set(path, file);
-      return file;
-    } catch (error) {
-      if (!(error instanceof BicepError)) throw error;
-      this.report(path, error.place, error.message);
-      return undefined;
-    }
+    const { file, faults } = readBicep(text);
+    for (const { place, message } of faults) this.report(path, place, message);
+    if (file !== undefined) this.files.set(path, file);
+    return file;
   }
 
   /** The path of a module, as its declaration gives it. */

@@ -6,8 +6,14 @@ import type { Planned } from '../infrastructure.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
-/** A file of the project by its path. */
-export const readSource = (path: string): string => readFileSync(join(root, path), 'utf8');
+const sources = new Map<string, string>();
+
+/** A file of the project by its path. Read once. */
+export function readSource(path: string): string {
+  const text = sources.get(path) ?? readFileSync(join(root, path), 'utf8');
+  sources.set(path, text);
+  return text;
+}
 
 export const functionAppOf = (planned: Planned): DeployedResource => planned.one('Microsoft.Web/sites');
 export const identityOf = (planned: Planned): DeployedResource =>

@@ -28,8 +28,15 @@ export const settingsOfAzure: Record<string, string> = {
 
 /** The settings that the deployed code reads: keys of the schemas in src/config, `env['NAME']`, and `%NAME%` of triggers. */
 export function settingsInCode(): Set<string> {
+  names ??= findSettings();
+  return names;
+}
+
+let names: Set<string> | undefined;
+
+function findSettings(): Set<string> {
   const root = resolve(import.meta.dirname, '../../..');
-  const names = new Set<string>();
+  const found = new Set<string>();
   for (const path of globSync('src/**/*.ts', { cwd: root })) {
     if (path.startsWith(join('src', 'local'))) continue;
     const text = readSource(path);
@@ -39,9 +46,9 @@ export function settingsInCode(): Set<string> {
       /\benv(?:ironment)?\[['"](\w+)['"]\]/g,
       /%([A-Z]\w+)%/g,
     ];
-    for (const pattern of patterns) for (const [, name] of text.matchAll(pattern)) names.add(name!);
+    for (const pattern of patterns) for (const [, name] of text.matchAll(pattern)) found.add(name!);
   }
-  return names;
+  return found;
 }
 
 export const settingRules: Record<string, Rule> = {
