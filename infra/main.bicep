@@ -45,6 +45,11 @@ param maximumInstanceCount int = 40
 @maxLength(254)
 param alertEmail string = ''
 
+@description('Address of the runbook that alerts lead to, such as that of docs/runbook.md in your repository.')
+@minLength(1)
+@maxLength(500)
+param runbookUrl string = 'docs/runbook.md'
+
 @description('Object id of the Entra group that may read the database. Empty: nobody but the app.')
 @maxLength(36)
 param readersGroupId string = ''
@@ -127,6 +132,32 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     retentionDays: logRetentionDays
     alertEmail: alertEmail
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    namePrefix: 'alert-${token}'
+    insightsId: monitoring.outputs.insightsId
+    actionGroupId: monitoring.outputs.actionGroupId
+    storageAccountIds: [hostStorage.outputs.id, dataStorage.outputs.id]
+    schedule: schedule
+    runbookUrl: runbookUrl
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    insightsId: monitoring.outputs.insightsId
+    title: 'Dataverse sync: ${environmentName}'
   }
 }
 

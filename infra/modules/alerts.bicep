@@ -17,35 +17,56 @@ param actionGroupId string
 @description('Resource ids of the storage accounts whose availability is watched.')
 param storageAccountIds array
 
-@description('Without a complete run for so long the mirror is stale. At least three times the schedule.')
-@allowed(['PT1H', 'PT3H', 'PT6H', 'PT12H', 'P1D', 'P2D'])
-param staleAfter string = 'PT3H'
+@description('When a sync starts: NCRONTAB with five or six fields. It decides how long the mirror may go without a run.')
+param schedule string
 
 @description('Address of the runbook, without a fragment.')
 param runbookUrl string
 
 var actionGroups = empty(actionGroupId) ? [] : [actionGroupId]
 
-var rules = [
-  {
-    name: 'no-complete-run'
-    title: 'No sync run was completed'
-    severity: 1
-    frequency: 'PT15M'
-    window: staleAfter
-    operator: 'LessThan'
-    threshold: 1
-    query: '''
-      customEvents
-      | where name == "RunEnded" and tostring(customDimensions.phase) == "complete"
-    '''
-  }
+// The last four fields: hour, day, month, day of week.
+var fields = filter(split(schedule, ' '), field => !empty(field))
+var hours = fields[length(fields) - 4]
+var isDaily = join(map(range(1, 3), i => fields[length(fields) - i]), '') == '***'
+// Room for three starts, so that one that fails is no alert; for two if they are a day apart. A rule looks back up to six
+// hours, one day or two days: learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule
+var windows = {
+  '*': 'PT3H'
+  '*/1': 'PT3H'
+  '*/2': 'PT6H'
+  '*/3': 'P1D'
+  '*/4': 'P1D'
+  '*/5': 'P1D'
+  '*/6': 'P1D'
+  '*/7': 'P1D'
+  '*/8': 'P1D'
+}
+var severalRuns = isDaily ? (windows[?hours] ?? 'P2D') : 'P2D'
+
+// Events reach Application Insights some minutes late, so a rule looks back twice as far as it is from its last look.
+// An event that is found twice is one alert: a rule notifies when its condition begins to hold.
+var absence = {
+  name: 'no-complete-run'
+  title: 'No sync run was completed'
+  severity: 1
+  frequency: 'PT15M'
+  window: severalRuns
+  operator: 'LessThan'
+  threshold: 1
+  query: '''
+    customEvents
+    | where name == "RunEnded" and tostring(customDimensions.phase) == "complete"
+  '''
+}
+
+var occurrences = [
   {
     name: 'mirror-stale'
     title: 'A table of the mirror is stale'
     severity: 2
     frequency: 'PT1H'
-    window: 'P1D'
+    window: severalRuns
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -59,7 +80,7 @@ var rules = [
     title: 'A sync run failed or was abandoned'
     severity: 1
     frequency: 'PT15M'
-    window: 'PT15M'
+    window: 'PT30M'
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -88,7 +109,7 @@ var rules = [
     title: 'Deletes were held back'
     severity: 2
     frequency: 'PT15M'
-    window: 'PT15M'
+    window: 'PT30M'
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -102,7 +123,7 @@ var rules = [
     title: 'A queue message failed five times'
     severity: 2
     frequency: 'PT15M'
-    window: 'PT15M'
+    window: 'PT30M'
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -116,7 +137,7 @@ var rules = [
     title: 'The database is near its limit'
     severity: 3
     frequency: 'PT1H'
-    window: 'P1D'
+    window: severalRuns
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -130,7 +151,7 @@ var rules = [
     title: 'Campaign metrics wait for a quarter of an hour'
     severity: 2
     frequency: 'PT15M'
-    window: 'PT15M'
+    window: 'PT30M'
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -144,7 +165,7 @@ var rules = [
     title: 'Campaign metrics were rejected'
     severity: 2
     frequency: 'PT15M'
-    window: 'PT15M'
+    window: 'PT30M'
     operator: 'GreaterThan'
     threshold: 0
     query: '''
@@ -154,6 +175,9 @@ var rules = [
     '''
   }
 ]
+
+// A schedule that leaves out days is longer than a rule can look back: its absence of runs is no alert.
+var rules = concat(isDaily ? [absence] : [], occurrences)
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for rule in rules: {
@@ -170,6 +194,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       evaluationFrequency: rule.frequency
       windowSize: rule.window
       autoMitigate: true
+      // A new workspace knows no events before the first one is sent.
+      skipQueryValidation: true
       criteria: {
         allOf: [
           {

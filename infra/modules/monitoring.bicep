@@ -65,6 +65,8 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(a
 }
 
 output workspaceId string = workspace.id
+output insightsId string = insights.id
 output insightsName string = insights.name
 // It contains no secret while local authentication is off: an instrumentation key alone cannot send data.
 output insightsConnectionString string = insights.properties.ConnectionString
+output actionGroupId string = empty(alertEmail) ? '' : actionGroup.id

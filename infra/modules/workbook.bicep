@@ -9,7 +9,7 @@ param tags object
 param insightsId string
 
 @description('Title of the workbook.')
-param title string = 'Dataverse sync'
+param title string
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   // The name of a workbook is a GUID.

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { sharedAbsent } from '../shared.ts';
 import type { DeployedResource } from './bicep/references.ts';
-import { attempt, plan, readInfra, resourceTypes, rules, variants } from './infrastructure.ts';
+import { at, attempt, plan, readInfra, resourceTypes, rules, variants } from './infrastructure.ts';
+import { logAlertsOf } from './rules/monitoring.ts';
 
 describe.each(variants)('a deployment $name', (variant) => {
   const planned = plan(variant);
@@ -14,6 +15,27 @@ describe.each(variants)('a deployment $name', (variant) => {
   it.each(Object.entries(rules))('%s', (_, rule) => {
     expect(attempt(() => rule(planned, readInfra))).toEqual([]);
   });
+});
+
+/** How far the alert on runs that are absent looks back. */
+it.each([
+  ['0 */15 * * * *', 'PT3H'],
+  ['*/5 * * * *', 'PT3H'],
+  ['0 30 * * * *', 'PT3H'],
+  ['0  0  */2 * * *', 'PT6H'],
+  ['0 0 */6 * * *', 'P1D'],
+  ['0 0 */8 * * *', 'P1D'],
+  ['0 0 8-18 * * *', 'P2D'],
+  ['0 0 3 * * *', 'P2D'],
+  ['0 0 3 * * mon-fri', undefined],
+  ['0 0 3 1 * *', undefined],
+])('with the schedule %s, a mirror without a run is noticed after %s', (schedule, window) => {
+  const { parameters } = variants[0]!;
+  const planned = plan({ name: schedule, parameters: { ...parameters, schedule } });
+  const absence = logAlertsOf(planned).find(({ section }) => section === 'no-complete-run');
+  expect(absence && at(absence.resource, 'properties.windowSize')).toBe(window);
+  const name = 'alerts ask for what the app sends, and look back far enough';
+  expect(rules[name]!(planned, readInfra)).toEqual([]);
 });
 
 describe('all deployments together', () => {

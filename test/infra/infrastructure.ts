@@ -45,7 +45,14 @@ export const variants: Variant[] = [
   { name: 'with defaults', parameters: least },
   {
     name: 'of another environment',
-    parameters: { ...least, environmentName: 'other', instanceMemoryMB: 512 },
+    // The longest name.
+    parameters: {
+      ...least,
+      environmentName: 'x'.repeat(64),
+      instanceMemoryMB: 512,
+      schedule: '0 0 3 * * *',
+      runbookUrl: 'https://example.com/runbook.md',
+    },
   },
   {
     name: 'with readers, alerts and 4 GB',
@@ -58,6 +65,8 @@ export const variants: Variant[] = [
       databaseRetentionDays: 30,
       databaseImmutabilityDays: 1,
       logRetentionDays: 90,
+      // Not every day.
+      schedule: '0 0 6 * * 1-5',
       extraSettings: { SYNC_VERIFY_HOURS: '12' },
     },
   },

@@ -4,7 +4,11 @@ import { plan, type Rule } from '../infrastructure.ts';
 /** Names that must be free in all of Azure. */
 const globalNames = ['Microsoft.Storage/storageAccounts', 'Microsoft.Web/sites', 'Microsoft.KeyVault/vaults'];
 
-const withoutRegion = ['Microsoft.Network/privateDnsZones', 'Microsoft.Insights/actionGroups'];
+const withoutRegion = [
+  'Microsoft.Network/privateDnsZones',
+  'Microsoft.Insights/actionGroups',
+  'Microsoft.Insights/metricAlerts',
+];
 
 export const idempotenceRules: Record<string, Rule> = {
   'nothing changes with the time or by chance': ({ files }) =>
@@ -44,6 +48,19 @@ export const idempotenceRules: Record<string, Rule> = {
       'Microsoft.OperationalInsights/workspaces': /^[a-zA-Z0-9][a-zA-Z0-9-]{2,61}[a-zA-Z0-9]$/,
       'Microsoft.Storage/storageAccounts/blobServices/containers':
         /^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/,
+      // learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+      'Microsoft.Resources/resourceGroups': /^[\w().-]{0,89}[\w()-]$/,
+      'Microsoft.ManagedIdentity/userAssignedIdentities': /^[a-zA-Z0-9][\w-]{2,127}$/,
+      'Microsoft.Web/serverfarms': /^[a-zA-Z0-9-]{1,60}$/,
+      'Microsoft.Insights/components': /^[\w().-]{0,259}[\w()-]$/,
+      'Microsoft.Insights/actionGroups': /^[\w-]{1,260}$/,
+      'Microsoft.Insights/scheduledQueryRules': /^[\w-]{1,260}$/,
+      'Microsoft.Insights/metricAlerts': /^[\w-]{1,260}$/,
+      'Microsoft.Insights/workbooks': /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+      'Microsoft.Authorization/roleAssignments': /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+      'Microsoft.Network/virtualNetworks': /^[a-zA-Z0-9][\w.-]{0,62}\w$/,
+      'Microsoft.Network/privateEndpoints': /^[a-zA-Z0-9][\w.-]{0,62}\w$/,
+      'Microsoft.Network/privateDnsZones/virtualNetworkLinks': /^[a-zA-Z0-9][\w.-]{0,78}\w$/,
     };
     return planned.resources
       .filter(({ type, names }) => patterns[type]?.test(names.at(-1)!) === false)

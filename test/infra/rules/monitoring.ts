@@ -1,4 +1,74 @@
-import { expectProperties, type Rule } from '../infrastructure.ts';
+import { Ncrontab } from '../../../src/config/ncrontab.ts';
+import { absentFrom, untypedIn } from '../../telemetry/queries.ts';
+import type { DeployedResource } from '../bicep/references.ts';
+import { at, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
+import { dataAccountOf, hostAccountOf, isSame, readSource } from './parts.ts';
+
+/** The alerts on events, in order, with their severity: 1 if the mirror stops, 2 if a part does, 3 if it soon will. */
+const severities: Record<string, number> = {
+  'no-complete-run': 1,
+  'mirror-stale': 2,
+  'run-failed': 1,
+  'table-failing': 2,
+  'deletes-held-back': 2,
+  'poison-messages': 2,
+  'database-near-limit': 3,
+  'metrics-delayed': 2,
+  'metrics-rejected': 2,
+};
+
+/** How far a rule can look back, in minutes: learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule */
+const windows: Record<string, number> = {
+  ...{ PT15M: 15, PT30M: 30, PT45M: 45, PT1H: 60, PT2H: 120, PT3H: 180, PT4H: 240, PT5H: 300, PT6H: 360 },
+  ...{ P1D: 1440, P2D: 2880 },
+};
+
+export interface LogAlert {
+  /** The section of the runbook that its description names. */
+  section: string;
+  query: string;
+  resource: DeployedResource;
+}
+
+/** The alerts on events of a deployment. */
+export function logAlertsOf(planned: Planned): LogAlert[] {
+  return planned.all('Microsoft.Insights/scheduledQueryRules').map((resource) => {
+    const [condition] = at(resource, 'properties.criteria.allOf') as unknown as [{ query: string }];
+    const section = String(at(resource, 'properties.description')).split('#')[1] ?? '';
+    return { section, query: condition.query.trim(), resource };
+  });
+}
+
+const minutesOf = (resource: DeployedResource, property: string): number =>
+  windows[String(at(resource, `properties.${property}`))] ?? Number.NaN;
+
+const scheduleOf = ({ variant }: Planned): string =>
+  String(variant.parameters['schedule'] ?? '0 */15 * * * *');
+
+const pauses = new Map<string, number>();
+
+/** The longest time between two starts in three weeks, in minutes. */
+function longestPause(schedule: string): number {
+  const pause = pauses.get(schedule) ?? measurePause(schedule);
+  pauses.set(schedule, pause);
+  return pause;
+}
+
+function measurePause(schedule: string): number {
+  const ncrontab = new Ncrontab(schedule);
+  const end = Date.UTC(2026, 0, 22);
+  let longest = 0;
+  for (let time = ncrontab.next(new Date(Date.UTC(2026, 0, 1)))!; time.getTime() < end; ) {
+    const next = ncrontab.next(time)!;
+    longest = Math.max(longest, next.getTime() - time.getTime());
+    time = next;
+  }
+  return longest / 60_000;
+}
+
+/** Where alerts go: nobody, or the one action group. */
+const groupsOf = (planned: Planned): string[] =>
+  planned.all('Microsoft.Insights/actionGroups').map(({ id }) => id);
 
 export const monitoringRules: Record<string, Rule> = {
   'logs and telemetry take tokens only, and are kept as chosen': (planned) => {
@@ -31,4 +101,88 @@ export const monitoringRules: Record<string, Rule> = {
       }),
     );
   },
+
+  'there is an alert for each section of the runbook, whether or not there is a receiver': (planned) => {
+    const pause = longestPause(scheduleOf(planned));
+    const wanted = Object.keys(severities).filter((name) => name !== 'no-complete-run' || pause <= 1440);
+    const alerts = logAlertsOf(planned);
+    const insights = planned.one('Microsoft.Insights/components');
+    const base = planned.variant.parameters['runbookUrl'] ?? 'docs/runbook.md';
+    const found = alerts.map(({ section }) => section);
+    return [
+      ...(isSame(found, wanted) ? [] : [`There are alerts for ${found}`]),
+      ...alerts.flatMap(({ section, resource }) => [
+        ...expectProperties(resource, {
+          kind: 'LogAlert',
+          'properties.severity': severities[section],
+          'properties.enabled': true,
+          'properties.description': `${at(resource, 'properties.displayName')}. What to do: ${base}#${section}`,
+          // Tables have their classic names in the scope of a component only.
+          'properties.scopes': [insights.id],
+          'properties.autoMitigate': true,
+          'properties.skipQueryValidation': true,
+          'properties.actions.actionGroups': groupsOf(planned),
+        }),
+        ...(readSource('docs/runbook.md').includes(`\n## ${section}\n`)
+          ? []
+          : [`The runbook has no section ${section}`]),
+      ]),
+    ];
+  },
+
+  'alerts ask for what the app sends, and look back far enough': (planned) => {
+    const pause = longestPause(scheduleOf(planned));
+    // Two starts at least: one that fails is no alert.
+    const ofRuns = Math.min(2 * pause, 2880);
+    return logAlertsOf(planned).flatMap(({ section, query, resource }) => {
+      const [{ timeAggregation, operator, threshold }] = at(
+        resource,
+        'properties.criteria.allOf',
+      ) as never as [{ timeAggregation: string; operator: string; threshold: number }];
+      const isAbsence = section === 'no-complete-run';
+      const condition = `${timeAggregation} ${operator} ${threshold}`;
+      const window = minutesOf(resource, 'windowSize');
+      const isLong = isAbsence || section === 'mirror-stale' || section === 'database-near-limit';
+      const least = Math.max(2 * minutesOf(resource, 'evaluationFrequency'), isLong ? ofRuns : 0);
+      return [
+        ...absentFrom(query).map((one) => `${section}: the app does not send ${one}`),
+        ...untypedIn(query).map((one) => `${section}: ${one} has no type`),
+        ...(condition === (isAbsence ? 'Count LessThan 1' : 'Count GreaterThan 0')
+          ? []
+          : [`${section}: the condition is ${condition}`]),
+        ...(window >= least ? [] : [`${section} looks back ${window} minutes, not ${least}`]),
+      ];
+    });
+  },
+
+  'both accounts have an alert on their availability': (planned) => {
+    const alerts = planned.all('Microsoft.Insights/metricAlerts');
+    const accounts = [hostAccountOf(planned).id, dataAccountOf(planned).id];
+    const scopes = alerts.flatMap((alert) => at(alert, 'properties.scopes') as string[]);
+    return [
+      ...(isSame(scopes, accounts) ? [] : [`The availability of ${scopes} is watched`]),
+      ...alerts.flatMap((alert) => {
+        const [condition] = at(alert, 'properties.criteria.allOf') as never as [Record<string, unknown>];
+        return [
+          ...expectProperties(alert, {
+            'properties.severity': 1,
+            'properties.enabled': true,
+            'properties.autoMitigate': true,
+            'properties.actions': groupsOf(planned).map((actionGroupId) => ({ actionGroupId })),
+          }),
+          ...(`${condition['metricName']} ${condition['operator']}` === 'Availability LessThan'
+            ? []
+            : ['It does not watch the availability']),
+        ];
+      }),
+    ];
+  },
+
+  'the workbook is deployed, over the telemetry of the app': (planned, read) =>
+    expectProperties(planned.one('Microsoft.Insights/workbooks'), {
+      kind: 'shared',
+      'properties.category': 'workbook',
+      'properties.sourceId': planned.one('Microsoft.Insights/components').id,
+      'properties.serializedData': read('workbook.json'),
+    }),
 };

@@ -76,7 +76,7 @@ export const settingRules: Record<string, Rule> = {
       ),
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: `ClientId=${clientId};Authorization=AAD`,
       DATAVERSE_URL: parameters['dataverseUrl'],
-      SYNC_SCHEDULE: '0 */15 * * * *',
+      SYNC_SCHEDULE: parameters['schedule'] ?? '0 */15 * * * *',
       SYNC_ENTITIES_FILE: 'entities.json',
       SYNC_WORK_CONTAINER: 'sync-work',
       SYNC_DATABASE_CONTAINER: 'dataverse',
