@@ -20,8 +20,8 @@ await runHook(async () => {
   await patiently(() => checkHealth(url), sayWait);
   say('', 'The app is healthy.');
   const key = await patiently(() => functionKey(app));
-  await patiently(() => checkItself(url, key), sayWait);
-  say('It reaches storage and Dataverse, and has the privileges that it needs.');
+  const advice = await patiently(() => checkItself(url, key), sayWait);
+  say('It reaches storage and Dataverse, and has the privileges that it needs.', ...advice);
   say(await startSync(url, key), '');
   say(
     `Status page: ${url}/api/sync?code=KEY`,

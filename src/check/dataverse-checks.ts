@@ -1,4 +1,5 @@
 import type { TableConfig } from '../config/entities.ts';
+import { defaultMetricsTable } from '../config/metrics-settings.ts';
 import type { DataverseClient } from '../dataverse/client.ts';
 import { readObject } from '../dataverse/transport/reply.ts';
 import { MetadataApi } from '../metrics/provision/metadata-api.ts';
@@ -47,22 +48,60 @@ export function privilegesCheck(
         };
       };
       const checks = await Promise.all([
-        ...tables.map(async (config) => ({
-          name: `table ${config.name}`,
-          ...(await tableFinding(client, config.name, signal, (rights) => {
+        ...tables.map(async (config) => {
+          const find = (rights: TableRights): Finding => {
             const read = rights.privileges.get('Read');
             const detail = read ? 'All rows can be read' : 'It has no privileges of its own';
             return withTracking(rights, config, findingOf(read ? [read.name] : [], detail));
-          })),
-        })),
-        tableFinding(client, metricsTable, signal, ({ privileges }) => {
-          const names = metricsVerbs.map((verb) => privileges.get(verb)?.name ?? `prv${verb}${metricsTable}`);
-          return findingOf(names, 'Campaign metrics can be created, read and written.');
-        }).then((finding) => ({ name: `campaign metrics in ${metricsTable}`, ...finding })),
+          };
+          const absent = noTable(config.name, metricsTable);
+          const finding = await tableFinding(client, config.name, signal, find, absent);
+          return { name: `table ${config.name}`, ...finding };
+        }),
+        tableFinding(
+          client,
+          metricsTable,
+          signal,
+          ({ privileges }) => {
+            const names = metricsVerbs.map(
+              (verb) => privileges.get(verb)?.name ?? `prv${verb}${metricsTable}`,
+            );
+            return findingOf(names, 'Campaign metrics can be created, read and written.');
+          },
+          noMetricsTable(metricsTable),
+        ).then((finding) => ({ name: `campaign metrics in ${metricsTable}`, ...finding })),
       ]);
       const definitions = findingOf(generalPrivileges, 'Definitions of tables and columns can be read.');
       return [{ name: 'privileges', ...definitions }, ...checks];
     },
+  };
+}
+
+function noTable(table: string, metricsTable: string): Finding {
+  const hint =
+    table === metricsTable
+      ? 'Remove it from entities.json if you do not use campaign metrics. If you do, run npm run provision.'
+      : 'Correct the logical name in entities.json.';
+  return { ok: false, detail: `Dataverse has no table ${table}.`, hint };
+}
+
+/**
+ * Not every app uses campaign metrics, so the table of the default name may be absent. Who names another one in
+ * METRICS_TABLE uses it.
+ */
+export function noMetricsTable(table: string): Finding {
+  const detail = `Dataverse has no table ${table}`;
+  if (table !== defaultMetricsTable) {
+    return {
+      ok: false,
+      detail: `${detail}, which METRICS_TABLE names.`,
+      hint: 'Run npm run provision, which creates it, or correct the setting.',
+    };
+  }
+  return {
+    ok: true,
+    detail: `${detail}, so campaign metrics are not accepted.`,
+    hint: 'If applications are to post campaign metrics, run npm run provision, then npm run role. Otherwise nothing is to be done.',
   };
 }
 
@@ -72,15 +111,11 @@ async function tableFinding(
   table: string,
   signal: AbortSignal,
   find: (rights: TableRights) => Finding,
+  absent: Finding,
 ): Promise<Finding> {
   try {
     const rights = await readTableRights(client, table, signal);
-    if (rights !== undefined) return find(rights);
-    return {
-      ok: false,
-      detail: `Dataverse has no table ${table}.`,
-      hint: 'Correct the logical name in entities.json. For campaign metrics, run npm run provision.',
-    };
+    return rights === undefined ? absent : find(rights);
   } catch (error) {
     return failed(error);
   }

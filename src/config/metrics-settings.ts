@@ -21,8 +21,11 @@ const duration = (fallback: string, minMs: number, maxMs: number) =>
       error: `must be from ${minMs / 1000} to ${maxMs / 1000} seconds, such as 5, 5s or 500ms`,
     });
 
+/** The table of campaign metrics where no setting names one. It need not exist: not every app uses campaign metrics. */
+export const defaultMetricsTable = 'apex_campaignmetrics';
+
 const appSettings = z.object({
-  METRICS_TABLE: logicalName('apex_campaignmetrics'),
+  METRICS_TABLE: logicalName(defaultMetricsTable),
   METRICS_ENTITY_SET: logicalName('apex_campaignmetricses'),
   METRICS_COLUMN_PREFIX: z
     .string()

@@ -1,5 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import {
   AccountSASPermissions,
   BlobServiceClient,
@@ -136,7 +138,28 @@ describe('Dataverse', () => {
   test('a table that does not exist', async () => {
     const report = await check({ METRICS_TABLE: 'apex_unknown' });
     expect(failures(report)).toEqual(['campaign metrics in apex_unknown']);
-    expect(report.checks.at(-2)!.detail).toBe('Dataverse has no table apex_unknown.');
+    expect(report.checks.at(-2)!.detail).toBe(
+      'Dataverse has no table apex_unknown, which METRICS_TABLE names.',
+    );
+  });
+
+  test('without the table of campaign metrics, all is well for those who do not use it', async () => {
+    const without = await startSampleDataverse({ rows: 10, campaignMetrics: false });
+    const folder = await mkdtemp(join(tmpdir(), 'check-'));
+    const SYNC_ENTITIES_FILE = join(folder, 'entities.json');
+    await writeFile(SYNC_ENTITIES_FILE, '["account"]');
+    const report = await check({ DATAVERSE_URL: without.url, SYNC_ENTITIES_FILE });
+    expect(report).toMatchObject({ ok: true });
+    const hint = expect.stringContaining('npm run provision');
+    expect(found(report, 'campaign metrics in apex_campaignmetrics')).toMatchObject({ ok: true, hint });
+
+    // A run would report it as failed each time.
+    await writeFile(SYNC_ENTITIES_FILE, '["account", "apex_campaignmetrics"]');
+    const listed = await check({ DATAVERSE_URL: without.url, SYNC_ENTITIES_FILE });
+    expect(failures(listed)).toEqual(['table apex_campaignmetrics']);
+    expect(found(listed, 'table apex_campaignmetrics')!.hint).toContain('Remove it from entities.json');
+    await without.stop();
+    await rm(folder, { recursive: true });
   });
 
   test('a rejected token, and an address where nobody listens', async () => {

@@ -80,6 +80,7 @@ export async function functionKey({ group, name }) {
  * Lets the app check itself: settings, storage, Dataverse and its privileges.
  * @param {string} url
  * @param {string} key
+ * @returns {Promise<string[]>} what it advises although all is well, such as to turn change tracking on
  */
 export async function checkItself(url, key) {
   const { status, body, text } = await request(
@@ -87,30 +88,27 @@ export async function checkItself(url, key) {
     { headers: { 'x-functions-key': key } },
     checkSeconds,
   );
-  const failed = failedChecks(body);
-  if (status === 200 && failed.length === 0) return;
+  const failed = checksOf(body).filter(({ ok }) => ok === false);
+  if (status === 200 && failed.length === 0) return lines(checksOf(body).filter(({ hint }) => hint));
   if (failed.length === 0) {
     throw new Problem(
       `The app could not check itself: GET ${url}/api/check ${answer(status, body, text)}.`,
       body?.hint ?? 'Wait a minute and run `azd hooks run postdeploy`.',
     );
   }
-  const lines = failed.map(
-    ({ name, detail, hint }) => `  - ${[`${name}:`, detail, hint].filter(Boolean).join(' ')}`,
-  );
   throw new Problem(
-    `The app is deployed, but it found ${failed.length === 1 ? 'a problem' : `${failed.length} problems`}:\n${lines.join('\n')}`,
+    `The app is deployed, but it found ${failed.length === 1 ? 'a problem' : `${failed.length} problems`}:\n${lines(failed).join('\n')}`,
     'Do what each line says, then run `azd hooks run postdeploy`.',
     // A role for storage may still be on its way; a missing privilege in Dataverse stays.
     !failed.some(({ name }) => /^storage/.test(name)),
   );
 }
 
-/** The failed ones of `checks`: objects with `name`, `ok`, `detail` and perhaps `hint`. */
-function failedChecks(body) {
-  const checks = Array.isArray(body?.checks) ? body.checks : [];
-  return checks.filter(({ ok }) => ok === false);
-}
+/** What the app found: objects with `name`, `ok`, `detail` and perhaps `hint`. */
+const checksOf = (body) => (Array.isArray(body?.checks) ? body.checks : []);
+
+const lines = (checks) =>
+  checks.map(({ name, detail, hint }) => `  - ${[`${name}:`, detail, hint].filter(Boolean).join(' ')}`);
 
 /**
  * Starts a sync.

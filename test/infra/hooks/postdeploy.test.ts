@@ -69,6 +69,19 @@ it('checks the app, starts a sync and prints the addresses, but no key', async (
   ]);
 });
 
+it('prints what the app advises although all is well', async () => {
+  const name = 'campaign metrics in apex_campaignmetrics';
+  const note = { name, ok: true, detail: 'Dataverse has no table.', hint: 'Run npm run provision.' };
+  await using server = await startApp({
+    check: () => [200, { ok: true, checks: [{ name: 'settings', ok: true, detail: 'Valid.' }, note] }],
+  });
+  const { status, out } = await run(server.url);
+  expect(status).toBe(0);
+  expect(out).toContain(
+    `the privileges that it needs.\n  - ${name}: Dataverse has no table. Run npm run provision.\nA first`,
+  );
+});
+
 it('waits while roles are on their way to storage', async () => {
   await using server = await startApp({
     health: (number) => [number < 4 ? 503 : 200, { invalidSettings: [] }],
