@@ -1,26 +1,25 @@
 // Runs after `azd provision`: lets the app into Dataverse, or says how. Run it again with `azd hooks run postprovision`.
-import { ensureApplicationUser, openDataverse } from './parts/dataverse.mjs';
+import { dataverseToken, ensureApplicationUser } from './parts/dataverse.mjs';
+import { giveRole, roleCommand } from './parts/role.mjs';
 import { az, Problem, runHook, say, value } from './parts/tools.mjs';
-
-const defaultRole = 'dataverse-sqlite-sync';
 
 await runHook(async () => {
   const url = new URL(value('DATAVERSE_URL')).origin;
   const applicationId = value('DATAVERSE_APPLICATION_ID');
-  const roleName = process.env['SYNC_DATAVERSE_ROLE']?.trim() || defaultRole;
   say('', `The app signs in to ${url} with the client id ${applicationId}.`);
   await nameTheSecret();
+  let step = 'application user';
   try {
-    const dataverse = await openDataverse(url);
-    const { isNew, hasRole } = await ensureApplicationUser(dataverse, { applicationId, roleName });
+    const token = await dataverseToken(url);
+    const isNew = await ensureApplicationUser({ url, token, applicationId });
     say(isNew ? 'Its application user was created.' : 'Its application user exists.');
-    if (hasRole) say(`It has the security role ${roleName}.`);
-    else sayHowToGiveRole(url, roleName);
+    step = 'security role';
+    say(await giveRole({ url, token, applicationId }));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     // The resources are there, and the deployment goes on: someone else may have to do this part.
-    say(`The application user could not be set up: ${error.message}`, '');
-    sayHowToCreateUser(url, applicationId, roleName);
+    say(`The ${step} could not be set up: ${error.message}`, error.remedy, '');
+    sayHow(url, applicationId, step === 'security role');
   }
 });
 
@@ -38,23 +37,20 @@ async function nameTheSecret() {
   );
 }
 
-function sayHowToCreateUser(url, applicationId, roleName) {
+function sayHow(url, applicationId, hasUser) {
+  const user = [
+    'Open https://admin.powerplatform.microsoft.com and choose Environments.',
+    `Choose ${new URL(url).host}, then Settings, Users + permissions, Application users.`,
+    `Choose New app user, Add an app, and search for ${applicationId}.`,
+    'Choose the root business unit, and save without a security role.',
+  ];
+  const steps = [
+    ...(hasUser ? [] : user),
+    `In a checkout of this project, after \`npm ci\` and \`az login\`, run\n     ${roleCommand(url, applicationId)}`,
+    'Run `azd hooks run postdeploy`, which checks it.',
+  ];
   say(
     'Ask a system administrator of the environment to do this once:',
-    '  1. Open https://admin.powerplatform.microsoft.com and choose Environments.',
-    `  2. Choose ${new URL(url).host}, then Settings, Users + permissions, Application users.`,
-    `  3. Choose New app user, Add an app, and search for ${applicationId}.`,
-    '  4. Choose the root business unit.',
-    `  5. Give it the security role ${roleName}; docs/configuration.md, "Permissions", lists its privileges.`,
-    'Then run `azd hooks run postdeploy`, which checks it.',
-  );
-}
-
-function sayHowToGiveRole(url, roleName) {
-  say(
-    `There is no security role ${roleName} in the root business unit of ${url}.`,
-    '  1. Create it; docs/configuration.md, "Permissions", lists its privileges.',
-    '  2. Run `azd hooks run postprovision`, which assigns it.',
-    'For a role of another name, run `azd env set SYNC_DATAVERSE_ROLE NAME` first.',
+    ...steps.map((one, i) => `  ${i + 1}. ${one}`),
   );
 }

@@ -1,5 +1,6 @@
 /** `npm run role`: prints or creates the security role of the app in Dataverse. */
 import { parseArgs } from 'node:util';
+import { noMetricsTable } from '../check/dataverse-checks.ts';
 import { SecurityRole } from '../check/security-role.ts';
 import { readEntities } from '../config/entities.ts';
 import { readMetricsSettings } from '../config/metrics-settings.ts';
@@ -11,6 +12,9 @@ import { ConfigurationError } from '../errors.ts';
 import { commandEnvironment } from './command-environment.ts';
 import { runCommand } from './run-command.ts';
 
+/** `azd up` makes the role of this name: infra/hooks/parts/role.mjs. */
+const defaultRoleName = 'Dataverse SQLite sync';
+
 const help = `Prints the least privileges that the app needs in Dataverse: read on every table of entities.json, create, read and
 write on the table of campaign metrics, read on definitions; all at organisation level. With --create, makes a security role
 of them. Running it again adds what the role lacks and takes nothing away.
@@ -19,7 +23,7 @@ of them. Running it again adds what the role lacks and takes nothing away.
 
   --create     create the role, or add what it lacks; run it as a System Administrator
   --assign     give the role to the application user with this client id
-  --name       the name of the role (default: Dataverse SQLite sync)
+  --name       the name of the role (default: ${defaultRoleName})
   --data       use the Dataverse of the npm start that runs with this data folder
   --help
 
@@ -31,7 +35,7 @@ await runCommand(help, async () => {
     options: {
       create: { type: 'boolean', default: false },
       assign: { type: 'string' },
-      name: { type: 'string', default: 'Dataverse SQLite sync' },
+      name: { type: 'string', default: defaultRoleName },
       data: { type: 'string' },
     },
   });
@@ -50,8 +54,15 @@ await runCommand(help, async () => {
   const credential = createCredential(dataverse.credential);
   const role = new SecurityRole(createDataverseClient({ url: dataverse.url, credential }), name);
   const tables = readEntities(entitiesFile).map((config) => config.name);
-  const { needed, unknown } = await role.privileges(tables, readMetricsSettings(env).table);
-  for (const table of unknown) console.log(`attention: Dataverse has no table ${table}`);
+  const metricsTable = readMetricsSettings(env).table;
+  const { needed, unknown } = await role.privileges(tables, metricsTable);
+  const wrong = unknown.filter((table) => table !== metricsTable || !noMetricsTable(table).ok);
+  for (const table of unknown) {
+    const note = wrong.includes(table)
+      ? ''
+      : '; if you use campaign metrics, run npm run provision and this again, else remove it from entities.json';
+    console.log(`attention: Dataverse has no table ${table}${note}`);
+  }
   if (create) {
     const { isNew, added } = await role.create(needed);
     console.log(isNew ? `created the role ${name}` : `The role ${name} exists.`);
@@ -64,5 +75,5 @@ await runCommand(help, async () => {
     const isChanged = await role.assign(clientId);
     console.log(isChanged ? `assigned it to ${clientId}` : `${clientId} has the role already.`);
   }
-  return unknown.length === 0;
+  return wrong.length === 0;
 });

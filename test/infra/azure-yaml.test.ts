@@ -90,10 +90,18 @@ describe('the hooks', () => {
         ([, given, own]) => given ?? own!,
       ),
     );
-    const ofPeople = ['SYNC_DATAVERSE_ROLE', 'SYNC_HOOK_WAIT_SECONDS', 'SYNC_HOOK_INTERVAL_SECONDS'];
+    const ofPeople = [
+      ...['SYNC_DATAVERSE_ROLE', 'SYNC_ENTITIES_FILE', 'SYNC_EXTRA_SETTINGS'],
+      ...['SYNC_HOOK_WAIT_SECONDS', 'SYNC_HOOK_INTERVAL_SECONDS'],
+    ];
     expect([...new Set(names)].filter((name) => !ofPeople.includes(name)).sort()).toEqual(
       Object.keys(outputs).sort(),
     );
+  });
+
+  it('take the same list of tables as the app where no variable names one', () => {
+    const usual = /param entitiesFile string = '(.+)'/.exec(read('infra/main.bicep'))![1]!;
+    expect(read('infra/hooks/parts/role.mjs')).toContain(`|| '${usual}')`);
   });
 
   it('know the routes and the secret of the app', () => {

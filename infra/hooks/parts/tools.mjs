@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-const execute = promisify(execFile);
+const executeFile = promisify(execFile);
 
 /** A problem that the user can solve: what happened, and what to do. */
 export class Problem extends Error {
@@ -39,7 +39,7 @@ export function value(name) {
 export async function az(...args) {
   try {
     // On Windows az is a script, which only a shell can start.
-    const { stdout } = await execute('az', [...args, '--output', 'tsv'], {
+    const { stdout } = await executeFile('az', [...args, '--output', 'tsv'], {
       shell: process.platform === 'win32',
       timeout: 120_000,
     });
@@ -55,6 +55,27 @@ export async function az(...args) {
       `az ${args.slice(0, 3).join(' ')} failed: ${lines.at(-1)}`,
       'Sign in with `az login`, with an account that may manage the resource group, then try again.',
     );
+  }
+}
+
+/**
+ * Runs a program to its end.
+ * @param {string} file
+ * @param {string[]} args without secrets
+ * @param {import('node:child_process').ExecFileOptions} options
+ * @returns {Promise<{ status: number | string, output: string }>} what it printed; status is a code such as ENOENT if it
+ *   did not start
+ */
+export async function execute(file, args, options) {
+  try {
+    const { stdout, stderr } = await executeFile(file, args, { timeout: 300_000, ...options });
+    return { status: 0, output: `${stdout}${stderr}`.trim() };
+  } catch (error) {
+    const output = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim();
+    return {
+      status: error.code ?? 1,
+      output: output || `${file} does not run (${error.code ?? error.signal})`,
+    };
   }
 }
 

@@ -1,100 +1,149 @@
-import { expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { sendJson, startServer, testToken } from '../../dataverse/http-server.ts';
 import { type AzAnswers, runHook } from './run-hook.ts';
 
 const applicationId = '22222222-2222-4222-8222-222222222222';
-const unitId = '55555555-5555-4555-8555-555555555555';
-const userId = '66666666-6666-4666-8666-666666666666';
-const roleId = '77777777-7777-4777-8777-777777777777';
 const signedIn: AzAnswers = { 'account get-access-token': testToken };
 
-interface World {
-  user?: { systemuserid: string; isdisabled: boolean };
-  hasRole?: boolean;
-  roles?: string[];
-  /** Answers every write with this error. */
-  refuses?: boolean;
+let dataverse: SampleDataverse;
+let folder: string;
+beforeEach(async () => {
+  dataverse = await startSampleDataverse({ rows: 50, token: testToken });
+  folder = mkdtempSync(join(tmpdir(), 'entities-'));
+});
+afterEach(async () => {
+  await dataverse.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** A list of tables in a file of its own. */
+function listOf(...tables: string[]): string {
+  const file = join(folder, `${tables.join('-')}.json`);
+  writeFileSync(file, JSON.stringify(tables));
+  return file;
 }
 
-/** A Dataverse with one business unit, one role and perhaps the application user. */
-function startDataverse(world: World) {
-  return startServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url!, 'http://x');
-    const path = pathname.replace('/api/data/v9.2/', '');
-    const filter = searchParams.get('$filter') ?? '';
-    if (request.headers.authorization !== `Bearer ${testToken}`) return sendJson(response, {}, 401);
-    if (request.method === 'POST' && world.refuses) {
-      const error = { code: '0x80040220', message: 'prvCreateUser is missing' };
-      return sendJson(response, { error }, 403);
-    }
-    if (path === 'businessunits') return sendJson(response, { value: [{ businessunitid: unitId }] });
-    if (path === 'systemusers' && request.method === 'POST') {
-      world.user = { systemuserid: userId, isdisabled: false };
-      return sendJson(response, { systemuserid: userId }, 201);
-    }
-    if (path === 'systemusers') {
-      const value = world.user && filter === `applicationid eq ${applicationId}` ? [world.user] : [];
-      return sendJson(response, { value });
-    }
-    if (path === 'roles') {
-      const name = /^name eq '(.+)' and _businessunitid_value eq /.exec(filter)![1]!.replaceAll("''", "'");
-      return sendJson(response, { value: (world.roles ?? []).includes(name) ? [{ roleid: roleId }] : [] });
-    }
-    if (path === `systemusers(${userId})/systemuserroles_association`)
-      return sendJson(response, { value: world.hasRole ? [{ roleid: roleId }] : [] });
-    if (path === `systemusers(${userId})/systemuserroles_association/$ref`) {
-      world.hasRole = true;
-      response.writeHead(204);
-      return response.end();
-    }
-    return sendJson(response, { error: { code: '0x0', message: `unexpected ${request.url}` } }, 400);
-  });
-}
-
-const run = (url: string, answers: AzAnswers | null = signedIn, more: Record<string, string> = {}) =>
+const run = (more: Record<string, string> = {}, answers: AzAnswers | null = signedIn, url = dataverse.url) =>
   runHook('postprovision', { DATAVERSE_URL: url, DATAVERSE_APPLICATION_ID: applicationId, ...more }, answers);
-const writes = ({ requests }: { requests: { method: string; url: string; body: string }[] }) =>
-  requests.filter(({ method }) => method !== 'GET');
 
-it('creates the application user in the root business unit and gives it the role, once', async () => {
-  const world: World = { roles: ['dataverse-sqlite-sync'] };
-  await using server = await startDataverse(world);
-  const first = await run(server.url);
+const read = async (path: string) => {
+  const response = await fetch(`${dataverse.url}/api/data/v9.2/${path}`, {
+    headers: { authorization: `Bearer ${testToken}` },
+  });
+  return (await response.json()) as Record<string, { roleid: string; name: string }[]>;
+};
+
+/** The application users of the app, and their roles with the number of privileges. */
+async function whatTheAppHas() {
+  const users = [...dataverse.store.truth('systemuser')].filter(
+    ([, user]) => user['applicationid'] === applicationId,
+  );
+  const roles: [name: string, privileges: number][] = [];
+  for (const [id] of users) {
+    const { value } = await read(`systemusers(${id})/systemuserroles_association`);
+    for (const { roleid, name } of value!) {
+      const { RolePrivileges: held } = await read(`RetrieveRolePrivilegesRole(RoleId=${roleid})`);
+      roles.push([name, held!.length]);
+    }
+  }
+  return { users: users.length, roles };
+}
+
+it('creates the application user and the role, and assigns it, once', async () => {
+  const entities = { SYNC_ENTITIES_FILE: listOf('account') };
+  const first = await run(entities);
   expect(first.status).toBe(0);
-  expect(first.out).toContain(`The app signs in to ${server.url} with the client id ${applicationId}.`);
-  expect(first.out).toContain('Its application user was created.');
-  expect(first.out).toContain('It has the security role dataverse-sqlite-sync.');
+  expect(first.out).toContain(`The app signs in to ${dataverse.url} with the client id ${applicationId}.`);
+  expect(first.out).toContain('Its application user was created.\ncreated the role Dataverse SQLite sync\n');
+  expect(first.out).toMatch(/^added prvReadaccount \(organization level\)$/im);
+  expect(first.out).not.toMatch(/prvReadcontact/i);
+  expect(first.out).toContain(`assigned it to ${applicationId}`);
   expect(first.calls).toEqual([
-    `account get-access-token --resource ${server.url} --query accessToken --output tsv`,
+    `account get-access-token --resource ${dataverse.url} --query accessToken --output tsv`,
+    'npm run -s build',
   ]);
-  expect(writes(server).map(({ body }) => JSON.parse(body))).toEqual([
-    { applicationid: applicationId, 'businessunitid@odata.bind': `/businessunits(${unitId})` },
-    { '@odata.id': `${server.url}/api/data/v9.2/roles(${roleId})` },
-  ]);
+  const made = await whatTheAppHas();
+  expect(made).toEqual({ users: 1, roles: [['Dataverse SQLite sync', expect.any(Number)]] });
 
-  const second = await run(server.url);
-  expect(second.out).toContain('Its application user exists.');
-  expect(writes(server)).toHaveLength(2);
-  expect(first.out + second.out).not.toContain(testToken);
+  const second = await run(entities);
+  expect(second.out).toContain('Its application user exists.\nThe role Dataverse SQLite sync exists.\n');
+  expect(second.out).toContain('It has all privileges that the app needs.');
+  expect(second.out).toContain(`${applicationId} has the role already.`);
+  expect(await whatTheAppHas()).toEqual(made);
+
+  // Tables that were added since.
+  const third = await run({
+    SYNC_EXTRA_SETTINGS: JSON.stringify({ SYNC_ENTITIES_FILE: listOf('account', 'contact') }),
+  });
+  expect(third.out).toMatch(/^added prvReadcontact \(organization level\)$/im);
+  expect((await whatTheAppHas()).roles).toEqual([['Dataverse SQLite sync', made.roles[0]![1] + 1]]);
+  expect(first.out + second.out + third.out).not.toContain(testToken);
 });
 
-it('says how to make the role where there is none, and takes one of another name', async () => {
-  await using server = await startDataverse({ roles: ["Contoso's mirror"] });
-  const without = await run(server.url);
-  expect(without.status).toBe(0);
-  expect(without.out).toContain('There is no security role dataverse-sqlite-sync');
-  const named = await run(server.url, signedIn, { SYNC_DATAVERSE_ROLE: "Contoso's mirror" });
-  expect(named.out).toContain("It has the security role Contoso's mirror.");
+it('takes the entities.json of the project, and a role of another name', async () => {
+  const { out, status } = await run({ SYNC_DATAVERSE_ROLE: "Contoso's mirror" });
+  expect(status).toBe(0);
+  expect(out).toContain("created the role Contoso's mirror");
+  expect(out).toMatch(/^added prvReadcontact /im);
+  expect((await whatTheAppHas()).roles).toMatchObject([["Contoso's mirror", expect.any(Number)]]);
 });
 
-it('prints the steps with their ids where the deployer has no rights in Dataverse', async () => {
-  await using server = await startDataverse({ refuses: true });
-  const { status, out } = await run(server.url);
+it('takes a Dataverse without the table of campaign metrics, and names other tables that are absent', async () => {
+  await dataverse.stop();
+  dataverse = await startSampleDataverse({ rows: 50, token: testToken, campaignMetrics: false });
+  const without = await run({ SYNC_ENTITIES_FILE: listOf('account') });
+  expect(without.out).toContain('attention: Dataverse has no table apex_campaignmetrics; if you use');
+  expect(without.out).toContain(`assigned it to ${applicationId}`);
+  expect(without.out).not.toContain('could not be set up');
+  const wrong = await run({ SYNC_ENTITIES_FILE: listOf('account', 'acount') });
+  expect(wrong.status).toBe(0);
+  expect(wrong.out).toMatch(/could not be set up: attention: Dataverse has no table acount\n/);
+});
+
+it('prints the steps with their ids where the deployer may not create users', async () => {
+  dataverse.store.deniedPrivileges.add('prvCreateUser').add('prvCreatesystemuser');
+  const { status, out, calls } = await run();
   // The deployment goes on.
   expect(status).toBe(0);
-  expect(out).toContain('Dataverse answered 403 to POST systemusers: 0x80040220 prvCreateUser is missing');
+  expect(out).toMatch(
+    /The application user could not be set up: Dataverse answered 403 to POST systemusers: /,
+  );
   expect(out).toContain(`search for ${applicationId}`);
-  expect(out).toContain(`Choose ${new URL(server.url).host}, then Settings`);
+  expect(out).toContain(`Choose ${new URL(dataverse.url).host}, then Settings`);
+  expect(out).toContain(
+    `     DATAVERSE_URL=${dataverse.url} npm run role -- --create --assign ${applicationId}\n`,
+  );
+  expect(calls).not.toContain('npm run -s build');
+});
+
+it('prints the command for the role alone where the deployer may not create roles', async () => {
+  dataverse.store.deniedPrivileges.add('prvCreateRole');
+  const { status, out } = await run({
+    SYNC_ENTITIES_FILE: listOf('account'),
+    SYNC_DATAVERSE_ROLE: "Contoso's",
+  });
+  expect(status).toBe(0);
+  expect(out).toContain('Its application user was created.');
+  expect(out).toMatch(/The security role could not be set up: [\s\S]*prvCreateRole/);
+  expect(out).not.toContain('New app user');
+  const file = listOf('account');
+  const variables = `DATAVERSE_URL=${dataverse.url} SYNC_ENTITIES_FILE=${file}`;
+  expect(out).toContain(
+    `  1. In a checkout of this project, after \`npm ci\` and \`az login\`, run\n     ${variables} npm run role -- --create --assign ${applicationId} --name 'Contoso'\\''s'\n`,
+  );
+  expect(out).not.toContain(testToken);
+});
+
+it('says what to do where the command cannot be built', async () => {
+  const { status, out } = await run({}, { ...signedIn, 'npm run -s build': '!sh: tsc: not found' });
+  expect(status).toBe(0);
+  expect(out).toContain('The command npm run role cannot be built: sh: tsc: not found\nRun `npm ci`, then');
+  const without = await run({}, { ...signedIn, npm: 'absent' });
+  expect(without.out).toContain('cannot be built: npm does not run (ENOENT)');
 });
 
 it.each<[string, AzAnswers | null, string]>([
@@ -105,36 +154,34 @@ it.each<[string, AzAnswers | null, string]>([
   ],
   ['az is not installed', null, 'The Azure CLI (az) is not installed.'],
 ])('prints the steps where %s', async (_, answers, message) => {
-  await using server = await startDataverse({});
-  const { status, out } = await run(server.url, answers);
+  const { status, out } = await run({}, answers);
   expect(status).toBe(0);
   expect(out).toContain(message);
   expect(out).toContain(`search for ${applicationId}`);
-  expect(server.requests).toEqual([]);
+  expect(await whatTheAppHas()).toEqual({ users: 0, roles: [] });
 });
 
 it('sends no token to an address without https', async () => {
-  const { out, calls } = await run('http://contoso.example');
+  const { out, calls } = await run({}, signedIn, 'http://contoso.example');
   expect(out).toContain('http://contoso.example is not an https address.');
   expect(calls).toEqual([]);
 });
 
 it('prints the steps where Dataverse cannot be reached or the user is disabled', async () => {
-  expect((await run('http://127.0.0.1:9')).out).toMatch(/Dataverse answered 0 to GET businessunits/);
-  await using server = await startDataverse({ user: { systemuserid: userId, isdisabled: true } });
-  expect((await run(server.url)).out).toContain(`The application user ${applicationId} is disabled.`);
+  const closed = await run({}, signedIn, 'http://127.0.0.1:9');
+  expect(closed.out).toMatch(/Dataverse answered 0 to GET systemusers/);
+  await using server = await startServer((_, response) =>
+    sendJson(response, { value: [{ systemuserid: applicationId, isdisabled: true }] }),
+  );
+  const disabled = await run({}, signedIn, server.url);
+  expect(disabled.out).toContain(`The application user ${applicationId} is disabled.`);
 });
 
 it('names the secret that is missing in the key vault, and not one that is there', async () => {
-  await using server = await startDataverse({});
   const vault = { AZURE_KEY_VAULT_NAME: 'kv-x' };
-  const missing = await run(server.url, { ...signedIn, 'keyvault secret list': '' }, vault);
+  const missing = await run(vault, { 'keyvault secret list': '' });
   expect(missing.out).toContain('az keyvault secret set --vault-name kv-x --name dataverse-client-secret');
-  const there = await run(
-    server.url,
-    { ...signedIn, 'keyvault secret list': 'dataverse-client-secret' },
-    vault,
-  );
+  const there = await run(vault, { 'keyvault secret list': 'dataverse-client-secret' });
   expect(there.out).not.toContain('az keyvault secret set');
 });
 

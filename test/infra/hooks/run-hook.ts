@@ -5,16 +5,22 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 
 const hooks = resolve(import.meta.dirname, '../../../infra/hooks');
 
-/** What the stand-in for az answers, by the beginning of its arguments; `!` at the beginning of an answer is a failure. */
+/**
+ * What the stand-in for az answers, by the beginning of its arguments; `!` at the beginning of an answer is a failure.
+ * Those for npm begin with `npm`: it succeeds, because the project is built before the tests; `{ npm: 'absent' }` leaves
+ * it out.
+ */
 export type AzAnswers = Record<string, string>;
 
 /** Tells each call to a file, and answers from another one. */
-const azStandIn = `#!${process.execPath}
+const standIn = `#!${process.execPath}
 const { appendFileSync, readFileSync } = require('node:fs');
-const args = process.argv.slice(2).join(' ');
+const isNpm = process.argv[1].endsWith('npm');
+const args = [...(isNpm ? ['npm'] : []), ...process.argv.slice(2)].join(' ');
 appendFileSync(__dirname + '/calls.txt', args + '\\n');
 const answers = JSON.parse(readFileSync(__dirname + '/answers.json', 'utf8'));
-const [, answer] = Object.entries(answers).find(([start]) => args.startsWith(start)) ?? [];
+const [, answer = isNpm ? '' : undefined] =
+  Object.entries(answers).find(([start]) => args.startsWith(start)) ?? [];
 if (answer === undefined || answer.startsWith('!')) {
   console.error((answer ?? '!ERROR: no answer for ' + args).slice(1));
   process.exit(1);
@@ -32,7 +38,8 @@ export async function runHook(
   try {
     writeFileSync(join(folder, 'calls.txt'), '');
     writeFileSync(join(folder, 'answers.json'), JSON.stringify(answers ?? {}));
-    if (answers !== null) writeFileSync(join(folder, 'az'), azStandIn, { mode: 0o755 });
+    if (answers !== null) writeFileSync(join(folder, 'az'), standIn, { mode: 0o755 });
+    if (answers?.['npm'] !== 'absent') writeFileSync(join(folder, 'npm'), standIn, { mode: 0o755 });
     const path =
       answers === null ? dirname(process.execPath) : `${folder}${delimiter}${dirname(process.execPath)}`;
     const result = await new Promise<{ status: number; out: string }>((done) => {
