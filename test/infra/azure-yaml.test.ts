@@ -59,7 +59,7 @@ describe('azure.yaml', () => {
   });
 
   it('runs the same on every system, and what it runs exists', () => {
-    expect(Object.keys(azureYaml.hooks)).toEqual(['postprovision', 'postdeploy']);
+    expect(Object.keys(azureYaml.hooks)).toEqual(['preprovision', 'postprovision', 'postdeploy']);
     for (const { posix, windows } of [...Object.values(azureYaml.hooks), ...Object.values(service.hooks)]) {
       expect(posix.shell).toBe('sh');
       expect(windows).toEqual({ ...posix, shell: 'pwsh' });
