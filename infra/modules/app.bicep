@@ -205,6 +205,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
 }
 
 // People sign in before they see a page. Programs with a function key pass: metrics, health and the deployment's checks.
+// Paths are excluded, not methods: `POST /api/sync` has the path of a page. `*` stands for all that follows.
 resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
   parent: app
   name: 'authsettingsV2'

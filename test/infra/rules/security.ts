@@ -94,7 +94,7 @@ export const securityRules: Record<string, Rule> = {
           requireAuthentication: true,
           unauthenticatedClientAction: 'RedirectToLoginPage',
           redirectToProvider: 'azureactivedirectory',
-          // The routes of docs/http-api.md that programs call; pages and the start of a sync are not among them.
+          // test/infra/sign-in.test.ts compares them with the routes.
           excludedPaths: ['/api/metrics/*', '/api/openapi.json', '/api/health', '/api/check'],
         },
         'properties.httpSettings.requireHttps': true,
