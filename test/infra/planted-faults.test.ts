@@ -161,6 +161,7 @@ const faults: Fault[] = [
     'uniqueString(subscription().id)',
     'is called',
   ],
+  ['main', 'environmentName, location)', 'environmentName)', 'for another location, too'],
   ['main', "'sthost${token}'", "'st-host-${token}'", 'is not a valid name'],
   ['network', '  location: location', "  location: location == '' ? 'x' : 'y'", 'network is in y'],
   // What a compiler finds

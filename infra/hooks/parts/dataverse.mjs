@@ -35,6 +35,9 @@ export async function ensureApplicationUser({ url, token, applicationId }) {
   }
   if (user !== undefined) return false;
   const unit = await find('businessunits?$select=businessunitid&$filter=_parentbusinessunitid_value eq null');
+  if (unit === undefined) {
+    throw new Problem('Dataverse shows no root business unit.', 'Your account lacks read access to it.');
+  }
   await send('systemusers?$select=systemuserid', {
     method: 'POST',
     body: {

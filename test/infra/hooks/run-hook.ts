@@ -12,21 +12,25 @@ const hooks = resolve(import.meta.dirname, '../../../infra/hooks');
  */
 export type AzAnswers = Record<string, string>;
 
-/** Tells each call to a file, and answers from another one. */
-const standIn = `#!${process.execPath}
-const { appendFileSync, readFileSync } = require('node:fs');
-const isNpm = process.argv[1].endsWith('npm');
-const args = [...(isNpm ? ['npm'] : []), ...process.argv.slice(2)].join(' ');
-appendFileSync(__dirname + '/calls.txt', args + '\\n');
-const answers = JSON.parse(readFileSync(__dirname + '/answers.json', 'utf8'));
-const [, answer = isNpm ? '' : undefined] =
-  Object.entries(answers).find(([start]) => args.startsWith(start)) ?? [];
-if (answer === undefined || answer.startsWith('!')) {
-  console.error((answer ?? '!ERROR: no answer for ' + args).slice(1));
-  process.exit(1);
-}
-console.log(answer);
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Tells each call to a file, and answers. A shell script: starting Node.js for each call took most of the time. */
+function standIn(program: 'az' | 'npm', folder: string, answers: AzAnswers): string {
+  const args = program === 'npm' ? 'npm $*' : '$*';
+  const cases = Object.entries(answers).map(([start, answer]) => {
+    const reply = answer.startsWith('!')
+      ? `printf '%s\\n' ${quoted(answer.slice(1))} >&2; exit 1`
+      : `printf '%s\\n' ${quoted(answer)}`;
+    return `  ${quoted(start)}*) ${reply} ;;`;
+  });
+  const otherwise = program === 'npm' ? '  *) ;;' : '  *) echo "ERROR: no answer for $*" >&2; exit 1 ;;';
+  return `#!/bin/sh
+echo "${args}" >> ${quoted(join(folder, 'calls.txt'))}
+case "${args}" in
+${[...cases, otherwise].join('\n')}
+esac
 `;
+}
 
 /** Runs a hook as azd does, with a stand-in for az on the path, and returns what it prints. */
 export async function runHook(
@@ -37,9 +41,10 @@ export async function runHook(
   const folder = mkdtempSync(join(tmpdir(), 'hook-'));
   try {
     writeFileSync(join(folder, 'calls.txt'), '');
-    writeFileSync(join(folder, 'answers.json'), JSON.stringify(answers ?? {}));
-    if (answers !== null) writeFileSync(join(folder, 'az'), standIn, { mode: 0o755 });
-    if (answers?.['npm'] !== 'absent') writeFileSync(join(folder, 'npm'), standIn, { mode: 0o755 });
+    for (const program of ['az', 'npm'] as const) {
+      if (program === 'az' ? answers === null : answers?.['npm'] === 'absent') continue;
+      writeFileSync(join(folder, program), standIn(program, folder, answers ?? {}), { mode: 0o755 });
+    }
     const path =
       answers === null ? dirname(process.execPath) : `${folder}${delimiter}${dirname(process.execPath)}`;
     const result = await new Promise<{ status: number; out: string }>((done) => {

@@ -1,5 +1,5 @@
 import { walk } from '../bicep/check-file.ts';
-import { plan, type Rule } from '../infrastructure.ts';
+import { plan, type Read, type Rule, variants } from '../infrastructure.ts';
 
 /** Names that must be free in all of Azure. */
 const globalNames = ['Microsoft.Storage/storageAccounts', 'Microsoft.Web/sites', 'Microsoft.KeyVault/vaults'];
@@ -9,6 +9,21 @@ const withoutRegion = [
   'Microsoft.Insights/actionGroups',
   'Microsoft.Insights/metricAlerts',
 ];
+
+const elsewhere = new WeakMap<Read, Map<string, Set<string>>>();
+
+/** The names of the largest deployment with another value of a parameter. Worked out once for each state of the files. */
+function namesElsewhere(read: Read, parameter: string): Set<string> {
+  const known = elsewhere.get(read) ?? new Map<string, Set<string>>();
+  elsewhere.set(read, known);
+  const before = known.get(parameter);
+  if (before !== undefined) return before;
+  const parameters = { ...variants.at(-1)!.parameters, [parameter]: 'elsewhere' };
+  const other = plan({ name: 'other', parameters }, read, undefined);
+  const found = new Set(other.resources.map(({ names }) => names[0]!));
+  known.set(parameter, found);
+  return found;
+}
 
 export const idempotenceRules: Record<string, Rule> = {
   'nothing changes with the time or by chance': ({ files }) =>
@@ -24,21 +39,14 @@ export const idempotenceRules: Record<string, Rule> = {
       }),
     ),
 
-  'global names differ between environments and regions': (planned, read) => {
-    const { parameters } = planned.variant;
-    return ['environmentName', 'location'].flatMap((name) => {
-      const other = plan(
-        { name: 'other', parameters: { ...parameters, [name]: 'elsewhere' } },
-        read,
-        undefined,
-      );
-      const taken = new Set(other.resources.map(({ names }) => names[0]));
+  'global names differ between environments and regions': (planned, read) =>
+    ['environmentName', 'location'].flatMap((name) => {
+      const taken = namesElsewhere(read, name);
       return globalNames
         .flatMap((type) => planned.all(type))
-        .filter(({ names }) => taken.has(names[0]))
+        .filter(({ names }) => taken.has(names[0]!))
         .map(({ names, symbol }) => `${symbol} is called ${names[0]} for another ${name}, too`);
-    });
-  },
+    }),
 
   'names fit what Azure allows': (planned) => {
     const patterns: Record<string, RegExp> = {
