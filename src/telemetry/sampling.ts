@@ -2,12 +2,13 @@
 
 /**
  * The share of traces to keep, from 0 to 1. The names and values are those of OpenTelemetry (opentelemetry.io: SDK
- * environment variables). All other samplers keep every trace.
+ * environment variables): an argument that is empty counts as one that is not set. All other samplers keep every trace.
  */
 export function sampledShare(env: Record<string, string | undefined> = process.env): number {
   const sampler = env['OTEL_TRACES_SAMPLER']?.trim() ?? '';
   if (!/^(?:parentbased_)?traceidratio$/.test(sampler)) return 1;
-  const share = Number(env['OTEL_TRACES_SAMPLER_ARG'] ?? 1);
+  const argument = env['OTEL_TRACES_SAMPLER_ARG']?.trim() ?? '';
+  const share = argument === '' ? 1 : Number(argument);
   return share >= 0 && share <= 1 ? share : 1;
 }
 
