@@ -27,6 +27,7 @@ class LazyMonitor implements MonitorClient {
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #failures = 0;
+  /** By the clock that nobody sets: `performance.now()`. */
   #pausedUntil = 0;
 
   constructor(load: () => Promise<Ingestion | undefined>) {
@@ -51,7 +52,9 @@ class LazyMonitor implements MonitorClient {
   async flush(): Promise<void> {
     // What was added while a batch was on its way is sent as well.
     while (this.#sending !== undefined) await this.#sending;
-    if (this.#outbox.isEmpty || Date.now() < this.#pausedUntil) return;
+    if (this.#outbox.isEmpty) return;
+    // A timer can fire a moment before the pause is over.
+    if (performance.now() < this.#pausedUntil) return this.#schedule();
     this.#sending = this.#send().finally(() => {
       this.#sending = undefined;
       if (!this.#outbox.isEmpty) this.#schedule();
@@ -61,7 +64,7 @@ class LazyMonitor implements MonitorClient {
 
   #schedule(): void {
     if (this.#timer !== undefined) return;
-    const wait = Math.max(collectMs, this.#pausedUntil - Date.now());
+    const wait = Math.max(collectMs, this.#pausedUntil - performance.now());
     // Outside of the invocation that happens to be the first: its log is closed by then.
     this.#timer = inScope({ invocation: undefined, span: undefined, runId: undefined }, () =>
       setTimeout(() => {
@@ -87,7 +90,7 @@ class LazyMonitor implements MonitorClient {
   #failed(fault: IngestionFault): void {
     this.#failures += 1;
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (this.#failures - 1));
-    this.#pausedUntil = Date.now() + pauseMs;
+    this.#pausedUntil = performance.now() + pauseMs;
     if (this.#failures > 1) return;
     const { status, code } = fault;
     write('warn', 'Application Insights does not accept telemetry. The sync goes on without.', {
@@ -99,12 +102,16 @@ class LazyMonitor implements MonitorClient {
   }
 
   #succeeded(): void {
-    if (this.#failures === 0) return;
     const { dropped } = this.#outbox;
-    write('info', 'Application Insights accepts telemetry again.', { failures: this.#failures, dropped });
+    const failures = this.#failures;
+    this.#outbox.dropped = 0;
     this.#failures = 0;
     this.#pausedUntil = 0;
-    this.#outbox.dropped = 0;
+    if (failures > 0) {
+      write('info', 'Application Insights accepts telemetry again.', { failures, dropped });
+    } else if (dropped > 0) {
+      write('warn', 'More telemetry waited than the app keeps. The oldest items were dropped.', { dropped });
+    }
   }
 }
 

@@ -7,13 +7,17 @@ export interface Batch {
   spans: EndedSpan[];
 }
 
-/** The most that waits of each kind: a few megabytes. Beyond that the oldest are dropped. */
-export const maxWaiting: Readonly<Record<keyof Batch, number>> = { events: 1000, metrics: 2000, spans: 4000 };
+/**
+ * The most that waits of each kind: a few megabytes. Beyond that the oldest are dropped. One run adds up to eleven series
+ * for each of 500 tables, and all of them must fit.
+ */
+export const maxWaiting: Readonly<Record<keyof Batch, number>> = { events: 1000, metrics: 8000, spans: 4000 };
 
 /** What waits to be sent. Values of one metric with the same dimensions become one point. */
 export class Outbox {
   #events: MonitorEvent[] = [];
-  readonly #metrics = new Map<string, MetricPoint>();
+  /** In the order of their latest values, the oldest first. */
+  #metrics = new Map<string, MetricPoint>();
   #spans: EndedSpan[] = [];
   /** How much was dropped. */
   dropped = 0;
@@ -35,10 +39,7 @@ export class Outbox {
   addMetric(point: MetricPoint): void {
     const key = JSON.stringify([point.name, Object.entries(point.dimensions).sort()]);
     const known = this.#metrics.get(key);
-    if (known === undefined && this.#metrics.size >= maxWaiting.metrics) {
-      this.dropped += 1;
-      return;
-    }
+    this.#metrics.delete(key);
     const { count = 0, sum = 0, min = point.min, max = point.max } = known ?? {};
     this.#metrics.set(key, {
       ...point,
@@ -47,13 +48,17 @@ export class Outbox {
       min: Math.min(min, point.min),
       max: Math.max(max, point.max),
     });
+    if (this.#metrics.size <= maxWaiting.metrics) return;
+    const [oldest] = this.#metrics.keys();
+    this.#metrics.delete(oldest!);
+    this.dropped += 1;
   }
 
   /** Takes everything out. */
   take(): Batch {
     const batch = { events: this.#events, metrics: [...this.#metrics.values()], spans: this.#spans };
     this.#events = [];
-    this.#metrics.clear();
+    this.#metrics = new Map();
     this.#spans = [];
     return batch;
   }
@@ -64,7 +69,9 @@ export class Outbox {
     this.#limit(this.#events, maxWaiting.events);
     this.#spans.unshift(...spans);
     this.#limit(this.#spans, maxWaiting.spans);
-    for (const point of metrics) this.addMetric(point);
+    const newer = this.#metrics;
+    this.#metrics = new Map();
+    for (const point of [...metrics, ...newer.values()]) this.addMetric(point);
   }
 
   #limit(items: unknown[], most: number): void {

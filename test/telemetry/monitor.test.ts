@@ -98,6 +98,59 @@ describe('while Application Insights refuses', () => {
     expect(recorder.events).toEqual(['A', 'B']);
     expect(logged.info).toHaveLength(1);
   });
+
+  test('what waits is sent although the clock is set back, or the timer fires early', async () => {
+    const recorder = new Recorder();
+    const monitor = createMonitor(env, async () => recorder)!;
+    recorder.fault = { status: 503, isRetriable: true };
+    monitor.trackEvent({ name: 'A' });
+    await vi.advanceTimersByTimeAsync(3_000);
+    recorder.fault = undefined;
+    vi.setSystemTime(Date.now() - 3600_000);
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() - 1);
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(recorder.events).toEqual(['A']);
+  });
+});
+
+test('all series of a large run are sent; if there are more, the oldest are dropped and the log says so', async () => {
+  const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const recorder = new Recorder();
+  const monitor = createMonitor(env, async () => recorder)!;
+  const add = (from: number, to: number) => {
+    for (let i = from; i < to; i += 1) monitor.trackMetric('sync.rows', 1, { table: `table${i}` });
+  };
+  add(0, 500 * 11 + 10);
+  await monitor.flush();
+  expect(recorder.batches[0]!.metrics).toHaveLength(500 * 11 + 10);
+  expect(warned).not.toHaveBeenCalled();
+  add(0, maxWaiting.metrics);
+  // The first series has a new value: the second one is the oldest now.
+  add(0, 1);
+  add(maxWaiting.metrics, maxWaiting.metrics + 2);
+  await monitor.flush();
+  const tables = recorder.batches[1]!.metrics.map(({ dimensions }) => dimensions['table']);
+  expect(tables).toHaveLength(maxWaiting.metrics);
+  expect(tables).toContain('table0');
+  expect(tables).not.toContain('table1');
+  expect(tables.at(-1)).toBe(`table${maxWaiting.metrics + 1}`);
+  monitor.trackEvent({ name: 'A' });
+  await monitor.flush();
+  expect(warned).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('{"dropped":2}'));
+  warned.mockRestore();
+});
+
+test('what is put back is older than what has arrived meanwhile', () => {
+  const outbox = new Outbox();
+  const add = (table: string) =>
+    outbox.addMetric({ name: 'm', dimensions: { table }, count: 1, sum: 1, min: 1, max: 1 });
+  for (let i = 0; i < maxWaiting.metrics; i += 1) add(`old${i}`);
+  const refused = outbox.take();
+  add('new');
+  outbox.putBack(refused);
+  const tables = outbox.take().metrics.map(({ dimensions }) => dimensions['table']);
+  expect([tables.length, tables[0], tables.at(-1)]).toEqual([maxWaiting.metrics, 'old1', 'new']);
 });
 
 test('the outbox keeps the newest, within its limit, and adds up metrics', () => {
