@@ -20,13 +20,22 @@ export function traceStorageRequests(): void {
 
 const instrumenter: Instrumenter = {
   startSpan(_name, options) {
-    return { span: requestSpan(options) ?? notRecording, tracingContext: contextOf(options.tracingContext) };
+    return { span: spanOrNone(options), tracingContext: contextOf(options.tracingContext) };
   },
   withContext: (_context, callback, ...args) => callback(...args),
   parseTraceparentHeader: () => undefined,
   // Storage passes no trace on.
   createRequestHeaders: () => ({}),
 };
+
+/** What goes wrong here must not fail the request: it is sent without a span. */
+function spanOrNone(options: InstrumenterSpanOptions): TracingSpan {
+  try {
+    return requestSpan(options) ?? notRecording;
+  } catch {
+    return notRecording;
+  }
+}
 
 function requestSpan({ spanAttributes = {} }: InstrumenterSpanOptions): TracingSpan | undefined {
   const { 'http.url': url, 'http.method': method } = spanAttributes;
@@ -108,7 +117,7 @@ export function storageSpanName(method: string, url: string): string | undefined
   // Emulators have the account in the path.
   const account = isEmulator ? parts.shift() : hostname;
   if (account === undefined || !(isEmulator || /\.(?:blob|queue)\./.test(hostname))) return undefined;
-  const [container = '', ...path] = parts;
+  const [container = '', ...path] = parts.map(decodeURIComponent);
   const isQueue = hostname.includes('.queue.') || (isEmulator && isEmulatedQueue(path, searchParams));
   const comp = isQueue && path[0] === 'messages' ? 'messages' : searchParams.get('comp');
   const operation = operations[`${method} ${comp}`] ?? byMethod[method] ?? method.toLowerCase();
@@ -127,8 +136,7 @@ function isEmulatedQueue(path: readonly string[], query: URLSearchParams): boole
 }
 
 /** Only an id has a digit. A file named by one keeps its ending. */
-function withoutIds(part: string): string {
-  const text = decodeURIComponent(part);
+function withoutIds(text: string): string {
   if (/^[a-z][\w.-]{0,63}$/i.test(text) && !/\d/.test(text)) return text;
   return `{id}${/\.[a-z]{1,8}$/i.exec(text)?.[0] ?? ''}`;
 }

@@ -37,7 +37,11 @@ export function startSpan(
   const end = () => {
     const known = links.filter((link) => link !== undefined);
     const ids = { context, parentId: parent.spanId, links: known };
-    client.trackSpan({ name, kind, ...ids, startedAt, endedAt: now(), ...open });
+    try {
+      client.trackSpan({ name, kind, ...ids, startedAt, endedAt: now(), ...open });
+    } catch {
+      // The work of the span is done: its result counts, and a span that is lost does not.
+    }
   };
   return { open, context, end };
 }

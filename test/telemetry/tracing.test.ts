@@ -40,6 +40,12 @@ test.each([
     'https://a.blob.core.windows.net/work?restype=container&comp=list&prefix=runs%2F2026-1%2F',
     'Blob list work/runs/{id}',
   ],
+  [
+    'GET',
+    'https://a.blob.core.windows.net/work?restype=container&comp=list&prefix=100%25%2Fmetrics%2F',
+    'Blob list work/{id}/metrics',
+  ],
+  ['GET', 'https://a.blob.core.windows.net/work/100%25/metrics', 'Blob get {id}/metrics'],
   ['DELETE', 'http://127.0.0.1:1/devstoreaccount1/work/active.json', 'Blob delete active.json'],
   [
     'POST',
