@@ -38,6 +38,7 @@ const run = z.looseObject({
   trigger: text,
   startedAt: time,
   finishedAt: time.optional(),
+  announced: z.boolean().optional(),
   phase: z.enum(['planning', 'fetching', 'merging', 'complete', 'failed', 'abandoned']).optional(),
   ...optional(['allowMassDelete', 'dropTables'], texts),
   reread: z.union([z.literal('all'), texts]).optional(),

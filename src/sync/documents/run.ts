@@ -61,6 +61,8 @@ export interface RunDocument {
   /** What of `allowMassDelete` and `dropTables` the run ended without; see run/not-done.ts. */
   notDone?: Record<'allowMassDelete' | 'dropTables', string[]>;
   finishedAt?: string;
+  /** Whether the end of the run was announced to the monitor; absent until then. */
+  announced?: boolean;
   phase?: RunPhase;
   error?: string;
   hint?: string;

@@ -12,7 +12,7 @@ const staleSeconds = 86_400;
 /** Tables with metrics of their own. Those beyond share one series, so that the number of series has a limit. */
 const maxTables = 500;
 
-/** Says that a run is over, in the log and to the monitor: once, by the process that wrote its report. */
+/** Says that a run is over, in the log and to the monitor; see `endRun` for how often. */
 export function announceEnd(services: SyncServices, run: RunDocument): void {
   const { runId, phase, trigger, entities = [], finishedAt = '', startedAt, traceparent } = run;
   const figures = figuresOf(services, run);

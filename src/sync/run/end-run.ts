@@ -1,9 +1,11 @@
+import { ConflictError, describeForLog } from '../../errors.ts';
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { State } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits } from '../documents/report.ts';
 import type { RunDocument, RunPhase } from '../documents/run.ts';
+import { isRunDocument } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { announceEnd } from './announce-end.ts';
 import { cleanUp } from './clean-up.ts';
@@ -18,25 +20,108 @@ export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | '
   state?: State;
 }
 
+type EndPhase = Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>;
+
+/** Seconds that a run can take from its report to its release. After that, its process has died. */
+export const endingSeconds = 60;
+
 /**
- * Ends a run: writes its report into run.json, deletes its shards and other documents and those of old runs, and last
- * deletes `active.json`. The run counts as live until then, so that no other run begins to use what is being deleted.
- * Can be repeated: after a crash between two steps, the redelivered message or the next start continues.
+ * Ends a run: writes its report into run.json, announces it, deletes its shards and other documents and those of old
+ * runs, and last deletes `active.json`. The run counts as live until then, so that no other run begins to use what is
+ * being deleted. Can be repeated: after a crash between two steps, the redelivered message or the next start continues.
+ *
+ * If several processes end a run at the same time, the first report counts, and only its writer announces the end. So the
+ * end is announced exactly once, or at least once if a process dies: `announced` in run.json says that it was.
  */
 export async function endRun(
   services: SyncServices,
   runId: string,
-  phase: Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>,
+  phase: EndPhase,
   end: RunEnd = {},
 ): Promise<void> {
-  const stored = await storedRun(services, runId);
-  if (stored?.phase === undefined) {
-    const started = stored ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() };
+  for (;;) {
+    const stored = await storedRun(services, runId);
+    if (stored.run?.phase !== undefined) return finish(services, stored.run, stored.etag!);
+    const started = stored.run ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() };
     const run = await reportEnd(services, started, phase, end);
     await keepReread(services, run);
-    await services.work.put(paths.run(runId), run);
-    announceEnd(services, run);
+    const etag = await write(services, run, stored.etag);
+    if (etag === undefined) continue;
+    await announce(services, run, etag);
+    return release(services, runId);
   }
+}
+
+/**
+ * Completes the end of a run whose report is written, after the process died.
+ * @param options `isDead`: the process that wrote the report is known to have died, so its announcement is made up for
+ * at once
+ * @returns false if the run has not ended
+ */
+export async function resumeEnd(
+  services: SyncServices,
+  runId: string,
+  options: { isDead?: boolean } = {},
+): Promise<boolean> {
+  const { run, etag } = await storedRun(services, runId);
+  if (run?.phase !== 'complete' && run?.phase !== 'failed' && run?.phase !== 'abandoned') return false;
+  await finish(services, run, etag!, options);
+  return true;
+}
+
+/** What remains of an end whose report is written. */
+async function finish(
+  services: SyncServices,
+  run: RunDocument,
+  etag: string,
+  { isDead = false } = {},
+): Promise<void> {
+  if (run.announced !== true) {
+    const seconds = (services.now().getTime() - Date.parse(run.finishedAt!)) / 1000;
+    // The process that wrote the report is about to announce and release the run. If not, the next start does.
+    if (!isDead && seconds < endingSeconds) return;
+    await announce(services, run, etag);
+  }
+  await release(services, run.runId);
+}
+
+/** @returns the ETag of the report, undefined if run.json has changed meanwhile */
+async function write(
+  { work }: SyncServices,
+  run: RunDocument,
+  etag: string | undefined,
+): Promise<string | undefined> {
+  const path = paths.run(run.runId);
+  try {
+    if (etag !== undefined) return await work.replaceIfUnchanged(path, run, etag);
+    return (await work.createIfAbsent(path, run)) ? (await work.read(path))?.etag : undefined;
+  } catch (error) {
+    if (error instanceof ConflictError) return undefined;
+    throw error;
+  }
+}
+
+/** Announces the end before that is noted: a crash in between repeats the announcement rather than losing it. */
+async function announce(services: SyncServices, run: RunDocument, etag: string): Promise<void> {
+  const { runId } = run;
+  try {
+    announceEnd(services, run);
+  } catch (error) {
+    // It must not keep the run live for ever.
+    const message = `The end of the run could not be announced: ${describeForLog(error)}`;
+    services.telemetry.log('error', message, { runId });
+  }
+  try {
+    await services.work.replaceIfUnchanged(paths.run(runId), { ...run, announced: true }, etag);
+  } catch (error) {
+    // The note is of use only if this process dies before it releases the run.
+    const message = `The announcement of the run could not be noted: ${describeForLog(error)}`;
+    services.telemetry.log('debug', message, { runId });
+  }
+}
+
+/** Deletes the documents of a run that is over, and lets the next one start. */
+async function release(services: SyncServices, runId: string): Promise<void> {
   services.shards.forget(paths.runFolder(runId));
   services.documents.forget(paths.runFolder(runId));
   try {
@@ -44,24 +129,22 @@ export async function endRun(
     await cleanUp(services);
   } finally {
     // A blob that cannot be deleted must not block all further runs. The next clean-up tries again.
-    await release(services, runId);
+    await deleteActive(services, runId);
   }
 }
 
-/** Completes the end of a run whose report is written, after the process died. @returns false if the run has not ended */
-export async function resumeEnd(services: SyncServices, runId: string): Promise<boolean> {
-  const phase = (await services.documents.run(runId))?.phase;
-  if (phase !== 'complete' && phase !== 'failed' && phase !== 'abandoned') return false;
-  await endRun(services, runId, phase);
-  return true;
-}
-
 /** A damaged document must not keep the run live for ever: its report is written anew. */
-async function storedRun({ documents }: SyncServices, runId: string): Promise<RunDocument | undefined> {
+async function storedRun(
+  { work }: SyncServices,
+  runId: string,
+): Promise<{ run?: RunDocument; etag?: string }> {
   try {
-    return await documents.run(runId);
+    const found = await work.read<RunDocument>(paths.run(runId));
+    if (found === undefined) return {};
+    const { value, etag } = found;
+    return isRunDocument(value, runId) ? { run: value, etag } : { etag };
   } catch (error) {
-    if (error instanceof DamagedDocumentError) return undefined;
+    if (error instanceof DamagedDocumentError) return { etag: error.etag };
     throw error;
   }
 }
@@ -90,7 +173,7 @@ async function reportEnd(
   };
 }
 
-async function release(services: SyncServices, runId: string): Promise<void> {
+async function deleteActive(services: SyncServices, runId: string): Promise<void> {
   const active = await readActive(services);
   if (active?.value.runId !== runId) return;
   await services.work.deleteIfUnchanged(paths.active, active.etag);

@@ -12,7 +12,7 @@ import { latestRound } from './resume-run.ts';
 import { runReport } from './run-report.ts';
 
 /** What `GET /api/sync/{runId}` answers. */
-export interface RunStatus extends RunDocument {
+export interface RunStatus extends Omit<RunDocument, 'announced'> {
   phase: RunPhase;
   rounds: number;
   entities: TableReport[];
@@ -125,7 +125,11 @@ async function isEnding(
   return (await active())?.value.runId === runId;
 }
 
-function withTotals(services: SyncServices, run: RunDocument, phase: RunPhase): RunStatus {
+function withTotals(
+  services: SyncServices,
+  { announced: _, ...run }: RunDocument,
+  phase: RunPhase,
+): RunStatus {
   const { rounds = 0, entities = [] } = run;
   const end = run.finishedAt === undefined ? services.now().getTime() : Date.parse(run.finishedAt);
   return {

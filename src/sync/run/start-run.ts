@@ -10,7 +10,7 @@ import {
   runFormat,
 } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { endRun, resumeEnd } from './end-run.ts';
+import { endingSeconds, endRun, resumeEnd } from './end-run.ts';
 import { createRun } from './kept-reread.ts';
 import { resumeRun } from './resume-run.ts';
 
@@ -22,9 +22,6 @@ const maxResumptions = 3;
  * app without instances can take two minutes (github.com/Azure/azure-functions-host#10706).
  */
 const lostAfterSeconds = 180;
-
-/** Seconds that a run can take to delete its documents after its report is written. */
-const endingSeconds = 60;
 
 const waitHint = 'Wait until the run is over, or resume it.';
 const lateHint =
@@ -149,7 +146,7 @@ async function resumeOrAbandon(
     const age = services.now().getTime() - Date.parse(run.finishedAt);
     if (age < endingSeconds * 1000 && options.resume !== true)
       return { runId, outcome: 'live', hint: waitHint };
-    await resumeEnd(services, runId);
+    await resumeEnd(services, runId, { isDead: true });
     return undefined;
   }
   const progress = await progressOf(services, runId);

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { ConfigurationError, SyncError } from '../../../src/errors.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
+import type { RunDocument } from '../../../src/sync/documents/run.ts';
+import { endRun } from '../../../src/sync/run/end-run.ts';
 import { runStatus, syncStatus } from '../../../src/sync/run/run-status.ts';
 import { Organisation } from '../organisation.ts';
 
@@ -109,6 +111,103 @@ describe('the end of a run', () => {
       await org.expectMirror('account');
     },
   );
+});
+
+describe('the announcement of the end', () => {
+  /** The phases of the events `RunEnded`. */
+  function announced(): string[] {
+    const phases: string[] = [];
+    Object.assign(org.harness.services.telemetry, {
+      event: (name: string, { phase }: { phase: string }) => {
+        if (name === 'RunEnded') phases.push(phase);
+      },
+    });
+    return phases;
+  }
+
+  /** Writes of run.json: each may be made, then the process is killed or not. */
+  function killAfterWrite(number: number): () => void {
+    const { work } = org.harness.services;
+    const real = work.replaceIfUnchanged.bind(work);
+    let writes = 0;
+    work.replaceIfUnchanged = async (name, ...rest) => {
+      const etag = await real(name, ...rest);
+      if (name.endsWith('/run.json') && ++writes === number) throw new SyncError('killed');
+      return etag;
+    };
+    return () => Object.assign(work, { replaceIfUnchanged: real });
+  }
+
+  it('comes once, with the phase that counts, if two processes end the run at the same time', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const phases = announced();
+    const { services } = org.harness;
+    const { runId } = await org.harness.start();
+    await Promise.all([endRun(services, runId, 'complete'), endRun(services, runId, 'failed')]);
+    await endRun(services, runId, 'abandoned');
+    const { value } = (await services.work.read<RunDocument>(paths.run(runId)))!;
+    expect(phases).toEqual([value.phase]);
+    expect(value.announced).toBe(true);
+    expect(await services.work.read(paths.active)).toBeUndefined();
+    expect(await runStatus(services, runId)).not.toHaveProperty('announced');
+  });
+
+  it('keeps what a start adds while the report is written', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const { work } = org.harness.services;
+    const { runId } = await org.harness.start();
+    const real = work.replaceIfUnchanged.bind(work);
+    work.replaceIfUnchanged = async (name, value, etag) => {
+      work.replaceIfUnchanged = real;
+      const found = (await work.read<RunDocument>(name))!;
+      await real(name, { ...found.value, reread: ['account'] }, found.etag);
+      return real(name, value, etag);
+    };
+    await endRun(org.harness.services, runId, 'failed');
+    expect((await work.read(paths.keptReread))?.value).toEqual({ reread: ['account'] });
+    expect((await work.read<RunDocument>(paths.run(runId)))?.value).toMatchObject({ reread: ['account'] });
+  });
+
+  it.each(['a redelivered message', 'the next start', 'a start with resume'])(
+    'that a crash prevented is made up for by %s, once',
+    async (by) => {
+      org = await Organisation.start(['account'], { rows: 50 });
+      const phases = announced();
+      const { services } = org.harness;
+      const { runId } = await org.harness.start();
+      const restore = killAfterWrite(1);
+      for (let error: unknown; error === undefined && org.harness.waiting > 0; )
+        error = await org.harness.deliver();
+      restore();
+      org.harness.restarted();
+      expect(phases).toEqual([]);
+      if (by === 'a redelivered message') {
+        // While the writer of the report may be alive, it is the one that announces.
+        await endRun(services, runId, 'failed');
+        expect(phases).toEqual([]);
+        org.clock.now += 600_000;
+        await org.harness.drain();
+      } else {
+        if (by === 'the next start') org.clock.now += 120_000;
+        const next = await org.harness.startUnplanned({ resume: by === 'a start with resume' });
+        expect(next.outcome).toBe('started');
+      }
+      expect(phases).toEqual(['complete']);
+      expect((await runStatus(services, runId))?.phase).toBe('complete');
+      await endRun(services, runId, 'failed');
+      expect(phases).toEqual(['complete']);
+    },
+  );
+
+  it('that cannot be noted does not keep the run live', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const phases = announced();
+    killAfterWrite(2);
+    await org.harness.start();
+    await org.harness.drain();
+    expect(phases).toEqual(['complete']);
+    expect((await org.harness.startUnplanned()).outcome).toBe('started');
+  });
 });
 
 describe('a merge that cannot succeed until a person acts', () => {
