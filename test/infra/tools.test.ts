@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -16,8 +18,8 @@ interface Step {
   run?: string;
   with?: Record<string, string>;
 }
-const workflow = parse(read('.github/workflows/deploy.yml')) as {
-  on: { push: { branches: string[] } };
+const workflow = parse(read('.github/workflows/azure-dev.yml')) as {
+  on: { workflow_run: { workflows: string[]; types: string[]; branches: string[] } };
   jobs: { deploy: { if: string; permissions: Record<string, string>; steps: Step[] } };
 };
 const { deploy } = workflow.jobs;
@@ -42,12 +44,64 @@ it('the development container has exact versions of Node.js 24 and all tools', (
 });
 
 it('the workflow deploys main with a token of GitHub, and only where variables are set', () => {
-  expect(workflow.on.push.branches).toEqual(['main']);
+  // Not on push: CI would not have finished.
+  expect(Object.keys(workflow.on)).toEqual(['workflow_run', 'workflow_dispatch']);
+  const ci = parse(read('.github/workflows/ci.yml')) as { name: string };
+  expect(workflow.on.workflow_run).toEqual({
+    workflows: [ci.name],
+    types: ['completed'],
+    branches: ['main'],
+  });
+  expect(deploy.if).toMatch(/workflow_run\.conclusion == 'success'/);
+  expect(deploy.if).toMatch(/workflow_run\.event == 'push'/);
+  expect(deploy.steps[0]!.with!['ref']).toContain('workflow_run.head_sha');
   expect(deploy.if).toMatch(/vars\.AZURE_CLIENT_ID != ''/);
   expect(deploy.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
   expect(JSON.stringify(deploy)).not.toMatch(/secrets\./);
   const commands = deploy.steps.map(({ run }) => run ?? '').join('\n');
   expect(commands).toMatch(/--federated-credential-provider github\nazd up --no-prompt/);
+});
+
+it('azd pipeline config finds the workflow, and adds none', () => {
+  // The only name that it looks for (github.com/Azure/azure-dev, cli/azd/pkg/pipeline).
+  expect(readdirSync(join(root, '.github/workflows'))).toContain('azure-dev.yml');
+  expect(readdirSync(join(root, '.github/workflows'))).not.toContain('deploy.yml');
+});
+
+it('a variable of several lines stays one variable', () => {
+  const { run } = deploy.steps.find(({ run }) => run?.includes('GITHUB_ENV'))!;
+  const folder = mkdtempSync(join(tmpdir(), 'github-env-'));
+  const file = join(folder, 'env');
+  const variables = {
+    AZURE_ENV_NAME: 'prod',
+    SYNC_EXTRA_SETTINGS: '{\n"A": "=1"\nDATAVERSE_URL=https://other\n}',
+    OTHER: 'x',
+  };
+  // GitHub runs steps with bash and these options.
+  execFileSync('bash', ['-eo', 'pipefail', '-c', run!], {
+    env: { ...process.env, VARIABLES: JSON.stringify(variables), GITHUB_ENV: file },
+  });
+  const found: Record<string, string> = {};
+  const delimiters: string[] = [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  while (lines.length > 1) {
+    const [, name, delimiter] = /^(\w+)<<(\w{20,})$/.exec(lines.shift()!)!;
+    delimiters.push(delimiter!);
+    found[name!] = lines.splice(0, lines.indexOf(delimiter!)).join('\n');
+    lines.shift();
+  }
+  const { OTHER: _, ...passed } = variables;
+  expect(found).toEqual(passed);
+  expect(new Set(delimiters).size).toBe(delimiters.length);
+  rmSync(folder, { recursive: true });
+});
+
+it('the token for Dataverse is requested before the assertion of GitHub expires', () => {
+  const at = (part: RegExp) => deploy.steps.findIndex(({ uses, run }) => part.test(`${uses} ${run}`));
+  const login = at(/^Azure\/login@/);
+  expect(login).toBeGreaterThan(0);
+  expect(at(/az account get-access-token --resource "\$DATAVERSE_URL"/)).toBe(login + 1);
+  expect(at(/azd up/)).toBeGreaterThan(login + 1);
 });
 
 it('the workflow and the development container use one version of azd', () => {
