@@ -1,4 +1,6 @@
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -66,6 +68,33 @@ it('.funcignore leaves the folders of packages alone', () => {
   // Without a slash before its end, a pattern also matches below node_modules: packages keep their code in src or dist.
   const unanchored = patterns.filter((pattern) => !pattern.slice(0, -1).includes('/'));
   expect(unanchored.filter((pattern) => !/^(?:\*\.|\.)/.test(pattern))).toEqual([]);
+});
+
+it('.funcignore and .gitignore leave out what belongs to a machine or an environment', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ignored-'));
+  // Git applies the patterns, those of .funcignore as well: both have the same form.
+  const ignoredBy = (file: string, paths: string[]): string[] => {
+    const git = (...args: string[]) =>
+      spawnSync('git', args, { cwd: folder, encoding: 'utf8', input: paths.join('\n') }).stdout;
+    git('init', '--quiet');
+    copyFileSync(join(root, file), join(folder, '.gitignore'));
+    return git('check-ignore', '--no-index', '--stdin').split('\n').filter(Boolean);
+  };
+  const secret = ['.azure/prod/.env', '.azure/prod/config.json', '.env', 'SECRET.txt', 'local.settings.json'];
+  const ofCheckout = ['azure.yaml', '.devcontainer/devcontainer.json', 'infra/main.bicep', 'src/index.ts'];
+  const uploaded = [
+    'host.json',
+    'entities.json',
+    'package.json',
+    'dist/index.js',
+    'node_modules/x/infra/index.js',
+  ];
+  expect(ignoredBy('.funcignore', [...secret, ...ofCheckout, ...uploaded])).toEqual([
+    ...secret,
+    ...ofCheckout,
+  ]);
+  expect(ignoredBy('.gitignore', [...secret, ...ofCheckout])).toEqual(secret);
+  rmSync(folder, { recursive: true });
 });
 
 it('.editorconfig says the same as biome.json', () => {
