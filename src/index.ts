@@ -2,6 +2,7 @@
 import { app } from '@azure/functions';
 import { invalidSettings } from './config/invalid-settings.ts';
 import { keepLoopbackDirect } from './config/proxy-environment.ts';
+import { safeText } from './safe-text.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { redactSdkLog } from './telemetry/sdk-log.ts';
 
@@ -10,7 +11,7 @@ redactSdkLog();
 
 // Nothing here may throw: the functions would not be registered, and GET /api/health could not say why.
 app.hook.appStart(() => {
-  for (const fault of invalidSettings().faults) console.error(fault);
+  for (const fault of invalidSettings().faults) console.error(safeText(fault));
 });
 
 // What waits to be sent would be lost with the process.

@@ -2,6 +2,9 @@ import { ConfigurationError } from '../errors.ts';
 
 const loopbackHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
+/** What is quoted in errors. Anything else can be a key or a token that was put into the wrong setting. */
+const plainAddress = /^[\w.:/-]{1,60}$/;
+
 /** Whether the URL's host is this machine. */
 export function isLoopback(url: URL): boolean {
   return loopbackHost.test(url.hostname);
@@ -17,7 +20,7 @@ export function isLoopback(url: URL): boolean {
 export function environmentOrigin(address: string, name = 'The Dataverse URL'): string {
   const url = URL.parse(address);
   if (url === null) {
-    throw invalidUrl(name, `${name} is not a valid URL: ${address.replace(/\/\/.*@/s, '//')}`);
+    throw invalidUrl(name, `${name} is not a valid URL${plainAddress.test(address) ? `: ${address}` : '.'}`);
   }
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
     const found = `not ${url.protocol}//${url.host}`;

@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../errors.ts';
+import { rememberSecret, rememberToken } from '../safe-text.ts';
 import { readEntities } from './entities.ts';
 import { metricsSettingNames, readMetricsSettings } from './metrics-settings.ts';
 import { Ncrontab } from './ncrontab.ts';
@@ -14,6 +15,9 @@ export interface InvalidSettings {
 
 /** The settings and files that the app cannot run without, all at once. Both lists are empty if everything is valid. */
 export function invalidSettings(env: Record<string, string | undefined> = process.env): InvalidSettings {
+  // So that no fault quotes one that was put into the wrong setting as well.
+  rememberSecret(env['DATAVERSE_CLIENT_SECRET']);
+  rememberToken(env['DATAVERSE_ACCESS_TOKEN']);
   const faults = [
     () => readSettings(env),
     () => readMetricsSettings(env),
@@ -38,6 +42,10 @@ export function invalidSettings(env: Record<string, string | undefined> = proces
 /** The host takes `%SYNC_SCHEDULE%` as it is; without it, only the timer does not work. */
 function checkSchedule(schedule: string | undefined): void {
   if (!schedule?.trim()) throw new ConfigurationError('SYNC_SCHEDULE is missing.');
+  // Not quoted: it can be a key or a token that belongs to another setting.
+  if (schedule.trim().split(/\s+/).length < 5) {
+    throw new ConfigurationError('SYNC_SCHEDULE is not an NCRONTAB expression: it needs six fields.');
+  }
   try {
     new Ncrontab(schedule);
   } catch (error) {
