@@ -1,10 +1,5 @@
-import {
-  type Instrumenter,
-  type InstrumenterSpanOptions,
-  type TracingContext,
-  type TracingSpan,
-  useInstrumenter,
-} from '@azure/core-tracing';
+import type { Instrumenter, InstrumenterSpanOptions, TracingContext, TracingSpan } from '@azure/core-tracing';
+import { instrumentSdk } from '../telemetry/sdk-instrumenter.ts';
 import { startSpan } from '../telemetry/tracing.ts';
 
 /** Statuses with which storage answers ordinary questions: does it exist, was it changed, who was first. */
@@ -15,7 +10,7 @@ const expected = new Set([304, 404, 409, 412, 416]);
  * account and ids, so that there are few of them. The library's own spans of calls are left out: they name neither.
  */
 export function traceStorageRequests(): void {
-  useInstrumenter(instrumenter);
+  instrumentSdk(instrumenter);
 }
 
 const instrumenter: Instrumenter = {

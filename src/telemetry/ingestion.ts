@@ -1,47 +1,41 @@
 /**
- * Sends batches to Application Insights, with the exporters of OpenTelemetry. Only this file names their library, and
- * it is loaded with the first batch.
+ * Sends batches with `applicationinsights`. Only this file names the library, and it is loaded with the first batch.
+ *
+ * The library is a set of OpenTelemetry: what is sent is made with the API of OpenTelemetry, and `useAzureMonitor` makes
+ * and registers what that API leads to. Here it is started for this file alone (see `startedApart`), collects nothing by
+ * itself, and sends when it is told to.
  */
 import type { TokenCredential } from '@azure/core-auth';
-import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
-import {
-  AzureMonitorLogExporter,
-  AzureMonitorMetricExporter,
-  AzureMonitorTraceExporter,
-} from '@azure/monitor-opentelemetry-exporter';
-import { rememberToken } from '../safe-text.ts';
+import { type Context, type Meter, metrics, ROOT_CONTEXT, type Tracer, trace } from '@opentelemetry/api';
+import { type Logger, logs } from '@opentelemetry/api-logs';
+import applicationInsights from 'applicationinsights';
 import type { EndedSpan, MetricPoint, MonitorEvent } from './monitor-client.ts';
 import type { Batch } from './outbox.ts';
 import { sampledShare } from './sampling.ts';
+import type { SpanContext } from './scope.ts';
+import { keepingSdkHooks } from './sdk-instrumenter.ts';
+import {
+  type IngestionFault,
+  type RequestOutcome,
+  watchedClient,
+  watchedCredential,
+} from './watched-requests.ts';
 
-/** Why a part of a batch was not accepted. */
-export interface IngestionFault {
-  /** The status of the response; absent if there was none. */
-  status?: number;
-  /** A code of the connection (`ECONNREFUSED`), or what failed before a request was sent (`no token`). */
-  code?: string;
-  /** Whether the same batch may be accepted later. */
-  isRetriable: boolean;
-}
+export type { IngestionFault } from './watched-requests.ts';
 
 export interface Ingestion {
   /** Sends a batch. Returns what was not accepted, and why; never throws. */
   send(batch: Batch): Promise<{ rest: Batch; fault?: IngestionFault }>;
 }
 
-type Spans = Parameters<AzureMonitorTraceExporter['export']>[0];
-type Logs = Parameters<AzureMonitorLogExporter['export']>[0];
-type Metrics = Parameters<AzureMonitorMetricExporter['export']>[0];
-
-const timeoutMs = 10_000;
-/** Spans in one request: a request may have 64 MB (learn.microsoft.com), and half a megabyte is quick to repeat. */
-const spansAtOnce = 500;
-/** Statuses with which the same request is refused for ever: it is not valid, too large, or for no resource. */
-const finalStatuses = new Set([400, 404, 405, 413]);
-const done = () => undefined;
+/**
+ * Items in one request: less than the 512 that the library takes at once, so that a request is accepted or refused as a
+ * whole. Half a megabyte is quick to repeat.
+ */
+const atOnce = 500;
 
 /**
- * The exporters of one Application Insights resource. Sends no request yet.
+ * Starts the library for one Application Insights resource. Sends no request yet.
  * @param credential signs the requests; without one, the instrumentation key alone is sent
  * @throws Error if the connection string is not valid
  */
@@ -50,14 +44,11 @@ export function openIngestion(
   credential: TokenCredential | undefined,
   env: Record<string, string | undefined> = process.env,
 ): Ingestion {
-  // The exporters report on themselves to Microsoft, and add a metric that describes the process to each request.
-  process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] ??= 'true';
-  process.env['APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED'] ??= 'true';
-  let fault: IngestionFault | undefined;
-  const note = (found: IngestionFault) => {
-    fault ??= found;
+  let outcome: RequestOutcome | undefined;
+  const note = (found: RequestOutcome) => {
+    outcome = found;
   };
-  const options = {
+  const azureMonitorExporterOptions = {
     connectionString,
     credential: credential && watchedCredential(credential, note),
     httpClient: watchedClient(note),
@@ -65,159 +56,213 @@ export function openIngestion(
     disableOfflineStorage: true,
     retryOptions: { maxRetries: 0 },
   };
-  const traces = new AzureMonitorTraceExporter(options);
-  const logs = new AzureMonitorLogExporter(options);
-  const meters = new AzureMonitorMetricExporter(options);
-  const resource = { attributes: resourceAttributes(env) };
+  const { tracer, logger, meter, flushing } = startedApart(env, () => start(azureMonitorExporterOptions));
   const share = sampledShare(env);
-  /** Whether the items are done with: accepted, or refused for ever. */
-  const exported = async (work: () => Promise<unknown>): Promise<boolean> => {
-    if (fault?.isRetriable) return false;
+
+  /** Sends some items in one request. Returns why they were not accepted. */
+  const fault = async (kind: keyof Batch, emit: () => void): Promise<IngestionFault | undefined> => {
+    outcome = undefined;
     try {
-      await work();
-    } catch (error) {
-      note({ code: (error as Error)?.name, isRetriable: false });
+      emit();
+      await flushing[kind]();
+    } catch {
+      // Noted as what became of the request.
     }
-    return fault?.isRetriable !== true;
+    if (outcome === 'accepted') return undefined;
+    return outcome ?? { code: 'nothing sent', isRetriable: false };
   };
   return {
-    async send({ events, metrics, spans }) {
-      fault = undefined;
+    async send(batch) {
       const rest: Batch = { events: [], metrics: [], spans: [] };
-      const sendEvents = () => logs.export(events.map((one) => logRecordOf(one, resource)) as Logs, done);
-      if (events.length > 0 && !(await exported(sendEvents))) rest.events = events;
-      const sendMetrics = () => meters.export(resourceMetricsOf(metrics, resource), done);
-      if (metrics.length > 0 && !(await exported(sendMetrics))) rest.metrics = metrics;
-      for (let from = 0; from < spans.length; from += spansAtOnce) {
-        const some = spans.slice(from, from + spansAtOnce);
-        const sendSpans = () =>
-          traces.export(some.map((span) => spanOf(span, resource, share)) as unknown as Spans, done);
-        if (!(await exported(sendSpans))) rest.spans.push(...some);
-      }
-      return { rest, fault };
+      let first: IngestionFault | undefined;
+      const sendAll = async <Item>(
+        kind: keyof Batch,
+        kept: Item[],
+        items: Item[],
+        emit: (one: Item) => void,
+      ) => {
+        for (let from = 0; from < items.length; from += atOnce) {
+          const some = items.slice(from, from + atOnce);
+          const found = first?.isRetriable ? first : await fault(kind, () => some.forEach(emit));
+          first ??= found;
+          if (found?.isRetriable) kept.push(...some);
+        }
+      };
+      await sendAll('events', rest.events, batch.events, (one) => emitEvent(logger, one));
+      await sendAll('metrics', rest.metrics, batch.metrics, (one) => recordPoint(meter, one));
+      await sendAll('spans', rest.spans, batch.spans, (one) => emitSpan(tracer, one, share));
+      return { rest, fault: first };
     },
   };
 }
 
-/** The library keeps errors to itself: this notes them. */
-function watchedClient(note: (fault: IngestionFault) => void): HttpClient {
-  const client = createDefaultHttpClient();
-  return {
-    async sendRequest(request) {
-      request.timeout = timeoutMs;
-      try {
-        const response = await client.sendRequest(request);
-        const { status } = response;
-        // 206: some items of the request are not valid, or come too fast.
-        const isRetriable = !finalStatuses.has(status) && status !== 206;
-        if (status !== 200 && status !== 307 && status !== 308) note({ status, isRetriable });
-        return response;
-      } catch (error) {
-        const { code, name } = error as { code?: string; name?: string };
-        note({ code: code ?? name ?? 'Error', isRetriable: true });
-        throw error;
-      }
+type Options = NonNullable<Parameters<typeof applicationInsights.useAzureMonitor>[0]>;
+type ExporterOptions = Options['azureMonitorExporterOptions'];
+type Flushing = Record<keyof Batch, () => Promise<void>>;
+
+const scopeName = 'dataverse-sqlite-sync';
+const off = { enabled: false };
+
+/**
+ * Lets nothing through but the spans of this file: the library would trace its own requests, each of which would lead to
+ * the next one. It sends no span without the flag.
+ */
+const onlyOurs: NonNullable<Options['spanProcessors']>[number] = {
+  onStart(span) {
+    if (span.instrumentationScope.name !== scopeName) span.spanContext().traceFlags = 0;
+  },
+  onEnd: () => undefined,
+  forceFlush: async () => undefined,
+  shutdown: async () => undefined,
+};
+
+/** Starts the library with everything off that it would collect by itself. */
+function start(azureMonitorExporterOptions: ExporterOptions) {
+  applicationInsights.useAzureMonitor({
+    azureMonitorExporterOptions,
+    // What arrives here is sampled already. The default is five traces a second.
+    samplingRatio: 1,
+    tracesPerSecond: 0,
+    spanProcessors: [onlyOurs],
+    enableLiveMetrics: false,
+    enableStandardMetrics: false,
+    enablePerformanceCounters: false,
+    enableAutoCollectExceptions: false,
+    enableAutoCollectPerformance: false,
+    instrumentationOptions: {
+      http: off,
+      azureSdk: off,
+      mongoDb: off,
+      mySql: off,
+      postgreSql: off,
+      redis: off,
+      redis4: off,
+      bunyan: off,
+      winston: off,
+      console: off,
     },
+  });
+  // `flushAzureMonitor` flushes what is registered for the process, which these are no longer when the batch is sent.
+  const flush = (provider: unknown) => () => (provider as { forceFlush(): Promise<void> }).forceFlush();
+  const spans = trace.getTracerProvider() as unknown as { getDelegate(): unknown };
+  const flushing: Flushing = {
+    events: flush(logs.getLoggerProvider()),
+    metrics: flush(metrics.getMeterProvider()),
+    spans: flush(spans.getDelegate()),
   };
-}
-
-function watchedCredential(
-  credential: TokenCredential,
-  note: (fault: IngestionFault) => void,
-): TokenCredential {
   return {
-    async getToken(scopes, details) {
-      try {
-        const token = await credential.getToken(scopes, details);
-        rememberToken(token?.token);
-        if (token === null) throw new Error('the credential returned no token');
-        return token;
-      } catch (error) {
-        note({ code: 'no token', isRetriable: true });
-        throw error;
-      }
-    },
+    tracer: trace.getTracer(scopeName),
+    logger: logs.getLogger(scopeName),
+    meter: metrics.getMeter(scopeName),
+    flushing,
   };
 }
 
-/** The host names the app by the same names. */
-function resourceAttributes(env: Record<string, string | undefined>): Record<string, string | undefined> {
+/** Where OpenTelemetry keeps what is registered for the process. */
+const registries = [Symbol.for('opentelemetry.js.api.1'), Symbol.for('io.opentelemetry.js.api.logs')];
+
+/**
+ * Runs `begin`, which starts the library, so that the rest of the process is as it was afterwards.
+ *
+ * The library replaces what is registered with OpenTelemetry, the instrumenter and the log of the Azure SDK; the app has
+ * its own, and an agent of the platform may have, too. It also puts about forty variables of the environment before its
+ * options; a few of them are set for the host, in values that it does not know. Both is over when it has started.
+ */
+function startedApart<Result>(env: Record<string, string | undefined>, begin: () => Result): Result {
+  const registered = globalThis as unknown as Record<symbol, unknown>;
+  const before = registries.map((key) => registered[key]);
+  for (const key of registries) delete registered[key];
+  const all = process.env;
+  process.env = { ...environment(all), ...identityOf(env) };
+  try {
+    return keepingSdkHooks(begin);
+  } finally {
+    process.env = all;
+    registries.forEach((key, index) => {
+      if (before[index] === undefined) delete registered[key];
+      else registered[key] = before[index];
+    });
+  }
+}
+
+function environment(all: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const foreign = /^(?:OTEL_|APPLICATIONINSIGHTS_|APPLICATION_INSIGHTS_|AZURE_MONITOR_)/;
   return {
-    'service.name': env['WEBSITE_SITE_NAME'] || 'dataverse-sqlite-sync',
-    'service.instance.id': env['WEBSITE_INSTANCE_ID'] || undefined,
+    ...Object.fromEntries(Object.entries(all).filter(([name]) => !foreign.test(name))),
+    // It reports on itself to Microsoft, and adds a metric that describes the process to each request.
+    APPLICATION_INSIGHTS_NO_STATSBEAT: 'true',
+    APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED: 'true',
+    // No file, no messages of its own: the monitor says what failed, once.
+    APPLICATIONINSIGHTS_CONFIGURATION_CONTENT: ' ',
+    APPLICATIONINSIGHTS_INSTRUMENTATION_LOGGING_LEVEL: 'NONE',
+    AZURE_LOG_LEVEL: 'error',
+    // Metrics are sent with each batch, not every minute.
+    OTEL_METRIC_EXPORT_INTERVAL: String(24 * 3600_000),
+    OTEL_NODE_RESOURCE_DETECTORS: 'env',
   };
 }
 
-type Resource = { attributes: Record<string, unknown> };
-const scope = { name: 'dataverse-sqlite-sync' };
+/** The host names the app by the same names. As a function app it is not asked whether it is a virtual machine. */
+function identityOf(env: Record<string, string | undefined>): NodeJS.ProcessEnv {
+  const instance = env['WEBSITE_INSTANCE_ID'];
+  return {
+    WEBSITE_SITE_NAME: env['WEBSITE_SITE_NAME'] || scopeName,
+    WEBSITE_SKU: 'FlexConsumption',
+    ...(instance && { OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${encodeURIComponent(instance)}` }),
+  };
+}
+
+/** SpanKind and SpanStatusCode of OpenTelemetry. */
 const kinds = { internal: 0, server: 1, client: 2 } as const;
-/** UNSET and ERROR. */
-const statusCodes = { ok: 0, error: 2 } as const;
+const statusOfError = 2;
 
-/** @param milliseconds since 1970 @returns seconds and nanoseconds */
-function hrTime(milliseconds: number): [number, number] {
-  const seconds = Math.floor(milliseconds / 1000);
-  return [seconds, Math.round((milliseconds - seconds * 1000) * 1e6)];
-}
-
-function spanOf(span: EndedSpan, resource: Resource, share: number): object {
+function emitSpan(tracer: Tracer, span: EndedSpan, share: number): void {
   const { name, kind, context, parentId, attributes, startedAt, endedAt, links, isError } = span;
-  const contextOf = (ids: EndedSpan['context']) => ({ ...ids, traceFlags: 1 });
-  return {
-    name,
+  const parent = parentId === undefined ? undefined : { traceId: context.traceId, spanId: parentId };
+  const options = {
     kind: kinds[kind],
-    spanContext: () => contextOf(context),
-    parentSpanContext: parentId && contextOf({ traceId: context.traceId, spanId: parentId }),
-    startTime: hrTime(startedAt),
-    endTime: hrTime(endedAt),
-    duration: hrTime(Math.max(0, endedAt - startedAt)),
+    startTime: startedAt,
     // The rate in percent, from which Application Insights estimates the count of all.
     attributes: { ...defined(attributes), ...(share < 1 && { 'microsoft.sample_rate': share * 100 }) },
-    status: { code: isError ? statusCodes.error : statusCodes.ok },
-    links: links.map((link) => ({ context: contextOf(link) })),
-    events: [],
-    ended: true,
-    resource,
-    instrumentationScope: scope,
-    droppedAttributesCount: 0,
-    droppedEventsCount: 0,
-    droppedLinksCount: 0,
+    links: links.map((link) => ({ context: sampled(link) })),
   };
+  const open = tracer.startSpan(name, options, within(parent));
+  // The ids are known already: children name them, and another process may have started the span. The API takes no ids,
+  // and the library no generator of them.
+  Object.assign(open.spanContext(), sampled(context));
+  if (isError) open.setStatus({ code: statusOfError });
+  open.end(Math.max(startedAt, endedAt));
 }
 
-function logRecordOf({ name, properties, measurements, at, span }: MonitorEvent, resource: Resource): object {
-  const time = hrTime(at ?? Date.now());
-  return {
-    hrTime: time,
-    hrTimeObserved: time,
-    spanContext: span && { ...span, traceFlags: 1 },
+function emitEvent(logger: Logger, { name, properties, measurements, at, span }: MonitorEvent): void {
+  logger.emit({
+    timestamp: at ?? Date.now(),
+    context: within(span),
     body: { measurements: { ...measurements } },
     attributes: { ...properties, 'microsoft.custom_event.name': name },
-    resource,
-    instrumentationScope: scope,
-    droppedAttributesCount: 0,
-  };
+  });
 }
 
-/** Every metric is sent as a histogram without buckets: sum, count, least and greatest value since the last time. */
-function resourceMetricsOf(points: readonly MetricPoint[], resource: Resource): Metrics {
-  const time = hrTime(Date.now());
-  const metrics = points.map(({ name, dimensions, count, sum, min, max }) => ({
-    descriptor: { name, description: '', unit: '', type: 'HISTOGRAM', valueType: 1, advice: {} },
-    aggregationTemporality: 0,
-    dataPointType: 0,
-    dataPoints: [
-      {
-        startTime: time,
-        endTime: time,
-        attributes: dimensions,
-        value: { count, sum, min, max, buckets: { boundaries: [], counts: [count] } },
-      },
-    ],
-  }));
-  return { resource, scopeMetrics: [{ scope, metrics }] } as unknown as Metrics;
+/**
+ * Records values with the count, sum, least and greatest value of the point, which is what is sent of a histogram: all but
+ * the least and the greatest are their mean. A value is never negative, unless a clock was wrong.
+ */
+function recordPoint(meter: Meter, { name, dimensions, count, sum, min, max }: MetricPoint): void {
+  const histogram = meter.createHistogram(name);
+  const mean = Math.min(max, Math.max(min, (sum - min - max) / (count - 2)));
+  for (let i = 0; i < count; i += 1) {
+    const value = i === 0 ? min : i === 1 ? max : mean;
+    histogram.record(Math.max(0, value), dimensions);
+  }
 }
 
-function defined(attributes: object): Record<string, unknown> {
+const sampled = (ids: SpanContext) => ({ ...ids, traceFlags: 1 });
+
+/** The context of a span, or that of none: the current one has nothing to do with what is sent. */
+function within(span: SpanContext | undefined): Context {
+  return span === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, sampled(span));
+}
+
+function defined(attributes: EndedSpan['attributes']) {
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 }

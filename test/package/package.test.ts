@@ -180,6 +180,10 @@ describe.skipIf(!canMakeCertificate())('deployed to an empty folder', () => {
       rows: dataverse.store.count('account'),
     });
     await expect.poll(() => events, { timeout: 60_000 }).toContain('RunEnded');
+    await expect.poll(() => events, { timeout: 60_000 }).toContain('"Sync run"');
+    expect(events).toContain('"Blob commit blocks of dataverse.db"');
+    // The library's own requests.
+    expect(events).not.toContain('/v2.1/track');
   });
 
   test('everything that the app needs is there', async () => {

@@ -45,6 +45,7 @@ export class IngestionEndpoint {
   readonly bodies: string[] = [];
   /** Answers a request instead of 200, if it returns a status. */
   refuses: () => number | undefined = () => undefined;
+  isSigned = (authorization: string | undefined): boolean => authorization === `Bearer ${ingestionToken}`;
   /** Requests by the status of their answer. */
   readonly statuses: number[] = [];
   /** The scopes and client ids that tokens were asked for. */
@@ -85,7 +86,7 @@ export class IngestionEndpoint {
       const raw = Buffer.concat(chunks);
       const body = (request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString();
       this.bodies.push(body);
-      const isSigned = request.headers.authorization === `Bearer ${ingestionToken}`;
+      const isSigned = this.isSigned(request.headers.authorization);
       const isTrack = request.method === 'POST' && request.url?.startsWith('/v2.1/track') === true;
       const status = this.refuses() ?? (isTrack ? (isSigned ? 200 : 401) : 404);
       this.statuses.push(status);
