@@ -36,6 +36,8 @@ export interface DocumentStore {
   put(name: string, value: unknown): Promise<void>;
   /** The document, its ETag, and its length in bytes; or undefined. @throws DamagedDocumentError if it is not JSON */
   read<T>(name: string): Promise<{ value: T; etag: string; length: number } | undefined>;
+  /** Whether the document exists. Moves no content. */
+  exists(name: string): Promise<boolean>;
   /** Returns the new ETag. @throws ConflictError if the document changed or was deleted */
   replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string>;
   /** Returns false if the document does not exist. @throws ConflictError if it changed */

@@ -63,7 +63,7 @@ export class WorkStore implements DocumentStore {
       return true;
     } catch (error) {
       // For a deleted blob the service can also answer that the condition is not met.
-      if (statusOf(error) === 404 || (statusOf(error) === 412 && !(await this.#exists(name)))) return false;
+      if (statusOf(error) === 404 || (statusOf(error) === 412 && !(await this.exists(name)))) return false;
       throw storageError(error, 'delete', name);
     }
   }
@@ -127,7 +127,8 @@ export class WorkStore implements DocumentStore {
     return deleted;
   }
 
-  #exists(name: string): Promise<boolean> {
+  /** Whether the document exists; also false if the container does not. */
+  exists(name: string): Promise<boolean> {
     return withStorageErrors('look up', name, () => this.#container.getBlobClient(name).exists());
   }
 

@@ -71,6 +71,11 @@ class MemoryStore implements DocumentStore {
     }
   }
 
+  async exists(name: string): Promise<boolean> {
+    await soon();
+    return this.#blobs.has(name);
+  }
+
   async replaceIfUnchanged(name: string, value: unknown, etag: string): Promise<string> {
     await soon();
     if (this.#blobs.get(name)?.etag !== etag) throw new ConflictError(`cannot replace ${name}`);

@@ -7,6 +7,8 @@ export interface HealthSources {
   invalidSettings: () => InvalidSettings;
   /** When the last successful run ended, from storage. */
   lastSuccess: () => Promise<string | undefined>;
+  /** Asks the storage of the database, which can be an account of its own. Throws if it does not answer. */
+  askDatabase: () => Promise<unknown>;
 }
 
 /** The body of the answer. It has no data of Dataverse and no value of a setting: anybody may read it. */
@@ -28,7 +30,7 @@ export interface HealthOptions {
 }
 
 /**
- * `GET /api/health`: whether the app can run: 200, or 503 if settings are invalid or the storage does not answer. A monitor
+ * `GET /api/health`: whether the app can run: 200, or 503 if settings are invalid or a storage account does not answer. A monitor
  * restarts an app for 503, so neither Dataverse nor the age of the mirror is a reason.
  */
 export function getHealth(sources: HealthSources, options: HealthOptions = {}): Handler<void> {
@@ -65,15 +67,15 @@ async function check(sources: HealthSources, timeout: number): Promise<Health> {
 
 /** @returns undefined if the storage fails or does not answer in time; the log of other functions has its error */
 async function readInTime(
-  { lastSuccess }: HealthSources,
+  { lastSuccess, askDatabase }: HealthSources,
   timeout: number,
 ): Promise<{ lastSuccess: string | undefined } | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(resolve, timeout, undefined);
   const read = Promise.resolve()
-    .then(lastSuccess)
+    .then(() => Promise.all([lastSuccess(), askDatabase()]))
     .then(
-      (at) => ({ lastSuccess: at }),
+      ([at]) => ({ lastSuccess: at }),
       () => undefined,
     );
   try {

@@ -1,7 +1,11 @@
 import { HttpRequest } from '@azure/functions';
+import { BlobServiceClient } from '@azure/storage-blob';
 import { expect, test } from 'vitest';
 import { invalidSettings } from '../../../src/config/invalid-settings.ts';
 import { getHealth, type Health, type HealthSources } from '../../../src/http/operations/get-health.ts';
+import { WorkStore } from '../../../src/storage/work-store.ts';
+import { lastSuccess } from '../../../src/sync/run/last-success.ts';
+import { startAzurite } from '../../azurite.ts';
 
 const valid = () => ({ faults: [], names: [] });
 const request = new HttpRequest({ method: 'GET', url: 'http://localhost/api/health' });
@@ -13,12 +17,14 @@ async function ask(handler: ReturnType<typeof getHealth>): Promise<{ status: num
 
 test('200 with the version and the last success; many requests cost one read of storage', async () => {
   let reads = 0;
+  let asked = 0;
   const sources: HealthSources = {
     invalidSettings: valid,
     lastSuccess: async () => {
       reads++;
       return '2026-11-20T12:00:00.000Z';
     },
+    askDatabase: async () => asked++,
   };
   const handler = getHealth(sources);
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask(handler)));
@@ -31,20 +37,46 @@ test('200 with the version and the last success; many requests cost one read of 
       version: expect.stringMatching(/^\d/),
     });
   }
-  expect(reads).toBe(1);
+  expect([reads, asked]).toEqual([1, 1]);
   const forgetful = getHealth(sources, { keepMilliseconds: 0 });
   await ask(forgetful);
   await ask(forgetful);
-  expect(reads).toBe(3);
+  expect([reads, asked]).toEqual([3, 3]);
+});
+
+const askDatabase = async () => undefined;
+
+test('503 if the account of the database does not answer', async () => {
+  const azurite = await startAzurite();
+  const stores = (connectionString: string) =>
+    new WorkStore(BlobServiceClient.fromConnectionString(connectionString).getContainerClient('dataverse'));
+  const available = stores(azurite.connectionString);
+  const closed = stores(azurite.connectionString.replace(/(BlobEndpoint=http:\/\/[^:]+):\d+/, '$1:1'));
+  const healthOf = (published: WorkStore) =>
+    ask(
+      getHealth(
+        {
+          invalidSettings: valid,
+          lastSuccess: () => lastSuccess({ work: available }),
+          askDatabase: () => published.exists('dataverse.db'),
+        },
+        { timeoutMilliseconds: 2_000 },
+      ),
+    );
+  // Neither the container nor the database exists before the first run.
+  expect(await healthOf(available)).toMatchObject({ status: 200, body: { storage: 'available' } });
+  expect(await healthOf(closed)).toMatchObject({ status: 503, body: { storage: 'unavailable' } });
+  await azurite.stop();
 });
 
 test('503 if the storage fails or does not answer in time', async () => {
   const failing = getHealth({
     invalidSettings: valid,
     lastSuccess: () => Promise.reject(new Error('secret')),
+    askDatabase,
   });
   const late = getHealth(
-    { invalidSettings: valid, lastSuccess: () => new Promise(() => undefined) },
+    { invalidSettings: valid, lastSuccess: () => new Promise(() => undefined), askDatabase },
     { timeoutMilliseconds: 20 },
   );
   for (const handler of [failing, late]) {
@@ -65,6 +97,7 @@ test('503 with the names of invalid settings, never with their values, and witho
         SYNC_SCHEDULE: 'secret',
       }),
     lastSuccess: () => expect.unreachable(),
+    askDatabase: () => expect.unreachable(),
   });
   const { status, body } = await ask(handler);
   expect(status).toBe(503);
