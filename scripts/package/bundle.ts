@@ -19,6 +19,8 @@ const common: BuildOptions = {
   // Half the size. Names stay, so that a stack still says where an error was.
   minifySyntax: true,
   minifyWhitespace: true,
+  // Node prints the whole line at which an error was thrown that nobody caught.
+  lineLimit: 160,
   // THIRD-PARTY-NOTICES.txt has the licences.
   legalComments: 'none',
   logLevel: 'warning',

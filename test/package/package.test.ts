@@ -34,7 +34,7 @@ let folder: string;
 let built: BuiltPackage;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'package-'));
-  built = await buildPackage(root, join(folder, 'app'));
+  built = await buildPackage(root, join(folder, 'app'), {});
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -57,6 +57,9 @@ describe('the deployment package', () => {
     const code = globSync('dist/*.{js,cjs}', { cwd: built.folder });
     for (const path of code) {
       const text = readFileSync(join(built.folder, path), 'utf8');
+      // An error that nobody catches is logged with its whole line. Only long texts do not fit into one of 160.
+      const lines = text.split('\n').map(({ length }) => length);
+      expect(Math.max(...lines), path).toBeLessThan(5_000);
       // The emulators, and the parts of them that nobody may reach in Azure.
       expect(text, path).not.toContain('sample Dataverse');
       expect(text, path).not.toContain('azurite');
