@@ -1,9 +1,13 @@
 import { z } from 'zod';
+import type { Labels } from '../../target/mirror-target.ts';
+import type { RoundPlan } from './plan.ts';
+import type { MergedRound } from './report.ts';
 import type { ActiveRun, RunDocument } from './run.ts';
+import type { Slice } from './slice.ts';
 
 /*
- * What the code relies on in `run.json` and `active.json`. Other programs may have written to the container, so both are
- * checked before they are used. Members that are not named here, of other versions, pass.
+ * What the code relies on in `run.json`, `active.json` and the documents of rounds. Other programs may have written to the
+ * container, so all are checked before they are used. Members that are not named here, of other versions, pass.
  */
 
 const text = z.string();
@@ -33,6 +37,12 @@ const tableReport = z.looseObject({
   syncedAt: time.optional(),
 });
 
+/** Of a run and of one round. */
+const database = z.looseObject({
+  ...required(['bytes', 'stagedBlocks', 'stagedBytes'], count),
+  etag: text.optional(),
+});
+
 const run = z.looseObject({
   runId,
   trigger: text,
@@ -46,9 +56,7 @@ const run = z.looseObject({
   ...optional(['error', 'hint'], text),
   ...optional(['rounds', 'danglingReferences'], count),
   entities: z.array(tableReport).optional(),
-  database: z
-    .looseObject({ ...required(['bytes', 'stagedBlocks', 'stagedBytes'], count), etag: text.optional() })
-    .optional(),
+  database: database.optional(),
   files: z.looseObject(required(['fetched', 'bytes', 'failed', 'removed'], count)).optional(),
   quality: z
     .looseObject({
@@ -71,6 +79,93 @@ const activeRun = z.looseObject({
   resumedAt: time.optional(),
   progressAt: time.optional(),
 });
+
+const strategyRead = { strategy: text, read: z.looseObject({ kind: text }) };
+
+const plan = z.looseObject({
+  runId,
+  round: count,
+  createdAt: time,
+  ...required(['configDigest', 'catalog'], text),
+  ...optional(['metadataVersion', 'organizationId', 'labelsAgainAt'], text),
+  configured: texts,
+  entities: z.record(
+    text,
+    z.looseObject({
+      ...strategyRead,
+      // The plans of earlier versions have less. Their runs are abandoned with a report.
+      config: z.looseObject({}),
+      reason: text.optional(),
+      fallback: z.looseObject(strategyRead).optional(),
+      knownAt: text.optional(),
+      rowBytes: count.optional(),
+      omit: texts.optional(),
+      carried: z.looseObject({ round: count, createdAt: time }).optional(),
+      reread: text.optional(),
+    }),
+  ),
+});
+
+const sliceStart = z.looseObject({
+  ...strategyRead,
+  part: z.enum(['rows', 'keys']),
+  ...optional(['link', 'reason'], text),
+  ...optional(['offset', 'pageSize'], count),
+  pending: texts.optional(),
+  soFar: z.looseObject(required(['pages', 'records', 'bytes'], count)).optional(),
+});
+
+const slice = z.looseObject({
+  ...required(['slice', 'rowsRead', 'deleted', 'keys'], count),
+  ...required(['digest', 'keysDigest'], text),
+  ...optional(['shard', 'valuesDigest', 'readAt', 'maxModifiedOn', 'deltaLink'], text),
+  ...optional(['refused', 'absent', 'notes'], texts),
+  start: sliceStart,
+  next: sliceStart.optional(),
+});
+
+const merged = z.looseObject({
+  round: count,
+  entities: z.array(tableReport),
+  database: database.optional(),
+  danglingReferences: count.optional(),
+  next: z.record(text, texts),
+  movedBack: text.optional(),
+  reread: z.record(text, text).optional(),
+  postponed: texts.optional(),
+});
+
+const labels = z.looseObject({
+  language: count.optional(),
+  choices: z.array(
+    z.looseObject({
+      ...required(['table', 'column', 'label'], text),
+      ...required(['value', 'language'], count),
+    }),
+  ),
+  unlabelled: z.array(z.looseObject(required(['table', 'column'], text))).optional(),
+});
+
+/** Whether a document contains labels of choices. */
+export function areLabels(value: unknown): value is Labels {
+  return labels.safeParse(value).success;
+}
+
+/** Whether a document is the plan of this round. */
+export function isPlan(value: unknown, id: string, round: number): value is RoundPlan {
+  const parsed = plan.safeParse(value);
+  return parsed.success && parsed.data.runId === id && parsed.data.round === round;
+}
+
+/** Whether a document says what an invocation read. */
+export function isSlice(value: unknown): value is Slice {
+  return slice.safeParse(value).success;
+}
+
+/** Whether a document says what the merge of a round did. */
+export function isMergedRound(value: unknown): value is MergedRound {
+  return merged.safeParse(value).success;
+}
 
 /** Whether a text can be the id of a run. */
 export function isRunId(value: unknown): value is string {

@@ -1,6 +1,9 @@
+import { unlessDamaged } from '../../storage/document-store.ts';
+import type { Labels } from '../../target/mirror-target.ts';
 import { type LoadedState, sourceOf } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { type MergedRound, withNotes } from '../documents/report.ts';
+import { areLabels } from '../documents/run-shape.ts';
 import { applyClosure } from './apply-closure.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
@@ -81,12 +84,27 @@ async function dropTables({ plan, dropTables: names, mirror, changed }: RoundMer
   }
 }
 
+/**
+ * Labels do not fail a run. Where another program has damaged them, those from before stay, and the next run reads them
+ * from Dataverse again.
+ */
+async function readLabels(
+  { services, plan: { runId }, mirror, at }: RoundMerge,
+  digest: string,
+): Promise<Labels | undefined> {
+  const name = paths.choices(digest);
+  const labels = await unlessDamaged(services.documents.claim<Labels>(name, areLabels));
+  if (labels !== undefined) return labels;
+  mirror.state.labelsAgainAt = at;
+  const message = `${name} is missing or damaged. Labels stay as they were, and the next run reads them again.`;
+  services.telemetry.log('warn', message, { runId });
+  return undefined;
+}
+
 /** Commits the round; without a commit, where nothing in the mirror changed. */
 async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<RoundResult> {
-  const { services, plan, catalog, mirror, reports } = round;
-  const haveLabelsChanged = await mirror.writeLabels(catalog.choices, (digest) =>
-    services.documents.claim(paths.choices(digest)),
-  );
+  const { plan, catalog, mirror, reports } = round;
+  const haveLabelsChanged = await mirror.writeLabels(catalog.choices, (digest) => readLabels(round, digest));
   mirror.state.choices = catalog.choices ?? mirror.state.choices;
   const merged: MergedRound = {
     round: plan.round,

@@ -87,7 +87,9 @@ export async function loadChoices(
     const unlabelled = unlabelledColumns(entities, more, all);
     const labels: Labels = { language, choices: all, ...(unlabelled.length > 0 && { unlabelled }) };
     const digest = createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 32);
-    await services.work.createIfAbsent(paths.choices(digest), labels);
+    // Also over labels of that name that are damaged: the name decides the content.
+    await services.work.put(paths.choices(digest), labels);
+    services.documents.remember(paths.choices(digest), labels);
     const areIncomplete = unlabelled.length > 0;
     return { digest, tryAgain, areIncomplete };
   } catch (error) {
