@@ -4,7 +4,7 @@ import { paths } from './paths.ts';
 import type { Catalog, RoundPlan } from './plan.ts';
 import type { MergedRound } from './report.ts';
 import type { RunDocument } from './run.ts';
-import { isRunDocument } from './run-shape.ts';
+import { isMergedRound, isPlan, isRunDocument, isSlice } from './run-shape.ts';
 import type { Slice } from './slice.ts';
 
 /** How much is kept in memory, in bytes of JSON. The parsed documents take two to three times as much. */
@@ -31,8 +31,12 @@ export class DocumentReader {
     return this.#bytes;
   }
 
-  /** A document that never changes, undefined while it does not exist. */
-  async claim<T>(name: string): Promise<T | undefined> {
+  /**
+   * A document that never changes, undefined while it does not exist.
+   * @param isOf whether the content is what its readers rely on; asked once, when it comes from storage
+   * @throws DamagedDocumentError if another program wrote it
+   */
+  async claim<T>(name: string, isOf: (value: unknown) => boolean = () => true): Promise<T | undefined> {
     const kept = this.#kept.get(name);
     if (kept !== undefined) {
       this.#kept.delete(name);
@@ -41,8 +45,34 @@ export class DocumentReader {
     }
     const read = await this.#store.read<T>(name);
     if (read === undefined) return undefined;
+    if (!isOf(read.value)) throw new DamagedDocumentError(name, 'has another form', read.etag);
     this.#keep(name, read.value, read.length);
     return read.value;
+  }
+
+  /** Whether a document exists that counts by its existence alone, whatever it contains. */
+  async has(name: string): Promise<boolean> {
+    try {
+      return (await this.claim(name)) !== undefined;
+    } catch (error) {
+      if (error instanceof DamagedDocumentError) return true;
+      throw error;
+    }
+  }
+
+  /** An error that was stored for a report. Of a damaged document, only that there was one. */
+  async storedError(name: string): Promise<Failure | undefined> {
+    const unknown = { error: 'Its error is not known: another program wrote over it.', hint: `See ${name}.` };
+    try {
+      const stored = (await this.#store.read<Partial<Failure> | null>(name))?.value;
+      if (stored === undefined) return undefined;
+      const { error, hint } = stored ?? {};
+      if (typeof error !== 'string') return unknown;
+      return { error, hint: typeof hint === 'string' ? hint : undefined };
+    } catch (error) {
+      if (error instanceof DamagedDocumentError) return unknown;
+      throw error;
+    }
   }
 
   /** Keeps a document that the caller has just created, so that nobody reads it back. */
@@ -75,19 +105,25 @@ export class DocumentReader {
   }
 
   plan(runId: string, round: number): Promise<RoundPlan | undefined> {
-    return this.claim(paths.plan(runId, round));
+    return this.claim(paths.plan(runId, round), (value) => isPlan(value, runId, round));
   }
 
   slice(runId: string, round: number, entity: string, slice: number): Promise<Slice | undefined> {
-    return this.claim(paths.slice(runId, round, entity, slice));
+    return this.claim(paths.slice(runId, round, entity, slice), isSlice);
   }
 
-  failure(runId: string, round: number, entity: string): Promise<Failure | undefined> {
-    return this.claim(paths.failed(runId, round, entity));
+  /** Why a table has failed; undefined while it has not. The document counts by its existence, so a damaged one does too. */
+  async failure(runId: string, round: number, entity: string): Promise<Failure | undefined> {
+    const name = paths.failed(runId, round, entity);
+    const kept = this.#kept.get(name);
+    if (kept !== undefined) return kept.value as Failure;
+    const stored = await this.storedError(name);
+    if (stored !== undefined) this.remember(name, stored);
+    return stored;
   }
 
   merged(runId: string, round: number): Promise<MergedRound | undefined> {
-    return this.claim(paths.merged(runId, round));
+    return this.claim(paths.merged(runId, round), isMergedRound);
   }
 
   /** @throws RetriableError if the catalog does not exist, although it was stored before the plan that names it */

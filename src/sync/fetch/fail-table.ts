@@ -1,11 +1,5 @@
 import { LinkError } from '../../dataverse/errors/errors.ts';
-import {
-  ConfigurationError,
-  describeFailure,
-  describeForLog,
-  type Failure,
-  SkipTableError,
-} from '../../errors.ts';
+import { ConfigurationError, describeFailure, describeForLog, SkipTableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { FetchMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -59,7 +53,7 @@ export async function failPoisonedTable(services: SyncServices, message: FetchMe
     });
     return;
   }
-  const stored = (await services.work.read<Failure>(paths.lastError(runId, round, entity)))?.value;
+  const stored = await services.documents.storedError(paths.lastError(runId, round, entity));
   const {
     error = 'Its message failed repeatedly and left no error.',
     hint = 'See the function log of fetchEntity.',

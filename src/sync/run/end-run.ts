@@ -12,7 +12,7 @@ import { cleanUp } from './clean-up.ts';
 import { keepReread } from './kept-reread.ts';
 import { notDoneHint, notDoneOf } from './not-done.ts';
 import { addQuality } from './quality.ts';
-import { runReport } from './run-report.ts';
+import { type RunReport, runReport } from './run-report.ts';
 
 /** What the caller knows about the end of a run. */
 export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | 'database'> {
@@ -155,10 +155,10 @@ async function reportEnd(
   phase: RunPhase,
   { state, ...end }: RunEnd,
 ): Promise<RunDocument> {
-  const report = await runReport(services, stored.runId);
+  const { report, damage } = await reportUnlessDamaged(services, stored.runId);
   const current = state ?? (await services.mirror.lastState());
   const notDone = notDoneOf(stored, report.entities, current);
-  const hints = [end.hint, notDoneHint(notDone)].filter((hint) => hint !== undefined);
+  const hints = [end.hint, damage, notDoneHint(notDone)].filter((hint) => hint !== undefined);
   return {
     ...stored,
     ...report,
@@ -171,6 +171,33 @@ async function reportEnd(
     phase,
     finishedAt: services.now().toISOString(),
   };
+}
+
+/** Whether an error shows that another program has damaged the documents of a run. */
+export function isDamage(error: unknown): boolean {
+  // An unforeseen value in a document shows as a TypeError.
+  return error instanceof DamagedDocumentError || error instanceof TypeError;
+}
+
+/** Damaged documents must not keep the run live for ever: it ends without the report of its tables. */
+async function reportUnlessDamaged(
+  services: SyncServices,
+  runId: string,
+): Promise<{ report: RunReport; damage?: string }> {
+  try {
+    return { report: await runReport(services, runId) };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    services.telemetry.log(
+      'error',
+      `Run ${runId} ends without the report of its tables: ${describeForLog(error)}`,
+      {
+        runId,
+      },
+    );
+    const what = error instanceof DamagedDocumentError ? error.message : 'Its documents were damaged.';
+    return { report: { rounds: 0, entities: [] }, damage: `What became of its tables is not known. ${what}` };
+  }
 }
 
 async function deleteActive(services: SyncServices, runId: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { type ConfigurationError, describeFailure, describeForLog, type Failure } from '../../errors.ts';
+import { type ConfigurationError, describeFailure, describeForLog } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -32,7 +32,7 @@ export async function failRun(
 export async function failPoisonedRun(services: SyncServices, message: MergeMessage): Promise<void> {
   const { runId, round } = message;
   if (!(await isLive(services, runId))) return;
-  const stored = (await services.work.read<Failure>(paths.mergeError(runId, round)))?.value;
+  const stored = await services.documents.storedError(paths.mergeError(runId, round));
   await endRun(services, runId, 'failed', {
     error: stored?.error ?? 'The merge failed repeatedly and left no error.',
     hint: stored?.hint ?? 'See the function log of mergeRound.',

@@ -1,4 +1,4 @@
-import { DamagedDocumentError } from '../../storage/document-store.ts';
+import { DamagedDocumentError, unlessDamaged } from '../../storage/document-store.ts';
 import { paths } from '../documents/paths.ts';
 import { bothRereads, type RereadRequest, type RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -16,7 +16,7 @@ interface KeptReread {
 /** Keeps the request of a run that ends, unless the run has noted it in the state. Can be repeated. */
 export async function keepReread(services: SyncServices, { runId, reread }: RunDocument): Promise<void> {
   if (reread === undefined || reread.length === 0) return;
-  if ((await services.documents.merged(runId, 1)) !== undefined) return;
+  if ((await unlessDamaged(services.documents.merged(runId, 1))) !== undefined) return;
   const kept = await readKept(services);
   const all: KeptReread = { reread: bothRereads(kept?.value.reread, reread)! };
   await services.work.put(paths.keptReread, all);

@@ -1,4 +1,4 @@
-import { describeFailure, describeForLog, type Failure, RetriableError } from '../../errors.ts';
+import { describeFailure, describeForLog, RetriableError } from '../../errors.ts';
 import { isLive } from '../documents/active-run.ts';
 import type { PlanMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
@@ -65,7 +65,7 @@ export async function planRun(
 export async function failPoisonedPlan(services: SyncServices, { runId }: PlanMessage): Promise<void> {
   if (!(await isLive(services, runId))) return;
   if ((await services.documents.plan(runId, 1)) !== undefined) return resumeRun(services, runId);
-  const stored = (await services.work.read<Failure>(paths.planError(runId)))?.value;
+  const stored = await services.documents.storedError(paths.planError(runId));
   await endRun(services, runId, 'failed', {
     error: stored?.error ?? 'Planning the run failed repeatedly and left no error.',
     hint: stored?.hint ?? 'See the function log of planRun.',

@@ -7,7 +7,7 @@ import type { SyncServices } from '../documents/services.ts';
 export async function resumeRun(services: SyncServices, runId: string): Promise<void> {
   const { documents } = services;
   const round = await latestRound(services, runId);
-  if ((await documents.claim(paths.mergeRequest(runId, round))) !== undefined) {
+  if (await documents.has(paths.mergeRequest(runId, round))) {
     // The merge finds out what is done, and continues from there.
     await services.sendMerge({ runId, round });
     return;
@@ -23,7 +23,7 @@ export async function resumeRun(services: SyncServices, runId: string): Promise<
     const slice = last !== undefined && last.next === undefined ? last.slice : slices.length;
     await services.sendFetch({ runId, round: at, entity, slice });
   }
-  if ((await documents.claim(paths.earlyMerge(runId, round))) !== undefined) {
+  if (await documents.has(paths.earlyMerge(runId, round))) {
     await requestEarlyMerge(services, runId, round, { again: true });
   }
   await requestMergeIfFetched(services, runId, round, { resend: true });

@@ -145,8 +145,7 @@ function withTotals(
 async function livePhase(services: SyncServices, runId: string): Promise<RunPhase> {
   if ((await services.documents.plan(runId, 1)) === undefined) return 'planning';
   const round = await latestRound(services, runId);
-  const request = await services.documents.claim(paths.mergeRequest(runId, round));
-  return request === undefined ? 'fetching' : 'merging';
+  return (await services.documents.has(paths.mergeRequest(runId, round))) ? 'merging' : 'fetching';
 }
 
 function totalsOf(entities: readonly TableReport[]): RunStatus['totals'] {

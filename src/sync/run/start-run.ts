@@ -1,4 +1,4 @@
-import { ConflictError, RetriableError } from '../../errors.ts';
+import { ConflictError, describeFailure, describeForLog, RetriableError } from '../../errors.ts';
 import { inRun, newRunTrace } from '../../telemetry/tracing.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
@@ -10,7 +10,7 @@ import {
   runFormat,
 } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { endingSeconds, endRun, resumeEnd } from './end-run.ts';
+import { endingSeconds, endRun, isDamage, resumeEnd } from './end-run.ts';
 import { createRun } from './kept-reread.ts';
 import { resumeRun } from './resume-run.ts';
 
@@ -126,8 +126,28 @@ async function requestPlan(
   await services.sendPlan({ runId });
 }
 
-/** Leaves a live run alone, resumes it, or abandons it and returns undefined. */
+/**
+ * Leaves a live run alone, resumes it, or abandons it and returns undefined. A run whose documents another program has
+ * damaged cannot end by itself, so it is abandoned at once.
+ */
 async function resumeOrAbandon(
+  services: SyncServices,
+  active: { value: ActiveRun; etag: string },
+  options: StartOptions,
+): Promise<StartResult | undefined> {
+  try {
+    return await resumeIfStale(services, active, options);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const { runId } = active.value;
+    services.telemetry.log('error', `Run ${runId} cannot be resumed: ${describeForLog(error)}`, { runId });
+    const { error: found, hint } = describeFailure(error, runId);
+    await endRun(services, runId, 'abandoned', { error: found, hint });
+    return undefined;
+  }
+}
+
+async function resumeIfStale(
   services: SyncServices,
   active: { value: ActiveRun; etag: string },
   options: StartOptions,
@@ -216,13 +236,15 @@ async function resume(
 /** Whether the merge of round 1 may have begun, also without tables that wait. */
 async function isMerging(services: SyncServices, runId: string): Promise<boolean> {
   for (const path of [paths.mergeRequest, paths.earlyMerge]) {
-    if ((await services.documents.claim(path(runId, 1))) !== undefined) return true;
+    if (await services.documents.has(path(runId, 1))) return true;
   }
   return (await services.documents.merged(runId, 1)) !== undefined;
 }
 
 interface RunProgress {
   /** When the newest blob of the run was written, by the clock of the storage: ISO 8601. Undefined if it has none. */
+  activeAt?: string;
+  /** The same without the errors of failed tries, which are a sign of life and no progress. */
   at?: string;
   /** Whether its planning has begun. */
   hasBegun: boolean;
@@ -230,19 +252,22 @@ interface RunProgress {
 
 async function progressOf(services: SyncServices, runId: string): Promise<RunProgress> {
   let newest: Date | undefined;
+  let active: Date | undefined;
   let hasBegun = false;
   for await (const { name, lastModified } of services.work.list(paths.runFolder(runId))) {
     hasBegun ||= name !== paths.run(runId);
+    if (active === undefined || lastModified > active) active = lastModified;
+    if (name.endsWith('-error.json')) continue;
     if (newest === undefined || lastModified > newest) newest = lastModified;
   }
-  return { at: newest?.toISOString(), hasBegun };
+  return { at: newest?.toISOString(), activeAt: active?.toISOString(), hasBegun };
 }
 
 /** Whether a run made no progress, and was not resumed, for longer than `SYNC_STALE_AFTER`. */
-function isStale(services: SyncServices, active: ActiveRun, { at, hasBegun }: RunProgress): boolean {
+function isStale(services: SyncServices, active: ActiveRun, { activeAt, hasBegun }: RunProgress): boolean {
   const { startedAt, resumedAt = startedAt } = active;
   const { staleAfterSeconds } = services.settings.sync;
   const seconds = hasBegun ? staleAfterSeconds : Math.min(staleAfterSeconds, lostAfterSeconds);
-  const latest = Math.max(...[startedAt, resumedAt, at ?? startedAt].map((time) => Date.parse(time)));
+  const latest = Math.max(...[startedAt, resumedAt, activeAt ?? startedAt].map((time) => Date.parse(time)));
   return services.now().getTime() - latest > seconds * 1000;
 }
