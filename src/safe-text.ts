@@ -36,13 +36,25 @@ function remember(list: Map<string, readonly string[]>, value: string | undefine
   }
 }
 
+const htmlEscapes: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
 /** The texts that a secret can appear as, the longest first, so that none leaves a rest of another. */
 function formsOf(secret: string): string[] {
-  const encoded = [encodeURIComponent(secret), new URLSearchParams({ '': secret }).toString().slice(1)];
+  // Half of a surrogate pair has no encoding.
+  const percent = encodeURIComponent(secret.toWellFormed());
+  const strict = percent.replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
+  const encoded = [percent, strict, new URLSearchParams({ '': secret }).toString().slice(1)];
   const lower = encoded.map((text) => text.replace(/%../g, (hex) => hex.toLowerCase()));
   const json = JSON.stringify(secret).slice(1, -1);
   const base64 = Buffer.from(secret).toString('base64');
-  const forms = new Set([secret, json, ...encoded, ...lower, base64, base64.replace(/=+$/, '')]);
+  const html = secret.replace(/[&<>"']/g, (mark) => htmlEscapes[mark]!);
+  const forms = new Set([secret, json, html, ...encoded, ...lower, base64, base64.replace(/=+$/, '')]);
   for (const text of insideBase64(secret)) {
     forms.add(text);
     forms.add(text.replaceAll('+', '-').replaceAll('/', '_'));
@@ -64,13 +76,18 @@ function insideBase64(secret: string): string[] {
 
 /** What looks like a secret, whoever it belongs to. */
 const patterns: readonly [RegExp, string][] = [
-  // A JSON Web Token.
-  [/\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, '[token]'],
+  // A JSON Web Token. No attempt begins inside of what another one has read: that would take quadratic time.
+  [/(?<![\w-])eyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g, '[token]'],
   // With a digit or long, unlike a word after "bearer".
   [/\bBearer\s+(?=[a-z.~+/=_-]*\d|[\w.~+/=-]{24})[\w.~+/=-]{8,}/gi, 'Bearer [token]'],
   // The user and password in the address of a proxy, and in its header.
-  [/(\bhttps?:\/\/)[^\s/?#"'@]+@/gi, '$1[secret]@'],
-  [/\bBasic\s+(?=[\w+/-]*[\dA-Z=])[\w+/-]{8,}=*/g, 'Basic [secret]'],
+  // A user name has no separator: an address can stand in a list before one of mail.
+  [/(\bhttps?:\/\/)(?!@)[^\s/?#"'@,;:]*(?::[^\s/?#"'@]*)?@/gi, '$1[secret]@'],
+  // With a digit or padding, or long and in both cases, unlike a word after "Basic".
+  [
+    /\bBasic\s+(?=[A-Za-z_+/-]*\d|[\w+/-]+=|(?=[A-Z+/_-]*[a-z])(?=[a-z+/_-]*[A-Z])[\w+/-]{16})[\w+/-]{8,}=*/g,
+    'Basic [secret]',
+  ],
   // A connection string, a form, an address with a key or a signature, and JSON.
   [
     /\b(AccountKey|SharedAccessSignature|SharedAccessKey|client_secret|client_assertion)=[^\s;&"'\\]+/gi,
@@ -102,6 +119,11 @@ export function printable(text: string): string {
     unprintable,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** `value` as JSON on one line that a terminal can show. */
+export function printableJson(value: unknown): string {
+  return printable(JSON.stringify(value));
 }
 
 /** `text` without secrets and unprintable characters. Line breaks and tabs stay. */

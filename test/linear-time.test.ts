@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { parseErrorBody, shortMessage } from '../src/dataverse/errors/error-response.ts';
 import { scanPage } from '../src/dataverse/read/page.ts';
 import { readRecords } from '../src/metrics/contract/contract.ts';
-import { safeLine } from '../src/safe-text.ts';
+import { safeLine, safeText } from '../src/safe-text.ts';
 import { ofType } from '../src/schema/column-types.ts';
 import { parseCsdl } from '../src/schema/csdl.ts';
 import { resolveTables } from '../src/schema/tables-from-csdl.ts';
@@ -174,6 +174,33 @@ const cases: Record<string, [n: number, work: (n: number) => () => unknown]> = {
   ],
   'metrics with blanks': [10_000, (n) => records(`{"campaignId":"x${' '.repeat(n)}x"}`)],
   'an error message like tokens': [2000, (n) => () => shortMessage('eyJ-'.repeat(n))],
+  'an error code like tokens': [
+    2000,
+    (n) => {
+      const body = Buffer.from(JSON.stringify({ error: { code: '-eyJ'.repeat(n), message: 'm' } }));
+      return () => parseErrorBody(body, 'application/json');
+    },
+  ],
+  ...Object.fromEntries(
+    [
+      '-eyJ',
+      'eyJabcdef-',
+      '-Bearer ',
+      'Bearer a-',
+      '-Basic ',
+      'Basic aA-',
+      '-http://a',
+      'http://a:',
+      ' https://',
+    ].map((unit): [string, [number, (n: number) => () => unknown]] => [
+      `a text of many ${unit}`,
+      [5000, (n) => () => safeText(unit.repeat(n))],
+    ]),
+  ),
+  'a text with a name and blanks': [
+    10_000,
+    (n) => () => safeText(`"client_secret" ${' '.repeat(n)}`.repeat(4)),
+  ],
   'metrics with a long number': [100_000, (n) => records(`{"costUSD":1e${'9'.repeat(n)}}`)],
   'metrics with digits': [100_000, (n) => records(`{"costUSD":${'1'.repeat(n)}}`)],
   'metrics with escapes': [50_000, (n) => records(`{"campaignId":"${'\\u0000'.repeat(n)}"}`)],

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import { SyncError } from '../src/errors.ts';
-import { printable, redact, rememberSecret, rememberToken, safeLine, safeText } from '../src/safe-text.ts';
+import {
+  printable,
+  printableJson,
+  redact,
+  rememberSecret,
+  rememberToken,
+  safeLine,
+  safeText,
+} from '../src/safe-text.ts';
 import { logLine } from '../src/telemetry/telemetry.ts';
 
 const hostile = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u202efdp.exe\u2066';
@@ -70,6 +78,37 @@ test('the user and password in an address are removed', () => {
   expect(redact('https://contoso.example/api?name=a@b.example')).toBe(
     'https://contoso.example/api?name=a@b.example',
   );
+});
+
+test.each([
+  'Basic Authentication is disabled',
+  'Basic Salesperson, Basic User',
+  'https://x.crm.dynamics.com,admin@contoso.com',
+  'https://x.crm.dynamics.com;admin@contoso.com',
+])('%s has no secret', (text) => expect(redact(text)).toBe(text));
+
+test('a password with separators is removed from an address, and base64 without digits from a header', () => {
+  expect(redact('http://user:pa,ss;word@proxy')).toBe('http://[secret]@proxy');
+  expect(redact('Basic dXNlcjpwYXNzQUJDREVG and Basic YWJjZGVm==')).toBe('Basic [secret] and Basic [secret]');
+});
+
+test('a secret is found in strict percent-encoding and in HTML', () => {
+  const secret = `strict*(and)!'quoted"&more`;
+  rememberSecret(secret);
+  const strict = encodeURIComponent(secret).replace(
+    /[!'()*]/g,
+    (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  for (const form of [strict, strict.toLowerCase(), 'strict*(and)!&#39;quoted&quot;&amp;more'])
+    expect(redact(`before ${form} after`)).toBe('before [secret] after');
+  expect(() => rememberToken('abcdefghijkl\ud800x')).not.toThrow();
+});
+
+test('JSON for a terminal has no character that it obeys, and stays JSON', () => {
+  const json = printableJson({ text: hostile });
+  expect(json).toBe(printable(json));
+  expect(json).not.toContain('\u009b');
+  expect(JSON.parse(json)).toEqual({ text: hostile });
 });
 
 test('what looks like a secret is replaced, whoever it belongs to', () => {

@@ -1,4 +1,5 @@
 import { describeError, SyncError } from '../errors.ts';
+import { safeLine } from '../safe-text.ts';
 
 /** What one check found. Neither text may hold a secret or row data. */
 export interface Finding {
@@ -45,7 +46,19 @@ export async function runChecks(checks: PendingCheck[], timeoutMilliseconds: num
     }),
   );
   ended.abort();
-  return found.flat();
+  return found.flat().map(safeCheck);
+}
+
+const maxLength = 1000;
+
+/** Texts of services can be in a finding. */
+function safeCheck(check: Check): Check {
+  const safe = (text: string) => safeLine(text).slice(0, maxLength);
+  return {
+    ...check,
+    detail: safe(check.detail),
+    hint: check.hint === undefined ? undefined : safe(check.hint),
+  };
 }
 
 /** An error as a finding. The text of an error that this project did not throw may quote what is not for callers. */

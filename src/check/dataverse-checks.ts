@@ -1,6 +1,7 @@
 import type { TableConfig } from '../config/entities.ts';
 import { defaultMetricsTable } from '../config/metrics-settings.ts';
 import type { DataverseClient } from '../dataverse/client.ts';
+import { isGuid } from '../dataverse/read/query.ts';
 import { readObject } from '../dataverse/transport/reply.ts';
 import { MetadataApi } from '../metrics/provision/metadata-api.ts';
 import { type Check, clockFinding, type Finding, failed, type PendingCheck } from './check.ts';
@@ -14,7 +15,12 @@ export function dataverseCheck(client: DataverseClient): PendingCheck {
     run: async (signal) => {
       const began = Date.now();
       const reply = await client.request({ operation: 'ask who the app is', url: 'WhoAmI()', signal });
-      const { UserId: user, OrganizationId: organization } = readObject(reply);
+      const ids = readObject(reply);
+      const [user, organization] = [String(ids['UserId']), String(ids['OrganizationId'])];
+      if (!isGuid(user) || !isGuid(organization)) {
+        const hint = 'Check what answers instead of Dataverse: a proxy, or another service.';
+        return { ok: false, detail: `${client.origin} does not say which user the app is.`, hint };
+      }
       const detail = `${client.origin} accepts the app as the user ${user} of the organisation ${organization}.`;
       const checks: Check[] = [{ name, ok: true, detail }];
       if (reply.requestedAt !== undefined)

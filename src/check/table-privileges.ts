@@ -2,6 +2,7 @@ import type { DataverseClient } from '../dataverse/client.ts';
 import { dataverseFault } from '../dataverse/errors/errors.ts';
 import { checkName } from '../dataverse/read/query.ts';
 import { type Row, readObject } from '../dataverse/transport/reply.ts';
+import { RetriableError } from '../errors.ts';
 
 /** What a table's definition says about reading and writing it. */
 export interface TableRights {
@@ -36,10 +37,13 @@ export async function readTableRights(
   });
   if (reply === undefined) return undefined;
   const definition = readObject(reply);
-  const privileges = ((definition['Privileges'] ?? []) as Row[]).map(
-    (one) =>
-      [String(one['PrivilegeType']), { name: String(one['Name']), id: String(one['PrivilegeId']) }] as const,
-  );
+  const privileges = ((definition['Privileges'] ?? []) as Row[]).map((one) => {
+    const name = String(one['Name']);
+    // Reports show it.
+    if (!/^prv\w{1,120}$/.test(name))
+      throw new RetriableError(`The definition of ${table} names no privileges.`);
+    return [String(one['PrivilegeType']), { name, id: String(one['PrivilegeId']) }] as const;
+  });
   return {
     logicalName: table,
     changeTracking: definition['ChangeTrackingEnabled'] === true,

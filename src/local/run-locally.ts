@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
+import { printableJson } from '../safe-text.ts';
 import { DatabaseCopy } from './data-folder/database-copy.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
 import { isOver, isSuccess } from './run-outcome.ts';
@@ -63,7 +64,7 @@ async function runChecks(
   const response = await fetch(`${host.url}/api/check`, { headers, signal });
   const report = (await response.json()) as CheckReport;
   for (const line of checkLines(report)) say(line);
-  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (json) process.stdout.write(`${printableJson(report)}\n`);
   return report.ok ? 0 : 1;
 }
 

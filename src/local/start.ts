@@ -1,6 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import { keepLoopbackDirect } from '../config/proxy-environment.ts';
+import { printableJson } from '../safe-text.ts';
 import { helpText, parseStartOptions, type StartOptions, UsageError } from './start-options.ts';
 
 /** The command behind `npm start`. It loads the large modules only once the options are valid. */
@@ -37,7 +38,7 @@ async function main(): Promise<number> {
   } catch (error) {
     const { message, hint } = describeError(error);
     process.stderr.write(`Error: ${describeForLog(error)}\n${hint === undefined ? '' : `  → ${hint}\n`}`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ phase: 'failed', error: message, hint })}\n`);
+    if (options.json) process.stdout.write(`${printableJson({ phase: 'failed', error: message, hint })}\n`);
     return 1;
   }
 }

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -9,6 +10,7 @@ import {
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { runChecks } from '../../src/check/check.ts';
 import { type CheckReport, checkEverything } from '../../src/check-services.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
@@ -179,6 +181,35 @@ describe('Dataverse', () => {
     expect(failures(report)).toEqual(['dataverse', 'privileges']);
     expect(found(report, 'dataverse')!.detail).toBe('No answer within 2 seconds.');
     silent.close();
+  });
+
+  test('texts of a hostile service are neither secrets, nor endless, nor for a terminal', async () => {
+    const hostile = `\u001b[2J\u009b2J\u202eeyJhbGciOiJ.SECRETTOKEN.abc the-opaque-token ${'x'.repeat(100_000)}`;
+    const Privileges = [{ PrivilegeType: 'Read', Name: `prvRead${hostile}`, PrivilegeId: hostile }];
+    const server = createHttpServer((request, response) => {
+      response.setHeader('content-type', 'application/json');
+      const body = request.url!.includes('WhoAmI')
+        ? { UserId: hostile, OrganizationId: hostile }
+        : { Privileges };
+      response.end(JSON.stringify(body));
+    }).listen(0, '127.0.0.1');
+    await new Promise((done) => server.once('listening', done));
+    const { port } = server.address() as { port: number };
+    const DATAVERSE_URL = `http://127.0.0.1:${port}`;
+    const report = await check({ DATAVERSE_URL, DATAVERSE_ACCESS_TOKEN: 'the-opaque-token' });
+    server.close();
+    expect(failures(report)).toEqual(['dataverse', 'privileges']);
+    const text = JSON.stringify(report);
+    for (const part of ['SECRETTOKEN', 'the-opaque-token', '\u001b', '\u009b', '\u202e'])
+      expect(text).not.toContain(JSON.stringify(part).slice(1, -1));
+    expect(text.length).toBeLessThan(10_000);
+  });
+
+  test('a finding is on one line, without secrets, and at most 1,000 characters long', async () => {
+    const detail = `line\nBearer abcdefgh1 \u001b ${'y'.repeat(5000)}`;
+    const [one] = await runChecks([{ name: 'a', run: async () => ({ ok: true, detail }) }], 1000);
+    expect(one!.detail).toMatch(/^line Bearer \[token\] \\u001b y+$/);
+    expect(one!.detail).toHaveLength(1000);
   });
 
   test('another time than ours', async () => {

@@ -49,7 +49,7 @@ export function normalizeCode(code: unknown): string | undefined {
     return `0x${(Number(code) >>> 0).toString(16).padStart(8, '0')}`;
   }
   if (typeof code !== 'string' || code === '' || code === '0x0') return undefined;
-  return safeLine(code).slice(0, 60).toLowerCase();
+  return safeLine(code.slice(0, 1000)).slice(0, 60).toLowerCase();
 }
 
 /** Whether the same request may succeed later. Dataverse's code takes precedence over the status. */

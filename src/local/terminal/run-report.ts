@@ -1,3 +1,4 @@
+import { printableJson } from '../../safe-text.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
@@ -34,7 +35,7 @@ const TABLE_FIELDS = [
 export function reportJson(status: RunStatus, database: { file: string; bytes: number }): string {
   const { runId, phase, totals, seconds, error, hint } = status;
   const { bytes = database.bytes, stagedBlocks = 0, stagedBytes = 0 } = status.database ?? {};
-  return JSON.stringify({
+  return printableJson({
     runId,
     phase,
     error,

@@ -1,8 +1,9 @@
 import type { DataverseClient } from '../../dataverse/client.ts';
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
-import { checkName } from '../../dataverse/read/query.ts';
+import { checkName, isGuid } from '../../dataverse/read/query.ts';
 import { type Row, readList, readObject } from '../../dataverse/transport/reply.ts';
 import { toJson } from '../../dataverse/write/exact-number.ts';
+import { RetriableError } from '../../errors.ts';
 
 /** What provisioning compares of a table, under Dataverse's own names. */
 export interface TableMetadata {
@@ -73,6 +74,8 @@ export class MetadataApi {
   /** The caller's user id and privileges: name in lower case → depth (`Global` means the whole organization). */
   async readPrivileges(): Promise<{ userId: string; held: Map<string, string> }> {
     const userId = String(readObject(await this.#get('WhoAmI()'))['UserId']);
+    // It becomes a part of an address, and of reports.
+    if (!isGuid(userId)) throw new RetriableError('Dataverse does not say which user the app is.');
     const path = `systemusers(${userId})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()`;
     const { RolePrivileges: privileges } = readObject(await this.#get(path));
     const held = new Map<string, string>();
