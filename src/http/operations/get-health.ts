@@ -43,9 +43,11 @@ export function getHealth(sources: HealthSources, options: HealthOptions = {}): 
         until: performance.now() + keepMilliseconds + timeoutMilliseconds,
         health: check(sources, timeoutMilliseconds),
       };
-      void kept.health.then(() => {
+      const extend = () => {
         if (kept !== undefined) kept.until = performance.now() + keepMilliseconds;
-      });
+      };
+      // The requests that wait for the answer get its error. Without a handler here, it would end the process.
+      void kept.health.then(extend, extend);
     }
     const health = await kept.health;
     return { status: health.status === 'healthy' ? 200 : 503, jsonBody: health };

@@ -1,7 +1,7 @@
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { paths } from '../documents/paths.ts';
 import type { RunDocument } from '../documents/run.ts';
-import { isRunId } from '../documents/run-shape.ts';
+import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** How many of the latest runs are looked at. */
@@ -36,7 +36,8 @@ async function readRun(
   runId: string,
 ): Promise<RunDocument | undefined> {
   try {
-    return (await work.read<RunDocument>(paths.run(runId)))?.value;
+    const value = (await work.read(paths.run(runId)))?.value;
+    return isRunDocument(value, runId) ? value : undefined;
   } catch (error) {
     if (error instanceof DamagedDocumentError) return undefined;
     throw error;

@@ -4,8 +4,10 @@ import { expect, test } from 'vitest';
 import { invalidSettings } from '../../../src/config/invalid-settings.ts';
 import { getHealth, type Health, type HealthSources } from '../../../src/http/operations/get-health.ts';
 import { WorkStore } from '../../../src/storage/work-store.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
 import { lastSuccess } from '../../../src/sync/run/last-success.ts';
 import { startAzurite } from '../../azurite.ts';
+import { memoryStorage } from '../../sync/memory-storage.ts';
 
 const valid = () => ({ faults: [], names: [] });
 const request = new HttpRequest({ method: 'GET', url: 'http://localhost/api/health' });
@@ -106,4 +108,36 @@ test('503 with the names of invalid settings, never with their values, and witho
   );
   expect(body.invalidSettings).not.toContain('SYNC_WORK_CONTAINER');
   expect(JSON.stringify(body)).not.toContain('secret');
+});
+
+test('an unexpected error reaches the request that asked, and not the process', async () => {
+  const rejections: unknown[] = [];
+  const note = (error: unknown) => void rejections.push(error);
+  process.on('unhandledRejection', note);
+  const handler = getHealth({
+    invalidSettings: () => {
+      throw new TypeError('boom');
+    },
+    lastSuccess: () => expect.unreachable(),
+  });
+  await expect(ask(handler)).rejects.toThrow('boom');
+  await new Promise((done) => setTimeout(done, 10));
+  process.off('unhandledRejection', note);
+  expect(rejections).toEqual([]);
+});
+
+test.each([
+  { phase: 'complete', finishedAt: { secret: 'any JSON' } },
+  { phase: 'complete', entities: [null], finishedAt: '2026-01-01T00:00:00Z' },
+  { phase: 'complete', entities: 'x', finishedAt: '2026-01-01T00:00:00Z' },
+  null,
+  5,
+])('a run.json that is replaced by %j is no success, and nobody sees it', async (value) => {
+  const { work } = memoryStorage();
+  await work.put(paths.run('20260101T000000Z-00000000'), value);
+  const { status, body } = await ask(
+    getHealth({ invalidSettings: valid, lastSuccess: () => lastSuccess({ work }) }),
+  );
+  expect(status).toBe(200);
+  expect(body.lastSuccess).toBeNull();
 });
