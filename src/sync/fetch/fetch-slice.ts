@@ -34,7 +34,7 @@ export async function fetchSlice(
   const done = await documents.slice(runId, round, entity, message.slice);
   if (done !== undefined) {
     telemetry.log('debug', `Slice ${message.slice} of ${entity} is done already.`, { runId, entity });
-    return sendNext(services, message, done, { resend: true });
+    return sendNext(services, message, done, { resend: true, again: options.redelivered === true });
   }
   if (await waitFurther(services, message)) return;
   const start = await sliceStart(services, message);
@@ -44,7 +44,8 @@ export async function fetchSlice(
   try {
     const slice = await storeSlice(services, message, start, stats, options);
     telemetry.event('SliceFetched', { runId, round, table: entity }, addFigures([slice]));
-    await sendNext(services, message, slice, { resend: options.redelivered === true });
+    const resend = options.redelivered === true;
+    await sendNext(services, message, slice, { resend, again: resend });
   } catch (error) {
     if (isFinal(error)) return failTable(services, message, error);
     if (asksToWait(error)) return await postpone(services, message, error, stats);
@@ -116,12 +117,14 @@ async function storeSlice(
 /**
  * Requests the next slice, and the merge of other tables if the read takes long; after the last one marks the table as
  * ended, and requests the merge if it was the last table.
+ * @param options `again`: requests the early merge also if it was requested before. Each request renews itself, so only a
+ * message that may have died before it sent one repeats it.
  */
 async function sendNext(
   services: SyncServices,
   message: FetchMessage,
   slice: Slice,
-  options: { resend: boolean },
+  options: { resend: boolean; again: boolean },
 ): Promise<void> {
   const { runId, round, entity } = message;
   if (slice.next !== undefined) {
@@ -132,7 +135,7 @@ async function sendNext(
     }
     const plan = await services.documents.plan(runId, round);
     if (plan !== undefined && takesLong(services, plan)) {
-      await requestEarlyMerge(services, runId, round, { again: options.resend });
+      await requestEarlyMerge(services, runId, round, { again: options.again });
     }
     return;
   }

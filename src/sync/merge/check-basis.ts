@@ -8,7 +8,9 @@ import type { RoundPlan } from '../documents/plan.ts';
  * missing, and the new cursors would hide that.
  * @throws ConfigurationError, which ends the run; the next one starts from the cursors of the database that is there
  */
-export function checkBasis({ entities }: RoundPlan, state: State): void {
+export function checkBasis({ runId, round, entities }: RoundPlan, state: State): void {
+  // The state that this round has saved itself, before its process died. It is older than the plan if the clock went back.
+  if (state.pendingLog.some((row) => row.runId === runId && row.round === round)) return;
   const names = Object.keys(entities).filter((name) => {
     const { knownAt } = entities[name]!;
     return knownAt !== undefined && (state.entities[name]?.syncedAt ?? '') < knownAt;

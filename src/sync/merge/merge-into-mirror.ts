@@ -5,6 +5,7 @@ import { paths } from '../documents/paths.ts';
 import { type MergedRound, withNotes } from '../documents/report.ts';
 import { areLabels } from '../documents/run-shape.ts';
 import { applyClosure } from './apply-closure.ts';
+import { checkBasis } from './check-basis.ts';
 import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
 import { noticedBefore, rereadIfMovedBack } from './moved-back.ts';
@@ -36,6 +37,8 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
     const result = await services.mirror.transaction(options, async (mirror) => {
       const last = mirror.lastOutcome as Outcome | undefined;
       if (last?.runId === plan.runId && last.merged.round === plan.round) return last.merged;
+      // After that: a state that this round has saved can be older than its plan, if the clock went back.
+      checkBasis(plan, loaded.state);
       const merge: RoundMerge = {
         ...round,
         mirror,

@@ -10,7 +10,6 @@ import { planNextRound } from '../plan/plan-next-round.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
 import { failRun, storeMergeError } from '../run/fail-run.ts';
-import { checkBasis } from './check-basis.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { readFetchedRound } from './fetched-round.ts';
 import { mergeIntoMirror } from './merge-into-mirror.ts';
@@ -32,6 +31,8 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
     telemetry.log(level, `Run ${runId} is over. Its merge message is dropped.`, { runId, round });
     return;
   }
+  // The round was merged without this request. What follows it, the round after it requests itself.
+  if (message.early && (await documents.plan(runId, round + 1)) !== undefined) return;
   const plan = await documents.plan(runId, round);
   if (plan === undefined) {
     // An earlier delivery has deleted it at the end of the run.
@@ -82,7 +83,6 @@ async function merge(
   for (let conflicts = 0; ; conflicts++) {
     try {
       const loaded = await services.mirror.loadState();
-      checkBasis(plan, loaded.state);
       const mergeOnce = isIdle(fetched, loaded.state) ? recordIdleRound : mergeIntoMirror;
       const result = await mergeOnce(fetched, loaded);
       if (await services.work.createIfAbsent(paths.merged(runId, round), result.merged)) {

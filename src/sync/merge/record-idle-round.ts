@@ -4,6 +4,7 @@ import type { TableReport } from '../documents/report.ts';
 import { asksToReread } from '../documents/run.ts';
 import { finalStart } from '../strategies/fetched-table.ts';
 import { broughtNothing, nextState } from '../strategies/next-state.ts';
+import { checkBasis } from './check-basis.ts';
 import { type FetchedRound, fetchReport, openFailure } from './fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
 import { noteOtherOrganization, notePlanned } from './rereads.ts';
@@ -42,6 +43,7 @@ export async function recordIdleRound(
   { state, etag }: LoadedState,
 ): Promise<RoundResult> {
   const { services, plan, catalog } = round;
+  checkBasis(plan, state);
   const at = services.now().toISOString();
   const reports: TableReport[] = [];
   const entities = { ...state.entities };
