@@ -9,8 +9,10 @@ export function addSizes(before: ReadSize | undefined, { pages, records, bytes }
   };
 }
 
-/** After so many pages, a read whose pages are nearly empty will not end. */
+/** After so many pages, a read with at most one row a page will not end. */
 const manyPages = 1000;
+/** The same of a read whose pages are filled to one percent at most. Providers of virtual tables may send small pages. */
+const manySmallPages = 100_000;
 /** Rows in JSON have at most some ten times the bytes that they have in the database. */
 const jsonPerDatabaseByte = 20;
 
@@ -26,7 +28,10 @@ export function checkEnd(
   { pages, records, bytes }: ReadSize,
   { pageSize, databaseMaxBytes }: { pageSize: number | undefined; databaseMaxBytes: number },
 ): void {
-  const isNearlyEmpty = pageSize !== undefined && pages >= manyPages && records * 100 <= pages * pageSize;
+  const isNearlyEmpty =
+    pageSize !== undefined &&
+    pages >= (records <= pages ? manyPages : manySmallPages) &&
+    records * 100 <= pages * pageSize;
   const isTooMuch = bytes > databaseMaxBytes * jsonPerDatabaseByte;
   if (!isNearlyEmpty && !isTooMuch) return;
   const seen = `${pages} pages with ${records} rows`;
