@@ -16,7 +16,7 @@ const positionPattern = /^(?:[\w.~!$()*,;:@/?=+-]|%[0-9A-Fa-f]{2})+$/;
  * @throws RetriableError if the link has no position, so that it does not come from Dataverse
  */
 export function tokenOfLink(link: string, address: string): string {
-  const options = new URL(link, address).search.slice(1).split('&');
+  const options = URL.parse(link, address)?.search.slice(1).split('&') ?? [];
   const option = options.find((one) => /^(?:\$|%24)skiptoken=/i.test(one)) ?? '';
   const position = option
     .slice(option.indexOf('=') + 1)

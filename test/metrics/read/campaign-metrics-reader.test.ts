@@ -143,6 +143,8 @@ describe('the list', () => {
     const raw = tokenOfLink(`${address}&$skiptoken=<cookie a="1" b='2%'/>`, address);
     expect(linkOfToken(raw, address)).toBe(`${address}&$skiptoken=%3Ccookie%20a=%221%22%20b=%272%25%27/%3E`);
     expect(() => tokenOfLink(`${address}&$skip=5`, address)).toThrow('did not say where it begins');
+    for (const link of ['http://[', 'https://a:b:c'])
+      expect(() => tokenOfLink(link, address)).toThrow('did not say where it begins');
   });
 });
 
