@@ -1,4 +1,4 @@
-import { Ncrontab } from '../config/ncrontab.ts';
+import { intervalOf, Ncrontab } from '../config/ncrontab.ts';
 import type { Finding } from './check.ts';
 
 /** Below this, a run seldom ends before the next one is due, and idle runs cost more than they bring. */
@@ -13,7 +13,11 @@ export function checkSchedule(schedule: string, now: Date): Finding {
     times.push(time);
   const gaps = times.slice(1).map((time, at) => (time.getTime() - times[at]!.getTime()) / 1000);
   const detail = `The next runs start at ${times.map((time) => time.toISOString()).join(', ')}.`;
-  if (Math.min(...gaps) >= leastSeconds) return { ok: true, detail };
+  const hint =
+    intervalOf(schedule) === undefined
+      ? undefined
+      : 'Azure takes an interval in an App Service plan only. In other plans write six fields, as in "0 */15 * * * *".';
+  if (Math.min(...gaps) >= leastSeconds) return { ok: true, detail, hint };
   return {
     ok: false,
     detail: `${detail} That is more than one a minute.`,

@@ -2,7 +2,7 @@ import { ConfigurationError } from '../errors.ts';
 import { rememberSecret, rememberToken } from '../safe-text.ts';
 import { readEntities } from './entities.ts';
 import { metricsSettingNames, readMetricsSettings } from './metrics-settings.ts';
-import { Ncrontab } from './ncrontab.ts';
+import { scheduleFault } from './ncrontab.ts';
 import { readSettings, settingNames } from './settings.ts';
 
 /** What is wrong with the configuration. */
@@ -42,15 +42,8 @@ export function invalidSettings(env: Record<string, string | undefined> = proces
 /** The host takes `%SYNC_SCHEDULE%` as it is; without it, only the timer does not work. */
 function checkSchedule(schedule: string | undefined): void {
   if (!schedule?.trim()) throw new ConfigurationError('SYNC_SCHEDULE is missing.');
-  // Not quoted: it can be a key or a token that belongs to another setting.
-  if (schedule.trim().split(/\s+/).length < 5) {
-    throw new ConfigurationError('SYNC_SCHEDULE is not an NCRONTAB expression: it needs six fields.');
-  }
-  try {
-    new Ncrontab(schedule);
-  } catch (error) {
-    throw new ConfigurationError(`SYNC_SCHEDULE: ${(error as Error).message}`, { cause: error });
-  }
+  const fault = scheduleFault(schedule);
+  if (fault !== undefined) throw new ConfigurationError(`SYNC_SCHEDULE ${fault}.`);
 }
 
 function checkEntities(env: Record<string, string | undefined>): void {

@@ -28,13 +28,17 @@ const HORIZON_YEARS = 50;
 /**
  * An NCRONTAB expression of a timer trigger: `{second} {minute} {hour} {day} {month} {day of week}`. With five fields
  * the second is 0. Day and day of week must both match. Times are UTC, as on Azure
- * (learn.microsoft.com: Timer trigger for Azure Functions, "NCRONTAB expressions").
+ * (learn.microsoft.com: Timer trigger for Azure Functions, "NCRONTAB expressions"). An interval is accepted as well.
  */
 export class Ncrontab {
-  readonly #fields: readonly ReadonlySet<number>[];
+  readonly #fields: readonly ReadonlySet<number>[] = [];
+  /** Milliseconds, for an interval (`00:15:00`). */
+  readonly #interval: number | undefined;
 
   /** @throws ConfigurationError that names the invalid field */
   constructor(expression: string) {
+    this.#interval = intervalOf(expression);
+    if (this.#interval !== undefined) return;
     const texts = expression.trim().split(/\s+/);
     if (texts.length === 5) texts.unshift('0');
     if (texts.length !== FIELDS.length) {
@@ -51,6 +55,7 @@ export class Ncrontab {
 
   /** The first matching time after `after`, or undefined if there is none within 50 years. */
   next(after: Date): Date | undefined {
+    if (this.#interval !== undefined) return new Date(after.getTime() + this.#interval);
     const [seconds, minutes, hours, days, months, weekdays] = this.#fields as ReadonlySet<number>[];
     const time = new Date(Math.floor(after.getTime() / 1000) * 1000 + 1000);
     const horizon = time.getUTCFullYear() + HORIZON_YEARS;
@@ -102,4 +107,39 @@ function parseField(text: string, field: Field, expression: string): ReadonlySet
     for (let number = first; number <= last; number += every) values.add(number);
   }
   return values;
+}
+
+/**
+ * An interval in milliseconds: `hh:mm:ss`, or `dd:hh:mm` from 24 on. Azure takes it in an App Service plan only
+ * (learn.microsoft.com: Timer trigger for Azure Functions, "TimeSpan").
+ * @returns undefined if the text is no interval, or that of no time
+ */
+export function intervalOf(schedule: string): number | undefined {
+  const numbers = /^(\d{1,4}):(\d{1,2}):(\d{1,2})$/.exec(schedule.trim())?.slice(1).map(Number);
+  if (numbers === undefined) return undefined;
+  const [first, second, third] = numbers as [number, number, number];
+  const seconds =
+    first < 24 ? first * 3600 + second * 60 + third : first * 86_400 + second * 3600 + third * 60;
+  return seconds > 0 ? seconds * 1000 : undefined;
+}
+
+/**
+ * What is certainly wrong with a schedule: the number of its fields, a character, or a number out of range. The library of
+ * the host (NCrontab) takes more than `Ncrontab` does, such as ranges that wrap, so that other faults are no faults of a
+ * setting.
+ * @returns undefined if the host may accept it
+ */
+export function scheduleFault(schedule: string): string | undefined {
+  if (intervalOf(schedule) !== undefined) return undefined;
+  const texts = schedule.trim().split(/\s+/);
+  if (texts.length === 5) texts.unshift('0');
+  if (texts.length !== FIELDS.length) return 'needs six fields, as in "0 */15 * * * *"';
+  for (const [index, { name, max, names }] of FIELDS.entries()) {
+    const text = texts[index]!;
+    // What follows a slash is a step.
+    const numbers = text.replace(/\/\d+/g, '').match(/\d+/g) ?? [];
+    const isText = (names === undefined ? /^[\d*,/-]+$/ : /^[\w*,/-]+$/).test(text);
+    if (!isText || numbers.some((number) => Number(number) > max)) return `has an invalid ${name}`;
+  }
+  return undefined;
 }

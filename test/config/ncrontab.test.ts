@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Ncrontab } from '../../src/config/ncrontab.ts';
+import { Ncrontab, scheduleFault } from '../../src/config/ncrontab.ts';
 
 const next = (expression: string, after: string) =>
   new Ncrontab(expression).next(new Date(after))?.toISOString();
@@ -18,6 +18,8 @@ describe('NCRONTAB', () => {
     ['0 0 20-22/2 * * *', '2026-11-21T20:00:00Z', '2026-11-21T22:00:00.000Z'],
     ['0 50/4 * * * *', '2026-11-21T02:54:00Z', '2026-11-21T02:58:00.000Z'],
     ['*/15 * * * *', '2026-11-21T02:00:00Z', '2026-11-21T02:15:00.000Z'],
+    ['00:15:00', '2026-11-21T02:00:00Z', '2026-11-21T02:15:00.000Z'],
+    ['24:00:00', '2026-11-21T02:00:00Z', '2026-12-15T02:00:00.000Z'],
     ['0 0 0 31 * *', '2026-11-21T02:00:00Z', '2026-12-31T00:00:00.000Z'],
   ])('%s after %s is %s', (expression, after, expected) => {
     expect(next(expression, after)).toBe(expected);
@@ -38,6 +40,26 @@ describe('NCRONTAB', () => {
   ])('%s is rejected: %s', (expression, message) => {
     expect(() => new Ncrontab(expression)).toThrow(message);
   });
+
+  test.each([
+    '0 0 0 * * Fri-Mon',
+    '0 50-10 * * * *',
+    '0 0 0 31 2 *',
+    '00:15:00',
+    '*/15 * * * *',
+    '0 0 0 1 jan-Mar *',
+  ])('the host may accept %s, so the setting is not invalid', (schedule) =>
+    expect(scheduleFault(schedule)).toBeUndefined(),
+  );
+
+  test.each([
+    ['secret', 'needs six fields'],
+    ['00:00:00', 'needs six fields'],
+    ['0 60 * * * *', 'has an invalid minute'],
+    ['0 0 0 * 13 *', 'has an invalid month'],
+    ['0 a * * * *', 'has an invalid minute'],
+    ['0 0 0 ? * *', 'has an invalid day'],
+  ])('%s is certainly wrong: %s', (schedule, fault) => expect(scheduleFault(schedule)).toContain(fault));
 
   test('agrees with a check of every second', () => {
     const expression = new Ncrontab('7,41 3-50/13 1,5 * * 2');
