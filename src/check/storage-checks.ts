@@ -1,10 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import type { ContainerClient } from '@azure/storage-blob';
+import type { BlobClient, ContainerClient } from '@azure/storage-blob';
 import type { QueueClient } from '@azure/storage-queue';
 import { inContainer, withStorageErrors } from '../storage/errors.ts';
 import { type Check, clockFinding, type PendingCheck } from './check.ts';
 
 const contents = 'A probe of GET /api/check. It can be deleted.';
+
+const folder = 'check/';
+const sweptAfterHours = 24;
+
+/** With the lease, if there may be one. The answer to its release can be lost. */
+async function deleteBlob(blob: BlobClient, leaseId: string | undefined): Promise<void> {
+  if (leaseId !== undefined) {
+    const isDeleted = await blob.deleteIfExists({ conditions: { leaseId } }).catch(() => undefined);
+    if (isDeleted !== undefined) return;
+  }
+  await blob.deleteIfExists();
+}
+
+/** Deletes what checks left that died or were cut off. */
+async function sweep(container: ContainerClient, abortSignal: AbortSignal): Promise<void> {
+  try {
+    for await (const { name, properties } of container.listBlobsFlat({ prefix: folder, abortSignal })) {
+      const hours = (Date.now() - properties.lastModified.getTime()) / 3_600_000;
+      if (hours > sweptAfterHours) await container.deleteBlob(name, { abortSignal });
+    }
+  } catch {
+    // The next check tries again.
+  }
+}
 
 /**
  * Does with a blob of its own in the container what the app does with its blobs: write, read, lease, delete.
@@ -14,25 +38,28 @@ export function blobCheck(place: string, container: ContainerClient): PendingChe
   const name = `storage: ${place}`;
   return {
     name,
-    run: async () => {
-      const blob = container.getBlockBlobClient(`check/${randomUUID()}`);
+    run: async (abortSignal) => {
+      const blob = container.getBlockBlobClient(`${folder}${randomUUID()}`);
       const step = <T>(verb: string, work: () => Promise<T>) =>
         withStorageErrors(verb, `a blob in the container ${container.containerName}`, work);
       const began = Date.now();
-      const { date } = await step('write', () =>
-        inContainer(container, () =>
-          blob.upload(contents, contents.length, { conditions: { ifNoneMatch: '*' } }),
-        ),
-      );
+      let leaseId: string | undefined;
+      let date: Date | undefined;
       try {
-        await step('read', () => blob.downloadToBuffer());
+        // Without a condition: if an answer is lost, the client repeats the write, and nobody else uses the name.
+        const upload = () => blob.upload(contents, contents.length, { abortSignal });
+        ({ date } = await step('write', () => inContainer(container, upload)));
+        await step('read', () => blob.downloadToBuffer(0, undefined, { abortSignal }));
         const lease = blob.getBlobLeaseClient();
-        await step('lease', () => lease.acquireLease(15));
-        await step('release the lease of', () => lease.releaseLease());
-        await step('list', () => container.listBlobsFlat({ prefix: blob.name }).next());
+        ({ leaseId } = await step('lease', () => lease.acquireLease(15, { abortSignal })));
+        await step('release the lease of', () => lease.releaseLease({ abortSignal }));
+        leaseId = undefined;
+        await step('list', () => container.listBlobsFlat({ prefix: blob.name, abortSignal }).next());
       } finally {
-        await step('delete', () => blob.deleteIfExists());
+        // Also after the time is up.
+        await step('delete', () => deleteBlob(blob, leaseId));
       }
+      await sweep(container, abortSignal);
       const detail = `A blob in ${container.containerName} was written, read, leased, listed and deleted.`;
       const checks: Check[] = [{ name, ok: true, detail }];
       if (date !== undefined) {
@@ -50,17 +77,19 @@ export function blobCheck(place: string, container: ContainerClient): PendingChe
 export function queueCheck(queue: QueueClient): PendingCheck {
   return {
     name: 'storage: queues',
-    run: async () => {
+    run: async (abortSignal) => {
       const step = <T>(verb: string, work: () => Promise<T>) =>
         withStorageErrors(verb, `a message in the queue ${queue.name}`, work);
-      await withStorageErrors('create', `the queue ${queue.name}`, () => queue.createIfNotExists());
-      await step('send', () => queue.sendMessage('check', { messageTimeToLive: 60 }));
-      await step('peek', () => queue.peekMessages());
+      await withStorageErrors('create', `the queue ${queue.name}`, () =>
+        queue.createIfNotExists({ abortSignal }),
+      );
+      await step('send', () => queue.sendMessage('check', { messageTimeToLive: 60, abortSignal }));
+      await step('peek', () => queue.peekMessages({ abortSignal }));
       const { receivedMessageItems: received } = await step('receive', () =>
-        queue.receiveMessages({ numberOfMessages: 32, visibilityTimeout: 30 }),
+        queue.receiveMessages({ numberOfMessages: 32, visibilityTimeout: 30, abortSignal }),
       );
       for (const { messageId, popReceipt } of received) {
-        await step('delete', () => queue.deleteMessage(messageId, popReceipt));
+        await step('delete', () => queue.deleteMessage(messageId, popReceipt, { abortSignal }));
       }
       return { ok: true, detail: `A message in ${queue.name} was sent, peeked, received and deleted.` };
     },
