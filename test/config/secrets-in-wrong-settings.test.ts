@@ -21,5 +21,7 @@ test('a secret that is in no other setting is not quoted either; a plain mistake
   const faultsOf = (text: string) => invalidSettings({ SYNC_SCHEDULE: text, DATAVERSE_URL: text }).faults;
   expect(faultsOf(alone).join()).not.toContain(alone);
   expect(faultsOf('contoso.crm').join()).toContain('DATAVERSE_URL is not a valid URL: contoso.crm');
-  expect(invalidSettings({ SYNC_SCHEDULE: '0 0 9 x * *' }).faults.join()).toContain('"x"');
+  expect(invalidSettings({ SYNC_SCHEDULE: '0 0 9 x * *' }).faults.join()).toContain(
+    'SYNC_SCHEDULE has an invalid day',
+  );
 });

@@ -119,6 +119,7 @@ test('an unexpected error reaches the request that asked, and not the process', 
       throw new TypeError('boom');
     },
     lastSuccess: () => expect.unreachable(),
+    askDatabase,
   });
   await expect(ask(handler)).rejects.toThrow('boom');
   await new Promise((done) => setTimeout(done, 10));
@@ -136,7 +137,7 @@ test.each([
   const { work } = memoryStorage();
   await work.put(paths.run('20260101T000000Z-00000000'), value);
   const { status, body } = await ask(
-    getHealth({ invalidSettings: valid, lastSuccess: () => lastSuccess({ work }) }),
+    getHealth({ invalidSettings: valid, lastSuccess: () => lastSuccess({ work }), askDatabase }),
   );
   expect(status).toBe(200);
   expect(body.lastSuccess).toBeNull();
