@@ -94,6 +94,7 @@ param clientSecretTenantId string = ''
 param signInClientId string = ''
 
 @description('Further app settings by name, for example { "SYNC_VERIFY_HOURS": "12" }. Settings that are made in the portal are lost with the next deployment.')
+@secure()
 param extraSettings object = {}
 
 var tags = { 'azd-env-name': environmentName }
@@ -183,7 +184,8 @@ module dataStorage 'modules/data-storage.bicep' = {
     redundancy: databaseRedundancy
     databaseContainer: databaseContainer
     retentionDays: databaseRetentionDays
-    immutabilityDays: databaseImmutabilityDays
+    // Longer than versions are kept, the lifecycle rule could not delete them.
+    immutabilityDays: min(databaseImmutabilityDays, databaseRetentionDays)
     workspaceId: monitoring.outputs.workspaceId
     isPrivate: privateNetwork
   }

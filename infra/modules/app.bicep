@@ -76,7 +76,8 @@ param clientSecretUri string
 @description('Client id of the app registration that people sign in with; no sign-in if empty.')
 param signInClientId string
 
-@description('Further app settings.')
+@description('Further app settings. Secure: their values would stay in the deployment history.')
+@secure()
 param extraSettings object
 
 // The formula of src/config/available-memory.ts: 300 MB for the rest of the app, and 2.1 times the database for a merge.

@@ -5,15 +5,18 @@ import { type Deployment, deploy } from './bicep/deployment.ts';
 import type { DeployedResource } from './bicep/references.ts';
 import { ResourceTypes } from './bicep/resource-types.ts';
 import type { Value } from './bicep/values.ts';
+import { closedRules } from './rules/closed.ts';
 import { idempotenceRules } from './rules/idempotence.ts';
 import { monitoringRules } from './rules/monitoring.ts';
 import { networkRules } from './rules/network.ts';
 import { orderRules } from './rules/order.ts';
 import { parameterRules } from './rules/parameters.ts';
 import { roleRules } from './rules/roles.ts';
+import { secretRules } from './rules/secrets.ts';
 import { securityRules } from './rules/security.ts';
 import { settingRules } from './rules/settings.ts';
 import { storageRules } from './rules/storage.ts';
+import { wholeRules } from './rules/whole.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 const folder = sharedPath('bicep-types');
@@ -63,11 +66,13 @@ export const variants: Variant[] = [
       instanceMemoryMB: 4096,
       alwaysReadyInstances: 1,
       databaseRetentionDays: 30,
-      databaseImmutabilityDays: 1,
+      // Longer than versions are kept.
+      databaseImmutabilityDays: 60,
       logRetentionDays: 90,
       // Not every day.
       schedule: '0 0 6 * * 1-5',
-      extraSettings: { SYNC_VERIFY_HOURS: '12' },
+      // One that is new, and one instead of what the deployment works out.
+      extraSettings: { SYNC_VERIFY_HOURS: '12', SYNC_DATABASE_MAX_MB: '500' },
     },
   },
   { name: 'in a private network', parameters: { ...least, privateNetwork: true } },
@@ -119,7 +124,10 @@ export function plan(variant: Variant, read: Read = readInfra, types = resourceT
 export type Rule = (planned: Planned, read: Read) => string[];
 
 export const rules: Record<string, Rule> = {
+  ...closedRules,
+  ...wholeRules,
   ...securityRules,
+  ...secretRules,
   ...roleRules,
   ...storageRules,
   ...settingRules,

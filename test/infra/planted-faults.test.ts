@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sharedAbsent } from '../shared.ts';
+import { addedFaults, type Fault } from './added-faults.ts';
 import { checkInfrastructure, readInfra, resourceTypes } from './infrastructure.ts';
-
-/** A change of one file that makes it wrong, and a part of what the checks say. */
-type Fault = [file: string, from: string | RegExp, to: string, finding: string];
 
 /** Found whether or not the types of Azure are there. */
 const faults: Fault[] = [
@@ -32,7 +30,12 @@ const faults: Fault[] = [
   ['app', 'httpsOnly: true', 'httpsOnly: false', 'httpsOnly must be true'],
   ['app', "ftpsState: 'Disabled'", "ftpsState: 'AllAllowed'", 'ftpsState must be'],
   ['app', /resource noScmPassword[\s\S]*?\n}\n/, '', 'scm takes passwords'],
-  ['app', "type: 'UserAssignedIdentity'", "type: 'StorageAccountConnectionString'", 'authentication must be'],
+  [
+    'app',
+    "type: 'UserAssignedIdentity'",
+    "type: 'StorageAccountConnectionString'",
+    'authentication.type must be',
+  ],
   ['app', "'RedirectToLoginPage'", "'AllowAnonymous'", 'globalValidation must be'],
   ['app', "'/api/metrics/*', ", "'/api/*', ", 'globalValidation must be'],
   ['monitoring', 'DisableLocalAuth: true', 'DisableLocalAuth: false', 'DisableLocalAuth must be true'],
@@ -97,7 +100,7 @@ const faults: Fault[] = [
   ],
   ['app', '* 10 / 21', '* 10 / 20', 'SYNC_DATABASE_MAX_MB must be'],
   ['main', "'sync-work'", "'sync-works'", 'SYNC_WORK_CONTAINER must be'],
-  ['app', "version: '24'", "version: '20'", 'runtime must be'],
+  ['app', "version: '24'", "version: '20'", 'runtime.version must be'],
   ['app', "'azd-service-name': 'app'", "'azd-service-name': 'api'", 'azd-service-name must be'],
   // Alerts and the workbook
   [
@@ -132,14 +135,14 @@ const faults: Fault[] = [
   ['alerts', 'isDaily ? [absence] : []', '[absence]', 'There are alerts for no-complete-run,'],
   ['alerts', 'autoMitigate: true', 'autoMitigate: false', 'autoMitigate must be true'],
   ['alerts', '#${rule.name}', '', 'description must be'],
-  ['alerts', "metricName: 'Availability'", "metricName: 'Transactions'", 'does not watch the availability'],
+  ['alerts', "metricName: 'Availability'", "metricName: 'Transactions'", 'allOf must be'],
   [
     'main',
     'actionGroupId: monitoring.outputs.actionGroupId',
     "actionGroupId: ''",
     'actionGroups must be ["/',
   ],
-  ['main', ', dataStorage.outputs.id]', ']', 'The availability of'],
+  ['main', ', dataStorage.outputs.id]', ']', 'There are 1 Microsoft.Insights/metricAlerts'],
   [
     'main',
     'insightsId: monitoring.outputs.insightsId',
@@ -164,6 +167,19 @@ const faults: Fault[] = [
   ['main', 'environmentName, location)', 'environmentName)', 'for another location, too'],
   ['main', "'sthost${token}'", "'st-host-${token}'", 'is not a valid name'],
   ['network', '  location: location', "  location: location == '' ? 'x' : 'y'", 'network is in y'],
+  // Secrets in the deployment history
+  [
+    'main',
+    '@secure()\nparam extraSettings',
+    'param extraSettings',
+    'main.bicep: extraSettings must be @secure()',
+  ],
+  ['app', '@secure()\nparam extraSettings', 'param extraSettings', 'app takes a secret as extraSettings'],
+  ['main', '@maxLength(254)', '@secure()', 'alertEmail is a secret'],
+  ['main', /$/, 'var all = union(extraSettings, tags)\noutput all object = all\n', 'all gives a secret'],
+  // Versions that must be kept longer than they are
+  ['main', 'min(databaseImmutabilityDays, databaseRetentionDays)', 'databaseImmutabilityDays', 'for 60 days'],
+  ['main', 'min(databaseImmutabilityDays, databaseRetentionDays)', 'databaseRetentionDays', 'for 14 days'],
   // What a compiler finds
   ['main', 'isPrivate: privateNetwork', 'private: privateNetwork', 'has no parameter private'],
   ['main', 'insightsName: monitoring.outputs.insightsName', '', 'needs the parameter insightsName'],
@@ -212,6 +228,10 @@ it('the infrastructure as it is has no faults', () => {
 describe('a planted fault is found', () => {
   it.each(faults)('in %s: %s → %s', (...fault) => {
     expect(findingsOf(fault).join('\n')).toContain(fault[3]);
+  });
+
+  it.each(addedFaults.map((fault) => [fault[3], fault] as const))('that is added: %s', (finding, fault) => {
+    expect(findingsOf(fault).join('\n')).toContain(finding);
   });
 });
 

@@ -2,7 +2,7 @@ import { Ncrontab } from '../../../src/config/ncrontab.ts';
 import { absentFrom, untypedIn } from '../../telemetry/queries.ts';
 import type { DeployedResource } from '../bicep/references.ts';
 import { at, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
-import { dataAccountOf, hostAccountOf, isSame, readSource } from './parts.ts';
+import { isSame, readSource } from './parts.ts';
 
 /** The alerts on events, in order, with their severity: 1 if the mirror stops, 2 if a part does, 3 if it soon will. */
 const severities: Record<string, number> = {
@@ -66,45 +66,19 @@ function measurePause(schedule: string): number {
   return longest / 60_000;
 }
 
+/** The sections of the runbook that have an alert. Azure cannot look back far enough where a schedule leaves out days. */
+export function sectionsOf(planned: Planned): string[] {
+  const pause = longestPause(scheduleOf(planned));
+  return Object.keys(severities).filter((name) => name !== 'no-complete-run' || pause <= 1440);
+}
+
 /** Where alerts go: nobody, or the one action group. */
 const groupsOf = (planned: Planned): string[] =>
   planned.all('Microsoft.Insights/actionGroups').map(({ id }) => id);
 
 export const monitoringRules: Record<string, Rule> = {
-  'logs and telemetry take tokens only, and are kept as chosen': (planned) => {
-    const workspace = planned.one('Microsoft.OperationalInsights/workspaces');
-    return [
-      ...expectProperties(workspace, {
-        'properties.sku.name': 'PerGB2018',
-        'properties.retentionInDays': planned.variant.parameters['logRetentionDays'] ?? 30,
-        'properties.features': { disableLocalAuth: true, enableLogAccessUsingOnlyResourcePermissions: true },
-      }),
-      ...expectProperties(planned.one('Microsoft.Insights/components'), {
-        kind: 'web',
-        'properties.Application_Type': 'web',
-        'properties.DisableLocalAuth': true,
-        'properties.WorkspaceResourceId': workspace.id,
-      }),
-    ];
-  },
-
-  'alerts have a receiver if one is given': (planned) => {
-    const email = planned.variant.parameters['alertEmail'];
-    const groups = planned.all('Microsoft.Insights/actionGroups');
-    if (groups.length !== Number(email !== undefined)) return [`There are ${groups.length} action groups`];
-    return groups.flatMap((group) =>
-      expectProperties(group, {
-        location: 'global',
-        'properties.enabled': true,
-        'properties.groupShortName': 'dvsync',
-        'properties.emailReceivers': [{ name: 'email', emailAddress: email, useCommonAlertSchema: true }],
-      }),
-    );
-  },
-
   'there is an alert for each section of the runbook, whether or not there is a receiver': (planned) => {
-    const pause = longestPause(scheduleOf(planned));
-    const wanted = Object.keys(severities).filter((name) => name !== 'no-complete-run' || pause <= 1440);
+    const wanted = sectionsOf(planned);
     const alerts = logAlertsOf(planned);
     const insights = planned.one('Microsoft.Insights/components');
     const base = planned.variant.parameters['runbookUrl'] ?? 'docs/runbook.md';
@@ -153,29 +127,6 @@ export const monitoringRules: Record<string, Rule> = {
         ...(window >= least ? [] : [`${section} looks back ${window} minutes, not ${least}`]),
       ];
     });
-  },
-
-  'both accounts have an alert on their availability': (planned) => {
-    const alerts = planned.all('Microsoft.Insights/metricAlerts');
-    const accounts = [hostAccountOf(planned).id, dataAccountOf(planned).id];
-    const scopes = alerts.flatMap((alert) => at(alert, 'properties.scopes') as string[]);
-    return [
-      ...(isSame(scopes, accounts) ? [] : [`The availability of ${scopes} is watched`]),
-      ...alerts.flatMap((alert) => {
-        const [condition] = at(alert, 'properties.criteria.allOf') as never as [Record<string, unknown>];
-        return [
-          ...expectProperties(alert, {
-            'properties.severity': 1,
-            'properties.enabled': true,
-            'properties.autoMitigate': true,
-            'properties.actions': groupsOf(planned).map((actionGroupId) => ({ actionGroupId })),
-          }),
-          ...(`${condition['metricName']} ${condition['operator']}` === 'Availability LessThan'
-            ? []
-            : ['It does not watch the availability']),
-        ];
-      }),
-    ];
   },
 
   'the workbook is deployed, over the telemetry of the app': (planned, read) =>

@@ -1,5 +1,5 @@
 import { at, expectProperties, type Rule } from '../infrastructure.ts';
-import { dataAccountOf, functionAppOf, hostAccountOf, isSame } from './parts.ts';
+import { dataAccountOf, hostAccountOf, isSame } from './parts.ts';
 
 const zones: Record<string, string> = {
   blob: 'privatelink.blob.core.windows.net',
@@ -8,38 +8,15 @@ const zones: Record<string, string> = {
 };
 
 export const networkRules: Record<string, Rule> = {
-  'a private deployment closes storage and vault to the public network, and others leave them open': (
-    planned,
-  ) => {
-    const isPrivate = planned.variant.parameters['privateNetwork'] === true;
-    const accounts = planned.all('Microsoft.Storage/storageAccounts');
-    const vaults = planned.all('Microsoft.KeyVault/vaults');
-    return [...accounts, ...vaults].flatMap((one) =>
-      expectProperties(one, {
-        'properties.publicNetworkAccess': isPrivate ? 'Disabled' : 'Enabled',
-        'properties.networkAcls': {
-          bypass: vaults.includes(one) ? 'None' : 'AzureServices',
-          defaultAction: isPrivate ? 'Deny' : 'Allow',
-        },
-      }),
-    );
-  },
-
   'a private deployment sends through its network, others have none': (planned) => {
     const networks = planned.all('Microsoft.Network/virtualNetworks');
     if (planned.variant.parameters['privateNetwork'] !== true) {
       const others = planned.resources.filter(({ type }) => type.startsWith('Microsoft.Network/'));
-      return [
-        ...others.map(({ symbol }) => `${symbol} is not wanted`),
-        ...expectProperties(functionAppOf(planned), { 'properties.virtualNetworkSubnetId': null }),
-      ];
+      return others.map(({ symbol }) => `${symbol} is not wanted`);
     }
     const [network] = networks;
     if (network === undefined) return ['There is no network'];
     return [
-      ...expectProperties(functionAppOf(planned), {
-        'properties.virtualNetworkSubnetId': `${network.id}/subnets/app`,
-      }),
       ...expectProperties(network, {
         'properties.addressSpace.addressPrefixes': ['10.43.0.0/24'],
         'properties.subnets': [

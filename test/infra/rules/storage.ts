@@ -23,13 +23,6 @@ const keptForEver: Record<string, string> = {
 };
 
 export const storageRules: Record<string, Rule> = {
-  'the account of the host keeps no versions': (planned) =>
-    expectProperties(blobServiceOf(planned, hostAccountOf(planned)), {
-      'properties.isVersioningEnabled': false,
-      'properties.deleteRetentionPolicy': { enabled: false },
-      'properties.containerDeleteRetentionPolicy': { enabled: false },
-    }),
-
   'a lifecycle rule deletes what old runs left, and nothing that is in use': (planned) => {
     const rules = lifecycleOf(planned, hostAccountOf(planned));
     const prefixes = rules.flatMap(({ definition }) => definition.filters?.prefixMatch ?? ['']);
@@ -51,7 +44,7 @@ export const storageRules: Record<string, Rule> = {
     ];
   },
 
-  'the database can be restored, and only its old versions are deleted': (planned) => {
+  'only old versions of the database are deleted': (planned) => {
     const account = dataAccountOf(planned);
     const days = planned.variant.parameters['databaseRetentionDays'] ?? 14;
     const rules = lifecycleOf(planned, account);
@@ -66,38 +59,20 @@ export const storageRules: Record<string, Rule> = {
         },
       },
     ];
-    return [
-      ...expectProperties(account, {
-        'sku.name': planned.variant.parameters['databaseRedundancy'] ?? 'Standard_LRS',
-      }),
-      ...expectProperties(blobServiceOf(planned, account), {
-        'properties.isVersioningEnabled': true,
-        'properties.deleteRetentionPolicy': { enabled: true, days },
-        'properties.containerDeleteRetentionPolicy': { enabled: true, days },
-      }),
-      ...(isSame(rules as never, expected as never)
-        ? []
-        : ['Old versions are not deleted, or more than these']),
-    ];
+    return isSame(rules as never, expected as never)
+      ? []
+      : ['Old versions are not deleted, or more than these'];
   },
 
   'versions are immutable if this is chosen': (planned) => {
-    const days = planned.variant.parameters['databaseImmutabilityDays'];
-    const container = planned.one(
-      'Microsoft.Storage/storageAccounts/blobServices/containers',
-      'dataStorage.database',
-    );
+    const { databaseImmutabilityDays: days, databaseRetentionDays: kept = 14 } = planned.variant.parameters;
     const policies = planned.all(
       'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies',
     );
-    const wanted = days === undefined ? [] : [days];
+    // A version that must not be deleted longer than it is kept would fail the lifecycle rule each day.
+    const wanted = days === undefined ? [] : [Math.min(Number(days), Number(kept))];
     const found = policies.map((one) => at(one, 'properties.immutabilityPeriodSinceCreationInDays'));
-    return [
-      ...(isSame(found, wanted) ? [] : [`There are policies for ${found} days`]),
-      ...expectProperties(container, {
-        'properties.immutableStorageWithVersioning': days === undefined ? null : { enabled: true },
-      }),
-    ];
+    return isSame(found, wanted) ? [] : [`There are policies for ${found} days`];
   },
 
   'each read, write and delete of the database is recorded': (planned) => {
