@@ -19,7 +19,10 @@ await runHook(async () => {
   await checkSettings(app);
   await patiently(() => checkHealth(url), sayWait);
   say('', 'The app is healthy.');
-  const key = await patiently(() => functionKey(app));
+  const key = await patiently(
+    () => functionKey(app),
+    ({ message }) => say(`Waiting for the function key: ${message}`),
+  );
   const advice = await patiently(() => checkItself(url, key), sayWait);
   say('It reaches storage and Dataverse, and has the privileges that it needs.', ...advice);
   say(await startSync(url, key), '');

@@ -1,10 +1,10 @@
 // Runs after `azd provision`: lets the app into Dataverse, or says how. Run it again with `azd hooks run postprovision`.
 import { dataverseToken, ensureApplicationUser } from './parts/dataverse.mjs';
 import { giveRole, roleCommand } from './parts/role.mjs';
-import { az, Problem, runHook, say, value } from './parts/tools.mjs';
+import { az, environmentAddress, Problem, runHook, say, value } from './parts/tools.mjs';
 
 await runHook(async () => {
-  const url = new URL(value('DATAVERSE_URL')).origin;
+  const url = environmentAddress(value('DATAVERSE_URL'));
   const applicationId = value('DATAVERSE_APPLICATION_ID');
   say('', `The app signs in to ${url} with the client id ${applicationId}.`);
   await nameTheSecret();

@@ -105,7 +105,7 @@ describe('the hooks', () => {
 
   it('take the same list of tables as the app where no variable names one', () => {
     const usual = /param entitiesFile string = '(.+)'/.exec(read('infra/main.bicep'))![1]!;
-    expect(read('infra/hooks/parts/role.mjs')).toContain(`|| '${usual}')`);
+    expect(read('infra/hooks/parts/role.mjs')).toContain(`|| '${usual}' }`);
   });
 
   it('know the routes and the secret of the app', () => {

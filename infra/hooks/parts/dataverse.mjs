@@ -3,15 +3,11 @@ import { az, Problem, request } from './tools.mjs';
 
 /**
  * A token for Dataverse of the user of the Azure CLI.
- * @param {string} url the environment
+ * @param {string} url the origin of the environment
  * @returns {Promise<string>}
  */
 export async function dataverseToken(url) {
-  const { origin, protocol, hostname } = new URL(url);
-  if (protocol !== 'https:' && hostname !== '127.0.0.1') {
-    throw new Problem(`${url} is not an https address.`, 'Correct DATAVERSE_URL with `azd env set`.');
-  }
-  return az('account', 'get-access-token', '--resource', origin, '--query', 'accessToken');
+  return az('account', 'get-access-token', '--resource', url, '--query', 'accessToken');
 }
 
 /**
@@ -23,7 +19,14 @@ export async function dataverseToken(url) {
  */
 export async function ensureApplicationUser({ url, token, applicationId }) {
   const send = webApi(url, token);
-  const find = async (path) => (await send(path)).value[0];
+  const find = async (path) => {
+    const { value } = (await send(path)) ?? {};
+    if (Array.isArray(value)) return value[0];
+    throw new Problem(
+      `${url} answered with something else than rows of Dataverse, such as a web page.`,
+      'Correct DATAVERSE_URL with `azd env set`: it is the address of the environment, such as https://contoso.crm.dynamics.com.',
+    );
+  };
   const user = await find(
     `systemusers?$select=systemuserid,isdisabled&$filter=applicationid eq ${applicationId}`,
   );
@@ -50,7 +53,7 @@ export async function ensureApplicationUser({ url, token, applicationId }) {
 
 /** Sends requests to the Web API and returns their bodies; throws a Problem with Dataverse's message. */
 function webApi(url, token) {
-  const root = `${new URL(url).origin}/api/data/v9.2/`;
+  const root = `${url}/api/data/v9.2/`;
   return async (path, { method = 'GET', body } = {}) => {
     const response = await request(`${root}${path}`, {
       method,

@@ -11,7 +11,7 @@ const intervalSeconds = Number(process.env['SYNC_HOOK_INTERVAL_SECONDS'] ?? 10);
  * Tries until something succeeds or the time is over; then throws the last problem.
  * @template T
  * @param {() => Promise<T>} run throws a Problem while it must wait
- * @param {() => void} [onWait] called once, when it has to wait
+ * @param {(problem: Problem) => void} onWait called once, when it has to wait
  * @returns {Promise<T>}
  */
 export async function patiently(run, onWait) {
@@ -21,7 +21,7 @@ export async function patiently(run, onWait) {
       return await run();
     } catch (error) {
       if (!(error instanceof Problem) || error.isFinal || performance.now() >= end) throw error;
-      if (isFirst) onWait?.();
+      if (isFirst) onWait(error);
       await wait(intervalSeconds);
     }
   }

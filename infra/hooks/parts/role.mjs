@@ -14,8 +14,7 @@ function deployedSettings() {
   } catch {
     throw new Problem('SYNC_EXTRA_SETTINGS is not valid JSON.', 'Correct it with `azd env set`.');
   }
-  const file = extra['SYNC_ENTITIES_FILE'] ?? (process.env['SYNC_ENTITIES_FILE']?.trim() || 'entities.json');
-  return { ...extra, SYNC_ENTITIES_FILE: file };
+  return { ...extra, SYNC_ENTITIES_FILE: process.env['SYNC_ENTITIES_FILE']?.trim() || 'entities.json' };
 }
 
 const nameOption = () => {

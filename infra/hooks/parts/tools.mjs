@@ -1,4 +1,4 @@
-// What both hooks use: values of azd, the Azure CLI, requests with a limit, and messages.
+// What all hooks use: values of azd, the Azure CLI, requests with a limit, and messages.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
@@ -32,6 +32,33 @@ export function value(name) {
 }
 
 /**
+ * The address of the Dataverse environment, as the app accepts it: src/config/environment-url.ts.
+ * @param {string} text the value of DATAVERSE_URL
+ * @returns {string} its origin
+ */
+export function environmentAddress(text) {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isLocal = url?.protocol === 'http:' && url.hostname === '127.0.0.1';
+  const isBare = url !== null && /^\/(?:api\/data\/v9\.\d+\/?)?$/.test(url.pathname) && url.search === '';
+  if (isBare && (url.protocol === 'https:' || isLocal) && url.username === '' && url.password === '')
+    return url.origin;
+  throw new Problem(
+    `DATAVERSE_URL must be an https address without a path, not "${text.replace(/\/\/.*@/s, '//')}".`,
+    'Correct it: azd env set DATAVERSE_URL https://contoso.crm.dynamics.com',
+  );
+}
+
+/** How az says that the account is not signed in, or lacks a right. Another attempt cannot help. */
+const isRefused = /AuthorizationFailed|does not have authorization|\baz login\b|ExpiredAuthenticationToken/i;
+
+/**
+ * Whether az is not there. On Windows the shell says so, with exit code 1 and in its own language: the name in quotes at the
+ * beginning of a sentence. What az itself says begins with ERROR and a colon.
+ */
+const isAbsent = ({ code, stderr = '' }) =>
+  code === 'ENOENT' || code === 9009 || (code === 1 && /^[^\n:]*["']az["']/.test(String(stderr).trim()));
+
+/**
  * Runs the Azure CLI and returns what it prints.
  * @param {string[]} args without secrets: they can be seen in the list of processes
  * @returns {Promise<string>}
@@ -45,15 +72,14 @@ export async function az(...args) {
     });
     return stdout.trim();
   } catch (error) {
-    if (error.code === 'ENOENT') {
-      throw new Problem('The Azure CLI (az) is not installed.', 'Install it: https://aka.ms/azure-cli');
+    if (isAbsent(error)) {
+      throw new Problem('The Azure CLI (az) is not installed.', 'Install it: https://aka.ms/azure-cli', true);
     }
-    const lines = String(error.stderr ?? error.message)
-      .trim()
-      .split('\n');
+    const said = String(error.stderr ?? error.message).trim();
     throw new Problem(
-      `az ${args.slice(0, 3).join(' ')} failed: ${lines.at(-1)}`,
+      `az ${args.slice(0, 3).join(' ')} failed: ${said.split('\n').at(-1)}`,
       'Sign in with `az login`, with an account that may manage the resource group, then try again.',
+      isRefused.test(said),
     );
   }
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { sendJson, startServer } from '../../dataverse/http-server.ts';
-import { type AzAnswers, runHook } from './run-hook.ts';
+import { type AzAnswers, runHook, windowsShell } from './run-hook.ts';
 
 const key = 'function-key-that-no-output-may-hold';
 const found: AzAnswers = {
@@ -39,7 +39,7 @@ function startApp({
   });
 }
 
-const run = (url: string, answers: AzAnswers = found, more: Record<string, string> = {}) =>
+const run = (url: string, answers: AzAnswers | null = found, more: Record<string, string> = {}) =>
   runHook(
     'postdeploy',
     {
@@ -51,6 +51,16 @@ const run = (url: string, answers: AzAnswers = found, more: Record<string, strin
     },
     answers,
   );
+/** The hook takes the system for Windows, and its shell for cmd.exe. */
+function windowsThatSays(message: string): Record<string, string> {
+  const platform = "Object.defineProperty(process, 'platform', { value: 'win32' });";
+  return {
+    NODE_OPTIONS: `--disable-warning=DEP0190 --import=data:text/javascript,${encodeURIComponent(platform)}`,
+    comspec: windowsShell,
+    WINDOWS_SHELL_SAYS: message,
+  };
+}
+
 const routes = ({ requests }: { requests: { method: string; url: string }[] }) =>
   requests.map(({ method, url }) => `${method} ${url}`);
 
@@ -181,11 +191,46 @@ it('finds a connection string beside the identity before anything else', async (
   expect(server.requests).toEqual([]);
 });
 
-it('waits for a key, and says what failed where there is none', async () => {
+it('waits for a key, and says so', async () => {
   await using server = await startApp({});
-  const none = await run(server.url, { ...found, 'functionapp keys list': 'None' });
-  expect(none.out).toContain('func-x has no function key yet.');
-  const refused = await run(server.url, { ...found, 'functionapp keys list': '!ERROR: AuthorizationFailed' });
-  expect(refused.out).toContain('az functionapp keys list failed: ERROR: AuthorizationFailed');
-  expect([none.status, refused.status]).toEqual([1, 1]);
+  const { status, out, calls } = await run(server.url, { ...found, 'functionapp keys list': 'None' });
+  expect(status).toBe(1);
+  expect(out).toContain('Waiting for the function key: func-x has no function key yet.\n');
+  expect(out).toContain('Problem: func-x has no function key yet.');
+  expect(calls.length).toBeGreaterThan(2);
+});
+
+it.each([
+  "ERROR: (AuthorizationFailed) The client 'x' does not have authorization to perform action 'listkeys'.",
+  "ERROR: Please run 'az login' to setup account.",
+])('does not wait where az is refused: %s', async (message) => {
+  await using server = await startApp({});
+  const answers = { ...found, 'functionapp keys list': `!${message}` };
+  const { status, out, calls } = await run(server.url, answers, { SYNC_HOOK_WAIT_SECONDS: '3' });
+  expect(status).toBe(1);
+  expect(out).toContain(`Problem: az functionapp keys list failed: ${message}\nWhat to do: Sign in with`);
+  expect(calls).toHaveLength(2);
+});
+
+it('waits where az fails for another reason, and says why', async () => {
+  await using server = await startApp({});
+  const busy = "ERROR: Operation returned an invalid status 'Bad Request'";
+  const { out, calls } = await run(server.url, { ...found, 'functionapp keys list': `!${busy}` });
+  expect(out).toContain(`Waiting for the function key: az functionapp keys list failed: ${busy}\n`);
+  expect(calls.length).toBeGreaterThan(2);
+});
+
+it.each([
+  "'az' is not recognized as an internal or external command,\r\noperable program or batch file.",
+  'Der Befehl "az" ist entweder falsch geschrieben oder\r\nkonnte nicht gefunden werden.',
+])('says on Windows that az is not installed: %s', async (message) => {
+  const { status, out } = await run('http://127.0.0.1:9', null, windowsThatSays(message));
+  expect(status).toBe(1);
+  expect(out).toContain('Problem: The Azure CLI (az) is not installed.\nWhat to do: Install it: https://');
+});
+
+it('shows on Windows what az says if it is there', async () => {
+  const message = "ERROR: 'keyz' is misspelled or not recognized by the system.";
+  const { out } = await run('http://127.0.0.1:9', null, windowsThatSays(message));
+  expect(out).toContain(`Problem: az functionapp config appsettings failed: ${message}`);
 });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -84,7 +85,8 @@ it('creates the application user and the role, and assigns it, once', async () =
 
   // Tables that were added since.
   const third = await run({
-    SYNC_EXTRA_SETTINGS: JSON.stringify({ SYNC_ENTITIES_FILE: listOf('account', 'contact') }),
+    SYNC_ENTITIES_FILE: listOf('account', 'contact'),
+    SYNC_EXTRA_SETTINGS: JSON.stringify({ SYNC_VERIFY_HOURS: '12' }),
   });
   expect(third.out).toMatch(/^added prvReadcontact \(organization level\)$/im);
   expect((await whatTheAppHas()).roles).toEqual([['Dataverse SQLite sync', made.roles[0]![1] + 1]]);
@@ -167,9 +169,36 @@ it.each<[string, AzAnswers | null, string]>([
 });
 
 it('sends no token to an address without https', async () => {
-  const { out, calls } = await run({}, signedIn, 'http://contoso.example');
-  expect(out).toContain('http://contoso.example is not an https address.');
+  const { status, out, calls } = await run({}, signedIn, 'http://contoso.example');
+  expect(status).toBe(1);
+  expect(out).toContain(
+    'DATAVERSE_URL must be an https address without a path, not "http://contoso.example".',
+  );
   expect(calls).toEqual([]);
+});
+
+it('says what is wrong with an address without https://, before it calls az', async () => {
+  const { status, out, calls } = await run({}, signedIn, 'contoso.crm.dynamics.com');
+  expect(status).toBe(1);
+  expect(out).toBe(
+    '\nProblem: DATAVERSE_URL must be an https address without a path, not "contoso.crm.dynamics.com".\n' +
+      'What to do: Correct it: azd env set DATAVERSE_URL https://contoso.crm.dynamics.com\n',
+  );
+  expect(calls).toEqual([]);
+});
+
+it.each<[string, (response: ServerResponse) => void]>([
+  ['a web page', (response) => response.setHeader('content-type', 'text/html').end('<html>Sign in</html>')],
+  ['JSON of something else', (response) => sendJson(response, { name: 'contoso' })],
+])('prints the steps where the address answers 200 with %s', async (_, answer) => {
+  await using server = await startServer((_request, response) => answer(response));
+  const { status, out } = await run({}, signedIn, server.url);
+  expect(status).toBe(0);
+  expect(out).toContain(
+    `could not be set up: ${server.url} answered with something else than rows of Dataverse, such as a web page.\nCorrect DATAVERSE_URL`,
+  );
+  expect(out).toContain(`search for ${applicationId}`);
+  expect(out).not.toContain('TypeError');
 });
 
 it('prints the steps where Dataverse cannot be reached, the user is disabled, or the deployer sees nothing', async () => {

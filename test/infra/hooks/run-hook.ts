@@ -12,6 +12,9 @@ const hooks = resolve(import.meta.dirname, '../../../infra/hooks');
  */
 export type AzAnswers = Record<string, string>;
 
+/** A stand-in for cmd.exe: writes WINDOWS_SHELL_SAYS, and fails with the exit code 1. */
+export const windowsShell = join(import.meta.dirname, 'windows-shell.sh');
+
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Tells each call to a file, and answers. A shell script: starting Node.js for each call took most of the time. */
