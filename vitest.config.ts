@@ -8,7 +8,7 @@ process.env['NODE_COMPILE_CACHE'] = getCompileCacheDir();
 // These tests keep to objects that they make themselves, so files can run one after the other in one process, which loads
 // the packages once. All others (functions are registered in the process, settings are read from its environment) get a
 // process per file.
-const withoutIsolation = ['schema', 'sqlite', 'storage', 'sync', 'target', 'upgrade'].map(
+const withoutIsolation = ['schema', 'sqlite', 'sync', 'target', 'upgrade'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 
