@@ -233,8 +233,9 @@ module privateEndpoints 'modules/private-endpoints.bicep' = if (privateNetwork) 
   params: {
     location: location
     tags: tags
-    networkId: network!.outputs.id
-    subnetId: network!.outputs.endpointsSubnetId
+    // Azure reads the values of a module also where its condition is false.
+    networkId: privateNetwork ? network!.outputs.id : ''
+    subnetId: privateNetwork ? network!.outputs.endpointsSubnetId : ''
     hostStorageId: hostStorage.outputs.id
     dataStorageId: dataStorage.outputs.id
     keyVaultId: usesClientSecret ? keyVault!.outputs.id : ''

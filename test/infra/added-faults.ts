@@ -110,14 +110,14 @@ output id string`,
   // The app
   [
     'app',
-    "ftpsState: 'Disabled'",
-    "ftpsState: 'Disabled'\n      scmIpSecurityRestrictionsDefaultAction: 'Deny'",
+    "scmMinTlsVersion: '1.2'",
+    "scmMinTlsVersion: '1.2'\n      scmIpSecurityRestrictionsDefaultAction: 'Deny'",
     'scmIpSecurityRestrictionsDefaultAction must be',
   ],
   [
     'app',
-    "ftpsState: 'Disabled'",
-    "ftpsState: 'Disabled'\n      cors: { allowedOrigins: ['*'] }",
+    "scmMinTlsVersion: '1.2'",
+    "scmMinTlsVersion: '1.2'\n      cors: { allowedOrigins: ['*'] }",
     'siteConfig.cors must be',
   ],
   [

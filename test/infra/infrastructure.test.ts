@@ -38,6 +38,23 @@ it.each([
   expect(rules[name]!(planned, readInfra)).toEqual([]);
 });
 
+it('reads outputs of a module that may be absent only where it is deployed', () => {
+  // Azure reads the parameters of a module also where its own condition is false.
+  const text = readInfra('main.bicep');
+  const conditions = new Map(
+    [...text.matchAll(/^module (\w+) '[^']+' = if \((\w+)\)/gm)].map(([, name, condition]) => [
+      name,
+      condition,
+    ]),
+  );
+  const uses = [...text.matchAll(/(\w+) \? (\w+)!\.outputs|(\w+)!\.outputs/g)];
+  expect(uses.length).toBeGreaterThan(4);
+  for (const [use, condition, guarded, bare] of uses) {
+    expect(bare, use).toBeUndefined();
+    expect(condition, use).toBe(conditions.get(guarded!));
+  }
+});
+
 describe('all deployments together', () => {
   it.skipIf(resourceTypes === undefined)(
     resourceTypes === undefined ? sharedAbsent : 'give each resource the properties that Azure knows',

@@ -28,7 +28,13 @@ const faults: Fault[] = [
   ['host-storage', "'TLS1_2'", "'TLS1_0'", 'minimumTlsVersion must be'],
   ['app', "minTlsVersion: '1.2'", "minTlsVersion: '1.0'", 'minTlsVersion must be'],
   ['app', 'httpsOnly: true', 'httpsOnly: false', 'httpsOnly must be true'],
-  ['app', "ftpsState: 'Disabled'", "ftpsState: 'AllAllowed'", 'ftpsState must be'],
+  // Flex Consumption rejects it, whatever its value.
+  [
+    'app',
+    "scmMinTlsVersion: '1.2'",
+    "scmMinTlsVersion: '1.2'\n      ftpsState: 'Disabled'",
+    'ftpsState must be',
+  ],
   ['app', /resource noScmPassword[\s\S]*?\n}\n/, '', 'scm takes passwords'],
   [
     'app',
@@ -194,7 +200,7 @@ const faults: Fault[] = [
   ['app', 'empty(subnetId)', 'isEmpty(subnetId)', 'Unknown function isEmpty'],
   ['app', 'serverFarmId: plan.id', 'serverFarmId: pln.id', 'pln is not declared'],
   ['network', 'param name string', 'param name string\nparam size int = 1', 'size is not used'],
-  ['app', 'http20Enabled: true', 'http20Enabled: true http', 'Expected ","'],
+  ['app', 'httpsOnly: true', 'httpsOnly: true http', 'Expected ","'],
   ['main', 'param instanceMemoryMB int = 2048', 'param instanceMemoryMB int = 1024', 'breaks @allowed'],
 ];
 

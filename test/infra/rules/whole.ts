@@ -102,8 +102,6 @@ const bodies: Record<string, (planned: Planned, has: Body) => Body> = {
         siteConfig: {
           minTlsVersion: '1.2',
           scmMinTlsVersion: '1.2',
-          ftpsState: 'Disabled',
-          http20Enabled: true,
         },
         functionAppConfig: {
           runtime: { name: 'node', version: '24' },
