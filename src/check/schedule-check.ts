@@ -1,4 +1,5 @@
-import { intervalOf, Ncrontab } from '../config/ncrontab.ts';
+import { intervalOf, Ncrontab, scheduleFault } from '../config/ncrontab.ts';
+import { ConfigurationError } from '../errors.ts';
 import type { Finding } from './check.ts';
 
 /** Below this, a run seldom ends before the next one is due, and idle runs cost more than they bring. */
@@ -7,7 +8,18 @@ const shownTimes = 3;
 
 /** When the timer starts the next runs. @throws ConfigurationError if the schedule is not valid */
 export function checkSchedule(schedule: string, now: Date): Finding {
-  const ncrontab = new Ncrontab(schedule);
+  const fault = scheduleFault(schedule);
+  if (fault !== undefined) throw new ConfigurationError(`SYNC_SCHEDULE ${fault}.`);
+  let ncrontab: Ncrontab;
+  try {
+    ncrontab = new Ncrontab(schedule);
+  } catch (error) {
+    return {
+      ok: true,
+      detail: 'The host may accept the schedule. Its times are not known here.',
+      hint: (error as Error).message,
+    };
+  }
   const times: Date[] = [];
   for (let time = ncrontab.next(now); time && times.length < shownTimes; time = ncrontab.next(time))
     times.push(time);

@@ -18,10 +18,14 @@ async function deleteBlob(blob: BlobClient, leaseId: string | undefined): Promis
   await blob.deleteIfExists();
 }
 
+const probeName = /^check\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** Deletes what checks left that died or were cut off. */
 async function sweep(container: ContainerClient, abortSignal: AbortSignal): Promise<void> {
   try {
     for await (const { name, properties } of container.listBlobsFlat({ prefix: folder, abortSignal })) {
+      // Only probes: the container may hold blobs of others.
+      if (!probeName.test(name)) continue;
       const hours = (Date.now() - properties.lastModified.getTime()) / 3_600_000;
       if (hours > sweptAfterHours) await container.deleteBlob(name, { abortSignal });
     }
