@@ -23,7 +23,11 @@ const maxConflicts = 5;
  * Merges a fetched round into the mirror in one commit, then starts the next round or ends the run. Can be repeated, and
  * two can run at the same time: one of their commits fails, and a round that is in the mirror is not merged again.
  */
-export async function mergeRound(services: SyncServices, message: MergeMessage): Promise<void> {
+export async function mergeRound(
+  services: SyncServices,
+  message: MergeMessage,
+  options: { redelivered?: boolean } = {},
+): Promise<void> {
   const { runId, round } = message;
   const { documents, telemetry } = services;
   if (!(await isLive(services, runId))) {
@@ -31,8 +35,10 @@ export async function mergeRound(services: SyncServices, message: MergeMessage):
     telemetry.log(level, `Run ${runId} is over. Its merge message is dropped.`, { runId, round });
     return;
   }
-  // The round was merged without this request. What follows it, the round after it requests itself.
-  if (message.early && (await documents.plan(runId, round + 1)) !== undefined) return;
+  // The round was merged without this request. What follows it, the round after it requests itself. A redelivered message
+  // may have merged it and failed to send what follows.
+  const isNeeded = message.early !== true || options.redelivered === true;
+  if (!isNeeded && (await documents.plan(runId, round + 1)) !== undefined) return;
   const plan = await documents.plan(runId, round);
   if (plan === undefined) {
     // An earlier delivery has deleted it at the end of the run.

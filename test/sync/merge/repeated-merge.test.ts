@@ -23,6 +23,22 @@ it('an early merge that comes after the round was merged reads nothing twice', a
   await org.expectMirror('lead');
 });
 
+it('an early merge that is delivered again sends what it failed to send', async () => {
+  org = await Organisation.start(['lead', { name: 'account', filtered: true }]);
+  const { harness } = org;
+  const [id] = org.rows('account', 1);
+  org.rows('lead', 3, () => ({ _customerid_value: { id: id!, table: 'account' } }));
+  const { runId } = await harness.start();
+  const { services } = harness;
+  while ((await services.documents.plan(runId, 2)) === undefined) await harness.deliver();
+  const { waiting } = harness;
+  await mergeRound(services, { runId, round: 1, early: true }, { redelivered: true });
+  expect(harness.waiting).toBeGreaterThan(waiting);
+  await harness.drain();
+  expect(await runStatus(services, runId)).toMatchObject({ phase: 'complete', totals: { failed: 0 } });
+  await org.expectMirror('lead');
+});
+
 it('a merge that is repeated after its commit completes, also if the clock went back', async () => {
   org = await Organisation.start(['lead', 'account']);
   org.rows('lead', 3);
