@@ -89,6 +89,7 @@ test.each([
 
 test('a password with separators is removed from an address, and base64 without digits from a header', () => {
   expect(redact('http://user:pa,ss;word@proxy')).toBe('http://[secret]@proxy');
+  expect(redact('http://us,er:Passw0rdLong@proxy')).toBe('http://[secret]@proxy');
   expect(redact('Basic dXNlcjpwYXNzQUJDREVG and Basic YWJjZGVm==')).toBe('Basic [secret] and Basic [secret]');
 });
 
