@@ -27,7 +27,10 @@ export function callFunction(
 ): ServiceResponse | undefined {
   const context = `${request.origin}${apiRoot}/$metadata#Microsoft.Dynamics.CRM.`;
   if (/^WhoAmI(\(\))?$/.test(segments[0]!)) {
-    const unit = [...dataverse.store.truth('businessunit').keys()][0];
+    // The metadata of an option can lack this table.
+    const { store } = dataverse;
+    const units = store.model.tables.has('businessunit') ? store.truth('businessunit') : undefined;
+    const unit = units?.keys().next().value;
     return json({
       '@odata.context': `${context}WhoAmIResponse`,
       BusinessUnitId: unit ?? metadataId('businessunit'),
