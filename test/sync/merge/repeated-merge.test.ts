@@ -7,7 +7,8 @@ import { Organisation } from '../organisation.ts';
 let org: Organisation;
 afterEach(() => org.stop());
 
-it('an early merge that comes after the round was merged reads nothing twice', async () => {
+/** A run whose first round is merged, and whose second has just been requested: `waiting` messages. */
+async function mergedOnce() {
   org = await Organisation.start(['lead', { name: 'account', filtered: true }]);
   const { harness } = org;
   const [id] = org.rows('account', 1);
@@ -16,6 +17,11 @@ it('an early merge that comes after the round was merged reads nothing twice', a
   const { services } = harness;
   while ((await services.documents.plan(runId, 2)) === undefined) await harness.deliver();
   const { waiting } = harness;
+  return { harness, services, runId, waiting };
+}
+
+it('an early merge that comes after the round was merged reads nothing twice', async () => {
+  const { harness, services, runId, waiting } = await mergedOnce();
   await mergeRound(services, { runId, round: 1, early: true });
   expect(harness.waiting).toBe(waiting);
   await harness.drain();
@@ -24,14 +30,7 @@ it('an early merge that comes after the round was merged reads nothing twice', a
 });
 
 it('an early merge that is delivered again sends what it failed to send', async () => {
-  org = await Organisation.start(['lead', { name: 'account', filtered: true }]);
-  const { harness } = org;
-  const [id] = org.rows('account', 1);
-  org.rows('lead', 3, () => ({ _customerid_value: { id: id!, table: 'account' } }));
-  const { runId } = await harness.start();
-  const { services } = harness;
-  while ((await services.documents.plan(runId, 2)) === undefined) await harness.deliver();
-  const { waiting } = harness;
+  const { harness, services, runId, waiting } = await mergedOnce();
   await mergeRound(services, { runId, round: 1, early: true }, { redelivered: true });
   expect(harness.waiting).toBeGreaterThan(waiting);
   await harness.drain();
