@@ -88,7 +88,10 @@ async function settled(location: string): Promise<Json> {
   }
 }
 
-/** The journal is written in order: when a record that is queued now is written, all before it are. */
+/**
+ * The journal is written in order: when a record that is queued now is written, all before it are, unless Dataverse did
+ * not answer for some of them. Those are written later.
+ */
 async function everythingQueuedIsWritten(): Promise<void> {
   const last = await send(fresh(), { Prefer: 'respond-async' });
   expect(await settled(last.headers.get('location')!)).toMatchObject({ state: 'written' });
@@ -427,6 +430,7 @@ test('50 clients write 1,000 records through 429, 503 and timeouts: each is stor
   const before = dataverse.rows.size;
   const statuses = new Map<number, number>();
   const expected = new Map<string, number>();
+  const queued = new Set<string>();
   await Promise.all(
     Array.from({ length: 50 }, async (_, client) => {
       for (let n = 0; n < 20; n += 1) {
@@ -435,19 +439,20 @@ test('50 clients write 1,000 records through 429, 503 and timeouts: each is stor
           const answer = await send({ ...value, tokensIn: version });
           statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
           if (answer.status < 300) expected.set(idOf(value), version);
+          if (answer.status === 202) queued.add(answer.headers.get('location')!);
         }
       }
     }),
   );
   expect([...statuses.keys()].every((status) => [200, 201, 202].includes(status))).toBe(true);
-  await everythingQueuedIsWritten();
+  for (const status of queued) expect(await settled(status)).toMatchObject({ state: 'written' });
   while (dataverse.late > 0) await sleep(20);
   expect(expected.size).toBe(1000);
   const wrong = [...expected].filter(
     ([id, version]) => dataverse.rows.get(id)?.['apex_tokensin'] !== version,
   );
   expect(wrong).toEqual([]);
-  expect(dataverse.rows.size - before).toBe(1001);
+  expect(dataverse.rows.size - before).toBe(1000);
 }, 180_000);
 
 test('10,000 queued records take fewer than 100 requests', async () => {
