@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { ContainerClient } from '@azure/storage-blob';
 import { readEntities } from './config/entities.ts';
 import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
@@ -16,6 +17,7 @@ import {
 import { DatabaseBlob } from './storage/database-blob.ts';
 import type { DatabaseFile } from './storage/database-file.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
+import { PublishedDatabase } from './storage/published-database.ts';
 import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
 import { ShardCache } from './storage/shard-cache.ts';
@@ -31,6 +33,7 @@ import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
 import { currentRunTrace } from './telemetry/tracing.ts';
 
 let services: Promise<SyncServices> | undefined;
+let database: PublishedDatabase | undefined;
 
 /** The services of this process, made on first use. After a failure (wrong settings) the next call tries again. */
 export function syncServices(): Promise<SyncServices> {
@@ -39,6 +42,19 @@ export function syncServices(): Promise<SyncServices> {
     throw error;
   });
   return services;
+}
+
+/** The database as readers see it. Needs neither Dataverse nor sql.js. No request is sent yet. */
+export function publishedDatabase(): PublishedDatabase {
+  if (database === undefined) {
+    const settings = readSettings();
+    database = new PublishedDatabase(databaseContainer(settings), settings.databaseName);
+  }
+  return database;
+}
+
+function databaseContainer({ databaseStorage, containers }: Settings): ContainerClient {
+  return openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database);
 }
 
 /** What the sync keeps outside of this process. */
@@ -53,9 +69,7 @@ export interface SyncStorage
 /** The configured storage accounts. No request is sent yet. */
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
-  const published = openBlobs(blobConnection(settings.databaseStorage)).getContainerClient(
-    settings.containers.database,
-  );
+  const published = databaseContainer(settings);
   const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
   const send = (name: string) => {
     const sender = queueSender(queues.getQueueClient(queueName(name, env)));

@@ -22,6 +22,7 @@ it('pages ask for a sign-in, and so does what has their path; programs with a ke
   const paths = routes.map(({ path }) => path);
   expect(paths).toContain('/api/metrics/campaign');
   expect([...new Set(paths.filter((path) => !isExcluded(path)))].sort()).toEqual([
+    '/api/database',
     '/api/schema',
     '/api/sync/{runId?}',
     '/api/verify',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { campaignMetricsInput, maxRecords } from '../../metrics/contract/contract.ts';
 import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';
+import { databaseOperation } from '../sync/database-openapi.ts';
 import { listQuery, summaryQuery } from './read-query.ts';
 import { campaignMetricsResource as resource } from './resource-schemas.ts';
 
@@ -12,14 +13,15 @@ export const getOpenApi: Handler<unknown> = (_services, request) => ({
   jsonBody: openApi(address(request, 'openapi.json').replace(/\/openapi\.json$/, '')),
 });
 
-/** The OpenAPI 3.1 document of campaign metrics, generated from the schemas that check the requests. */
+/** The OpenAPI 3.1 document of campaign metrics, generated from the schemas that check the requests, and of the database. */
 export function openApi(server: string): Json {
   return {
     openapi: '3.1.1',
     info: {
       title: 'Campaign metrics',
       version: '1.0.0',
-      description: 'Writes what campaign runs cost and achieved to Microsoft Dataverse, and reads it back.',
+      description:
+        'Writes what campaign runs cost and achieved to Microsoft Dataverse, and reads it back. Reads the mirror of Dataverse.',
     },
     servers: [{ url: server }],
     security: [{ functionKey: [] }, { functionKeyInQuery: [] }],
@@ -58,6 +60,7 @@ export function openApi(server: string): Json {
           },
         },
       },
+      '/database': { get: databaseOperation(problemAnswer) },
     },
     components: {
       securitySchemes: {

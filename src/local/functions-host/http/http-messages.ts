@@ -53,7 +53,9 @@ export function send(res: ServerResponse, http: HttpData | undefined): void {
   for (const [name, value] of Object.entries(http.headers ?? {})) res.setHeader(name, value);
   const cookies = (http.cookies ?? []).map(toSetCookie);
   if (cookies.length > 0) res.setHeader('set-cookie', cookies);
-  if (![204, 304].includes(res.statusCode)) res.setHeader('content-length', body.length);
+  // The length of what GET would answer, if the function says it.
+  const saysLength = res.req.method === 'HEAD' && res.hasHeader('content-length');
+  if (![204, 304].includes(res.statusCode) && !saysLength) res.setHeader('content-length', body.length);
   res.end(body);
 }
 

@@ -1,0 +1,116 @@
+import { basename } from 'node:path';
+import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { ConflictError } from '../../errors.ts';
+import type { PublishedDatabase, PublishedState } from '../../storage/published-database.ts';
+import { type ByteRange, readByteRange } from '../byte-range.ts';
+import { checkConditions, meetsIfRange } from '../conditions.ts';
+import { attachment } from '../content-disposition.ts';
+import type { Handler } from '../handler.ts';
+import { Problem } from '../problem.ts';
+
+/**
+ * The most bytes of the database in one response. The host takes the whole response from the worker before it sends any
+ * of it, so this bounds the memory that a client can occupy, however slowly it reads, and what is read from storage for
+ * a client that has left. HTTP streams of `@azure/functions` would not: they wait for no client and notice none that
+ * leaves (github.com/Azure/azure-functions-nodejs-library/issues/294), and a response that fails halfway never ends (324).
+ */
+export const maxResponseBytes = 4 * 1024 * 1024;
+
+/** How often a response is made anew because of a commit in the middle of it. */
+const maxTries = 3;
+
+/**
+ * `GET /api/database`: the database file, or a range of it. All bytes of a response are of the state that its ETag names.
+ * A range longer than `maxResponseBytes` is answered with its beginning, which RFC 9110, section 15.3.7, allows: the
+ * response says what it has.
+ */
+export const getDatabase: Handler<PublishedDatabase> = async (database, request) => {
+  for (let tries = 0; tries < maxTries; tries++) {
+    const state = await database.current();
+    if (state === undefined) {
+      throw new Problem(404, 'There is no database before the first sync.', {
+        hint: 'Start a sync with POST /api/sync.',
+      });
+    }
+    const response = await responseOf(database, state, request);
+    if (response !== undefined) return response;
+  }
+  throw new ConflictError(`${database.name} kept changing while it was read.`, { object: database.name });
+};
+
+/** @returns undefined if another writer has committed meanwhile */
+async function responseOf(
+  database: PublishedDatabase,
+  state: PublishedState,
+  request: HttpRequest,
+): Promise<HttpResponseInit | undefined> {
+  const { etag, bytes } = state;
+  const headers = {
+    etag,
+    'last-modified': state.lastModified.toUTCString(),
+    'accept-ranges': 'bytes',
+    // For the caller's own cache, which must ask each time. 304 answers that without a byte of the file.
+    'cache-control': 'private, no-cache',
+  };
+  const conditions = checkConditions(request.headers, state);
+  if (conditions === 'unchanged') return { status: 304, headers };
+  if (conditions === 'failed') throw changed(etag);
+
+  const isHead = request.method.toUpperCase() === 'HEAD';
+  // Range is defined for GET only (RFC 9110, section 14.2).
+  const counts = !isHead && meetsIfRange(request.headers, state);
+  const asked = counts ? readByteRange(request.headers.get('range'), bytes) : 'whole';
+  if (asked === 'unsatisfiable') throw outside(bytes);
+  if (asked === 'whole' && bytes > maxResponseBytes && !isHead) throw tooLarge(bytes, etag);
+
+  const range = asked === 'whole' ? { first: 0, last: bytes - 1 } : beginningOf(asked);
+  const length = range.last - range.first + 1;
+  const content = isHead ? undefined : await database.read(etag, range.first, length);
+  if (content === undefined && !isHead) return undefined;
+  return {
+    status: asked === 'whole' ? 200 : 206,
+    headers: {
+      ...headers,
+      'content-type': 'application/vnd.sqlite3',
+      'content-length': String(length),
+      'content-disposition': attachment(basename(database.name)),
+      ...(asked !== 'whole' && { 'content-range': `bytes ${range.first}-${range.last}/${bytes}` }),
+    },
+    body: content,
+  };
+}
+
+function beginningOf({ first, last }: ByteRange): ByteRange {
+  return { first, last: Math.min(last, first + maxResponseBytes - 1) };
+}
+
+function changed(etag: string): Problem {
+  return new Problem(
+    412,
+    'The database is not the one that the request names: a newer state was committed.',
+    { hint: 'Forget what was read of the older state, and read the new one with its ETag.' },
+    { etag },
+  );
+}
+
+function outside(bytes: number): Problem {
+  return new Problem(
+    416,
+    `The database has ${bytes} bytes. The range is outside of them.`,
+    { hint: 'HEAD shows the length. A newer state can be shorter: send If-Match with each range.', bytes },
+    { 'content-range': `bytes */${bytes}` },
+  );
+}
+
+function tooLarge(bytes: number, etag: string): Problem {
+  return new Problem(
+    400,
+    `The database has ${bytes} bytes. One response has at most ${maxResponseBytes}.`,
+    {
+      hint: `Request it in parts: Range: bytes=0-${maxResponseBytes - 1} and so on, each with If-Match: ${etag}. To copy the whole file, download the blob from the storage account.`,
+      bytes,
+      maxResponseBytes,
+    },
+    { etag, 'accept-ranges': 'bytes' },
+  );
+}
