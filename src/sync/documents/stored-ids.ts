@@ -15,10 +15,28 @@ export async function writeStoredIds(services: SyncServices, ids: string[]): Pro
   return name;
 }
 
-/** @throws RetriableError if the list does not exist */
+/** @throws RetriableError if the list does not exist, and the mirror is of another state */
 export async function readStoredIds(services: SyncServices, name: string): Promise<string[]> {
   // Not kept in memory: a list has megabytes, and one read of a table asks for it once or twice.
   const read = await services.work.read<string[]>(name);
-  if (read !== undefined) return read.value;
+  const ids = read?.value ?? (await idsInMirror(services, name));
+  if (ids !== undefined) return ids;
   throw new RetriableError(`The list of ids ${name} is missing.`, { object: name });
+}
+
+/**
+ * The list made anew. Lists that no state names any more are deleted, and an older database that was restored names one of
+ * them.
+ * @returns undefined if no table of the mirror has this list
+ */
+async function idsInMirror(services: SyncServices, name: string): Promise<string[] | undefined> {
+  const loaded = await services.mirror.loadState();
+  const known = Object.values(loaded.state.entities).find(({ storedIds }) => storedIds === name);
+  if (known === undefined) return undefined;
+  // Nothing is committed.
+  const options = { loaded, runId: '', at: services.now().toISOString(), synced: [], incomingBytes: 0 };
+  const ids = await services.mirror.transaction(options, (mirror) => mirror.rowIds(known.table));
+  services.telemetry.log('info', `The list of ids ${name} is missing and was made anew from the database.`);
+  await services.work.createIfAbsent(name, ids);
+  return ids;
 }
