@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { availableMemory, databaseMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
-import { parseSettings } from './parse-settings.ts';
+import { type Kept, keepSetting, parseSettings } from './parse-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
 import {
   databaseStorage,
@@ -58,6 +58,8 @@ export interface Settings {
     verifyHours: number;
     massDeleteLimit: number;
     databaseMaxBytes: number;
+    /** Reports of runs that stay. */
+    keepRuns: Kept;
   };
 }
 
@@ -112,6 +114,8 @@ const appSettings = z.object({
     .default('auto')
     .transform((text) => (text === 'auto' ? databaseMegabytesFor(availableMemory()) : Number(text)))
     .refine((megabytes) => megabytes >= 1 && megabytes <= 3500, 'must be auto, or megabytes from 1 to 3500'),
+  // GET /api/health looks at the newest five, GET /api/sync shows 20.
+  SYNC_KEEP_RUNS: keepSetting('100', 5, 10_000),
 });
 
 /** All app settings of the sync. */
@@ -167,6 +171,7 @@ export function readSettings(
       verifyHours: s.SYNC_VERIFY_HOURS,
       massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
       databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
+      keepRuns: s.SYNC_KEEP_RUNS,
     },
   };
 }

@@ -1,9 +1,11 @@
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 
-/** The reports of this many runs are kept. They are deleted a few at a time. */
-const keptRuns = 100;
+/** The reports of old runs are deleted a few at a time: at most this many more are there. */
 const runsAtOnce = 20;
+
+/** `GET /api/health` looks at the newest runs. */
+const alwaysKept = 5;
 
 /** How long an unused document stays. A run that has just started may be about to use it. */
 const keptMilliseconds = 24 * 3_600_000;
@@ -13,9 +15,8 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   const { work } = services;
   const runIds: string[] = [];
   for await (const runId of work.folders('runs/')) runIds.push(runId);
-  if (runIds.length < keptRuns + runsAtOnce) return;
-  // Run ids begin with the time of their start.
-  const old = runIds.sort().slice(0, runIds.length - keptRuns);
+  const old = oldRuns(services, runIds);
+  if (old.length < Math.max(1, Math.min(runsAtOnce, (runIds.length - old.length) / 5))) return;
   for (const runId of old) await work.deletePrefix(paths.runFolder(runId));
 
   const last = await services.mirror.lastState();
@@ -29,4 +30,22 @@ export async function cleanUp(services: SyncServices): Promise<void> {
       if (age > keptMilliseconds && !state.includes(digest)) await work.deletePrefix(name);
     }
   }
+}
+
+/** The runs beyond `SYNC_KEEP_RUNS`, oldest first. Run ids begin with the time of their start. */
+function oldRuns({ settings, now }: SyncServices, runIds: readonly string[]): string[] {
+  const { count, seconds = Number.POSITIVE_INFINITY } = settings.sync.keepRuns;
+  const before = now().getTime() - seconds * 1000;
+  const newestFirst = [...runIds].sort().reverse();
+  const kept = newestFirst.findIndex(
+    (runId, index) => index >= alwaysKept && (index >= count || startOf(runId) < before),
+  );
+  return kept < 0 ? [] : newestFirst.slice(kept).reverse();
+}
+
+/** When a run started, in milliseconds; NaN for a folder of another program. */
+function startOf(runId: string): number {
+  const time = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)/.exec(runId)?.slice(1).map(Number) ?? [];
+  const [year = Number.NaN, month = 1, ...rest] = time;
+  return Date.UTC(year, month - 1, ...rest);
 }

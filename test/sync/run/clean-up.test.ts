@@ -44,4 +44,33 @@ describe('cleanUp', () => {
     expect(await names('catalogs/')).toEqual([paths.catalog('named')]);
     expect(await names('stored-ids/')).toEqual([]);
   });
+
+  it.each([
+    // Every hour one, the newest ten minutes old.
+    ['10', 12, 10],
+    ['10', 11, 11],
+    ['24h', 200, 24],
+    ['10000,2d', 200, 48],
+    ['30,24h', 200, 24],
+    ['5,1h', 30, 5],
+    ['100', 119, 119],
+  ])('SYNC_KEEP_RUNS=%s of %i runs keeps %i', async (setting, runs, expected) => {
+    const harness = await Harness.create({
+      dataverseUrl: 'http://127.0.0.1:9',
+      entities: ['account'],
+      settings: { SYNC_KEEP_RUNS: setting },
+    });
+    const { services } = harness;
+    const now = Date.now();
+    const ids = Array.from({ length: runs }, (_, n) => {
+      const at = new Date(now - n * 3_600_000 - 600_000);
+      return `${at.toISOString().replace(/[-:.]/g, '')}-00000000`;
+    });
+    for (const runId of ids) await services.work.put(paths.run(runId), {});
+    services.now = () => new Date(now);
+    await cleanUp(services);
+    const left: string[] = [];
+    for await (const runId of services.work.folders('runs/')) left.push(runId);
+    expect(left.reverse()).toEqual(ids.slice(0, expected));
+  });
 });
