@@ -6,6 +6,7 @@ import { readSettings, type Settings } from './config/settings.ts';
 import type { StorageSettings } from './config/storage-settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
+import { describeForLog } from './errors.ts';
 import { allocateGrowable } from './sqlite/growable-file.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
 import {
@@ -16,16 +17,19 @@ import {
 } from './storage/account.ts';
 import { DatabaseBlob } from './storage/database-blob.ts';
 import type { DatabaseFile } from './storage/database-file.ts';
+import { DatabaseVersions } from './storage/database-versions.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
 import { PublishedDatabase } from './storage/published-database.ts';
 import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
+import { restoreVersion } from './storage/restore-version.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { WorkStore } from './storage/work-store.ts';
 import { DocumentReader } from './sync/documents/document-reader.ts';
 import { fetchQueue, mergeQueue, planQueue } from './sync/documents/messages.ts';
 import { ProgressTracker } from './sync/documents/progress-tracker.ts';
 import type { SyncServices } from './sync/documents/services.ts';
+import type { RestoreServices } from './sync/restore/restore-database.ts';
 import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
@@ -53,6 +57,26 @@ export function publishedDatabase(): PublishedDatabase {
   return database;
 }
 
+/** What a restore of the database needs: storage alone. No request is sent yet. */
+export function openRestore(settings: Settings): RestoreServices {
+  const { blobs } = openStorageAccount(storageConnection(settings.storage));
+  const container = databaseContainer(settings);
+  const versions = databaseVersions(settings, container);
+  return {
+    work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
+    listVersions: () => versions.list(),
+    restore: (version, expected) => restoreVersion(container, versions, version, expected),
+  };
+}
+
+function databaseVersions({ databaseName, sync }: Settings, container: ContainerClient): DatabaseVersions {
+  const { log } = createTelemetry(invocationSink, monitor);
+  return new DatabaseVersions(container, databaseName, {
+    keep: sync.keepVersions,
+    warn: (message, error) => log('warn', `${message}: ${describeForLog(error)}`),
+  });
+}
+
 function databaseContainer({ databaseStorage, containers }: Settings): ContainerClient {
   return openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database);
 }
@@ -70,6 +94,7 @@ export interface SyncStorage
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
   const published = databaseContainer(settings);
+  const versions = databaseVersions(settings, published);
   const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
   const send = (name: string) => {
     const sender = queueSender(queues.getQueueClient(queueName(name, env)));
@@ -86,6 +111,7 @@ export function openSyncStorage(settings: Settings): SyncStorage {
     databaseFile: new DatabaseBlob(published, settings.databaseName, {
       allocate: allocateGrowable,
       maxBytes: settings.sync.databaseMaxBytes,
+      beforeCommit: (etag) => versions.beforeCommit(etag),
     }),
     files: new FileBlobs(published),
     sendPlan: send(planQueue),

@@ -58,6 +58,8 @@ export interface Settings {
     verifyHours: number;
     massDeleteLimit: number;
     databaseMaxBytes: number;
+    /** Earlier states of the database that commits keep; a count of 0 for none. */
+    keepVersions: Kept;
     /** Reports of runs that stay. */
     keepRuns: Kept;
   };
@@ -114,6 +116,8 @@ const appSettings = z.object({
     .default('auto')
     .transform((text) => (text === 'auto' ? databaseMegabytesFor(availableMemory()) : Number(text)))
     .refine((megabytes) => megabytes >= 1 && megabytes <= 3500, 'must be auto, or megabytes from 1 to 3500'),
+  // learn.microsoft.com, Blob versioning: listing becomes slow beyond a thousand versions or snapshots.
+  SYNC_KEEP_VERSIONS: keepSetting('0', 0, 1000),
   // GET /api/health looks at the newest five, GET /api/sync shows 20.
   SYNC_KEEP_RUNS: keepSetting('100', 5, 10_000),
 });
@@ -171,6 +175,7 @@ export function readSettings(
       verifyHours: s.SYNC_VERIFY_HOURS,
       massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
       databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
+      keepVersions: s.SYNC_KEEP_VERSIONS,
       keepRuns: s.SYNC_KEEP_RUNS,
     },
   };

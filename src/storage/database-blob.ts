@@ -23,6 +23,8 @@ export interface DatabaseBlobOptions {
   maxBlocks?: number;
   /** The largest file that is loaded, in bytes. @default no limit */
   maxBytes?: number;
+  /** Is called before the state with this ETag is replaced by another one. */
+  beforeCommit?: (etag: string) => Promise<void>;
   /** Allocates the buffer to load the file into, for example one in which a database can grow. */
   allocate?: (length: number) => Buffer;
 }
@@ -43,6 +45,7 @@ export class DatabaseBlob implements DatabaseFile {
   readonly #maxBlocks: number;
   readonly #maxBytes: number;
   readonly #allocate: (length: number) => Buffer;
+  readonly #beforeCommit: (etag: string) => Promise<void>;
 
   constructor(container: ContainerClient, name: string, options: DatabaseBlobOptions = {}) {
     this.#container = container;
@@ -52,6 +55,7 @@ export class DatabaseBlob implements DatabaseFile {
     this.#maxBlocks = options.maxBlocks ?? 45_000;
     this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.#allocate = options.allocate ?? Buffer.allocUnsafeSlow;
+    this.#beforeCommit = options.beforeCommit ?? (async () => undefined);
   }
 
   /**
@@ -133,6 +137,7 @@ export class DatabaseBlob implements DatabaseFile {
     if (ids.length === stored.ids.length && ids.every((id, index) => id === stored.ids[index])) {
       return { etag: expected, blocks: ids.length, stagedBlocks: 0, stagedBytes: 0 };
     }
+    if (expected !== 'absent') await this.#beforeCommit(expected);
     const known = new Set(stored.ids);
     const missing = blocks.filter((block) => !known.has(block.id));
     await forEachConcurrently(missing, this.#concurrency, (block) =>

@@ -86,6 +86,7 @@ const operations: Record<string, string> = {
   'GET blocklist': 'list blocks of',
   'PUT appendblock': 'append to',
   'PUT seal': 'seal',
+  'PUT snapshot': 'take a snapshot of',
   'PUT lease': 'lease',
   'PUT metadata': 'set metadata of',
   'GET metadata': 'get metadata of',

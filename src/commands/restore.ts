@@ -1,0 +1,93 @@
+/** `npm run restore`: lists the states of the database that are kept, and makes one of them the present one. */
+import { parseArgs } from 'node:util';
+import { readSettings, type Settings } from '../config/settings.ts';
+import { ConfigurationError } from '../errors.ts';
+import { openRestore } from '../services.ts';
+import { listVersions, restoreDatabase } from '../sync/restore/restore-database.ts';
+import { commandEnvironment } from './command-environment.ts';
+import { runCommand } from './run-command.ts';
+
+const help = `Restores an earlier state of the database, with the cursors that belong to it. The next run then reads what changed in
+Dataverse since that state was committed.
+
+  npm run restore -- --list [--json] [--data DIR]
+  npm run restore -- --at TIME [--json] [--data DIR]
+
+  --list       the states that are kept, newest first
+  --at         restore the newest state that was committed at or before TIME, such as 2026-11-20T12:00:00Z
+  --json       print JSON
+  --data       use the storage of the npm start that runs with this data folder
+  --help
+
+The state that is replaced is kept, so a restore can be undone. While a run is live, nothing is restored.
+Settings come from environment variables or from local.settings.json; where neither names
+an environment or a storage account, from the npm start that is running.`;
+
+await runCommand(help, async () => {
+  const { values } = parseArgs({
+    options: {
+      list: { type: 'boolean', default: false },
+      at: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      data: { type: 'string' },
+    },
+  });
+  if (values.list === (values.at !== undefined)) {
+    throw new ConfigurationError('Give either --list or --at.', { hint: help });
+  }
+  const at = values.at === undefined ? undefined : timeOf(values.at);
+  // This command does not use Dataverse, but readSettings requires it.
+  const settings = readSettings({
+    DATAVERSE_URL: 'https://unused.crm.dynamics.com',
+    ...commandEnvironment({ data: values.data }),
+  });
+  await (at === undefined ? list(settings, values.json) : restore(settings, at, values.json));
+  return true;
+});
+
+async function list(settings: Settings, asJson: boolean): Promise<void> {
+  const versions = await listVersions(openRestore(settings));
+  if (asJson) return console.log(JSON.stringify({ database: settings.databaseName, versions }));
+  if (versions.length === 0) return console.log('There is no database, and no version of one.');
+  for (const { kind, committedAt, bytes, runId, restoredFrom } of versions) {
+    const run = runId === undefined ? '' : `  run ${runId}`;
+    const from = restoredFrom === undefined ? '' : `  restored from ${restoredFrom}`;
+    console.log(
+      `${committedAt.toISOString()}  ${megabytes(bytes)}  ${kind.padEnd(8)}${run}${from}`.trimEnd(),
+    );
+  }
+  if (versions.length === 1) {
+    console.log('Earlier states are not kept. Set SYNC_KEEP_VERSIONS, or turn versioning of the account on.');
+  }
+}
+
+async function restore(settings: Settings, at: Date, asJson: boolean): Promise<void> {
+  const result = await restoreDatabase(openRestore(settings), at);
+  if (asJson) return console.log(JSON.stringify({ database: settings.databaseName, ...result }));
+  const { version, isUnchanged, blocks, stagedBlocks, stagedBytes } = result;
+  const committedAt = version.committedAt.toISOString();
+  if (isUnchanged) {
+    console.log(`${settings.databaseName} already is the state of ${committedAt}. Nothing was written.`);
+    return;
+  }
+  console.log(
+    `${settings.databaseName} is the state of ${committedAt} again: ${stagedBlocks} of ${blocks} blocks written (${megabytes(stagedBytes).trim()}).
+The next run continues from its cursors and reads what changed in Dataverse since then. The state that was replaced is
+kept: npm run restore -- --list shows it.`,
+  );
+}
+
+/** @throws ConfigurationError if the text is not an instant */
+function timeOf(text: string): Date {
+  const at = new Date(text);
+  // Without an offset, the time would depend on the machine.
+  const isInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)$/i.test(text.trim());
+  if (isInstant && !Number.isNaN(at.getTime())) return at;
+  throw new ConfigurationError(`--at is not a time: ${text}`, {
+    hint: 'Write it in ISO 8601 with an offset, such as 2026-11-20T12:00:00Z.',
+  });
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`.padStart(10);
+}
