@@ -182,7 +182,7 @@ describe('commits', () => {
 });
 
 describe('a restore', () => {
-  /** Four states, the last one current. */
+  /** Four states, the last one current. The second one is to be restored. */
   async function four(service?: BlobServiceClient) {
     const store = fresh({ keep: { count: 10 } }, service);
     const states = statesOf(4);
@@ -263,25 +263,30 @@ describe('a restore', () => {
     async (way) => {
       let kills = 0;
       for (let at = 0; ; at++) {
-        const store = await four(throughProxy(1));
+        const store = fresh({ keep: { count: 10 } }, throughProxy(1));
+        const [first, second] = statesOf(2);
+        const [, present] = await commitAll(store, [first!, second!]);
+        const [version] = await store.snapshots();
+        const restore = (expected = present) =>
+          restoreVersion(store.container, store.versions, version!, expected);
         let requests = 0;
         proxy.fault = () => {
           requests += 1;
           return requests <= at ? 'none' : requests === at + 1 ? way : 'refuse';
         };
-        const error = await store.restore().catch((fault: unknown) => fault);
+        const error = await restore().catch((fault: unknown) => fault);
         proxy.fault = () => 'none';
-        const isRestored = (await store.bytes())!.equals(store.states[1]!);
-        if (!isRestored) expect((await store.bytes())!.equals(store.states[3]!)).toBe(true);
+        const isRestored = (await store.bytes())!.equals(first!);
+        if (!isRestored) expect((await store.bytes())!.equals(second!)).toBe(true);
         if (!(error instanceof Error)) {
           expect(isRestored).toBe(true);
           break;
         }
         kills += 1;
-        await store.restore(await store.blob.currentEtag());
-        expect((await store.bytes())!.equals(store.states[1]!)).toBe(true);
-        expect((await store.snapshots()).filter((one) => one.etag === store.etags[3])).toHaveLength(1);
-        const next = randomBytes(3 * blockSize);
+        await restore(await store.blob.currentEtag());
+        expect((await store.bytes())!.equals(first!)).toBe(true);
+        expect((await store.snapshots()).filter((one) => one.etag === present)).toHaveLength(1);
+        const next = randomBytes(blockSize);
         await store.commit(next);
         expect((await store.bytes())!.equals(next)).toBe(true);
       }
@@ -321,6 +326,15 @@ describe('an account with versioning', () => {
     const restored = await restoreVersion(store.container, store.versions, versions[3]!, etags[3]);
     expect(restored.stagedBlocks).toBe(2);
     expect((await store.bytes())!.equals(states[0]!)).toBe(true);
+
+    // Also after the blob was deleted.
+    await store.container.deleteBlob(name);
+    expect(await store.blob.load()).toBe('absent');
+    const left = await store.versions.list();
+    expect(left.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => 'version'));
+    const wanted = left.find(({ etag }) => etag === etags[2])!;
+    await restoreVersion(store.container, store.versions, wanted, undefined);
+    expect((await store.bytes())!.equals(states[2]!)).toBe(true);
     expect(store.warnings).toEqual([]);
     await account.close();
   });

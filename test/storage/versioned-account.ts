@@ -26,16 +26,32 @@ export interface VersionedAccount {
 export async function startVersionedAccount(azurite: Azurite): Promise<VersionedAccount> {
   const service = BlobServiceClient.fromConnectionString(azurite.connectionString);
   const operations: string[] = [];
+  /** Paths of blobs that were deleted. Their versions stay. */
+  const deleted = new Set<string>();
   const server = createServer(async (incoming, outgoing) => {
     const url = new URL(incoming.url!, 'http://127.0.0.1');
     const comp = url.searchParams.get('comp');
     operations.push(`${incoming.method} ${comp}`);
+    const commits = incoming.method === 'PUT' && comp === 'blocklist';
     const [, , container = '', ...path] = url.pathname.split('/');
-    if (incoming.method === 'PUT' && comp === 'blocklist') {
+    if (commits) {
       const blob = service.getContainerClient(container).getBlobClient(path.join('/'));
       await blob.createSnapshot().catch(() => undefined);
     }
     const version = url.searchParams.get('versionid');
+    if (incoming.method === 'DELETE' && version === null) {
+      const blob = service.getContainerClient(container).getBlobClient(path.join('/'));
+      await blob.createSnapshot();
+      deleted.add(url.pathname);
+      outgoing.writeHead(202).end();
+      return;
+    }
+    const isRead = incoming.method === 'GET' || incoming.method === 'HEAD';
+    if (isRead && version === null && deleted.has(url.pathname)) {
+      outgoing.writeHead(404, { 'x-ms-error-code': 'BlobNotFound' }).end();
+      return;
+    }
+    if (commits && deleted.delete(url.pathname)) delete incoming.headers['if-none-match'];
     if (version !== null) {
       url.searchParams.delete('versionid');
       url.searchParams.set('snapshot', version);
@@ -47,7 +63,8 @@ export async function startVersionedAccount(azurite: Azurite): Promise<Versioned
       const isBlob = path.length > 0 && comp === null && answer.statusCode! < 300;
       const more = isBlob ? { 'x-ms-version-id': version ?? currentId } : {};
       const body = await buffer(answer);
-      const sent = comp === 'list' ? Buffer.from(listed(body.toString(), showsVersions)) : body;
+      const sent =
+        comp === 'list' ? Buffer.from(listed(body.toString(), showsVersions, deleted.size > 0)) : body;
       const { 'content-length': length, 'transfer-encoding': _, ...rest } = answer.headers;
       const size = incoming.method === 'HEAD' ? (length ?? '0') : String(sent.length);
       outgoing.writeHead(answer.statusCode!, { ...rest, ...more, 'content-length': size }).end(sent);
@@ -81,10 +98,11 @@ export async function startVersionedAccount(azurite: Azurite): Promise<Versioned
 const currentId = '2999-01-01T00:00:00.0000000Z';
 
 /** Snapshots become versions where they are asked for; elsewhere they are not listed. */
-function listed(xml: string, showsVersions: boolean): string {
+function listed(xml: string, showsVersions: boolean, isDeleted: boolean): string {
   return xml.replace(/<Blob>.*?<\/Blob>/gs, (blob) => {
     if (!showsVersions) return blob.includes('<Snapshot>') ? '' : blob;
     const current = `<VersionId>${currentId}</VersionId><IsCurrentVersion>true</IsCurrentVersion>`;
+    if (isDeleted && !blob.includes('<Snapshot>')) return '';
     return blob.includes('<Snapshot>')
       ? blob.replace(/<Snapshot>(.*?)<\/Snapshot>/, '<VersionId>$1</VersionId>')
       : blob.replace('</Name>', `</Name>${current}`);
