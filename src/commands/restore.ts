@@ -57,7 +57,9 @@ async function list(settings: Settings, asJson: boolean): Promise<void> {
     );
   }
   if (versions.length === 1) {
-    console.log('Earlier states are not kept. Set SYNC_KEEP_VERSIONS, or turn versioning of the account on.');
+    console.log(
+      'No earlier state is kept. SYNC_KEEP_VERSIONS, or versioning of the storage account, keeps the next ones.',
+    );
   }
 }
 

@@ -63,7 +63,7 @@ test('npm run restore lists the states of the database and restores one', async 
   const states = [randomBytes(1_000_000), randomBytes(1_000_000)];
   const first = await blob.commit(states[0]!, { etag: 'absent' });
   const alone = await restore('--list');
-  expect(alone.stdout).toMatch(/^\S+Z {6}1\.0 MB {2}current\nEarlier states are not kept\. /);
+  expect(alone.stdout).toMatch(/^\S+Z {6}1\.0 MB {2}current\nNo earlier state is kept\. /);
   // The time of a commit has whole seconds.
   await delay(1_010);
   const second = await blob.commit(states[1]!, { etag: first.etag });
