@@ -25,6 +25,8 @@ const maxTries = 3;
  * response says what it has.
  */
 export const getDatabase: Handler<PublishedDatabase> = async (database, request) => {
+  const pinned = await readPinned(database, request);
+  if (pinned !== undefined) return pinned;
   for (let tries = 0; tries < maxTries; tries++) {
     const state = await database.current();
     if (state === undefined) {
@@ -38,6 +40,25 @@ export const getDatabase: Handler<PublishedDatabase> = async (database, request)
   throw new ConflictError(`${database.name} kept changing while it was read.`, { object: database.name });
 };
 
+/**
+ * What a virtual file system sends, a range of the state that it has opened, costs one request to storage. Undefined for
+ * any other request, and if storage has no such range: then the reason is still to be found.
+ */
+async function readPinned(
+  database: PublishedDatabase,
+  { method, headers }: HttpRequest,
+): Promise<HttpResponseInit | undefined> {
+  const etag = /^"[^"]+"$/.exec(headers.get('if-match')?.trim() ?? '')?.[0];
+  const range = readByteRange(headers.get('range'), Number.MAX_SAFE_INTEGER);
+  const hasOther = ['if-none-match', 'if-range', 'if-modified-since'].some((name) => headers.has(name));
+  if (method.toUpperCase() !== 'GET' || etag === undefined || typeof range === 'string' || hasOther) return;
+  // The end of a file of unknown length.
+  if (/^bytes=\s*-/i.test(headers.get('range')!.trim())) return;
+  const { first, last } = beginningOf(range);
+  const read = await database.read(etag, first, last - first + 1);
+  return read && answer(database, read.state, { first, last: first + read.content.length - 1 }, read.content);
+}
+
 /** @returns undefined if another writer has committed meanwhile */
 async function responseOf(
   database: PublishedDatabase,
@@ -45,36 +66,47 @@ async function responseOf(
   request: HttpRequest,
 ): Promise<HttpResponseInit | undefined> {
   const { etag, bytes } = state;
-  const headers = {
+  const conditions = checkConditions(request.headers, state);
+  if (conditions === 'unchanged') return { status: 304, headers: validators(state) };
+  if (conditions === 'failed') throw changed(etag);
+  if (request.method.toUpperCase() === 'HEAD') return answer(database, state, 'whole', undefined);
+
+  const range = meetsIfRange(request.headers, state) ? request.headers.get('range') : null;
+  const asked = readByteRange(range, bytes);
+  if (asked === 'unsatisfiable') throw outside(bytes);
+  if (asked === 'whole' && bytes > maxResponseBytes) throw tooLarge(bytes, etag);
+  if (bytes === 0) return answer(database, state, 'whole', Buffer.alloc(0));
+  const { first, last } = asked === 'whole' ? { first: 0, last: bytes - 1 } : beginningOf(asked);
+  const read = await database.read(etag, first, last - first + 1);
+  return read && answer(database, state, asked === 'whole' ? 'whole' : { first, last }, read.content);
+}
+
+function validators({ etag, lastModified }: PublishedState): Record<string, string> {
+  return {
     etag,
-    'last-modified': state.lastModified.toUTCString(),
+    'last-modified': lastModified.toUTCString(),
     'accept-ranges': 'bytes',
     // For the caller's own cache, which must ask each time. 304 answers that without a byte of the file.
     'cache-control': 'private, no-cache',
   };
-  const conditions = checkConditions(request.headers, state);
-  if (conditions === 'unchanged') return { status: 304, headers };
-  if (conditions === 'failed') throw changed(etag);
+}
 
-  const isHead = request.method.toUpperCase() === 'HEAD';
-  // Range is defined for GET only (RFC 9110, section 14.2).
-  const counts = !isHead && meetsIfRange(request.headers, state);
-  const asked = counts ? readByteRange(request.headers.get('range'), bytes) : 'whole';
-  if (asked === 'unsatisfiable') throw outside(bytes);
-  if (asked === 'whole' && bytes > maxResponseBytes && !isHead) throw tooLarge(bytes, etag);
-
-  const range = asked === 'whole' ? { first: 0, last: bytes - 1 } : beginningOf(asked);
-  const length = range.last - range.first + 1;
-  const content = isHead ? undefined : await database.read(etag, range.first, length);
-  if (content === undefined && !isHead) return undefined;
+/** @param content undefined for HEAD, for which Range is not defined (RFC 9110, section 14.2) */
+function answer(
+  { name }: PublishedDatabase,
+  state: PublishedState,
+  range: ByteRange | 'whole',
+  content: Buffer | undefined,
+): HttpResponseInit {
+  const isWhole = range === 'whole';
   return {
-    status: asked === 'whole' ? 200 : 206,
+    status: isWhole ? 200 : 206,
     headers: {
-      ...headers,
+      ...validators(state),
       'content-type': 'application/vnd.sqlite3',
-      'content-length': String(length),
-      'content-disposition': attachment(basename(database.name)),
-      ...(asked !== 'whole' && { 'content-range': `bytes ${range.first}-${range.last}/${bytes}` }),
+      'content-length': String(content?.length ?? state.bytes),
+      'content-disposition': attachment(basename(name)),
+      ...(!isWhole && { 'content-range': `bytes ${range.first}-${range.last}/${state.bytes}` }),
     },
     body: content,
   };

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { databaseOperation } from '../../../src/http/sync/database-openapi.ts';
 import { maxResponseBytes } from '../../../src/http/sync/get-database.ts';
@@ -24,6 +26,8 @@ let database: DatabaseBlob;
 const documented = Object.keys(databaseOperation(() => ({}))['responses'] as object);
 /** The lengths that the app asked the account of the database for. */
 const reads: number[] = [];
+/** How many requests the account of the database got. */
+let requests = 0;
 
 beforeAll(async () => {
   azurite = await startAzurite();
@@ -52,6 +56,7 @@ afterAll(async () => {
 
 const count = (incoming: IncomingMessage) => {
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(String(incoming.headers['x-ms-range'])) ?? [];
+  requests += 1;
   if (incoming.method === 'GET' && first !== undefined) reads.push(Number(last) - Number(first) + 1);
 };
 
@@ -66,6 +71,7 @@ afterEach(() => {
     return 'none';
   };
   reads.length = 0;
+  requests = 0;
 });
 
 function start(headers: Record<string, string> = {}, method = 'GET'): ClientRequest {
@@ -86,6 +92,13 @@ async function problem(headers: Record<string, string>) {
   const answer = await send(headers);
   expect(answer.headers['content-type']).toBe('application/problem+json');
   return { ...answer, document: JSON.parse(answer.body.toString()) as Record<string, unknown> };
+}
+
+/** The bytes in buffers of this process that are in use. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().arrayBuffers;
 }
 
 /** Commits over whatever is there. */
@@ -152,6 +165,21 @@ describe('a database that fits into one response', () => {
       'content-type': 'application/vnd.sqlite3',
     });
     expect(reads).toEqual([last - first + 1]);
+  });
+
+  test('a range of the state that If-Match names costs one request to storage', async () => {
+    for (const range of ['bytes=0-99', 'bytes=0-', 'bytes=4096-', 'bytes=102399-999999']) {
+      requests = 0;
+      const { status, headers } = await send({ range, 'if-match': etag });
+      expect([status, headers['content-range']]).toEqual([206, expect.stringMatching(/-\d+\/102400$/)]);
+      expect(requests).toBe(1);
+    }
+    requests = 0;
+    expect((await send({ range: 'bytes=0-99' })).status).toBe(206);
+    expect(requests).toBe(2);
+    expect((await problem({ range: 'bytes=102400-', 'if-match': etag })).status).toBe(416);
+    const tail = await send({ range: 'bytes=-16', 'if-match': etag });
+    expect(tail.headers['content-range']).toBe('bytes 102384-102399/102400');
   });
 
   test.each([
@@ -318,12 +346,12 @@ describe('a database that does not fit into one response', () => {
 
   test('clients that read nothing occupy memory for one response each, and no more', async () => {
     const clients = 6;
-    const before = process.memoryUsage().arrayBuffers;
+    const before = heldBytes();
     const requests = Array.from({ length: clients }, () => start({ range: 'bytes=0-' }).end());
     const responses = await Promise.all(
       requests.map(async (request) => (await once(request, 'response'))[0] as IncomingMessage),
     );
-    const grown = process.memoryUsage().arrayBuffers - before;
+    const grown = heldBytes() - before;
     expect(reads).toEqual(Array.from({ length: clients }, () => maxResponseBytes));
     // The host and the proxy are in this process, too, so a response is in memory a few times.
     expect(grown).toBeLessThan(clients * maxResponseBytes * 3);
