@@ -60,7 +60,7 @@ function page(body: string): () => unknown {
 
 function rows(json: string): () => unknown {
   const body = Buffer.from(json);
-  const columns = (['guid', 'json', 'text'] as const).map((type) => ({
+  const columns = (['guid', 'json', 'text', 'integer'] as const).map((type) => ({
     ...{ name: type, property: type, edmType: '' },
     ...ofType(type),
   }));
@@ -103,6 +103,10 @@ const cases: Record<string, [n: number, work: (n: number) => () => unknown]> = {
   'rows with one member many times': [10_000, (n) => rows(`{${id}${',"text":"x"'.repeat(n)}}`)],
   'rows with nested JSON': [100_000, (n) => rows(`{${id},"json":${'['.repeat(n)}${']'.repeat(n)}}`)],
   'rows with escapes': [100_000, (n) => rows(`{${id},"text":"${'\\u0041\\n'.repeat(n)}"}`)],
+  'rows with long numbers': [
+    100_000,
+    (n) => rows(`{${id},"integer":1${'0'.repeat(n)}},{${id},"integer":"${'0'.repeat(n)}1 "}`),
+  ],
   'annotations of types': [
     1000,
     (n) =>

@@ -1,4 +1,4 @@
-/** The most digits that every integer in a double is exact for. SQLite reads longer ones exactly, from their text. */
+/** The most digits that every integer in a double is exact for. */
 export const exactDigits = 15;
 
 /** An integer of at most `exactDigits` characters. */
@@ -41,9 +41,25 @@ export function readDouble(page: Buffer, from: number, to: number): number {
   return Number(page.toString('latin1', from, to));
 }
 
-const jsonNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+/** What SQLite takes for a number, and what of it for an integer. A text may have white space around it. */
+const numericText = /^[\t-\r ]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)[\t-\r ]*$/;
+const integerText = /^[+-]?\d+$/;
 
-/** The number that a text spells by the rules of JSON, otherwise the text. */
-export function numberInText(text: string): number | string {
-  return jsonNumber.test(text) ? Number(text) : text;
+const min64 = -(2n ** 63n);
+const max64 = 2n ** 63n - 1n;
+
+/**
+ * The number that a text becomes in a column with numeric affinity: exact for an integer of 64 bits, otherwise the
+ * nearest double; undefined if the text remains a text (sqlite.org: Datatypes In SQLite, "Type Affinity").
+ */
+export function numberInText(text: string): number | bigint | undefined {
+  // SQLite reads up to a zero character, after which it takes no long integers.
+  const zero = text.indexOf('\0');
+  const number = numericText.exec(zero < 0 ? text : text.slice(0, zero))?.[1];
+  if (number === undefined) return undefined;
+  const double = Number(number);
+  const isShort = number.length <= exactDigits || zero >= 0;
+  if (isShort || Math.abs(double) > 2 ** 63 || !integerText.test(number)) return double;
+  const integer = BigInt(number.replace('+', ''));
+  return integer >= min64 && integer <= max64 ? integer : double;
 }

@@ -4,13 +4,13 @@ import { RetriableError, SyncError } from '../errors.ts';
 import { columnTypes } from '../schema/column-types.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Column } from '../schema/table.ts';
+import type { TableTree } from './file-format/table-tree.ts';
 import { lowercase, lowercaseInPlace } from './json-string.ts';
 import { ABSENT, NULL, STRING } from './json-tokens.ts';
-import { PointerBinder } from './pointer-binder.ts';
-import { type RecordBinder, ValueBinder } from './record-binder.ts';
+import { RecordEncoder } from './record-encoder.ts';
 import { RecordScanner } from './record-scanner.ts';
 import { DigestSum } from './row-digest.ts';
-import type { SqliteDatabase } from './sqlite-database.ts';
+import type { ShardFile } from './shard-file.ts';
 
 // The engine builds on the table model: src/sqlite imports column types, columns and quoting from src/schema, and
 // src/schema imports nothing from here. What is specific to Dataverse comes as an option.
@@ -48,10 +48,11 @@ export interface VersionRule {
 
 /** Writes pages of JSON records into a table of a shard. */
 export class RecordWriter {
-  readonly #database: SqliteDatabase;
+  readonly #open: () => ShardFile;
+  readonly #table: TableTree;
   readonly #options: RecordWriterOptions;
   readonly #scanner: RecordScanner;
-  readonly #binder: RecordBinder;
+  readonly #encoder: RecordEncoder;
   /** How many slots of the scanner belong to columns. */
   readonly #columns: number;
   readonly #keySlot: number;
@@ -78,9 +79,9 @@ export class RecordWriter {
   rows = 0;
   deleted = 0;
 
-  /** Use `Shard.recordWriter`. */
-  constructor(database: SqliteDatabase, name: string, options: RecordWriterOptions) {
-    this.#database = database;
+  /** Use `Shard.recordWriter`. @param open the file to write to, each time that something is written */
+  constructor(open: () => ShardFile, name: string, options: RecordWriterOptions) {
+    this.#open = open;
     this.#options = options;
     const columns = options.columns.filter((column) => column.property !== undefined);
     const properties = columns.map((column) => column.property!);
@@ -108,17 +109,11 @@ export class RecordWriter {
       ...options.columns.map(definition),
       ...added.map((column) => `${quote(column)} TEXT`),
     ];
-    database.exec(`CREATE TABLE ${quote(name)} (${definitions.join(', ')})`);
-    database.exec('CREATE TABLE IF NOT EXISTS deleted (id TEXT)');
-    const names = [...columns.map((column) => column.name), ...added].map(quote);
-    const binding = {
-      insert: `INSERT INTO ${quote(name)} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-      types: columns.map((column) => columnTypes[column.reading]),
-      rawJson: options.rawJson !== undefined,
-    };
-    const { cApi } = database.sqlite;
-    this.#binder =
-      cApi === undefined ? new ValueBinder(database, binding) : new PointerBinder(database, cApi, binding);
+    this.#table = open().addTable(name, definitions);
+    this.#encoder = new RecordEncoder(
+      columns.map((column) => columnTypes[column.reading]),
+      { rawJson: options.rawJson !== undefined },
+    );
   }
 
   /**
@@ -134,11 +129,14 @@ export class RecordWriter {
     const before = { rows: this.rows, deleted: this.deleted, max: this.#max };
     const digest = this.#digest.save();
     const values = this.#values?.save();
+    const file = this.#open();
+    const takeBack = file.mark(this.#table);
     try {
-      this.#binder.begin(page);
-      this.#database.transaction(() => this.#writeAll(page));
+      this.#encoder.begin(page);
+      this.#writeAll(page, file.deleted);
       if (this.rows > before.rows) this.#countPage();
     } catch (error) {
+      takeBack();
       this.rows = before.rows;
       this.deleted = before.deleted;
       this.#max = before.max;
@@ -146,16 +144,14 @@ export class RecordWriter {
       if (values !== undefined) this.#values?.restore(values);
       throw error;
     } finally {
-      this.#binder.end();
+      this.#encoder.end();
     }
     return { rows: this.rows - before.rows, deleted: this.deleted - before.deleted };
   }
 
-  /** Releases the INSERT statement. The writer cannot write after this. */
+  /** The writer cannot write after this. */
   finish(): void {
-    if (this.#finished) return;
     this.#finished = true;
-    this.#binder.close();
   }
 
   /** The digest of `(key, version)` over all rows, whatever their order: see `DigestSum`. */
@@ -186,7 +182,7 @@ export class RecordWriter {
     return [...this.#scanner.unknown].filter((name) => !this.#ofDeletions.has(name));
   }
 
-  #writeAll(page: Buffer): void {
+  #writeAll(page: Buffer, deleted: string[]): void {
     const scanner = this.#scanner;
     const keySlot = this.#keySlot;
     const unseen = this.#unseen;
@@ -197,13 +193,13 @@ export class RecordWriter {
       const unknown = scanner.unknown.size;
       if (!scanner.next()) break;
       if (scanner.kinds[keySlot]! <= NULL) {
-        this.#writeKeyless(page.subarray(scanner.recordStart, scanner.recordEnd));
+        deleted.push(this.#idOfDeletion(page.subarray(scanner.recordStart, scanner.recordEnd)));
+        this.deleted += 1;
         if (scanner.unknown.size > unknown) this.#noteOfDeletion(unknown);
         continue;
       }
       // Most pages have all members in their first row.
       if (unseen.length > 0) this.#noteSeen();
-      // Before the row is written: values are decoded in place.
       this.#values?.add(page.subarray(scanner.recordStart, scanner.recordEnd));
       this.#writeRow(page, this.#copyKey(page));
       if (this.#maxSlot >= 0) this.#noteMax(page);
@@ -231,7 +227,7 @@ export class RecordWriter {
     for (const name of [...this.#scanner.unknown].slice(unknownBefore)) this.#ofDeletions.add(name);
   }
 
-  #writeKeyless(record: Buffer): void {
+  #idOfDeletion(record: Buffer): string {
     const found = this.#options.keyless?.(record);
     if (found === undefined) {
       const { primaryKey } = this.#options;
@@ -241,8 +237,7 @@ export class RecordWriter {
         hint: 'Every record must have its key or be a deletion. Check what the service sent.',
       });
     }
-    this.#database.run('INSERT INTO deleted VALUES (?)', [found.id]);
-    this.deleted += 1;
+    return found.id;
   }
 
   /** Inserts the record with its version and adds it to the digest. */
@@ -258,13 +253,14 @@ export class RecordWriter {
     } else {
       from = scanner.starts[slot]! + this.#prefix.length;
       to = scanner.ends[slot]! - this.#suffix.length;
-      // The usual case takes the digits as bytes from the page. Not in a column, whose value is decoded in place.
-      if (slot < this.#columns || !this.#surroundsDigits(page, from, to)) {
+      // The usual case takes the digits as bytes from the page.
+      if (!this.#surroundsDigits(page, from, to)) {
         version = unwrapped(scanner.text(slot), this.#options.version);
       }
     }
     this.#addToDigest(page, keyLength, version, from, to);
-    this.#binder.insert(scanner, version, from, to);
+    const row = this.#encoder.encode(scanner, version, from, to);
+    this.#table.append(row.bytes, row.start, row.end);
   }
 
   #versionSlot(): number | undefined {

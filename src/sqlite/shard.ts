@@ -1,27 +1,38 @@
 import { SkipTableError } from '../errors.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
 import { RecordWriter, type RecordWriterOptions } from './record-writer.ts';
+import { ShardFile } from './shard-file.ts';
 import type { Sqlite } from './sqlite.ts';
 import { SqliteDatabase } from './sqlite-database.ts';
 
-/** Enough for most slices. A larger shard is copied as it grows. */
-const capacity = 64 * 1024 * 1024;
+/** In bytes. Larger pages would load no faster, and a shard of one row would be larger. */
+const shardPageSize = 16384;
 
 /**
  * The rows of one slice of a table: a small database in memory, to merge into the mirror. Its tables have no key and no
  * index: a row that was received twice is in it twice, the later one with the greater rowid. Each row has a `_version`
  * beside its columns. The table `deleted(id)` has the ids of deleted rows.
+ *
+ * A new shard is not written by SQLite: rows go from the page into the file's format at once (`ShardFile`). SQLite opens
+ * the file when something is asked of it.
  */
 export class Shard {
-  readonly db: SqliteDatabase;
+  readonly #sqlite: Sqlite;
+  /** Undefined for a shard that was opened. */
+  readonly #file: ShardFile | undefined;
   readonly #writers: RecordWriter[] = [];
+  /** Ids whose rows up to this one are not in the shard any more. */
+  readonly #removed: { ids: readonly string[]; primaryKey: string; lastRow: number }[] = [];
+  #db: SqliteDatabase | undefined;
 
-  private constructor(db: SqliteDatabase) {
-    this.db = db;
+  private constructor(sqlite: Sqlite, content: ShardFile | SqliteDatabase) {
+    this.#sqlite = sqlite;
+    if (content instanceof ShardFile) this.#file = content;
+    else this.#db = content;
   }
 
-  static create(sqlite: Sqlite): Shard {
-    return new Shard(SqliteDatabase.open(sqlite, undefined, { locking: 'normal', capacity }));
+  static create(sqlite: Sqlite, options: { pageSize?: number; capacity?: number | undefined } = {}): Shard {
+    return new Shard(sqlite, new ShardFile(options.pageSize ?? shardPageSize, options.capacity));
   }
 
   /**
@@ -31,7 +42,7 @@ export class Shard {
   static open(sqlite: Sqlite, bytes: Uint8Array): Shard {
     const db = SqliteDatabase.open(sqlite, bytes, { locking: 'normal' });
     const other = db.get<{ type: string }>("SELECT type FROM sqlite_master WHERE type <> 'table' LIMIT 1");
-    if (other === undefined) return new Shard(db);
+    if (other === undefined) return new Shard(sqlite, db);
     db.close();
     // They would run code of whoever wrote the file.
     throw new SkipTableError(`A shard contains a ${other.type}, which this app did not write.`, {
@@ -40,21 +51,51 @@ export class Shard {
     });
   }
 
+  /** The shard as a database, for reading, until more is written. */
+  get db(): SqliteDatabase {
+    this.#db ??= this.#open();
+    return this.#db;
+  }
+
+  #open(): SqliteDatabase {
+    let bytes: Uint8Array = this.#new.finish();
+    // SQLite changes the bytes, and the next rows go into them.
+    if (this.#removed.length > 0) bytes = new Uint8Array(bytes);
+    const db = SqliteDatabase.open(this.#sqlite, bytes, { locking: 'normal' });
+    for (const { ids, primaryKey, lastRow } of this.#removed) {
+      db.run(
+        `DELETE FROM rows WHERE rowid <= ? AND ${quote(primaryKey)} IN (SELECT value FROM json_each(?))`,
+        [lastRow, JSON.stringify(ids)],
+      );
+    }
+    return db;
+  }
+
+  /** The file to write to, which nothing reads then. */
+  get #new(): ShardFile {
+    if (this.#file === undefined) throw new Error('A shard that was opened is not written to');
+    this.#db?.close();
+    this.#db = undefined;
+    return this.#file;
+  }
+
   /** Creates the table `name` and returns a writer for it. */
   recordWriter(name: string, options: RecordWriterOptions): RecordWriter {
-    const writer = new RecordWriter(this.db, name, options);
+    const writer = new RecordWriter(() => this.#new, name, options);
     this.#writers.push(writer);
     return writer;
   }
 
-  /** The database file. It is not a copy: do not write to the shard after this. */
+  /** A copy of the database file. */
   export(): Uint8Array {
-    return this.db.export();
+    const isChanged = this.#removed.length > 0 || this.#file === undefined;
+    return new Uint8Array(isChanged ? this.db.export() : this.#file.finish());
   }
 
   close(): void {
     for (const writer of this.#writers) writer.finish();
-    this.db.close();
+    this.#db?.close();
+    this.#file?.close();
   }
 
   /** The ids in `rows`. */
@@ -82,24 +123,26 @@ export class Shard {
     return { ids: [...ids], lastRow: last ?? lastRow };
   }
 
-  get deletedCount(): number {
-    return this.db.get<{ n: number }>('SELECT count(*) AS n FROM deleted')!.n;
-  }
-
   /** The ids in `deleted`. */
   deletedIds(): string[] {
     return this.db.all<{ id: string }>('SELECT id FROM deleted').map((row) => row.id);
   }
 
+  get deletedCount(): number {
+    return this.#file?.deleted.length ?? this.deletedIds().length;
+  }
+
   addDeleted(ids: Iterable<string>): void {
-    for (const id of ids) this.db.run('INSERT INTO deleted (id) VALUES (?)', [id]);
+    const { deleted } = this.#new;
+    for (const id of ids) deleted.push(id);
   }
 
   /** Removes ids from `rows` and from `deleted`. */
-  remove(ids: Iterable<string>, primaryKey: string): void {
-    for (const id of ids) {
-      this.db.run('DELETE FROM deleted WHERE id = ?', [id]);
-      this.db.run(`DELETE FROM rows WHERE ${quote(primaryKey)} = ?`, [id]);
-    }
+  remove(ids: readonly string[], primaryKey: string): void {
+    const file = this.#new;
+    const removed = new Set(ids);
+    file.deleted = file.deleted.filter((id) => !removed.has(id));
+    const lastRow = file.rowsOf('rows');
+    this.#removed.push({ ids, primaryKey, lastRow });
   }
 }

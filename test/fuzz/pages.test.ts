@@ -121,9 +121,12 @@ function parsed(bytes: Buffer): unknown {
   }
 }
 
+/** How many rows and deletions the shard had before the page. */
+let before = 0;
+
 /** Reads a page as a sync does. @returns its rows or the error */
 function read(bytes: Buffer): { page?: Page; rows?: Record<string, unknown>[]; error?: unknown } {
-  shard.db.exec('DELETE FROM rows; DELETE FROM deleted');
+  before = writer.rows + writer.deleted;
   let page: Page;
   try {
     page = scanPage(Buffer.from(bytes));
@@ -145,10 +148,10 @@ function attempt<T>(work: () => T): [result?: T, error?: unknown] {
   }
 }
 
-/** How many rows and deletions the shard has. */
+/** How many rows and deletions the page added to the shard. */
 function written(): number {
   const sql = 'SELECT (SELECT count(*) FROM rows) + (SELECT count(*) FROM deleted) AS n';
-  return shard.db.get<{ n: number }>(sql)!.n;
+  return shard.db.get<{ n: number }>(sql)!.n - before;
 }
 
 /** Whether each record is one that a table can hold: an object with a key, or a deletion. */

@@ -135,10 +135,11 @@ function expected(column: Column, value: unknown): unknown {
 }
 
 /** One writer for all pages, as in a slice: the keys of one page must not mislead it in the next. */
-function pageReader(binding: typeof sqlite) {
-  const shard = Shard.create(binding);
+function pageReader() {
+  const shard = Shard.create(sqlite);
   const writer = shard.recordWriter('t', { columns, primaryKey: 'id', version: rowVersion });
   return (json: string | Buffer) => {
+    const before = writer.rows;
     const body = Buffer.concat([Buffer.from('[['), Buffer.from(json as string), Buffer.from(']]')]);
     let error: unknown;
     try {
@@ -146,9 +147,9 @@ function pageReader(binding: typeof sqlite) {
     } catch (thrown) {
       error = thrown;
     }
-    const rows = shard.db.all('SELECT * FROM t ORDER BY rowid', [], { bigints: true });
+    const sql = 'SELECT * FROM t WHERE rowid > ? ORDER BY rowid';
+    const rows = shard.db.all(sql, [before], { bigints: true });
     if (error !== undefined) expect(rows).toEqual([]);
-    shard.db.exec('DELETE FROM t');
     return { rows, error };
   };
 }
@@ -170,19 +171,17 @@ function isValid(json: string): boolean {
 }
 
 describe('the record scanner', { timeout: 180_000 }, () => {
-  const byPointer = pageReader(sqlite);
-  const byValue = pageReader({ ...sqlite, cApi: undefined });
+  const read = pageReader();
 
-  it(`reads ${runs} random pages as JSON.parse does, by pointer and by value`, () => {
+  it(`reads ${runs} random pages as JSON.parse does`, () => {
     fc.assert(
       fc.property(page, (json) => {
-        const { rows, error } = byPointer(json);
+        const { rows, error } = read(json);
         if (!isValid(json)) {
           expect(error).toBeInstanceOf(RetriableError);
           return;
         }
         if (error !== undefined) throw error;
-        expect(byValue(json)).toEqual({ rows, error });
         const records = parsed(`[${json}]`) as Record<string, unknown>[];
         expect(rows.length).toBe(records.length);
         records.forEach((record, index) => {
@@ -236,7 +235,7 @@ describe('the record scanner', { timeout: 180_000 }, () => {
           const from = Math.floor(at * text.length);
           text = (text.slice(0, from) + insert + text.slice(from + remove)).toWellFormed();
         }
-        const { error } = byPointer(text);
+        const { error } = read(text);
         if (isValid(text)) expect(error).toBeUndefined();
         else expect(error).toBeInstanceOf(RetriableError);
       }),
@@ -244,7 +243,7 @@ describe('the record scanner', { timeout: 180_000 }, () => {
     );
   });
 
-  it('accepts or rejects any bytes, by pointer and by value alike', () => {
+  it('accepts any bytes as text of Unicode, or rejects them', () => {
     fc.assert(
       fc.property(page, fc.uint8Array({ maxLength: 4 }), place, (json, bytes, at) => {
         const damaged = Buffer.from(json);
@@ -252,11 +251,9 @@ describe('the record scanner', { timeout: 180_000 }, () => {
           bytes.subarray(0, damaged.length),
           Math.floor(at * Math.max(0, damaged.length - bytes.length)),
         );
-        const one = byPointer(damaged);
-        const other = byValue(damaged);
-        expect(one.rows).toEqual(other.rows);
-        expect(String(one.error)).toBe(String(other.error));
-        for (const row of one.rows) {
+        const { rows, error } = read(damaged);
+        if (error !== undefined) expect(error).toBeInstanceOf(RetriableError);
+        for (const row of rows) {
           for (const value of Object.values(row))
             if (typeof value === 'string') expect(value.isWellFormed()).toBe(true);
         }

@@ -25,11 +25,7 @@ function rowDigest(row: Record<string, unknown>): string {
 }
 const all: Column[] = [id, ...(Object.keys(columnTypes) as ColumnType[]).map((type) => column(type))];
 
-// Both binders must give the same rows.
-describe.each([
-  ['by pointer', sqlite],
-  ['by value', { ...sqlite, cApi: undefined }],
-])('RecordWriter, binding %s', (_, sqlite) => {
+describe('RecordWriter', () => {
   let shard: Shard | undefined;
   afterEach(() => shard?.close());
 
