@@ -1,6 +1,6 @@
 /**
- * SQLite in WebAssembly: loads sql.js once. Two undocumented parts of sql.js are used if their self-tests pass: the C
- * functions (`c-api.ts`) and the array that a file is kept in (`growable-file.ts`).
+ * SQLite in WebAssembly: loads sql.js once. One undocumented part of sql.js is used if its self-test passes: the array that
+ * a file is kept in (`growable-file.ts`).
  */
 
 import { existsSync } from 'node:fs';
@@ -9,16 +9,11 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import initSqlJs, { type SqlJsConfig, type SqlJsStatic } from 'sql.js';
 import { SyncError } from '../errors.ts';
-import { type CApi, loadCApi, type WasmMemory } from './c-api.ts';
 import { emptyFile } from './growable-file.ts';
 
 /** sql.js, loaded. */
 export interface Sqlite {
   readonly sqlJs: SqlJsStatic;
-  /** SQLite's C functions; undefined if their self-test failed. Writing shards is then about half as fast. */
-  readonly cApi?: CApi;
-  /** Why `cApi` is undefined. */
-  readonly cApiError?: string;
   /** A database without tables, one page long; undefined if the self-test of `growable-file.ts` failed. */
   readonly emptyFile: Uint8Array | undefined;
 }
@@ -46,38 +41,11 @@ function wasmPath(): string {
 }
 
 async function load(): Promise<Sqlite> {
-  const wasm = await readFile(wasmPath());
-  let memory: WasmMemory | undefined;
-  const sqlJs = await new Promise<SqlJsStatic>((resolve, reject) => {
-    const config: SqlJsConfig & { useOldExtensionFunctions: boolean } = {
-      // The old extension functions replace functions of SQLite itself.
-      useOldExtensionFunctions: false,
-      // Emscripten's documented hook (emscripten.org: Module object) is the only way to reach the memory. Its export
-      // has a minified name, so it is found by its type.
-      instantiateWasm(imports, success) {
-        WebAssembly.instantiate(wasm, imports).then(({ instance }) => {
-          memory = Object.values(instance.exports).find(isMemory);
-          success(instance as never);
-        }, reject);
-        return {};
-      },
-    };
-    initSqlJs(config).then(resolve, reject);
-  });
-  return { sqlJs, ...loadCApi(sqlJs, memory), emptyFile: emptyFile(sqlJs) };
-}
-
-/** The used part of the global of this name, which Node's types do not declare. */
-const { WebAssembly } = globalThis as unknown as {
-  WebAssembly: {
-    Memory: new (descriptor: { initial: number }) => WasmMemory;
-    instantiate(
-      bytes: Uint8Array,
-      imports: unknown,
-    ): Promise<{ instance: { exports: Record<string, unknown> } }>;
+  const config: SqlJsConfig & { useOldExtensionFunctions: boolean } = {
+    wasmBinary: new Uint8Array(await readFile(wasmPath())).buffer,
+    // The old extension functions replace functions of SQLite itself.
+    useOldExtensionFunctions: false,
   };
-};
-
-function isMemory(value: unknown): value is WasmMemory {
-  return value instanceof WebAssembly.Memory;
+  const sqlJs = await initSqlJs(config);
+  return { sqlJs, emptyFile: emptyFile(sqlJs) };
 }

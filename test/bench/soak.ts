@@ -102,7 +102,7 @@ interface Sample {
   run: number;
   heap: number;
   buffers: number;
-  /** SQLite's own memory, which never shrinks. */
+  /** Memory outside of the heap and of buffers: above all SQLite's own, which never shrinks. */
   wasm: number;
   rss: number;
   stored: number;
@@ -119,8 +119,8 @@ async function sample(run: number): Promise<void> {
     await new Promise((done) => setImmediate(done));
     globalThis.gc!();
   }
-  const { heapUsed: heap, arrayBuffers: buffers, rss } = process.memoryUsage();
-  const wasm = harness.services.sqlite.cApi?.memory.buffer.byteLength ?? 0;
+  const { heapUsed: heap, arrayBuffers: buffers, external, rss } = process.memoryUsage();
+  const wasm = external - buffers;
   samples.push({ run, heap, buffers, wasm, rss, stored, database });
   const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(1).padStart(7)} MB`;
   console.log(
