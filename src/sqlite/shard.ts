@@ -89,7 +89,10 @@ export class Shard {
   /** A copy of the database file. */
   export(): Uint8Array {
     const isChanged = this.#removed.length > 0 || this.#file === undefined;
-    return new Uint8Array(isChanged ? this.db.export() : this.#file.finish());
+    const bytes = isChanged ? this.db.export() : this.#file.finish();
+    const copy = Buffer.allocUnsafeSlow(bytes.length);
+    copy.set(bytes);
+    return copy;
   }
 
   close(): void {

@@ -42,12 +42,13 @@ export class PageFile {
     return (page - 1) * this.pageSize;
   }
 
-  /** Adds a page of zeros at the end. @returns its number */
+  /** Adds a page at the end. It may hold bytes of another file: write all of it. @returns its number */
   allocate(): number {
     const page = pageAfter(this.pageCount, this.pageSize);
     const end = page * this.pageSize;
     if (end > this.bytes.length) this.#grow(end);
-    this.bytes.fill(0, this.pageCount * this.pageSize, end);
+    // The page of the lock byte remains empty.
+    if (page > this.pageCount + 1) this.bytes.fill(0, this.pageCount * this.pageSize, this.startOf(page));
     this.pageCount = page;
     return page;
   }

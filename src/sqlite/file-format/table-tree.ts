@@ -121,12 +121,14 @@ export class TableTree {
   }
 
   #finishLeaf(): void {
-    const { view } = this.#file;
+    const { bytes, view } = this.#file;
     const leaf = this.#file.startOf(this.#leaves.at(-1)!);
+    bytes.fill(0, leaf, leaf + leafHeader);
     view.setUint8(leaf, leafType);
     view.setUint16(leaf + 3, this.#cells);
     // 65,536 is written as 0.
     view.setUint16(leaf + 5, this.#content & 0xffff);
+    bytes.fill(0, leaf + leafHeader + 2 * this.#cells, leaf + this.#content);
   }
 
   /** Writes the rest of a record to pages of its own, each with the number of the next. @returns the first */
@@ -137,10 +139,14 @@ export class TableTree {
     let page = first;
     for (let at = from; ; at += capacity) {
       const end = Math.min(to, at + capacity);
-      file.bytes.set(bytes.subarray(at, end), file.startOf(page) + 4);
-      if (end === to) return first;
-      const next = file.allocate();
-      file.view.setUint32(file.startOf(page), next);
+      const next = end < to ? file.allocate() : 0;
+      const start = file.startOf(page);
+      file.view.setUint32(start, next);
+      file.bytes.set(bytes.subarray(at, end), start + 4);
+      if (next === 0) {
+        file.bytes.fill(0, start + 4 + end - at, start + file.pageSize);
+        return first;
+      }
       page = next;
     }
   }
@@ -158,10 +164,12 @@ export class TableTree {
       view.setUint32(page + content, children[n]!);
       putVarint(bytes, page + content + 4, lastRows[n]!);
     }
+    bytes.fill(0, page, page + interiorHeader);
     view.setUint8(page, interiorType);
     view.setUint16(page + 3, cells);
     view.setUint16(page + 5, content);
     view.setUint32(page + 8, children[cells]!);
+    bytes.fill(0, page + interiorHeader + 2 * cells, page + content);
     return number;
   }
 }
