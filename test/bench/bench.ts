@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: measures a first sync and an idle sync against a sample Dataverse in its own process, and a floor
- * (see floor.ts) in the same rounds, then the deployment package; with `--package`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
+ * (see floor.ts) in the same rounds, then the stages of a first sync (see stages.ts) and the deployment package; with
+ * `--package`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,6 +38,7 @@ const dataverse = await startDataverse();
 const floors: Measurement[] = [];
 const firsts: Measurement[] = [];
 const idles: Measurement[] = [];
+let stages: Measurement;
 try {
   const sets = tables.map((name) => `${name}s`).join(',');
   const floor = () => measure(join(import.meta.dirname, 'floor.ts'), [dataverse.url, sets]);
@@ -58,6 +60,7 @@ try {
     rmSync(data, { recursive: true, force: true });
     console.error(`round ${round + 1}: floor ${show(floors)}, first ${show(firsts)}, idle ${show(idles)}`);
   }
+  stages = await measure(join(import.meta.dirname, 'stages.ts'), [dataverse.url, metadata, tables.join(',')]);
 } finally {
   dataverse.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -113,4 +116,14 @@ function print(): void {
     };
   };
   console.table([line('floor', floors), line('first sync', firsts), line('idle sync', idles)]);
+  console.table(
+    (stages.result.stages as { stage: string; seconds: number; limit: number; of: string }[]).map(
+      ({ stage, seconds, limit, of }) => ({
+        'first sync': stage,
+        'CPU s': seconds.toFixed(2),
+        limit: limit.toFixed(2),
+        'of the limit': of,
+      }),
+    ),
+  );
 }
