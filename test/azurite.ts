@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
   emulatorConnectionString,
@@ -31,13 +30,12 @@ export async function startAzurite(): Promise<Azurite> {
  * memory.
  */
 export async function startOwnAzurite(options: AzuriteOptions = {}): Promise<Azurite> {
-  const home = dirname(createRequire(import.meta.url).resolve('azurite/package.json'));
   const persistence =
     options.folder === undefined ? ['--inMemoryPersistence'] : ['--location', options.folder];
   const child = spawn(
     process.execPath,
     [
-      join(home, 'dist/src/azurite.js'),
+      join(import.meta.dirname, 'azurite-process.ts'),
       ...['--silent', '--disableTelemetry', '--skipApiVersionCheck', ...persistence],
       ...['--blobPort', String(options.blobPort ?? 0), '--queuePort', String(options.queuePort ?? 0)],
       ...['--tablePort', '0'],
