@@ -1,3 +1,3 @@
-import { histories } from '../random-histories.ts';
+import { histories, withDrift } from '../random-histories.ts';
 
-histories('with changes of the schema', { seed: 20261121, runs: 20, drift: true });
+histories('with changes of the schema', withDrift);

@@ -1,3 +1,3 @@
-import { histories } from '../random-histories.ts';
+import { histories, withoutDrift } from '../random-histories.ts';
 
-histories('without a change of the schema', { seed: 20261121, runs: 20, drift: false });
+histories('without a change of the schema', withoutDrift);
