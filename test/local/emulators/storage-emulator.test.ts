@@ -101,7 +101,7 @@ test('acknowledged writes survive a SIGKILL', async () => {
     }),
   );
   // Kill during the writes, and before the five seconds after which Azurite alone saves its metadata.
-  while (acknowledged.messages.length < 40 || acknowledged.committed.size < 10) {
+  while (acknowledged.messages.length < 15 || acknowledged.committed.size < 5) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   alive = false;
