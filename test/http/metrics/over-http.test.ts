@@ -9,6 +9,7 @@ import type { LogEntry } from '../../../src/local/functions-host/log.ts';
 import type { CampaignMetricsInput } from '../../../src/metrics/contract/campaign-metrics-fields.ts';
 import { campaignMetricsId } from '../../../src/metrics/contract/campaign-metrics-id.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
+import { isLong } from '../../long.ts';
 import { type Fault, FaultyDataverse, foreign } from '../../metrics/faulty-dataverse.ts';
 import { input } from '../../metrics/metrics-world.ts';
 
@@ -419,21 +420,26 @@ test('the OpenAPI document describes the methods of every resource', async () =>
   }
 });
 
-test('50 clients write 1,000 records through 429, 503 and timeouts: each is stored once, with its last value', async () => {
+/** A thousand in the long form. */
+const manyRecords = isLong ? 1000 : 250;
+
+test(`50 clients write ${manyRecords} records through 429, 503 and timeouts: each is stored once, with its last value`, async () => {
   let seed = 7;
   const random = () => {
     seed = (seed * 48271) % 2147483647;
     return seed / 2147483647;
   };
   const faults: Fault[] = ['429', '503', 'lost', 'hang', 'late'];
-  dataverse.fault = () => (random() < 0.15 ? faults[Math.floor(random() * faults.length)] : undefined);
+  let failed = 0;
+  // In turn, so that each comes in few requests, too.
+  dataverse.fault = () => (random() < 0.15 ? faults[failed++ % faults.length] : undefined);
   const before = dataverse.rows.size;
   const statuses = new Map<number, number>();
   const expected = new Map<string, number>();
   const queued = new Set<string>();
   await Promise.all(
     Array.from({ length: 50 }, async (_, client) => {
-      for (let n = 0; n < 20; n += 1) {
+      for (let n = 0; n < manyRecords / 50; n += 1) {
         const value = input({ campaignId: `client-${client}`, runId: `r${n}` });
         for (let version = 1; version <= 2; version += 1) {
           const answer = await send({ ...value, tokensIn: version });
@@ -447,19 +453,23 @@ test('50 clients write 1,000 records through 429, 503 and timeouts: each is stor
   expect([...statuses.keys()].every((status) => [200, 201, 202].includes(status))).toBe(true);
   for (const status of queued) expect(await settled(status)).toMatchObject({ state: 'written' });
   while (dataverse.late > 0) await sleep(20);
-  expect(expected.size).toBe(1000);
+  expect(failed).toBeGreaterThanOrEqual(faults.length);
+  expect(expected.size).toBe(manyRecords);
   const wrong = [...expected].filter(
     ([id, version]) => dataverse.rows.get(id)?.['apex_tokensin'] !== version,
   );
   expect(wrong).toEqual([]);
-  expect(dataverse.rows.size - before).toBe(1000);
+  expect(dataverse.rows.size - before).toBe(manyRecords);
 }, 180_000);
 
-test('10,000 queued records take fewer than 100 requests', async () => {
+/** A request takes up to 1,000 records. More of them are sent while records come. */
+const [queuedRecords, mostRequests] = isLong ? [10_000, 100] : [2500, 50];
+
+test(`${queuedRecords} queued records take fewer than ${mostRequests} requests`, async () => {
   const before = dataverse.requests.length;
   let last = '';
   const clients = Array.from({ length: 20 }, async (_, client) => {
-    for (let n = 0; n < 20; n += 1) {
+    for (let n = 0; n < queuedRecords / 500; n += 1) {
       const list = Array.from({ length: 25 }, (_, i) =>
         input({ campaignId: `bulk-${client}`, runId: `${n}-${i}` }),
       );
@@ -472,8 +482,8 @@ test('10,000 queued records take fewer than 100 requests', async () => {
   await settled(last);
   const written = () =>
     [...dataverse.rows.values()].filter((r) => String(r['apex_campaignid']).startsWith('bulk-')).length;
-  while (written() < 10_000) await sleep(50);
-  expect(dataverse.requests.length - before).toBeLessThan(100);
+  while (written() < queuedRecords) await sleep(50);
+  expect(dataverse.requests.length - before).toBeLessThan(mostRequests);
 }, 180_000);
 
 test('measures what a direct write adds to the time of Dataverse', async () => {
