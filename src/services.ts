@@ -7,7 +7,6 @@ import type { StorageSettings } from './config/storage-settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { describeForLog } from './errors.ts';
-import { allocateGrowable } from './sqlite/growable-file.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
 import {
   type BlobConnection,
@@ -15,14 +14,14 @@ import {
   openStorageAccount,
   type StorageConnection,
 } from './storage/account.ts';
-import { DatabaseBlob } from './storage/database-blob.ts';
-import type { DatabaseFile } from './storage/database-file.ts';
-import { DatabaseVersions } from './storage/database-versions.ts';
+import { DatabaseBlob } from './storage/database/database-blob.ts';
+import type { DatabaseFile } from './storage/database/database-file.ts';
+import { DatabaseVersions } from './storage/database/database-versions.ts';
+import { PublishedDatabase } from './storage/database/published-database.ts';
+import { restoreVersion } from './storage/database/restore-version.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
-import { PublishedDatabase } from './storage/published-database.ts';
 import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
-import { restoreVersion } from './storage/restore-version.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { WorkStore } from './storage/work-store.ts';
 import { DocumentReader } from './sync/documents/document-reader.ts';
@@ -95,6 +94,7 @@ export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
   const published = databaseContainer(settings);
   const versions = databaseVersions(settings, published);
+  const { log } = createTelemetry(invocationSink, monitor);
   const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
   const send = (name: string) => {
     const sender = queueSender(queues.getQueueClient(queueName(name, env)));
@@ -109,9 +109,9 @@ export function openSyncStorage(settings: Settings): SyncStorage {
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     published: new WorkStore(published),
     databaseFile: new DatabaseBlob(published, settings.databaseName, {
-      allocate: allocateGrowable,
       maxBytes: settings.sync.databaseMaxBytes,
       beforeCommit: (etag) => versions.beforeCommit(etag),
+      log: (message, properties) => log('warn', message, properties),
     }),
     files: new FileBlobs(published),
     sendPlan: send(planQueue),
@@ -148,6 +148,8 @@ export async function createSyncServices(
       file: databaseFile,
       documents: storage.published,
       maxBytes: settings.sync.databaseMaxBytes,
+      cacheBytes: settings.sync.cacheBytes,
+      checkHours: settings.sync.checkHours,
       telemetry,
     }),
     shards: new ShardCache(),

@@ -80,9 +80,9 @@ param signInClientId string
 @secure()
 param extraSettings object
 
-// The formula of src/config/available-memory.ts: 300 MB for the rest of the app, and 2.1 times the database for a merge.
+// The formula of src/config/available-memory.ts: 512 MB for the rest of the app, and a third of what is left.
 // Set from the parameter, because what an instance reports as its memory is not documented.
-var databaseMaxMegabytes = (instanceMemoryMB - 300) * 10 / 21
+var cacheMegabytes = min(1024, max(64, (instanceMemoryMB - 512) / 3))
 
 var dataverseSignIn = empty(clientSecretApplicationId)
   ? {
@@ -194,7 +194,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       SYNC_WORK_CONTAINER: workContainer
       SYNC_DATABASE_CONTAINER: databaseContainer
       SYNC_DATABASE_NAME: databaseName
-      SYNC_DATABASE_MAX_MB: string(databaseMaxMegabytes)
+      SYNC_CACHE_MB: string(cacheMegabytes)
       SYNC_DATABASE_STORAGE__blobServiceUri: databaseBlobEndpoint
       SYNC_DATABASE_STORAGE__clientId: identityClientId
     },

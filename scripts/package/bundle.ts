@@ -39,7 +39,7 @@ const monitorApart: Plugin = {
 
 /**
  * Bundles the app with its packages: `index.js` is what the host loads, with `index.ts` first. What the app imports later
- * stays in files of its own: the monitor and the sign-in libraries.
+ * stays in files of its own: the monitor and the sign-in libraries. The thread of a large database is one, too.
  * @param root the folder of the project
  * @param out the folder to write into
  * @returns what went into each file; inputs are relative to `root`
@@ -47,7 +47,7 @@ const monitorApart: Plugin = {
 export async function bundle(root: string, out: string): Promise<Metafile> {
   const functions = globSync('src/functions/**/*.ts', { cwd: root }).sort();
   const places = { absWorkingDir: root, outdir: out };
-  const [app, sdk] = await Promise.all([
+  const [app, worker, sdk] = await Promise.all([
     build({
       ...common,
       ...places,
@@ -67,6 +67,14 @@ export async function bundle(root: string, out: string): Promise<Metafile> {
     build({
       ...common,
       ...places,
+      entryPoints: ['src/target/sqlite/database/database-worker.ts'],
+      format: 'esm',
+      banner: { js: commonJs },
+      metafile: true,
+    }),
+    build({
+      ...common,
+      ...places,
       entryPoints: { applicationinsights: monitor.name },
       outExtension: { '.js': '.cjs' },
       format: 'cjs',
@@ -74,7 +82,7 @@ export async function bundle(root: string, out: string): Promise<Metafile> {
     }),
   ]);
   return {
-    inputs: { ...app.metafile.inputs, ...sdk.metafile.inputs },
-    outputs: { ...app.metafile.outputs, ...sdk.metafile.outputs },
+    inputs: Object.assign({}, ...[app, worker, sdk].map(({ metafile }) => metafile.inputs)),
+    outputs: Object.assign({}, ...[app, worker, sdk].map(({ metafile }) => metafile.outputs)),
   };
 }

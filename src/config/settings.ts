@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
-import { availableMemory, databaseMegabytesFor } from './available-memory.ts';
+import { availableMemory, cacheMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { type Kept, keepSetting, parseSettings } from './parse-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
@@ -56,12 +56,16 @@ export interface Settings {
     overlapSeconds: number;
     reconcileEvery: number;
     verifyHours: number;
+    /** How often all of a large database is checked; 0: never. */
+    checkHours: number;
     massDeleteLimit: number;
     databaseMaxBytes: number;
     /** Earlier states of the database that commits keep; a count of 0 for none. */
     keepVersions: Kept;
     /** Reports of runs that stay. */
     keepRuns: Kept;
+    /** The memory for the database. */
+    cacheBytes: number;
   };
 }
 
@@ -109,13 +113,18 @@ const appSettings = z.object({
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
   SYNC_RECONCILE_EVERY: integer(1, 0, 10_000),
   SYNC_VERIFY_HOURS: number(24, 0, 8760),
+  SYNC_CHECK_HOURS: number(168, 0, 8760),
   SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),
-  SYNC_DATABASE_MAX_MB: z
+  SYNC_DATABASE_MAX_MB: number(12_288, 1, 86_016),
+  SYNC_CACHE_MB: z
     .string()
     .trim()
     .default('auto')
-    .transform((text) => (text === 'auto' ? databaseMegabytesFor(availableMemory()) : Number(text)))
-    .refine((megabytes) => megabytes >= 1 && megabytes <= 3500, 'must be auto, or megabytes from 1 to 3500'),
+    .transform((text) => (text === 'auto' ? cacheMegabytesFor(availableMemory()) : Number(text)))
+    .refine(
+      (megabytes) => megabytes >= 0.001 && megabytes <= 65_536,
+      'must be auto, or megabytes from 0.001 to 65536',
+    ),
   // learn.microsoft.com, Blob versioning: listing becomes slow beyond a thousand versions or snapshots.
   SYNC_KEEP_VERSIONS: keepSetting('0', 0, 1000),
   // GET /api/health looks at the newest five, GET /api/sync shows 20.
@@ -173,10 +182,12 @@ export function readSettings(
       overlapSeconds: s.SYNC_OVERLAP_SECONDS,
       reconcileEvery: s.SYNC_RECONCILE_EVERY,
       verifyHours: s.SYNC_VERIFY_HOURS,
+      checkHours: s.SYNC_CHECK_HOURS,
       massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
       databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
       keepVersions: s.SYNC_KEEP_VERSIONS,
       keepRuns: s.SYNC_KEEP_RUNS,
+      cacheBytes: Math.round(s.SYNC_CACHE_MB * megabyte),
     },
   };
 }

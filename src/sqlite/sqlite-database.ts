@@ -2,6 +2,7 @@ import type { Database, SqlValue, Statement } from 'sql.js';
 import { ConfigurationError, SyncError } from '../errors.ts';
 import { quoteIdentifier } from '../schema/sql.ts';
 import { growableFile, pageSize } from './growable-file.ts';
+import type { PagedFile } from './paged/paged-file.ts';
 import type { Sqlite } from './sqlite.ts';
 
 export type Parameter = string | number | bigint | boolean | null | Uint8Array;
@@ -25,6 +26,8 @@ export interface SqliteDatabaseOptions {
    * @default 'exclusive'
    */
   locking?: 'exclusive' | 'normal';
+  /** The file that SQLite works in, instead of bytes. It contains a database. */
+  file?: PagedFile;
 }
 
 const defaultMaxBytes = 1_700_000_000;
@@ -50,9 +53,13 @@ export class SqliteDatabase {
     if (bytes !== undefined && bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
     this.sqlite = sqlite;
     this.#maxBytes = maxBytes;
-    const file = growableFile(sqlite, bytes, options.capacity ?? 0);
-    this.#buffer = sqlite.emptyFile && file?.buffer;
-    this.#database = new sqlite.sqlJs.Database(file?.bytes);
+    if (options.file === undefined) {
+      const file = growableFile(sqlite, bytes, options.capacity ?? 0);
+      this.#buffer = sqlite.emptyFile && file?.buffer;
+      this.#database = new sqlite.sqlJs.Database(file?.bytes);
+    } else {
+      this.#database = new sqlite.sqlJs.Database(options.file.asArgument());
+    }
     try {
       this.exec(
         `PRAGMA page_size=${pageSize}; PRAGMA journal_mode=memory; PRAGMA synchronous=off;

@@ -3,7 +3,6 @@ import type { Choice } from '../dataverse/metadata/choices.ts';
 import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
-import type { Shard } from '../sqlite/shard.ts';
 import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts';
 
 /** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
@@ -117,7 +116,8 @@ export type Referrers = ReadonlyMap<string, ReadonlyMap<string, bigint>>;
 
 /** One shard of the table. */
 export interface ShardPart {
-  open: () => Promise<Shard>;
+  /** Its bytes, which may be changed. */
+  read: () => Promise<Uint8Array>;
   /** Whether its rows are of the read that `MergeOptions.isComplete` is about. */
   isFinal: boolean;
 }

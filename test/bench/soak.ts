@@ -7,9 +7,10 @@
 import { parseArgs } from 'node:util';
 import { RetriableError } from '../../src/errors.ts';
 import { startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
-import type { DatabaseFile } from '../../src/storage/database-file.ts';
+import type { DatabaseFile, FilePart, StoredFile } from '../../src/storage/database/database-file.ts';
 import { runStatus, syncStatus } from '../../src/sync/run/run-status.ts';
 import { verify } from '../../src/sync/run/verify.ts';
+import { loadFile } from '../storage/whole-file.ts';
 import { Harness } from '../sync/harness.ts';
 
 const { values } = parseArgs({
@@ -41,11 +42,19 @@ const harness = await Harness.create({
 });
 harness.log.push = () => 0;
 const { databaseFile, work } = harness.storage;
-const counts = { load: 0, damaged: 0, commit: 0, read: 0, dataverse: 0, failed: 0 };
+const counts = { open: 0, damaged: 0, commit: 0, read: 0, dataverse: 0, failed: 0 };
 let hasFaults = false;
 
+function damaged(stored: StoredFile): StoredFile {
+  const read = async (parts: readonly FilePart[]): Promise<void> => {
+    await stored.read(parts);
+    for (const { at, into } of parts) into.fill(0, Math.max(0, 4096 - at));
+  };
+  return { ...stored, read };
+}
+
 /** Some calls fail before they do anything, some after. */
-function breakSometimes(name: 'load' | 'commit'): void {
+function breakSometimes(name: 'open' | 'commit'): void {
   const real = databaseFile[name].bind(databaseFile) as (...args: unknown[]) => Promise<unknown>;
   const broken = async (...args: unknown[]): Promise<unknown> => {
     const fails = hasFaults && chance(0.3);
@@ -53,16 +62,16 @@ function breakSometimes(name: 'load' | 'commit'): void {
     if (fails && chance(0.5)) throw new RetriableError(`The ${name} failed.`);
     const result = await real(...args);
     if (fails) throw new RetriableError(`The answer to the ${name} was lost.`);
-    if (name === 'load' && hasFaults && typeof result === 'object' && chance(0.2)) {
+    if (name === 'open' && hasFaults && typeof result === 'object' && chance(0.2)) {
       // Queries fail: the pages behind the first one are gone.
       counts.damaged += 1;
-      (result as { bytes: Buffer }).bytes.fill(0, 4096);
+      return damaged(result as StoredFile);
     }
     return result;
   };
   (databaseFile as unknown as Record<keyof DatabaseFile, unknown>)[name] = broken;
 }
-breakSometimes('load');
+breakSometimes('open');
 breakSometimes('commit');
 // Another instance may have written the shard. Then it must be downloaded.
 const { shards } = harness.services;
@@ -92,7 +101,7 @@ async function storedBytes(): Promise<number> {
       bytes += name === 'dataverse.db' ? 0 : ((await getBytesOf(store, name))?.length ?? 0);
     }
   }
-  const loaded = await databaseFile.load();
+  const loaded = await loadFile(databaseFile);
   return bytes + (typeof loaded === 'string' ? 0 : loaded.bytes.length);
 }
 const getBytesOf = (store: typeof work, name: string) =>
@@ -113,7 +122,7 @@ const samples: Sample[] = [];
 async function sample(run: number): Promise<void> {
   hasFaults = false;
   const stored = await storedBytes();
-  const loaded = await databaseFile.load();
+  const loaded = await loadFile(databaseFile);
   const database = typeof loaded === 'string' ? 0 : loaded.bytes.length;
   for (let n = 0; n < 3; n++) {
     await new Promise((done) => setImmediate(done));

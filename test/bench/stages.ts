@@ -18,7 +18,8 @@ import { RecordScanner } from '../../src/sqlite/record-scanner.ts';
 import { Shard } from '../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
-import { DatabaseBlob } from '../../src/storage/database-blob.ts';
+import { DatabaseBlob } from '../../src/storage/database/database-blob.ts';
+import { wholeContent } from '../../src/storage/database/database-file.ts';
 import { WorkStore } from '../../src/storage/work-store.ts';
 import { rowVersion } from '../../src/sync/fetch/row-version.ts';
 import { mergeTable } from '../../src/target/sqlite/rows/merge-table.ts';
@@ -203,7 +204,7 @@ const merging = await cost(async () => {
     const open = async () => Shard.open(sqlite, shards.get(table.name)!).db;
     await mergeTable(mirror, table, [{ open, final: true }], {
       ...{ runId: 'bench', at: '2026-01-01T00:00:00Z', history: false, startHistory: false },
-      ...{ massDeleteLimit: 1, complete: true, keys: undefined },
+      ...{ massDeleteLimit: 1, complete: true, keys: undefined, rowsBefore: 0, isCounted: true },
     });
   }
 });
@@ -223,7 +224,7 @@ const hashing = await cost(() => {
 });
 report('hash', hashing, await cost(() => hash('sha256', file, 'hex')), 'SHA-256 of the file');
 const uploading = await cost(() =>
-  new DatabaseBlob(container, 'dataverse.db').commit(file, { etag: 'absent' }),
+  new DatabaseBlob(container, 'dataverse.db').commit(wholeContent(file), { etag: 'absent' }),
 );
 report('upload', uploading - hashing, await plainTransfer([file], ['PUT']), 'node:http, one Put Blob');
 

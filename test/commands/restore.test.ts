@@ -4,9 +4,10 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DatabaseBlob } from '../../src/storage/database-blob.ts';
-import { DatabaseVersions } from '../../src/storage/database-versions.ts';
+import { DatabaseBlob } from '../../src/storage/database/database-blob.ts';
+import { DatabaseVersions } from '../../src/storage/database/database-versions.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
+import { commitFile } from '../storage/whole-file.ts';
 
 let azurite: Azurite;
 /** The account of the database is one of its own. */
@@ -61,12 +62,12 @@ test('npm run restore lists the states of the database and restores one', async 
     beforeCommit: (etag) => versions.beforeCommit(etag),
   });
   const states = [randomBytes(1_000_000), randomBytes(1_000_000)];
-  const first = await blob.commit(states[0]!, { etag: 'absent' });
+  const first = await commitFile(blob, states[0]!, { etag: 'absent' });
   const alone = await restore('--list');
   expect(alone.stdout).toMatch(/^\S+Z {6}1\.0 MB {2}current\nNo earlier state is kept\. /);
   // The time of a commit has whole seconds.
   await delay(1_010);
-  const second = await blob.commit(states[1]!, { etag: first.etag });
+  const second = await commitFile(blob, states[1]!, { etag: first.etag });
   const work = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient(
     'sync-work',
   );

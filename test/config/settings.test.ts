@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { availableMemory, databaseMegabytesFor } from '../../src/config/available-memory.ts';
+import { availableMemory, cacheMegabytesFor } from '../../src/config/available-memory.ts';
 import { readMetricsSettings } from '../../src/config/metrics-settings.ts';
 import { readTogether } from '../../src/config/parse-settings.ts';
 import { queueName } from '../../src/config/queue-names.ts';
@@ -93,7 +93,7 @@ describe('readSettings', () => {
       SYNC_MASS_DELETE_LIMIT: '2',
       SYNC_DATABASE_NAME: 'state.json',
       SYNC_WORK_CONTAINER: 'dataverse',
-      SYNC_DATABASE_MAX_MB: '4000',
+      SYNC_CACHE_MB: '0',
     };
     let message = '';
     try {
@@ -111,7 +111,7 @@ describe('readSettings', () => {
       'No storage account',
       'SYNC_DATABASE_NAME: state.json is the name of another blob',
       'SYNC_WORK_CONTAINER and SYNC_DATABASE_CONTAINER must be two containers',
-      'SYNC_DATABASE_MAX_MB: must be auto, or megabytes from 1 to 3500',
+      'SYNC_CACHE_MB: must be auto, or megabytes from 0.001 to 65536',
       'METRICS_BULK_SIZE:',
     ]) {
       expect(message).toContain(part);
@@ -127,15 +127,13 @@ describe('readSettings', () => {
     },
   );
 
-  it('limits the database by the memory, or as set', () => {
+  it('gives the database a share of the memory, or what is set', () => {
     const megabyte = 1024 * 1024;
-    expect(readSettings({ ...least, SYNC_DATABASE_MAX_MB: '700' }).sync.databaseMaxBytes).toBe(
-      700 * megabyte,
-    );
-    const limits = [512, 2048, 4096, 65_536].map((size) => databaseMegabytesFor(size * megabyte));
-    expect(limits).toEqual([100, 832, 1807, 3500]);
-    const auto = readSettings(least).sync.databaseMaxBytes;
-    expect(auto).toBe(databaseMegabytesFor(availableMemory()) * megabyte);
+    expect(readSettings({ ...least, SYNC_CACHE_MB: '700' }).sync.cacheBytes).toBe(700 * megabyte);
+    const limits = [512, 2048, 4096, 65_536].map((size) => cacheMegabytesFor(size * megabyte));
+    expect(limits).toEqual([64, 512, 1024, 1024]);
+    const auto = readSettings(least).sync.cacheBytes;
+    expect(auto).toBe(cacheMegabytesFor(availableMemory()) * megabyte);
     expect(availableMemory()).toBeLessThanOrEqual(totalmem());
   });
 

@@ -89,7 +89,7 @@ describe('shards', () => {
       const open = async () => Shard.open(sqlite, new Uint8Array(bytes)).db;
       const merge = { runId: 'r', at: '2026-01-01T00:00:00Z', history: false, startHistory: false };
       await mergeTable(db, accounts, [{ open, final: true }], {
-        ...{ ...merge, massDeleteLimit: 1, complete: false, keys: 'all' },
+        ...{ ...merge, massDeleteLimit: 1, complete: false, keys: 'all', rowsBefore: 3, isCounted: true },
       });
     } catch (error) {
       const isCounted = error instanceof Error && /^Merging accounts left \d+ rows/.test(error.message);

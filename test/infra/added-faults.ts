@@ -136,7 +136,7 @@ output id string`,
     'app',
     /union\(\n {4}\{([\s\S]*?),\n {4}extraSettings\n/,
     'union(\n    extraSettings,\n    {$1\n',
-    'SYNC_DATABASE_MAX_MB must be 500, not 1807',
+    'SYNC_CACHE_MB must be 500, not 1024',
   ],
   // Storage and the vault
   [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { databaseMegabytesFor } from '../../src/config/available-memory.ts';
+import { cacheMegabytesFor } from '../../src/config/available-memory.ts';
 import { plain, read, rows, section } from '../docs/pages.ts';
 import { argument } from './bicep/check-parameter.ts';
 import { evaluate } from './bicep/evaluate-expression.ts';
@@ -39,8 +39,8 @@ describe('the page about deployment agrees with infra/', () => {
     }
   });
 
-  it('says how large the database can be', () => {
-    const sizes = [512, 2048, 4096].map((memory) => databaseMegabytesFor(memory * 1024 * 1024));
+  it('says how much memory is for the database', () => {
+    const sizes = [512, 2048, 4096].map((memory) => cacheMegabytesFor(memory * 1024 * 1024));
     const [a, b, c] = sizes.map((size) => size.toLocaleString('en'));
     expect(section(page, 'Parameters')).toContain(`${a}, ${b} or ${c} MB`);
   });

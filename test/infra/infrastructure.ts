@@ -72,7 +72,7 @@ export const variants: Variant[] = [
       // Not every day.
       schedule: '0 0 6 * * 1-5',
       // One that is new, and one instead of what the deployment works out.
-      extraSettings: { SYNC_VERIFY_HOURS: '12', SYNC_DATABASE_MAX_MB: '500' },
+      extraSettings: { SYNC_VERIFY_HOURS: '12', SYNC_CACHE_MB: '500' },
     },
   },
   { name: 'in a private network', parameters: { ...least, privateNetwork: true } },

@@ -104,7 +104,7 @@ const faults: Fault[] = [
     "AzureWebJobsStorage: 'x'",
     'AzureWebJobsStorage',
   ],
-  ['app', '* 10 / 21', '* 10 / 20', 'SYNC_DATABASE_MAX_MB must be'],
+  ['app', '- 512) / 3', '- 512) / 2', 'SYNC_CACHE_MB must be'],
   ['main', "'sync-work'", "'sync-works'", 'SYNC_WORK_CONTAINER must be'],
   ['app', "version: '24'", "version: '20'", 'runtime.version must be'],
   ['app', "'azd-service-name': 'app'", "'azd-service-name': 'api'", 'azd-service-name must be'],

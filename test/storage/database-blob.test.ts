@@ -5,10 +5,12 @@ import { ConfigurationError, ConflictError, RetriableError } from '../../src/err
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../src/sqlite/sqlite-database.ts';
 import { openStorageAccount, type StorageAccount } from '../../src/storage/account.ts';
-import { DatabaseBlob } from '../../src/storage/database-blob.ts';
+import { DatabaseBlob } from '../../src/storage/database/database-blob.ts';
+import { type FileContent, wholeContent } from '../../src/storage/database/database-file.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { type FaultyProxy, startFaultyProxy } from '../faulty-proxy.ts';
 import { openIndependently } from '../sqlite/independent.ts';
+import { commitFile, loadFile } from './whole-file.ts';
 
 const kib = 1024;
 let azurite: Azurite;
@@ -34,7 +36,7 @@ function fresh(options?: ConstructorParameters<typeof DatabaseBlob>[2]) {
 }
 
 async function loaded(blob: DatabaseBlob): Promise<{ bytes: Buffer; etag: string }> {
-  const state = await blob.load();
+  const state = await loadFile(blob);
   if (typeof state === 'string') throw new Error(state);
   return state;
 }
@@ -42,12 +44,12 @@ async function loaded(blob: DatabaseBlob): Promise<{ bytes: Buffer; etag: string
 describe('DatabaseBlob', () => {
   it('creates the container and the blob, and loads its bytes', async () => {
     const { blob, container } = fresh();
-    expect(await blob.load()).toBe('absent');
+    expect(await loadFile(blob)).toBe('absent');
     const bytes = randomBytes(1000 * kib);
-    const commit = await blob.commit(bytes, { etag: 'absent' });
+    const commit = await commitFile(blob, bytes, { etag: 'absent' });
     expect(commit).toEqual({ etag: commit.etag, blocks: 4, stagedBlocks: 4, stagedBytes: bytes.length });
-    expect(await blob.load()).toEqual({ bytes, etag: commit.etag });
-    expect(await blob.load(commit.etag)).toBe('unchanged');
+    expect(await loadFile(blob)).toEqual({ bytes, etag: commit.etag });
+    expect(await loadFile(blob, commit.etag)).toBe('unchanged');
     const properties = await container.getBlobClient('dataverse.db').getProperties();
     expect(properties.contentType).toBe('application/vnd.sqlite3');
   });
@@ -55,20 +57,14 @@ describe('DatabaseBlob', () => {
   it('rejects a file above the limit before it is downloaded', async () => {
     const { blob, container } = fresh();
     const bytes = randomBytes(300 * kib);
-    await blob.commit(bytes, { etag: 'absent' });
-    let allocated = 0;
-    const allocate = (length: number): Buffer => {
-      allocated += length;
-      return Buffer.alloc(length);
-    };
-    const limited = new DatabaseBlob(container, 'dataverse.db', { maxBytes: 200 * kib, allocate });
-    const error = await limited.load().catch((fault: unknown) => fault);
+    await commitFile(blob, bytes, { etag: 'absent' });
+    const limited = new DatabaseBlob(container, 'dataverse.db', { maxBytes: 200 * kib });
+    const error = await loadFile(limited).catch((fault: unknown) => fault);
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error).toMatchObject({
       message: 'dataverse.db has 307200 bytes, more than the limit of 204800.',
       hint: expect.stringContaining('SYNC_DATABASE_MAX_MB'),
     });
-    expect(allocated).toBe(0);
     const enough = new DatabaseBlob(container, 'dataverse.db', { maxBytes: 300 * kib });
     expect((await loaded(enough)).bytes).toEqual(bytes);
   });
@@ -76,46 +72,90 @@ describe('DatabaseBlob', () => {
   it('uploads only what changed, or nothing', async () => {
     const { blob, another } = fresh();
     const bytes = randomBytes(5000 * kib);
-    const first = await blob.commit(bytes, { etag: 'absent' });
+    const first = await commitFile(blob, bytes, { etag: 'absent' });
     bytes[1000 * kib] = 255 - bytes[1000 * kib]!;
     bytes[1001 * kib] = 255 - bytes[1001 * kib]!;
-    const second = await another().commit(bytes, { etag: first.etag });
+    const second = await commitFile(another(), bytes, { etag: first.etag });
     expect(second).toMatchObject({ blocks: 20, stagedBlocks: 1, stagedBytes: 256 * kib });
     expect(second.etag).not.toBe(first.etag);
-    expect(await another().commit(bytes, { etag: second.etag })).toEqual({
+    expect(await commitFile(another(), bytes, { etag: second.etag })).toEqual({
       ...{ etag: second.etag, blocks: 20, stagedBlocks: 0, stagedBytes: 0 },
     });
     const shrunk = bytes.subarray(0, 300 * kib);
-    const third = await another().commit(shrunk, { etag: second.etag });
+    const third = await commitFile(another(), shrunk, { etag: second.etag });
     expect(third).toMatchObject({ blocks: 2, stagedBlocks: 1 });
     expect((await loaded(blob)).bytes.equals(shrunk)).toBe(true);
   });
 
   it('loads a file of several ranges', async () => {
-    const { blob } = fresh({ blockSize: 4096 * kib });
+    const { blob } = fresh({ layout: [{ size: 4096 * kib, count: 100 }] });
     const bytes = randomBytes(40_000 * kib + 1);
-    const { etag } = await blob.commit(bytes, { etag: 'absent' });
+    const { etag } = await commitFile(blob, bytes, { etag: 'absent' });
     const state = await loaded(blob);
     expect(state.etag).toBe(etag);
     expect(state.bytes.equals(bytes)).toBe(true);
   });
 
-  it('uses larger blocks for a file that needs too many, and continues from smaller ones', async () => {
-    const { blob } = fresh({ blockSize: 4 * kib, maxBlocks: 10 });
-    const first = await blob.commit(randomBytes(40 * kib), { etag: 'absent' });
+  it('continues with larger blocks behind those that it has', async () => {
+    const layout = [
+      { size: 4 * kib, count: 10 },
+      { size: 16 * kib, count: 4 },
+    ];
+    const { blob } = fresh({ layout });
+    const bytes = randomBytes(104 * kib);
+    const first = await commitFile(blob, bytes.subarray(0, 40 * kib), { etag: 'absent' });
     expect(first.blocks).toBe(10);
-    const bytes = randomBytes(80 * kib + 1);
-    const second = await blob.commit(bytes, { etag: first.etag });
-    expect(second.blocks).toBe(6);
+    const second = await commitFile(blob, bytes, { etag: first.etag });
+    expect(second).toMatchObject({ blocks: 14, stagedBlocks: 4, stagedBytes: 64 * kib });
+    expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
+    const error = await commitFile(blob, randomBytes(104 * kib + 1), { etag: second.etag }).catch(
+      (e: unknown) => e,
+    );
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error).toMatchObject({ message: expect.stringContaining('more than the limit of 106496') });
+  });
+
+  it('reads and uploads only blocks that may have changed', async () => {
+    const { blob, another } = fresh();
+    const bytes = randomBytes(2000 * kib);
+    const first = await commitFile(blob, bytes, { etag: 'absent' });
+    bytes[700 * kib] = 255 - bytes[700 * kib]!;
+    const read: number[] = [];
+    const content: FileContent = {
+      length: bytes.length,
+      isChanged: (from, to) => from <= 700 * kib && to > 700 * kib,
+      read(from, to) {
+        read.push(from);
+        return bytes.subarray(from, to);
+      },
+    };
+    const second = await another().commit(content, { etag: first.etag });
+    expect(second).toMatchObject({ blocks: 8, stagedBlocks: 1, stagedBytes: 256 * kib });
+    expect(read).toEqual([512 * kib]);
+    expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
+  });
+
+  it('uploads every block once where another layout stored the file, and logs it', async () => {
+    const { blob, container } = fresh({ layout: [{ size: 128 * kib, count: 100 }] });
+    const bytes = randomBytes(1000 * kib);
+    const first = await commitFile(blob, bytes, { etag: 'absent' });
+    const logged: object[] = [];
+    const log = (_: string, properties: object) => logged.push(properties);
+    const other = new DatabaseBlob(container, 'dataverse.db', { log });
+    const unchanged = { ...wholeContent(bytes), isChanged: () => false };
+    const second = await other.commit(unchanged, { etag: first.etag });
+    expect(second).toMatchObject({ blocks: 4, stagedBlocks: 4 });
+    expect(logged).toEqual([{ blocks: 4, bytes: bytes.length }]);
+    expect(await other.commit(unchanged, { etag: second.etag })).toMatchObject({ stagedBlocks: 0 });
     expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
   });
 
   it('rejects a commit on another state', async () => {
     const { blob } = fresh();
-    const first = await blob.commit(randomBytes(10), { etag: 'absent' });
-    const second = await blob.commit(randomBytes(10), { etag: first.etag });
-    await expect(blob.commit(randomBytes(10), { etag: first.etag })).rejects.toThrow(ConflictError);
-    await expect(blob.commit(randomBytes(10), { etag: 'absent' })).rejects.toThrow(ConflictError);
+    const first = await commitFile(blob, randomBytes(10), { etag: 'absent' });
+    const second = await commitFile(blob, randomBytes(10), { etag: first.etag });
+    await expect(commitFile(blob, randomBytes(10), { etag: first.etag })).rejects.toThrow(ConflictError);
+    await expect(commitFile(blob, randomBytes(10), { etag: 'absent' })).rejects.toThrow(ConflictError);
     expect((await loaded(blob)).etag).toBe(second.etag);
   });
 
@@ -124,10 +164,10 @@ describe('DatabaseBlob', () => {
     await container.create();
     const id = Buffer.alloc(20, 1).toString('base64');
     await container.getBlockBlobClient('dataverse.db').stageBlock(id, 'a block', 7);
-    expect(await blob.load()).toBe('absent');
+    expect(await loadFile(blob)).toBe('absent');
     const bytes = randomBytes(300 * kib);
-    const { etag } = await blob.commit(bytes, { etag: 'absent' });
-    expect(await blob.load()).toEqual({ bytes, etag });
+    const { etag } = await commitFile(blob, bytes, { etag: 'absent' });
+    expect(await loadFile(blob)).toEqual({ bytes, etag });
   });
 
   it('overwrites a blob that was uploaded in one piece', async () => {
@@ -135,7 +175,7 @@ describe('DatabaseBlob', () => {
     await container.create();
     const { etag } = await container.getBlockBlobClient('dataverse.db').upload('whole', 5);
     const bytes = randomBytes(300 * kib);
-    await blob.commit(bytes, { etag: etag! });
+    await commitFile(blob, bytes, { etag: etag! });
     expect((await loaded(blob)).bytes.equals(bytes)).toBe(true);
     await container.getBlockBlobClient('dataverse.db').upload('', 0);
     expect((await loaded(blob)).bytes.length).toBe(0);
@@ -144,10 +184,12 @@ describe('DatabaseBlob', () => {
   it.each(['absent', 'existing'])('lets one of several win a race on an %s blob', async (start) => {
     const { blob, another } = fresh();
     let etag: string = 'absent';
-    if (start === 'existing') etag = (await blob.commit(randomBytes(900 * kib), { etag })).etag;
+    if (start === 'existing') etag = (await commitFile(blob, randomBytes(900 * kib), { etag })).etag;
     for (let round = 0; round < 5; round++) {
       const writers = Array.from({ length: 4 }, () => randomBytes(1000 * kib));
-      const results = await Promise.allSettled(writers.map((bytes) => another().commit(bytes, { etag })));
+      const results = await Promise.allSettled(
+        writers.map((bytes) => commitFile(another(), bytes, { etag })),
+      );
       const won = results.flatMap((result, index) =>
         result.status === 'fulfilled' ? [{ etag: result.value.etag, bytes: writers[index]! }] : [],
       );
@@ -163,7 +205,7 @@ describe('DatabaseBlob', () => {
   });
 
   it('shows only complete databases to a reader during commits', async () => {
-    const { blob, another } = fresh({ blockSize: 16 * kib });
+    const { blob, another } = fresh({ layout: [{ size: 16 * kib, count: 1000 }] });
     const sqlite = await loadSqlite();
     const db = SqliteDatabase.open(sqlite);
     db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, version INTEGER, filler TEXT)');
@@ -177,7 +219,7 @@ describe('DatabaseBlob', () => {
       });
       return db.export();
     };
-    let { etag } = await blob.commit(change(), { etag: 'absent' });
+    let { etag } = await commitFile(blob, change(), { etag: 'absent' });
     let writing = true;
     const reads = (async () => {
       const seen = new Set<number>();
@@ -202,7 +244,7 @@ describe('DatabaseBlob', () => {
       return seen;
     })();
     for (let i = 0; i < 25; i++) {
-      ({ etag } = await blob.commit(change(), { etag }));
+      ({ etag } = await commitFile(blob, change(), { etag }));
     }
     writing = false;
     expect((await reads).size).toBeGreaterThan(1);
@@ -223,26 +265,26 @@ describe('DatabaseBlob', () => {
       return 'lose-answer';
     };
     const bytes = randomBytes(300 * kib);
-    const { etag } = await blob.commit(bytes, { etag: 'absent' });
+    const { etag } = await commitFile(blob, bytes, { etag: 'absent' });
     expect(lost).toBe(1);
-    expect(await blob.load()).toEqual({ bytes, etag });
+    expect(await loadFile(blob)).toEqual({ bytes, etag });
     proxy.fault = () => 'none';
   });
 
   it('names a lease that another program holds, and commits after it is broken', async () => {
     const { blob, container } = fresh();
-    const { etag } = await blob.commit(randomBytes(300 * kib), { etag: 'absent' });
+    const { etag } = await commitFile(blob, randomBytes(300 * kib), { etag: 'absent' });
     const lease = container.getBlobClient('dataverse.db').getBlobLeaseClient();
     await lease.acquireLease(-1);
     const bytes = randomBytes(300 * kib);
-    const error = await blob.commit(bytes, { etag }).catch((fault: unknown) => fault);
+    const error = await commitFile(blob, bytes, { etag }).catch((fault: unknown) => fault);
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error).toMatchObject({
       message: 'Cannot commit dataverse.db: another program holds a lease on it',
       hint: expect.stringContaining('break the lease'),
     });
     await lease.breakLease(0);
-    await blob.commit(bytes, { etag });
+    await commitFile(blob, bytes, { etag });
     expect((await loaded(blob)).bytes).toEqual(bytes);
   });
 
@@ -256,7 +298,9 @@ describe('DatabaseBlob', () => {
     }).blobs.getContainerClient('faults');
     proxy.fault = () => ({ status: 409, code });
     const blob = new DatabaseBlob(through, 'dataverse.db');
-    const error = await blob.commit(randomBytes(10), { etag: 'absent' }).catch((fault: unknown) => fault);
+    const error = await commitFile(blob, randomBytes(10), { etag: 'absent' }).catch(
+      (fault: unknown) => fault,
+    );
     proxy.fault = () => 'none';
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error).toMatchObject({ message: expect.stringContaining(what), hint: expect.any(String) });
@@ -268,12 +312,12 @@ describe('DatabaseBlob', () => {
     }).blobs.getContainerClient('faults');
     const blob = new DatabaseBlob(through, 'dataverse.db');
     proxy.fault = () => ({ status: 403 });
-    const refused = await blob.load().catch((error: unknown) => error);
+    const refused = await loadFile(blob).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ConfigurationError);
     // The client's own error holds the request with its authorization header.
     expect(inspect(refused, { depth: 10, showHidden: true })).not.toMatch(/SharedKey/);
     proxy.fault = () => ({ status: 429 });
-    await expect(blob.commit(randomBytes(10), { etag: 'absent' })).rejects.toThrow(RetriableError);
+    await expect(commitFile(blob, randomBytes(10), { etag: 'absent' })).rejects.toThrow(RetriableError);
     proxy.fault = () => 'none';
   });
 });

@@ -4,12 +4,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Kept } from '../../src/config/parse-settings.ts';
 import { ConflictError } from '../../src/errors.ts';
 import { openBlobs } from '../../src/storage/account.ts';
-import { DatabaseBlob } from '../../src/storage/database-blob.ts';
-import { type DatabaseVersion, DatabaseVersions } from '../../src/storage/database-versions.ts';
-import { restoreVersion } from '../../src/storage/restore-version.ts';
+import { DatabaseBlob } from '../../src/storage/database/database-blob.ts';
+import { type DatabaseVersion, DatabaseVersions } from '../../src/storage/database/database-versions.ts';
+import { restoreVersion } from '../../src/storage/database/restore-version.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { type FaultyProxy, startFaultyProxy } from '../faulty-proxy.ts';
 import { startVersionedAccount } from './versioned-account.ts';
+import { commitFile, loadFile } from './whole-file.ts';
 
 const kib = 1024;
 const blockSize = 4 * kib;
@@ -43,13 +44,16 @@ function open(container: ContainerClient, options: { keep?: Kept; now?: () => Da
   const warn = (message: string, error: unknown) => void warnings.push(`${message}: ${error}`);
   const versions = new DatabaseVersions(container, name, { warn, ...options });
   const beforeCommit = (etag: string) => versions.beforeCommit(etag);
-  const blob = new DatabaseBlob(container, name, { blockSize, beforeCommit });
+  const blob = new DatabaseBlob(container, name, {
+    layout: [{ size: blockSize, count: 1000 }],
+    beforeCommit,
+  });
   const commit = async (bytes: Buffer): Promise<string> =>
-    (await blob.commit(bytes, { etag: (await blob.currentEtag()) ?? 'absent' })).etag;
+    (await commitFile(blob, bytes, { etag: (await blob.currentEtag()) ?? 'absent' })).etag;
   const snapshots = async () => (await versions.list()).filter(({ kind }) => kind === 'snapshot');
   const content = (version: DatabaseVersion) => versions.read(version).downloadToBuffer();
   const bytes = async () => {
-    const loaded = await blob.load();
+    const loaded = await loadFile(blob);
     return typeof loaded === 'string' ? undefined : loaded.bytes;
   };
   return { container, versions, blob, commit, snapshots, content, bytes, warnings };
@@ -176,7 +180,7 @@ describe('commits', () => {
     const [first, second, third] = statesOf(3);
     const etag = await store.commit(first!);
     await store.commit(second!);
-    await expect(store.blob.commit(third!, { etag })).rejects.toBeInstanceOf(ConflictError);
+    await expect(commitFile(store.blob, third!, { etag })).rejects.toBeInstanceOf(ConflictError);
     expect(store.warnings).toEqual([]);
   });
 });
@@ -206,7 +210,7 @@ describe('a restore', () => {
     expect([contentType, etag]).toEqual(['application/vnd.sqlite3', restored.etag]);
     expect(metadata).toMatchObject({ restoredfrom: store.version.committedAt.toISOString() });
     // The next commit uploads what it changes, and the state that was replaced can be restored.
-    const next = await store.blob.commit(store.states[2]!, { etag: restored.etag });
+    const next = await commitFile(store.blob, store.states[2]!, { etag: restored.etag });
     expect(next.stagedBlocks).toBe(2);
     expect((await store.snapshots()).map((one) => one.etag)).toContain(store.etags[3]);
   });
@@ -305,7 +309,7 @@ describe('a restore', () => {
     const version = (await store.versions.list()).find(({ id }) => id === snapshot)!;
     const restored = await restoreVersion(store.container, store.versions, version, etag);
     expect((await store.bytes())!.equals(second!)).toBe(true);
-    const next = await store.blob.commit(first!, { etag: restored.etag });
+    const next = await commitFile(store.blob, first!, { etag: restored.etag });
     expect(next).toMatchObject({ blocks: 4, stagedBlocks: 4 });
     expect((await store.bytes())!.equals(first!)).toBe(true);
   });
@@ -329,7 +333,7 @@ describe('an account with versioning', () => {
 
     // Also after the blob was deleted.
     await store.container.deleteBlob(name);
-    expect(await store.blob.load()).toBe('absent');
+    expect(await loadFile(store.blob)).toBe('absent');
     const left = await store.versions.list();
     expect(left.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => 'version'));
     const wanted = left.find(({ etag }) => etag === etags[2])!;

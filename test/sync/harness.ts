@@ -19,6 +19,7 @@ import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel, Properties } from '../../src/telemetry/telemetry.ts';
+import { loadFile } from '../storage/whole-file.ts';
 import { memoryStorage } from './memory-storage.ts';
 
 type Message = { tries: number; visibleAt: number } & (
@@ -33,6 +34,8 @@ export interface HarnessOptions {
   dataverseUrl: string;
   entities: unknown[];
   settings?: Record<string, string>;
+  /** Tables with more rows are large, where the database is not in memory as a whole. */
+  scanRows?: number | undefined;
   /** Picks the next message to deliver. @default the first one */
   pick?: (waiting: number) => number;
 }
@@ -51,6 +54,8 @@ export class Harness {
   /** A fraction of the delay with which merges are requested, for tests that do not wait a minute. */
   mergeDelay = 1;
   readonly #pick: (waiting: number) => number;
+  readonly #scanRows: number | undefined;
+  #mirror: SqliteMirror | undefined;
   /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
   onWait: (milliseconds: number) => void = () => undefined;
   entities: TableConfig[];
@@ -58,6 +63,7 @@ export class Harness {
   private constructor(services: SyncServices, storage: SyncStorage, options: HarnessOptions) {
     this.storage = storage;
     this.#pick = options.pick ?? (() => 0);
+    this.#scanRows = options.scanRows;
     this.entities = parseEntities(options.entities);
     this.services = {
       ...services,
@@ -116,15 +122,21 @@ export class Harness {
   /** Restarts the process: it loses its memory, and the messages stay in the queue. */
   restarted(): void {
     const { work, published, sqlite, settings, telemetry } = this.services;
+    // Its memory goes with the process, and its thread.
+    void this.#mirror?.close();
+    this.#mirror = new SqliteMirror({
+      sqlite,
+      file: this.storage.databaseFile,
+      documents: published,
+      maxBytes: settings.sync.databaseMaxBytes,
+      cacheBytes: settings.sync.cacheBytes,
+      checkHours: settings.sync.checkHours,
+      scanRows: this.#scanRows,
+      telemetry,
+    });
     Object.assign(this.services, {
       documents: new DocumentReader(work),
-      mirror: new SqliteMirror({
-        sqlite,
-        file: this.storage.databaseFile,
-        documents: published,
-        maxBytes: settings.sync.databaseMaxBytes,
-        telemetry,
-      }),
+      mirror: this.#mirror,
       shards: new ShardCache(),
       progress: new ProgressTracker(),
     });
@@ -206,7 +218,7 @@ export class Harness {
 
   /** The database as a reader downloads it. */
   async databaseBytes(): Promise<Buffer> {
-    const loaded = await this.storage.databaseFile.load();
+    const loaded = await loadFile(this.storage.databaseFile);
     if (typeof loaded === 'string') throw new Error(`the database is ${loaded}`);
     return loaded.bytes;
   }

@@ -50,6 +50,10 @@ const types = [
 export interface WorldOptions {
   /** Of a storage emulator; without it the storage is in memory. */
   connectionString?: string;
+  /** The memory for the database. @default all of it fits */
+  cacheMegabytes?: number | undefined;
+  /** Tables with more rows are large, where the database does not fit. */
+  scanRows?: number | undefined;
 }
 
 /** Runs a random history: a sample Dataverse, the sync's services, and the check of the mirror. */
@@ -98,6 +102,7 @@ export class World {
         // Less than a second: the clock moves more between two syncs.
         SYNC_VERIFY_HOURS: config.verifies ? '0.0001' : '24',
         ...(config.smallSlices ? { SYNC_SLICE_MB: '0.002' } : {}),
+        ...(options.cacheMegabytes !== undefined && { SYNC_CACHE_MB: String(options.cacheMegabytes) }),
       },
       pick: (waiting) => world!.#random.below(Math.max(1, waiting)),
     });
@@ -117,6 +122,7 @@ export class World {
       return world.#deaths;
     } finally {
       await world.dataverse.stop();
+      world.harness.restarted();
     }
   }
 
@@ -165,7 +171,7 @@ export class World {
       'commit',
     ];
     for (const store of [work, published, databaseFile] as unknown as Record<string, unknown>[]) {
-      for (const step of [...writes, 'read', 'getBytes', 'load', 'currentEtag', 'deletePrefix']) {
+      for (const step of [...writes, 'read', 'getBytes', 'open', 'currentEtag', 'deletePrefix']) {
         if (typeof store[step] !== 'function') continue;
         const real = (store[step] as (...args: unknown[]) => Promise<unknown>).bind(store);
         store[step] = async (...args: unknown[]) => {

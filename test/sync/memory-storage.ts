@@ -1,6 +1,11 @@
-import { createHash } from 'node:crypto';
 import { ConflictError, SyncError } from '../../src/errors.ts';
-import type { Commit, DatabaseFile } from '../../src/storage/database-file.ts';
+import type {
+  Commit,
+  DatabaseFile,
+  FileContent,
+  FilePart,
+  StoredFile,
+} from '../../src/storage/database/database-file.ts';
 import { DamagedDocumentError, type DocumentStore } from '../../src/storage/document-store.ts';
 
 interface Stored {
@@ -137,11 +142,21 @@ class MemoryFile implements DatabaseFile {
     this.#blobs = blobs;
   }
 
-  async load(ifNot?: string): Promise<{ bytes: Buffer; etag: string } | 'absent' | 'unchanged'> {
+  async open(ifNot?: string): Promise<StoredFile | 'absent' | 'unchanged'> {
     await soon();
     const found = this.#blobs.get(databaseName);
     if (found === undefined) return 'absent';
-    return found.etag === ifNot ? 'unchanged' : { bytes: Buffer.from(found.bytes), etag: found.etag };
+    return found.etag === ifNot ? 'unchanged' : this.state(found.etag, found.bytes.length);
+  }
+
+  state(etag: string, length: number): StoredFile {
+    const read = async (parts: readonly FilePart[]): Promise<void> => {
+      await soon();
+      const found = this.#blobs.get(databaseName);
+      if (found?.etag !== etag) throw new ConflictError('the database changed');
+      for (const { at, into } of parts) into.set(found.bytes.subarray(at, at + into.length));
+    };
+    return { etag, length, read };
   }
 
   async currentEtag(): Promise<string | undefined> {
@@ -149,17 +164,29 @@ class MemoryFile implements DatabaseFile {
     return this.#blobs.get(databaseName)?.etag;
   }
 
-  async commit(bytes: Uint8Array, expected: { etag: string }): Promise<Commit> {
+  async commit(content: FileContent, expected: { etag: string }): Promise<Commit> {
     await soon();
-    if (bytes.length === 0) throw new SyncError('An empty file is not a database');
+    if (content.length === 0) throw new SyncError('An empty file is not a database');
     const found = this.#blobs.get(databaseName);
     if ((found?.etag ?? 'absent') !== expected.etag) throw new ConflictError('cannot commit the database');
-    if (found !== undefined && digest(found.bytes) === digest(bytes)) {
-      return { etag: found.etag, blocks: 1, stagedBlocks: 0, stagedBytes: 0 };
-    }
+    const bytes = Buffer.from(await content.read(0, content.length));
+    if (found !== undefined) checkUnchanged(content, bytes, found.bytes);
+    if (this.#blobs.get(databaseName)?.etag !== found?.etag)
+      throw new ConflictError('cannot commit the database');
+    if (found?.bytes.equals(bytes)) return { etag: found.etag, blocks: 1, stagedBlocks: 0, stagedBytes: 0 };
     const etag = store(this.#blobs, databaseName, bytes);
     return { etag, blocks: 1, stagedBlocks: 1, stagedBytes: bytes.length };
   }
 }
 
-const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+/** A real file keeps the stored blocks that the content calls unchanged: here they are compared. */
+function checkUnchanged(content: FileContent, bytes: Buffer, stored: Buffer): void {
+  const size = 65_536;
+  for (let from = 0; from < bytes.length; from += size) {
+    const to = Math.min(bytes.length, from + size);
+    if (content.isChanged(from, to)) continue;
+    if (!bytes.subarray(from, to).equals(stored.subarray(from, Math.min(stored.length, from + size)))) {
+      throw new Error(`The bytes ${from} to ${to} changed, and the content does not say so.`);
+    }
+  }
+}

@@ -3,7 +3,7 @@ import { it } from 'vitest';
 import { startAzurite } from '../azurite.ts';
 import { isLong } from '../long.ts';
 import { randomHistory } from './history-steps.ts';
-import { World } from './history-world.ts';
+import { World, type WorldOptions } from './history-world.ts';
 
 /** How much more the long form does. */
 const longRuns = 75;
@@ -23,19 +23,27 @@ const today = Math.floor(Date.now() / 86_400_000);
  */
 export function histories(
   what: string,
-  options: { seed: number; runs: number; drift: boolean; onStorageEmulator?: boolean },
+  options: { seed: number; runs: number; drift: boolean; onStorageEmulator?: boolean } & Pick<
+    WorldOptions,
+    'cacheMegabytes' | 'scanRows'
+  >,
 ): void {
   const { HISTORIES_SEED, HISTORIES_RUNS, HISTORIES_PATH, HISTORIES_SHRINK } = process.env;
   const seed = Number(HISTORIES_SEED ?? (isLong ? today : options.seed));
   const runs = Number(HISTORIES_RUNS ?? options.runs * (isLong ? longRuns : 1));
   it(`equals the truth after each sync of ${runs} random histories ${what} (seed ${seed})`, {
-    timeout: runs * (isLong ? 30_000 : 10_000),
+    timeout: runs * (isLong ? 60_000 : 30_000),
   }, async () => {
     const azurite = options.onStorageEmulator ? await startAzurite() : undefined;
-    const storage = azurite === undefined ? {} : { connectionString: azurite.connectionString };
+    const { cacheMegabytes, scanRows } = options;
+    const world = {
+      cacheMegabytes,
+      scanRows,
+      ...(azurite && { connectionString: azurite.connectionString }),
+    };
     const property = fc.asyncProperty(
       randomHistory(options.drift, isLong ? steps.long : steps.short),
-      async (history) => void (await World.live(history, storage)),
+      async (history) => void (await World.live(history, world)),
     );
     try {
       await fc.assert(property, {

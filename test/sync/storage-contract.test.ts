@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConflictError, SyncError } from '../../src/errors.ts';
 import { openStorageAccount } from '../../src/storage/account.ts';
-import { DatabaseBlob } from '../../src/storage/database-blob.ts';
-import type { DatabaseFile } from '../../src/storage/database-file.ts';
+import { DatabaseBlob } from '../../src/storage/database/database-blob.ts';
+import type { DatabaseFile } from '../../src/storage/database/database-file.ts';
 import type { DocumentStore } from '../../src/storage/document-store.ts';
 import { WorkStore } from '../../src/storage/work-store.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
+import { commitFile, loadFile } from '../storage/whole-file.ts';
 import { memoryStorage } from './memory-storage.ts';
 
 /** A document store and a database file in one container that does not exist yet. */
@@ -145,45 +146,62 @@ describe.each(Object.keys(containers))('a database file in %s', (where) => {
 
   it('has one state after the other', async () => {
     const file = create();
-    expect(await file.load()).toBe('absent');
-    expect(await file.load('"1"')).toBe('absent');
+    expect(await loadFile(file)).toBe('absent');
+    expect(await loadFile(file, '"1"')).toBe('absent');
     expect(await file.currentEtag()).toBeUndefined();
     const bytes = randomBytes(600_000);
-    const first = await file.commit(bytes, { etag: 'absent' });
+    const first = await commitFile(file, bytes, { etag: 'absent' });
     expect(first).toMatchObject({ stagedBytes: bytes.length });
     expect(first.stagedBlocks).toBe(first.blocks);
-    expect(await file.load()).toEqual({ bytes, etag: first.etag });
+    expect(await loadFile(file)).toEqual({ bytes, etag: first.etag });
     expect(await file.currentEtag()).toBe(first.etag);
-    expect(await file.load(first.etag)).toBe('unchanged');
+    expect(await loadFile(file, first.etag)).toBe('unchanged');
 
     const other = randomBytes(10);
-    const second = await file.commit(other, { etag: first.etag });
+    const second = await commitFile(file, other, { etag: first.etag });
     expect(second.etag).not.toBe(first.etag);
     expect(second).toMatchObject({ stagedBlocks: 1, stagedBytes: 10 });
-    expect(await file.load(first.etag)).toEqual({ bytes: other, etag: second.etag });
+    expect(await loadFile(file, first.etag)).toEqual({ bytes: other, etag: second.etag });
+  });
+
+  it('is read in parts, as long as it stays in its state', async () => {
+    const file = create();
+    const bytes = randomBytes(600_000);
+    const { etag } = await commitFile(file, bytes, { etag: 'absent' });
+    const stored = await file.open();
+    if (typeof stored === 'string') throw new Error(stored);
+    expect(stored).toMatchObject({ etag, length: bytes.length });
+    const parts = [0, 123_456, 599_999].map((at) => ({
+      at,
+      into: new Uint8Array(Math.min(1000, 600_000 - at)),
+    }));
+    await stored.read(parts);
+    for (const { at, into } of parts) expect(bytes.subarray(at, at + into.length).equals(into)).toBe(true);
+    await commitFile(file, randomBytes(600_000), { etag });
+    await expect(stored.read(parts)).rejects.toThrow(ConflictError);
   });
 
   it('stays in its state where a commit changes nothing', async () => {
     const file = create();
     const bytes = randomBytes(1000);
-    const { etag } = await file.commit(bytes, { etag: 'absent' });
-    expect(await file.commit(bytes, { etag })).toMatchObject({ etag, stagedBlocks: 0, stagedBytes: 0 });
+    const { etag } = await commitFile(file, bytes, { etag: 'absent' });
+    expect(await commitFile(file, bytes, { etag })).toMatchObject({ etag, stagedBlocks: 0, stagedBytes: 0 });
     expect(await file.currentEtag()).toBe(etag);
   });
 
   it('accepts no commit on another state, and one of many', async () => {
     const file = create();
     const [one, two] = [randomBytes(10), randomBytes(10)];
-    await expect(file.commit(one, { etag: '"1"' })).rejects.toThrow(ConflictError);
-    const { etag } = await file.commit(one, { etag: 'absent' });
-    await expect(file.commit(two, { etag: 'absent' })).rejects.toThrow(ConflictError);
-    await expect(file.commit(new Uint8Array(), { etag })).rejects.toThrow(SyncError);
+    await expect(commitFile(file, one, { etag: '"1"' })).rejects.toThrow(ConflictError);
+    const { etag } = await commitFile(file, one, { etag: 'absent' });
+    await expect(commitFile(file, two, { etag: 'absent' })).rejects.toThrow(ConflictError);
+    await expect(commitFile(file, new Uint8Array(), { etag })).rejects.toThrow(SyncError);
     const results = await Promise.allSettled(
-      [1, 2, 3].map((n) => file.commit(Buffer.from([n, ...two]), { etag })),
+      [1, 2, 3].map((n) => commitFile(file, Buffer.from([n, ...two]), { etag })),
     );
     const won = results.findIndex(({ status }) => status === 'fulfilled');
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    const loaded = await file.load();
+    const loaded = await loadFile(file);
     expect(typeof loaded === 'string' ? loaded : loaded.bytes[0]).toBe(won + 1);
   });
 
@@ -191,14 +209,14 @@ describe.each(Object.keys(containers))('a database file in %s', (where) => {
     const file = create();
     const bytes = randomBytes(10);
     const expected = Buffer.from(bytes);
-    await file.commit(bytes, { etag: 'absent' });
+    await commitFile(file, bytes, { etag: 'absent' });
     for (let n = 0; n < 2; n++) {
-      const loaded = await file.load();
+      const loaded = await loadFile(file);
       if (typeof loaded === 'string') throw new Error(loaded);
       expect(loaded.bytes).toEqual(expected);
       loaded.bytes.fill(0);
     }
     bytes.fill(0);
-    expect(await file.load()).toMatchObject({ bytes: expected });
+    expect(await loadFile(file)).toMatchObject({ bytes: expected });
   });
 });

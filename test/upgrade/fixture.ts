@@ -13,6 +13,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { SyncStorage } from '../../src/services.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
+import { commitFile, loadFile } from '../storage/whole-file.ts';
 import type { OrganisationDescription } from './organisation.ts';
 
 /** Blobs of one container by name: text, or bytes in base64. */
@@ -92,7 +93,7 @@ const readBigInt = (_: string, value: unknown) => {
 
 /** The storage as it stands. */
 export async function readStorage({ work, published, databaseFile }: SyncStorage): Promise<StorageContent> {
-  const database = await databaseFile.load();
+  const database = await loadFile(databaseFile);
   if (typeof database === 'string') throw new Error(`the database is ${database}`);
   const { 'dataverse.db': _, ...documents } = await blobsIn(published);
   return { database: database.bytes, published: documents, work: await blobsIn(work) };
@@ -119,7 +120,9 @@ export async function restoreStorage(
   address: { from: string; to: string },
   options: { foreign?: boolean } = {},
 ): Promise<void> {
-  const { etag } = await databaseFile.commit(moveDatabase(content.database, address), { etag: 'absent' });
+  const { etag } = await commitFile(databaseFile, moveDatabase(content.database, address), {
+    etag: 'absent',
+  });
   for (const [name, blob] of Object.entries(content.work)) await put(work, name, blob);
   for (const [name, blob] of Object.entries(content.published)) {
     const isState = name === 'state.json' && 'text' in blob && !options.foreign;

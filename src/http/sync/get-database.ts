@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { ConflictError } from '../../errors.ts';
-import type { PublishedDatabase, PublishedState } from '../../storage/published-database.ts';
+import type { PublishedDatabase, PublishedState } from '../../storage/database/published-database.ts';
 import { type ByteRange, readByteRange } from '../byte-range.ts';
 import { checkConditions, meetsIfRange } from '../conditions.ts';
 import { attachment } from '../content-disposition.ts';

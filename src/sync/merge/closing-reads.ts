@@ -1,7 +1,6 @@
 import type { TableConfig } from '../../config/entities.ts';
 import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { describeForLog, SyncError } from '../../errors.ts';
-import { Shard } from '../../sqlite/shard.ts';
 import type { TableState } from '../../target/state.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
@@ -111,7 +110,7 @@ export class ClosingReads {
     { slice, shard }: SliceResult,
   ): Promise<FailedMerge | undefined> {
     const round = this.#round;
-    const { services, mirror, catalog } = round;
+    const { mirror, catalog } = round;
     const known = mirror.state.entities[name]!;
     const config = this.#configs.get(name)!;
     this.#bytes += slice.bytes;
@@ -122,7 +121,7 @@ export class ClosingReads {
       const parts = shard === undefined ? [] : [shard];
       const merge = await mirror.mergeTable(
         catalog.tables[name]!,
-        parts.map((bytes) => ({ open: async () => Shard.open(services.sqlite, bytes), isFinal: true })),
+        parts.map((bytes) => ({ read: async () => bytes, isFinal: true })),
         {
           history: config.history,
           startHistory: false,

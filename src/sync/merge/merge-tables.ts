@@ -1,6 +1,6 @@
 import { describeFailure, describeForLog, type Failure, RetriableError } from '../../errors.ts';
 import type { TableMerge } from '../../target/mirror-target.ts';
-import { openShard } from '../documents/open-shard.ts';
+import { readShard } from '../documents/open-shard.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetched-table.ts';
 import { nextState } from '../strategies/next-state.ts';
@@ -57,7 +57,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   const final = new Set(finalSlices(fetched));
   const shards = fetched.slices.flatMap((slice) => {
     const { shard } = slice;
-    return shard === undefined ? [] : { open: () => openShard(services, shard), isFinal: final.has(slice) };
+    return shard === undefined ? [] : { read: () => readShard(services, shard), isFinal: final.has(slice) };
   });
   const merge = await mirror.mergeTable(round.catalog.tables[name]!, shards, {
     history: config.history,

@@ -1,7 +1,7 @@
 import { ConfigurationError, ConflictError } from '../../errors.ts';
-import type { DatabaseVersion } from '../../storage/database-versions.ts';
+import type { DatabaseVersion } from '../../storage/database/database-versions.ts';
+import type { RestoredVersion } from '../../storage/database/restore-version.ts';
 import { DamagedDocumentError, type DocumentStore, unlessDamaged } from '../../storage/document-store.ts';
-import type { RestoredVersion } from '../../storage/restore-version.ts';
 import { paths } from '../documents/paths.ts';
 import type { ActiveRun, RunDocument } from '../documents/run.ts';
 import { isRunDocument, isRunId } from '../documents/run-shape.ts';

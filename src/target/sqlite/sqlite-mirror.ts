@@ -3,7 +3,7 @@ import type { SkipTableError } from '../../errors.ts';
 import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
-import type { DatabaseFile } from '../../storage/database-file.ts';
+import type { DatabaseFile } from '../../storage/database/database-file.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type {
@@ -12,14 +12,12 @@ import type {
   MirrorTransaction,
   TransactionOptions,
 } from '../mirror-target.ts';
-import { configuredTables, emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
-import { DatabaseCache } from './database-cache.ts';
+import { emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
+import { MirrorDatabase } from './database/mirror-database.ts';
 import { migrationOf, referableTables } from './migrations.ts';
-import { findDangling } from './rows/dangling-references.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
 import { StateFile } from './state-file.ts';
 import { storableTables } from './storable-tables.ts';
-import { readState } from './tables/bookkeeping.ts';
 
 export interface SqliteMirrorOptions {
   sqlite: Sqlite;
@@ -28,6 +26,12 @@ export interface SqliteMirrorOptions {
   documents: DocumentStore;
   /** The greatest size of the database, in bytes. */
   maxBytes: number;
+  /** The memory for the database, in bytes. */
+  cacheBytes: number;
+  /** See `MirrorDatabaseOptions`. */
+  scanRows?: number;
+  /** How often all of a database is checked that is not in memory as a whole; 0: never. */
+  checkHours: number;
   telemetry: Telemetry;
 }
 
@@ -38,14 +42,22 @@ export interface SqliteMirrorOptions {
 export class SqliteMirror implements MirrorTarget {
   readonly #file: DatabaseFile;
   readonly #stateFile: StateFile;
-  readonly #cache: DatabaseCache;
+  readonly #database: MirrorDatabase;
+  readonly #checkHours: number;
   readonly #telemetry: Telemetry;
 
-  constructor({ sqlite, file, documents, maxBytes, telemetry }: SqliteMirrorOptions) {
+  constructor(options: SqliteMirrorOptions) {
+    const { file, documents, checkHours, telemetry } = options;
     this.#file = file;
     this.#stateFile = new StateFile(documents);
-    this.#cache = new DatabaseCache(file, sqlite, maxBytes);
+    this.#database = new MirrorDatabase(options);
+    this.#checkHours = checkHours;
     this.#telemetry = telemetry;
+  }
+
+  /** Gives the memory of the database back. */
+  close(): Promise<void> {
+    return this.#database.close();
   }
 
   storableTables(
@@ -71,10 +83,9 @@ export class SqliteMirror implements MirrorTarget {
       'warn',
       'state.json is damaged or describes another database; the state is read from the database.',
     );
-    const state = await this.#cache.read((db, current) => ({
-      ...readState(db),
+    const state = await this.#database.read(async ({ work, etag: current }) => ({
+      ...(await work.readState()),
       databaseEtag: current,
-      databaseBytes: db.byteLength,
     }));
     return { state: state ?? emptyState(), etag };
   }
@@ -88,17 +99,19 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
-    return this.#cache.change(
-      (change) => work(new SqliteTransaction(change, options, (loaded) => this.saveState(loaded))),
+    return this.#database.change(
+      async (open) =>
+        work(
+          await SqliteTransaction.begin(open, options, this.#checkHours, (loaded) => this.saveState(loaded)),
+        ),
       options.incomingBytes,
     );
   }
 
   findDangling(): Promise<DanglingReport | undefined> {
-    return this.#cache.read((db, etag) => {
-      const tables = configuredTables(readState(db));
-      const foreignKeys = findDangling(db, tables);
-      return { database: { etag, bytes: db.byteLength }, tables: tables.length, foreignKeys };
+    return this.#database.read(async ({ work, etag }) => {
+      const { databaseBytes: bytes = 0 } = await work.readState();
+      return { database: { etag: etag!, bytes }, ...(await work.findDangling()) };
     });
   }
 }

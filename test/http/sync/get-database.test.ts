@@ -10,9 +10,10 @@ import { databaseOperation } from '../../../src/http/sync/database-openapi.ts';
 import { maxResponseBytes } from '../../../src/http/sync/get-database.ts';
 import { type FunctionsHost, startFunctionsHost } from '../../../src/local/functions-host/host.ts';
 import { openBlobs } from '../../../src/storage/account.ts';
-import { DatabaseBlob } from '../../../src/storage/database-blob.ts';
+import { DatabaseBlob } from '../../../src/storage/database/database-blob.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { type FaultyProxy, startFaultyProxy } from '../../faulty-proxy.ts';
+import { commitFile } from '../../storage/whole-file.ts';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -62,7 +63,9 @@ const count = (incoming: IncomingMessage) => {
 
 beforeEach(() => {
   const container = openBlobs({ connectionString: data.connectionString }).getContainerClient('dataverse');
-  database = new DatabaseBlob(container, 'mirrors/my mirror.db', { blockSize: 4 * kib });
+  database = new DatabaseBlob(container, 'mirrors/my mirror.db', {
+    layout: [{ size: 4 * kib, count: 1000 }],
+  });
 });
 
 afterEach(() => {
@@ -103,7 +106,7 @@ function heldBytes(): number {
 
 /** Commits over whatever is there. */
 async function commit(bytes: Buffer): Promise<string> {
-  return (await database.commit(bytes, { etag: (await database.currentEtag()) ?? 'absent' })).etag;
+  return (await commitFile(database, bytes, { etag: (await database.currentEtag()) ?? 'absent' })).etag;
 }
 
 test('there is no database yet: 404 with a hint', async () => {
@@ -289,7 +292,9 @@ describe('a database that does not fit into one response', () => {
   let etag: string;
   beforeAll(async () => {
     const container = openBlobs({ connectionString: data.connectionString }).getContainerClient('dataverse');
-    database = new DatabaseBlob(container, 'mirrors/my mirror.db', { blockSize: 4 * mib });
+    database = new DatabaseBlob(container, 'mirrors/my mirror.db', {
+      layout: [{ size: 4 * mib, count: 100 }],
+    });
     etag = await commit(bytes);
   });
 

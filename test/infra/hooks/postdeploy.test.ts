@@ -119,10 +119,10 @@ it('gives up on an app that stays unhealthy, and says where to look', async () =
 });
 
 it('names invalid settings at once', async () => {
-  await using server = await startApp({ health: () => [503, { invalidSettings: ['SYNC_DATABASE_MAX_MB'] }] });
+  await using server = await startApp({ health: () => [503, { invalidSettings: ['SYNC_CACHE_MB'] }] });
   const { status, out } = await run(server.url, found, { SYNC_HOOK_WAIT_SECONDS: '600' });
   expect(status).toBe(1);
-  expect(out).toContain('Problem: Settings of the app are invalid or missing: SYNC_DATABASE_MAX_MB.');
+  expect(out).toContain('Problem: Settings of the app are invalid or missing: SYNC_CACHE_MB.');
   expect(routes(server)).toEqual(['GET /api/health']);
 });
 

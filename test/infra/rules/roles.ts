@@ -49,7 +49,7 @@ const expectedRoles: ExpectedRole[] = [
     role: 'Storage Blob Data Contributor',
     id: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe',
     allows: 'blobs/read, write, delete',
-    calls: [['src/storage/database-blob.ts', 'commitBlockList']],
+    calls: [['src/storage/database/database-blob.ts', 'commitBlockList']],
     principal: 'identity',
     scope: databaseOf,
   },

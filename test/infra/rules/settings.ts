@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { databaseMegabytesFor } from '../../../src/config/available-memory.ts';
+import { cacheMegabytesFor } from '../../../src/config/available-memory.ts';
 import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
 import { readSettings } from '../../../src/config/settings.ts';
 import { at, type Planned, type Rule } from '../infrastructure.ts';
@@ -81,7 +81,7 @@ export const settingRules: Record<string, Rule> = {
       SYNC_WORK_CONTAINER: 'sync-work',
       SYNC_DATABASE_CONTAINER: 'dataverse',
       SYNC_DATABASE_NAME: 'dataverse.db',
-      SYNC_DATABASE_MAX_MB: String(databaseMegabytesFor(memoryOf(planned) * 1024 * 1024)),
+      SYNC_CACHE_MB: String(cacheMegabytesFor(memoryOf(planned) * 1024 * 1024)),
       SYNC_DATABASE_STORAGE__blobServiceUri: given(dataAccountOf(planned), 'primaryEndpoints.blob'),
       SYNC_DATABASE_STORAGE__clientId: clientId,
       DATAVERSE_CLIENT_ID: usesSecret ? parameters['clientSecretApplicationId'] : clientId,
@@ -109,13 +109,12 @@ export const settingRules: Record<string, Rule> = {
     );
     const { containers, queuePrefix, sync } = readSettings(settings);
     readMetricsSettings(settings);
-    const megabytes = sync.databaseMaxBytes / 1024 / 1024;
-    const { SYNC_DATABASE_MAX_MB: chosen } = (planned.variant.parameters['extraSettings'] ?? {}) as Record<
+    const megabytes = sync.cacheBytes / 1024 / 1024;
+    const { SYNC_CACHE_MB: chosen } = (planned.variant.parameters['extraSettings'] ?? {}) as Record<
       string,
       string
     >;
-    const wanted =
-      chosen === undefined ? databaseMegabytesFor(memoryOf(planned) * 1024 * 1024) : Number(chosen);
+    const wanted = chosen === undefined ? cacheMegabytesFor(memoryOf(planned) * 1024 * 1024) : Number(chosen);
     return [
       ...(containersOf(planned, hostAccountOf(planned)).includes(containers.work)
         ? []
@@ -124,7 +123,7 @@ export const settingRules: Record<string, Rule> = {
         ? []
         : ['No database container']),
       ...(queuePrefix === 'sync' ? [] : [`The queues begin with ${queuePrefix}`]),
-      ...(megabytes === wanted ? [] : [`The limit of the database is ${megabytes} MB`]),
+      ...(megabytes === wanted ? [] : [`The memory for the database is ${megabytes} MB`]),
     ];
   },
 

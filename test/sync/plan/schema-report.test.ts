@@ -3,6 +3,7 @@ import { type SampleDataverse, startSampleDataverse } from '../../../src/local/s
 import { SqliteDatabase } from '../../../src/sqlite/sqlite-database.ts';
 import { readSchemaReport, readSchemaReportMarkdown } from '../../../src/sync/plan/validate-schema.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
+import { commitFile, loadFile } from '../../storage/whole-file.ts';
 import { Harness } from '../harness.ts';
 import { differences, readTruth, withDatabase } from '../truth.ts';
 
@@ -80,7 +81,7 @@ describe('the schema report', () => {
     await harness.sync();
     const { sqlite } = harness.services;
     const { databaseFile } = harness.storage;
-    const loaded = await databaseFile.load();
+    const loaded = await loadFile(databaseFile);
     if (typeof loaded === 'string') throw new Error(loaded);
     const db = SqliteDatabase.open(sqlite, loaded.bytes);
     for (const { name } of db.all<{ name: string }>(
@@ -89,7 +90,7 @@ describe('the schema report', () => {
       db.exec(`DROP VIEW "${name}"`);
     }
     db.exec('DROP TABLE contacts');
-    await databaseFile.commit(db.export(), { etag: loaded.etag });
+    await commitFile(databaseFile, db.export(), { etag: loaded.etag });
     db.close();
     dataverse.store.delete('account', String((await readTruth(dataverse.url, 'accounts'))[0]!.accountid));
     const status = await harness.sync();

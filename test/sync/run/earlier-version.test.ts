@@ -3,6 +3,7 @@ import { SqliteDatabase } from '../../../src/sqlite/sqlite-database.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { stateName } from '../../../src/target/sqlite/state-file.ts';
 import type { State, TableState } from '../../../src/target/state.ts';
+import { commitFile, loadFile } from '../../storage/whole-file.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 
 let org: Organisation;
@@ -35,7 +36,7 @@ async function becomeEarlier(options: { stateFile: boolean }): Promise<void> {
   await work.put(list.replace('stored-ids/', 'known-ids/'), (await work.read(list))!.value);
   await work.deletePrefix('stored-ids/');
 
-  const loaded = await databaseFile.load();
+  const loaded = await loadFile(databaseFile);
   if (typeof loaded === 'string') throw new Error(loaded);
   const db = SqliteDatabase.open(services.sqlite, loaded.bytes);
   for (const { entity, text } of db.all<{ entity: string; text: string }>(
@@ -46,7 +47,7 @@ async function becomeEarlier(options: { stateFile: boolean }): Promise<void> {
       ...[JSON.stringify(written), written.strategy, entity],
     ]);
   }
-  const { etag: databaseEtag } = await databaseFile.commit(db.export(), { etag: loaded.etag });
+  const { etag: databaseEtag } = await commitFile(databaseFile, db.export(), { etag: loaded.etag });
   db.close();
   const entities = Object.fromEntries(
     Object.entries(state.entities).map(([name, table]) => [name, earlier(table)]),

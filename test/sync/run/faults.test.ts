@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SyncError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { wholeContent } from '../../../src/storage/database/database-file.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
+import { loadFile } from '../../storage/whole-file.ts';
 import { Harness } from '../harness.ts';
 import { differences, readTruth, withDatabase } from '../truth.ts';
 
@@ -151,16 +153,16 @@ describe('a sync with faults', () => {
     const { databaseFile } = harness.storage;
     const commit = databaseFile.commit.bind(databaseFile);
     let raced = 0;
-    databaseFile.commit = async (bytes, expected) => {
+    databaseFile.commit = async (content, expected) => {
       if (raced++ === 0) {
-        const loaded = await databaseFile.load();
+        const loaded = await loadFile(databaseFile);
         if (typeof loaded !== 'string') {
           // Another writer commits the same rows in a different file.
           loaded.bytes.writeUInt32BE(loaded.bytes.readUInt32BE(60) + 1, 60);
-          await commit(loaded.bytes, { etag: loaded.etag });
+          await commit(wholeContent(loaded.bytes), { etag: loaded.etag });
         }
       }
-      return commit(bytes, expected);
+      return commit(content, expected);
     };
     const box = (await readTruth(dataverse.url, 'new_shipmentlineset'))[0]!;
     dataverse.store.delete('new_shipmentline', String(box.new_shipmentlineid));

@@ -121,7 +121,7 @@ describe('an idle run', () => {
     const { databaseFile } = org.harness.storage;
     org.harness.restarted();
     let moved = 0;
-    for (const step of ['load', 'commit'] as const) {
+    for (const step of ['open', 'commit'] as const) {
       const real = databaseFile[step].bind(databaseFile) as (...args: unknown[]) => Promise<never>;
       (databaseFile as unknown as Record<string, unknown>)[step] = (...args: unknown[]) => {
         moved += 1;

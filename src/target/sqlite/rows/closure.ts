@@ -4,22 +4,32 @@ import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import type { Closure } from '../../mirror-target.ts';
 import { andLive, liveRows } from '../mirror-table.ts';
 
+export interface ClosureOptions {
+  /** The tables of which the ids that they have and need are wanted, too. */
+  withPresent?: ReadonlySet<string>;
+  /**
+   * Only rows that were merged in this transaction are followed. Nothing is found unneeded then.
+   * @default false
+   */
+  ofMerged?: boolean;
+}
+
 /**
  * What filtered tables lack and what they no longer need. A row of a filtered table belongs to the mirror if a chain of
  * foreign keys leads to it from a row of another table, as in a first sync.
- * @param withPresent the tables of which the ids that they have and need are wanted, too
  */
 export function findClosure(
   db: SqliteDatabase,
   tables: readonly Table[],
   filtered: ReadonlySet<string>,
-  withPresent: ReadonlySet<string> = new Set(),
+  { withPresent = new Set(), ofMerged = false }: ClosureOptions = {},
 ): Closure {
   const present = new Set(tables.filter((table) => db.hasTable(table.name)));
   db.exec(`DROP TABLE IF EXISTS temp.needed;
     CREATE TEMP TABLE needed (entity TEXT, id TEXT, depth INTEGER, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
   for (const table of present) {
-    if (!filtered.has(table.logicalName)) addReferences(db, table, filtered, 0);
+    if (ofMerged) addReferences(db, table, filtered, 'merged');
+    else if (!filtered.has(table.logicalName)) addReferences(db, table, filtered, 0);
   }
   for (
     let depth = 1;
@@ -43,10 +53,14 @@ export function findClosure(
       continue;
     }
     // Rows that are marked as deleted count as absent, and stay.
-    const rows = `SELECT ${quote(table.primaryKey)} AS id FROM main.${quote(table.name)}${liveRows(table)}`;
-    missing.set(logicalName, ids(`${needed} AND id NOT IN (${rows}) ORDER BY id`));
-    if (withPresent.has(logicalName)) held.set(logicalName, ids(`${needed} AND id IN (${rows}) ORDER BY id`));
-    unneeded.set(logicalName, ids(`SELECT id FROM (${rows}) WHERE id NOT IN (${needed})`));
+    const key = quote(table.primaryKey);
+    const name = `main.${quote(table.name)}`;
+    const isPresent = `EXISTS (SELECT 1 FROM ${name} t WHERE t.${key} = needed.id${andLive(table, 't')})`;
+    missing.set(logicalName, ids(`${needed} AND NOT ${isPresent} ORDER BY id`));
+    if (withPresent.has(logicalName)) held.set(logicalName, ids(`${needed} AND ${isPresent} ORDER BY id`));
+    const rows = `SELECT ${key} AS id FROM ${name}${liveRows(table)}`;
+    const isUnneeded = `SELECT id FROM (${rows}) WHERE id NOT IN (${needed})`;
+    unneeded.set(logicalName, ofMerged ? [] : ids(isUnneeded));
   }
   db.exec('DROP TABLE temp.needed');
   return { missing, present: held, unneeded };
@@ -54,9 +68,16 @@ export function findClosure(
 
 /**
  * Adds the ids of filtered tables that rows of `table` refer to.
- * @param depth the length of the chains: 0 for those of all rows, otherwise for those of the rows at `depth - 1`
+ * @param from the length of the chains: 0 for those of all rows, `merged` for those of the rows that were merged in this
+ * transaction, otherwise for those of the rows at the length before
  */
-function addReferences(db: SqliteDatabase, table: Table, filtered: ReadonlySet<string>, depth: number): void {
+function addReferences(
+  db: SqliteDatabase,
+  table: Table,
+  filtered: ReadonlySet<string>,
+  from: number | 'merged',
+): void {
+  const depth = from === 'merged' ? 0 : from;
   for (const key of table.foreignKeys) {
     for (const target of key.targets) {
       if (!filtered.has(target)) continue;
@@ -67,6 +88,10 @@ function addReferences(db: SqliteDatabase, table: Table, filtered: ReadonlySet<s
         // Without a recorded target every possible one is taken.
         conditions.push(`(${quote(key.typeColumn)} IS NULL OR ${quote(key.typeColumn)} = ?)`);
         parameters.push(target);
+      }
+      if (from === 'merged') {
+        conditions.push(`${quote(table.primaryKey)} IN (SELECT id FROM temp.merged WHERE entity = ?)`);
+        parameters.push(table.logicalName);
       }
       if (depth > 0) {
         const reached = 'SELECT id FROM temp.needed WHERE entity = ? AND depth = ?';

@@ -9,17 +9,23 @@ const maxExamples = 10;
 /** Counts by foreign key: `accounts._ownerid_value>systemusers,teams`. */
 export type DanglingCounts = Readonly<Record<string, number>>;
 
+export interface CountOptions {
+  /** Earlier counts, which are still valid for keys between tables that are not in `changed`. */
+  before?: DanglingCounts;
+  /** Logical names. @default all tables */
+  changed?: ReadonlySet<string> | undefined;
+  /** Whether an earlier count of the references of this table stays although it may have changed. */
+  isKept?: (table: Table) => boolean;
+}
+
 /**
  * Counts the references to absent rows, by foreign key: only to mirrored tables, and a polymorphic reference only to its
  * recorded target. Rows and targets that are marked as deleted do not count.
- * @param before earlier counts, which are still valid for keys between tables that are not in `changed`
- * @param changed logical names
  */
 export function countDangling(
   db: SqliteDatabase,
   tables: readonly Table[],
-  before: DanglingCounts = {},
-  changed?: ReadonlySet<string>,
+  { before = {}, changed, isKept = () => false }: CountOptions = {},
 ): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const table of tables) {
@@ -30,7 +36,7 @@ export function countDangling(
         changed === undefined ||
         changed.has(table.logicalName) ||
         key.targets.some(({ logicalName }) => changed.has(logicalName));
-      if (known !== undefined && !touched) counts[key.name] = known;
+      if (known !== undefined && (!touched || isKept(table))) counts[key.name] = known;
       else if (key.typeColumn === undefined && !hasMarks(table))
         counts[key.name] = countByIndex(db, table, key);
       else typed.push(key);

@@ -38,10 +38,7 @@ export function deleteRows(
   const condition = `${key} IN (${ids})${andLive(table)}`;
   const count = db.get<{ n: number }>(`SELECT count(*) AS n FROM ${name} WHERE ${condition}`)!.n;
   if (count === 0) return { deleted: 0, heldBack: 0 };
-  const earlier = db.get<{ n: number }>(
-    'SELECT count(*) AS n FROM _sync_deleted WHERE table_name = ? AND run_id = ?',
-    [table.name, runId],
-  )!.n;
+  const earlier = deletedBefore(db, table, runId);
   const rowsBefore = options.rowsBefore + earlier;
   const isLimited = massDeleteLimit < 1 && rowsBefore >= massDeleteMinimumRows;
   if (isLimited && earlier + count > rowsBefore * massDeleteLimit) return { deleted: 0, heldBack: count };
@@ -58,6 +55,18 @@ export function deleteRows(
     db.run(`DELETE FROM ${name} WHERE ${condition}`);
   }
   return { deleted: count, heldBack: 0 };
+}
+
+/** How many rows this run has deleted from the table: its tombstones are the last ones, so it looks at no others. */
+function deletedBefore(db: SqliteDatabase, table: Table, runId: string): number {
+  const last = db.get<{ id: number }>(
+    'SELECT rowid AS id FROM _sync_deleted WHERE run_id <> ? ORDER BY rowid DESC LIMIT 1',
+    [runId],
+  );
+  return db.get<{ n: number }>(
+    'SELECT count(*) AS n FROM _sync_deleted NOT INDEXED WHERE rowid > ? AND table_name = ? AND run_id = ?',
+    [last?.id ?? 0, table.name, runId],
+  )!.n;
 }
 
 /**

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { BlobClient, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
-import { ConflictError, type SyncError } from '../errors.ts';
+import { ConflictError, type SyncError } from '../../errors.ts';
+import { inContainer, statusOf, storageError, withStorageErrors } from '../errors.ts';
+import { forEachConcurrently } from '../for-each-concurrently.ts';
 import type { DatabaseVersion, DatabaseVersions } from './database-versions.ts';
-import { inContainer, statusOf, storageError, withStorageErrors } from './errors.ts';
-import { forEachConcurrently } from './for-each-concurrently.ts';
 
 export interface RestoredVersion {
   /** Of the file afterwards. */

@@ -1,8 +1,8 @@
 import type { BlobClient, BlobItem, ContainerClient } from '@azure/storage-blob';
-import type { Kept } from '../config/parse-settings.ts';
-import { ConflictError } from '../errors.ts';
-import { statusOf, storageError, withStorageErrors } from './errors.ts';
-import { forEachConcurrently } from './for-each-concurrently.ts';
+import type { Kept } from '../../config/parse-settings.ts';
+import { ConflictError } from '../../errors.ts';
+import { statusOf, storageError, withStorageErrors } from '../errors.ts';
+import { forEachConcurrently } from '../for-each-concurrently.ts';
 
 /** A state of the database file that can be read. */
 export interface DatabaseVersion {

@@ -1,6 +1,6 @@
 import type { BlobClient, ContainerClient } from '@azure/storage-blob';
-import { RetriableError } from '../errors.ts';
-import { statusOf, storageError } from './errors.ts';
+import { RetriableError } from '../../errors.ts';
+import { statusOf, storageError } from '../errors.ts';
 
 /** One state of the database file. */
 export interface PublishedState {
