@@ -167,7 +167,7 @@ describe('commits', () => {
     const store = fresh({ keep: { count: 10 } }, throughProxy(1));
     const [first, second] = statesOf(2);
     const etag = await store.commit(first!);
-    proxy.fault = ({ method, url }) => (method === 'PUT' && /comp=block/.test(url!) ? 'refuse' : 'none');
+    proxy.fault = ({ method, url }) => (method === 'PUT' && /comp=blocklist/.test(url!) ? 'refuse' : 'none');
     await expect(store.commit(second!)).rejects.toThrow();
     expect((await store.snapshots()).map((one) => one.etag)).toEqual([etag]);
     proxy.fault = () => 'none';
