@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { inFilter, maxUrlLength, splitValues } from '../../../src/dataverse/read/in-filter.ts';
 import { queryPath, rowPath, stringLiteral } from '../../../src/dataverse/read/query.ts';
+import { isLong } from '../../long.ts';
 
 test('splits values into batches that contain each value once and fit into a URL', () => {
   fc.assert(
@@ -16,7 +17,7 @@ test('splits values into batches that contain each value once and fit into a URL
         for (const batch of batches) expect(path(batch).length).toBeLessThanOrEqual(maxUrlLength);
       },
     ),
-    { numRuns: 30 },
+    { numRuns: isLong ? 30 : 10 },
   );
 });
 
