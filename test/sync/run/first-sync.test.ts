@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import type { RunStatus } from '../../../src/sync/run/run-status.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { Harness } from '../harness.ts';
 import { differences, readTruth, withDatabase } from '../truth.ts';
@@ -29,9 +30,16 @@ describe('a first sync', () => {
   let azurite: Azurite;
   let dataverse: SampleDataverse;
 
+  let harness: Harness;
+  let first: RunStatus;
+  let afterFirst: Buffer;
+
   beforeAll(async () => {
     azurite = await startAzurite();
-    dataverse = await startSampleDataverse({ rows: 1500 });
+    dataverse = await startSampleDataverse({ rows: 800 });
+    harness = await create();
+    first = await harness.sync();
+    afterFirst = await harness.databaseBytes();
   });
   afterAll(async () => {
     await dataverse.stop();
@@ -46,8 +54,7 @@ describe('a first sync', () => {
       settings,
     });
 
-  async function expectMirror(harness: Harness): Promise<void> {
-    const bytes = await harness.databaseBytes();
+  async function expectMirror(bytes: Buffer): Promise<void> {
     const found: string[] = [];
     for (const [name, entitySet] of Object.entries(sets)) {
       const truth = await readTruth(dataverse.url, entitySet);
@@ -61,24 +68,20 @@ describe('a first sync', () => {
   }
 
   it('brings every row of every table, all columns equal', async () => {
-    const harness = await create();
-    const status = await harness.sync();
-    expect(status.phase).toBe('complete');
-    expect(status.entities.filter((entity) => entity.error !== undefined)).toEqual([]);
-    await expectMirror(harness);
+    expect(first.phase).toBe('complete');
+    expect(first.entities.filter((entity) => entity.error !== undefined)).toEqual([]);
+    await expectMirror(afterFirst);
   });
 
   it('brings them in many small slices, too, delivered in any order', async () => {
-    const harness = await create({ SYNC_SLICE_MB: '0.02', DATAVERSE_PAGE_SIZE: '20' });
-    const status = await harness.sync();
+    const other = await create({ SYNC_SLICE_MB: '0.02', DATAVERSE_PAGE_SIZE: '12' });
+    const status = await other.sync();
     expect(status.phase).toBe('complete');
     expect(status.totals.pages).toBeGreaterThan(60);
-    await expectMirror(harness);
+    await expectMirror(await other.databaseBytes());
   });
 
   it('is followed by a second sync that finds everything unchanged and stages no block', async () => {
-    const harness = await create();
-    const first = await harness.sync();
     const second = await harness.sync();
     expect(second.totals).toMatchObject({
       added: 0,
@@ -88,18 +91,16 @@ describe('a first sync', () => {
       unchanged: first.totals.added,
     });
     expect(second.database).toMatchObject({ stagedBlocks: 0, stagedBytes: 0, etag: first.database!.etag });
-    await expectMirror(harness);
+    await expectMirror(await harness.databaseBytes());
   });
 
-  it('fills _sync_state and _sync_log', async () => {
-    const harness = await create();
-    const status = await harness.sync();
-    withDatabase(await harness.databaseBytes(), (db) => {
+  it('fills _sync_state and _sync_log', () => {
+    withDatabase(afterFirst, (db) => {
       const states = db.prepare('SELECT entity, rows, last_run FROM _sync_state').all();
       expect(states).toHaveLength(Object.keys(sets).length);
       const log = db.prepare('SELECT entity, added, run_id FROM _sync_log').all();
-      expect(log.map((row) => row.run_id)).toEqual(Array(states.length).fill(status.runId));
-      expect(log.reduce((sum, row) => sum + Number(row.added), 0)).toBe(status.totals.added);
+      expect(log.map((row) => row.run_id)).toEqual(Array(states.length).fill(first.runId));
+      expect(log.reduce((sum, row) => sum + Number(row.added), 0)).toBe(first.totals.added);
     });
   });
 });
