@@ -6,8 +6,8 @@ enableCompileCache();
 process.env['NODE_COMPILE_CACHE'] = getCompileCacheDir();
 
 // These files change what a process has once: they register functions, read settings from the environment, mock modules,
-// set up telemetry, or measure memory or processor time. Each gets a process. All others keep to objects that they make themselves, so they
-// run one after the other in one process, which loads the packages once.
+// set up telemetry, or measure memory or processor time. Each gets a process. All others keep to objects that they make
+// themselves, so they run one after the other in one process, which loads the packages once.
 const withIsolation = [
   ...['functions', 'package', 'telemetry', 'local/functions-host'].map((folder) => `${folder}/**/*`),
   ...[
@@ -45,9 +45,6 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: withIsolation,
           isolate: false,
-          // Databases are large buffers outside of the heap, most of them never written to. V8 would collect garbage
-          // after every second one, which takes a third of the time of a sync.
-          execArgv: ['--external-memory-accounted-in-global-limit', '--initial-heap-size=512'],
           globalSetup: 'test/shared-azurite.ts',
         },
       },
