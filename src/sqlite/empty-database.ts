@@ -1,5 +1,7 @@
 import type { SqlJsStatic } from 'sql.js';
-import { pageSize } from './growable-file.ts';
+
+/** The page size of the mirror's databases, in bytes. */
+export const pageSize = 8192;
 
 const known = new WeakMap<SqlJsStatic, Uint8Array>();
 

@@ -1,7 +1,7 @@
 import type { Database, SqlValue, Statement } from 'sql.js';
 import { ConfigurationError, SyncError } from '../errors.ts';
 import { quoteIdentifier } from '../schema/sql.ts';
-import { growableFile, pageSize } from './growable-file.ts';
+import { pageSize } from './empty-database.ts';
 import type { PagedFile } from './paged/paged-file.ts';
 import type { Sqlite } from './sqlite.ts';
 
@@ -10,17 +10,11 @@ export type Row = Record<string, SqlValue | bigint>;
 
 export interface SqliteDatabaseOptions {
   /**
-   * The largest allowed file, in bytes. It needs about 2.1 times as much memory, and near 4 GiB sql.js hangs without
-   * an error.
+   * The largest allowed file, in bytes. A file in one piece needs about 2.1 times as much memory, and near 4 GiB sql.js
+   * hangs without an error.
    * @default 1_700_000_000
    */
   maxBytes?: number;
-  /**
-   * The size in bytes that a new file can grow to without being copied. Memory is used only for what is written.
-   * Ignored with `bytes`, which have a capacity of their own.
-   * @default 0
-   */
-  capacity?: number;
   /**
    * `normal` for a database that another one attaches while it is open.
    * @default 'exclusive'
@@ -42,8 +36,6 @@ export class SqliteDatabase {
   readonly #database: Database;
   readonly #maxBytes: number;
   readonly #pageSize: number;
-  /** The buffer that SQLite works in, spare capacity included; undefined once SQLite may have left it. */
-  #buffer: Uint8Array | undefined;
   readonly #statements = new Map<string, Statement>();
   #depth = 0;
   #open = true;
@@ -53,13 +45,7 @@ export class SqliteDatabase {
     if (bytes !== undefined && bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
     this.sqlite = sqlite;
     this.#maxBytes = maxBytes;
-    if (options.file === undefined) {
-      const file = growableFile(sqlite, bytes, options.capacity ?? 0);
-      this.#buffer = sqlite.emptyFile && file?.buffer;
-      this.#database = new sqlite.sqlJs.Database(file?.bytes);
-    } else {
-      this.#database = new sqlite.sqlJs.Database(options.file.asArgument());
-    }
+    this.#database = new sqlite.sqlJs.Database(options.file?.asArgument() ?? inPlace(bytes));
     try {
       this.exec(
         `PRAGMA page_size=${pageSize}; PRAGMA journal_mode=memory; PRAGMA synchronous=off;
@@ -69,7 +55,6 @@ export class SqliteDatabase {
       this.#pageSize = this.#pragma('page_size');
       // Reads the first page of the file and throws if it is not a database.
       this.#pragma('schema_version');
-      if (this.#pragma('auto_vacuum') !== 0) this.#buffer = undefined;
       this.exec(`PRAGMA max_page_count=${Math.floor(maxBytes / this.#pageSize)}`);
     } catch (error) {
       this.close();
@@ -77,10 +62,7 @@ export class SqliteDatabase {
     }
   }
 
-  /**
-   * Opens the database in `bytes`, or an empty one. SQLite works in the bytes themselves, and grows the file in the
-   * buffer if it comes from `allocateGrowable`: the caller must not use them any more.
-   */
+  /** Opens the database in `bytes`, or an empty one. SQLite works in the bytes: the caller must not use them any more. */
   static open(sqlite: Sqlite, bytes?: Uint8Array, options: SqliteDatabaseOptions = {}): SqliteDatabase {
     return new SqliteDatabase(sqlite, bytes, options);
   }
@@ -171,35 +153,19 @@ export class SqliteDatabase {
   }
 
   /**
-   * The database file. If the file fits into the buffer that it was opened in, this is not a copy: SQLite keeps working
-   * in these bytes, so do not change the database while they are in use.
+   * A copy of the database file.
    * @throws SyncError inside a transaction
    */
   export(): Uint8Array {
     if (this.#depth > 0) {
       throw new SyncError('Cannot export a database inside a transaction', { operation: 'export' });
     }
-    const length = this.byteLength;
-    if (this.#buffer !== undefined && length > 0 && length <= this.#buffer.length) {
-      return Buffer.from(this.#buffer.buffer, this.#buffer.byteOffset, length);
-    }
-    this.#buffer = undefined;
     return this.#guard('export', () => this.#database.export());
   }
 
   /** The size of the file in bytes. */
   get byteLength(): number {
     return this.#pragma('page_count') * this.#pageSize;
-  }
-
-  /** A statement of sql.js, for binding many rows. It lives until `free` or until the database is closed. */
-  prepare(sql: string): Statement {
-    return this.#guard(sql, () => this.#database.prepare(sql));
-  }
-
-  /** The object of sql.js, for the C functions. */
-  get raw(): Database {
-    return this.#database;
   }
 
   close(): void {
@@ -273,12 +239,9 @@ export class SqliteDatabase {
 
   #guard<T>(sql: string, work: () => T): T {
     if (!this.#open) throw new SyncError('The database is closed', { operation: firstWords(sql) });
-    // A file that was rolled back or shrunk may have left its buffer before, although it fits into it now.
-    if (/rollback|(?<!auto_)vacuum/i.test(sql)) this.#buffer = undefined;
     try {
       return work();
     } catch (error) {
-      this.#buffer = undefined;
       const message = error instanceof Error ? error.message : String(error);
       if (message.includes('database or disk is full')) throw tooLarge(undefined, this.#maxBytes, error);
       throw sqliteError(message, sql, error);
@@ -287,13 +250,21 @@ export class SqliteDatabase {
 }
 
 /** A failure of SQLite, with the first words of the SQL. */
-export function sqliteError(message: string, sql: string, cause?: unknown): SyncError {
+function sqliteError(message: string, sql: string, cause?: unknown): SyncError {
   const operation = firstWords(sql);
   return new SyncError(`SQLite: ${message} (in: ${operation})`, { operation, cause });
 }
 
 function firstWords(sql: string): string {
   return sql.trim().split(/\s+/, 6).join(' ').slice(0, 100);
+}
+
+/** sql.js works in what `slice` returns. That of an array would be a copy. */
+function inPlace(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  if (bytes === undefined || bytes.length === 0) return undefined;
+  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  view.slice = () => view as Uint8Array<ArrayBuffer>;
+  return view;
 }
 
 /** sql.js would write lone surrogates as invalid UTF-8 and does not accept booleans. */
@@ -309,7 +280,7 @@ function tooLarge(bytes: number | undefined, maxBytes: number, cause?: unknown):
   const size = bytes === undefined ? 'would grow' : `is ${bytes} bytes,`;
   return new ConfigurationError(`The database ${size} beyond the limit of ${maxBytes} bytes`, {
     operation: 'open or write the database',
-    hint: 'Sync fewer tables or columns, or raise the limit and give the function app more memory: it needs about 2.1 times the size of the file.',
+    hint: 'Raise SYNC_DATABASE_MAX_MB, or sync fewer tables or columns.',
     cause,
   });
 }

@@ -1,7 +1,4 @@
-/**
- * SQLite in WebAssembly: loads sql.js once. One undocumented part of sql.js is used if its self-test passes: the array that
- * a file is kept in (`growable-file.ts`).
- */
+/** SQLite in WebAssembly: loads sql.js once. */
 
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -9,13 +6,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import initSqlJs, { type SqlJsConfig, type SqlJsStatic } from 'sql.js';
 import { SyncError } from '../errors.ts';
-import { emptyFile } from './growable-file.ts';
 
 /** sql.js, loaded. */
 export interface Sqlite {
   readonly sqlJs: SqlJsStatic;
-  /** A database without tables, one page long; undefined if the self-test of `growable-file.ts` failed. */
-  readonly emptyFile: Uint8Array | undefined;
 }
 
 let loading: Promise<Sqlite> | undefined;
@@ -46,6 +40,5 @@ async function load(): Promise<Sqlite> {
     // The old extension functions replace functions of SQLite itself.
     useOldExtensionFunctions: false,
   };
-  const sqlJs = await initSqlJs(config);
-  return { sqlJs, emptyFile: emptyFile(sqlJs) };
+  return { sqlJs: await initSqlJs(config) };
 }

@@ -196,7 +196,7 @@ const inserting = await cost(() => {
     native.exec(`INSERT INTO main.${quote(table.name)} (${columns}) SELECT ${columns} FROM shard.rows`);
   }
 });
-const mirror = SqliteDatabase.open(sqlite, undefined, { capacity: 2 ** 30 });
+const mirror = SqliteDatabase.open(sqlite);
 createBookkeeping(mirror);
 const merging = await cost(async () => {
   for (const table of tables) {
