@@ -51,7 +51,7 @@ export class Harness {
   readonly storage: SyncStorage;
   readonly log: { level: LogLevel; message: string; properties?: Properties }[] = [];
   readonly #waiting: Message[] = [];
-  /** A fraction of the delay with which merges are requested, for tests that do not wait a minute. */
+  /** A fraction of the delay with which merges and plans are requested, for tests that do not wait a minute. */
   mergeDelay = 1;
   readonly #pick: (waiting: number) => number;
   readonly #scanRows: number | undefined;
@@ -68,7 +68,13 @@ export class Harness {
     this.services = {
       ...services,
       readEntities: () => this.entities,
-      sendPlan: async (body) => void this.#waiting.push({ queue: 'plan', body, tries: 0, visibleAt: 0 }),
+      sendPlan: async (body, delaySeconds = 0) =>
+        void this.#waiting.push({
+          queue: 'plan',
+          body,
+          tries: 0,
+          visibleAt: performance.now() + delaySeconds * 1000 * this.mergeDelay,
+        }),
       sendFetch: async (body, delaySeconds = 0) =>
         void this.#waiting.push({
           queue: 'fetch',
@@ -157,7 +163,8 @@ export class Harness {
   }
 
   #planAt(): number {
-    return this.#waiting.findIndex(({ queue }) => queue === 'plan');
+    const now = performance.now();
+    return this.#waiting.findIndex(({ queue, visibleAt }) => queue === 'plan' && visibleAt <= now);
   }
 
   /** Delivers one message. @returns the handler's error; the message is then queued again or poison */

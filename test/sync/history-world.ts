@@ -4,7 +4,7 @@ import { type SampleDataverse, startSampleDataverse } from '../../src/local/samp
 import type { Table } from '../../src/local/sample-dataverse/metadata/model.ts';
 import { Random } from '../../src/local/sample-dataverse/rows/random.ts';
 import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
-import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
+import type { FetchMessage, MergeMessage, PlanMessage } from '../../src/sync/documents/messages.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
@@ -129,7 +129,7 @@ export class World {
   #prepareServices(): void {
     const { services } = this.harness;
     const { url, credential } = services.settings.dataverse;
-    const send = { fetch: services.sendFetch, merge: services.sendMerge };
+    const send = { plan: services.sendPlan, fetch: services.sendFetch, merge: services.sendMerge };
     Object.assign(services, {
       now: () => new Date(this.#clock.now),
       dataverse: createDataverseClient({
@@ -138,15 +138,20 @@ export class World {
         // As many retries as in production, with shorter delays.
         retry: { baseDelaySeconds: 0.001, maxTries: 3 },
       }),
+      sendPlan: async (message: PlanMessage, delay = 0) => {
+        this.#clock.now += delay * 1000;
+        await send.plan(message);
+      },
       sendFetch: async (message: FetchMessage, delaySeconds?: number) => {
         this.#sent.push(() => fetchSlice(services, message, { redelivered: true }));
         await send.fetch(message, delaySeconds);
         if (this.#duplicates) await send.fetch(message, delaySeconds);
       },
-      sendMerge: async (message: MergeMessage) => {
+      sendMerge: async (message: MergeMessage, delay = 0) => {
         this.#sent.push(() => mergeRound(services, message));
         // A minute in production.
         const delaySeconds = message.early ? 0.1 : undefined;
+        if (!message.early) this.#clock.now += delay * 1000;
         await send.merge(message, delaySeconds);
         if (this.#duplicates) await send.merge(message, delaySeconds);
       },

@@ -3,7 +3,7 @@ import type { TableState } from '../../target/state.ts';
 import { type Catalog, fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
 import { takesLong } from '../documents/request-merge.ts';
-import type { RereadRequest } from '../documents/run.ts';
+import type { RereadRequest, RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
 import { readWaiting } from '../documents/waiting.ts';
@@ -28,12 +28,14 @@ export interface FetchedRound {
 
 /**
  * Reads what a round fetched; undefined while a table has neither ended nor failed.
+ * @param run as it was when the merge began: no start adds to what it was asked for after that
  * @param options `early`: without the tables that wait, and without any others if the round takes long; undefined if
  * there is none to merge
  */
 export async function readFetchedRound(
   services: SyncServices,
   plan: RoundPlan,
+  run: RunDocument | undefined,
   options: { early?: boolean } = {},
 ): Promise<FetchedRound | undefined> {
   const { documents } = services;
@@ -55,7 +57,7 @@ export async function readFetchedRound(
     tables.push({ name, plan: tablePlan, slices, failure });
   }
   if (tables.length === 0 && postponed.length > 0) return undefined;
-  const [catalog, run] = await Promise.all([documents.catalog(plan.catalog), documents.run(runId)]);
+  const catalog = await documents.catalog(plan.catalog);
   const { allowMassDelete = [], dropTables = [], reread } = run ?? {};
   return { services, plan, catalog, tables, postponed, allowMassDelete, reread, dropTables };
 }

@@ -5,11 +5,12 @@ import { paths } from '../documents/paths.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
 import { requestEarlyMerge } from '../documents/request-merge.ts';
+import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { planNextRound } from '../plan/plan-next-round.ts';
 import { startRound } from '../plan/start-round.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
-import { failRun, storeMergeError } from '../run/fail-run.ts';
+import { failRun, lookAgain, storeMergeError } from '../run/fail-run.ts';
 import { fetchFiles } from './fetch-files.ts';
 import { readFetchedRound } from './fetched-round.ts';
 import { mergeIntoMirror } from './merge-into-mirror.ts';
@@ -33,23 +34,28 @@ export async function mergeRound(
   if (!(await isLive(services, runId))) {
     const level = message.early ? 'debug' : 'info';
     telemetry.log(level, `Run ${runId} is over. Its merge message is dropped.`, { runId, round });
+    if ((await resumeEnd(services, runId)) === false) await lookAgain(services, message);
     return;
   }
-  // The round was merged without this request. What follows it, the round after it requests itself. A redelivered message
-  // may have merged it and failed to send what follows.
-  const isNeeded = message.early !== true || options.redelivered === true;
-  if (!isNeeded && (await documents.plan(runId, round + 1)) !== undefined) return;
-  const plan = await documents.plan(runId, round);
-  if (plan === undefined) {
-    // An earlier delivery has deleted it at the end of the run.
-    if (await resumeEnd(services, runId)) return;
-    throw new RetriableError(`Round ${round} of run ${runId} has no plan.`, {
-      object: paths.plan(runId, round),
-    });
-  }
   try {
+    // An earlier delivery, or another message, has ended the run, and died before it released it.
+    const run = await documents.run(runId);
+    if (run?.phase !== undefined) {
+      if ((await resumeEnd(services, runId)) === false) await lookAgain(services, message);
+      return;
+    }
+    // The round was merged without this request. What follows it, the round after it requests itself. A redelivered
+    // message may have merged it and failed to send what follows.
+    const isNeeded = message.early !== true || options.redelivered === true;
+    if (!isNeeded && (await documents.plan(runId, round + 1)) !== undefined) return;
+    const plan = await documents.plan(runId, round);
+    if (plan === undefined) {
+      throw new RetriableError(`Round ${round} of run ${runId} has no plan.`, {
+        object: paths.plan(runId, round),
+      });
+    }
     const earlier = await documents.merged(runId, round);
-    const result = earlier === undefined ? await merge(services, plan, message) : { merged: earlier };
+    const result = earlier === undefined ? await merge(services, plan, run, message) : { merged: earlier };
     if (result !== undefined) await continueRun(services, plan, result);
   } catch (error) {
     // A leased or archived database stays so until a person acts, and an app without access gains none by a retry.
@@ -62,10 +68,11 @@ export async function mergeRound(
 async function merge(
   services: SyncServices,
   plan: RoundPlan,
+  run: RunDocument | undefined,
   { early }: MergeMessage,
 ): Promise<RoundResult | undefined> {
   const { runId, round } = plan;
-  const fetched = await readFetchedRound(services, plan, { early });
+  const fetched = await readFetchedRound(services, plan, run, { early });
   if (fetched === undefined && early) {
     // Other tables are still being fetched.
     await requestEarlyMerge(services, runId, round, { again: true });
@@ -143,5 +150,7 @@ async function continueRun(
   const current = state ?? (await services.mirror.lastState());
   const { isPartial, ...figures } = await fetchFiles(services, runId, current);
   if (isPartial) await services.sendMerge({ runId, round });
-  else await endRun(services, runId, 'complete', { ...figures, state: current });
+  else if (!(await endRun(services, runId, 'complete', { ...figures, state: current }))) {
+    await lookAgain(services, { runId, round });
+  }
 }

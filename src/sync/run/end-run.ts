@@ -32,13 +32,16 @@ export const endingSeconds = 60;
  *
  * If several processes end a run at the same time, the first report counts, and only its writer announces the end. So the
  * end is announced exactly once, or at least once if a process dies: `announced` in run.json says that it was.
+ *
+ * @returns false if the run is not released yet, because the process that wrote the report may be about to do it: the
+ * caller looks again after `endingSeconds`
  */
 export async function endRun(
   services: SyncServices,
   runId: string,
   phase: EndPhase,
   end: RunEnd = {},
-): Promise<void> {
+): Promise<boolean> {
   for (;;) {
     const stored = await storedRun(services, runId);
     if (stored.run?.phase !== undefined) return finish(services, stored.run, stored.etag!);
@@ -48,7 +51,8 @@ export async function endRun(
     const etag = await write(services, run, stored.etag);
     if (etag === undefined) continue;
     await announce(services, run, etag);
-    return release(services, runId);
+    await release(services, runId);
+    return true;
   }
 }
 
@@ -56,17 +60,16 @@ export async function endRun(
  * Completes the end of a run whose report is written, after the process died.
  * @param options `isDead`: the process that wrote the report is known to have died, so its announcement is made up for
  * at once
- * @returns false if the run has not ended
+ * @returns undefined if the run has not ended; otherwise whether it is released, as `endRun` does
  */
 export async function resumeEnd(
   services: SyncServices,
   runId: string,
   options: { isDead?: boolean } = {},
-): Promise<boolean> {
+): Promise<boolean | undefined> {
   const { run, etag } = await storedRun(services, runId);
-  if (run?.phase !== 'complete' && run?.phase !== 'failed' && run?.phase !== 'abandoned') return false;
-  await finish(services, run, etag!, options);
-  return true;
+  if (run?.phase !== 'complete' && run?.phase !== 'failed' && run?.phase !== 'abandoned') return undefined;
+  return finish(services, run, etag!, options);
 }
 
 /** What remains of an end whose report is written. */
@@ -75,14 +78,17 @@ async function finish(
   run: RunDocument,
   etag: string,
   { isDead = false } = {},
-): Promise<void> {
+): Promise<boolean> {
   if (run.announced !== true) {
+    // A run is announced before it is released, also where that could not be noted.
+    if ((await readActive(services))?.value.runId !== run.runId) return true;
     const seconds = (services.now().getTime() - Date.parse(run.finishedAt!)) / 1000;
-    // The process that wrote the report is about to announce and release the run. If not, the next start does.
-    if (!isDead && seconds < endingSeconds) return;
+    // The process that wrote the report is about to announce and release the run. If not, a later look does.
+    if (!isDead && seconds < endingSeconds) return false;
     await announce(services, run, etag);
   }
   await release(services, run.runId);
+  return true;
 }
 
 /** @returns the ETag of the report, undefined if run.json has changed meanwhile */

@@ -3,7 +3,7 @@ import { isLive } from '../documents/active-run.ts';
 import type { MergeMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { endRun } from './end-run.ts';
+import { endingSeconds, endRun } from './end-run.ts';
 
 /** Stores the error of a merge for the poison handler. */
 export async function storeMergeError(
@@ -20,12 +20,19 @@ export async function storeMergeError(
 /** Ends a run whose merge cannot succeed until a person acts. The mirror is as it was. */
 export async function failRun(
   services: SyncServices,
-  { runId, round }: MergeMessage,
+  request: MergeMessage,
   error: ConfigurationError,
 ): Promise<void> {
+  const { runId, round } = request;
   const { message, hint } = error;
   services.telemetry.log('error', `The merge of round ${round} failed: ${message}`, { runId, hint });
-  await endRun(services, runId, 'failed', { error: message, hint });
+  const isReleased = await endRun(services, runId, 'failed', { error: message, hint });
+  if (!isReleased) await lookAgain(services, request);
+}
+
+/** Looks at the end of a run again, once the process that writes its report has died or released it. */
+export async function lookAgain(services: SyncServices, { runId, round }: MergeMessage): Promise<void> {
+  await services.sendMerge({ runId, round }, endingSeconds);
 }
 
 /** Ends a run whose merge failed too often. The mirror is as it was, and the next run starts from its cursors. */
@@ -33,8 +40,9 @@ export async function failPoisonedRun(services: SyncServices, message: MergeMess
   const { runId, round } = message;
   if (!(await isLive(services, runId))) return;
   const stored = await services.documents.storedError(paths.mergeError(runId, round));
-  await endRun(services, runId, 'failed', {
+  const isReleased = await endRun(services, runId, 'failed', {
     error: stored?.error ?? 'The merge failed repeatedly and left no error.',
     hint: stored?.hint ?? 'See the function log of mergeRound.',
   });
+  if (!isReleased) await lookAgain(services, message);
 }

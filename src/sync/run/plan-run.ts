@@ -5,7 +5,7 @@ import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { isFinal } from '../fetch/fail-table.ts';
 import { planFirstRound } from '../plan/plan-first-round.ts';
-import { endRun, resumeEnd } from './end-run.ts';
+import { endingSeconds, endRun, resumeEnd } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
 
 /** The longest wait that a message can be given: seven days less a margin (learn.microsoft.com: Put Message). */
@@ -25,17 +25,21 @@ export async function planRun(
 ): Promise<void> {
   const { runId } = message;
   const { work, documents, telemetry } = services;
+  /** Looks at the end of the run again, if its process may have died before it released the run. */
+  const lookAgain = async (isReleased: boolean | undefined): Promise<void> => {
+    if (isReleased === false) await services.sendPlan(message, endingSeconds);
+  };
   if (!(await isLive(services, runId))) {
     telemetry.log('info', `Run ${runId} is over. Its plan message is dropped.`, { runId });
-    return;
+    return lookAgain(await resumeEnd(services, runId));
   }
+  // An earlier delivery has ended the run, and died before it released it.
+  const run = await documents.run(runId);
+  if (run?.phase !== undefined) return lookAgain(await resumeEnd(services, runId));
   if ((await documents.plan(runId, 1)) !== undefined) {
     if (options.redelivered === true) await resumeRun(services, runId);
     return;
   }
-  // An earlier delivery has ended the run, and died before it released it.
-  const run = await documents.run(runId);
-  if (run?.phase !== undefined && (await resumeEnd(services, runId))) return;
   await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
   try {
     await planFirstRound(services, runId, run);
@@ -44,8 +48,7 @@ export async function planRun(
     const { hint } = failure;
     if (isFinal(error)) {
       telemetry.log('error', `Run ${runId} could not be planned: ${describeForLog(error)}`, { runId, hint });
-      await endRun(services, runId, 'failed', failure);
-      return;
+      return lookAgain(await endRun(services, runId, 'failed', failure));
     }
     telemetry.log('warn', `Planning run ${runId} failed and is retried: ${describeForLog(error)}`, {
       runId,
@@ -62,12 +65,14 @@ export async function planRun(
 }
 
 /** Ends a run whose planning failed too often. The next run plans anew. */
-export async function failPoisonedPlan(services: SyncServices, { runId }: PlanMessage): Promise<void> {
+export async function failPoisonedPlan(services: SyncServices, message: PlanMessage): Promise<void> {
+  const { runId } = message;
   if (!(await isLive(services, runId))) return;
   if ((await services.documents.plan(runId, 1)) !== undefined) return resumeRun(services, runId);
   const stored = await services.documents.storedError(paths.planError(runId));
-  await endRun(services, runId, 'failed', {
+  const isReleased = await endRun(services, runId, 'failed', {
     error: stored?.error ?? 'Planning the run failed repeatedly and left no error.',
     hint: stored?.hint ?? 'See the function log of planRun.',
   });
+  if (!isReleased) await services.sendPlan(message, endingSeconds);
 }

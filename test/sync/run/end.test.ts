@@ -199,11 +199,97 @@ describe('the announcement of the end', () => {
     },
   );
 
+  it.each(['complete', 'failed'])(
+    'of a %s run that a crash prevented is made up for by the redelivered message alone',
+    async (phase) => {
+      org = await Organisation.start(['account'], { rows: 50 });
+      const phases = announced();
+      const { services, storage } = org.harness;
+      if (phase === 'failed') {
+        storage.databaseFile.commit = () => Promise.reject(new ConfigurationError('The blob is leased.'));
+      }
+      const { sendMerge } = services;
+      const delays: (number | undefined)[] = [];
+      services.sendMerge = (message, delay) => {
+        delays.push(delay);
+        return sendMerge(message);
+      };
+      await org.harness.start();
+      const restore = killAfterWrite(1);
+      for (let error: unknown; error === undefined; ) error = await org.harness.deliver();
+      restore();
+      org.harness.restarted();
+      // At once, while the writer of the report may be alive.
+      await org.harness.deliver();
+      expect(phases).toEqual([]);
+      expect(delays).toEqual([undefined, 60]);
+      org.clock.now += 60_000;
+      await org.harness.deliver();
+      expect(phases).toEqual([phase]);
+      expect(org.harness.waiting).toBe(0);
+      expect(await services.work.read(paths.active)).toBeUndefined();
+    },
+  );
+
+  it('of a run that could not be planned is made up for by the redelivered message alone', async () => {
+    org = await Organisation.start(['account']);
+    const phases = announced();
+    const { services } = org.harness;
+    services.readEntities = () => {
+      throw new ConfigurationError('entities.json is broken.');
+    };
+    const { sendPlan } = services;
+    const delays: (number | undefined)[] = [];
+    services.sendPlan = (message, delay) => {
+      delays.push(delay);
+      return sendPlan(message);
+    };
+    const { runId } = await org.harness.startUnplanned();
+    const restore = killAfterWrite(1);
+    expect(await org.harness.deliver()).toMatchObject({ message: 'killed' });
+    restore();
+    org.harness.restarted();
+    await org.harness.deliver();
+    expect(phases).toEqual([]);
+    expect(delays).toEqual([undefined, 60]);
+    org.clock.now += 60_000;
+    await org.harness.deliver();
+    expect(phases).toEqual(['failed']);
+    expect(org.harness.waiting).toBe(0);
+    expect(await runStatus(services, runId)).toMatchObject({ phase: 'failed' });
+    // A late duplicate finds the run released, and says nothing again.
+    await services.sendPlan({ runId });
+    await org.harness.deliver();
+    expect(phases).toEqual(['failed']);
+  });
+
+  it('of a run of an earlier version of the app is made up for by its message', async () => {
+    org = await Organisation.start(['account'], { rows: 50 });
+    const phases = announced();
+    const { services } = org.harness;
+    const { runId } = await org.harness.start();
+    const restore = killAfterWrite(1);
+    for (let error: unknown; error === undefined; ) error = await org.harness.deliver();
+    restore();
+    org.harness.restarted();
+    const active = (await services.work.read<object>(paths.active))!;
+    await services.work.replaceIfUnchanged(paths.active, { ...active.value, format: 1 }, active.etag);
+    org.clock.now += 60_000;
+    await org.harness.drain();
+    expect(phases).toEqual(['complete']);
+    expect((await runStatus(services, runId))?.phase).toBe('complete');
+  });
+
   it('that cannot be noted does not keep the run live', async () => {
     org = await Organisation.start(['account'], { rows: 50 });
     const phases = announced();
     killAfterWrite(2);
-    await org.harness.start();
+    const { runId } = await org.harness.start();
+    await org.harness.drain();
+    expect(phases).toEqual(['complete']);
+    // Nor does a late duplicate of a message announce it again.
+    org.clock.now += 600_000;
+    await org.harness.services.sendMerge({ runId, round: 1 });
     await org.harness.drain();
     expect(phases).toEqual(['complete']);
     expect((await org.harness.startUnplanned()).outcome).toBe('started');

@@ -69,6 +69,7 @@ describe('a sync with faults', () => {
     ['after', 3, 'emulator'],
   ] as const)('recovers if it dies %s every step in turn (period %i, %s)', async (when, period, storage) => {
     const harness = await create(storage);
+    harness.mergeDelay = 1e-4;
     let calls = 0;
     let armed = true;
     const die = (): void => {
