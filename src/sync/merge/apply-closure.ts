@@ -2,10 +2,10 @@ import type { TableConfig } from '../../config/entities.ts';
 import type { Closure } from '../../target/mirror-target.ts';
 import { configuredTables } from '../../target/state.ts';
 import { writeStoredIds } from '../documents/stored-ids.ts';
+import { rereadsOfRun } from '../round/rereads.ts';
+import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from '../round/round-merge.ts';
 import { ClosingReads, reportFor } from './closing-reads.ts';
 import type { FailedMerge } from './merge-tables.ts';
-import { rereadsOfRun } from './rereads.ts';
-import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 import { requestedIds, UnresolvedIds } from './unresolved-ids.ts';
 
 /**

@@ -6,10 +6,10 @@ import type { TablePlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
 import { addFigures, type Slice } from '../documents/slice.ts';
 import { readRows, type SliceResult } from '../fetch/read-slice.ts';
+import { massDeleteLimitOf, type RoundMerge } from '../round/round-merge.ts';
 import { refusedOptionsAfter } from '../strategies/next-state.ts';
 import type { RowsById } from '../strategies/rows-by-id.ts';
 import { type FailedMerge, failedMerge } from './merge-tables.ts';
-import { massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
 /** What one merge reads itself, at most. It holds the whole database in memory; more goes through the queue. */
 const maxIds = 5000;

@@ -4,13 +4,13 @@ import { type LoadedState, sourceOf } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { type MergedRound, withNotes } from '../documents/report.ts';
 import { areLabels } from '../documents/run-shape.ts';
+import { checkBasis } from '../round/check-basis.ts';
+import type { FetchedRound } from '../round/fetched-round.ts';
+import { noticedBefore, rereadIfMovedBack } from '../round/moved-back.ts';
+import { noteOtherOrganization, notePlanned, settleRereads } from '../round/rereads.ts';
+import { logRows, type RoundMerge, type RoundResult, skippedReports } from '../round/round-merge.ts';
 import { applyClosure } from './apply-closure.ts';
-import { checkBasis } from './check-basis.ts';
-import type { FetchedRound } from './fetched-round.ts';
 import { mergeTables } from './merge-tables.ts';
-import { noticedBefore, rereadIfMovedBack } from './moved-back.ts';
-import { noteOtherOrganization, notePlanned, settleRereads } from './rereads.ts';
-import { logRows, type RoundMerge, type RoundResult, skippedReports } from './round-merge.ts';
 
 /** What the mirror keeps of the round that was committed last, so that a repeated merge finds its own work. */
 interface Outcome {

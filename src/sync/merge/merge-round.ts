@@ -9,13 +9,13 @@ import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { planNextRound } from '../plan/plan-next-round.ts';
 import { startRound } from '../plan/start-round.ts';
+import { readFetchedRound } from '../round/fetched-round.ts';
+import { isIdle, recordIdleRound } from '../round/record-idle-round.ts';
+import type { RoundResult } from '../round/round-merge.ts';
 import { endRun, resumeEnd } from '../run/end-run.ts';
 import { failRun, lookAgain, storeMergeError } from '../run/fail-run.ts';
 import { fetchFiles } from './fetch-files.ts';
-import { readFetchedRound } from './fetched-round.ts';
 import { mergeIntoMirror } from './merge-into-mirror.ts';
-import { isIdle, recordIdleRound } from './record-idle-round.ts';
-import type { RoundResult } from './round-merge.ts';
 
 /** How often a merge that lost a race is repeated before the queue takes over. */
 const maxConflicts = 5;

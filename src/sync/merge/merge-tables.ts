@@ -2,13 +2,13 @@ import { describeFailure, describeForLog, type Failure, RetriableError } from '.
 import type { TableMerge } from '../../target/mirror-target.ts';
 import { readShard } from '../documents/open-shard.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
+import { fetchReport, openFailure } from '../round/fetched-round.ts';
+import { isKnownToHaveMoved, tokenSign } from '../round/moved-back.ts';
+import { rereadNext } from '../round/rereads.ts';
+import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from '../round/round-merge.ts';
 import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetched-table.ts';
 import { nextState } from '../strategies/next-state.ts';
 import { readingOf } from '../strategies/registry.ts';
-import { fetchReport, openFailure } from './fetched-round.ts';
-import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
-import { rereadNext } from './rereads.ts';
-import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from './round-merge.ts';
 
 export interface FailedMerge {
   name: string;

@@ -1,8 +1,8 @@
 import type { Table } from '../../schema/table.ts';
 import { type AbsentId, type AbsentIds, readAbsentIds, writeAbsentIds } from '../documents/absent-ids.ts';
+import type { RoundMerge } from '../round/round-merge.ts';
 import { isRowsById } from '../strategies/rows-by-id.ts';
 import { ReferrerDigests } from './referrer-digests.ts';
-import type { RoundMerge } from './round-merge.ts';
 
 type IdsByName = ReadonlyMap<string, ReadonlySet<string>>;
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadSqlite } from '../../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../../src/sqlite/sqlite-database.ts';
-import { logRows } from '../../../src/sync/merge/round-merge.ts';
+import { logRows } from '../../../src/sync/round/round-merge.ts';
 import { createBookkeeping, prune, writeLog } from '../../../src/target/sqlite/tables/bookkeeping.ts';
 import { emptyState, withPendingLog } from '../../../src/target/state.ts';
 import { Organisation } from '../organisation.ts';
