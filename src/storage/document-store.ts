@@ -30,6 +30,8 @@ export async function unlessDamaged<T>(read: Promise<T>): Promise<T | undefined>
  * unchanged. `WorkStore` keeps them in Blob storage.
  */
 export interface DocumentStore {
+  /** Creates the document. Returns its ETag, or undefined if one exists. */
+  create(name: string, value: unknown): Promise<string | undefined>;
   /** Creates the document. Returns false if one exists. */
   createIfAbsent(name: string, value: unknown): Promise<boolean>;
   /** Writes the document over whatever is there. */

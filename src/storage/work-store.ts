@@ -16,15 +16,14 @@ export class WorkStore implements DocumentStore {
     this.#container = container;
   }
 
+  /** Creates the document and returns its ETag, or returns undefined if it exists. */
+  create(name: string, value: unknown): Promise<string | undefined> {
+    return this.#create(name, value);
+  }
+
   /** Creates the document and returns true, or returns false if it exists. */
   async createIfAbsent(name: string, value: unknown): Promise<boolean> {
-    try {
-      await this.#put(name, value, { ifNoneMatch: '*' });
-      return true;
-    } catch (error) {
-      if (error instanceof ConflictError) return false;
-      throw error;
-    }
+    return (await this.#create(name, value)) !== undefined;
   }
 
   /** Creates or overwrites the document, without a condition: for documents that decide nothing. */
@@ -134,6 +133,15 @@ export class WorkStore implements DocumentStore {
 
   #write<T>(name: string, work: () => Promise<T>): Promise<T> {
     return withStorageErrors('write', name, () => inContainer(this.#container, work));
+  }
+
+  async #create(name: string, value: unknown): Promise<string | undefined> {
+    try {
+      return await this.#put(name, value, { ifNoneMatch: '*' });
+    } catch (error) {
+      if (error instanceof ConflictError) return undefined;
+      throw error;
+    }
   }
 
   async #put(

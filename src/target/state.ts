@@ -82,6 +82,8 @@ export interface State {
   choices?: string;
   /** When labels and attributes are to be read again, because some are missing: ISO 8601, UTC. */
   labelsAgainAt?: string;
+  /** Names the schema report that the last idle run found stored, by what it was made from. */
+  schemaReport?: string;
   /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
   files?: { entities: string[]; etag?: string };
   /** When all of the database was checked last: ISO 8601, UTC. */
@@ -109,6 +111,12 @@ export type Source = Pick<State, (typeof sourceMembers)[number]>;
 /** These members alone. The next run compares them, to know what it must read again. */
 export function sourceOf(from: Source): Source {
   return Object.fromEntries(sourceMembers.map((name) => [name, from[name]]));
+}
+
+/** Whether no table was read in this hour yet: idle runs do once an hour what they need not do each time. */
+export function isFirstOfHour({ entities }: State, now: Date): boolean {
+  const hour = now.toISOString().slice(0, 13);
+  return !Object.values(entities).some(({ syncedAt }) => syncedAt.startsWith(hour));
 }
 
 export const emptyState = (): State => ({ entities: {}, pendingLog: [] });

@@ -194,7 +194,7 @@ export class Harness {
 
   #handle({ queue, body, tries }: Message): Promise<void> {
     const options = { redelivered: tries > 1 };
-    if (queue === 'plan') return planRun(this.services, body, options);
+    if (queue === 'plan') return planRun(this.services, body);
     return queue === 'fetch' ? fetchSlice(this.services, body, options) : mergeRound(this.services, body);
   }
 

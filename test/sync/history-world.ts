@@ -8,6 +8,7 @@ import type { FetchMessage, MergeMessage, PlanMessage } from '../../src/sync/doc
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
+import type { StartOptions } from '../../src/sync/run/start-run.ts';
 import { Harness } from './harness.ts';
 import { compute, isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
 import {
@@ -167,6 +168,7 @@ export class World {
   #mortal(): void {
     const { work, published, databaseFile } = this.harness.storage;
     const writes = [
+      'create',
       'createIfAbsent',
       'putBytes',
       'put',
@@ -444,7 +446,9 @@ export class World {
     }
     this.#writesLeft = step.kill ?? Number.POSITIVE_INFINITY;
     const meanwhile = [...step.meanwhile];
-    let runId = await this.#start({});
+    // Runs that the timer starts are planned where they start.
+    const trigger = step.seed % 2 === 0 ? 'http' : 'timer';
+    let runId = await this.#start({ trigger });
     for (let turn = 0; harness.waiting > 0 || this.#dead; turn++) {
       if (this.#dead) {
         this.#writesLeft = Number.POSITIVE_INFINITY;
@@ -467,17 +471,17 @@ export class World {
     dataverse.faults.clear();
     this.#duplicates = false;
     this.#writesLeft = Number.POSITIVE_INFINITY;
-    await this.#judge(step, runId);
+    await this.#judge(step, runId, trigger);
   }
 
-  async #start(options: { resume?: boolean }): Promise<string | undefined> {
+  async #start(options: Partial<StartOptions>): Promise<string | undefined> {
     return this.harness
       .startUnplanned(options)
       .then(({ runId }) => runId)
       .catch(() => undefined);
   }
 
-  async #judge(step: SyncStep, runId: string | undefined): Promise<void> {
+  async #judge(step: SyncStep, runId: string | undefined, trigger: StartOptions['trigger']): Promise<void> {
     const { harness } = this;
     const undisturbed = step.faults.length === 0 && step.kill === undefined;
     let status: RunStatus | undefined;
@@ -497,7 +501,7 @@ export class World {
     if (!step.again || step.faults.length > 0) return;
     this.#clock.now += 1;
     const before = await harness.storage.databaseFile.currentEtag();
-    const again = await harness.sync();
+    const again = await harness.sync({ trigger });
     const { added, updated, deleted, failed } = again.totals;
     const after = await harness.storage.databaseFile.currentEtag();
     if (added + updated + deleted + failed > 0 || after !== before) {

@@ -52,6 +52,12 @@ class MemoryStore implements DocumentStore {
     this.#blobs = blobs;
   }
 
+  async create(name: string, value: unknown): Promise<string | undefined> {
+    await soon();
+    if (this.#blobs.has(name)) return undefined;
+    return store(this.#blobs, name, Buffer.from(JSON.stringify(value)));
+  }
+
   async createIfAbsent(name: string, value: unknown): Promise<boolean> {
     await soon();
     if (this.#blobs.has(name)) return false;

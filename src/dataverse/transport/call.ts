@@ -1,4 +1,5 @@
 import type { HttpHeaders, HttpMethods } from '@azure/core-rest-pipeline';
+import type { RetryOptions } from './retry.ts';
 import type { RequestStats } from './stats.ts';
 
 /** What every function of the client accepts besides its own arguments. */
@@ -8,6 +9,8 @@ export interface CallOptions {
   correlationId?: string | undefined;
   /** Counts the requests of this call, in addition to the client's totals. */
   stats?: RequestStats | undefined;
+  /** Of this call, instead of the client's: for a caller with another way if Dataverse does not answer at once. */
+  retry?: Partial<RetryOptions> | undefined;
 }
 
 /** One request to the Web API. */

@@ -77,6 +77,7 @@ export class Transport {
       correlationId: call.correlationId ?? randomUUID(),
     };
     const idempotent = call.idempotent ?? names.method === 'GET';
+    const retry = { ...this.#retry, ...call.retry };
     // The time in the limiter's queue before the first attempt does not count.
     let startedAt: number | undefined;
     const elapsed = () => (startedAt === undefined ? 0 : secondsSince(startedAt));
@@ -86,7 +87,7 @@ export class Transport {
     for (let tries = 1; ; tries += 1) {
       names.clientRequestId = randomUUID();
       try {
-        await this.#acquireSlot(call, names, maxPause(this.#retry) - elapsed(), tries > 1);
+        await this.#acquireSlot(call, names, maxPause(retry) - elapsed(), tries > 1);
         startedAt ??= performance.now();
         return await inSpan(
           requestSpanName(call),
@@ -110,7 +111,7 @@ export class Transport {
             idempotent,
             retryAfterSeconds: fault.retryAfterSeconds,
           },
-          this.#retry,
+          retry,
           this.#random(),
         );
         if (wait === undefined) throw isExhausted ? error : asRetriable(error);

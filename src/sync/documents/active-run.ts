@@ -4,11 +4,19 @@ import { type ActiveRun, runFormat } from './run.ts';
 import { isActiveRun } from './run-shape.ts';
 import type { SyncServices } from './services.ts';
 
-/**
- * The live run, with the ETag of `active.json`. A damaged document counts as a run of another version of the app: the next
- * start abandons it.
- */
+/** The live run, with the ETag of `active.json`; undefined if none is. */
 export async function readActive(
+  services: SyncServices,
+): Promise<{ value: ActiveRun; etag: string } | undefined> {
+  const claimed = await readClaim(services);
+  return claimed?.value.released ? undefined : claimed;
+}
+
+/**
+ * What `active.json` says: which run is live, or which one left a request when it was released. A damaged document counts
+ * as a run of another version of the app: the next start abandons it.
+ */
+export async function readClaim(
   services: SyncServices,
 ): Promise<{ value: ActiveRun; etag: string } | undefined> {
   try {

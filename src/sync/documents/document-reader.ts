@@ -108,7 +108,10 @@ export class DocumentReader {
     return this.claim(paths.plan(runId, round), (value) => isPlan(value, runId, round));
   }
 
-  slice(runId: string, round: number, entity: string, slice: number): Promise<Slice | undefined> {
+  /** A slice: the first one may be in the plan of its round. */
+  async slice(runId: string, round: number, entity: string, slice: number): Promise<Slice | undefined> {
+    const planned = slice === 0 ? (await this.plan(runId, round))?.slices : undefined;
+    if (planned !== undefined && Object.hasOwn(planned, entity)) return planned[entity];
     return this.claim(paths.slice(runId, round, entity, slice), isSlice);
   }
 

@@ -1,20 +1,10 @@
 /** `rounds/{n}/plan.json`: what one round reads of each table, and how. */
 import type { TableConfig } from '../../config/entities.ts';
-import type { StrategyName } from '../../config/strategies.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
+import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import type { Failure } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
-
-/** What one read covers. Its other members belong to the code in strategies/ that made it. */
-export interface Read {
-  readonly kind: string;
-}
-
-/** A read and the strategy that it belongs to. */
-export interface StrategyRead {
-  strategy: StrategyName;
-  read: Read;
-}
+import type { Slice, StrategyRead } from './slice.ts';
 
 export interface TablePlan extends StrategyRead {
   config: TableConfig;
@@ -33,6 +23,8 @@ export interface TablePlan extends StrategyRead {
   carried?: { round: number; createdAt: string };
   /** Why the plan reads all rows again; absent if it does not. */
   reread?: string;
+  /** What the planning counted for the table, if it tried to read it and could not; for the figures of its first slice. */
+  spent?: Partial<RequestStats>;
   /** Why this strategy and this read, for people. */
   reason: string;
 }
@@ -53,7 +45,18 @@ export interface RoundPlan {
   configured: string[];
   /** Digest of the catalog: `catalogs/{digest}.json` holds the tables by logical name. */
   catalog: string;
+  /** Names the schema report that is stored; see plan/validate-schema.ts. */
+  schemaReport?: string;
   entities: Record<string, TablePlan>;
+  /** The first slices of tables that the planning has read already, by logical name; see plan/first-slices.ts. */
+  slices?: Record<string, Slice>;
+}
+
+/** The next slice to fetch of a table of which at most the plan's slice is read; undefined if that ends the table. */
+export function sliceAfterPlan({ slices }: RoundPlan, name: string): number | undefined {
+  const slice = slices?.[name];
+  if (slice === undefined) return 0;
+  return slice.next === undefined ? undefined : 1;
 }
 
 /** The round whose documents hold what is fetched of a table of this round. */

@@ -1,6 +1,6 @@
 import type { MergeMessage } from './messages.ts';
 import { paths } from './paths.ts';
-import { fetchRoundOf, type RoundPlan } from './plan.ts';
+import { fetchRoundOf, type RoundPlan, sliceAfterPlan } from './plan.ts';
 import type { SyncServices } from './services.ts';
 
 /**
@@ -51,10 +51,14 @@ export async function requestEarlyMerge(
   if (claimed || options.again === true) await services.sendMerge(message, earlyMergeSeconds);
 }
 
-/** The tables of a round that have ended or failed, by one listing for each round that fetches some of them. */
+/**
+ * The tables of a round that have ended or failed, by one listing for each round that fetches some of them; by none if the
+ * planning has read all of them.
+ */
 export async function finishedTables(services: SyncServices, plan: RoundPlan): Promise<Set<string>> {
   const names = Object.keys(plan.entities);
-  const finished = new Set<string>();
+  const finished = new Set(names.filter((name) => sliceAfterPlan(plan, name) === undefined));
+  if (finished.size === names.length) return finished;
   for (const round of new Set([plan.round, ...names.map((name) => fetchRoundOf(plan, name))])) {
     const folder = paths.roundFolder(plan.runId, round);
     for await (const { name } of services.work.list(folder)) {

@@ -76,35 +76,12 @@ const activeRun = z.looseObject({
   startedAt: time,
   trigger: text.optional(),
   resumptions: count,
+  released: z.boolean().optional(),
   resumedAt: time.optional(),
   progressAt: time.optional(),
 });
 
 const strategyRead = { strategy: text, read: z.looseObject({ kind: text }) };
-
-const plan = z.looseObject({
-  runId,
-  round: count,
-  createdAt: time,
-  ...required(['configDigest', 'catalog'], text),
-  ...optional(['metadataVersion', 'organizationId', 'labelsAgainAt'], text),
-  configured: texts,
-  entities: z.record(
-    text,
-    z.looseObject({
-      ...strategyRead,
-      // The plans of earlier versions have less. Their runs are abandoned with a report.
-      config: z.looseObject({}),
-      reason: text.optional(),
-      fallback: z.looseObject(strategyRead).optional(),
-      knownAt: text.optional(),
-      rowBytes: count.optional(),
-      omit: texts.optional(),
-      carried: z.looseObject({ round: count, createdAt: time }).optional(),
-      reread: text.optional(),
-    }),
-  ),
-});
 
 const sliceStart = z.looseObject({
   ...strategyRead,
@@ -122,6 +99,32 @@ const slice = z.looseObject({
   ...optional(['refused', 'absent', 'notes'], texts),
   start: sliceStart,
   next: sliceStart.optional(),
+});
+
+const plan = z.looseObject({
+  runId,
+  round: count,
+  createdAt: time,
+  ...required(['configDigest', 'catalog'], text),
+  ...optional(['metadataVersion', 'organizationId', 'labelsAgainAt', 'schemaReport'], text),
+  configured: texts,
+  entities: z.record(
+    text,
+    z.looseObject({
+      ...strategyRead,
+      // The plans of earlier versions have less. Their runs are abandoned with a report.
+      config: z.looseObject({}),
+      reason: text.optional(),
+      fallback: z.looseObject(strategyRead).optional(),
+      knownAt: text.optional(),
+      rowBytes: count.optional(),
+      omit: texts.optional(),
+      carried: z.looseObject({ round: count, createdAt: time }).optional(),
+      reread: text.optional(),
+      spent: z.record(text, count).optional(),
+    }),
+  ),
+  slices: z.record(text, slice).optional(),
 });
 
 const merged = z.looseObject({

@@ -21,6 +21,8 @@ export interface ActiveRun {
   trigger?: RunDocument['trigger'];
   /** How often in a row the run was stale, was resumed, and made no progress. */
   resumptions: number;
+  /** The run is over. It left a request in `reread.json`, which the next start must look for. */
+  released?: boolean;
   /** When a stale run was resumed last: ISO 8601, UTC. */
   resumedAt?: string;
   /** The time of the run's newest blob at that moment, by the clock of the storage. A newer blob is progress. */

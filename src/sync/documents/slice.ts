@@ -1,8 +1,19 @@
 /** `rounds/{n}/{entity}/slices/{k}.json`: what one invocation read of a table. Created if absent, then never changed. */
+import type { StrategyName } from '../../config/strategies.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { Failure } from '../../errors.ts';
 import type { ReadFigures } from '../../target/state.ts';
-import type { Read, StrategyRead } from './plan.ts';
+
+/** What one read covers. Its other members belong to the code in strategies/ that made it. */
+export interface Read {
+  readonly kind: string;
+}
+
+/** A read and the strategy that it belongs to. */
+export interface StrategyRead {
+  strategy: StrategyName;
+  read: Read;
+}
 
 /** What a read has received by now, over all its slices. */
 export interface ReadSize {

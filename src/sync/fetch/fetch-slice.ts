@@ -40,7 +40,7 @@ export async function fetchSlice(
   const start = await sliceStart(services, message);
   if (start === undefined) return;
   const stats = createRequestStats();
-  addRequestStats(stats, message.waiting?.spent ?? {});
+  addRequestStats(stats, message.waiting?.spent ?? (await spentBefore(services, message)));
   try {
     const slice = await storeSlice(services, message, start, stats, options);
     telemetry.event('SliceFetched', { runId, round, table: entity }, addFigures([slice]));
@@ -89,6 +89,14 @@ async function sliceStart(services: SyncServices, message: FetchMessage): Promis
   throw new RetriableError(`Slice ${slice} of ${entity} was requested before slice ${slice - 1} was done.`, {
     object: entity,
   });
+}
+
+/** What the planning counted for a table whose first page it could not read. */
+async function spentBefore(
+  { documents }: SyncServices,
+  { runId, round, entity, slice }: FetchMessage,
+): Promise<Partial<RequestStats>> {
+  return (slice === 0 && (await documents.plan(runId, round))?.entities[entity]?.spent) || {};
 }
 
 /** Reads the slice and stores it. @returns the slice that counts: another attempt may have stored one first */

@@ -1,4 +1,4 @@
-import type { Page, PageQuery } from '../../dataverse/client.ts';
+import type { CallOptions, Page, PageQuery } from '../../dataverse/client.ts';
 import type { QueryOption } from '../../dataverse/read/page.ts';
 import type { RequestStats } from '../../dataverse/transport/stats.ts';
 import { RetriableError, SyncError } from '../../errors.ts';
@@ -52,9 +52,10 @@ export async function readSlice(
   return readRows(services, message, tables[entity]!, entities[entity]!, start, stats, options);
 }
 
-interface ReadOptions {
-  signal?: AbortSignal | undefined;
+interface ReadOptions extends Pick<CallOptions, 'signal' | 'retry'> {
   redelivered?: boolean | undefined;
+  /** Ends the slice after its first page or batch, and throws an error instead of reading in another way. */
+  onePage?: boolean | undefined;
 }
 
 /** Reads a slice of a table that is not in the plan of a round. */
@@ -93,8 +94,7 @@ class SliceReader implements RowReader {
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
   readonly #stats: RequestStats;
-  readonly #signal: AbortSignal | undefined;
-  readonly #isRedelivered: boolean;
+  readonly #options: ReadOptions;
   readonly #began = performance.now();
   readonly #shard: SliceShard;
   readonly #pageSize: PageSize;
@@ -121,11 +121,10 @@ class SliceReader implements RowReader {
     table: Table,
     plan: TablePlan,
     stats: RequestStats,
-    { signal, redelivered = false }: ReadOptions,
+    options: ReadOptions,
   ) {
     this.#stats = stats;
-    this.#signal = signal;
-    this.#isRedelivered = redelivered;
+    this.#options = options;
     this.table = table;
     this.plan = plan;
     this.#services = services;
@@ -172,8 +171,11 @@ class SliceReader implements RowReader {
     } catch (error) {
       await this.#endPaging();
       this.#isAhead = false;
+      if (this.#options.onePage) throw error;
       // Where a slice begins, an attempt that fails twice will not get any further.
-      const isStuck = !(error instanceof RetriableError) || (this.#isRedelivered && position === this.#first);
+      const isStuck =
+        !(error instanceof RetriableError) ||
+        (this.#options.redelivered === true && position === this.#first);
       const other = reading.afterError?.(position, error, this, isStuck);
       if (other !== undefined) return other;
       // A slice that would end where it starts must fail, or it would be repeated for ever.
@@ -291,7 +293,8 @@ class SliceReader implements RowReader {
   }
 
   #callOptions() {
-    return { stats: this.#stats, correlationId: this.#message.runId, signal: this.#signal };
+    const { signal, retry } = this.#options;
+    return { stats: this.#stats, correlationId: this.#message.runId, signal, retry };
   }
 
   #count(page: Page): void {
@@ -318,6 +321,7 @@ class SliceReader implements RowReader {
   #isSpent(bytes: number): boolean {
     const { sliceBytes, sliceSeconds } = this.#services.settings.sync;
     const seconds = (performance.now() - this.#began) / 1000;
+    if (this.#options.onePage) return true;
     return bytes >= sliceBytes || seconds >= sliceSeconds;
   }
 

@@ -5,6 +5,7 @@ import type { DatabaseReport, LoadedState, State } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits, type FileFigures } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { areFilesDue, tablesWithFiles } from '../round/files-due.ts';
 import { downloadFile } from './download-file.ts';
 
 /** How many files are fetched at the same time. */
@@ -37,8 +38,8 @@ export async function fetchFiles(
   runId: string,
   state: State | undefined,
 ): Promise<FilesResult> {
-  const names = await tablesWithFiles(services, runId);
-  if (state === undefined || !isDue(state, names)) return { isPartial: false };
+  const names = tablesWithFiles(await services.documents.plan(runId, 1));
+  if (state === undefined || !areFilesDue(state, names)) return { isPartial: false };
   try {
     const name = paths.files(runId);
     const before = (await services.work.read<FilesProgress>(name))?.value;
@@ -56,19 +57,6 @@ export async function fetchFiles(
 }
 
 const noProgress: FilesProgress = { fetched: 0, bytes: 0, failed: 0, removed: 0, after: '' };
-
-async function tablesWithFiles(services: SyncServices, runId: string): Promise<string[]> {
-  const { entities = {} } = (await services.documents.plan(runId, 1)) ?? {};
-  return Object.keys(entities)
-    .filter((name) => entities[name]!.config.files)
-    .sort();
-}
-
-/** Whether the mirror changed since all its files were there, or the files of other tables are wanted. */
-function isDue({ files, databaseEtag }: State, names: readonly string[]): boolean {
-  if (names.length === 0 && (files?.entities.length ?? 0) === 0) return false;
-  return files?.etag !== databaseEtag || files?.entities.join() !== names.join();
-}
 
 async function fetchSome(
   services: SyncServices,

@@ -35,6 +35,16 @@ const labelsAgainHours = 24;
 /** The same of labels and attributes that could not be read twice in a row. */
 const failedAgainHours = 1;
 
+/** What was found out about the metadata without reading it. */
+interface Found {
+  configDigest: string;
+  metadataVersion: string | undefined;
+  /** If they had to be read. */
+  definitions: Definitions | undefined;
+  /** The catalog of the last run, if everything that it was made from is as it was then. */
+  catalog: LoadedCatalog | undefined;
+}
+
 /**
  * Loads the models of the configured tables. The metadata document (megabytes) is read only if its version, the
  * configuration, or what this code makes of them changed since the last run.
@@ -46,6 +56,25 @@ export async function loadCatalog(
   configs: readonly TableConfig[],
   state: State,
 ): Promise<LoadedCatalog> {
+  const found = await findCatalog(services, configs, state);
+  return found.catalog ?? readCatalog(services, configs, state, found);
+}
+
+/** The models of the last run, if no metadata has to be read; undefined otherwise. Costs one request. */
+export async function loadKnownCatalog(
+  services: SyncServices,
+  configs: readonly TableConfig[],
+  state: State,
+): Promise<LoadedCatalog | undefined> {
+  if (state.configDigest !== digestOf(configs) || knownTables(configs, state).length === 0) return undefined;
+  return (await findCatalog(services, configs, state)).catalog;
+}
+
+async function findCatalog(
+  services: SyncServices,
+  configs: readonly TableConfig[],
+  state: State,
+): Promise<Found> {
   const configDigest = digestOf(configs);
   const known = knownTables(configs, state);
   let definitions = known.length === 0 ? await readDefinitions(services) : undefined;
@@ -67,9 +96,19 @@ export async function loadCatalog(
     if (kept?.withoutDefinitions) definitions ??= await readGrantedDefinitions(services);
     if (kept !== undefined && definitions === undefined) {
       const { organizationId } = state;
-      return { ...kept, digest, configDigest, metadataVersion, organizationId, labelsAgainAt };
+      const catalog = { ...kept, digest, configDigest, metadataVersion, organizationId, labelsAgainAt };
+      return { configDigest, metadataVersion, definitions, catalog };
     }
   }
+  return { configDigest, metadataVersion, definitions, catalog: undefined };
+}
+
+async function readCatalog(
+  services: SyncServices,
+  configs: readonly TableConfig[],
+  state: State,
+  { configDigest, metadataVersion, definitions }: Found,
+): Promise<LoadedCatalog> {
   const names = configs.map(({ name }) => name);
   const [tables, labels, organizationId] = await Promise.all([
     readTables(services, configs, state, definitions),

@@ -1,9 +1,11 @@
-import type { State } from '../../target/state.ts';
+import type { TableConfig } from '../../config/entities.ts';
+import type { LoadedState, State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 import { asksToReread, type RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { joinReasons, onRequest, otherOrganization } from '../strategies/reread-reasons.ts';
-import { type LoadedCatalog, loadCatalog } from './load-catalog.ts';
+import { type FirstSlices, readFirstSlices, storeKept } from './first-slices.ts';
+import { type LoadedCatalog, loadCatalog, loadKnownCatalog } from './load-catalog.ts';
 import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
 import { validateSchema } from './validate-schema.ts';
@@ -11,9 +13,17 @@ import { validateSchema } from './validate-schema.ts';
 /** What people asked of the run, as far as its plan depends on it. */
 export type PlanRequests = Pick<RunDocument, 'reread' | 'allowMassDelete'>;
 
+/** The plan of round 1, and what it was made from. It is not stored yet. */
+export interface PlannedRound {
+  plan: RoundPlan;
+  catalog: LoadedCatalog;
+  loaded: LoadedState;
+  first: FirstSlices;
+}
+
 /**
- * Plans and starts round 1: reads the configuration and the metadata, compares the schema with that of the mirror,
- * stores the report, and requests the first slice of every table. Can be repeated: an existing plan stays.
+ * Plans round 1: reads the configuration and the metadata, compares the schema with that of the mirror, stores the
+ * report, and reads the first page of every table that continues where its last read ended.
  *
  * @param requests what the run was asked for, as far as that is known yet
  * @throws ConfigurationError for a wrong entities.json or wrong settings
@@ -22,12 +32,35 @@ export type PlanRequests = Pick<RunDocument, 'reread' | 'allowMassDelete'>;
 export async function planFirstRound(
   services: SyncServices,
   runId: string,
-  { reread, allowMassDelete = [] }: PlanRequests = {},
-): Promise<void> {
+  requests: PlanRequests = {},
+): Promise<PlannedRound> {
   const configs = services.readEntities();
-  const { state } = await services.mirror.loadState();
-  const catalog = await loadCatalog(services, configs, state);
-  const rereadReasons = await validateSchema(services, catalog, state, configs, runId);
+  const loaded = await services.mirror.loadState();
+  const catalog = await loadCatalog(services, configs, loaded.state);
+  return planTables(services, runId, configs, loaded, catalog, requests);
+}
+
+/** The same without a request, for a run whose metadata is as it was; undefined if it must be read. */
+export async function planKnownRound(
+  services: SyncServices,
+  runId: string,
+): Promise<PlannedRound | undefined> {
+  const configs = services.readEntities();
+  const loaded = await services.mirror.loadState();
+  const catalog = await loadKnownCatalog(services, configs, loaded.state);
+  return catalog && planTables(services, runId, configs, loaded, catalog, {});
+}
+
+async function planTables(
+  services: SyncServices,
+  runId: string,
+  configs: readonly TableConfig[],
+  loaded: LoadedState,
+  catalog: LoadedCatalog,
+  { reread, allowMassDelete = [] }: PlanRequests,
+): Promise<PlannedRound> {
+  const { state } = loaded;
+  const { rereads, schemaReport } = await validateSchema(services, catalog, state, configs, runId);
   const now = services.now();
   const organizationReason = otherOrganizationReason(services, state, catalog, runId);
   const entities: RoundPlan['entities'] = {};
@@ -43,14 +76,14 @@ export async function planFirstRound(
       state: known,
       // A table that is new is read in full anyway; the request is met by that.
       rereadReason: known
-        ? joinReasons([organizationReason, rereadReasons.get(config.name), known.reread, asked])
+        ? joinReasons([organizationReason, rereads.get(config.name), known.reread, asked])
         : asked,
       allowsMassDelete: allowMassDelete.includes(config.name),
       settings: services.settings.sync,
       now,
     });
   }
-  await startRound(services, {
+  const plan: RoundPlan = {
     runId,
     round: 1,
     createdAt: now.toISOString(),
@@ -59,9 +92,18 @@ export async function planFirstRound(
     configDigest: catalog.configDigest,
     organizationId: catalog.organizationId,
     labelsAgainAt: catalog.labelsAgainAt,
+    schemaReport,
     configured: configs.map(({ name }) => name).sort(),
     entities,
-  });
+  };
+  const first = await readFirstSlices(services, plan, catalog, state.entities);
+  return { plan: { ...plan, slices: first.slices }, catalog, loaded, first };
+}
+
+/** Stores the planned round, unless a plan exists, and requests what it has not read yet. */
+export async function startFirstRound(services: SyncServices, { plan, first }: PlannedRound): Promise<void> {
+  await storeKept(services, plan, first);
+  await startRound(services, plan);
 }
 
 /** Why every table is read again, if another organisation than before answers at the address. */

@@ -38,6 +38,7 @@ export async function planNextRound(
     ...plan,
     round: round + 1,
     createdAt: services.now().toISOString(),
+    slices: undefined,
     entities: Object.fromEntries([
       ...postponed.map((name) => [name, carry(name)] as const),
       ...next.map(([name, ids]) => [name, byId(name, ids)] as const),

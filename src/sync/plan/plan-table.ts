@@ -1,5 +1,6 @@
 import { type StrategyName, wholeTableStrategies } from '../../config/strategies.ts';
-import type { StrategyRead, TablePlan } from '../documents/plan.ts';
+import type { TablePlan } from '../documents/plan.ts';
+import type { StrategyRead } from '../documents/slice.ts';
 import { strategies } from '../strategies/registry.ts';
 import type { PlanContext } from '../strategies/strategy.ts';
 

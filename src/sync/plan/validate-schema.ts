@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import type { TableConfig } from '../../config/entities.ts';
 import { SkipTableError } from '../../errors.ts';
 import { compareSchemas } from '../../schema/compare.ts';
 import { reportMarkdown, type SchemaReport, schemaReport } from '../../schema/report.ts';
 import { unlessDamaged } from '../../storage/document-store.ts';
-import { type State, tablesOf } from '../../target/state.ts';
+import { isFirstOfHour, type State, tablesOf } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
 import type { LoadedCatalog } from './load-catalog.ts';
 
@@ -11,10 +12,18 @@ import type { LoadedCatalog } from './load-catalog.ts';
 const schemaReportName = 'schema-report.json';
 const schemaReportMarkdownName = 'schema-report.md';
 
+/** What the comparison of the schemas found. */
+export interface ValidatedSchema {
+  /** The tables of which all rows must be read again, each with the reason. */
+  rereads: Map<string, string>;
+  /** Names the report that is stored, by what it was made from; undefined if it has something to warn of. */
+  schemaReport: string | undefined;
+}
+
 /**
  * Compares the schema of Dataverse with that of the mirror before any row moves, and stores the report. A fault of one
- * table does not stop the others.
- * @returns the tables of which all rows must be read again, each with the reason
+ * table does not stop the others. Where nothing changed since an idle run that had nothing to warn of, the report is left
+ * alone, but for the first run of each hour: another program may have damaged it.
  */
 export async function validateSchema(
   services: SyncServices,
@@ -22,18 +31,25 @@ export async function validateSchema(
   state: State,
   configs: readonly TableConfig[],
   runId: string,
-): Promise<Map<string, string>> {
-  await storeReport(services, catalog, state, configs, runId);
-  return findRereads(services, catalog, state, configs);
+): Promise<ValidatedSchema> {
+  const made = JSON.stringify([catalog.digest, catalog.configDigest, tablesOf(state)]);
+  const name = createHash('sha256').update(made).digest('hex').slice(0, 32);
+  const isStored = state.schemaReport === name && !isFirstOfHour(state, services.now());
+  const isQuiet = isStored || (await storeReport(services, catalog, state, configs, runId));
+  return {
+    rereads: findRereads(services, catalog, state, configs),
+    schemaReport: isQuiet ? name : undefined,
+  };
 }
 
+/** @returns whether there is nothing to warn of */
 async function storeReport(
   services: SyncServices,
   catalog: LoadedCatalog,
   state: State,
   configs: readonly TableConfig[],
   runId: string,
-): Promise<void> {
+): Promise<boolean> {
   const previous = await readSchemaReport(services);
   const generatedAt = services.now().toISOString();
   const failures = Object.entries(catalog.skipped).map(([logicalName, { error, hint }]) => ({
@@ -46,13 +62,16 @@ async function storeReport(
     previous: previous?.findings,
     now: generatedAt,
   });
-  for (const finding of findings.filter(({ severity }) => severity !== 'info')) {
+  const warnings = findings.filter(({ severity }) => severity !== 'info');
+  const isQuiet = warnings.length === 0;
+  for (const finding of warnings) {
     const level = finding.severity === 'error' ? 'error' : 'warn';
     const { table, column, action } = finding;
     services.telemetry.log(level, `Schema of ${table}: ${finding.what}`, { runId, column, action });
   }
   // Where nothing changed, the report keeps the time of the run that made it.
-  if (previous !== undefined && JSON.stringify(previous.findings) === JSON.stringify(findings)) return;
+  if (previous !== undefined && JSON.stringify(previous.findings) === JSON.stringify(findings))
+    return isQuiet;
   const details = { generatedAt, dataverse: services.settings.dataverse.url, runId };
   await services.published.put(schemaReportName, schemaReport(findings, details));
   await services.published.putText(
@@ -60,6 +79,7 @@ async function storeReport(
     reportMarkdown(findings, details),
     'text/markdown; charset=utf-8',
   );
+  return isQuiet;
 }
 
 /** The latest report; undefined before the first run, and if the file is damaged: the next run writes it again. */

@@ -72,7 +72,10 @@ export async function recordIdleRound(
     reports.push(report);
   }
   const log = logRows(plan, reports, at);
-  const saved = withPendingLog({ ...state, ...sourceOf(plan), entities }, log);
+  const saved = withPendingLog(
+    { ...state, ...sourceOf(plan), schemaReport: plan.schemaReport, entities },
+    log,
+  );
   await services.mirror.saveState({ state: saved, etag });
   const { databaseBytes: bytes = 0, databaseEtag = '' } = state;
   const database = { bytes, stagedBlocks: 0, stagedBytes: 0, etag: databaseEtag };

@@ -18,6 +18,8 @@ import { type RunReport, runReport } from './run-report.ts';
 export interface RunEnd extends Pick<RunDocument, 'error' | 'hint' | 'files' | 'database'> {
   /** The state as it was saved last, if the caller has it. */
   state?: State;
+  /** What became of the tables, of a run that stored no documents about it. */
+  report?: RunReport;
 }
 
 type EndPhase = Extract<RunPhase, 'complete' | 'failed' | 'abandoned'>;
@@ -51,9 +53,37 @@ export async function endRun(
     const etag = await write(services, run, stored.etag);
     if (etag === undefined) continue;
     await announce(services, run, etag);
-    await release(services, runId);
+    await release(services, run);
     return true;
   }
+}
+
+/**
+ * Ends a run that changed nothing, in the process that has just claimed it: nothing but its claim exists, so its report and
+ * the deletion of the claim are all that is written. After a crash between the two, the next start completes the end.
+ * @param etag of the claim
+ * @returns false if another start has resumed the run meanwhile: it requested its plan
+ */
+export async function endFreshRun(
+  services: SyncServices,
+  claim: { run: RunDocument; etag: string },
+  end: RunEnd,
+  options: { cleansUp: boolean },
+): Promise<boolean> {
+  const run = await reportEnd(services, claim.run, 'complete', end);
+  const path = paths.run(run.runId);
+  const reported = await services.work.create(path, run);
+  if (reported === undefined) return false;
+  tell(services, run);
+  try {
+    if (options.cleansUp) await cleanUp(services);
+    await services.work.deleteIfUnchanged(paths.active, claim.etag);
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error;
+    // Another start has resumed the run. Its plan finds the report, and releases the run.
+    await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
+  }
+  return true;
 }
 
 /**
@@ -87,7 +117,7 @@ async function finish(
     if (!isDead && seconds < endingSeconds) return false;
     await announce(services, run, etag);
   }
-  await release(services, run.runId);
+  await release(services, run);
   return true;
 }
 
@@ -110,13 +140,7 @@ async function write(
 /** Announces the end before that is noted: a crash in between repeats the announcement rather than losing it. */
 async function announce(services: SyncServices, run: RunDocument, etag: string): Promise<void> {
   const { runId } = run;
-  try {
-    announceEnd(services, run);
-  } catch (error) {
-    // It must not keep the run live for ever.
-    const message = `The end of the run could not be announced: ${describeForLog(error)}`;
-    services.telemetry.log('error', message, { runId });
-  }
+  tell(services, run);
   try {
     await services.work.replaceIfUnchanged(paths.run(runId), { ...run, announced: true }, etag);
   } catch (error) {
@@ -126,8 +150,19 @@ async function announce(services: SyncServices, run: RunDocument, etag: string):
   }
 }
 
+function tell(services: SyncServices, run: RunDocument): void {
+  try {
+    announceEnd(services, run);
+  } catch (error) {
+    // It must not keep the run live for ever.
+    const message = `The end of the run could not be announced: ${describeForLog(error)}`;
+    services.telemetry.log('error', message, { runId: run.runId });
+  }
+}
+
 /** Deletes the documents of a run that is over, and lets the next one start. */
-async function release(services: SyncServices, runId: string): Promise<void> {
+async function release(services: SyncServices, run: RunDocument): Promise<void> {
+  const { runId } = run;
   services.shards.forget(paths.runFolder(runId));
   services.documents.forget(paths.runFolder(runId));
   try {
@@ -135,7 +170,7 @@ async function release(services: SyncServices, runId: string): Promise<void> {
     await cleanUp(services);
   } finally {
     // A blob that cannot be deleted must not block all further runs. The next clean-up tries again.
-    await deleteActive(services, runId);
+    await deleteActive(services, run);
   }
 }
 
@@ -159,9 +194,11 @@ async function reportEnd(
   services: SyncServices,
   stored: RunDocument,
   phase: RunPhase,
-  { state, ...end }: RunEnd,
+  { state, report: known, ...end }: RunEnd,
 ): Promise<RunDocument> {
-  const { report, damage } = await reportUnlessDamaged(services, stored.runId);
+  const { report, damage }: { report: RunReport; damage?: string | undefined } = known
+    ? { report: known }
+    : await reportUnlessDamaged(services, stored.runId);
   const current = state ?? (await services.mirror.lastState());
   const notDone = notDoneOf(stored, report.entities, current);
   const hints = [end.hint, damage, notDoneHint(notDone)].filter((hint) => hint !== undefined);
@@ -189,7 +226,7 @@ export function isDamage(error: unknown): boolean {
 async function reportUnlessDamaged(
   services: SyncServices,
   runId: string,
-): Promise<{ report: RunReport; damage?: string }> {
+): Promise<{ report: RunReport; damage?: string | undefined }> {
   try {
     return { report: await runReport(services, runId) };
   } catch (error) {
@@ -206,8 +243,15 @@ async function reportUnlessDamaged(
   }
 }
 
-async function deleteActive(services: SyncServices, runId: string): Promise<void> {
+/**
+ * A run that left a request in `reread.json` leaves its claim, marked as released: a start that finds none does not look
+ * for requests.
+ */
+async function deleteActive(services: SyncServices, { runId, reread = [] }: RunDocument): Promise<void> {
+  const { work } = services;
   const active = await readActive(services);
   if (active?.value.runId !== runId) return;
-  await services.work.deleteIfUnchanged(paths.active, active.etag);
+  const leavesRequest = reread.length > 0 && (await work.exists(paths.keptReread));
+  if (!leavesRequest) return void (await work.deleteIfUnchanged(paths.active, active.etag));
+  await work.replaceIfUnchanged(paths.active, { ...active.value, released: true }, active.etag);
 }

@@ -25,19 +25,23 @@ export async function keepReread(services: SyncServices, { runId, reread }: RunD
 /**
  * Creates `run.json` with what earlier runs left to read again, unless it exists. Then what they left stays for the run
  * after this one.
+ * @returns what it created, undefined if it existed
  */
-export async function createRun(services: SyncServices, run: RunDocument): Promise<void> {
+export async function createRun(services: SyncServices, run: RunDocument): Promise<RunDocument | undefined> {
   const { work, telemetry } = services;
   const kept = await readKept(services);
   const reread = bothRereads(kept?.value.reread, run.reread);
-  const isCreated = await work.createIfAbsent(paths.run(run.runId), { ...run, reread });
-  if (kept === undefined || !isCreated) return;
+  const created = { ...run, reread };
+  const isCreated = await work.createIfAbsent(paths.run(run.runId), created);
+  if (!isCreated) return undefined;
+  if (kept === undefined) return created;
   const { runId } = run;
   const names = kept.value.reread === 'all' ? 'all tables' : kept.value.reread.join(', ');
   telemetry.log('info', `An earlier run was asked to read ${names} again and did not. This run does.`, {
     runId,
   });
   await work.deleteIfUnchanged(paths.keptReread, kept.etag);
+  return created;
 }
 
 /** A damaged request counts as one for all tables: reading too much loses nothing. */

@@ -4,25 +4,21 @@ import type { PlanMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { isFinal } from '../fetch/fail-table.ts';
-import { planFirstRound } from '../plan/plan-first-round.ts';
+import { planFirstRound, startFirstRound } from '../plan/plan-first-round.ts';
 import { endingSeconds, endRun, resumeEnd } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
+import { recordIfIdle } from './run-in-place.ts';
 
 /** The longest wait that a message can be given: seven days less a margin (learn.microsoft.com: Put Message). */
 const maxDelaySeconds = 6 * 86_400;
 
 /**
- * Plans a run that was started. Can be repeated, and two can run at the same time: the first plan counts. A run that
- * cannot be planned because of a mistake ends at once.
+ * Plans a run that was started. Can be repeated, and two can run at the same time: the first plan counts. A run in which no
+ * table changed ends here, and so does one that cannot be planned because of a mistake.
  *
- * @param options `redelivered`: the message was delivered before, so messages that follow from the plan may be missing
  * @throws RetriableError and unknown errors: the queue delivers the message again
  */
-export async function planRun(
-  services: SyncServices,
-  message: PlanMessage,
-  options: { redelivered?: boolean } = {},
-): Promise<void> {
+export async function planRun(services: SyncServices, message: PlanMessage): Promise<void> {
   const { runId } = message;
   const { work, documents, telemetry } = services;
   /** Looks at the end of the run again, if its process may have died before it released the run. */
@@ -36,13 +32,14 @@ export async function planRun(
   // An earlier delivery has ended the run, and died before it released it.
   const run = await documents.run(runId);
   if (run?.phase !== undefined) return lookAgain(await resumeEnd(services, runId));
-  if ((await documents.plan(runId, 1)) !== undefined) {
-    if (options.redelivered === true) await resumeRun(services, runId);
-    return;
-  }
+  // Whoever stored it may have died, or failed, before it sent the messages that follow from it.
+  if ((await documents.plan(runId, 1)) !== undefined) return resumeRun(services, runId);
   await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
   try {
-    await planFirstRound(services, runId, run);
+    const planned = await planFirstRound(services, runId, run);
+    const end = await recordIfIdle(services, planned, run ?? {});
+    if (end !== undefined) return lookAgain(await endRun(services, runId, 'complete', end));
+    await startFirstRound(services, planned);
   } catch (error) {
     const failure = describeFailure(error, runId);
     const { hint } = failure;

@@ -47,7 +47,11 @@ async function fetchReports(services: SyncServices, roundPlan: RoundPlan): Promi
   const slicesOf = async (entity: string): Promise<Slice[]> => {
     const round = roundOf(entity);
     const slices: Slice[] = [];
-    while (names.has(paths.slice(runId, round, entity, slices.length))) {
+    const isPlanned = (await documents.plan(runId, round))?.slices?.[entity] !== undefined;
+    while (
+      (isPlanned && slices.length === 0) ||
+      names.has(paths.slice(runId, round, entity, slices.length))
+    ) {
       const slice = await documents.slice(runId, round, entity, slices.length);
       // The run has ended meanwhile.
       if (slice === undefined) break;

@@ -4,7 +4,7 @@ import type { MergeFigures, ReadFigures } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import type { TableReport } from '../documents/report.ts';
-import type { RunDocument, RunPhase } from '../documents/run.ts';
+import { type RunDocument, type RunPhase, runFormat } from '../documents/run.ts';
 import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
@@ -96,7 +96,7 @@ async function readStatus(
   runId: string,
   active: ReadActive,
 ): Promise<RunStatus | undefined> {
-  const run = await services.documents.run(runId);
+  const run = (await services.documents.run(runId)) ?? (await claimedRun(runId, active));
   if (run === undefined) return undefined;
   if (run.phase === undefined) {
     const report = await runReport(services, runId);
@@ -110,6 +110,14 @@ async function readStatus(
   // A caller that sees the end may start the next run at once, so the end is shown when that is possible.
   const { phase: _, finishedAt: __, ...live } = run;
   return withTotals(services, live, 'merging');
+}
+
+/** A run that the timer has just started: its document is written once it is known what it needs. */
+async function claimedRun(runId: string, active: ReadActive): Promise<RunDocument | undefined> {
+  const { value } = (await active()) ?? {};
+  if (value?.runId !== runId || value.format !== runFormat) return undefined;
+  const { startedAt, trigger = 'timer', traceparent } = value;
+  return { runId, trigger, startedAt, traceparent };
 }
 
 /** Longer than a run takes from its report to its release, in milliseconds. Older runs cost no request more. */

@@ -1,6 +1,6 @@
 import { ConflictError, describeFailure, describeForLog, RetriableError } from '../../errors.ts';
 import { inRun, newRunTrace } from '../../telemetry/tracing.ts';
-import { readActive } from '../documents/active-run.ts';
+import { readClaim } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import {
   type ActiveRun,
@@ -13,6 +13,7 @@ import type { SyncServices } from '../documents/services.ts';
 import { endingSeconds, endRun, isDamage, resumeEnd } from './end-run.ts';
 import { createRun } from './kept-reread.ts';
 import { resumeRun } from './resume-run.ts';
+import { runInPlace } from './run-in-place.ts';
 
 /** How often in a row a stale run is resumed without progress before it is abandoned. */
 const maxResumptions = 3;
@@ -48,7 +49,8 @@ export interface StartResult {
 }
 
 /**
- * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A live run without
+ * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A run that the timer starts
+ * is planned here, and if nothing changed, ends here; see `runInPlace`. A person who starts one waits for neither. A live run without
  * progress for longer than `SYNC_STALE_AFTER` is resumed: its missing messages are sent again. After three resumptions in
  * a row without progress it is abandoned, and a new run starts.
  * @throws ConfigurationError if another app uses the queues
@@ -61,16 +63,22 @@ export async function startRun(services: SyncServices, options: StartOptions): P
     const runId = newRunId(services);
     const traceparent = newRunTrace();
     const claim: ActiveRun = { runId, format: runFormat, startedAt, traceparent, trigger, resumptions: 0 };
-    if (await services.work.createIfAbsent(paths.active, claim)) {
+    const etag = await services.work.create(paths.active, claim);
+    const active = etag === undefined ? await readClaim(services) : undefined;
+    // An earlier run left a request, which a plan in place would not know.
+    const isReleased = active?.value.released === true;
+    if (etag !== undefined || (isReleased && (await claimReleased(services, claim, active.etag)))) {
       services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
-      await inRun(claim, 'Start run', { 'sync.trigger': trigger }, () =>
-        requestPlan(services, claim, options),
-      );
+      await inRun(claim, 'Start run', { 'sync.trigger': trigger }, async () => {
+        const isInPlace = trigger === 'timer' && etag !== undefined && !namesTables(options);
+        if (!(isInPlace && (await runInPlace(services, claim, etag)))) {
+          await requestPlan(services, claim, options);
+        }
+      });
       return { runId, outcome: 'started' };
     }
-    const active = await readActive(services);
-    // The other run ended in between.
-    if (active === undefined) continue;
+    // The other run ended in between, or another start was first.
+    if (active === undefined || isReleased) continue;
     const result = await inRun(active.value, 'Check run', { 'sync.trigger': trigger }, () =>
       resumeOrAbandon(services, active, options),
     );
@@ -80,6 +88,17 @@ export async function startRun(services: SyncServices, options: StartOptions): P
     object: paths.active,
     hint: 'Try again.',
   });
+}
+
+/** Claims a run in place of one that was released. @returns false if another start was first */
+async function claimReleased({ work }: SyncServices, claim: ActiveRun, etag: string): Promise<boolean> {
+  try {
+    await work.replaceIfUnchanged(paths.active, claim, etag);
+    return true;
+  } catch (error) {
+    if (error instanceof ConflictError) return false;
+    throw error;
+  }
 }
 
 /** Run ids sort by time, also those of one second: `20261121T014700123Z-1a2b3c4d`. */

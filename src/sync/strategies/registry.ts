@@ -1,5 +1,5 @@
 import type { StrategyName } from '../../config/strategies.ts';
-import type { StrategyRead } from '../documents/plan.ts';
+import type { StrategyRead } from '../documents/slice.ts';
 import { delta } from './delta.ts';
 import { filtered } from './filtered.ts';
 import { full } from './full.ts';

@@ -1,5 +1,4 @@
-import type { Read } from '../documents/plan.ts';
-import type { SliceStart } from '../documents/slice.ts';
+import type { Read, SliceStart } from '../documents/slice.ts';
 import { batchSize, type RowReader } from './row-reader.ts';
 import type { Reading } from './strategy.ts';
 

@@ -3,8 +3,7 @@ import type { Settings } from '../../config/settings.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableMerge } from '../../target/mirror-target.ts';
 import type { TableState } from '../../target/state.ts';
-import type { Read } from '../documents/plan.ts';
-import type { SliceStart } from '../documents/slice.ts';
+import type { Read, SliceStart } from '../documents/slice.ts';
 import type { FetchedTable, MergeOutcome } from './fetched-table.ts';
 import type { RowReader } from './row-reader.ts';
 

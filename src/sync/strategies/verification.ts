@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { ConfigurationError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
-import type { Read } from '../documents/plan.ts';
-import type { SliceStart } from '../documents/slice.ts';
+import type { Read, SliceStart } from '../documents/slice.ts';
 import type { MergeOutcome } from './fetched-table.ts';
 import type { PlanContext } from './strategy.ts';
 

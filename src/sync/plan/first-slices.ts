@@ -1,0 +1,115 @@
+import { createRequestStats } from '../../dataverse/transport/stats.ts';
+import { describeForLog } from '../../errors.ts';
+import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
+import type { TableState } from '../../target/state.ts';
+import { paths } from '../documents/paths.ts';
+import type { Catalog, RoundPlan, TablePlan } from '../documents/plan.ts';
+import type { SyncServices } from '../documents/services.ts';
+import { addFigures, type Slice } from '../documents/slice.ts';
+import { readRows } from '../fetch/read-slice.ts';
+import { broughtNothing } from '../strategies/next-state.ts';
+import { readingOf } from '../strategies/registry.ts';
+
+/** How many tables are read at the same time, and how long reading all of them may take. */
+const concurrency = 16;
+const limitSeconds = 20;
+/** A whole table, and rows by id, are read here only if one small page holds them. */
+const maxBytes = 1_000_000;
+const maxIds = 500;
+/** The queue waits and retries at lower cost: a table that Dataverse does not answer for at once is left to it. */
+const retry = { maxTries: 1, maxPauseSeconds: 1 };
+
+/** What the planning has read. */
+export interface FirstSlices {
+  /** By logical name. */
+  slices: Record<string, Slice>;
+  /** Shards that are stored only if the run goes on: those of tables without changes. By logical name. */
+  kept: Map<string, Uint8Array>;
+}
+
+/**
+ * Reads the first page of every table that continues where its last read ended, so that tables without changes cost no
+ * message. What was read is the table's first slice. A table that fails, is throttled or is not answered in time is read
+ * through the queue, as are tables that are new, large and read in full, or compared with Dataverse.
+ * @param plan of round 1. What it counts for tables that could not be read is noted in its entities
+ */
+export async function readFirstSlices(
+  services: SyncServices,
+  plan: RoundPlan,
+  { tables }: Catalog,
+  entities: Readonly<Record<string, TableState>>,
+): Promise<FirstSlices> {
+  const first: FirstSlices = { slices: {}, kept: new Map() };
+  const signal = AbortSignal.timeout(limitSeconds * 1000);
+  const quick = Object.keys(plan.entities).filter((name) => isQuick(plan.entities[name]!, entities[name]));
+  await forEachConcurrently(quick, concurrency, async (name) => {
+    if (signal.aborted) return;
+    const tablePlan = plan.entities[name]!;
+    const stats = createRequestStats();
+    const message = { runId: plan.runId, round: plan.round, entity: name, slice: 0 };
+    try {
+      const start = { strategy: tablePlan.strategy, read: tablePlan.read, part: 'rows' as const };
+      const options = { signal, retry, onePage: true };
+      const result = await readRows(services, message, tables[name]!, tablePlan, start, stats, options);
+      const { slice, shard } = result;
+      const fetched = { name, plan: tablePlan, slices: [slice] };
+      const isNews = slice.next !== undefined || !broughtNothing(entities[name], fetched);
+      if (shard !== undefined) {
+        if (isNews) await storeShard(services, message, slice, shard);
+        // Rows that were read because they may have changed are in the mirror. Others are compared as a whole.
+        else if (comparesAll(tablePlan)) first.kept.set(name, shard);
+      }
+      first.slices[name] = slice;
+      const event = { runId: plan.runId, round: plan.round, table: name };
+      services.telemetry.event('SliceFetched', event, addFigures([slice]));
+    } catch (error) {
+      tablePlan.spent = { ...stats };
+      const text = `The first page of ${name} could not be read at once. The queue reads it: ${describeForLog(error)}`;
+      services.telemetry.log('info', text, { runId: plan.runId, entity: name });
+    } finally {
+      services.progress.clear(plan.runId, plan.round, name);
+    }
+  });
+  return first;
+}
+
+/** Stores the shards that the merge of the round needs besides those that are stored. */
+export async function storeKept(
+  services: SyncServices,
+  { runId, round }: RoundPlan,
+  { slices, kept }: FirstSlices,
+): Promise<void> {
+  await forEachConcurrently(kept, concurrency, ([entity, shard]) =>
+    storeShard(services, { runId, round, entity }, slices[entity]!, shard),
+  );
+}
+
+/** Whether the merge deletes the rows that the read does not show. */
+function comparesAll(plan: TablePlan): boolean {
+  const reading = readingOf(plan);
+  return reading.isComplete(plan.read) || reading.comparedKeys(plan.read) !== undefined;
+}
+
+/** Whether the planned read is likely to end with one small page. */
+function isQuick(plan: TablePlan, known: TableState | undefined): boolean {
+  const { strategy, read, reread } = plan;
+  if (known === undefined || reread !== undefined || strategy !== known.strategy) return false;
+  const reading = readingOf(plan);
+  if (reading.comparedKeys(read) === 'all' || reading.comparesValues(read)) return false;
+  if (strategy === 'filtered') return known.rows <= maxIds;
+  if (!reading.isComplete(read)) return true;
+  // Of an earlier version, the state does not tell how heavy the rows are.
+  return known.rows * (known.rowBytes ?? Number.POSITIVE_INFINITY) <= maxBytes;
+}
+
+async function storeShard(
+  services: SyncServices,
+  { runId, round, entity }: { runId: string; round: number; entity: string },
+  slice: Slice,
+  shard: Uint8Array,
+): Promise<void> {
+  slice.shard = paths.shard(runId, round, entity, 0, services.randomId());
+  slice.shardBytes = shard.byteLength;
+  await services.work.putBytes(slice.shard, shard);
+  services.shards.put(slice.shard, shard);
+}

@@ -1,0 +1,403 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { SyncError } from '../../../src/errors.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
+import type { RunDocument } from '../../../src/sync/documents/run.ts';
+import { runStatus, syncStatus } from '../../../src/sync/run/run-status.ts';
+import { Organisation, reportOf } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => {
+  vi.restoreAllMocks();
+  return org.stop();
+});
+
+const { entities: sampleTables } = JSON.parse(
+  readFileSync(new URL('../../../entities.json', import.meta.url), 'utf8'),
+) as { entities: string[] };
+
+/** All calls of the storage that are requests of Blob storage, as `method name`; a deleted prefix counts as a listing. */
+function countBlobCalls(): string[] {
+  const calls: string[] = [];
+  const { work, published, databaseFile } = org.harness.storage;
+  for (const store of [work, published, databaseFile] as unknown as Record<string, unknown>[]) {
+    for (let at = store as object; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+      for (const method of Object.getOwnPropertyNames(at)) {
+        if (method === 'constructor' || typeof store[method] !== 'function' || Object.hasOwn(store, method))
+          continue;
+        const real = (store[method] as (...args: unknown[]) => unknown).bind(store);
+        store[method] = (...args: unknown[]) => {
+          calls.push(`${method} ${String(args[0])}`);
+          return real(...args);
+        };
+      }
+    }
+  }
+  return calls;
+}
+
+/** The messages that are sent from now on, by queue. */
+function countMessages(): Record<'plan' | 'fetch' | 'merge', number> {
+  const { services } = org.harness;
+  const counts = { plan: 0, fetch: 0, merge: 0 };
+  const { sendPlan, sendFetch, sendMerge } = services;
+  const counting =
+    <Args extends unknown[]>(queue: keyof typeof counts, send: (...args: Args) => Promise<void>) =>
+    (...args: Args) => {
+      counts[queue] += 1;
+      return send(...args);
+    };
+  services.sendPlan = counting('plan', sendPlan);
+  services.sendFetch = counting('fetch', sendFetch);
+  services.sendMerge = counting('merge', sendMerge);
+  return counts;
+}
+
+/** The events that are sent from now on: name, properties and figures. */
+function listenToEvents(): { name: string; phase?: string; requests?: number }[] {
+  const events: { name: string }[] = [];
+  Object.assign(org.harness.services.telemetry, {
+    event: (name: string, properties: object, figures: object) =>
+      void events.push({ name, ...properties, ...figures }),
+  });
+  return events;
+}
+
+/** The timer's next tick, a minute later. */
+function tick(): Promise<{ runId: string; outcome: string }> {
+  org.clock.now += 60_000;
+  return org.harness.startUnplanned({ trigger: 'timer' });
+}
+
+describe('a run in which no table changed', () => {
+  it('costs one request per table and one more, no message and eight blob calls, for the 21 tables of the sample', async () => {
+    org = await Organisation.start(sampleTables, { rows: 300 }, { SYNC_RECONCILE_EVERY: '0' });
+    // The second run reads for the first time what each run reads, and the third one what the schema report is made from.
+    for (let n = 0; n < 3; n++) await org.sync();
+    const calls = countBlobCalls();
+    const messages = countMessages();
+    const events = listenToEvents();
+    for (const isWarm of [false, true]) {
+      if (!isWarm) org.harness.restarted();
+      calls.length = 0;
+      events.length = 0;
+      const before = org.dataverse.stats.requests;
+      const { runId, outcome } = await tick();
+      expect(outcome).toBe('started');
+      expect(org.dataverse.stats.requests - before).toBe(sampleTables.length + 1);
+      expect(messages).toEqual({ plan: 0, fetch: 0, merge: 0 });
+      const cold = ['read state-tables/', 'read catalogs/'];
+      expect(calls.map((call) => call.replace(/[\w-]+\.json$|undefined$/, '').replace(runId, ''))).toEqual([
+        'create ',
+        'read ',
+        'currentEtag ',
+        ...(isWarm ? [] : cold),
+        'replaceIfUnchanged ',
+        'create runs//',
+        'deleteIfUnchanged ',
+      ]);
+      const status = (await runStatus(org.harness.services, runId))!;
+      expect(status).toMatchObject({ phase: 'complete', rounds: 1, trigger: 'timer' });
+      expect(status.entities.map(({ name }) => name)).toEqual(sampleTables);
+      expect(
+        status.entities.every(({ state, pages, requests }) => state === 'merged' && pages + requests === 2),
+      ).toBe(true);
+      expect(events.filter(({ name }) => name === 'SliceFetched')).toHaveLength(sampleTables.length);
+      expect(events.filter(({ name }) => name === 'RunEnded')).toMatchObject([
+        { phase: 'complete', requests: sampleTables.length },
+      ]);
+      // By the status alone.
+      expect((await syncStatus(org.harness.services)).active).toBeNull();
+    }
+    org.store.create('account', {});
+    await org.sync({ trigger: 'timer' });
+    const log = await org.query(`SELECT reason, requests FROM _sync_log WHERE reason LIKE '%runs)'`);
+    expect(log).toEqual([{ reason: '21 tables without changes (4 runs)', requests: 4 * 21 }]);
+  });
+
+  it('advances the cursors, so that changes after it are found', async () => {
+    org = await Organisation.start(
+      ['account', 'lead', 'accountleads', { name: 'systemuser', filtered: true }],
+      { rows: 100 },
+      { SYNC_RECONCILE_EVERY: '0' },
+    );
+    for (let n = 0; n < 2; n++) await org.sync();
+    const { services } = org.harness;
+    const syncedAt = async () => (await services.mirror.lastState())!.entities['account']!.syncedAt;
+    const before = await syncedAt();
+    await tick();
+    expect((await syncedAt()) > before).toBe(true);
+    org.store.update('account', [...org.store.rowsOf(org.store.table('account')).all()][3]!.id, {
+      name: 'new',
+    });
+    await org.sync({ trigger: 'timer' });
+    await org.expectMirror('account', 'lead', 'accountleads');
+  });
+
+  it('is shown while it runs, and not started twice', async () => {
+    org = await Organisation.start(['account'], { rows: 20 });
+    await org.sync();
+    const { services } = org.harness;
+    const { loadState } = services.mirror;
+    const seen: unknown[] = [];
+    services.mirror.loadState = async () => {
+      services.mirror.loadState = loadState;
+      const { active } = await syncStatus(services);
+      seen.push(active?.phase, active?.trigger, (await org.harness.startUnplanned()).outcome);
+      return loadState.call(services.mirror);
+    };
+    const { runId } = await tick();
+    expect(seen).toEqual(['planning', 'timer', 'live']);
+    expect(await runStatus(services, runId)).toMatchObject({ phase: 'complete' });
+  });
+
+  it('ends in the plan message if a person started it', async () => {
+    org = await Organisation.start(['account', 'lead'], { rows: 20 }, { SYNC_RECONCILE_EVERY: '0' });
+    for (let n = 0; n < 2; n++) await org.sync();
+    const messages = countMessages();
+    const status = await org.sync({ trigger: 'http' });
+    expect(messages).toEqual({ plan: 1, fetch: 0, merge: 0 });
+    expect(status.entities.map(({ state }) => state)).toEqual(['merged', 'merged']);
+  });
+
+  it('deletes the reports of old runs once an hour', async () => {
+    org = await Organisation.start(['account']);
+    await org.sync();
+    const { work } = org.harness.services;
+    for (let n = 0; n < 130; n++) await work.put(paths.run(`20200101T${100000 + n}Z-00000000`), {});
+    const runs = async (): Promise<number> => {
+      let count = 0;
+      for await (const _ of work.folders('runs/')) count += 1;
+      return count;
+    };
+    await tick();
+    expect(await runs()).toBe(132);
+    org.clock.now += 3_600_000;
+    await tick();
+    expect(await runs()).toBe(100);
+  });
+});
+
+describe('a run in which some tables changed', () => {
+  it('sends one message if two of 21 tables changed, and leaves the others as they are', async () => {
+    const tables = sampleTables.map((name) => (name === 'systemuser' ? { name, filtered: true } : name));
+    org = await Organisation.start(tables, { rows: 300 }, { SYNC_RECONCILE_EVERY: '0' });
+    for (let n = 0; n < 2; n++) await org.sync();
+    org.store.create('account', { name: 'new' });
+    org.store.create('lead', { subject: 'new' });
+    const messages = countMessages();
+    const before = org.dataverse.stats.requests;
+    const { runId } = await tick();
+    expect(org.dataverse.stats.requests - before).toBe(sampleTables.length + 1);
+    await org.harness.drain();
+    expect(messages).toEqual({ plan: 0, fetch: 0, merge: 1 });
+    const status = (await runStatus(org.harness.services, runId))!;
+    expect(status.totals).toMatchObject({ added: 2, updated: 0, deleted: 0, failed: 0 });
+    await org.expectMirror('account', 'lead', 'accountleads', 'new_shipmentline', 'task', 'team');
+    await org.expectSound();
+    await org.expectIdle();
+  });
+
+  it('fetches through the queue what follows the first page, and tables that are new, read again or compared', async () => {
+    org = await Organisation.start(['account', 'lead', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+    for (const table of ['account', 'lead', 'contact', 'team']) org.rows(table, 15);
+    await org.sync();
+    org.harness.configure(['account', { name: 'lead', reconcileEvery: 1 }, 'contact', 'team']);
+    org.rows('account', 25);
+    await org.sync();
+    org.rows('account', 25);
+    const { services } = org.harness;
+    const fetched: string[] = [];
+    const { sendFetch } = services;
+    services.sendFetch = (message, delay) => {
+      fetched.push(`${message.entity} ${message.slice}`);
+      return sendFetch(message, delay);
+    };
+    expect(await org.sync({ trigger: 'http', reread: ['contact'] })).toMatchObject({
+      totals: { added: 25, failed: 0 },
+    });
+    expect(fetched.sort()).toEqual(['account 1', 'contact 0', 'lead 0']);
+    await org.expectMirror('account', 'lead', 'contact', 'team');
+  });
+
+  it.each(['429', '503'] as const)(
+    'leaves a table that gets %s to the queue, and counts its requests',
+    async (kind) => {
+      org = await Organisation.start(['account', 'contact', 'team', 'email'], { rows: 60 });
+      await org.sync();
+      const fault = org.dataverse.faults.add({
+        kind,
+        match: /\/accounts\?.*deltatoken/,
+        times: 1,
+        retryAfter: 1,
+      });
+      const messages = countMessages();
+      const before = org.dataverse.stats.requests;
+      const status = await org.sync({ trigger: 'timer' });
+      expect(fault.hits).toBe(1);
+      expect(messages).toMatchObject({ plan: 0, merge: 1 });
+      expect(messages.fetch).toBeGreaterThanOrEqual(1);
+      expect(status.totals.failed).toBe(0);
+      expect(reportOf(status, 'account')).toMatchObject({
+        state: 'merged',
+        requests: 2,
+        throttled: kind === '429' ? 1 : 0,
+      });
+      expect(status.totals.requests).toBe(org.dataverse.stats.requests - before - 1);
+    },
+  );
+
+  it('leaves to the queue what is not answered in time', async () => {
+    org = await Organisation.start(['account', 'team'], { rows: 60 });
+    await org.sync();
+    const { services } = org.harness;
+    const { dataverse } = services;
+    const real = AbortSignal.timeout.bind(AbortSignal);
+    vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => real(ms === 20_000 ? 1_000 : ms));
+    let isSlow = true;
+    services.dataverse = {
+      ...dataverse,
+      readPages: async function* (query, options) {
+        if (query.entitySet === 'accounts' && isSlow) {
+          isSlow = false;
+          await new Promise((_, reject) => {
+            options?.signal?.addEventListener('abort', () => reject(options.signal!.reason));
+          });
+        }
+        yield* dataverse.readPages(query, options);
+      },
+    };
+    const messages = countMessages();
+    const status = await org.sync({ trigger: 'timer' });
+    expect(messages).toEqual({ plan: 0, fetch: 1, merge: 1 });
+    expect(status.totals.failed).toBe(0);
+  });
+});
+
+describe('a process that dies in a run without messages', () => {
+  const writes = [
+    'create',
+    'replaceIfUnchanged',
+    'deleteIfUnchanged',
+    'createIfAbsent',
+    'putBytes',
+    'put',
+  ] as const;
+
+  /** Kills the process before or after its write of this number. Later calls fail as well. */
+  function killAt(number: number, when: 'before' | 'after'): { revive: () => void; isDead: () => boolean } {
+    const { work, published } = org.harness.storage;
+    let left = number;
+    let isDead = false;
+    const restore: (() => void)[] = [];
+    for (const store of [work, published] as unknown as Record<string, unknown>[]) {
+      for (const method of [...writes, 'read', 'list', 'deletePrefix']) {
+        const real = (store[method] as (...args: unknown[]) => unknown).bind(store);
+        store[method] = async (...args: unknown[]) => {
+          if (isDead) throw new SyncError('killed');
+          isDead = (writes as readonly string[]).includes(method) && --left === 0;
+          if (isDead && when === 'before') throw new SyncError('killed');
+          const result = await real(...args);
+          if (isDead) throw new SyncError('killed');
+          return result;
+        };
+        restore.push(() => delete store[method]);
+      }
+    }
+    return {
+      revive: () => {
+        for (const one of restore) one();
+      },
+      isDead: () => isDead,
+    };
+  }
+
+  const points = [1, 2, 3, 4].flatMap((n) => [[n, 'before'] as const, [n, 'after'] as const]);
+
+  it.each(points)('at write %i, %s it, is healed by a later tick', async (number, when) => {
+    org = await Organisation.start(['account', 'team'], { rows: 30 });
+    await org.sync();
+    const events = listenToEvents();
+    const kill = killAt(number, when);
+    await tick().catch(() => undefined);
+    expect(kill.isDead()).toBe(true);
+    kill.revive();
+    org.harness.restarted();
+    // The ticks of four minutes. The storage dates its blobs with the time of the machine.
+    org.clock.now = Math.max(org.clock.now, Date.now());
+    for (let n = 0; n < 4; n++) {
+      await tick();
+      await org.harness.drain();
+    }
+    const { services } = org.harness;
+    expect(await services.work.read(paths.active)).toBeUndefined();
+    const { runs } = await syncStatus(services);
+    expect(runs.every(({ phase }) => phase === 'complete')).toBe(true);
+    const ended = events.filter(({ name }) => name === 'RunEnded');
+    // Each run once, and the one whose process died at least once.
+    expect(ended.length).toBeGreaterThanOrEqual(runs.length - 1);
+    expect(ended.length).toBeLessThanOrEqual(runs.length);
+    org.rows('account', 2);
+    await org.sync({ trigger: 'timer' });
+    await org.expectMirror('account', 'team');
+  });
+
+  it('after it stored the plan is healed by a resumption', async () => {
+    org = await Organisation.start(['account', 'team'], { rows: 30 });
+    await org.sync();
+    org.rows('account', 3);
+    const { services } = org.harness;
+    const { sendMerge, sendPlan } = services;
+    services.sendMerge = () => Promise.reject(new Error('killed'));
+    services.sendPlan = () => Promise.reject(new Error('killed'));
+    await expect(tick()).rejects.toThrow('killed');
+    Object.assign(services, { sendMerge, sendPlan });
+    org.harness.restarted();
+    org.clock.now = Math.max(org.clock.now, Date.now()) + 1_000_000;
+    expect((await tick()).outcome).toBe('resumed');
+    await org.harness.drain();
+    expect(await services.work.read(paths.active)).toBeUndefined();
+    await org.expectMirror('account', 'team');
+  });
+
+  it('does not end a run that another start has resumed meanwhile', async () => {
+    org = await Organisation.start(['account'], { rows: 30 });
+    await org.sync();
+    const events = listenToEvents();
+    const { services } = org.harness;
+    const { saveState } = services.mirror;
+    services.mirror.saveState = async (loaded) => {
+      services.mirror.saveState = saveState;
+      // The process sleeps for four minutes.
+      org.clock.now += 240_000;
+      expect((await tick()).outcome).toBe('resumed');
+      return saveState.call(services.mirror, loaded);
+    };
+    const { runId } = await tick();
+    expect(events.filter(({ name }) => name === 'RunEnded')).toEqual([]);
+    await org.harness.drain();
+    expect(events.filter(({ name }) => name === 'RunEnded')).toHaveLength(1);
+    expect(await runStatus(services, runId)).toMatchObject({ phase: 'complete' });
+    expect(await services.work.read(paths.active)).toBeUndefined();
+  });
+
+  it('announces the run once if it is resumed after its report', async () => {
+    org = await Organisation.start(['account'], { rows: 30 });
+    await org.sync();
+    const events = listenToEvents();
+    const { services } = org.harness;
+    const { deleteIfUnchanged } = services.work;
+    services.work.deleteIfUnchanged = async (name, etag) => {
+      services.work.deleteIfUnchanged = deleteIfUnchanged;
+      const active = (await services.work.read<object>(paths.active))!;
+      await services.work.replaceIfUnchanged(paths.active, { ...active.value, resumptions: 1 }, active.etag);
+      return deleteIfUnchanged.call(services.work, name, etag);
+    };
+    const { runId } = await tick();
+    expect((await services.work.read<RunDocument>(paths.run(runId)))?.value.announced).toBe(true);
+    await services.sendPlan({ runId });
+    await org.harness.drain();
+    expect(events.filter(({ name }) => name === 'RunEnded')).toHaveLength(1);
+    expect(await services.work.read(paths.active)).toBeUndefined();
+  });
+});
