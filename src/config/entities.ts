@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
+import { intervalPattern } from './reconcile-every.ts';
 import { wholeTableStrategies } from './strategies.ts';
 import { typeFault } from './type-faults.ts';
 
@@ -39,11 +40,13 @@ const entityObject = z.strictObject({
       'Largest share of the table that one run may delete, from 0 to 1. A run that would delete more deletes nothing and reports the table.',
     ),
   reconcileEvery: z
-    .int()
-    .min(0)
+    .union(
+      [z.int().min(0), z.string().regex(intervalPattern)],
+      'must be a time such as "30m", "1h" or "1d", or a whole number of runs',
+    )
     .optional()
     .describe(
-      'For tables without change tracking: compare all keys in every Nth run (0 = only once a day, see SYNC_VERIFY_HOURS).',
+      'For tables without change tracking: compare all keys this often, as a time ("30m", "1h", "1d"; "0s" = in every run) or in every Nth run (0 = only once a day, see SYNC_VERIFY_HOURS). By default SYNC_RECONCILE_EVERY.',
     ),
   verifyHours: z
     .number()

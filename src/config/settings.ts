@@ -5,6 +5,7 @@ import { availableMemory, cacheMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { type Kept, keepSetting, parseSettings } from './parse-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
+import { intervalPattern } from './reconcile-every.ts';
 import {
   databaseStorage,
   hostStorage,
@@ -54,7 +55,8 @@ export interface Settings {
     staleAfterSeconds: number;
     maxWaitSeconds: number;
     overlapSeconds: number;
-    reconcileEvery: number;
+    /** A time such as `1h`, or a number of runs; see reconcile-every.ts. */
+    reconcileEvery: number | string;
     verifyHours: number;
     /** How often all of a large database is checked; 0: never. */
     checkHours: number;
@@ -111,7 +113,15 @@ const appSettings = z.object({
   SYNC_STALE_AFTER: number(900, 1, 86_400),
   SYNC_MAX_WAIT: number(3600, 0, 86_400),
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
-  SYNC_RECONCILE_EVERY: integer(1, 0, 10_000),
+  SYNC_RECONCILE_EVERY: z
+    .string()
+    .trim()
+    .refine(
+      (text) => intervalPattern.test(text) || /^\d{1,4}$/.test(text),
+      'must be a time such as 30m, 1h or 1d, or a whole number of runs',
+    )
+    .transform((text) => (intervalPattern.test(text) ? text : Number(text)))
+    .default('1h'),
   SYNC_VERIFY_HOURS: number(24, 0, 8760),
   SYNC_CHECK_HOURS: number(168, 0, 8760),
   SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),

@@ -41,6 +41,10 @@ export interface TableState {
   uncompared?: Failure & { at: string };
   /** Runs since all keys were compared. */
   runsSinceSweep: number;
+  /** When the read that compared all keys last began, of values or not: ISO 8601, UTC. Absent from earlier versions. */
+  sweptAt?: string;
+  /** How many rows more than the mirror Dataverse counted, when a comparison that the count asked for was over. */
+  miscount?: number;
   /** When the read that compared all keys last began: ISO 8601, UTC. */
   comparedAt?: string;
   /** When the last read without an error began: ISO 8601, UTC. */

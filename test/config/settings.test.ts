@@ -5,6 +5,7 @@ import { availableMemory, cacheMegabytesFor } from '../../src/config/available-m
 import { readMetricsSettings } from '../../src/config/metrics-settings.ts';
 import { readTogether } from '../../src/config/parse-settings.ts';
 import { queueName } from '../../src/config/queue-names.ts';
+import { intervalOf } from '../../src/config/reconcile-every.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 
@@ -137,12 +138,24 @@ describe('readSettings', () => {
     expect(availableMemory()).toBeLessThanOrEqual(totalmem());
   });
 
-  it.each(['DATAVERSE_PAGE_SIZE', 'DATAVERSE_MAX_CONCURRENCY', 'SYNC_RECONCILE_EVERY'])(
-    'requires a whole number for %s',
-    (name) => {
-      expect(() => readSettings({ ...least, [name]: '1.5' })).toThrow(`${name}: must be a whole number`);
-    },
-  );
+  it('reads SYNC_RECONCILE_EVERY as a time, or as a number of runs', () => {
+    const read = (value?: string) =>
+      readSettings({ ...least, SYNC_RECONCILE_EVERY: value }).sync.reconcileEvery;
+    expect([read(), read('30m'), read('0s'), read('1'), read('0')]).toEqual(['1h', '30m', '0s', 1, 0]);
+    for (const wrong of ['1.5', '1 week', '-1', 'hourly']) {
+      expect(() => read(wrong)).toThrow(
+        'SYNC_RECONCILE_EVERY: must be a time such as 30m, 1h or 1d, or a whole number of runs',
+      );
+    }
+    expect(['90s', '30m', '1.5h', '1d', '0s', 3].map(intervalOf)).toEqual([
+      ...[{ seconds: 90 }, { seconds: 1800 }, { seconds: 5400 }, { seconds: 86_400 }, { seconds: 0 }],
+      { runs: 3 },
+    ]);
+  });
+
+  it.each(['DATAVERSE_PAGE_SIZE', 'DATAVERSE_MAX_CONCURRENCY'])('requires a whole number for %s', (name) => {
+    expect(() => readSettings({ ...least, [name]: '1.5' })).toThrow(`${name}: must be a whole number`);
+  });
 
   it('names DATAVERSE_URL in the error about its value', () => {
     expect(() => readSettings({ ...least, DATAVERSE_URL: 'contoso' })).toThrow(

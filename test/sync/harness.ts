@@ -105,6 +105,8 @@ export class Harness {
       DATAVERSE_URL: options.dataverseUrl,
       DATAVERSE_ACCESS_TOKEN: 'test',
       AzureWebJobsStorage: options.connectionString ?? 'UseDevelopmentStorage=true',
+      // The mirror of most tests must equal the truth after each run.
+      SYNC_RECONCILE_EVERY: '1',
       SYNC_WORK_CONTAINER: `work-${suffix}`,
       SYNC_DATABASE_CONTAINER: `database-${suffix}`,
       ...options.settings,

@@ -19,12 +19,23 @@ export async function count(
   const call = { ...options, operation: `count ${entitySet}`, entitySet, url, headers };
   try {
     return await transport.send(call, (reply) => {
-      const rows = /^\uFEFF?\s*(\d{1,15})\s*$/.exec(reply.body.toString('utf8', 0, 40))?.[1];
+      const rows = numberIn(reply.body);
       if (rows === undefined) throw unreadable(reply, 'it is not a number');
-      return Number(rows) >= countLimit ? undefined : Number(rows);
+      return rows >= countLimit ? undefined : rows;
     });
   } catch (error) {
     if (dataverseFault(error)?.code === codes.queryRefused) return undefined;
     throw error;
   }
+}
+
+/** The number in the answer to a `$count`; undefined from 5,000 on, and if it is none. */
+export function parseCount(body: Buffer): number | undefined {
+  const rows = numberIn(body);
+  return rows === undefined || rows >= countLimit ? undefined : rows;
+}
+
+function numberIn(body: Buffer): number | undefined {
+  const rows = /^\uFEFF?\s*(\d{1,15})\s*$/.exec(body.toString('utf8', 0, 40))?.[1];
+  return rows === undefined ? undefined : Number(rows);
 }

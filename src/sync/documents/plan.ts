@@ -23,6 +23,8 @@ export interface TablePlan extends StrategyRead {
   carried?: { round: number; createdAt: string };
   /** Why the plan reads all rows again; absent if it does not. */
   reread?: string;
+  /** Dataverse's count of the rows, if it is the reason to compare all keys early. */
+  counted?: number;
   /** What the planning counted for the table, if it tried to read it and could not; for the figures of its first slice. */
   spent?: Partial<RequestStats>;
   /** Why this strategy and this read, for people. */

@@ -121,6 +121,7 @@ const plan = z.looseObject({
       omit: texts.optional(),
       carried: z.looseObject({ round: count, createdAt: time }).optional(),
       reread: text.optional(),
+      counted: count.optional(),
       spent: z.record(text, count).optional(),
     }),
   ),

@@ -1,5 +1,8 @@
+import { intervalOf } from '../../config/reconcile-every.ts';
+import { countLimit } from '../../dataverse/read/count.ts';
 import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { describeForLog } from '../../errors.ts';
+import { entitySetOf } from '../../schema/table.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import type { TableState } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
@@ -8,7 +11,8 @@ import type { SyncServices } from '../documents/services.ts';
 import { addFigures, type Slice } from '../documents/slice.ts';
 import { readRows } from '../fetch/read-slice.ts';
 import { broughtNothing } from '../strategies/next-state.ts';
-import { readingOf } from '../strategies/registry.ts';
+import { readingOf, strategies } from '../strategies/registry.ts';
+import { countRows } from './count-rows.ts';
 
 /** How many tables are read at the same time, and how long reading all of them may take. */
 const concurrency = 16;
@@ -41,6 +45,11 @@ export async function readFirstSlices(
 ): Promise<FirstSlices> {
   const first: FirstSlices = { slices: {}, kept: new Map() };
   const signal = AbortSignal.timeout(limitSeconds * 1000);
+  const counting = countRows(services, countable(plan, tables, entities, services.settings), {
+    signal,
+    retry,
+    correlationId: plan.runId,
+  });
   const quick = Object.keys(plan.entities).filter((name) => isQuick(plan.entities[name]!, entities[name]));
   await forEachConcurrently(quick, concurrency, async (name) => {
     if (signal.aborted) return;
@@ -70,7 +79,44 @@ export async function readFirstSlices(
       services.progress.clear(plan.runId, plan.round, name);
     }
   });
+  for (const [name, count] of await counting) {
+    const slice = first.slices[name];
+    // A count says nothing of a table that the read shows to have changed, or did not show.
+    if (slice === undefined || slice.shard !== undefined) continue;
+    if (count - entities[name]!.rows !== (entities[name]!.miscount ?? 0)) compare(plan, first, name, count);
+  }
   return first;
+}
+
+/**
+ * The tables whose count tells of deletes that their reads do not show, by logical name, with their entity sets. Those that
+ * are compared in every Nth run, or have nothing to compare with, are left to that.
+ */
+function countable(
+  { entities }: RoundPlan,
+  tables: Catalog['tables'],
+  known: Readonly<Record<string, TableState>>,
+  { sync }: SyncServices['settings'],
+): Map<string, string> {
+  const names = Object.keys(entities).filter((name) => {
+    const { config, strategy } = entities[name]!;
+    const { rows = countLimit, uncompared } = known[name] ?? {};
+    const every = intervalOf(config.reconcileEvery ?? sync.reconcileEvery);
+    const isTimed = 'seconds' in every && strategies[strategy].withComparison !== undefined;
+    return isTimed && isQuick(entities[name]!, known[name]) && rows < countLimit && uncompared === undefined;
+  });
+  return new Map(names.map((name) => [name, entitySetOf(tables[name]!)]));
+}
+
+/** Has all keys of a table compared in this run: it has another number of rows than the mirror. */
+function compare({ entities }: RoundPlan, { slices, kept }: FirstSlices, name: string, count: number): void {
+  const plan = entities[name]!;
+  const { requests, retries, throttled = 0, waitedSeconds = 0, wireBytes = 0, bytes } = slices[name]!;
+  plan.read = readingOf(plan).withComparison!(plan.read);
+  plan.counted = count;
+  plan.spent = { requests, retries, throttled, waitedSeconds, wireBytes, bytesReceived: bytes };
+  delete slices[name];
+  kept.delete(name);
 }
 
 /** Stores the shards that the merge of the round needs besides those that are stored. */

@@ -14,8 +14,8 @@ import { rememberedRefusal } from './refusal.ts';
 import { afterPage } from './row-reader.ts';
 import type { MergedRead, Strategy } from './strategy.ts';
 import {
-  hasJustFailed,
   hasUnversioned,
+  isReconciliationDue,
   isVerificationDue,
   sweepAgainAfter,
   withoutComparison,
@@ -47,19 +47,15 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
   },
 
   plan(context) {
-    const { config, table, state, rereadReason, settings } = context;
+    const { table, state, rereadReason, settings } = context;
     const known = rereadReason === undefined ? state : undefined;
     if (known?.watermark === undefined || !isContinued(known)) return { kind: 'all' };
     const isDue = isVerificationDue(context);
-    const every = config.reconcileEvery ?? settings.reconcileEvery;
     return {
       kind: 'modifiedon',
       since: windowStart(known.watermark, settings.overlapSeconds),
       // Change tracking named deleted rows until now. Those it no longer named show in a sweep only.
-      sweep:
-        known.strategy === 'delta' ||
-        isDue ||
-        (every > 0 && known.runsSinceSweep + 1 >= every && !hasJustFailed(context)),
+      sweep: known.strategy === 'delta' || isDue || isReconciliationDue(context),
       values: (isDue && hasUnversioned(table)) || undefined,
     };
   },
@@ -89,6 +85,8 @@ export const modifiedon: Strategy<ModifiedOnRead> = {
   isComplete: (read) => read.kind === 'all',
 
   comparedKeys: (read) => (isSweep(read) ? 'all' : undefined),
+
+  withComparison: (read) => (read.kind === 'modifiedon' ? { ...read, sweep: true } : read),
 
   comparesValues: (read) => read.kind === 'modifiedon' && read.values === true,
 

@@ -59,7 +59,7 @@ export async function nextState(
   const cursor = await strategies[strategy].cursor({ known, read, fetched, outcome, watermark, settings });
   const isNew = start.uncompared !== undefined || (outcome.isHeldBack && cursor.sweepAgain === 'deletes');
   const isSettled = isComplete || keys !== undefined;
-  const { reread } = fetched.plan;
+  const { reread, counted } = fetched.plan;
   // After the source moved back, an earlier version lies ahead of every later token.
   const earlierVersion = isOfMovedBack(reread) ? undefined : knownDeltaVersion(known);
   return {
@@ -68,6 +68,8 @@ export async function nextState(
     rows: outcome.rows,
     rowBytes: rowBytesAfter(known, fetched, comparedAll),
     runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
+    sweptAt: comparedAll ? outcome.startedAt : known?.sweptAt,
+    miscount: counted === undefined ? known?.miscount : counted - outcome.rows,
     comparedAt: isVerified ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
     syncedAt: outcome.startedAt,
     watermark,

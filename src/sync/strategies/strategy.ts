@@ -30,6 +30,8 @@ export interface Reading<R extends Read = Read> {
   isComplete(read: R): boolean;
   /** The ids whose keys the read compares with Dataverse: all of the table, those of the list of this name, or none. */
   comparedKeys(read: R): ComparedKeys;
+  /** The same read with a comparison of all keys, if deletes show in no other way. */
+  withComparison?(read: R): R;
   /** Whether it compares the columns, too, whose values change without a new version. */
   comparesValues(read: R): boolean;
   /** How many of the differences that the comparison found are not ordinary changes. Without it: none. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { intervalOf } from '../../config/reconcile-every.ts';
 import { ConfigurationError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
@@ -40,8 +41,22 @@ function isPutOff({ state, allowsMassDelete, now }: PlanContext): boolean {
   return Math.abs(now.getTime() - Date.parse(uncompared.at)) < putOffHours * 3_600_000;
 }
 
+/** How much earlier than after its interval a comparison may come: no two runs are exactly an interval apart. */
+const slackSeconds = 60;
+
+/** Whether all keys of the table must be compared in this run, because deletes show in no other way. */
+export function isReconciliationDue(context: PlanContext): boolean {
+  const { config, state, settings, now } = context;
+  if (state === undefined || hasJustFailed(context)) return false;
+  const every = intervalOf(config.reconcileEvery ?? settings.reconcileEvery);
+  if ('runs' in every) return every.runs > 0 && state.runsSinceSweep + 1 >= every.runs;
+  const age = Math.abs(now.getTime() - Date.parse(state.sweptAt ?? '')) / 1000;
+  // Not if the age is not known.
+  return !(age < every.seconds - Math.min(slackSeconds, every.seconds / 10));
+}
+
 /** Whether the comparison of all rows failed lately. */
-export function hasJustFailed(context: PlanContext): boolean {
+function hasJustFailed(context: PlanContext): boolean {
   return context.state?.sweepAgain === undefined && isPutOff(context);
 }
 

@@ -70,8 +70,8 @@ function tick(): Promise<{ runId: string; outcome: string }> {
 }
 
 describe('a run in which no table changed', () => {
-  it('costs one request per table and one more, no message and eight blob calls, for the 21 tables of the sample', async () => {
-    org = await Organisation.start(sampleTables, { rows: 300 }, { SYNC_RECONCILE_EVERY: '0' });
+  it('costs one request per table and two more, no message and eight blob calls, for the 21 tables of the sample', async () => {
+    org = await Organisation.start(sampleTables, { rows: 300 }, { SYNC_RECONCILE_EVERY: '1h' });
     // The second run reads for the first time what each run reads, and the third one what the schema report is made from.
     for (let n = 0; n < 3; n++) await org.sync();
     const calls = countBlobCalls();
@@ -84,7 +84,8 @@ describe('a run in which no table changed', () => {
       const before = org.dataverse.stats.requests;
       const { runId, outcome } = await tick();
       expect(outcome).toBe('started');
-      expect(org.dataverse.stats.requests - before).toBe(sampleTables.length + 1);
+      // For the version of the metadata, and for the rows of the tables without change tracking.
+      expect(org.dataverse.stats.requests - before).toBe(sampleTables.length + 2);
       expect(messages).toEqual({ plan: 0, fetch: 0, merge: 0 });
       const cold = ['read state-tables/', 'read catalogs/'];
       expect(calls.map((call) => call.replace(/[\w-]+\.json$|undefined$/, '').replace(runId, ''))).toEqual([
@@ -109,8 +110,18 @@ describe('a run in which no table changed', () => {
       // By the status alone.
       expect((await syncStatus(org.harness.services)).active).toBeNull();
     }
-    org.store.create('account', {});
-    await org.sync({ trigger: 'timer' });
+    // Two of the tables change: one message merges what is read already, and leaves the others as they are.
+    org.store.create('account', { name: 'new' });
+    org.store.create('lead', { subject: 'new' });
+    const before = org.dataverse.stats.requests;
+    const { runId } = await tick();
+    expect(org.dataverse.stats.requests - before).toBe(sampleTables.length + 2);
+    expect(messages).toEqual({ plan: 0, fetch: 0, merge: 1 });
+    await org.harness.drain();
+    expect(messages).toEqual({ plan: 0, fetch: 0, merge: 1 });
+    const { totals } = (await runStatus(org.harness.services, runId))!;
+    expect(totals).toMatchObject({ added: 2, updated: 0, deleted: 0, failed: 0 });
+    await org.expectMirror('account', 'lead', 'accountleads', 'new_shipmentline', 'task', 'team');
     const log = await org.query(`SELECT reason, requests FROM _sync_log WHERE reason LIKE '%runs)'`);
     expect(log).toEqual([{ reason: '21 tables without changes (4 runs)', requests: 4 * 21 }]);
   });
@@ -119,7 +130,7 @@ describe('a run in which no table changed', () => {
     org = await Organisation.start(
       ['account', 'lead', 'accountleads', { name: 'systemuser', filtered: true }],
       { rows: 100 },
-      { SYNC_RECONCILE_EVERY: '0' },
+      { SYNC_RECONCILE_EVERY: '1h' },
     );
     for (let n = 0; n < 2; n++) await org.sync();
     const { services } = org.harness;
@@ -152,7 +163,7 @@ describe('a run in which no table changed', () => {
   });
 
   it('ends in the plan message if a person started it', async () => {
-    org = await Organisation.start(['account', 'lead'], { rows: 20 }, { SYNC_RECONCILE_EVERY: '0' });
+    org = await Organisation.start(['account', 'lead'], { rows: 20 }, { SYNC_RECONCILE_EVERY: '1h' });
     for (let n = 0; n < 2; n++) await org.sync();
     const messages = countMessages();
     const status = await org.sync({ trigger: 'http' });
@@ -179,25 +190,6 @@ describe('a run in which no table changed', () => {
 });
 
 describe('a run in which some tables changed', () => {
-  it('sends one message if two of 21 tables changed, and leaves the others as they are', async () => {
-    const tables = sampleTables.map((name) => (name === 'systemuser' ? { name, filtered: true } : name));
-    org = await Organisation.start(tables, { rows: 300 }, { SYNC_RECONCILE_EVERY: '0' });
-    for (let n = 0; n < 2; n++) await org.sync();
-    org.store.create('account', { name: 'new' });
-    org.store.create('lead', { subject: 'new' });
-    const messages = countMessages();
-    const before = org.dataverse.stats.requests;
-    const { runId } = await tick();
-    expect(org.dataverse.stats.requests - before).toBe(sampleTables.length + 1);
-    await org.harness.drain();
-    expect(messages).toEqual({ plan: 0, fetch: 0, merge: 1 });
-    const status = (await runStatus(org.harness.services, runId))!;
-    expect(status.totals).toMatchObject({ added: 2, updated: 0, deleted: 0, failed: 0 });
-    await org.expectMirror('account', 'lead', 'accountleads', 'new_shipmentline', 'task', 'team');
-    await org.expectSound();
-    await org.expectIdle();
-  });
-
   it('fetches through the queue what follows the first page, and tables that are new, read again or compared', async () => {
     org = await Organisation.start(['account', 'lead', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
     for (const table of ['account', 'lead', 'contact', 'team']) org.rows(table, 15);
@@ -271,6 +263,92 @@ describe('a run in which some tables changed', () => {
     const status = await org.sync({ trigger: 'timer' });
     expect(messages).toEqual({ plan: 0, fetch: 1, merge: 1 });
     expect(status.totals.failed).toBe(0);
+  });
+});
+
+describe('a table whose deletes show in comparisons only', () => {
+  /** A table without change tracking that has been idle. @returns the ids of its rows */
+  async function startIdle(reconcileEvery: number | string, count = 10): Promise<string[]> {
+    org = await Organisation.start(['account', { name: 'lead', reconcileEvery }]);
+    const ids = org.rows('lead', count);
+    org.clock.now += 86_400_000;
+    // Rows that each run reads, because they are in the window.
+    org.rows('lead', 2);
+    for (let n = 0; n < 2; n++) await org.sync();
+    return ids;
+  }
+
+  const isCompared = async (): Promise<boolean> => {
+    const report = reportOf(await org.sync({ trigger: 'timer' }), 'lead');
+    return report.verified !== undefined;
+  };
+
+  it('is compared once an interval, by the time of the last comparison', async () => {
+    await startIdle('30m');
+    expect(await isCompared()).toBe(false);
+    org.clock.now += 27 * 60_000;
+    // A change that the count does not show.
+    const [id] = await org.ids('lead');
+    org.store.update('lead', id!, { subject: 'imported', modifiedon: '2020-01-01T00:00:00Z' });
+    expect(await isCompared()).toBe(true);
+    await org.expectMirror('lead');
+    expect(await isCompared()).toBe(false);
+  });
+
+  it.each([
+    ['0s', [true, true, true]],
+    [1, [true, true, true]],
+    [0, [false, false, false]],
+    [2, [true, false, true]],
+    ['1d', [false, false, false]],
+  ])('with reconcileEvery %j is compared as %j in three runs', async (reconcileEvery, expected) => {
+    await startIdle(reconcileEvery);
+    const found: boolean[] = [];
+    for (let n = 0; n < 3; n++) found.push(await isCompared());
+    expect(found).toEqual(expected);
+  });
+
+  it('is compared at once if Dataverse counts another number of rows, which costs one request', async () => {
+    const ids = await startIdle('1h');
+    const before = org.dataverse.stats.requests;
+    expect(await isCompared()).toBe(false);
+    expect(org.dataverse.stats.requests - before).toBe(4);
+    org.store.delete('lead', ids[3]!);
+    const status = await org.sync({ trigger: 'timer' });
+    // The page that showed no change, and the pages of the comparison.
+    expect(reportOf(status, 'lead')).toMatchObject({ deleted: 1, verified: 11, requests: 3 });
+    await org.expectMirror('lead');
+    expect(await isCompared()).toBe(false);
+  });
+
+  it('is not compared again and again because of rows that the mirror cannot have', async () => {
+    const ids = await startIdle('1h');
+    const { services } = org.harness;
+    const { batch } = services.dataverse;
+    services.dataverse = {
+      ...services.dataverse,
+      batch: async (...args) => {
+        const replies = await batch(...args);
+        return replies.map((reply) => {
+          if (reply === undefined || Array.isArray(reply)) return reply;
+          return { ...reply, body: Buffer.from(String(Number(reply.body.toString()) + 3)) };
+        });
+      },
+    };
+    expect([await isCompared(), await isCompared(), await isCompared()]).toEqual([true, false, false]);
+    org.store.delete('lead', ids[3]!);
+    expect([await isCompared(), await isCompared()]).toEqual([true, false]);
+    await org.expectMirror('lead');
+  });
+
+  it('is left to its interval if Dataverse does not count', async () => {
+    const ids = await startIdle('1h');
+    org.store.delete('lead', ids[3]!);
+    const fault = org.dataverse.faults.add({ kind: '503', match: /\$batch/, times: 1 });
+    expect(await isCompared()).toBe(false);
+    expect(fault.hits).toBe(1);
+    expect(await isCompared()).toBe(true);
+    await org.expectMirror('lead');
   });
 });
 

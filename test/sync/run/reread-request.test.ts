@@ -12,7 +12,8 @@ const tables = { account: 'name', lead: 'subject', contact: 'jobtitle' };
 
 /** Three tables, of which each has a value that changed without a new version. */
 async function startWithHiddenChanges(): Promise<void> {
-  org = await Organisation.start(['account', { name: 'lead', reconcileEvery: 0 }, 'contact']);
+  // A table that is compared goes through the queue, so that the run is live once it is planned.
+  org = await Organisation.start(['account', { name: 'lead', reconcileEvery: 1 }, 'contact']);
   const ids = Object.entries(tables).map(([table, column]) =>
     org.rows(table, 5, () => ({ [column]: 'old' })),
   );

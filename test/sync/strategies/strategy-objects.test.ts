@@ -100,6 +100,15 @@ describe('planTable', () => {
     expect(byTime(timed, { reconcileEvery: 0 })).toEqual({ kind: 'modifiedon', since, sweep: false });
     expect(byTime(timed, { reconcileEvery: 3 })).toEqual({ kind: 'modifiedon', since, sweep: false });
     expect(byTime(timed, { reconcileEvery: 2 })).toEqual({ kind: 'modifiedon', since, sweep: true });
+    const swept = (sweptAt?: string) => byTime({ ...timed, sweptAt }, { reconcileEvery: '1h' });
+    const ago = (minutes: number) => new Date(now.getTime() - minutes * 60_000).toISOString();
+    expect(swept(ago(58))).toEqual({ kind: 'modifiedon', since, sweep: false });
+    // A run that begins a little early does not put the comparison off by one run.
+    expect(swept(ago(59.5))).toEqual({ kind: 'modifiedon', since, sweep: true });
+    // A comparison in the future was timed by a clock that was wrong. Earlier versions did not note the time.
+    expect(swept(ago(-90))).toEqual({ kind: 'modifiedon', since, sweep: true });
+    expect(swept()).toEqual({ kind: 'modifiedon', since, sweep: true });
+    expect(byTime({ ...timed, sweptAt: ago(0) }, { reconcileEvery: '0s' })).toMatchObject({ sweep: true });
     const old = { ...timed, comparedAt: '2026-11-20T02:00:00.000Z' };
     expect(byTime(old, { reconcileEvery: 0 })).toEqual({ kind: 'modifiedon', since, sweep: true });
     // A table that was kept in part lacks rows that are older than its watermark.

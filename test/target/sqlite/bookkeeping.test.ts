@@ -26,6 +26,8 @@ const account: Required<TableState> = {
   sweepAgain: 'rows',
   uncompared: { error: 'too large', hint: 'wait', at: '2026-11-20T12:00:00.000Z' },
   runsSinceSweep: 2,
+  sweptAt: '2026-11-20T06:00:00.000Z',
+  miscount: 1,
   comparedAt: '2026-11-20T00:00:00Z',
   syncedAt: '2026-11-21T00:00:00Z',
   fallback: { reason: 'refused', until: '2026-11-22T00:00:00Z', refused: ['modifiedon'] },
