@@ -5,6 +5,7 @@ import { openShard } from '../documents/open-shard.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import type { KnownIds } from '../strategies/row-reader.ts';
+import type { SliceShard } from './slice-shard.ts';
 
 /**
  * Finds out which rows of the same table the rows of a slice refer to. A slice holds rows of one table, so references to
@@ -14,22 +15,22 @@ export class ReferenceFollower {
   readonly #services: SyncServices;
   readonly #message: FetchMessage;
   readonly #table: Table;
-  readonly #shard: Shard;
+  readonly #slice: SliceShard;
   /** Ids that the mirror has or that this read has asked for; so that loops end, and nothing is read twice. */
   #known: Set<string> | undefined;
   /** The last row of the shard whose references were followed. */
   #lastRow = 0;
 
-  constructor(services: SyncServices, message: FetchMessage, table: Table, shard: Shard) {
+  constructor(services: SyncServices, message: FetchMessage, table: Table, slice: SliceShard) {
     this.#services = services;
     this.#message = message;
     this.#table = table;
-    this.#shard = shard;
+    this.#slice = slice;
   }
 
   /** The ids that rows written since the last call refer to, without known ones; at most `limit`. */
   async next(known: KnownIds, limit: number): Promise<string[]> {
-    const references = this.#shard.references(referencesToItself(this.#table), this.#lastRow);
+    const references = this.#slice.shard.references(referencesToItself(this.#table), this.#lastRow);
     this.#lastRow = references.lastRow;
     if (references.ids.length === 0) return [];
     this.#known ??= await this.#readKnown(known);
@@ -46,7 +47,7 @@ export class ReferenceFollower {
       for (const id of shard.rowIds(primaryKey)) known.add(id);
       for (const id of shard.deletedIds()) known.add(id);
     };
-    collect(this.#shard);
+    collect(this.#slice.shard);
     for (let k = 0; k < current; k++) {
       const slice = await this.#services.documents.slice(runId, round, entity, k);
       if (slice?.shard === undefined) continue;

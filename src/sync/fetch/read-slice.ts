@@ -129,15 +129,15 @@ class SliceReader implements RowReader {
     this.plan = plan;
     this.#services = services;
     this.#message = message;
-    this.#shard = new SliceShard(services.sqlite, table, plan);
-    this.#follower = new ReferenceFollower(services, message, table, this.#shard.shard);
+    this.#shard = new SliceShard(services.sqlite, table, plan, options);
+    this.#follower = new ReferenceFollower(services, message, table, this.#shard);
     this.#pageSize = new PageSize(services, table, plan, this.#callOptions());
   }
 
   /** Ends a query that is still open, with the page that it may be reading ahead. */
   async close(): Promise<void> {
     await this.#endPaging();
-    this.#shard.shard.close();
+    this.#shard.close();
   }
 
   async #endPaging(): Promise<void> {
@@ -253,9 +253,11 @@ class SliceReader implements RowReader {
     return [...(await readAbsentIds(this.#services, name)).keys()];
   }
 
-  resolveTombstones(): Promise<void> {
+  async resolveTombstones(): Promise<void> {
+    // The shards of earlier slices may name an id as a row and as deleted, too.
+    if (this.#shard.isEmpty && this.#message.slice === 0) return;
     this.#shard.prepareRows();
-    return resolveTombstones(this.#services, this.#message, this.table, this.#shard.shard, async (ids) => {
+    await resolveTombstones(this.#services, this.#message, this.table, this.#shard.shard, async (ids) => {
       await this.readRowsById(ids);
     });
   }

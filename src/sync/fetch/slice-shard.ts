@@ -16,19 +16,39 @@ type ShardFigures = Pick<
   'rowsRead' | 'deleted' | 'keys' | 'digest' | 'keysDigest' | 'valuesDigest' | 'rowBytes' | 'maxModifiedOn'
 >;
 
-/** Writes what a slice reads into its shard. */
+/** Reserved for the shard of a slice of one page, which is small in most runs. */
+const onePageBytes = 2 * 1024 * 1024;
+
+/** Writes what a slice reads into its shard, which exists once something was read: most pages of most runs are empty. */
 export class SliceShard {
-  readonly shard: Shard;
+  #shard: Shard | undefined;
+  readonly #sqlite: Sqlite;
+  readonly #onePage: boolean;
   readonly #table: Table;
   readonly #plan: TablePlan;
   #rowsWriter: RecordWriter | undefined;
   #keysWriter: RecordWriter | undefined;
   #rowBytes = 0;
 
-  constructor(sqlite: Sqlite, table: Table, plan: TablePlan) {
-    this.shard = Shard.create(sqlite);
+  constructor(sqlite: Sqlite, table: Table, plan: TablePlan, { onePage = false } = {}) {
+    this.#sqlite = sqlite;
+    this.#onePage = onePage;
     this.#table = table;
     this.#plan = plan;
+  }
+
+  get shard(): Shard {
+    this.#shard ??= Shard.create(this.#sqlite, { capacity: this.#onePage ? onePageBytes : undefined });
+    return this.#shard;
+  }
+
+  /** Whether nothing was read yet. */
+  get isEmpty(): boolean {
+    return this.#shard === undefined;
+  }
+
+  close(): void {
+    this.#shard?.close();
   }
 
   /** Rows written so far. */
@@ -38,12 +58,14 @@ export class SliceShard {
 
   /** Writes whole rows. */
   writeRows(page: Page): void {
+    if (page.recordsStart === page.recordsEnd) return;
     this.prepareRows().write(page.body, page.recordsStart, page.recordsEnd);
     this.#rowBytes += page.recordsEnd - page.recordsStart;
   }
 
   /** Writes rows of which a comparison read these columns, the key among them, with their versions. */
   writeKeys(page: Page, compared: readonly Column[]): void {
+    if (page.recordsStart === page.recordsEnd) return;
     this.#keysWriter ??= this.shard.recordWriter('keys', {
       columns: ofDataverse(compared),
       primaryKey: this.#table.primaryKey,
@@ -55,6 +77,7 @@ export class SliceShard {
 
   /** What is wrong with the columns of the rows, as sentences. */
   findings(): string[] {
+    if (this.isEmpty) return [];
     const { logicalName, columns } = this.#table;
     const reportsUnknown = this.#plan.config.columns === undefined;
     return columnFindings(logicalName, columns, this.prepareRows(), { reportsUnknown });
@@ -62,6 +85,7 @@ export class SliceShard {
 
   /** The figures of the shard. Nothing can be written after this. */
   finish(): ShardFigures {
+    if (this.isEmpty) return noFigures(this.#digestsValues);
     const rows = this.prepareRows();
     rows.finish();
     return {
@@ -93,9 +117,21 @@ export class SliceShard {
       keyless: parseTombstone,
       rawJson: plan.config.rawJson ? '_json' : undefined,
       maxOf: table.modifiedOnColumn,
-      digestValues: plan.strategy !== 'delta' && plan.strategy !== 'filtered',
+      digestValues: this.#digestsValues,
     });
   }
+
+  get #digestsValues(): boolean {
+    const { strategy } = this.#plan;
+    return strategy !== 'delta' && strategy !== 'filtered';
+  }
+}
+
+/** The figures of a slice that read nothing. */
+function noFigures(digestsValues: boolean): ShardFigures {
+  const digest = emptyDigest();
+  const values = digestsValues ? digest : undefined;
+  return { rowsRead: 0, deleted: 0, keys: 0, digest, keysDigest: digest, valuesDigest: values, rowBytes: 0 };
 }
 
 /** Without the columns that the configuration adds. */

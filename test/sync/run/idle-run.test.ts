@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SyncError } from '../../../src/errors.ts';
+import { Shard } from '../../../src/sqlite/shard.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import type { RunDocument } from '../../../src/sync/documents/run.ts';
 import { runStatus, syncStatus } from '../../../src/sync/run/run-status.ts';
@@ -77,10 +78,12 @@ describe('a run in which no table changed', () => {
     const calls = countBlobCalls();
     const messages = countMessages();
     const events = listenToEvents();
+    const shards = vi.spyOn(Shard, 'create');
     for (const isWarm of [false, true]) {
       if (!isWarm) org.harness.restarted();
       calls.length = 0;
       events.length = 0;
+      shards.mockClear();
       const before = org.dataverse.stats.requests;
       const { runId, outcome } = await tick();
       expect(outcome).toBe('started');
@@ -107,6 +110,8 @@ describe('a run in which no table changed', () => {
       expect(events.filter(({ name }) => name === 'RunEnded')).toMatchObject([
         { phase: 'complete', requests: sampleTables.length },
       ]);
+      // Ten tables have rows to compare with those of the last run. Empty pages need no shard.
+      expect(shards.mock.calls.length).toBe(10);
       // By the status alone.
       expect((await syncStatus(org.harness.services)).active).toBeNull();
     }
