@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
-import { intervalPattern } from './reconcile-every.ts';
-import { wholeTableStrategies } from './strategies.ts';
+import { intervalPattern, wholeTableStrategies } from './strategies.ts';
 import { typeFault } from './type-faults.ts';
 
 const logicalName = z

@@ -5,7 +5,6 @@ import { availableMemory, cacheMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { type Kept, keepSetting, parseSettings } from './parse-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
-import { intervalPattern } from './reconcile-every.ts';
 import {
   databaseStorage,
   hostStorage,
@@ -13,6 +12,7 @@ import {
   storageAppSettings,
   storageFaults,
 } from './storage-settings.ts';
+import { intervalPattern } from './strategies.ts';
 
 /** How the app signs in to Dataverse; the client's `createCredential` turns this into a credential. */
 export interface DataverseCredentialSettings {
@@ -55,7 +55,7 @@ export interface Settings {
     staleAfterSeconds: number;
     maxWaitSeconds: number;
     overlapSeconds: number;
-    /** A time such as `1h`, or a number of runs; see reconcile-every.ts. */
+    /** A time such as `1h`, or a number of runs; see strategies.ts. */
     reconcileEvery: number | string;
     verifyHours: number;
     /** How often all of a large database is checked; 0: never. */

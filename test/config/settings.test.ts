@@ -5,8 +5,8 @@ import { availableMemory, cacheMegabytesFor } from '../../src/config/available-m
 import { readMetricsSettings } from '../../src/config/metrics-settings.ts';
 import { readTogether } from '../../src/config/parse-settings.ts';
 import { queueName } from '../../src/config/queue-names.ts';
-import { intervalOf } from '../../src/config/reconcile-every.ts';
 import { readSettings } from '../../src/config/settings.ts';
+import { intervalOf } from '../../src/config/strategies.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 
 const least = {

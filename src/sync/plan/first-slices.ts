@@ -1,4 +1,4 @@
-import { intervalOf } from '../../config/reconcile-every.ts';
+import { intervalOf } from '../../config/strategies.ts';
 import { countLimit } from '../../dataverse/read/count.ts';
 import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { describeForLog } from '../../errors.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { intervalOf } from '../../config/reconcile-every.ts';
+import { intervalOf } from '../../config/strategies.ts';
 import { ConfigurationError, SyncError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';

@@ -37,10 +37,11 @@ function historyWith(sync: Partial<SyncStep>): { config: HistoryConfig; steps: S
 }
 
 describe('the mirror equals the truth', () => {
-  it.each(sampleOf(range(1, 24), 2))(
+  // Odd numbers: a run that the timer started, which is planned where it starts.
+  it.each(sampleOf(range(1, 13), 3))(
     'after the process died at write %i and its run was resumed',
     async (kill) => {
-      expect(await World.live(historyWith({ kill }))).toBe(1);
+      expect(await World.live(historyWith({ kill, seed: kill }))).toBe(1);
     },
   );
 
