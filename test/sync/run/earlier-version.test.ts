@@ -90,7 +90,7 @@ describe('a run of an earlier version', () => {
     await work.replaceIfUnchanged(paths.active, { ...active.value, format: undefined }, active.etag);
     const plan = (await work.read<object>(paths.plan(runId, 1)))!;
     const table = { strategy: 'linked', read: { kind: 'known' }, knownIds: 'x', sweep: false, config: {} };
-    await work.put(paths.plan(runId, 1), { ...plan.value, entities: { account: table } });
+    await work.put(paths.plan(runId, 1), { ...plan.value, slices: undefined, entities: { account: table } });
     org.harness.restarted();
 
     await org.harness.drain();
