@@ -98,6 +98,8 @@ describe('a message of this app', () => {
   it('is handled, with the app or, from an earlier version, without', async () => {
     const all = org.harness.services;
     for (const app of [undefined, all.settings.app]) {
+      // Without a change the run would end where it is planned.
+      org.rows('account', 1);
       const { runId } = await org.harness.startUnplanned();
       await handlers['sync-plan']({ runId, app }, context);
       expect((await all.documents.plan(runId, 1))?.runId).toBe(runId);
