@@ -132,8 +132,8 @@ const appSettings = z.object({
     .default('auto')
     .transform((text) => (text === 'auto' ? cacheMegabytesFor(availableMemory()) : Number(text)))
     .refine(
-      (megabytes) => megabytes >= 0.001 && megabytes <= 65_536,
-      'must be auto, or megabytes from 0.001 to 65536',
+      (megabytes) => megabytes >= 0.001 && megabytes <= 16_384,
+      'must be auto, or megabytes from 0.001 to 16384',
     ),
   // learn.microsoft.com, Blob versioning: listing becomes slow beyond a thousand versions or snapshots.
   SYNC_KEEP_VERSIONS: keepSetting('0', 0, 1000),
@@ -203,7 +203,7 @@ export function readSettings(
 }
 
 /** Blobs that the sync itself writes beside the database. */
-const reservedNames = /^(?:state\.json|schema-report\.(?:json|md)|files\/.*)$/;
+const reservedNames = /^(?:state\.json|last-check\.json|schema-report\.(?:json|md)|files\/.*)$/;
 
 /** The faults that concern more than the form of one setting. */
 function checkTogether(given: Record<string, string | undefined>): string[] {

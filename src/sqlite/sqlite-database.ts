@@ -55,6 +55,7 @@ export class SqliteDatabase {
       this.#pageSize = this.#pragma('page_size');
       // Reads the first page of the file and throws if it is not a database.
       this.#pragma('schema_version');
+      if (options.file !== undefined && this.#pragma('auto_vacuum') !== 0) throw shrinking();
       this.exec(`PRAGMA max_page_count=${Math.floor(maxBytes / this.#pageSize)}`);
     } catch (error) {
       this.close();
@@ -273,6 +274,14 @@ function bindable(parameters: readonly Parameter[]): SqlValue[] {
     if (typeof value === 'string') return value.toWellFormed();
     if (typeof value === 'boolean') return value ? 1 : 0;
     return value as SqlValue;
+  });
+}
+
+/** Where SQLite makes a file shorter, sql.js leaves the array that it was given. */
+function shrinking(): ConfigurationError {
+  return new ConfigurationError('The database has auto_vacuum, with which it cannot be stored in parts', {
+    operation: 'open the database',
+    hint: 'Another program made this file. Run PRAGMA auto_vacuum=NONE and VACUUM on it, or delete it: the next run makes a new one.',
   });
 }
 

@@ -175,6 +175,8 @@ export interface Closure {
   present: Map<string, string[]>;
   /** Ids of rows that nothing refers to. */
   unneeded: Map<string, string[]>;
+  /** Only rows that were merged in this transaction were followed: what others lack was found before, and is not repeated. */
+  isPartial?: boolean;
 }
 
 /** The labels of choice columns. */

@@ -90,8 +90,6 @@ export interface State {
   schemaReport?: string;
   /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
   files?: { entities: string[]; etag?: string };
-  /** When all of the database was checked last: ISO 8601, UTC. */
-  checkedAt?: string;
   /** Filtered tables lack rows, or hold too many: a table failed, or a run ended before its last round. */
   closureOpen?: boolean;
   /** By logical name. */

@@ -112,7 +112,7 @@ describe('readSettings', () => {
       'No storage account',
       'SYNC_DATABASE_NAME: state.json is the name of another blob',
       'SYNC_WORK_CONTAINER and SYNC_DATABASE_CONTAINER must be two containers',
-      'SYNC_CACHE_MB: must be auto, or megabytes from 0.001 to 65536',
+      'SYNC_CACHE_MB: must be auto, or megabytes from 0.001 to 16384',
       'METRICS_BULK_SIZE:',
     ]) {
       expect(message).toContain(part);

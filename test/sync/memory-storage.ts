@@ -160,7 +160,10 @@ class MemoryFile implements DatabaseFile {
       await soon();
       const found = this.#blobs.get(databaseName);
       if (found?.etag !== etag) throw new ConflictError('the database changed');
-      for (const { at, into } of parts) into.set(found.bytes.subarray(at, at + into.length));
+      for (const { at, into } of parts) {
+        if (at + into.length > found.bytes.length) throw new RangeError('behind the end of the database');
+        into.set(found.bytes.subarray(at, at + into.length));
+      }
     };
     return { etag, length, read };
   }

@@ -111,8 +111,9 @@ export class CachedChunks implements Chunks {
   }
 
   #load(indexes: readonly number[]): void {
-    const wanted = indexes.map((index) => this.#take(index));
+    const wanted: Cached[] = [];
     try {
+      for (const index of indexes) wanted.push(this.#take(index));
       this.#options.load(wanted.map(({ index, slot }) => ({ index, slot })));
     } catch (error) {
       for (const { index: chunk, slot } of wanted) {
@@ -137,13 +138,15 @@ export class CachedChunks implements Chunks {
     for (;;) {
       const [index, cached] = this.#cached.entries().next().value ?? [];
       if (index === undefined || cached === undefined) throw new SyncError('The cache has no memory');
-      this.#cached.delete(index);
       if (cached.isRecent) {
         cached.isRecent = false;
+        this.#cached.delete(index);
         this.#cached.set(index, cached);
         continue;
       }
+      // If it cannot be written, it stays.
       if (cached.isDirty) this.#options.spill.write(index, cached.bytes);
+      this.#cached.delete(index);
       return cached.slot;
     }
   }

@@ -10,7 +10,7 @@ export const chunkSize = 65_536;
 /** How large a file may become: sql.js would replace the object beyond this. 2^53 is far away, and disks end before. */
 const capacity = 2 ** 44;
 
-const maxPiece = 2 ** 30;
+const largestPage = 65_536;
 
 /** Where the chunks of a file are. */
 export interface Chunks {
@@ -58,8 +58,9 @@ export class PagedFile {
     const start = from - first * chunkSize;
     const length = to - from;
     if (start + length <= chunkSize) return this.#chunks.get(first).subarray(start, start + length);
-    // SQLite reads page by page. Only sql.js itself asks for more, where SQLite makes the file shorter after a rollback.
-    if (length > maxPiece) throw new RangeError(`Cannot hold ${length} bytes of a paged file in one piece`);
+    // SQLite reads page by page. sql.js asks for more where SQLite makes the file shorter, as after a rollback: sql.js
+    // works on in an array of its own then, which nobody stores. The database is to be closed.
+    if (length > largestPage) return new Uint8Array();
     const bytes = new Uint8Array(length);
     for (let at = from; at < to; ) {
       const index = Math.floor(at / chunkSize);

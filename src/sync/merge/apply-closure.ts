@@ -58,7 +58,7 @@ export async function applyClosure(
   state.closureOpen = isOpen || isHeldBack || isUnanswered || isLeftOver;
   if (isRemovable)
     unresolved.changed([...closure.unneeded].flatMap(([name, ids]) => (ids.length > 0 ? name : [])));
-  await unresolved.remember(closure.missing, reads.asked);
+  await unresolved.remember(closure, reads.asked);
   await storeIds(round, names);
   return undefined;
 }

@@ -1,4 +1,10 @@
-import { describeFailure, describeForLog, type Failure, RetriableError } from '../../errors.ts';
+import {
+  ConflictError,
+  describeFailure,
+  describeForLog,
+  type Failure,
+  RetriableError,
+} from '../../errors.ts';
 import type { TableMerge } from '../../target/mirror-target.ts';
 import { readShard } from '../documents/open-shard.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
@@ -36,9 +42,9 @@ export async function mergeTables(
   return undefined;
 }
 
-/** A table without which the merge starts over. @throws the error if the queue is to retry the whole merge */
+/** A table without which the merge starts over. @throws the error if the whole merge is to be repeated */
 export function failedMerge({ services, plan }: RoundMerge, name: string, error: unknown): FailedMerge {
-  if (error instanceof RetriableError) throw error;
+  if (error instanceof RetriableError || error instanceof ConflictError) throw error;
   const message = `The other tables are merged without ${name}: ${describeForLog(error)}`;
   const { hint } = describeFailure(error, plan.runId);
   services.telemetry.log('error', message, { runId: plan.runId, entity: name, hint });

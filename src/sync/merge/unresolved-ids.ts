@@ -1,4 +1,5 @@
 import type { Table } from '../../schema/table.ts';
+import type { Closure } from '../../target/mirror-target.ts';
 import { type AbsentId, type AbsentIds, readAbsentIds, writeAbsentIds } from '../documents/absent-ids.ts';
 import type { RoundMerge } from '../round/round-merge.ts';
 import { isRowsById } from '../strategies/rows-by-id.ts';
@@ -108,12 +109,8 @@ export class UnresolvedIds {
 
   /** Finds which of the remembered ids still have the same referring rows. */
   async #compare(name: string, missing: readonly string[]): Promise<void> {
-    const { services, mirror } = this.#round;
-    let remembered = this.#remembered.get(name);
-    if (remembered === undefined) {
-      remembered = await readAbsentIds(services, mirror.state.entities[name]?.absentIds?.list);
-      this.#remembered.set(name, remembered);
-    }
+    const remembered = this.#remembered.get(name) ?? (await this.#read(name));
+    this.#remembered.set(name, remembered);
     const known = missing.filter((id) => remembered.has(id));
     const referrers = await this.#referrers.of(name, known);
     const isSame = (id: string): boolean => referrers.get(id) === remembered.get(id)!.referrers;
@@ -122,19 +119,27 @@ export class UnresolvedIds {
     this.#deferred.set(name, new Set(known.filter((id) => !isSame(id) && isOfThisHour(id))));
   }
 
+  #read(name: string): Promise<AbsentIds> {
+    const { services, mirror } = this.#round;
+    return readAbsentIds(services, mirror.state.entities[name]?.absentIds?.list);
+  }
+
   /** The hour of the merge, in hours since 1970. */
   get #hour(): number {
     return Math.floor(Date.parse(this.#round.at) / hourMilliseconds);
   }
 
-  /** Stores the ids that are still missing although Dataverse was asked for them, and forgets the others. */
-  async remember(missing: ReadonlyMap<string, readonly string[]>, asked: IdsByName): Promise<void> {
+  /**
+   * Stores the ids that are still missing although Dataverse was asked for them, and forgets the others: all that were
+   * stored before, or after a look at some of the rows those that it found.
+   */
+  async remember({ missing, isPartial = false }: Closure, asked: IdsByName): Promise<void> {
     const { services, mirror, at, next } = this.#round;
     const { entities } = mirror.state;
     for (const [name, ids] of missing) {
       const known = entities[name];
       if (known === undefined) continue;
-      const remembered: AbsentIds = this.#remembered.get(name) ?? new Map();
+      const remembered = this.#remembered.get(name) ?? (isPartial ? await this.#read(name) : new Map());
       const isSettled = (id: string): boolean => this.#settled.get(name)?.has(id) === true;
       const isAnswered = (id: string): boolean =>
         [this.#requested.now, asked].some((one) => one.get(name)?.has(id));
@@ -152,6 +157,9 @@ export class UnresolvedIds {
         if (now === undefined) return [id, before!];
         return [id, { referrers: now, hour: before && (isSettled(id) ? before.hour : this.#hour) }];
       });
+      const found = new Set(ids);
+      const others = isPartial ? [...remembered].filter(([id]) => !found.has(id) && !isFound(id)) : [];
+      entries.push(...others);
       const list = await writeAbsentIds(services, new Map(entries), known.absentIds?.list);
       const askedAt = known.absentIds?.askedAt ?? at;
       // The next round asks for some of those that are left.

@@ -57,7 +57,7 @@ export interface WorkContext {
   at: string;
   /** All tables that this run mirrors. */
   synced: readonly Table[];
-  /** Go through whole tables, also large ones: recount what is kept as a figure, and check the file. */
+  /** Go through whole tables, also large ones, and count again what is kept as a figure. */
   isDeep: boolean;
 }
 
@@ -84,6 +84,8 @@ export class DatabaseWork {
   readonly #scanRows: number;
   readonly #pages: Pages | undefined;
   #context: WorkContext = { runId: '', at: '', synced: [], isDeep: false };
+  /** Logical names of the tables of which all rows were merged in this transaction. */
+  #mergedAsWhole = new Set<string>();
   /** How many rows the tables have, by logical name. */
   #rows = new Map<string, number>();
   /** The tables that the database held before. */
@@ -118,6 +120,7 @@ export class DatabaseWork {
       CREATE TEMP TABLE merged (entity TEXT, id TEXT, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
     const current = state ?? readState(this.#db);
     this.#context = context;
+    this.#mergedAsWhole = new Set();
     this.#before = tablesOf(current);
     this.#rows = new Map(Object.entries(current.entities).map(([name, { rows }]) => [name, rows]));
     const outcome = readMeta(this.#db, outcomeMeta);
@@ -142,13 +145,16 @@ export class DatabaseWork {
       final: isFinal,
     }));
     const isLarge = this.#isLarge(table);
+    // Of these, a list of the ids that were merged would be as long as the table.
+    const isWhole = options.isComplete || this.#rowsOf(migration.table) === 0;
+    if (isWhole) this.#mergedAsWhole.add(table.logicalName);
     const { outdated, historyChanged, ...counts } = await mergeTable(this.#db, migration.table, parts, {
       runId,
       at,
       rowsBefore: this.#rowsOf(migration.table),
       prefetch: this.#pages && ((ids) => prefetchRows(this.#db, this.#pages!, migration.table, ids)),
       isCounted: !isLarge,
-      keepsIds: this.#scanRows < Number.POSITIVE_INFINITY && !this.#context.isDeep,
+      keepsIds: this.#pages !== undefined && !isWhole,
       history: options.history,
       startHistory: options.startHistory,
       massDeleteLimit: options.massDeleteLimit,
@@ -161,7 +167,9 @@ export class DatabaseWork {
   }
 
   async contentDigest(table: Table, since?: string): Promise<string | undefined> {
-    return this.#isLarge(table) ? undefined : digestFromDatabase(this.#db, table, since);
+    // Also where large tables are gone through: it takes the keys of all rows at once.
+    const isLarge = (this.#rows.get(table.logicalName) ?? 0) > this.#scanRows;
+    return isLarge ? undefined : digestFromDatabase(this.#db, table, since);
   }
 
   async rowIds(table: Table): Promise<string[]> {
@@ -187,8 +195,11 @@ export class DatabaseWork {
       state.closureOpen !== true &&
       withPresent.size === 0 &&
       [...filtered].every((name) => state.entities[name] !== undefined);
-    const ofMerged = isSettled && tables.some((table) => this.#isLarge(table));
-    return findClosure(this.#db, tables, filtered, { withPresent, ofMerged });
+    const isPartial = isSettled && tables.some((table) => this.#isLarge(table));
+    return findClosure(this.#db, tables, filtered, {
+      withPresent,
+      ofMerged: isPartial ? this.#mergedAsWhole : undefined,
+    });
   }
 
   async referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers> {

@@ -33,37 +33,33 @@ export class SqliteTransaction implements MirrorTransaction {
   readonly #work: Work;
   readonly #options: TransactionOptions;
   readonly #save: (loaded: LoadedState) => Promise<void>;
-  /** Whether `commit` checks the database as a whole. */
-  readonly #isDeep: boolean;
 
   private constructor(
     open: OpenDatabase,
     options: TransactionOptions,
     save: (loaded: LoadedState) => Promise<void>,
-    begun: { state: State; lastOutcome: unknown; isDeep: boolean },
+    begun: { state: State; lastOutcome: unknown },
   ) {
     this.state = begun.state;
     this.lastOutcome = begun.lastOutcome;
-    this.#isDeep = begun.isDeep;
     this.#open = open;
     this.#work = open.work;
     this.#options = options;
     this.#save = save;
   }
 
-  /** @param checkHours how often all of a large database is checked; a small one is checked by each commit */
+  /** @param isDeep whether figures about large tables are counted again */
   static async begin(
     open: OpenDatabase,
     options: TransactionOptions,
-    checkHours: number,
+    isDeep: boolean,
     save: (loaded: LoadedState) => Promise<void>,
   ): Promise<SqliteTransaction> {
     const { runId, at, synced, loaded } = options;
     const isOfDatabase = loaded.state.databaseEtag === open.etag;
     const known = isOfDatabase ? { ...loaded.state, entities: { ...loaded.state.entities } } : undefined;
-    const isDeep = open.isSmall || isCheckDue(loaded.state.checkedAt, at, checkHours, open.etag);
     const begun = await open.work.begin({ runId, at, synced, isDeep }, known);
-    return new SqliteTransaction(open, options, save, { ...begun, state: known ?? begun.state, isDeep });
+    return new SqliteTransaction(open, options, save, { ...begun, state: known ?? begun.state });
   }
 
   mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
@@ -139,16 +135,13 @@ export class SqliteTransaction implements MirrorTransaction {
     outcome,
     files,
   }: CommitContents): Promise<{ database: DatabaseReport; state: State }> {
-    const { at } = this.#options;
     await this.#work.finish(this.state, log, outcome);
-    if (this.#isDeep) await this.#work.check();
+    if (this.#open.isSmall) await this.#work.check();
     const database = await this.#open.store();
     const { etag } = database;
     const state: State = {
       ...this.state,
       pendingLog: [],
-      // What was loaded a moment ago needs no check.
-      checkedAt: this.#isDeep || this.#open.etag === undefined ? at : this.state.checkedAt,
       databaseEtag: etag,
       databaseBytes: database.bytes,
       files: files
@@ -158,14 +151,4 @@ export class SqliteTransaction implements MirrorTransaction {
     await this.#save({ state, etag: this.#options.loaded.etag });
     return { database, state };
   }
-}
-
-function isCheckDue(
-  checkedAt: string | undefined,
-  at: string,
-  hours: number,
-  etag: string | undefined,
-): boolean {
-  if (hours === 0 || etag === undefined) return false;
-  return checkedAt === undefined || Date.parse(at) - Date.parse(checkedAt) >= hours * 3_600_000;
 }

@@ -87,7 +87,6 @@ const state = z.looseObject({
   choices: text.optional(),
   labelsAgainAt: time.optional(),
   files: z.looseObject({ entities: texts, etag: text.optional() }).optional(),
-  checkedAt: time.optional(),
   closureOpen: z.boolean().optional(),
   tables: text.optional(),
   entities: z.record(name, entity),

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import type { TableConfig } from '../../../src/config/entities.ts';
 import { ConflictError } from '../../../src/errors.ts';
 import { Shard } from '../../../src/sqlite/shard.ts';
 import type { Sqlite } from '../../../src/sqlite/sqlite.ts';
@@ -12,7 +13,8 @@ import type {
 } from '../../../src/storage/database/database-file.ts';
 import { rowVersion } from '../../../src/sync/fetch/row-version.ts';
 import type { MirrorTarget, ShardPart } from '../../../src/target/mirror-target.ts';
-import { emptyState, type TableState } from '../../../src/target/state.ts';
+import { mirrorTable } from '../../../src/target/sqlite/mirror-table.ts';
+import type { TableState } from '../../../src/target/state.ts';
 import { column, table } from '../../schema/tables.ts';
 
 /** Ten tables that refer to each other, for mirrors of any size. */
@@ -32,6 +34,11 @@ export const tables = Array.from({ length: 10 }, (_, n) =>
     } as never,
   ),
 );
+
+/** A table of which the mirror keeps deleted rows, and marks them. */
+export const marked = mirrorTable({ ...tables[0]!, logicalName: 'new_marked', name: 'new_markeds' }, {
+  deletes: 'mark',
+} as TableConfig);
 
 /** A pseudo-random number from 0 to 1, so that a mirror can be made again. */
 export function randomNumbers(seed: number): () => number {
@@ -85,6 +92,7 @@ export class DiskFile implements DatabaseFile {
       if (etag !== `"${this.#version}"`) throw new ConflictError('the file changed');
       const file = openSync(this.#path, 'r');
       for (const { at, into } of parts) {
+        if (at + into.length > length) throw new RangeError('behind the end of the file');
         readSync(file, into, 0, into.length, at);
         this.readBytes += into.length;
       }
@@ -168,7 +176,7 @@ export async function mergeInto(
   runs += 1;
   const at = new Date(Date.UTC(2026, 10, 26) + runs * 1000).toISOString();
   const loaded = await mirror.loadState();
-  const options = { loaded, runId: `run-${runs}`, at, synced: tables, incomingBytes: 0 };
+  const options = { loaded, runId: `run-${runs}`, at, synced: [...tables, marked], incomingBytes: 0 };
   return mirror.transaction(options, async (transaction) => {
     const rows = new Map<string, number>();
     for (const [model, shard] of shards) {
@@ -217,5 +225,3 @@ export function growTo(path: string, bytes: number, textLength = 1000): number {
   db.close();
   return perTable;
 }
-
-export const noState = emptyState;

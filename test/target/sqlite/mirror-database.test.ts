@@ -13,7 +13,8 @@ const sqlite = await loadSqlite();
 
 describe.each([
   ['as a whole', 100_000_000],
-  ['in parts', 1],
+  // Not even an empty one fits.
+  ['in parts', -1],
 ])('a database in memory %s', (_, cacheBytes) => {
   let file: ReturnType<typeof memoryStorage>['databaseFile'];
   const databases: MirrorDatabase[] = [];
@@ -145,6 +146,29 @@ describe.each([
     expect(
       states.filter(({ status, ...rest }) => status === 'fulfilled' && 'value' in rest && rest.value),
     ).toHaveLength(1);
+  });
+
+  it('is opened in parts once what is to be merged has no room beside it', async () => {
+    await insert(1);
+    const sizes: boolean[] = [];
+    for (const incoming of [0, 1e9, 0]) {
+      await database.change(async ({ isSmall, keep, work }) => {
+        sizes.push(isSmall);
+        expect((await work.begin(context, emptyState())).lastOutcome).toEqual({ value: 1 });
+        keep();
+      }, incoming);
+    }
+    const isSmall = cacheBytes > 0;
+    // What is open in parts stays so.
+    expect(sizes).toEqual([isSmall, false, false]);
+  });
+
+  it('answers calls one after the other', async () => {
+    await insert(1);
+    await database.read(async ({ work }) => {
+      const states = await Promise.all([work.readState(), work.findDangling(), work.readState()]);
+      expect(states[0]).toEqual(states[2]);
+    });
   });
 
   it('takes text and errors as they are', async () => {

@@ -61,18 +61,18 @@ function pageSize(): number {
   return size === 1 ? 65_536 : size;
 }
 
+let db: SqliteDatabase | undefined;
 let opened: DatabaseWork | undefined;
 /** Opening reads the first page, which can fail: then the call that needed it fails. */
 const work = (): DatabaseWork => {
-  opened ??= new DatabaseWork(SqliteDatabase.open(sqlite, undefined, { maxBytes, file }), {
-    scanRows,
-    pages,
-  });
+  db ??= SqliteDatabase.open(sqlite, undefined, { maxBytes, file });
+  opened ??= new DatabaseWork(db, { scanRows, pages });
   return opened;
 };
 
 const own = {
   changes(): FileChanges {
+    if (file.length !== db?.byteLength) throw new Error('SQLite left the file that would be stored');
     const changed = chunks.changed();
     return { length: file.length, changed, ...chunks.places(), spillFile: spill.descriptor };
   },

@@ -68,12 +68,12 @@ export class MirrorDatabase {
       return report;
     };
     try {
-      const { work: sql, etag, isSmall } = database;
-      const result = await work({ work: sql, etag, isSmall, store, keep });
+      const { work: sql, etag, isSmall, length } = database;
+      const result = await work({ work: sql, etag, isSmall, length, store, keep });
       if (isCurrent) this.#keep(database);
       return result;
     } finally {
-      if (this.#kept !== database) database.close();
+      if (this.#kept !== database) await database.close();
     }
   }
 
@@ -92,16 +92,20 @@ export class MirrorDatabase {
       if (kept !== undefined) this.#keep(kept);
       throw error;
     });
-    if (found === 'unchanged' && kept !== undefined) return kept;
-    kept?.close();
-    const stored = typeof found === 'string' ? undefined : found;
-    const bytes = (stored?.length ?? 0) + growth * incomingBytes;
-    if (bytes > cacheBytes) return new PagedDatabase({ file, maxBytes, cacheBytes, scanRows }, stored);
+    const isLarge = (length: number) => length + growth * incomingBytes > cacheBytes;
+    if (found === 'unchanged' && kept !== undefined) {
+      if (kept.etag === undefined || !kept.isSmall || !isLarge(kept.length)) return kept;
+    }
+    await kept?.close();
+    let stored = typeof found === 'string' ? undefined : found;
+    if (found === 'unchanged' && kept?.etag !== undefined) stored = file.state(kept.etag, kept.length);
+    if (isLarge(stored?.length ?? 0))
+      return new PagedDatabase({ file, maxBytes, cacheBytes, scanRows }, stored);
     return WholeDatabase.open({ sqlite, file, maxBytes }, stored);
   }
 
   #keep(database: KeptDatabase): void {
-    if (this.#kept !== database) this.#kept?.close();
+    if (this.#kept !== database) void this.#kept?.close();
     this.#kept = database;
   }
 }

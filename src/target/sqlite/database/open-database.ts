@@ -8,6 +8,8 @@ export interface OpenDatabase {
   readonly etag: string | undefined;
   /** Whether it is in memory as a whole, so that looking at all of it costs little. */
   readonly isSmall: boolean;
+  /** The size of the file that was opened, in bytes. */
+  readonly length: number;
   /** Stores the database as it is. Nothing may change it afterwards. @throws ConflictError */
   store(): Promise<DatabaseReport>;
   /** Without `store`: the database still equals the file, and is kept in memory. */
@@ -20,6 +22,8 @@ export interface KeptDatabase {
   /** The state of the file that it was opened from or stored as; undefined if the database is new. */
   readonly etag: string | undefined;
   readonly isSmall: boolean;
+  /** The size of the file in bytes. */
+  readonly length: number;
   store(): Promise<DatabaseReport>;
   close(): Promise<void> | void;
 }

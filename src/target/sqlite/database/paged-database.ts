@@ -1,7 +1,7 @@
 import { read as readFile } from 'node:fs';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { SyncError } from '../../../errors.ts';
+import { RetriableError, SyncError } from '../../../errors.ts';
 import { chunkSize } from '../../../sqlite/paged/paged-file.ts';
 import type {
   DatabaseFile,
@@ -79,6 +79,8 @@ export class PagedDatabase implements KeptDatabase {
   /** The one that the thread works on. */
   #call: Call | undefined;
   #failure: Error | undefined;
+  /** The thread does one thing after the other. */
+  #calls: Promise<unknown> = Promise.resolve();
 
   constructor(
     { file, maxBytes, cacheBytes, scanRows = defaultScanRows }: PagedOptions,
@@ -99,7 +101,7 @@ export class PagedDatabase implements KeptDatabase {
     this.#worker = new Worker(workerUrl(), { workerData: data });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#fail(error as Error));
-    this.#worker.on('exit', () => this.#fail(new SyncError('The thread of the database has ended')));
+    this.#worker.on('exit', () => this.#fail(new RetriableError('The thread of the database has ended')));
     // An idle instance may end. During calls it may not.
     this.#worker.unref();
     const call =
@@ -111,6 +113,10 @@ export class PagedDatabase implements KeptDatabase {
 
   get etag(): string | undefined {
     return this.#stored?.etag;
+  }
+
+  get length(): number {
+    return this.#stored?.length ?? 0;
   }
 
   async store(): Promise<DatabaseReport> {
@@ -129,6 +135,12 @@ export class PagedDatabase implements KeptDatabase {
   }
 
   #send(method: string, args: unknown[]): Promise<unknown> {
+    const sent = this.#calls.then(() => this.#sendNow(method, args));
+    this.#calls = sent.catch(() => undefined);
+    return sent;
+  }
+
+  #sendNow(method: string, args: unknown[]): Promise<unknown> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const last = args.at(-1);
     const callback = typeof last === 'function' ? (last as Call['callback']) : undefined;
@@ -165,24 +177,32 @@ export class PagedDatabase implements KeptDatabase {
   }
 
   async #load(chunks: readonly { index: number; slot: number }[]): Promise<void> {
-    const { length } = this.#stored!;
     const state = new Int32Array(this.#control);
     let outcome: number = loading.done;
     try {
       const parts = chunks.map(({ index, slot }): FilePart => {
-        const at = index * chunkSize;
-        const bytes = new Uint8Array(this.#memory, slot * chunkSize, chunkSize);
-        const into = bytes.subarray(0, Math.min(chunkSize, length - at));
-        bytes.fill(0, into.length);
-        return { at, into };
+        const into = new Uint8Array(this.#memory, slot * chunkSize, chunkSize);
+        return { at: index * chunkSize, into: into.fill(0) };
       });
-      await this.#stored!.read(parts);
+      await this.#read(parts);
     } catch (error) {
       this.#failure ??= error as Error;
       outcome = loading.failed;
     }
     Atomics.store(state, 0, outcome);
     Atomics.notify(state, 0);
+  }
+
+  /**
+   * Fills the parts with what is stored. Behind its end they keep their zeros: SQLite writes no page that it needed for a
+   * moment only.
+   */
+  async #read(parts: readonly FilePart[]): Promise<void> {
+    const length = this.#stored?.length ?? 0;
+    const stored = parts
+      .filter(({ at }) => at < length)
+      .map(({ at, into }) => ({ at, into: into.subarray(0, Math.max(0, length - at)) }));
+    if (stored.length > 0) await this.#stored!.read(stored);
   }
 
   async #answer(argument: unknown): Promise<void> {
@@ -218,7 +238,7 @@ export class PagedDatabase implements KeptDatabase {
           else if (place !== undefined) await fill(spillFile!, into, place);
           else absent.push({ at, into });
         }
-        if (absent.length > 0) await this.#stored!.read(absent);
+        await this.#read(absent);
         return bytes;
       },
     };

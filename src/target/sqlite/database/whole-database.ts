@@ -17,6 +17,10 @@ export class WholeDatabase implements KeptDatabase {
   readonly #paged: PagedFile;
   readonly #chunks: ResidentChunks;
   readonly isSmall = true;
+  get length(): number {
+    return this.#paged.length;
+  }
+
   etag: string | undefined;
 
   private constructor(
@@ -43,6 +47,7 @@ export class WholeDatabase implements KeptDatabase {
 
   async store(): Promise<DatabaseReport> {
     const { length } = this.#paged;
+    if (length !== this.#db.byteLength) throw new Error('SQLite left the file that would be stored');
     const content = contentOf(
       length,
       (chunk) => this.#chunks.isChanged(chunk),

@@ -8,10 +8,11 @@ export interface ClosureOptions {
   /** The tables of which the ids that they have and need are wanted, too. */
   withPresent?: ReadonlySet<string>;
   /**
-   * Only rows that were merged in this transaction are followed. Nothing is found unneeded then.
-   * @default false
+   * Only rows that were merged in this transaction are followed: those in `temp.merged`, and all of the tables whose logical
+   * names are here. Nothing is found unneeded then.
+   * @default all rows are followed
    */
-  ofMerged?: boolean;
+  ofMerged?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -22,14 +23,15 @@ export function findClosure(
   db: SqliteDatabase,
   tables: readonly Table[],
   filtered: ReadonlySet<string>,
-  { withPresent = new Set(), ofMerged = false }: ClosureOptions = {},
+  { withPresent = new Set(), ofMerged }: ClosureOptions = {},
 ): Closure {
   const present = new Set(tables.filter((table) => db.hasTable(table.name)));
   db.exec(`DROP TABLE IF EXISTS temp.needed;
     CREATE TEMP TABLE needed (entity TEXT, id TEXT, depth INTEGER, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
   for (const table of present) {
-    if (ofMerged) addReferences(db, table, filtered, 'merged');
-    else if (!filtered.has(table.logicalName)) addReferences(db, table, filtered, 0);
+    if (ofMerged !== undefined) {
+      addReferences(db, table, filtered, ofMerged.has(table.logicalName) ? 0 : 'merged');
+    } else if (!filtered.has(table.logicalName)) addReferences(db, table, filtered, 0);
   }
   for (
     let depth = 1;
@@ -60,10 +62,10 @@ export function findClosure(
     if (withPresent.has(logicalName)) held.set(logicalName, ids(`${needed} AND ${isPresent} ORDER BY id`));
     const rows = `SELECT ${key} AS id FROM ${name}${liveRows(table)}`;
     const isUnneeded = `SELECT id FROM (${rows}) WHERE id NOT IN (${needed})`;
-    unneeded.set(logicalName, ofMerged ? [] : ids(isUnneeded));
+    unneeded.set(logicalName, ofMerged === undefined ? ids(isUnneeded) : []);
   }
   db.exec('DROP TABLE temp.needed');
-  return { missing, present: held, unneeded };
+  return { missing, present: held, unneeded, isPartial: ofMerged !== undefined };
 }
 
 /**

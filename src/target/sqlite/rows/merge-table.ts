@@ -168,10 +168,12 @@ class TableMerger {
     )!;
     if (total === 0) return;
     if (total > ids) this.#dropDuplicates();
-    const { known, lower } = db.get<{ known: number; lower: number }>(
-      `SELECT count(*) AS known, coalesce(sum(${this.#isLower('s._version')}
-         AND t.${key} NOT IN (SELECT id FROM temp.written)), 0) AS lower
-       FROM shard.rows s JOIN ${this.#name} t ON t.${key} = s.${key}${andLive(this.#table, 't')}`,
+    const isLive = `(true${andLive(this.#table, 't')})`;
+    const { present, known, lower } = db.get<{ present: number; known: number; lower: number }>(
+      `SELECT count(*) AS present, coalesce(sum(${isLive}), 0) AS known,
+         coalesce(sum(${isLive} AND ${this.#isLower('s._version')}
+           AND t.${key} NOT IN (SELECT id FROM temp.written)), 0) AS lower
+       FROM shard.rows s JOIN ${this.#name} t ON t.${key} = s.${key}`,
     )!;
     this.#movedBack += lower;
     // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
@@ -197,8 +199,9 @@ class TableMerger {
        ORDER BY rowid ON CONFLICT (${key}) ${action}`,
     );
     const written = db.changes;
+    // Rows that were marked as deleted are there, and come back.
+    if (written > ids - present) this.#updateIndexed(apart);
     const added = ids - known;
-    if (written > added) this.#updateIndexed(apart);
     this.#added += added;
     this.#updated += written - added;
     db.run(`DELETE FROM _sync_deleted WHERE table_name = ? AND id IN (SELECT ${key} FROM shard.rows)`, [

@@ -26,8 +26,9 @@ export function prefetchRows(db: SqliteDatabase, pages: Pages, table: Table, ids
         tombstones,
         keys.map((key) => [name, key]),
       );
-  } catch {
-    // A guess: SQLite says itself what is wrong with a page.
+  } catch (error) {
+    // Of a damaged page, which SQLite will complain about.
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
   }
 }
 
