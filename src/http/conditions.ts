@@ -16,7 +16,7 @@ export function checkConditions(
 ): 'met' | 'failed' | 'unchanged' {
   // Dates in headers have no fractions of a second.
   const modifiedAt = Math.floor(lastModified.getTime() / 1000) * 1000;
-  const dateOf = (name: string) => Date.parse(headers.get(name) ?? '');
+  const dateOf = (name: string) => parseDate(headers.get(name) ?? '');
   const ifMatch = headers.get('if-match');
   if (ifMatch !== null ? !names(ifMatch, etag) : modifiedAt > dateOf('if-unmodified-since')) return 'failed';
   const ifNoneMatch = headers.get('if-none-match');
@@ -33,6 +33,13 @@ export function checkConditions(
  */
 export function meetsIfRange(headers: Pick<Headers, 'get'>, { etag }: Validators): boolean {
   return (headers.get('if-range') ?? etag).trim() === etag;
+}
+
+const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+/** Milliseconds; NaN for anything but the date of HTTP, which counts as absent (RFC 9110, sections 5.6.7 and 13.1.3). */
+function parseDate(text: string): number {
+  return httpDate.test(text.trim()) ? Date.parse(text) : Number.NaN;
 }
 
 /** Whether a list of ETags has this one, by the strong comparison: `W/"x"` is not `"x"`. */

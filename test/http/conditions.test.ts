@@ -31,6 +31,10 @@ test.each<[Record<string, string>, string]>([
   [{ 'if-modified-since': at }, 'unchanged'],
   [{ 'if-modified-since': after }, 'unchanged'],
   [{ 'if-modified-since': 'yesterday' }, 'met'],
+  // JavaScript would read a date from these.
+  [{ 'if-modified-since': 'banana 3000' }, 'met'],
+  [{ 'if-modified-since': '2099-01-01' }, 'met'],
+  [{ 'if-unmodified-since': 'version 5' }, 'met'],
   [{ 'if-none-match': '"a"', 'if-modified-since': after }, 'met'],
   [{ 'if-match': '"a"', 'if-none-match': '"0x8DE"' }, 'failed'],
 ])('%j: %s', (headers, expected) => {

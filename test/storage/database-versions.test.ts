@@ -215,6 +215,28 @@ describe('a restore', () => {
     expect((await store.snapshots()).map((one) => one.etag)).toContain(store.etags[3]);
   });
 
+  it.each([3, 4])(
+    'does not trust the block ids of another program, which numbers %i blocks',
+    async (count) => {
+      const store = fresh({ keep: { count: 10 } });
+      const blob = store.container.getBlockBlobClient(name);
+      await store.container.createIfNotExists();
+      const upload = async (blocks: Buffer[]): Promise<Buffer> => {
+        const ids = blocks.map((_, index) => Buffer.from(`block-${index}`).toString('base64'));
+        for (const [index, block] of blocks.entries())
+          await blob.stageBlock(ids[index]!, block, block.length);
+        await blob.commitBlockList(ids);
+        return Buffer.concat(blocks);
+      };
+      const first = await upload(Array.from({ length: 3 }, () => randomBytes(5_000)));
+      await store.versions.keep((await store.blob.currentEtag())!);
+      await upload(Array.from({ length: count }, () => randomBytes(5_000)));
+      const [version] = await store.snapshots();
+      await restoreVersion(store.container, store.versions, version!, await store.blob.currentEtag());
+      expect((await store.bytes())!.equals(first)).toBe(true);
+    },
+  );
+
   it('can be undone and repeated', async () => {
     const store = await four();
     const { etag } = await store.restore();

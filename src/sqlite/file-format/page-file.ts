@@ -90,6 +90,7 @@ export class PageFile {
   close(): void {
     if (this.bytes.length === firstCapacity) spare = this.bytes.buffer as ArrayBuffer;
     this.bytes = Buffer.alloc(0);
+    this.view = new DataView(this.bytes.buffer, 0, 0);
   }
 }
 

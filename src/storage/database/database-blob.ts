@@ -129,7 +129,7 @@ export class DatabaseBlob implements DatabaseFile {
       });
     }
     const places = blocksOf(this.#layout, length);
-    const isOwn = stored.blocks.every(({ id }, index) => isIdOf(id, index));
+    const isOwn = stored.blocks.every(({ id }, index) => isBlockId(id, index));
     const ids = places.map((place, index) =>
       isOwn ? this.#keptId(content, place, stored.blocks[index]) : undefined,
     );
@@ -220,7 +220,7 @@ interface StoredBlock extends BlockPlace {
 }
 
 /** Whether this class gave the id to a block at this index: other programs also write block blobs. */
-function isIdOf(id: string, index: number): boolean {
+export function isBlockId(id: string, index: number): boolean {
   const bytes = Buffer.from(id, 'base64');
   return bytes.length === idLength && bytes.readUInt32BE() === index;
 }

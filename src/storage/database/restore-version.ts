@@ -3,6 +3,7 @@ import type { BlobClient, BlockBlobClient, ContainerClient } from '@azure/storag
 import { ConflictError, type SyncError } from '../../errors.ts';
 import { inContainer, statusOf, storageError, withStorageErrors } from '../errors.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
+import { isBlockId } from './database-blob.ts';
 import type { DatabaseVersion, DatabaseVersions } from './database-versions.ts';
 
 export interface RestoredVersion {
@@ -20,7 +21,7 @@ interface Block {
   size: number;
 }
 
-/** The size of blocks for a version without a block list, in bytes. */
+/** The size of blocks for a version that another program wrote, in bytes. */
 const ownBlockSize = 4 * 1024 * 1024;
 
 /**
@@ -28,7 +29,7 @@ const ownBlockSize = 4 * 1024 * 1024;
  * once, as with any commit: readers see the state before or the restored one. Copy Blob is not used: a copy can take place
  * in the background, and while it does, or after it was aborted, the file is empty (learn.microsoft.com: Copy Blob, Abort
  * Copy Blob). The restored file has the block list of the version, so the next commit uploads what changes. Only of a
- * version without a block list, which another program uploaded in one piece, the next commit uploads everything.
+ * version that another program uploaded, the next commit uploads everything.
  * @throws ConflictError if another writer commits first; nothing has changed then
  */
 export async function restoreVersion(
@@ -62,7 +63,7 @@ export async function restoreVersion(
   });
 }
 
-/** The blocks of a version; its bytes cut into blocks if it has none. */
+/** The blocks of a version; its bytes cut into blocks if another program wrote it. */
 async function blocksOf(source: BlobClient, bytes: number): Promise<Block[]> {
   const { committedBlocks = [] } = await source.getBlockBlobClient().getBlockList('committed');
   const sizes = committedBlocks.map(({ name, size }) => ({ id: name, size }));
@@ -73,7 +74,9 @@ async function blocksOf(source: BlobClient, bytes: number): Promise<Block[]> {
     size: Math.min(ownBlockSize, bytes - index * ownBlockSize),
   }));
   let first = 0;
-  return (total === bytes ? sizes : own).map((block) => {
+  // Other programs give the same id to blocks with other content: an id says something only if it is made of the content.
+  const isOwn = total === bytes && sizes.every(({ id }, index) => isBlockId(id, index));
+  return (isOwn ? sizes : own).map((block) => {
     first += block.size;
     return { ...block, first: first - block.size };
   });

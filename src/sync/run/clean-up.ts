@@ -4,6 +4,9 @@ import type { SyncServices } from '../documents/services.ts';
 /** The reports of old runs are deleted a few at a time: at most this many more are there. */
 const runsAtOnce = 20;
 
+/** A setting that became smaller delays no run for long: the rest goes later. */
+const mostRuns = 200;
+
 /** `GET /api/health` looks at the newest runs. */
 const alwaysKept = 5;
 
@@ -17,7 +20,7 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   for await (const runId of work.folders('runs/')) runIds.push(runId);
   const old = oldRuns(services, runIds);
   if (old.length < Math.max(1, Math.min(runsAtOnce, (runIds.length - old.length) / 5))) return;
-  for (const runId of old) await work.deletePrefix(paths.runFolder(runId));
+  for (const runId of old.slice(0, mostRuns)) await work.deletePrefix(paths.runFolder(runId));
 
   const last = await services.mirror.lastState();
   // Without it, nobody knows what is in use.
