@@ -72,7 +72,8 @@ export async function readFirstSlices(
       const event = { runId: plan.runId, round: plan.round, table: name };
       services.telemetry.event('SliceFetched', event, addFigures([slice]));
     } catch (error) {
-      tablePlan.spent = { ...stats };
+      // The queue repeats the request that failed. No request was sent if the table had to wait for another one.
+      tablePlan.spent = { ...stats, retries: stats.retries + Math.min(stats.requests, 1) };
       const text = `The first page of ${name} could not be read at once. The queue reads it: ${describeForLog(error)}`;
       services.telemetry.log('info', text, { runId: plan.runId, entity: name });
     } finally {

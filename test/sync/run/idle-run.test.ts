@@ -238,9 +238,30 @@ describe('a run in which some tables changed', () => {
       expect(reportOf(status, 'account')).toMatchObject({
         state: 'merged',
         requests: 2,
+        retries: 1,
         throttled: kind === '429' ? 1 : 0,
       });
+      expect(status.totals.retries).toBe(1);
       expect(status.totals.requests).toBe(org.dataverse.stats.requests - before - 1);
+    },
+  );
+
+  it.each(['timer', 'http'] as const)(
+    'says in a run by %s that a delta link has expired, which the first page met',
+    async (trigger) => {
+      org = await Organisation.start(['account', 'team'], { rows: 20 });
+      await org.sync();
+      // It stays expired: the planning and the queue meet it.
+      const fault = org.dataverse.faults.add({
+        kind: 'expired-token',
+        match: /\/accounts\?.*deltatoken/,
+        rate: 1,
+      });
+      const report = reportOf(await org.sync({ trigger }), 'account');
+      expect(fault.hits).toBe(2);
+      expect(report).toMatchObject({ state: 'merged', strategy: 'delta', requests: 3, retries: 1 });
+      expect(report.reason).toMatch(/expired/);
+      await org.expectMirror('account');
     },
   );
 
