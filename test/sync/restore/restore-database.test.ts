@@ -116,7 +116,8 @@ it('is brought up to date with expired tokens, and without the lists that were d
   const { work } = harness.services;
   for (const folder of paths.digestFolders) await work.deletePrefix(folder);
   harness.restarted();
-  dataverse.faults.add({ kind: 'expired-token', match: /deltatoken/ });
+  // For each request: the planning meets it, and then the queue.
+  dataverse.faults.add({ kind: 'expired-token', match: /deltatoken/, rate: 1 });
   const status = await harness.sync();
   expect(status).toMatchObject({ phase: 'complete', totals: { failed: 0 } });
   expect(status.entities.find(({ name }) => name === 'account')!.reason).toMatch(/expired/);
@@ -128,10 +129,14 @@ it('in the middle of a run: refused, and without that check the next run still e
   // As in a race with the start of the run: the run is not seen.
   const blind = { ...services, work: { ...services.work, read: async () => undefined } };
   const phases = new Set<string>();
-  for (const [index, messages] of [0, 2, 4, 5].entries()) {
-    change(2 + index);
-    const { runId } = await harness.start();
+  // The run is planned; one of the two tables in the queue is fetched; both are; the first round is merged.
+  for (const messages of [0, 1, 2, 3]) {
+    change(2 + messages);
+    // The planning has read the others. Leads are compared in each run.
+    const { runId } = await harness.start({ reread: ['new_shipmentline'] });
     for (let n = 0; n < messages; n++) await harness.deliver();
+    expect(harness.waiting).toBe(messages === 0 ? 2 : 1);
+    expect((await harness.services.documents.merged(runId, 1)) !== undefined).toBe(messages === 3);
     const before = await subject();
     const error = await restoreDatabase(services, commits[0]!.at).catch((fault: unknown) => fault);
     expect(error).toBeInstanceOf(ConflictError);
