@@ -36,11 +36,16 @@ export class AppProcess {
     return Object.assign(app, { url, key });
   }
 
-  /** Lets the timer start a run, and waits until it is over. */
-  async sync(): Promise<RunStatus> {
+  /** Lets the timer start a run, or a request, and waits until it is over. */
+  async sync(trigger: 'timer' | 'http' = 'timer'): Promise<RunStatus> {
     const before = await this.#latest();
-    this.#child.send({ kind: 'timer' });
-    await this.#answer('done');
+    if (trigger === 'timer') {
+      this.#child.send({ kind: 'timer' });
+      await this.#answer('done');
+    } else {
+      const { status } = await this.request('sync', { method: 'POST' });
+      if (status !== 202) throw new Error(`POST sync answered ${status}.`);
+    }
     for (;;) {
       const latest = await this.#latest();
       if (latest !== undefined && latest.runId !== before?.runId && latest.finishedAt !== undefined)

@@ -49,6 +49,9 @@ function settingsOf(name: string, more: Record<string, string> = {}): Record<str
   };
 }
 
+const configure = (tables: unknown[]) =>
+  writeFile(join(folder, 'entities.json'), JSON.stringify({ entities: tables }));
+
 async function startApp(of: Record<string, string>): Promise<AppProcess> {
   const app = await AppProcess.start(of);
   apps.push(app);
@@ -57,7 +60,7 @@ async function startApp(of: Record<string, string>): Promise<AppProcess> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'telemetry-'));
-  await writeFile(join(folder, 'entities.json'), JSON.stringify({ entities }));
+  await configure(entities);
   [azurite, dataverse, ingestion] = await Promise.all([
     startAzurite(),
     startSampleDataverse({ rows: 400, hostileValues: false, latencyMs: 5 }),
@@ -85,12 +88,19 @@ const traceOf = ({ traceparent }: RunStatus) => (traceparent ?? '').split('-')[1
 describe('an app with Application Insights', () => {
   let first: RunStatus;
   let second: RunStatus;
+  /** Runs in which nothing changed: the first one of the timer, the second one of a request. */
+  let idle: RunStatus[];
+  /** A run that a request started, with a table that is new. */
+  let added: RunStatus;
 
   beforeAll(async () => {
     const app = await startApp(settingsOf('first', settings));
     first = await app.sync();
     dataverse.faults.add({ kind: '503', match: /^GET .*\/contacts/, times: 1 });
     second = await app.sync();
+    idle = [await app.sync(), await app.sync('http')];
+    await configure([...entities, 'team']);
+    added = await app.sync('http');
     const post = (headers = {}) =>
       app.request('metrics/campaign', {
         method: 'POST',
@@ -117,8 +127,9 @@ describe('an app with Application Insights', () => {
     }
   });
 
-  test('sends the spans of a run as one tree', () => {
-    for (const run of [first, second]) {
+  test('sends the spans of a run as one tree, whichever functions it goes through', () => {
+    const runs = [first, second, ...idle, added];
+    for (const run of runs) {
       expect(run.phase).toBe('complete');
       const all = ofTrace(traceOf(run));
       const ids = new Set(all.map(idOf));
@@ -126,22 +137,36 @@ describe('an app with Application Insights', () => {
       const roots = all.filter((span) => parentOf(span) === undefined);
       expect(roots.map(nameOf)).toEqual(['Sync run']);
       expect(all.filter((span) => !ids.has(parentOf(span) ?? '') && !roots.includes(span))).toEqual([]);
-      const names = new Set(all.map(nameOf));
-      for (const name of [
-        'Start run',
-        'planRun',
-        'mergeRound',
-        'fetchEntity account',
-        'fetchEntity contact',
-        // The library has an instrumenter of its own for the Azure SDK, and is loaded by the time of the second run.
-        'Queue send first-fetch',
-        'Blob put runs/{id}/run.json',
-      ]) {
-        expect(names).toContain(name);
-      }
+      const names = all.map(nameOf);
+      // The library has an instrumenter of its own for the Azure SDK, and is loaded by the time of the second run.
+      for (const name of ['Start run', 'Blob put runs/{id}/run.json']) expect(names).toContain(name);
       expect(roots[0]!.data.baseData.properties?.['sync.run_id']).toBe(run.runId);
     }
-    expect(traceOf(first)).not.toBe(traceOf(second));
+    expect(new Set(runs.map(traceOf)).size).toBe(runs.length);
+  });
+
+  test('sends a span for each function of a run', () => {
+    const isFunction = (name: string) => /^(?:Start run|planRun|fetchEntity|mergeRound)/.test(name);
+    const functionsOf = (run: RunStatus) => [
+      ...new Set(ofTrace(traceOf(run)).map(nameOf).filter(isFunction)),
+    ];
+    const all = entities.map((entity) => (typeof entity === 'string' ? entity : entity.name));
+    const fetches = all.map((name) => `fetchEntity ${name}`);
+    expect(functionsOf(first).sort()).toEqual([...fetches, 'Start run', 'mergeRound', 'planRun'].sort());
+    // The timer has read the other tables. Of the one that failed, it leaves the rest to the queue.
+    expect(functionsOf(second).sort()).toEqual(['Start run', 'fetchEntity contact', 'mergeRound']);
+    expect(idle.map(functionsOf)).toEqual([['Start run'], ['Start run', 'planRun']]);
+    expect(functionsOf(added).sort()).toEqual(['Start run', 'fetchEntity team', 'mergeRound', 'planRun']);
+    for (const run of [first, second, added]) {
+      expect(ofTrace(traceOf(run)).map(nameOf)).toContain('Queue send first-fetch');
+    }
+    // What a function reads is below its span.
+    const readers = [first, second, ...idle].map((run) => {
+      const spansOf = ofTrace(traceOf(run));
+      const page = spansOf.find((span) => nameOf(span) === 'Dataverse GET accounts delta page')!;
+      return nameOf(spansOf.find((span) => idOf(span) === parentOf(page))!);
+    });
+    expect(readers).toEqual(['fetchEntity account', 'Start run', 'Start run', 'planRun']);
   });
 
   test('names dependencies by table and operation', () => {
@@ -185,7 +210,11 @@ describe('an app with Application Insights', () => {
 
   test('sends the event of each run once, with its figures', () => {
     const ended = ingestion.events('RunEnded');
-    expect(ended.map(({ properties }) => properties?.['runId'])).toEqual([first.runId, second.runId]);
+    const runs = [first, second, ...idle, added];
+    expect(ended.map(({ properties }) => properties?.['runId'])).toEqual(runs.map(({ runId }) => runId));
+    const triggers = ['timer', 'timer', 'timer', 'http', 'http'];
+    expect(ended.map(({ properties }) => properties?.['trigger'])).toEqual(triggers);
+    expect(ended.map(({ measurements }) => measurements?.['retries'])).toEqual([0, 1, 0, 0, 0]);
     const [one] = ended;
     expect(one!.properties).toMatchObject({ phase: 'complete', trigger: 'timer' });
     expect(one!.measurements).toMatchObject({ entities: 5, failed: 0, added: expect.any(Number) });
