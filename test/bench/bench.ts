@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: measures a first sync and an idle sync against a sample Dataverse in its own process, and a floor
- * (see floor.ts) in the same rounds, then the stages of a first sync (see stages.ts) and the deployment package; with
- * `--package`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
+ * (see floor.ts) in the same rounds, then the stages of a first sync (see stages.ts), merges into large mirrors (see
+ * large.ts) and the deployment package; with `--package` or `--large`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { benchLarge } from './large.ts';
 import { type Measurement, measure } from './measure.ts';
 import { benchPackage } from './package.ts';
 import { wideMetadata } from './wide-metadata.ts';
@@ -20,11 +21,18 @@ const { values } = parseArgs({
     columns: { type: 'string', default: '163' },
     rounds: { type: 'string', default: '3' },
     package: { type: 'boolean', default: false },
+    large: { type: 'boolean', default: false },
+    megabytes: { type: 'string', default: '85,1000' },
   },
 });
 const root = resolve(import.meta.dirname, '../..');
 if (values.package) {
   await benchPackage(root, 5);
+  process.exit();
+}
+const sizes = values.megabytes.split(',').map(Number);
+if (values.large) {
+  await benchLarge(sizes);
   process.exit();
 }
 const folder = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -66,6 +74,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 print();
+await benchLarge(sizes);
 await benchPackage(root, 5);
 
 function startDataverse(): Promise<{ url: string; stop(): void }> {

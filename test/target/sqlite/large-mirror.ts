@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { TableConfig } from '../../../src/config/entities.ts';
 import { ConflictError } from '../../../src/errors.ts';
+import type { Table } from '../../../src/schema/table.ts';
 import { Shard } from '../../../src/sqlite/shard.ts';
 import type { Sqlite } from '../../../src/sqlite/sqlite.ts';
 import type {
@@ -169,18 +170,41 @@ const merge = {
 let runs = 0;
 
 /** Merges rows and deletes in one transaction, as a round does. */
-export async function mergeInto(
+export function mergeInto(mirror: MirrorTarget, shards: ReadonlyMap<Table, ShardPart>): Promise<Merged> {
+  return mergeAll(mirror, new Map([...shards].map(([model, shard]) => [model, [shard]])), 0);
+}
+
+/** Loads all rows of a table in one transaction. @param incomingBytes the size of the shards */
+export function loadInto(
   mirror: MirrorTarget,
-  shards: ReadonlyMap<(typeof tables)[number], ShardPart>,
-): Promise<{ rows: Map<string, number>; stagedBytes: number; bytes: number }> {
+  model: Table,
+  shards: readonly ShardPart[],
+  incomingBytes: number,
+): Promise<Merged> {
+  return mergeAll(mirror, new Map([[model, shards]]), incomingBytes);
+}
+
+export interface Merged {
+  /** How many rows the tables have, by logical name. */
+  rows: Map<string, number>;
+  bytes: number;
+  stagedBytes: number;
+  stagedBlocks: number;
+}
+
+async function mergeAll(
+  mirror: MirrorTarget,
+  shards: ReadonlyMap<Table, readonly ShardPart[]>,
+  incomingBytes: number,
+): Promise<Merged> {
   runs += 1;
   const at = new Date(Date.UTC(2026, 10, 26) + runs * 1000).toISOString();
   const loaded = await mirror.loadState();
-  const options = { loaded, runId: `run-${runs}`, at, synced: [...tables, marked], incomingBytes: 0 };
+  const options = { loaded, runId: `run-${runs}`, at, synced: [...tables, marked], incomingBytes };
   return mirror.transaction(options, async (transaction) => {
     const rows = new Map<string, number>();
-    for (const [model, shard] of shards) {
-      const merged = await transaction.mergeTable(model, [shard], merge);
+    for (const [model, parts] of shards) {
+      const merged = await transaction.mergeTable(model, parts, merge);
       rows.set(model.logicalName, merged.rows);
       const state: TableState = {
         table: merged.table,
@@ -195,7 +219,8 @@ export async function mergeInto(
     await transaction.writeLabels(undefined, async () => undefined);
     await transaction.countDangling(new Set([...shards.keys()].map(({ logicalName }) => logicalName)));
     const { database } = await transaction.commit({ outcome: { runs } });
-    return { rows, stagedBytes: database.stagedBytes, bytes: database.bytes };
+    const { bytes, stagedBytes, stagedBlocks } = database;
+    return { rows, bytes, stagedBytes, stagedBlocks };
   });
 }
 

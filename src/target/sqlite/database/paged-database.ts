@@ -236,7 +236,12 @@ export class PagedDatabase implements KeptDatabase {
           const place = places.get(index);
           if (slot !== undefined) into.set(new Uint8Array(this.#memory, slot * chunkSize, into.length));
           else if (place !== undefined) await fill(spillFile!, into, place);
-          else absent.push({ at, into });
+          else {
+            // Chunks side by side take one request.
+            const before = absent.at(-1);
+            if (before === undefined || before.at + before.into.length < at) absent.push({ at, into });
+            else before.into = bytes.subarray(before.at - from, at - from + into.length);
+          }
         }
         await this.#read(absent);
         return bytes;

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadSqlite } from '../../src/sqlite/sqlite.ts';
+import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
+import { memoryStorage } from '../sync/memory-storage.ts';
+import { DiskFile, growTo, mergeInto, record, shardOf, tables } from '../target/sqlite/large-mirror.ts';
+import { type Measurement, measure } from './measure.ts';
+
+const cacheMegabytes = 512;
+
+/** What `large-merge.ts` prints of one merge. */
+interface Merge {
+  seconds: number;
+  cpuSeconds: number;
+  bytes: number;
+  readBytes: number;
+  stagedBytes: number;
+  requests: number;
+}
+
+/**
+ * Prints what 100 updates cost in mirrors of these sizes, with a cold and a warm instance, and how the time of a row
+ * changes with their number. The mirrors are files on the local disk: requests are counted, their time is not.
+ */
+export async function benchLarge(sizes: readonly number[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-large-'));
+  try {
+    const rows: object[] = [];
+    for (const megabytes of sizes) {
+      const path = join(folder, `${megabytes}.db`);
+      await create(path);
+      const perTable = growTo(path, megabytes * 1e6);
+      const args = [path, perTable, cacheMegabytes].map(String);
+      const run = await measure(join(import.meta.dirname, 'large-merge.ts'), args);
+      const { cold, warm } = run.result as unknown as Record<'cold' | 'warm', Merge>;
+      rows.push(line(`${megabytes} MB, cold`, cold, run), line(`${megabytes} MB, warm`, warm, run));
+      rmSync(path);
+    }
+    console.table(rows);
+    const loads: object[] = [];
+    let first = 0;
+    for (const count of [10_000, 100_000, 1_600_000]) {
+      const path = join(folder, 'rows.db');
+      const args = [path, count, cacheMegabytes].map(String);
+      const run = await measure(join(import.meta.dirname, 'many-rows.ts'), args);
+      const microseconds = (Number(run.result['seconds']) / count) * 1e6;
+      first ||= microseconds;
+      loads.push({
+        '': `${count.toLocaleString('en')} narrow rows`,
+        'wall s': Number(run.result['seconds']).toFixed(2),
+        'µs per row': microseconds.toFixed(1),
+        'of the first': (microseconds / first).toFixed(2),
+        database: `${(Number(run.result['bytes']) / 1e6).toFixed(0)} MB`,
+        'peak memory': `${(run.peakBytes / 1e6).toFixed(0)} MB`,
+      });
+      rmSync(path);
+    }
+    console.table(loads);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A mirror with one row in each table. */
+async function create(path: string): Promise<void> {
+  const sqlite = await loadSqlite();
+  const telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
+  const limits = { maxBytes: 1e9, cacheBytes: 1e9, checkHours: 0 };
+  const documents = memoryStorage().published;
+  const mirror = new SqliteMirror({ sqlite, file: new DiskFile(path), documents, telemetry, ...limits });
+  await mergeInto(
+    mirror,
+    new Map(tables.map((model, t) => [model, shardOf(sqlite, model, [record(0, t, 1, 'first')])])),
+  );
+  await mirror.close();
+}
+
+function line(name: string, merge: Merge, run: Measurement): object {
+  const part = (bytes: number) =>
+    `${(bytes / 1e6).toFixed(1)} MB (${((100 * bytes) / merge.bytes).toFixed(1)} %)`;
+  return {
+    '100 updates in ten tables': name,
+    'wall s': merge.seconds.toFixed(2),
+    'CPU s': merge.cpuSeconds.toFixed(2),
+    read: part(merge.readBytes),
+    written: part(merge.stagedBytes),
+    requests: merge.requests,
+    'peak memory': `${(run.peakBytes / 1e6).toFixed(0)} MB`,
+  };
+}
