@@ -134,6 +134,8 @@ describe.skipIf(!canMakeCertificate())('deployed to an empty folder', () => {
       DATAVERSE_ACCESS_TOKEN: 'test',
       SYNC_SCHEDULE: '0 0 0 1 1 *',
       SYNC_ENTITIES_FILE: join(built.folder, 'entities.json'),
+      // The database is worked on in a thread, whose code is a file of its own.
+      SYNC_CACHE_MB: '0.001',
       APPLICATIONINSIGHTS_CONNECTION_STRING: `InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEndpoint=${endpoint};LiveEndpoint=${endpoint}`,
       APPLICATION_INSIGHTS_NO_STATSBEAT: '1',
       NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'),

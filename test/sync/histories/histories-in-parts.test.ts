@@ -9,3 +9,10 @@ histories('with a database of which parts are in memory', {
   drift: true,
   cacheMegabytes,
 });
+histories('with a database of which parts are in memory, on the storage emulator', {
+  seed: 11,
+  runs: 2,
+  drift: true,
+  cacheMegabytes,
+  onStorageEmulator: true,
+});
