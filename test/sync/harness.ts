@@ -58,6 +58,8 @@ export class Harness {
   #mirror: SqliteMirror | undefined;
   /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
   onWait: (milliseconds: number) => void = () => undefined;
+  /** Called when a handler has failed, before its message is queued again or poison: a test can replace a dead process. */
+  onFailure: () => void = () => undefined;
   entities: TableConfig[];
 
   private constructor(services: SyncServices, storage: SyncStorage, options: HarnessOptions) {
@@ -186,6 +188,7 @@ export class Harness {
       await this.#handle(message);
       return undefined;
     } catch (error) {
+      this.onFailure();
       if (message.tries < maxDequeueCount) this.#waiting.push(message);
       else if (message.queue === 'plan') await failPoisonedPlan(this.services, message.body);
       else if (message.queue === 'fetch') await failPoisonedTable(this.services, message.body);

@@ -32,6 +32,11 @@ const damaged: ActiveRun = { runId: 'damaged', startedAt: new Date(0).toISOStrin
 
 /** Whether the messages of a run are still to be handled. Messages of other runs are dropped. */
 export async function isLive(services: SyncServices, runId: string): Promise<boolean> {
+  return (await readLive(services, runId)) !== undefined;
+}
+
+/** The claim of a run whose messages are still to be handled. */
+export async function readLive(services: SyncServices, runId: string): Promise<ActiveRun | undefined> {
   const active = (await readActive(services))?.value;
-  return active !== undefined && active.runId === runId && active.format === runFormat;
+  return active?.runId === runId && active.format === runFormat ? active : undefined;
 }

@@ -26,6 +26,7 @@ export interface PlannedRound {
  * report, and reads the first page of every table that continues where its last read ended.
  *
  * @param requests what the run was asked for, as far as that is known yet
+ * @param options `readsFirst`: false leaves all tables to the queue
  * @throws ConfigurationError for a wrong entities.json or wrong settings
  * @throws RetriableError if Dataverse or the storage cannot be reached
  */
@@ -33,11 +34,12 @@ export async function planFirstRound(
   services: SyncServices,
   runId: string,
   requests: PlanRequests = {},
+  options: { readsFirst?: boolean } = {},
 ): Promise<PlannedRound> {
   const configs = services.readEntities();
   const loaded = await services.mirror.loadState();
   const catalog = await loadCatalog(services, configs, loaded.state);
-  return planTables(services, runId, configs, loaded, catalog, requests);
+  return planTables(services, runId, configs, loaded, catalog, requests, options);
 }
 
 /** The same without a request, for a run whose metadata is as it was; undefined if it must be read. */
@@ -58,6 +60,7 @@ async function planTables(
   loaded: LoadedState,
   catalog: LoadedCatalog,
   { reread, allowMassDelete = [] }: PlanRequests,
+  { readsFirst = true }: { readsFirst?: boolean } = {},
 ): Promise<PlannedRound> {
   const { state } = loaded;
   const { rereads, schemaReport } = await validateSchema(services, catalog, state, configs, runId);
@@ -96,7 +99,9 @@ async function planTables(
     configured: configs.map(({ name }) => name).sort(),
     entities,
   };
-  const first = await readFirstSlices(services, plan, catalog, state.entities);
+  const first = readsFirst
+    ? await readFirstSlices(services, plan, catalog, state.entities)
+    : { slices: {}, kept: new Map() };
   return { plan: { ...plan, slices: first.slices }, catalog, loaded, first };
 }
 

@@ -1,5 +1,5 @@
 import { describeFailure, describeForLog, RetriableError } from '../../errors.ts';
-import { isLive } from '../documents/active-run.ts';
+import { isLive, readLive } from '../documents/active-run.ts';
 import type { PlanMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -14,7 +14,8 @@ const maxDelaySeconds = 6 * 86_400;
 
 /**
  * Plans a run that was started. Can be repeated, and two can run at the same time: the first plan counts. A run in which no
- * table changed ends here, and so does one that cannot be planned because of a mistake.
+ * table changed ends here, and so does one that cannot be planned because of a mistake. Only the first attempt reads the
+ * first pages of tables; see `readFirstSlices`.
  *
  * @throws RetriableError and unknown errors: the queue delivers the message again
  */
@@ -25,7 +26,8 @@ export async function planRun(services: SyncServices, message: PlanMessage): Pro
   const lookAgain = async (isReleased: boolean | undefined): Promise<void> => {
     if (isReleased === false) await services.sendPlan(message, endingSeconds);
   };
-  if (!(await isLive(services, runId))) {
+  const active = await readLive(services, runId);
+  if (active === undefined) {
     telemetry.log('info', `Run ${runId} is over. Its plan message is dropped.`, { runId });
     return lookAgain(await resumeEnd(services, runId));
   }
@@ -34,9 +36,14 @@ export async function planRun(services: SyncServices, message: PlanMessage): Pro
   if (run?.phase !== undefined) return lookAgain(await resumeEnd(services, runId));
   // Whoever stored it may have died, or failed, before it sent the messages that follow from it.
   if ((await documents.plan(runId, 1)) !== undefined) return resumeRun(services, runId);
-  await work.createIfAbsent(paths.planning(runId), { startedAt: services.now().toISOString() });
+  const isFirst = await work.createIfAbsent(paths.planning(runId), {
+    startedAt: services.now().toISOString(),
+  });
   try {
-    const planned = await planFirstRound(services, runId, run);
+    // A page may have killed the process that planned the run before, here or in the function that started it. In a
+    // message of its own it fails its table alone.
+    const readsFirst = isFirst && active.resumedAt === undefined;
+    const planned = await planFirstRound(services, runId, run, { readsFirst });
     const end = await recordIfIdle(services, planned, run ?? {});
     if (end !== undefined) return lookAgain(await endRun(services, runId, 'complete', end));
     await startFirstRound(services, planned);
