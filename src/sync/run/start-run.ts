@@ -57,6 +57,7 @@ export interface StartResult {
  */
 export async function startRun(services: SyncServices, options: StartOptions): Promise<StartResult> {
   await services.claimQueues(services.now());
+  let { resume: resumes } = options;
   for (let attempt = 0; attempt < 3; attempt++) {
     const startedAt = services.now().toISOString();
     const { trigger } = options;
@@ -69,20 +70,20 @@ export async function startRun(services: SyncServices, options: StartOptions): P
     const isReleased = active?.value.released === true;
     if (etag !== undefined || (isReleased && (await claimReleased(services, claim, active.etag)))) {
       services.telemetry.log('info', `Run ${runId} starts.`, { runId, trigger });
-      await inRun(claim, 'Start run', { 'sync.trigger': trigger }, async () => {
-        const isInPlace = trigger === 'timer' && etag !== undefined && !namesTables(options);
-        if (!(isInPlace && (await runInPlace(services, claim, etag)))) {
-          await requestPlan(services, claim, options);
-        }
-      });
-      return { runId, outcome: 'started' };
+      const result = await inRun(claim, 'Start run', { 'sync.trigger': trigger }, () =>
+        begin(services, claim, etag, options),
+      );
+      if (result !== undefined) return result;
+      continue;
     }
     // The other run ended in between, or another start was first.
     if (active === undefined || isReleased) continue;
     const result = await inRun(active.value, 'Check run', { 'sync.trigger': trigger }, () =>
-      resumeOrAbandon(services, active, options),
+      resumeOrAbandon(services, active, { ...options, resume: resumes }),
     );
     if (result !== undefined) return result;
+    // A run that ended meanwhile is being released by the process that ended it. It did not die.
+    resumes = false;
   }
   throw new RetriableError('No run could be started, because other runs started and ended meanwhile.', {
     object: paths.active,
@@ -110,39 +111,59 @@ function newRunId(services: SyncServices): string {
 /** The options of a start that name tables. */
 type TableOptions = Pick<StartOptions, 'allowMassDelete' | 'dropTables' | 'reread'>;
 
-/** Adds the tables of `options` to those of a live run. */
-async function addTables(services: SyncServices, runId: string, options: TableOptions): Promise<void> {
+const namesTables = ({ allowMassDelete = [], dropTables = [], reread = [] }: TableOptions): boolean =>
+  allowMassDelete.length + dropTables.length + reread.length > 0;
+
+/** Begins a run that has just been claimed. @returns undefined if other starts resumed it, and it has ended */
+async function begin(
+  services: SyncServices,
+  claim: ActiveRun,
+  etag: string | undefined,
+  options: StartOptions,
+): Promise<StartResult | undefined> {
+  const { runId } = claim;
+  const isInPlace = options.trigger === 'timer' && etag !== undefined && !namesTables(options);
+  const started: StartResult = { runId, outcome: 'started' };
+  if (isInPlace && (await runInPlace(services, claim, etag))) return started;
+  const isCreated = (await createRun(services, documentOf(claim, options))) !== undefined;
+  // Another start has resumed the run meanwhile, without the tables.
+  if (!isCreated && namesTables(options)) return resume(services, claim, options);
+  // After a crash before this, the next start finds a run whose planning has not begun, and requests its plan again.
+  await services.sendPlan({ runId });
+  return started;
+}
+
+const documentOf = (
+  { runId, startedAt, traceparent, trigger = 'timer' }: ActiveRun,
+  { allowMassDelete, dropTables, reread }: TableOptions,
+): RunDocument => ({ runId, trigger, startedAt, traceparent, allowMassDelete, dropTables, reread });
+
+/**
+ * Adds the tables of `options` to those of a live run, in run.json. A start that died may not have written that.
+ * @returns false if the run has ended: what is added then would not be done
+ */
+async function addTables(services: SyncServices, active: ActiveRun, options: TableOptions): Promise<boolean> {
+  const path = paths.run(active.runId);
   for (;;) {
-    const run = await services.work.read<RunDocument>(paths.run(runId));
-    // A start that died before it wrote run.json: `requestPlan` writes it.
-    if (run === undefined) return;
+    const run = await services.work.read<RunDocument>(path);
+    if (run === undefined) {
+      if (await createRun(services, documentOf(active, options))) return true;
+      // The run was planned where it was claimed, and has its report now.
+      continue;
+    }
+    if (run.value.phase !== undefined) return false;
     const both = (name: 'allowMassDelete' | 'dropTables') => [
       ...new Set([...(run.value[name] ?? []), ...(options[name] ?? [])]),
     ];
     const reread = bothRereads(run.value.reread, options.reread);
     const added = { allowMassDelete: both('allowMassDelete'), dropTables: both('dropTables'), reread };
     try {
-      await services.work.replaceIfUnchanged(paths.run(runId), { ...run.value, ...added }, run.etag);
-      return;
+      await services.work.replaceIfUnchanged(path, { ...run.value, ...added }, run.etag);
+      return true;
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
     }
   }
-}
-
-const namesTables = ({ allowMassDelete = [], dropTables = [], reread = [] }: TableOptions): boolean =>
-  allowMassDelete.length + dropTables.length + reread.length > 0;
-
-/** After a crash in here, the next start finds a run whose planning has not begun, and requests its plan again. */
-async function requestPlan(
-  services: SyncServices,
-  { runId, startedAt, traceparent, trigger = 'timer' }: ActiveRun,
-  { allowMassDelete, dropTables, reread }: StartOptions,
-): Promise<void> {
-  const tables = { allowMassDelete, dropTables, reread };
-  const run: RunDocument = { runId, trigger, startedAt, traceparent, ...tables };
-  await createRun(services, run);
-  await services.sendPlan({ runId });
 }
 
 /**
@@ -235,20 +256,23 @@ async function resumeIfStale(
   return late;
 }
 
-/** Sends the messages of a live run that may be missing. */
+/** Sends the messages of a live run that may be missing. @returns undefined if it has ended before it got its tables */
 async function resume(
   services: SyncServices,
   active: ActiveRun,
   options: StartOptions,
-): Promise<StartResult> {
+): Promise<StartResult | undefined> {
   const { runId } = active;
   const addsTables = namesTables(options);
-  if (addsTables) await addTables(services, runId, options);
+  if (addsTables && !(await addTables(services, active, options))) return undefined;
   // A merge that was requested meanwhile may have read them before they were added.
   const isLate = addsTables && (await isMerging(services, runId));
-  const isPlanned = (await services.documents.plan(runId, 1)) !== undefined;
-  if (isPlanned) await resumeRun(services, runId);
-  else await requestPlan(services, active, options);
+  if ((await services.documents.plan(runId, 1)) !== undefined) {
+    await resumeRun(services, runId);
+  } else {
+    if (!addsTables) await createRun(services, documentOf(active, {}));
+    await services.sendPlan({ runId });
+  }
   return isLate ? { runId, outcome: 'live', hint: lateHint } : { runId, outcome: 'resumed' };
 }
 
