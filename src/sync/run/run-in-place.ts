@@ -1,4 +1,4 @@
-import { ConflictError, describeForLog } from '../../errors.ts';
+import { ConflictError, describeForLog, RetriableError } from '../../errors.ts';
 import { isFirstOfHour } from '../../target/state.ts';
 import type { ActiveRun, RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -49,6 +49,7 @@ export async function runInPlace(
  * Records a planned round in which no table changed.
  * @param run what the run was asked for, as far as that is known yet
  * @returns how the run ends; undefined if it goes on
+ * @throws RetriableError if the state has changed since it was loaded: the run must be planned again
  */
 export async function recordIfIdle(
   services: SyncServices,
@@ -73,8 +74,14 @@ export async function recordIfIdle(
     const { entities, database } = merged;
     return { state, report: { rounds: 1, entities: entities.map(({ notes: _, ...one }) => one), database } };
   } catch (error) {
-    // Another writer has changed the state meanwhile. The merge loads it again.
-    if (error instanceof ConflictError) return undefined;
-    throw error;
+    if (!(error instanceof ConflictError)) throw error;
+    // Another attempt at this plan may have saved later cursors, next to which those of this one look like a source that
+    // has moved back in time.
+    throw new RetriableError('The state changed while the run was planned.', {
+      operation: 'plan',
+      object: 'state.json',
+      hint: 'The queue plans the run again.',
+      cause: error,
+    });
   }
 }

@@ -58,27 +58,22 @@ it.each([
     await org.sync();
     const { mirror } = org.harness.services;
     const { saveState } = mirror;
-    let [second, isInside, end] = [] as unknown as [Promise<StartResult>, () => void, () => void];
-    const inside = new Promise<void>((resolve) => {
-      isInside = resolve;
-    });
-    const ended = new Promise<void>((resolve) => {
-      end = resolve;
-    });
+    const [inside, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let second: Promise<StartResult> | undefined;
     mirror.saveState = async (loaded) => {
       mirror.saveState = saveState;
       interrupt(method, name, () => {
-        isInside();
-        return ended;
+        inside.resolve();
+        return ended.promise;
       });
       second = org.harness.startUnplanned({ ...request, resume: true });
-      await inside;
+      await inside.promise;
       return saveState.call(mirror, loaded);
     };
     org.clock.now += 60_000;
     const { runId } = await org.harness.startUnplanned({ trigger: 'timer' });
-    end();
-    await expectMet(await second, runId);
+    ended.resolve();
+    await expectMet((await second)!, runId);
   },
 );
 

@@ -102,4 +102,38 @@ describe('planning', () => {
     await org.harness.drain();
     expect(org.dataverse.stats.requests).toBe(requests);
   });
+
+  it('is repeated if another attempt saved later cursors, which prove no move back in time', async () => {
+    org = await Organisation.start(['account', 'team'], { rows: 30 });
+    await org.sync();
+    const { mirror } = org.harness.services;
+    const { loadState, saveState } = mirror;
+    const [read, saved] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let message: Promise<unknown> | undefined;
+    mirror.loadState = async () => {
+      mirror.loadState = loadState;
+      // Before the timer's process has read anything, a person resumes the run. Its message reads first and saves last.
+      await org.harness.startUnplanned({ resume: true });
+      mirror.saveState = async (loaded) => {
+        mirror.saveState = saveState;
+        read.resolve();
+        await saved.promise;
+        return saveState.call(mirror, loaded);
+      };
+      message = org.harness.deliver();
+      await read.promise;
+      // Of a table that is not mirrored: it raises the versions in the delta tokens.
+      org.rows('contact', 1);
+      return loadState.call(mirror);
+    };
+    org.clock.now += 60_000;
+    const { runId } = await org.harness.startUnplanned({ trigger: 'timer' });
+    saved.resolve();
+    const error = await message;
+    await org.harness.drain();
+    const status = (await runStatus(org.harness.services, runId))!;
+    expect(status).toMatchObject({ phase: 'complete', rounds: 1 });
+    expect(status.entities.map(({ reread }) => reread)).toEqual([undefined, undefined]);
+    expect(error).toBeInstanceOf(RetriableError);
+  });
 });
