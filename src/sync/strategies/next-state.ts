@@ -69,7 +69,7 @@ export async function nextState(
     rowBytes: rowBytesAfter(known, fetched, comparedAll),
     runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
     sweptAt: comparedAll ? outcome.startedAt : known?.sweptAt,
-    miscount: counted === undefined ? known?.miscount : counted - outcome.rows,
+    miscount: counted === undefined || !comparedAll ? known?.miscount : counted - outcome.rows,
     comparedAt: isVerified ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
     syncedAt: outcome.startedAt,
     watermark,

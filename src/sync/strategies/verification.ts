@@ -48,6 +48,8 @@ const slackSeconds = 60;
 export function isReconciliationDue(context: PlanContext): boolean {
   const { config, state, settings, now } = context;
   if (state === undefined || hasJustFailed(context)) return false;
+  // One that could not be read, at the time or because of a count, is tried again before its next time.
+  if (state.uncompared !== undefined && state.sweepAgain === undefined) return true;
   const every = intervalOf(config.reconcileEvery ?? settings.reconcileEvery);
   if ('runs' in every) return every.runs > 0 && state.runsSinceSweep + 1 >= every.runs;
   const age = Math.abs(now.getTime() - Date.parse(state.sweptAt ?? '')) / 1000;

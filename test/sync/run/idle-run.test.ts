@@ -367,6 +367,40 @@ describe('a table whose deletes show in comparisons only', () => {
     await org.expectMirror('lead');
   });
 
+  it('is compared again after an hour if the comparison that the count asked for cannot be read', async () => {
+    const table = { name: 'lead', reconcileEvery: '7d', verifyHours: 0 };
+    org = await Organisation.start(['account', table]);
+    const ids = org.rows('lead', 10);
+    org.clock.now += 86_400_000;
+    org.rows('lead', 2);
+    for (let n = 0; n < 2; n++) await org.sync();
+    org.store.delete('lead', ids[3]!);
+    org.dataverse.faults.add({
+      kind: 'sql-timeout',
+      // All rows, with their keys or with all columns, and not those after the watermark.
+      match: ({ path, query }) =>
+        path.endsWith('/leads') &&
+        !/top=1|ge 20/.test(decodeURIComponent(query)) &&
+        (query.includes('$select=leadid') || !query.includes('$select')),
+      times: 1e6,
+    });
+    const known = async () => (await org.harness.services.mirror.lastState())!.entities['lead']!;
+    const failed = reportOf(await org.sync({ trigger: 'timer' }), 'lead');
+    expect(failed).toMatchObject({ hint: expect.stringContaining('tried again every hour') });
+    // Nothing is known of the rows that the count told of.
+    expect((await known()).miscount).toBeUndefined();
+    org.dataverse.faults.clear();
+    expect(await isCompared()).toBe(false);
+    org.clock.now += 3_600_000;
+    expect(reportOf(await org.sync({ trigger: 'timer' }), 'lead')).toMatchObject({
+      deleted: 1,
+      verified: 11,
+    });
+    expect((await known()).uncompared).toBeUndefined();
+    await org.expectMirror('lead');
+    expect(await isCompared()).toBe(false);
+  });
+
   it('is left to its interval if Dataverse does not count', async () => {
     const ids = await startIdle('1h');
     org.store.delete('lead', ids[3]!);
