@@ -74,16 +74,29 @@ export async function endFreshRun(
   const path = paths.run(run.runId);
   const reported = await services.work.create(path, run);
   if (reported === undefined) return false;
-  tell(services, run);
+  const { cleansUp } = options;
+  // The note costs a call, and is of use if the process dies before it releases the run: a clean-up takes time.
+  if (cleansUp) await announce(services, run, reported);
+  else tell(services, run);
+  if (cleansUp) await cleanUpOrLog(services, run);
   try {
-    if (options.cleansUp) await cleanUp(services);
     await services.work.deleteIfUnchanged(paths.active, claim.etag);
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error;
     // Another start has resumed the run. Its plan finds the report, and releases the run.
-    await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
+    if (!cleansUp) await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
   }
   return true;
+}
+
+/** A document that cannot be deleted must not keep the run live. The next clean-up tries again. */
+async function cleanUpOrLog(services: SyncServices, { runId }: RunDocument): Promise<void> {
+  try {
+    await cleanUp(services);
+  } catch (error) {
+    const message = `Old documents could not be deleted: ${describeForLog(error)}`;
+    services.telemetry.log('warn', message, { runId });
+  }
 }
 
 /**

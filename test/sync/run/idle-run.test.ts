@@ -194,6 +194,34 @@ describe('a run in which no table changed', () => {
   });
 });
 
+it('a run whose clean-up fails is released at once, and announced once', async () => {
+  org = await Organisation.start(['account']);
+  await org.sync();
+  const events = listenToEvents();
+  const { work } = org.harness.services;
+  const { folders } = work;
+  let announced: boolean | undefined;
+  work.folders = async function* () {
+    work.folders = folders;
+    announced = (await reportOfLatest()).announced;
+    yield* [];
+    throw new SyncError('The storage is busy.');
+  };
+  const reportOfLatest = async (): Promise<RunDocument> => {
+    const active = (await work.read<{ runId: string }>(paths.active))!;
+    return (await work.read<RunDocument>(paths.run(active.value.runId)))!.value;
+  };
+  org.clock.now += 3_600_000;
+  await tick();
+  // A process that dies in a clean-up has noted that.
+  expect(announced).toBe(true);
+  expect(await work.read(paths.active)).toBeUndefined();
+  expect(org.harness.waiting).toBe(0);
+  expect(events.filter(({ name }) => name === 'RunEnded')).toHaveLength(1);
+  const warnings = org.harness.log.filter(({ level }) => level === 'warn').map(({ message }) => message);
+  expect(warnings).toEqual(['Old documents could not be deleted: The storage is busy.']);
+});
+
 describe('a run in which some tables changed', () => {
   it('fetches through the queue what follows the first page, and tables that are new, read again or compared', async () => {
     org = await Organisation.start(['account', 'lead', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
