@@ -67,11 +67,12 @@ export async function restoreDatabase(services: RestoreServices, at: Date): Prom
   return { version, ...restored, isUnchanged: restored.etag === current?.etag };
 }
 
-/** A damaged document counts as a live run: the next start ends it. */
+/** A damaged document counts as a live run: the next start ends it. A run that was released is over. */
 async function liveRun(work: DocumentStore): Promise<string | undefined> {
   try {
     const found = await work.read<Partial<ActiveRun> | null>(paths.active);
-    return found && (found.value?.runId ?? 'damaged');
+    if (found === undefined || found.value?.released === true) return undefined;
+    return found.value?.runId ?? 'damaged';
   } catch (error) {
     if (error instanceof DamagedDocumentError) return 'damaged';
     throw error;
