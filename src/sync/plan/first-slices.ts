@@ -69,8 +69,6 @@ export async function readFirstSlices(
         else if (comparesAll(tablePlan)) first.kept.set(name, shard);
       }
       first.slices[name] = slice;
-      const event = { runId: plan.runId, round: plan.round, table: name };
-      services.telemetry.event('SliceFetched', event, addFigures([slice]));
     } catch (error) {
       // The queue repeats the request that failed. No request was sent if the table had to wait for another one.
       tablePlan.spent = { ...stats, retries: stats.retries + Math.min(stats.requests, 1) };
@@ -85,6 +83,11 @@ export async function readFirstSlices(
     // A count says nothing of a table that the read shows to have changed, or did not show.
     if (slice === undefined || slice.shard !== undefined) continue;
     if (count - entities[name]!.rows !== (entities[name]!.miscount ?? 0)) compare(plan, first, name, count);
+  }
+  // The figures of a table that is compared now are in the first slice of its comparison.
+  for (const [table, slice] of Object.entries(first.slices)) {
+    const event = { runId: plan.runId, round: plan.round, table };
+    services.telemetry.event('SliceFetched', event, addFigures([slice]));
   }
   return first;
 }

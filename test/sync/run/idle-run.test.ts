@@ -55,7 +55,7 @@ function countMessages(): Record<'plan' | 'fetch' | 'merge', number> {
 }
 
 /** The events that are sent from now on: name, properties and figures. */
-function listenToEvents(): { name: string; phase?: string; requests?: number }[] {
+function listenToEvents(): { name: string; phase?: string; table?: string; requests?: number }[] {
   const events: { name: string }[] = [];
   Object.assign(org.harness.services.telemetry, {
     event: (name: string, properties: object, figures: object) =>
@@ -368,7 +368,10 @@ describe('a table whose deletes show in comparisons only', () => {
     expect(await isCompared()).toBe(false);
     expect(org.dataverse.stats.requests - before).toBe(4);
     org.store.delete('lead', ids[3]!);
+    const events = listenToEvents();
     const status = await org.sync({ trigger: 'timer' });
+    const fetched = events.filter(({ name, table }) => name === 'SliceFetched' && table === 'lead');
+    expect(fetched.map(({ requests }) => requests)).toEqual([3]);
     // The page that showed no change, and the pages of the comparison.
     expect(reportOf(status, 'lead')).toMatchObject({ deleted: 1, verified: 11, requests: 3 });
     await org.expectMirror('lead');
