@@ -117,7 +117,7 @@ const appSettings = z.object({
     .string()
     .trim()
     .refine(
-      (text) => intervalPattern.test(text) || /^\d{1,4}$/.test(text),
+      (text) => intervalPattern.test(text) || (/^\d{1,5}$/.test(text) && Number(text) <= 10_000),
       'must be a time such as 30m, 1h or 1d, or a whole number of runs',
     )
     .transform((text) => (intervalPattern.test(text) ? text : Number(text)))

@@ -142,7 +142,8 @@ describe('readSettings', () => {
     const read = (value?: string) =>
       readSettings({ ...least, SYNC_RECONCILE_EVERY: value }).sync.reconcileEvery;
     expect([read(), read('30m'), read('0s'), read('1'), read('0')]).toEqual(['1h', '30m', '0s', 1, 0]);
-    for (const wrong of ['1.5', '1 week', '-1', 'hourly']) {
+    expect(read('10000')).toBe(10_000);
+    for (const wrong of ['1.5', '1 week', '-1', 'hourly', '10001']) {
       expect(() => read(wrong)).toThrow(
         'SYNC_RECONCILE_EVERY: must be a time such as 30m, 1h or 1d, or a whole number of runs',
       );
