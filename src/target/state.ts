@@ -86,7 +86,7 @@ export interface State {
   choices?: string;
   /** When labels and attributes are to be read again, because some are missing: ISO 8601, UTC. */
   labelsAgainAt?: string;
-  /** Names the schema report that the last idle run found stored, by what it was made from. */
+  /** Names the schema report that the last run found or stored, by what it was made from; absent if it warns of something. */
   schemaReport?: string;
   /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
   files?: { entities: string[]; etag?: string };

@@ -53,7 +53,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       const isConfigChanged = mirror.state.configured?.join() !== plan.configured.join();
       noteOtherOrganization(mirror.state, plan);
       // Later rounds have the same plan: what the first one changed stays.
-      if (plan.round === 1) Object.assign(mirror.state, sourceOf(plan));
+      if (plan.round === 1) Object.assign(mirror.state, sourceOf(plan), { schemaReport: plan.schemaReport });
       await dropTables(merge);
       notePlanned(mirror.state.entities, plan);
       let failed = await mergeTables(merge, excluded);
