@@ -12,8 +12,10 @@ import { createRun } from './kept-reread.ts';
  * Runs a run in the function that has just claimed it, as far as that is quick: plans it and reads the first page of each
  * table. If no table changed, the run ends here. Otherwise only tables that changed go through the queue.
  *
- * Nothing is stored before it is known what the run needs. So a process that dies in here leaves a claim without a plan,
- * as one that dies before it sends the plan message, and the next start requests the plan.
+ * No plan is stored before it is known what the run needs. So a process that dies before that leaves a claim without a plan,
+ * as one that dies before it sends the plan message, and the next start requests the plan. Here no message is delivered
+ * again: a process that dies after it stored the plan, and before it sent the messages that follow, leaves a run that is
+ * resumed when it is stale.
  *
  * @param etag of the claim
  * @returns false if the queue has to plan the run: metadata must be read, or an error may pass

@@ -19,8 +19,8 @@ import { runInPlace } from './run-in-place.ts';
 const maxResumptions = 3;
 
 /**
- * Seconds after which the plan message of a run counts as lost, if its planning has not begun. The first message to an
- * app without instances can take two minutes (github.com/Azure/azure-functions-host#10706).
+ * Seconds after which the plan message of a run counts as lost, or the start that plans it as dead, if its planning has not
+ * begun. The first message to an app without instances can take two minutes (github.com/Azure/azure-functions-host#10706).
  */
 const lostAfterSeconds = 180;
 
@@ -289,7 +289,7 @@ interface RunProgress {
   activeAt?: string;
   /** The same without the errors of failed tries, which are a sign of life and no progress. */
   at?: string;
-  /** Whether its planning has begun. */
+  /** Whether its planning has begun in the queue, or is over. */
   hasBegun: boolean;
 }
 
@@ -298,7 +298,8 @@ async function progressOf(services: SyncServices, runId: string): Promise<RunPro
   let active: Date | undefined;
   let hasBegun = false;
   for await (const { name, lastModified } of services.work.list(paths.runFolder(runId))) {
-    hasBegun ||= name !== paths.run(runId);
+    // A start that plans the run itself stores the shards that it reads before its plan.
+    hasBegun ||= name === paths.planning(runId) || name === paths.plan(runId, 1);
     if (active === undefined || lastModified > active) active = lastModified;
     if (name.endsWith('-error.json')) continue;
     if (newest === undefined || lastModified > newest) newest = lastModified;

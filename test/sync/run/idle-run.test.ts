@@ -511,6 +511,25 @@ describe('a process that dies in a run without messages', () => {
     await org.expectMirror('account', 'team');
   });
 
+  // The shard of the table that changed, and its run.json. Its plan would be the next one.
+  it.each([3, 4])('at write %i of a run with changes, is healed by a later tick', async (number) => {
+    org = await Organisation.start(['account', 'team'], { rows: 30 });
+    // The storage dates its blobs with the time of the machine.
+    org.clock.now = Date.now();
+    await org.sync();
+    org.rows('account', 3);
+    const kill = killAt(number, 'after');
+    await expect(tick()).rejects.toThrow('killed');
+    kill.revive();
+    org.harness.restarted();
+    const { work } = org.harness.services;
+    for (let n = 0; n < 4; n++) await tick();
+    expect((await work.read<{ resumptions: number }>(paths.active))?.value.resumptions).toBe(0);
+    await org.harness.drain();
+    expect(await work.read(paths.active)).toBeUndefined();
+    await org.expectMirror('account', 'team');
+  });
+
   it('after it stored the plan is healed by a resumption', async () => {
     org = await Organisation.start(['account', 'team'], { rows: 30 });
     await org.sync();
