@@ -1,5 +1,6 @@
 import { ConflictError, describeForLog, RetriableError } from '../../errors.ts';
 import { isFirstOfHour } from '../../target/state.ts';
+import { paths } from '../documents/paths.ts';
 import type { ActiveRun, RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { type PlannedRound, planKnownRound, startFirstRound } from '../plan/plan-first-round.ts';
@@ -30,6 +31,8 @@ export async function runInPlace(
     const planned = await planKnownRound(services, runId);
     if (planned === undefined) return false;
     const cleansUp = isFirstOfHour(planned.loaded.state, services.now());
+    // An earlier version of the app left requests without a claim that tells of them.
+    if (cleansUp && (await services.work.exists(paths.keptReread))) return false;
     const end = await recordIfIdle(services, planned, run);
     if (end !== undefined) {
       await endFreshRun(services, { run, etag }, end, { cleansUp });

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../../../src/errors.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
 import type { RereadRequest } from '../../../src/sync/documents/run.ts';
 import { endRun } from '../../../src/sync/run/end-run.ts';
 import { runStatus } from '../../../src/sync/run/run-status.ts';
@@ -171,5 +172,16 @@ describe('a request to read tables again', () => {
     const next = await org.sync();
     expect(isMerged).toBe(true);
     expect(next.entities.map(({ reread }) => reread)).toEqual(Array(3).fill(undefined));
+  });
+
+  it('of an earlier version of the app is met by the first run of the next hour, also if all runs are idle', async () => {
+    org = await Organisation.start(['account'], { rows: 30 });
+    await org.sync();
+    const { work } = org.harness.services;
+    await work.put(paths.keptReread, { reread: ['account'] });
+    org.clock.now += 3_600_000;
+    const status = await org.sync({ trigger: 'timer' });
+    expect(reportOf(status, 'account')).toMatchObject({ reread: 'on request', state: 'merged' });
+    expect(await work.exists(paths.keptReread)).toBe(false);
   });
 });
