@@ -35,6 +35,7 @@ export class SqliteDatabase {
   readonly sqlite: Sqlite;
   readonly #database: Database;
   readonly #maxBytes: number;
+  readonly #hasFile: boolean;
   readonly #pageSize: number;
   readonly #statements = new Map<string, Statement>();
   #depth = 0;
@@ -45,6 +46,7 @@ export class SqliteDatabase {
     if (bytes !== undefined && bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
     this.sqlite = sqlite;
     this.#maxBytes = maxBytes;
+    this.#hasFile = options.file !== undefined;
     this.#database = new sqlite.sqlJs.Database(options.file?.asArgument() ?? inPlace(bytes));
     try {
       this.exec(
@@ -161,6 +163,7 @@ export class SqliteDatabase {
     if (this.#depth > 0) {
       throw new SyncError('Cannot export a database inside a transaction', { operation: 'export' });
     }
+    if (this.#hasFile) throw new Error('A database in a file of its own is not exported');
     return this.#guard('export', () => this.#database.export());
   }
 
@@ -227,15 +230,11 @@ export class SqliteDatabase {
     return Number(Object.values(this.get<Row>(`PRAGMA ${name}`)!)[0]);
   }
 
+  /** Its own error must not replace the one that led to it; some errors roll back the transaction themselves. */
   #rollback(sql: string): void {
     try {
       this.exec(sql);
-    } catch (error) {
-      // Some errors roll back the transaction themselves. Report the original error, not this one.
-      if (!(error instanceof Error && /no transaction is active|no such savepoint/.test(error.message))) {
-        throw error;
-      }
-    }
+    } catch {}
   }
 
   #guard<T>(sql: string, work: () => T): T {
@@ -243,6 +242,8 @@ export class SqliteDatabase {
     try {
       return work();
     } catch (error) {
+      // Of the file that SQLite works in.
+      if (error instanceof SyncError) throw error;
       const message = error instanceof Error ? error.message : String(error);
       if (message.includes('database or disk is full')) throw tooLarge(undefined, this.#maxBytes, error);
       throw sqliteError(message, sql, error);

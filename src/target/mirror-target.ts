@@ -44,6 +44,8 @@ export interface TransactionOptions {
   synced: readonly Table[];
   /** Bytes of the shards to be merged, for targets that reserve memory. */
   incomingBytes: number;
+  /** Whether it may be the one that counts figures about large tables again, when that is due. */
+  recounts?: boolean;
 }
 
 /** The mirror as one writer works on it. */

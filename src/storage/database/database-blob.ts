@@ -83,7 +83,9 @@ export class DatabaseBlob implements DatabaseFile {
         const buffer = Buffer.from(into.buffer, into.byteOffset, into.length);
         // With one block as large as the range this is one request, which is repeated if the connection breaks.
         const options = { blockSize: into.length, conditions: { ifMatch: etag } };
-        await this.#blob.downloadToBuffer(buffer, at, into.length, options);
+        await this.#blob.downloadToBuffer(buffer, at, into.length, options).catch((error: unknown) => {
+          throw statusOf(error) === 404 ? this.#gone() : error;
+        });
       }),
     );
   }
@@ -96,6 +98,14 @@ export class DatabaseBlob implements DatabaseFile {
       if (statusOf(error) === 404) return undefined;
       throw storageError(error, 'look up', this.#blob.name);
     }
+  }
+
+  #gone(): ConflictError {
+    return new ConflictError(`${this.#blob.name} was deleted while it was read.`, {
+      operation: 'read',
+      object: this.#blob.name,
+      hint: 'Load it again and repeat the work.',
+    });
   }
 
   #tooLarge(length: number, limit = this.#maxBytes): ConfigurationError {

@@ -30,6 +30,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
     runId: plan.runId,
     at: services.now().toISOString(),
     synced: Object.values(catalog.tables),
+    recounts: true,
     incomingBytes: slices.reduce((sum, slice) => sum + (slice.shardBytes ?? 0), 0),
   };
   const excluded = new Map<string, unknown>();
@@ -38,7 +39,8 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       const last = mirror.lastOutcome as Outcome | undefined;
       if (last?.runId === plan.runId && last.merged.round === plan.round) return last.merged;
       // After that: a state that this round has saved can be older than its plan, if the clock went back.
-      checkBasis(plan, loaded.state);
+      // The state is that of the database that was opened: it may be another one by now.
+      checkBasis(plan, mirror.state);
       const merge: RoundMerge = {
         ...round,
         mirror,

@@ -166,8 +166,15 @@ export class UnresolvedIds {
       const left = kept.filter((id) => !referrers.has(id) && next.get(name)?.has(id) !== true);
       const areDeferred = left.every((id) => this.#deferred.get(name)?.has(id));
       const nextHour = new Date((this.#hour + 1) * hourMilliseconds).toISOString();
-      const againAt = left.length === 0 ? undefined : areDeferred ? nextHour : at;
+      const again = left.length === 0 ? undefined : areDeferred ? nextHour : at;
+      // A look at some of the rows did not find those that are to be asked for again.
+      const againAt = isPartial ? earliest(again, known.absentIds?.againAt) : again;
       entities[name] = { ...known, absentIds: list === undefined ? undefined : { list, askedAt, againAt } };
     }
   }
+}
+
+function earliest(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
 }

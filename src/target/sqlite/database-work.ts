@@ -16,7 +16,7 @@ import type {
   RemoveOptions,
   TableMerge,
 } from '../mirror-target.ts';
-import { configuredTables, type State, type SyncLogRow, tablesOf } from '../state.ts';
+import { configuredTables, type State, type SyncLogRow, type TableState, tablesOf } from '../state.ts';
 import { applyMigration, declaredKeys, dropTable, migrationOf, referableTables } from './migrations.ts';
 import { countRows, liveRows } from './mirror-table.ts';
 import { findClosure } from './rows/closure.ts';
@@ -194,12 +194,18 @@ export class DatabaseWork {
     const isSettled =
       state.closureOpen !== true &&
       withPresent.size === 0 &&
-      [...filtered].every((name) => state.entities[name] !== undefined);
+      [...filtered].every((name) => this.#isSettled(state.entities[name]));
     const isPartial = isSettled && tables.some((table) => this.#isLarge(table));
     return findClosure(this.#db, tables, filtered, {
       withPresent,
       ofMerged: isPartial ? this.#mergedAsWhole : undefined,
     });
+  }
+
+  /** Whether nothing is to be looked for again of what a filtered table lacks. */
+  #isSettled(known: TableState | undefined): boolean {
+    const againAt = known?.absentIds?.againAt;
+    return known !== undefined && (againAt === undefined || againAt > this.#context.at);
   }
 
   async referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers> {

@@ -4,7 +4,7 @@ import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import type { DatabaseFile } from '../../storage/database/database-file.ts';
-import { type DocumentStore, unlessDamaged } from '../../storage/document-store.ts';
+import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type {
   DanglingReport,
@@ -14,16 +14,14 @@ import type {
 } from '../mirror-target.ts';
 import { emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
 import { MirrorDatabase } from './database/mirror-database.ts';
-import type { OpenDatabase } from './database/open-database.ts';
 import { migrationOf, referableTables } from './migrations.ts';
+import { RecountSchedule } from './recount-schedule.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
 import { StateFile } from './state-file.ts';
 import { storableTables } from './storable-tables.ts';
 
-/** When figures about large tables were counted last. */
-const lastCheckName = 'last-check.json';
 /** Of a database that is larger than its cache so many times, every part would be read many times. */
-const checkedCaches = 8;
+const readCaches = 8;
 
 export interface SqliteMirrorOptions {
   sqlite: Sqlite;
@@ -49,8 +47,7 @@ export class SqliteMirror implements MirrorTarget {
   readonly #file: DatabaseFile;
   readonly #stateFile: StateFile;
   readonly #database: MirrorDatabase;
-  readonly #documents: DocumentStore;
-  readonly #checkHours: number;
+  readonly #recounts: RecountSchedule;
   readonly #cacheBytes: number;
   readonly #telemetry: Telemetry;
 
@@ -59,8 +56,7 @@ export class SqliteMirror implements MirrorTarget {
     this.#file = file;
     this.#stateFile = new StateFile(documents);
     this.#database = new MirrorDatabase(options);
-    this.#documents = documents;
-    this.#checkHours = checkHours;
+    this.#recounts = new RecountSchedule(documents, checkHours);
     this.#cacheBytes = options.cacheBytes;
     this.#telemetry = telemetry;
   }
@@ -109,25 +105,19 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
+    const save = (loaded: LoadedState) => this.saveState(loaded);
     return this.#database.change(async (open) => {
-      const isDeep = open.isSmall || (await this.#isCheckDue(open, options.at));
-      const save = (loaded: LoadedState) => this.saveState(loaded);
-      return work(await SqliteTransaction.begin(open, options, isDeep, save));
+      const isRead = open.length <= readCaches * this.#cacheBytes;
+      const putBack =
+        options.recounts && !open.isSmall && isRead ? await this.#recounts.begin(options.at) : undefined;
+      const isDeep = open.isSmall || (putBack !== undefined && open.etag !== undefined);
+      const transaction = await SqliteTransaction.begin(open, options, isDeep, save);
+      try {
+        return await work(transaction);
+      } finally {
+        if (!transaction.isCommitted) await putBack?.();
+      }
     }, options.incomingBytes);
-  }
-
-  /**
-   * Whether to go through all of a large database in this transaction. That is noted before it begins: if the time of the
-   * invocation does not suffice, the next try goes without.
-   */
-  async #isCheckDue({ etag, length }: OpenDatabase, at: string): Promise<boolean> {
-    if (this.#checkHours === 0 || length > checkedCaches * this.#cacheBytes) return false;
-    const last = await unlessDamaged(this.#documents.read<{ at: string }>(lastCheckName));
-    const sinceLast = Date.parse(at) - Date.parse(last?.value.at ?? at);
-    const isDue = !(sinceLast < this.#checkHours * 3_600_000);
-    // What was loaded a moment ago needs no check.
-    if (isDue || last === undefined || etag === undefined) await this.#documents.put(lastCheckName, { at });
-    return isDue && etag !== undefined;
   }
 
   findDangling(): Promise<DanglingReport | undefined> {

@@ -29,6 +29,8 @@ import type { Work } from './database-work.ts';
 export class SqliteTransaction implements MirrorTransaction {
   readonly state: State;
   readonly lastOutcome: unknown;
+  /** Whether the database was stored. */
+  isCommitted = false;
   readonly #open: OpenDatabase;
   readonly #work: Work;
   readonly #options: TransactionOptions;
@@ -138,6 +140,7 @@ export class SqliteTransaction implements MirrorTransaction {
     await this.#work.finish(this.state, log, outcome);
     if (this.#open.isSmall) await this.#work.check();
     const database = await this.#open.store();
+    this.isCommitted = true;
     const { etag } = database;
     const state: State = {
       ...this.state,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ConflictError, RetriableError } from '../../../src/errors.ts';
+import { ConflictError, RetriableError, SyncError } from '../../../src/errors.ts';
 import { Organisation } from '../organisation.ts';
 
 let org: Organisation;
@@ -9,8 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => org.stop());
 
-/** Fails one read of a part of the database. */
-function failOneRead(error: Error): () => boolean {
+/** Fails one read of a part of the database. @param before happens just before */
+function failOneRead(error: Error, before: () => Promise<unknown> = async () => undefined): () => boolean {
   const { databaseFile } = org.harness.storage;
   const open = databaseFile.open.bind(databaseFile);
   let hasFailed = false;
@@ -18,11 +18,12 @@ function failOneRead(error: Error): () => boolean {
     const stored = await open(ifNot);
     if (typeof stored === 'string') return stored;
     let reads = 0;
-    const read: typeof stored.read = (parts) => {
+    const read: typeof stored.read = async (parts) => {
       reads += 1;
       if (hasFailed || reads < 4) return stored.read(parts);
       hasFailed = true;
-      return Promise.reject(error);
+      await before();
+      throw error;
     };
     return { ...stored, read };
   };
@@ -42,5 +43,22 @@ it.each([
   const status = await org.sync();
   expect(end()).toBe(true);
   expect(status.totals).toMatchObject({ failed: 0, added: 9 });
+  await org.expectMirror('account', 'contact', 'lead');
+});
+
+it.each([
+  ['as a conflict', new ConflictError('dataverse.db was deleted while it was read.')],
+  ['as the fault of a table', new SyncError('Cannot read dataverse.db: 404')],
+])('no cursor goes into an empty database after the file was deleted, seen %s', async (_, error) => {
+  for (const table of ['account', 'contact', 'lead']) org.rows(table, 3);
+  const end = failOneRead(error, () => org.harness.storage.published.deletePrefix('dataverse.db'));
+  org.clock.now += 60_000;
+  const failed = await org.harness.sync();
+  expect(end()).toBe(true);
+  expect(failed).toMatchObject({
+    phase: 'failed',
+    error: expect.stringContaining('was replaced while this run'),
+  });
+  await org.sync();
   await org.expectMirror('account', 'contact', 'lead');
 });

@@ -200,7 +200,14 @@ async function mergeAll(
   runs += 1;
   const at = new Date(Date.UTC(2026, 10, 26) + runs * 1000).toISOString();
   const loaded = await mirror.loadState();
-  const options = { loaded, runId: `run-${runs}`, at, synced: [...tables, marked], incomingBytes };
+  const options = {
+    loaded,
+    runId: `run-${runs}`,
+    at,
+    synced: [...tables, marked],
+    incomingBytes,
+    recounts: true,
+  };
   return mirror.transaction(options, async (transaction) => {
     const rows = new Map<string, number>();
     for (const [model, parts] of shards) {

@@ -9,12 +9,7 @@ export function contentOf(
 ): FileContent {
   return {
     length,
-    isChanged(from, to) {
-      for (let index = Math.floor(from / chunkSize); index * chunkSize < to; index += 1) {
-        if (isChanged(index)) return true;
-      }
-      return false;
-    },
+    isChanged: (from, to) => someChunk(from, to, isChanged),
     read(from, to) {
       const bytes = new Uint8Array(to - from);
       for (let at = from; at < to; ) {
@@ -26,4 +21,12 @@ export function contentOf(
       return bytes;
     },
   };
+}
+
+/** Whether the condition holds for a chunk that has bytes of this stretch. */
+export function someChunk(from: number, to: number, holds: (chunk: number) => boolean): boolean {
+  for (let index = Math.floor(from / chunkSize); index * chunkSize < to; index += 1) {
+    if (holds(index)) return true;
+  }
+  return false;
 }

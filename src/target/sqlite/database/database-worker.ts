@@ -61,6 +61,7 @@ function pageSize(): number {
   return size === 1 ? 65_536 : size;
 }
 
+let openedLength = storedLength;
 let db: SqliteDatabase | undefined;
 let opened: DatabaseWork | undefined;
 /** Opening reads the first page, which can fail: then the call that needed it fails. */
@@ -72,12 +73,15 @@ const work = (): DatabaseWork => {
 
 const own = {
   changes(): FileChanges {
-    if (file.length !== db?.byteLength) throw new Error('SQLite left the file that would be stored');
+    // A file can have more bytes than SQLite has pages.
+    if (file.length !== Math.max(openedLength, db?.byteLength ?? 0))
+      throw new Error('SQLite left the file that would be stored');
     const changed = chunks.changed();
     return { length: file.length, changed, ...chunks.places(), spillFile: spill.descriptor };
   },
   stored(): void {
     chunks.stored(file.length);
+    openedLength = file.length;
   },
 };
 

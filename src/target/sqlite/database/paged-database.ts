@@ -11,6 +11,7 @@ import type {
 } from '../../../storage/database/database-file.ts';
 import type { DatabaseReport } from '../../state.ts';
 import type { Work } from '../database-work.ts';
+import { someChunk } from './changed-content.ts';
 import type { KeptDatabase } from './open-database.ts';
 import { packError, unpackError } from './packed-error.ts';
 import {
@@ -220,12 +221,7 @@ export class PagedDatabase implements KeptDatabase {
     const places = new Map(spilled);
     return {
       length,
-      isChanged(from, to) {
-        for (let index = Math.floor(from / chunkSize); index * chunkSize < to; index += 1) {
-          if (isChanged.has(index)) return true;
-        }
-        return false;
-      },
+      isChanged: (from, to) => someChunk(from, to, (chunk) => isChanged.has(chunk)),
       read: async (from, to) => {
         const bytes = new Uint8Array(to - from);
         const absent: FilePart[] = [];

@@ -17,9 +17,7 @@ export class WholeDatabase implements KeptDatabase {
   readonly #paged: PagedFile;
   readonly #chunks: ResidentChunks;
   readonly isSmall = true;
-  get length(): number {
-    return this.#paged.length;
-  }
+  length: number;
 
   etag: string | undefined;
 
@@ -34,6 +32,7 @@ export class WholeDatabase implements KeptDatabase {
     this.#db = SqliteDatabase.open(sqlite, undefined, { maxBytes, file: this.#paged });
     this.work = new DatabaseWork(this.#db);
     this.etag = stored?.etag;
+    this.length = stored?.length ?? 0;
   }
 
   /** @param stored undefined for a new database */
@@ -47,7 +46,8 @@ export class WholeDatabase implements KeptDatabase {
 
   async store(): Promise<DatabaseReport> {
     const { length } = this.#paged;
-    if (length !== this.#db.byteLength) throw new Error('SQLite left the file that would be stored');
+    if (length !== Math.max(this.length, this.#db.byteLength))
+      throw new Error('SQLite left the file that would be stored');
     const content = contentOf(
       length,
       (chunk) => this.#chunks.isChanged(chunk),
@@ -58,6 +58,7 @@ export class WholeDatabase implements KeptDatabase {
     });
     this.#chunks.stored();
     this.etag = etag;
+    this.length = length;
     return { bytes: length, stagedBlocks, stagedBytes, etag };
   }
 

@@ -1,0 +1,36 @@
+import { type DocumentStore, unlessDamaged } from '../../storage/document-store.ts';
+
+/** When figures about large tables were counted last: beside the database. */
+const noteName = 'last-check.json';
+
+/**
+ * When a merge counts figures about large tables again. That is noted before it begins: if the time of the invocation does
+ * not suffice, the next try goes without.
+ */
+export class RecountSchedule {
+  readonly #documents: DocumentStore;
+  readonly #hours: number;
+
+  /** @param hours how often; 0: never */
+  constructor(documents: DocumentStore, hours: number) {
+    this.#documents = documents;
+    this.#hours = hours;
+  }
+
+  /**
+   * Begins to count, if it is time.
+   * @param at now: ISO 8601, UTC
+   * @returns what puts the earlier note back, for a merge that has not counted; undefined if it is not time
+   */
+  async begin(at: string): Promise<(() => Promise<void>) | undefined> {
+    if (this.#hours === 0) return undefined;
+    const found = await unlessDamaged(this.#documents.read<{ at?: unknown } | null>(noteName));
+    const last = String(found?.value?.at ?? '');
+    const since = Date.parse(at) - Date.parse(last);
+    if (since >= 0 && since < this.#hours * 3_600_000) return undefined;
+    await this.#documents.put(noteName, { at });
+    // From a time that cannot be, or without one, the time begins now.
+    if (!(since >= 0)) return undefined;
+    return () => this.#documents.put(noteName, { at: last });
+  }
+}
