@@ -111,6 +111,8 @@ export class Harness {
       SYNC_RECONCILE_EVERY: '1',
       SYNC_WORK_CONTAINER: `work-${suffix}`,
       SYNC_DATABASE_CONTAINER: `database-${suffix}`,
+      // `SYNC_CACHE_MB=0.001 npx vitest run test/sync`: every database is in memory in parts only.
+      ...(process.env['SYNC_CACHE_MB'] && { SYNC_CACHE_MB: process.env['SYNC_CACHE_MB'] }),
       ...options.settings,
     });
     const real = openSyncStorage(settings);
