@@ -5,11 +5,10 @@
  *   node test/bench/large-merge.ts FILE ROWS_PER_TABLE CACHE_MB
  */
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
-import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
-import { memoryStorage } from '../sync/memory-storage.ts';
 import {
   DiskFile,
   mergeInto,
+  openLarge,
   randomNumbers,
   record,
   shardOf,
@@ -19,15 +18,7 @@ import {
 const [path = '', rows = '0', cache = '512'] = process.argv.slice(2);
 const sqlite = await loadSqlite();
 const file = new DiskFile(path);
-const mirror = new SqliteMirror({
-  sqlite,
-  file,
-  documents: memoryStorage().published,
-  maxBytes: 2 ** 35,
-  cacheBytes: Number(cache) * 1024 ** 2,
-  checkHours: 0,
-  telemetry: { log: () => undefined, event: () => undefined, metric: () => undefined },
-});
+const mirror = openLarge(sqlite, file, Number(cache) * 1024 ** 2);
 const random = randomNumbers(process.pid);
 
 async function merge() {

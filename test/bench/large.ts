@@ -2,9 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
-import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
-import { memoryStorage } from '../sync/memory-storage.ts';
-import { DiskFile, growTo, mergeInto, record, shardOf, tables } from '../target/sqlite/large-mirror.ts';
+import {
+  DiskFile,
+  growTo,
+  mergeInto,
+  openLarge,
+  record,
+  shardOf,
+  tables,
+} from '../target/sqlite/large-mirror.ts';
 import { type Measurement, measure } from './measure.ts';
 
 const cacheMegabytes = 512;
@@ -65,10 +71,7 @@ export async function benchLarge(sizes: readonly number[]): Promise<void> {
 /** A mirror with one row in each table. */
 async function create(path: string): Promise<void> {
   const sqlite = await loadSqlite();
-  const telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
-  const limits = { maxBytes: 1e9, cacheBytes: 1e9, checkHours: 0 };
-  const documents = memoryStorage().published;
-  const mirror = new SqliteMirror({ sqlite, file: new DiskFile(path), documents, telemetry, ...limits });
+  const mirror = openLarge(sqlite, new DiskFile(path), 1e9);
   await mergeInto(
     mirror,
     new Map(tables.map((model, t) => [model, shardOf(sqlite, model, [record(0, t, 1, 'first')])])),

@@ -5,23 +5,13 @@
  *   node test/bench/many-rows.ts FILE ROWS CACHE_MB
  */
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
-import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
-import { memoryStorage } from '../sync/memory-storage.ts';
-import { DiskFile, idOf, loadInto, shardOf, tables } from '../target/sqlite/large-mirror.ts';
+import { DiskFile, idOf, loadInto, openLarge, shardOf, tables } from '../target/sqlite/large-mirror.ts';
 
 const [path = '', rows = '0', cache = '512'] = process.argv.slice(2);
 const perShard = 25_000;
 const sqlite = await loadSqlite();
 const file = new DiskFile(path);
-const mirror = new SqliteMirror({
-  sqlite,
-  file,
-  documents: memoryStorage().published,
-  maxBytes: 2 ** 35,
-  cacheBytes: Number(cache) * 1024 ** 2,
-  checkHours: 0,
-  telemetry: { log: () => undefined, event: () => undefined, metric: () => undefined },
-});
+const mirror = openLarge(sqlite, file, Number(cache) * 1024 ** 2);
 const [model] = tables as [(typeof tables)[number]];
 
 /** The time to make the rows is not counted. */

@@ -15,8 +15,10 @@ import type {
 import { rowVersion } from '../../../src/sync/fetch/row-version.ts';
 import type { MirrorTarget, ShardPart } from '../../../src/target/mirror-target.ts';
 import { mirrorTable } from '../../../src/target/sqlite/mirror-table.ts';
+import { SqliteMirror } from '../../../src/target/sqlite/sqlite-mirror.ts';
 import type { TableState } from '../../../src/target/state.ts';
 import { column, table } from '../../schema/tables.ts';
+import { memoryStorage } from '../../sync/memory-storage.ts';
 
 /** Ten tables that refer to each other, for mirrors of any size. */
 export const tables = Array.from({ length: 10 }, (_, n) =>
@@ -64,7 +66,6 @@ export class DiskFile implements DatabaseFile {
   #version = 1;
   readBytes = 0;
   reads = 0;
-  calls = 0;
 
   constructor(path: string) {
     this.#path = path;
@@ -98,7 +99,6 @@ export class DiskFile implements DatabaseFile {
         this.readBytes += into.length;
       }
       this.reads += parts.length;
-      this.calls += 1;
       closeSync(file);
     };
     return { etag, length, read };
@@ -110,8 +110,7 @@ export class DiskFile implements DatabaseFile {
 
   async commit(content: FileContent, { etag }: { etag: string }): Promise<Commit> {
     if (etag !== ((await this.currentEtag()) ?? 'absent')) throw new ConflictError('the file changed');
-    const changed: { from: number; bytes: Uint8Array }[] = [];
-    let [blocks, stagedBytes] = [0, 0];
+    let [blocks, stagedBlocks, stagedBytes] = [0, 0, 0];
     const file = openSync(this.#path, this.#length() === 0 ? 'w' : 'r+');
     for (let from = 0; from < content.length; from += this.#blockSize) {
       const to = Math.min(content.length, from + this.#blockSize);
@@ -119,13 +118,28 @@ export class DiskFile implements DatabaseFile {
       if (!content.isChanged(from, to)) continue;
       const bytes = await content.read(from, to);
       writeSync(file, bytes, 0, bytes.length, from);
-      changed.push({ from, bytes: new Uint8Array() });
+      stagedBlocks += 1;
       stagedBytes += bytes.length;
     }
     closeSync(file);
     this.#version += 1;
-    return { etag: `"${this.#version}"`, blocks, stagedBlocks: changed.length, stagedBytes };
+    return { etag: `"${this.#version}"`, blocks, stagedBlocks, stagedBytes };
   }
+}
+
+/** A mirror in a file of the disk, which counts nothing again. */
+export function openLarge(sqlite: Sqlite, file: DiskFile, cacheBytes: number): SqliteMirror {
+  const telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
+  const documents = memoryStorage().published;
+  return new SqliteMirror({
+    sqlite,
+    file,
+    documents,
+    telemetry,
+    maxBytes: 2 ** 35,
+    cacheBytes,
+    checkHours: 0,
+  });
 }
 
 /** A shard with these rows. */
