@@ -22,7 +22,7 @@ export function accountsOfTests(usual: { name: string; key: string }): string {
 }
 
 /** An account that no other test file has; undefined without a shared Azurite, or if all are used (watch mode). */
-export async function claimAccount(): Promise<StorageEmulator | undefined> {
+export async function claimAccount(): Promise<Omit<StorageEmulator, 'onQueueMessage'> | undefined> {
   const text = process.env[sharedAzurite];
   if (text === undefined) return undefined;
   const { claims, blobPort, queuePort } = JSON.parse(text) as SharedAzurite;

@@ -11,7 +11,7 @@ import {
 import { claimAccount } from './azurite-accounts.ts';
 
 /** A storage account of an emulator, with nothing in it that another test made. */
-export type Azurite = StorageEmulator;
+export type Azurite = Omit<StorageEmulator, 'onQueueMessage'>;
 
 /** Fixed ports let clients reconnect after a stop. `accounts` has the form of AZURITE_ACCOUNTS. */
 export type AzuriteOptions = Partial<StorageEmulatorOptions> & { accounts?: string };

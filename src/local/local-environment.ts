@@ -65,9 +65,9 @@ export async function startLocalEnvironment(
   const startStorage = async () => {
     const emulator = await startStorageEmulator({ folder: data.path, accountKey: state.storageKey });
     parts.defer(() => emulator.stop());
-    return emulator.connectionString;
+    return emulator;
   };
-  const [dataverseUrl, connectionString, { startFunctionsHost }] = await Promise.all([
+  const [dataverseUrl, { connectionString, onQueueMessage }, { startFunctionsHost }] = await Promise.all([
     dataverse ?? startSample(),
     startStorage(),
     // Load the host while the threads start.
@@ -102,6 +102,7 @@ export async function startLocalEnvironment(
     settings,
     connectionString,
     functionKey: state.functionKey,
+    onQueueMessage,
     port: options.port ?? (once ? 0 : DEFAULT_PORT),
     log: (entry) => {
       file.write(`${new Date().toISOString()} ${entry.level} ${entry.category} ${entry.message}\n`);

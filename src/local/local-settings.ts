@@ -32,8 +32,8 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
     SYNC_DATABASE_STORAGE__blobServiceUri: '',
     SYNC_DATABASE_STORAGE__clientId: '',
     SYNC_ENTITIES_FILE: input.entitiesFile,
-    // Polling an empty queue costs nothing here, and a person waits.
-    AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
+    // The emulator tells of new messages. Polls find those that become visible again.
+    AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:01',
   });
   // The sample Dataverse accepts any token.
   if (input.isSample) settings['DATAVERSE_ACCESS_TOKEN'] = 'sample';

@@ -89,21 +89,31 @@ function changesSomething(req: IncomingMessage): boolean {
   return req.method !== 'GET' && req.method !== 'HEAD' && !/[?&]comp=block(&|$)/.test(req.url ?? '');
 }
 
-/** Delays the end of each response until the request's changes are saved. */
-function respondWhenSaved(server: AzuriteServer): void {
+/** The queue that the request puts a message into. */
+function queueOf({ method, url = '' }: IncomingMessage): string | undefined {
+  if (method !== 'POST') return undefined;
+  return /^\/[^/]+\/([^/?]+)\/messages(?:\?|$)/.exec(url)?.[1];
+}
+
+/** Delays the end of each response until the request's changes are saved. @param onMessage with the queue of a new message */
+function respondWhenSaved(server: AzuriteServer, onMessage: (queue: string) => void): void {
   const listeners = server.httpServer.listeners('request') as RequestListener[];
   server.httpServer.removeAllListeners('request');
   server.httpServer.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (isForeign(req)) return sendForeign(res);
     if (changesSomething(req)) {
       const end = res.end;
+      const queue = queueOf(req);
       res.end = ((...args: Parameters<typeof end>) => {
         res.end = end;
         // Save the extents first: the metadata refers to them.
         save(server.extentMetadataStore.db)
           .then(() => save(server.metadataStore.db))
           .then(
-            () => res.end(...args),
+            () => {
+              res.end(...args);
+              if (queue !== undefined && res.statusCode === 201) onMessage(queue);
+            },
             (error: Error) => res.destroy(error),
           );
         return res;
@@ -115,6 +125,7 @@ function respondWhenSaved(server: AzuriteServer): void {
 
 async function start(
   options: StorageEmulatorOptions,
+  notify: (queue: string) => void,
 ): Promise<{ report: StorageEmulatorPorts; stop(): Promise<unknown> }> {
   // Azurite reads its accounts from the environment when a server is created. A thread has an environment of its own.
   if (options.accountKey !== undefined) {
@@ -128,7 +139,7 @@ async function start(
     await server.start();
     saveRegularly(server.extentMetadataStore.db);
     saveRegularly(server.metadataStore.db);
-    respondWhenSaved(server);
+    respondWhenSaved(server, notify);
   }
   const [blobPort, queuePort] = servers.map((server) => (server.httpServer.address() as AddressInfo).port);
   return {

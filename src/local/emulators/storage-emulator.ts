@@ -18,6 +18,8 @@ export interface StorageEmulatorPorts {
 
 export interface StorageEmulator extends StorageEmulatorPorts {
   connectionString: string;
+  /** Calls the listener with the name of a queue each time that a message was put into it. */
+  onQueueMessage(listener: (queue: string) => void): void;
   /** Saves what is not saved yet, and stops. */
   stop(): Promise<void>;
 }
@@ -35,11 +37,14 @@ export const publicKey =
  */
 export async function startStorageEmulator(options: StorageEmulatorOptions): Promise<StorageEmulator> {
   try {
-    const { report, stop } = await startWorkerThread<StorageEmulatorPorts>(
+    const { report, stop, onNotice } = await startWorkerThread<StorageEmulatorPorts>(
       'storage-emulator-worker',
       options,
     );
-    return { ...report, connectionString: emulatorConnectionString(report, options.accountKey), stop };
+    const connectionString = emulatorConnectionString(report, options.accountKey);
+    const onQueueMessage = (listener: (queue: string) => void) =>
+      onNotice((name) => listener(name as string));
+    return { ...report, connectionString, onQueueMessage, stop };
   } catch (cause) {
     throw startError(cause, options.folder);
   }

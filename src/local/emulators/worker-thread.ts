@@ -4,6 +4,8 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 /** A part of the local environment in a thread of its own, so that it can use another core. */
 export interface WorkerThread<Report> {
   report: Report;
+  /** Calls the listener with each notice that the thread sends. */
+  onNotice(listener: (notice: unknown) => void): void;
   /** Asks the thread to stop, and waits until it has ended. */
   stop(): Promise<void>;
 }
@@ -23,6 +25,7 @@ export class WorkerThreadError extends Error {
 }
 
 type Message<Report> = { report: Report } | { error: { message: string; code?: string; port?: number } };
+type Notice = { notice: unknown };
 
 /**
  * Starts the module `name` of this folder in a thread: the TypeScript file in tests, the built file otherwise.
@@ -47,6 +50,7 @@ export async function startWorkerThread<Report>(name: string, data: unknown): Pr
   let stopped: Promise<number> | undefined;
   return {
     report: message.report,
+    onNotice: (listener) => void worker.on('message', ({ notice }: Notice) => listener(notice)),
     stop: async () => {
       if (stopped === undefined) worker.postMessage('stop');
       stopped ??= ended;
@@ -55,13 +59,20 @@ export async function startWorkerThread<Report>(name: string, data: unknown): Pr
   };
 }
 
-/** Runs in the thread: starts the part, reports the result, and stops the part on request. */
+/**
+ * Runs in the thread: starts the part, reports the result, and stops the part on request.
+ * @param start `notify` sends a notice; none is sent before the part has started
+ */
 export async function runInWorkerThread<Data, Report>(
-  start: (data: Data) => Promise<{ report: Report; stop(): Promise<unknown> }>,
+  start: (
+    data: Data,
+    notify: (notice: unknown) => void,
+  ) => Promise<{ report: Report; stop(): Promise<unknown> }>,
 ): Promise<void> {
   if (isMainThread) throw new Error('This module runs in a worker thread.');
   try {
-    const { report, stop } = await start(workerData as Data);
+    const notify = (notice: unknown) => parentPort!.postMessage({ notice } satisfies Notice);
+    const { report, stop } = await start(workerData as Data, notify);
     parentPort!.on('message', () => {
       stop().finally(() => process.exit());
     });

@@ -29,6 +29,8 @@ export interface FunctionsHostOptions {
    * @default 60, so that the messages of a killed process are soon visible again
    */
   hiddenSeconds?: number;
+  /** Calls its listener with the name of a queue that has a new message, so that it need not be polled often. */
+  onQueueMessage?: (listener: (queue: string) => void) => void;
   log?: Log;
 }
 
@@ -132,6 +134,7 @@ export async function startFunctionsHost(options: FunctionsHostOptions): Promise
     await Promise.all([...queueListeners.values()].map((listener) => listener.stop()));
     throw error;
   }
+  options.onQueueMessage?.((name) => queues.wake(name));
   for (const timer of timers.values()) timer.start();
   const message = `${functions.length} functions found at ${url}`;
   log({ level: 'information', category: 'Host.Startup', message });

@@ -59,6 +59,21 @@ test('blobs and messages survive a stop', async () => {
   await second.stop();
 });
 
+test('a new message is told of, a message that was read is not', async () => {
+  const emulator = await startStorageEmulator({ folder });
+  const told: string[] = [];
+  emulator.onQueueMessage((name) => told.push(name));
+  const client = queue(emulator.connectionString);
+  await client.create();
+  await client.sendMessage('message');
+  const [message] = (await client.receiveMessages()).receivedMessageItems;
+  await client.updateMessage(message!.messageId, message!.popReceipt, 'again', 0);
+  await expect(client.sendMessage('x'.repeat(70_000))).rejects.toThrow();
+  await client.sendMessage('second');
+  await expect.poll(() => told).toEqual(['kept', 'kept']);
+  await emulator.stop();
+});
+
 test('acknowledged writes survive a SIGKILL', async () => {
   const { child, connectionString } = await startProcess();
   const container = blobs(connectionString);

@@ -76,15 +76,14 @@ export class QueueListener {
         });
         continue;
       }
+      const { wakes } = queue;
       const messages = await this.#receive();
       for (const message of messages) this.#handle(message);
       if (messages.length > 0) {
         pause = MIN_POLLING_INTERVAL;
       } else {
-        const began = performance.now();
-        const limit = Math.min(pause, queueOptions.maxPollingInterval);
-        await queue.wait(limit, signal);
-        const wasWoken = performance.now() - began < limit - 1;
+        await queue.wait(Math.min(pause, queueOptions.maxPollingInterval), signal, wakes);
+        const wasWoken = wakes !== queue.wakes;
         pause = wasWoken ? MIN_POLLING_INTERVAL : Math.min(pause * 2, queueOptions.maxPollingInterval);
       }
     }

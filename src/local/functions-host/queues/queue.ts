@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { QueueClient } from '@azure/storage-queue';
 
-/** One queue with its message encoding. A message sent through this object wakes its waiting listeners. */
+/** One queue with its message encoding. Its waiting listeners wake when somebody says that it has a new message. */
 export class Queue {
   readonly client: QueueClient;
   readonly #encoding: 'base64' | 'none';
   readonly #waiting = new Set<() => void>();
+  /** How often somebody said so. */
+  wakes = 0;
   #created: Promise<unknown> | undefined;
 
   constructor(client: QueueClient, encoding: 'base64' | 'none') {
@@ -32,6 +34,12 @@ export class Queue {
   async sendEncoded(text: string): Promise<void> {
     await this.create();
     await this.client.sendMessage(text);
+    this.wake();
+  }
+
+  /** There is a new message. */
+  wake(): void {
+    this.wakes += 1;
     for (const wake of this.#waiting) wake();
   }
 
@@ -43,8 +51,12 @@ export class Queue {
     return canonical && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
   }
 
-  /** Waits for `milliseconds`, until a message is sent through this object, or until `signal` aborts. */
-  wait(milliseconds: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits for `milliseconds`, until there is a new message, or until `signal` aborts.
+   * @param wakes the value of `wakes` before the caller last looked, so that no message is missed in between
+   */
+  wait(milliseconds: number, signal: AbortSignal, wakes = this.wakes): Promise<void> {
+    if (wakes !== this.wakes) return Promise.resolve();
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);

@@ -26,6 +26,11 @@ export class Queues {
     return queue;
   }
 
+  /** There is a new message in the queue `name`, of whatever connection. */
+  wake(name: string): void {
+    for (const queue of this.#queues.values()) if (queue.client.name === name) queue.wake();
+  }
+
   #service(prefix: string): QueueServiceClient {
     const connectionString = this.#settings[`AzureWebJobs${prefix}`] ?? this.#settings[prefix];
     if (connectionString === undefined) {

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => azurite.stop());
 
 /** A listener on its own queue, whose function is `run`. */
-function listenTo(queueName: string, run: () => Promise<unknown>) {
+function listenTo(queueName: string, run: () => Promise<unknown>, maxPollingInterval = 100) {
   const queues = new Queues({ AzureWebJobsStorage: azurite.connectionString }, 'base64');
   const queue = queues.get(queueName, undefined);
   const poisonQueue = queues.get(`${queueName}-poison`, 'AzureWebJobsStorage');
@@ -32,7 +32,7 @@ function listenTo(queueName: string, run: () => Promise<unknown>) {
       newBatchThreshold: 2,
       maxDequeueCount: 2,
       visibilityTimeout: 0,
-      maxPollingInterval: 100,
+      maxPollingInterval,
       messageEncoding: 'base64',
     },
     invoker: { invoke: run } as unknown as Invoker,
@@ -82,6 +82,42 @@ test('a message that is released at the stop is visible at once, and stays in th
   finish();
   await delay(50);
   expect((await queue.client.receiveMessages()).receivedMessageItems).toHaveLength(1);
+});
+
+test('a queue that is woken is read at once, also if that happens while it is being read', async () => {
+  const run = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  let runs = 0;
+  const count = async () => (++runs === 1 ? run : second).resolve();
+  const { listener, queue } = listenTo('woken', count, 3_600_000);
+  await listener.start();
+  // Polls become rare.
+  const { wait } = queue;
+  let pauses = 0;
+  queue.wait = (pause, signal, wakes) => {
+    pauses += 1;
+    return wait.call(queue, pauses < 3 ? 0 : pause * 1000, signal, wakes);
+  };
+  await expect.poll(() => pauses).toBeGreaterThan(2);
+  await queue.client.sendMessage(Buffer.from('{}').toString('base64'));
+  queue.wake();
+  await run.promise;
+
+  // The second message arrives between the answer to a poll and the wait.
+  const { client } = queue;
+  const receive = client.receiveMessages;
+  client.receiveMessages = async (...args) => {
+    const answer = await receive.apply(client, args);
+    if (answer.receivedMessageItems.length === 0) {
+      client.receiveMessages = receive;
+      await client.sendMessage(Buffer.from('{}').toString('base64'));
+      queue.wake();
+    }
+    return answer;
+  };
+  queue.wake();
+  await second.promise;
+  await listener.stop();
 });
 
 test('text in another encoding is not decoded', () => {
