@@ -4,8 +4,20 @@ import { storageError, withStorageErrors } from './errors.ts';
 
 const bufferBytes = 4 * 1024 * 1024;
 
-/** The contents of files beside the database, one blob each. */
-export class FileBlobs {
+/** The contents of files beside the database, by name. */
+export interface FileStore {
+  /**
+   * Makes `chunks` the content of a file. The previous content stays until the last chunk is written.
+   * @returns the length of the content in bytes
+   * @throws the errors of `chunks`
+   */
+  write(name: string, chunks: AsyncIterable<Uint8Array>): Promise<number>;
+  /** Deletes a file if it exists. */
+  remove(name: string): Promise<void>;
+}
+
+/** The same, one blob each. */
+export class FileBlobs implements FileStore {
   readonly #container: ContainerClient;
 
   constructor(container: ContainerClient) {

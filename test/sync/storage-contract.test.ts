@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConflictError, SyncError } from '../../src/errors.ts';
 import { openStorageAccount } from '../../src/storage/account.ts';
 import { DatabaseBlob } from '../../src/storage/database/database-blob.ts';
 import type { DatabaseFile } from '../../src/storage/database/database-file.ts';
 import type { DocumentStore } from '../../src/storage/document-store.ts';
+import { FolderStore } from '../../src/storage/folder/folder-store.ts';
+import { LocalDatabase } from '../../src/storage/folder/local-database.ts';
 import { WorkStore } from '../../src/storage/work-store.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { commitFile, loadFile } from '../storage/whole-file.ts';
@@ -20,12 +25,22 @@ let azurite: Azurite;
 beforeAll(async () => {
   azurite = await startAzurite();
 });
-afterAll(() => azurite.stop());
+const folders: string[] = [];
+afterAll(async () => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+  await azurite.stop();
+});
 
 const containers: Record<string, () => Container> = {
   'the storage in memory': () => {
     const { published, databaseFile } = memoryStorage();
     return { documents: published, file: databaseFile };
+  },
+  'a folder': () => {
+    const folder = mkdtempSync(join(tmpdir(), 'contract-'));
+    folders.push(folder);
+    const file = new LocalDatabase(join(folder, 'dataverse.db'));
+    return { documents: new FolderStore(join(folder, 'documents')), file };
   },
   'Azure Storage': () => {
     const { blobs } = openStorageAccount({ connectionString: azurite.connectionString });

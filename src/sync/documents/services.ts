@@ -3,7 +3,7 @@ import type { Settings } from '../../config/settings.ts';
 import type { DataverseClient } from '../../dataverse/client.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
-import type { FileBlobs } from '../../storage/file-blobs.ts';
+import type { FileStore } from '../../storage/file-blobs.ts';
 import type { ShardCache } from '../../storage/shard-cache.ts';
 import type { MirrorTarget } from '../../target/mirror-target.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -26,7 +26,7 @@ export interface SyncServices {
   published: DocumentStore;
   mirror: MirrorTarget;
   /** Contents of file and image columns, in the published container. */
-  files: FileBlobs;
+  files: FileStore;
   shards: ShardCache;
   /** `delaySeconds`: the message is not delivered before. */
   sendPlan: (message: PlanMessage, delaySeconds?: number) => Promise<void>;
