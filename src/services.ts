@@ -1,13 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import type { ContainerClient } from '@azure/storage-blob';
-import { readEntities } from './config/entities.ts';
 import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import type { StorageSettings } from './config/storage-settings.ts';
-import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { describeForLog } from './errors.ts';
-import { loadSqlite } from './sqlite/sqlite.ts';
 import {
   type BlobConnection,
   openBlobs,
@@ -15,24 +11,20 @@ import {
   type StorageConnection,
 } from './storage/account.ts';
 import { DatabaseBlob } from './storage/database/database-blob.ts';
-import type { DatabaseFile } from './storage/database/database-file.ts';
 import { DatabaseVersions } from './storage/database/database-versions.ts';
 import { PublishedDatabase } from './storage/database/published-database.ts';
 import { restoreVersion } from './storage/database/restore-version.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
 import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
-import { ShardCache } from './storage/shard-cache.ts';
 import { WorkStore } from './storage/work-store.ts';
-import { DocumentReader } from './sync/documents/document-reader.ts';
 import { fetchQueue, mergeQueue, planQueue } from './sync/documents/messages.ts';
-import { ProgressTracker } from './sync/documents/progress-tracker.ts';
 import type { SyncServices } from './sync/documents/services.ts';
 import type { RestoreServices } from './sync/restore/restore-database.ts';
-import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
+import { createSyncServices, type SyncStorage } from './sync-services.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
-import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
+import { createTelemetry } from './telemetry/telemetry.ts';
 import { currentRunTrace } from './telemetry/tracing.ts';
 
 let services: Promise<SyncServices> | undefined;
@@ -40,11 +32,16 @@ let database: PublishedDatabase | undefined;
 
 /** The services of this process, made on first use. After a failure (wrong settings) the next call tries again. */
 export function syncServices(): Promise<SyncServices> {
-  services ??= createSyncServices(readSettings()).catch((error: unknown) => {
+  services ??= openSyncServices().catch((error: unknown) => {
     services = undefined;
     throw error;
   });
   return services;
+}
+
+async function openSyncServices(): Promise<SyncServices> {
+  const settings = readSettings();
+  return createSyncServices(settings, openSyncStorage(settings), createTelemetry(invocationSink, monitor));
 }
 
 /** The database as readers see it. Needs neither Dataverse nor sql.js. No request is sent yet. */
@@ -80,15 +77,6 @@ function databaseContainer({ databaseStorage, containers }: Settings): Container
   return openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database);
 }
 
-/** What the sync keeps outside of this process. */
-export interface SyncStorage
-  extends Pick<
-    SyncServices,
-    'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendTo' | 'claimQueues'
-  > {
-  databaseFile: DatabaseFile;
-}
-
 /** The configured storage accounts. No request is sent yet. */
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
@@ -120,43 +108,6 @@ export function openSyncStorage(settings: Settings): SyncStorage {
     sendTo: (queue, message, delaySeconds) =>
       queueSender(queues.getQueueClient(queue))(message, { visibilityTimeout: delaySeconds }),
     claimQueues: (now) => owner.claim(now),
-  };
-}
-
-/** Puts the parts together; the one place that knows all of them. */
-export async function createSyncServices(
-  settings: Settings,
-  storage = openSyncStorage(settings),
-): Promise<SyncServices> {
-  const telemetry = createTelemetry(invocationSink, monitor);
-  const sqlite = await loadSqlite();
-  const { databaseFile, ...stores } = storage;
-  return {
-    ...stores,
-    settings,
-    readEntities: () => readEntities(settings.entitiesFile),
-    dataverse: createDataverseClient({
-      url: settings.dataverse.url,
-      credential: createCredential(settings.dataverse.credential),
-      maxConcurrency: settings.dataverse.maxConcurrency,
-      log: (level, message, properties) => telemetry.log(level, message, properties as Properties),
-    }),
-    sqlite,
-    documents: new DocumentReader(storage.work),
-    mirror: new SqliteMirror({
-      sqlite,
-      file: databaseFile,
-      documents: storage.published,
-      maxBytes: settings.sync.databaseMaxBytes,
-      cacheBytes: settings.sync.cacheBytes,
-      checkHours: settings.sync.checkHours,
-      telemetry,
-    }),
-    shards: new ShardCache(),
-    progress: new ProgressTracker(),
-    telemetry,
-    now: () => new Date(),
-    randomId: () => randomBytes(4).toString('hex'),
   };
 }
 

@@ -25,10 +25,12 @@ const files: SourceFiles = new Map(
 /** From the top down. A folder imports from the layers below its own, and from nowhere else. */
 const layers = [
   ['local'], //                                            npm start; never deployed
-  ['functions', 'commands', 'index.ts'], //                what Azure and the command line call
+  ['functions', 'cli', 'index.ts'], //                     what Azure and the command line call
+  ['commands'],
   ['metrics-services.ts', 'check-services.ts'], //         put the parts together
   ['services.ts'],
-  ['http', 'check'],
+  ['sync-services.ts'],
+  ['http', 'check', 'terminal'],
   ['sync', 'metrics'], //                                  the two subjects
   ['target'], //                                           what receives a round
   ['schema', 'dataverse', 'sqlite', 'storage'],

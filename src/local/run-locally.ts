@@ -2,16 +2,16 @@ import { join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
 import { printableJson } from '../safe-text.ts';
+import { formatBytes } from '../terminal/format.ts';
+import { openCommand } from '../terminal/open-command.ts';
+import { createProgress, NoProgress, type Progress } from '../terminal/progress.ts';
+import { isOver, isSuccess } from '../terminal/run-outcome.ts';
+import { reportJson, reportLines } from '../terminal/run-report.ts';
 import { DatabaseCopy } from './data-folder/database-copy.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
-import { isOver, isSuccess } from './run-outcome.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
 import { type CheckReport, checkLines } from './terminal/check-report.ts';
-import { formatBytes } from './terminal/format.ts';
-import { openCommand } from './terminal/open-command.ts';
-import { createProgress, NoProgress, type Progress } from './terminal/progress.ts';
-import { reportJson, reportLines } from './terminal/run-report.ts';
 import { TerminalLog } from './terminal/terminal-log.ts';
 
 /** The exit status after Ctrl-C before the first sync is complete. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigurationError, RetriableError } from '../errors.ts';
 import type { RereadRequest } from '../sync/documents/run.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
-import { isOver } from './run-outcome.ts';
+import { isOver } from '../terminal/run-outcome.ts';
 
 /** Minimum milliseconds between two polls of a run. */
 const POLLING_INTERVAL = 200;

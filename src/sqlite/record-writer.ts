@@ -55,6 +55,8 @@ export class RecordWriter {
   readonly #encoder: RecordEncoder;
   /** How many slots of the scanner belong to columns. */
   readonly #columns: number;
+  /** The slots of columns by their properties. */
+  readonly #slotOf: ReadonlyMap<string, number>;
   readonly #keySlot: number;
   readonly #lowercaseKey: boolean;
   readonly #versionSlots: readonly number[];
@@ -85,7 +87,8 @@ export class RecordWriter {
     this.#options = options;
     const columns = options.columns.filter((column) => column.property !== undefined);
     const properties = columns.map((column) => column.property!);
-    if (new Set(properties).size < properties.length) {
+    this.#slotOf = new Map(properties.map((property, slot) => [property, slot]));
+    if (this.#slotOf.size < properties.length) {
       throw new SyncError(`Two columns of ${name} have the same property`, { object: name });
     }
     const slot = (property: string) => {
@@ -171,10 +174,8 @@ export class RecordWriter {
 
   /** How many pages had rows, and none with this property. */
   pagesWithout(property: string): number {
-    const slot = this.#options.columns
-      .filter((column) => column.property !== undefined)
-      .findIndex((column) => column.property === property);
-    return slot < 0 ? 0 : this.#pagesWithout[slot]!;
+    const slot = this.#slotOf.get(property);
+    return slot === undefined ? 0 : this.#pagesWithout[slot]!;
   }
 
   /** Members of rows that no column takes, without annotations; at most a hundred. */

@@ -4,7 +4,7 @@ import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { SyncError } from '../../src/errors.ts';
-import { createSyncServices, openSyncStorage, type SyncStorage } from '../../src/services.ts';
+import { openSyncStorage } from '../../src/services.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
 import { DocumentReader } from '../../src/sync/documents/document-reader.ts';
 import type { FetchMessage, MergeMessage, PlanMessage } from '../../src/sync/documents/messages.ts';
@@ -17,8 +17,9 @@ import { failPoisonedRun } from '../../src/sync/run/fail-run.ts';
 import { failPoisonedPlan, planRun } from '../../src/sync/run/plan-run.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
+import { createSyncServices, type SyncStorage } from '../../src/sync-services.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
-import type { LogLevel, Properties } from '../../src/telemetry/telemetry.ts';
+import type { LogLevel, Properties, Telemetry } from '../../src/telemetry/telemetry.ts';
 import { loadFile } from '../storage/whole-file.ts';
 import { memoryStorage } from './memory-storage.ts';
 
@@ -41,6 +42,7 @@ export interface HarnessOptions {
 }
 
 const maxDequeueCount = 5;
+const silent: Telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
 
 /**
  * The sync with a sample Dataverse, storage of its own, and a queue in memory that delivers at least once, in any order,
@@ -117,7 +119,7 @@ export class Harness {
     });
     const real = openSyncStorage(settings);
     const storage = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
-    const harness = new Harness(await createSyncServices(settings, storage), storage, options);
+    const harness = new Harness(await createSyncServices(settings, storage, silent), storage, options);
     harness.restarted();
     return harness;
   }

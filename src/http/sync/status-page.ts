@@ -6,6 +6,8 @@ import { type Html, html } from '../pages/html.ts';
 import { pageResponse } from '../pages/page.ts';
 import { bytes, count, seconds, time } from '../pages/page-format.ts';
 
+const starters = { timer: 'the timer', http: 'HTTP', command: 'a command' } as const;
+
 /** The page of a live run reloads after this many seconds. */
 const refreshSeconds = 3;
 
@@ -81,7 +83,7 @@ function runSection(run: RunStatus): Html {
   const { text, style } = verdict(run);
   const ended = run.finishedAt && html`, ended at ${time(run.finishedAt)}`;
   return html`<h1 class="${style}">${text}</h1>
-<p class="quiet">Run ${run.runId}, started by ${run.trigger === 'timer' ? 'the timer' : 'HTTP'} at ${time(run.startedAt)}${ended}</p>
+<p class="quiet">Run ${run.runId}, started by ${starters[run.trigger] ?? 'HTTP'} at ${time(run.startedAt)}${ended}</p>
 ${run.error === undefined ? undefined : fault('The run failed', run)}
 ${run.entities.filter(({ error }) => error !== undefined).map((table) => fault(table.name, table))}
 ${isLive(run) ? progressBar(run) : undefined}

@@ -6,8 +6,11 @@
 /** The size of the header on page 1. */
 export const headerSize = 100;
 
-/** Memory costs nothing before it is touched, and the file of most slices fits without being copied as it grows. */
-const firstCapacity = 64 * 1024 * 1024;
+/** The file of a slice in which little changed needs no more. */
+const firstCapacity = 128 * 1024;
+
+/** Memory costs nothing before it is touched, and the file of most full slices fits without being copied again. */
+const fullCapacity = 64 * 1024 * 1024;
 
 /**
  * The memory of a file that is done, for the next one: new memory takes the system longer than its first use takes us.
@@ -30,9 +33,9 @@ export class PageFile {
 
   /**
    * @param pageSize a power of two from 512 to 65,536
-   * @param capacity the memory to begin with, in bytes
+   * @param capacity the memory once the file is not small, in bytes
    */
-  constructor(pageSize: number, capacity = firstCapacity) {
+  constructor(pageSize: number, capacity = fullCapacity) {
     this.pageSize = pageSize;
     this.#capacity = capacity;
   }
@@ -55,9 +58,13 @@ export class PageFile {
 
   #grow(length: number): void {
     const old = this.bytes;
-    let memory = old.length === 0 && this.#capacity === spare?.byteLength ? spare : undefined;
+    const isFirst = old.length === 0 && length <= firstCapacity;
+    const capacity = isFirst ? Math.min(firstCapacity, this.#capacity) : this.#capacity;
+    const wanted = Math.max(length, capacity, 2 * old.length);
+    let memory = wanted === spare?.byteLength ? spare : undefined;
     if (memory !== undefined) spare = undefined;
-    memory ??= new ArrayBuffer(Math.max(length, this.#capacity, 2 * old.length));
+    // Every byte of a page is written before it is read.
+    memory ??= Buffer.allocUnsafeSlow(wanted).buffer as ArrayBuffer;
     this.bytes = Buffer.from(memory);
     this.view = new DataView(memory);
     this.bytes.set(old.subarray(0, this.pageCount * this.pageSize));
@@ -88,7 +95,7 @@ export class PageFile {
 
   /** Releases the memory. Nothing may use the file any more. */
   close(): void {
-    if (this.bytes.length === firstCapacity) spare = this.bytes.buffer as ArrayBuffer;
+    if (this.bytes.length === fullCapacity) spare = this.bytes.buffer as ArrayBuffer;
     this.bytes = Buffer.alloc(0);
     this.view = new DataView(this.bytes.buffer, 0, 0);
   }

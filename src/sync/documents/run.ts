@@ -50,7 +50,7 @@ export type RunPhase = 'planning' | 'fetching' | 'merging' | 'complete' | 'faile
 /** `run.json`: how the run started, and its report once it is over. */
 export interface RunDocument {
   runId: string;
-  trigger: 'timer' | 'http';
+  trigger: 'timer' | 'http' | 'command';
   startedAt: string;
   /** Identifies the run's span (w3.org/TR/trace-context); absent without a monitor. */
   traceparent?: string;

@@ -49,9 +49,9 @@ export interface StartResult {
 }
 
 /**
- * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A run that the timer starts
- * is planned here, and if nothing changed, ends here; see `runInPlace`. A person who starts one waits for neither. A live run without
- * progress for longer than `SYNC_STALE_AFTER` is resumed: its missing messages are sent again. After three resumptions in
+ * Starts a run unless one is live: claims it and requests its plan, which a queue message makes. A run that the timer or a
+ * command starts is planned here, and if nothing changed, ends here; see `runInPlace`. A caller over HTTP waits for
+ * neither. A live run without progress for longer than `SYNC_STALE_AFTER` is resumed: its missing messages are sent again. After three resumptions in
  * a row without progress it is abandoned, and a new run starts.
  * @throws ConfigurationError if another app uses the queues
  */
@@ -122,7 +122,7 @@ async function begin(
   options: StartOptions,
 ): Promise<StartResult | undefined> {
   const { runId } = claim;
-  const isInPlace = options.trigger === 'timer' && etag !== undefined && !namesTables(options);
+  const isInPlace = options.trigger !== 'http' && etag !== undefined && !namesTables(options);
   const started: StartResult = { runId, outcome: 'started' };
   if (isInPlace && (await runInPlace(services, claim, etag))) return started;
   const isCreated = (await createRun(services, documentOf(claim, options))) !== undefined;

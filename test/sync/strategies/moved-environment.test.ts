@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
-import { createSyncServices } from '../../../src/services.ts';
+import { createSyncServices } from '../../../src/sync-services.ts';
 import { type Azurite, startAzurite } from '../../azurite.ts';
 import { Harness } from '../harness.ts';
 import { differences, readTruth, withDatabase } from '../truth.ts';
@@ -23,11 +23,9 @@ describe('an environment whose address changed', () => {
     const requests = before.stats.requests;
 
     const after = await startSampleDataverse({ rows: 320 });
-    const { settings } = harness.services;
-    const moved = await createSyncServices({
-      ...settings,
-      dataverse: { ...settings.dataverse, url: after.url },
-    });
+    const { settings, telemetry } = harness.services;
+    const elsewhere = { ...settings, dataverse: { ...settings.dataverse, url: after.url } };
+    const moved = await createSyncServices(elsewhere, harness.storage, telemetry);
     harness.services.dataverse = moved.dataverse;
     const status = await harness.sync();
     expect(status.entities[0]).toMatchObject({ strategy: 'delta', state: 'merged' });

@@ -1,5 +1,5 @@
-import { printableJson } from '../../safe-text.ts';
-import type { RunStatus } from '../../sync/run/run-status.ts';
+import { printableJson } from '../safe-text.ts';
+import type { RunStatus } from '../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
 /** The result of a run as lines for a person: totals first, then each fault and what to do about it. */

@@ -1,6 +1,6 @@
-import { printable } from '../../safe-text.ts';
-import type { TableReport } from '../../sync/documents/report.ts';
-import type { RunStatus } from '../../sync/run/run-status.ts';
+import { printable } from '../safe-text.ts';
+import type { TableReport } from '../sync/documents/report.ts';
+import type { RunStatus } from '../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
 /** Shows the progress of a run. */

@@ -1,0 +1,50 @@
+import { keepLoopbackDirect } from '../config/proxy-environment.ts';
+import { describeError } from '../errors.ts';
+import { printable } from '../safe-text.ts';
+import { didYouMean } from '../schema/did-you-mean.ts';
+import type { Command } from './command-list.ts';
+
+/** Runs the command that the arguments name. Errors are printed. @returns the exit status */
+export async function runCli(
+  commands: Readonly<Record<string, Command>>,
+  [name, ...args]: readonly string[],
+): Promise<number> {
+  if (name === undefined || name === '--help' || name === 'help') {
+    const shown = name === 'help' && args[0] !== undefined ? commands[args[0]] : undefined;
+    process.stdout.write(`${shown === undefined ? overview(commands) : await shown.help()}\n`);
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    const near = didYouMean(name, Object.keys(commands));
+    process.stderr.write(
+      `${printable(`There is no command ${name}${near || '.'}`)}\n\n${overview(commands)}\n`,
+    );
+    return 2;
+  }
+  if (args.includes('--help')) {
+    process.stdout.write(`${await command.help()}\n`);
+    return 0;
+  }
+  keepLoopbackDirect();
+  try {
+    return await command.run(args);
+  } catch (error) {
+    const { message, hint } = describeError(error);
+    const isUsage = String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
+    process.stderr.write(`Error: ${printable(message)}\n`);
+    if (isUsage) process.stderr.write(`\n${await command.help()}\n`);
+    else if (hint !== undefined) process.stderr.write(`  → ${printable(hint)}\n`);
+    return isUsage ? 2 : 1;
+  }
+}
+
+function overview(commands: Readonly<Record<string, Command>>): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  return `Usage: dataverse-sqlite-sync COMMAND [options]
+
+${lines.join('\n')}
+
+dataverse-sqlite-sync COMMAND --help explains a command.`;
+}

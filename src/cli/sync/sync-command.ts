@@ -1,0 +1,98 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { readSettings, type Settings } from '../../config/settings.ts';
+import { ConfigurationError } from '../../errors.ts';
+import { lockFolder } from '../../storage/folder/folder-lock.ts';
+import type { RunStatus } from '../../sync/run/run-status.ts';
+import { createTelemetry, type LogLevel } from '../../telemetry/telemetry.ts';
+import { formatBytes } from '../../terminal/format.ts';
+import { openCommand } from '../../terminal/open-command.ts';
+import { createProgress, NoProgress, type Progress } from '../../terminal/progress.ts';
+import { isSuccess } from '../../terminal/run-outcome.ts';
+import { reportJson, reportLines } from '../../terminal/run-report.ts';
+import { LocalSync, localPaths } from './local-sync.ts';
+import { parseSyncOptions, type SyncOptions } from './sync-options.ts';
+
+/**
+ * `dataverse-sqlite-sync sync`: one sync into a SQLite file, in this process alone.
+ * @returns the exit status
+ */
+export async function sync(args: readonly string[]): Promise<number> {
+  const options = parseSyncOptions(args);
+  const settings = settingsOf(options);
+  await checkFolder(options.out);
+  const paths = localPaths(options.out);
+  const lock = await lockFolder(paths.state, options.out);
+  try {
+    // With --json, standard output carries only the JSON line.
+    const terminal = options.json ? process.stderr : process.stdout;
+    const progress = options.quiet ? new NoProgress(terminal) : createProgress(terminal);
+    const local = await LocalSync.open(settings, options.tables, paths, telemetryOf(options, progress));
+    const status = await runToTheEnd(local, options, progress);
+    progress.end();
+    const bytes = (await stat(options.out).catch(() => undefined))?.size ?? 0;
+    if (!options.quiet || !isSuccess(status)) print(status, options.out, bytes, progress);
+    if (options.json) process.stdout.write(`${reportJson(status, { file: options.out, bytes })}\n`);
+    return isSuccess(status) ? 0 : 1;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Completes a run that was interrupted, then reads what changed since it began. */
+async function runToTheEnd(local: LocalSync, options: SyncOptions, progress: Progress): Promise<RunStatus> {
+  const { allowMassDelete, reread, dropTables } = options;
+  const run = () => local.run({ allowMassDelete, reread, dropTables }, (status) => progress.show(status));
+  const { status, resumed } = await run();
+  if (!resumed || status.phase !== 'complete') return status;
+  progress.line('The interrupted sync is complete. Another sync reads the changes made since it started.');
+  return (await run()).status;
+}
+
+function print(status: RunStatus, out: string, bytes: number, progress: Progress): void {
+  for (const line of reportLines(status)) progress.line(line);
+  if (status.phase !== 'complete') return;
+  progress.line(`Database   ${out} (${formatBytes(bytes)})`);
+  progress.line(`Open it    ${openCommand(out)}`);
+}
+
+/** Names no storage: what the environment says of one is for the functions app. */
+function settingsOf({ dataverse, verbose: _ }: SyncOptions): Settings {
+  const env: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (/^(?:DATAVERSE_|SYNC_)/.test(name) && !/^SYNC_DATABASE_(?:STORAGE|CONTAINER|NAME)/.test(name)) {
+      env[name] = value;
+    }
+  }
+  if (dataverse !== undefined) env['DATAVERSE_URL'] = dataverse;
+  if (!env['DATAVERSE_URL']?.trim()) {
+    throw new ConfigurationError('--dataverse is missing.', {
+      operation: 'read the options',
+      hint: 'Name the environment: --dataverse https://contoso.crm.dynamics.com, or set DATAVERSE_URL.',
+    });
+  }
+  return readSettings({ ...env, AzureWebJobsStorage: 'UseDevelopmentStorage=true' });
+}
+
+/** Warnings and errors are lines above the progress; the rest is for `--verbose`. */
+function telemetryOf({ verbose }: SyncOptions, progress: Progress) {
+  const shown: readonly LogLevel[] = verbose ? ['debug', 'info', 'warn', 'error'] : ['warn', 'error'];
+  const sink = (level: LogLevel, line: string) => {
+    if (shown.includes(level)) progress.line(line);
+  };
+  return createTelemetry(
+    () => sink,
+    () => undefined,
+  );
+}
+
+async function checkFolder(out: string): Promise<void> {
+  const folder = dirname(out);
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  throw new ConfigurationError(`The folder ${folder} does not exist.`, {
+    operation: 'open the database',
+    object: folder,
+    hint: 'Create it, or choose another --out.',
+  });
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto';
+import { readEntities } from './config/entities.ts';
+import type { Settings } from './config/settings.ts';
+import { createDataverseClient } from './dataverse/client.ts';
+import { createCredential } from './dataverse/credential.ts';
+import { loadSqlite } from './sqlite/sqlite.ts';
+import type { DatabaseFile } from './storage/database/database-file.ts';
+import { ShardCache } from './storage/shard-cache.ts';
+import { DocumentReader } from './sync/documents/document-reader.ts';
+import { ProgressTracker } from './sync/documents/progress-tracker.ts';
+import type { SyncServices } from './sync/documents/services.ts';
+import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
+import type { Properties, Telemetry } from './telemetry/telemetry.ts';
+
+/** What the sync keeps outside of this process. */
+export interface SyncStorage
+  extends Pick<
+    SyncServices,
+    'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendTo' | 'claimQueues'
+  > {
+  databaseFile: DatabaseFile;
+}
+
+/** Puts the parts of the sync together. Nothing here knows where the storage is. */
+export async function createSyncServices(
+  settings: Settings,
+  storage: SyncStorage,
+  telemetry: Telemetry,
+): Promise<SyncServices> {
+  const sqlite = await loadSqlite();
+  const { databaseFile, ...stores } = storage;
+  return {
+    ...stores,
+    settings,
+    readEntities: () => readEntities(settings.entitiesFile),
+    dataverse: createDataverseClient({
+      url: settings.dataverse.url,
+      credential: createCredential(settings.dataverse.credential),
+      maxConcurrency: settings.dataverse.maxConcurrency,
+      log: (level, message, properties) => telemetry.log(level, message, properties as Properties),
+    }),
+    sqlite,
+    documents: new DocumentReader(storage.work),
+    mirror: new SqliteMirror({
+      sqlite,
+      file: databaseFile,
+      documents: storage.published,
+      maxBytes: settings.sync.databaseMaxBytes,
+      cacheBytes: settings.sync.cacheBytes,
+      checkHours: settings.sync.checkHours,
+      telemetry,
+    }),
+    shards: new ShardCache(),
+    progress: new ProgressTracker(),
+    telemetry,
+    now: () => new Date(),
+    randomId: () => randomBytes(4).toString('hex'),
+  };
+}
