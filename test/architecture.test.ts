@@ -30,7 +30,7 @@ const layers = [
   ['metrics-services.ts', 'check-services.ts'], //         put the parts together
   ['services.ts'],
   ['sync-services.ts'],
-  ['http', 'check', 'terminal'],
+  ['http', 'check', 'terminal', 'mirror'],
   ['sync', 'metrics'], //                                  the two subjects
   ['target'], //                                           what receives a round
   ['schema', 'dataverse', 'sqlite', 'storage'],

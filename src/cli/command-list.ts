@@ -12,4 +12,9 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import('./sync/sync-command.ts')).sync(args),
     help: async () => (await import('./sync/sync-options.ts')).syncHelp,
   },
+  query: {
+    summary: 'run SQL over a mirror: a file, or one behind an address',
+    run: async (args) => (await import('./query/query-command.ts')).query(args),
+    help: async () => (await import('./query/query-options.ts')).queryHelp,
+  },
 };

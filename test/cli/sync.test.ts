@@ -44,7 +44,11 @@ const newFile = (): string => join(folder, `mirror-${files++}.db`);
 /** One sync, as another process would do it: nothing but the files is left of the one before. */
 async function syncInto(
   file: string,
-  options: { settings?: Record<string, string>; entities?: unknown[]; onOpen?: (sync: LocalSync) => void } = {},
+  options: {
+    settings?: Record<string, string>;
+    entities?: unknown[];
+    onOpen?: (sync: LocalSync) => void;
+  } = {},
 ): Promise<RunStatus & { wasResumed: boolean }> {
   const settings = readSettings({
     DATAVERSE_URL: dataverse.url,
@@ -110,7 +114,10 @@ describe('a sync in one process', () => {
     rmSync(localPaths(file).state, { recursive: true });
     const again = await syncInto(file);
     expect(again.totals).toMatchObject({ added: 0, updated: 0, deleted: 0 });
-    expect(again.entities.find(({ name }) => name === 'account')).toMatchObject({ strategy: 'delta', rowsRead: 0 });
+    expect(again.entities.find(({ name }) => name === 'account')).toMatchObject({
+      strategy: 'delta',
+      rowsRead: 0,
+    });
     await expectMirror(file);
   });
 
@@ -176,7 +183,10 @@ describe('a sync in one process', () => {
 
   it('tells of a table that Dataverse does not have', async () => {
     const status = await syncInto(newFile(), { entities: ['account', 'acount'] });
-    expect(status).toMatchObject({ phase: 'failed', error: expect.stringContaining('did you mean account?') });
+    expect(status).toMatchObject({
+      phase: 'failed',
+      error: expect.stringContaining('did you mean account?'),
+    });
   });
 });
 
@@ -192,7 +202,10 @@ async function change(path: string, method: string, body?: object): Promise<void
 const main = resolve(import.meta.dirname, '../../dist/cli/main.js');
 
 /** The built command. @param killAt the process is killed when this file exists */
-function run(args: string[], killWhen?: () => boolean): Promise<{ code: number | null; stdout: string; stderr: string }> {
+function run(
+  args: string[],
+  killWhen?: () => boolean,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [main, ...args], {
     env: { PATH: process.env['PATH'], DATAVERSE_ACCESS_TOKEN: 'test' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -227,7 +240,15 @@ describe('the command sync', () => {
   it('is refused while another process syncs into the same file', async () => {
     const file = newFile();
     const lock = await lockFolder(localPaths(file).state, file);
-    const { code, stderr } = await run(['sync', '--dataverse', dataverse.url, '--tables', 'account', '--out', file]);
+    const { code, stderr } = await run([
+      'sync',
+      '--dataverse',
+      dataverse.url,
+      '--tables',
+      'account',
+      '--out',
+      file,
+    ]);
     lock.release();
     expect([code, stderr]).toEqual([1, expect.stringContaining(`${file} is in use by another process.`)]);
   });

@@ -1,0 +1,250 @@
+import { Worker } from 'node:worker_threads';
+import { RetriableError, SyncError } from '../errors.ts';
+import { chunkSize } from '../sqlite/paged/paged-file.ts';
+import type { StoredFile } from '../storage/database/database-file.ts';
+import {
+  type FromReader,
+  loading,
+  type QueryAnswer,
+  type ReaderData,
+  type ToReader,
+} from './reader-messages.ts';
+import type { MirrorSource } from './sources/mirror-source.ts';
+
+/** A value of SQLite. An integer that a JavaScript number cannot hold exactly is a BigInt. */
+export type Value = string | number | bigint | null | Uint8Array;
+
+/** What a parameter of a query can be. */
+export type QueryParameter = Value | boolean;
+
+export interface QueryOptions {
+  /** Rows beyond this many are left out. @default no limit */
+  maxRows?: number;
+  /** The query is stopped after so many milliseconds. @default no limit */
+  timeoutMs?: number;
+}
+
+/** Rows as lists of values, in the order of `columns`, which can have names twice. */
+export interface QueryResult {
+  columns: string[];
+  rows: Value[][];
+  /** False if `maxRows` left rows out. */
+  isComplete: boolean;
+}
+
+export interface MirrorOptions {
+  /** Memory for parts of the file, in bytes. @default 64 MiB */
+  cacheBytes?: number;
+}
+
+const defaultCacheBytes = 64 * 1024 * 1024;
+const minimumChunks = 16;
+
+/**
+ * A mirror, for reading. SQLite works in a thread of its own and reads only the parts of the file that a query needs. All
+ * queries see the state that was opened, until `refresh`.
+ *
+ * @example
+ * const mirror = await openMirror('my.db');
+ * const rows = await mirror.query<{ name: string }>('SELECT name FROM accounts WHERE statecode = ?', [0]);
+ * await mirror.close();
+ */
+export class Mirror {
+  readonly #source: MirrorSource;
+  readonly #cacheBytes: number;
+  #state: StoredFile;
+  #reader: Reader | undefined;
+  /** One query after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+
+  /** Use `openMirror`. */
+  constructor(
+    source: MirrorSource,
+    state: StoredFile,
+    { cacheBytes = defaultCacheBytes }: MirrorOptions = {},
+  ) {
+    this.#source = source;
+    this.#state = state;
+    this.#cacheBytes = cacheBytes;
+  }
+
+  /** Names the state that queries see. */
+  get etag(): string {
+    return this.#state.etag;
+  }
+
+  /** The size of the database, in bytes. */
+  get bytes(): number {
+    return this.#state.length;
+  }
+
+  /**
+   * The rows of one statement, as objects by column. Of two columns with the same name the last one is kept: name them
+   * apart with AS, or use `execute`.
+   * @param parameters for `?`, in order
+   * @throws ConflictError if a sync has replaced the state: `refresh`, then ask again
+   * @throws SyncError with SQLite's message
+   */
+  async query<Row = Record<string, Value>>(
+    sql: string,
+    parameters: readonly QueryParameter[] = [],
+    options: QueryOptions = {},
+  ): Promise<Row[]> {
+    const { columns, rows } = await this.execute(sql, parameters, options);
+    return rows.map((values) => Object.fromEntries(columns.map((name, n) => [name, values[n]])) as Row);
+  }
+
+  /** The same, with rows as lists. */
+  execute(
+    sql: string,
+    parameters: readonly QueryParameter[] = [],
+    options: QueryOptions = {},
+  ): Promise<QueryResult> {
+    const run = this.#last.then(() => this.#execute(sql, parameters, options));
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  async #execute(
+    sql: string,
+    parameters: readonly QueryParameter[],
+    { maxRows, timeoutMs }: QueryOptions,
+  ): Promise<QueryResult> {
+    if (this.#isClosed) throw new SyncError('The mirror is closed.', { operation: 'query' });
+    this.#reader ??= new Reader(this.#state, this.#cacheBytes);
+    const reader = this.#reader;
+    try {
+      return await reader.query({ kind: 'query', sql, parameters: [...parameters], maxRows }, timeoutMs);
+    } finally {
+      if (reader.isBroken) {
+        await reader.close();
+        this.#reader = undefined;
+      }
+    }
+  }
+
+  /** Opens the newest state. @returns whether it is another one */
+  refresh(): Promise<boolean> {
+    const run = this.#last.then(async () => {
+      const state = await this.#source.open();
+      if (state.etag === this.#state.etag) return false;
+      await this.#reader?.close();
+      this.#reader = undefined;
+      this.#state = state;
+      return true;
+    });
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  /** Ends the thread. A query that runs fails. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#reader?.close();
+    this.#reader = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** The thread that reads one state of the file. */
+class Reader {
+  readonly #state: StoredFile;
+  readonly #memory: SharedArrayBuffer;
+  readonly #control = new SharedArrayBuffer(4);
+  readonly #worker: Worker;
+  #call: PromiseWithResolvers<QueryResult> | undefined;
+  #failure: Error | undefined;
+
+  constructor(state: StoredFile, cacheBytes: number) {
+    this.#state = state;
+    // Memory is used only for slots that are written to.
+    const wanted = Math.min(cacheBytes, state.length + chunkSize);
+    this.#memory = new SharedArrayBuffer(Math.max(minimumChunks, Math.ceil(wanted / chunkSize)) * chunkSize);
+    const data: ReaderData = { memory: this.#memory, control: this.#control, length: state.length };
+    this.#worker = new Worker(readerUrl(), { workerData: data });
+    this.#worker.on('message', (message: FromReader) => this.#receive(message));
+    this.#worker.on('error', (error) => this.#fail(error as Error));
+    this.#worker.on('exit', () =>
+      this.#fail(new SyncError('The mirror was closed.', { operation: 'query' })),
+    );
+    // An open mirror keeps no process alive. A query does.
+    this.#worker.unref();
+  }
+
+  /** Whether no query can follow. */
+  get isBroken(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  async query(message: ToReader, timeoutMs: number | undefined): Promise<QueryResult> {
+    const call = Promise.withResolvers<QueryResult>();
+    this.#call = call;
+    this.#worker.ref();
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            this.#fail(
+              new RetriableError(`The query took longer than ${timeoutMs} ms and was stopped.`, {
+                operation: 'query',
+                hint: 'Read fewer rows, or filter by a column that has an index.',
+              }),
+            );
+          }, timeoutMs);
+    try {
+      this.#worker.postMessage(message);
+      return await call.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#call = undefined;
+      this.#worker.unref();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #receive(message: FromReader): void {
+    if (message.kind === 'load') void this.#load(message.chunks);
+    else if (message.error === undefined) this.#call?.resolve(message.result!);
+    else if (message.isFatal) this.#fail(this.#failure ?? errorOf(message));
+    else this.#call?.reject(errorOf(message));
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#call?.reject(this.#failure);
+  }
+
+  async #load(chunks: readonly { index: number; slot: number }[]): Promise<void> {
+    const control = new Int32Array(this.#control);
+    let outcome: number = loading.done;
+    try {
+      const parts = chunks.map(({ index, slot }) => {
+        const at = index * chunkSize;
+        const length = Math.min(chunkSize, this.#state.length - at);
+        return { at, into: new Uint8Array(this.#memory, slot * chunkSize, length) };
+      });
+      await this.#state.read(parts);
+    } catch (error) {
+      this.#failure ??= error as Error;
+      outcome = loading.failed;
+    }
+    Atomics.store(control, 0, outcome);
+    Atomics.notify(control, 0);
+  }
+}
+
+function errorOf({ error }: QueryAnswer): Error {
+  return new SyncError(error!, { operation: 'query' });
+}
+
+/** A copy of the package has JavaScript; tests run the sources. */
+function readerUrl(): URL {
+  return new URL(`./reader.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
+}

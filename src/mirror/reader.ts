@@ -1,0 +1,66 @@
+/**
+ * The thread that reads a mirror. SQLite reads synchronously: while a chunk is loaded, this thread waits, and the main
+ * thread reads it from wherever the file is.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { CachedChunks } from '../sqlite/paged/cached-chunks.ts';
+import { PagedFile } from '../sqlite/paged/paged-file.ts';
+import { SpillFile } from '../sqlite/paged/spill-file.ts';
+import { loadSqlite } from '../sqlite/sqlite.ts';
+import { ReadOnlyDatabase } from './read-only-database.ts';
+import {
+  type FromReader,
+  loading,
+  type QueryAnswer,
+  type ReaderData,
+  type ToReader,
+} from './reader-messages.ts';
+
+const { memory, control, length } = workerData as ReaderData;
+const port = parentPort!;
+const state = new Int32Array(control);
+const send = (message: FromReader): void => port.postMessage(message);
+/** After a part of the file could not be read, SQLite is in an unknown state. */
+let isFatal = false;
+
+const chunks = new CachedChunks({
+  memory: new Uint8Array(memory),
+  storedLength: length,
+  // Nothing is changed, so nothing is written to it.
+  spill: new SpillFile(),
+  load(wanted) {
+    Atomics.store(state, 0, loading.waiting);
+    send({ kind: 'load', chunks: wanted });
+    // The notification of the load before can come this late, and would end the wait.
+    while (Atomics.load(state, 0) === loading.waiting) Atomics.wait(state, 0, loading.waiting);
+    if (Atomics.load(state, 0) !== loading.failed) return;
+    isFatal = true;
+    // The main thread knows why.
+    throw new Error('A part of the mirror could not be read');
+  },
+});
+const file = new PagedFile(
+  {
+    get: (index) => chunks.get(index),
+    change() {
+      isFatal = true;
+      throw new Error('A mirror is only read');
+    },
+  },
+  length,
+);
+
+const { sqlJs } = await loadSqlite();
+let database: ReadOnlyDatabase | undefined;
+
+port.on('message', ({ sql, parameters, maxRows }: ToReader) => {
+  const answer: QueryAnswer = { kind: 'answer' };
+  try {
+    database ??= new ReadOnlyDatabase(sqlJs, file.asArgument());
+    answer.result = database.query(sql, parameters, maxRows);
+  } catch (error) {
+    answer.error = error instanceof Error ? error.message : String(error);
+    answer.isFatal = isFatal || database === undefined;
+  }
+  send(answer);
+});
