@@ -1,11 +1,20 @@
-/** The commands, and how each one is loaded: none loads what only others need. */
-export interface Command {
-  summary: string;
-  /** Runs the command with the arguments behind its name. @returns the exit status */
-  run: (args: readonly string[]) => Promise<number>;
-  help: () => Promise<string>;
+import type { Command } from './command.ts';
+
+/** A command that says whether all is done. */
+interface Module {
+  help: string;
+  run: (args: readonly string[]) => Promise<boolean>;
 }
 
+function command(summary: string, load: () => Promise<Module>): Command {
+  return {
+    summary,
+    run: async (args) => ((await (await load()).run(args)) ? 0 : 1),
+    help: async () => (await load()).help,
+  };
+}
+
+/** The commands. None loads what only others need. */
 export const commands: Readonly<Record<string, Command>> = {
   sync: {
     summary: 'read tables of Dataverse into a SQLite file',
@@ -16,5 +25,26 @@ export const commands: Readonly<Record<string, Command>> = {
     summary: 'run SQL over a mirror: a file, or one behind an address',
     run: async (args) => (await import('./query/query-command.ts')).query(args),
     help: async () => (await import('./query/query-options.ts')).queryHelp,
+  },
+  restore: command(
+    'go back to an earlier state of the database of a functions app',
+    () => import('../commands/restore.ts'),
+  ),
+  provision: command(
+    'create the table of campaign metrics in Dataverse',
+    () => import('../commands/provision.ts'),
+  ),
+  role: command(
+    'print or create the security role with the least privileges',
+    () => import('../commands/role.ts'),
+  ),
+  replay: command(
+    'queue campaign metrics again that Dataverse rejected',
+    () => import('../commands/replay.ts'),
+  ),
+  completion: {
+    summary: 'print a script that completes commands and options in a shell',
+    run: async (args) => (await import('./completion/completion-command.ts')).completion(args, commands),
+    help: async () => (await import('./completion/completion.ts')).completionHelp,
   },
 };

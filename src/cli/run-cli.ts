@@ -2,7 +2,7 @@ import { keepLoopbackDirect } from '../config/proxy-environment.ts';
 import { describeError } from '../errors.ts';
 import { printable } from '../safe-text.ts';
 import { didYouMean } from '../schema/did-you-mean.ts';
-import type { Command } from './command-list.ts';
+import type { Command } from './command.ts';
 
 /** Runs the command that the arguments name. Errors are printed. @returns the exit status */
 export async function runCli(
@@ -27,6 +27,7 @@ export async function runCli(
     return 0;
   }
   keepLoopbackDirect();
+  (await import('../telemetry/sdk-log.ts')).redactSdkLog();
   try {
     return await command.run(args);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** `npm run provision`: creates or completes the campaign metrics table in Dataverse. */
+/** `dataverse-sqlite-sync provision`: creates or completes the campaign metrics table in Dataverse. */
 import { parseArgs } from 'node:util';
 import { readMetricsSettings } from '../config/metrics-settings.ts';
 import { readSettings } from '../config/settings.ts';
@@ -7,12 +7,11 @@ import { createCredential } from '../dataverse/credential.ts';
 import { MetadataApi } from '../metrics/provision/metadata-api.ts';
 import { provision } from '../metrics/provision/provision.ts';
 import { commandEnvironment } from './command-environment.ts';
-import { runCommand } from './run-command.ts';
 
-const help = `Creates the campaign metrics table in Dataverse, or adds what it lacks: columns, alternate key, change
+export const help = `Creates the campaign metrics table in Dataverse, or adds what it lacks: columns, alternate key, change
 tracking. Running it again changes nothing. Then checks the privileges of the identity it runs as.
 
-  npm run provision -- [--dry-run] [--data DIR]
+  dataverse-sqlite-sync provision [--dry-run] [--data DIR]
 
   --dry-run    print the changes without making them
   --data       use the storage and Dataverse of the npm start that runs with this data folder
@@ -21,8 +20,10 @@ tracking. Running it again changes nothing. Then checks the privileges of the id
 DATAVERSE_URL and the sign-in settings come from environment variables or from local.settings.json; where neither names
 an environment or a storage account, from the npm start that is running.`;
 
-await runCommand(help, () => {
+/** @returns false if something is left to do */
+export async function run(args: readonly string[]): Promise<boolean> {
   const { values } = parseArgs({
+    args: [...args],
     options: { 'dry-run': { type: 'boolean', default: false }, data: { type: 'string' } },
   });
   // This command does not use storage, but readSettings requires it.
@@ -38,4 +39,4 @@ await runCommand(help, () => {
     { dryRun: values['dry-run'] },
     console.log,
   );
-});
+}

@@ -1,15 +1,14 @@
-/** `npm run metrics:replay`: queues poison records again. */
+/** `dataverse-sqlite-sync replay`: queues poison records again. */
 import { parseArgs } from 'node:util';
 import { readMetricsSettings } from '../config/metrics-settings.ts';
 import { readSettings } from '../config/settings.ts';
 import { replayPoison } from '../metrics/write/replay-poison.ts';
 import { createMetricsServices } from '../metrics-services.ts';
 import { commandEnvironment } from './command-environment.ts';
-import { runCommand } from './run-command.ts';
 
-const help = `Queues the campaign metrics that Dataverse rejected again; the function app then writes them.
+export const help = `Queues the campaign metrics that Dataverse rejected again; the function app then writes them.
 
-  npm run metrics:replay -- [--dry-run] [--data DIR] [--id <row id>]…
+  dataverse-sqlite-sync replay [--dry-run] [--data DIR] [--id <row id>]…
 
   --dry-run    list the records without queueing them
   --id         only this record; can be repeated
@@ -19,8 +18,10 @@ const help = `Queues the campaign metrics that Dataverse rejected again; the fun
 Settings come from environment variables or from local.settings.json; where neither names
 an environment or a storage account, from the npm start that is running.`;
 
-await runCommand(help, async () => {
+/** @returns false if something is left to do */
+export async function run(args: readonly string[]): Promise<boolean> {
   const { values } = parseArgs({
+    args: [...args],
     options: {
       'dry-run': { type: 'boolean', default: false },
       data: { type: 'string' },
@@ -37,4 +38,4 @@ await runCommand(help, async () => {
   const count = records.length === 1 ? '1 record' : `${records.length} records`;
   console.log(values['dry-run'] ? `${count} would be queued again.` : `${count} queued again.`);
   return true;
-});
+}

@@ -1,17 +1,16 @@
-/** `npm run restore`: lists the states of the database that are kept, and makes one of them the present one. */
+/** `dataverse-sqlite-sync restore`: lists the states of the database that are kept, and makes one of them the present one. */
 import { parseArgs } from 'node:util';
 import { readSettings, type Settings } from '../config/settings.ts';
 import { ConfigurationError } from '../errors.ts';
 import { openRestore } from '../services.ts';
 import { listVersions, restoreDatabase } from '../sync/restore/restore-database.ts';
 import { commandEnvironment } from './command-environment.ts';
-import { runCommand } from './run-command.ts';
 
-const help = `Restores an earlier state of the database, with the cursors that belong to it. The next run then reads what changed in
+export const help = `Restores an earlier state of the database, with the cursors that belong to it. The next run then reads what changed in
 Dataverse since that state was committed.
 
-  npm run restore -- --list [--json] [--data DIR]
-  npm run restore -- --at TIME [--json] [--data DIR]
+  dataverse-sqlite-sync restore --list [--json] [--data DIR]
+  dataverse-sqlite-sync restore --at TIME [--json] [--data DIR]
 
   --list       the states that are kept, newest first
   --at         restore the newest state that was committed at or before TIME, such as 2026-11-20T12:00:00Z
@@ -23,8 +22,10 @@ The state that is replaced is kept, so a restore can be undone. While a run is l
 Settings come from environment variables or from local.settings.json; where neither names
 an environment or a storage account, from the npm start that is running.`;
 
-await runCommand(help, async () => {
+/** @returns false if something is left to do */
+export async function run(args: readonly string[]): Promise<boolean> {
   const { values } = parseArgs({
+    args: [...args],
     options: {
       list: { type: 'boolean', default: false },
       at: { type: 'string' },
@@ -43,7 +44,7 @@ await runCommand(help, async () => {
   });
   await (at === undefined ? list(settings, values.json) : restore(settings, at, values.json));
   return true;
-});
+}
 
 async function list(settings: Settings, asJson: boolean): Promise<void> {
   const versions = await listVersions(openRestore(settings));

@@ -1,4 +1,4 @@
-/** `npm run role`: prints or creates the security role of the app in Dataverse. */
+/** `dataverse-sqlite-sync role`: prints or creates the security role of the app in Dataverse. */
 import { parseArgs } from 'node:util';
 import { noMetricsTable } from '../check/dataverse-checks.ts';
 import { SecurityRole } from '../check/security-role.ts';
@@ -10,16 +10,15 @@ import { createCredential } from '../dataverse/credential.ts';
 import { isGuid } from '../dataverse/read/query.ts';
 import { ConfigurationError } from '../errors.ts';
 import { commandEnvironment } from './command-environment.ts';
-import { runCommand } from './run-command.ts';
 
 /** `azd up` makes the role of this name: infra/hooks/parts/role.mjs. */
 const defaultRoleName = 'Dataverse SQLite sync';
 
-const help = `Prints the least privileges that the app needs in Dataverse: read on every table of entities.json, create, read and
+export const help = `Prints the least privileges that the app needs in Dataverse: read on every table of entities.json, create, read and
 write on the table of campaign metrics, read on definitions; all at organisation level. With --create, makes a security role
 of them. Running it again adds what the role lacks and takes nothing away.
 
-  npm run role -- [--create] [--assign CLIENT_ID] [--name NAME] [--data DIR]
+  dataverse-sqlite-sync role [--create] [--assign CLIENT_ID] [--name NAME] [--data DIR]
 
   --create     create the role, or add what it lacks; run it as a System Administrator
   --assign     give the role to the application user with this client id
@@ -30,8 +29,10 @@ of them. Running it again adds what the role lacks and takes nothing away.
 DATAVERSE_URL and the sign-in settings come from environment variables or from local.settings.json; where neither names
 an environment or a storage account, from the npm start that is running.`;
 
-await runCommand(help, async () => {
+/** @returns false if something is left to do */
+export async function run(args: readonly string[]): Promise<boolean> {
   const { values } = parseArgs({
+    args: [...args],
     options: {
       create: { type: 'boolean', default: false },
       assign: { type: 'string' },
@@ -76,4 +77,4 @@ await runCommand(help, async () => {
     console.log(isChanged ? `assigned it to ${clientId}` : `${clientId} has the role already.`);
   }
   return wrong.length === 0;
-});
+}

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { RetriableError, SyncError } from '../errors.ts';
 import { chunkSize } from '../sqlite/paged/paged-file.ts';
 import type { StoredFile } from '../storage/database/database-file.ts';
+import type { QueryParameter, QueryResult, Value } from './query-result.ts';
 import {
   type FromReader,
   loading,
@@ -11,25 +12,11 @@ import {
 } from './reader-messages.ts';
 import type { MirrorSource } from './sources/mirror-source.ts';
 
-/** A value of SQLite. An integer that a JavaScript number cannot hold exactly is a BigInt. */
-export type Value = string | number | bigint | null | Uint8Array;
-
-/** What a parameter of a query can be. */
-export type QueryParameter = Value | boolean;
-
 export interface QueryOptions {
   /** Rows beyond this many are left out. @default no limit */
   maxRows?: number;
   /** The query is stopped after so many milliseconds. @default no limit */
   timeoutMs?: number;
-}
-
-/** Rows as lists of values, in the order of `columns`, which can have names twice. */
-export interface QueryResult {
-  columns: string[];
-  rows: Value[][];
-  /** False if `maxRows` left rows out. */
-  isComplete: boolean;
 }
 
 export interface MirrorOptions {
@@ -156,7 +143,7 @@ class Reader {
   readonly #memory: SharedArrayBuffer;
   readonly #control = new SharedArrayBuffer(4);
   readonly #worker: Worker;
-  #call: PromiseWithResolvers<QueryResult> | undefined;
+  #call: { resolve: (result: QueryResult) => void; reject: (error: Error) => void } | undefined;
   #failure: Error | undefined;
 
   constructor(state: StoredFile, cacheBytes: number) {
@@ -181,8 +168,6 @@ class Reader {
   }
 
   async query(message: ToReader, timeoutMs: number | undefined): Promise<QueryResult> {
-    const call = Promise.withResolvers<QueryResult>();
-    this.#call = call;
     this.#worker.ref();
     const timer =
       timeoutMs === undefined
@@ -196,8 +181,10 @@ class Reader {
             );
           }, timeoutMs);
     try {
-      this.#worker.postMessage(message);
-      return await call.promise;
+      return await new Promise<QueryResult>((resolve, reject) => {
+        this.#call = { resolve, reject };
+        this.#worker.postMessage(message);
+      });
     } finally {
       clearTimeout(timer);
       this.#call = undefined;

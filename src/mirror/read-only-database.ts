@@ -1,5 +1,5 @@
 import type { Database, SqlJsStatic, SqlValue, Statement } from 'sql.js';
-import type { QueryParameter, QueryResult, Value } from './mirror.ts';
+import type { QueryParameter, QueryResult, Value } from './query-result.ts';
 
 /** A database that is only read. */
 export class ReadOnlyDatabase {

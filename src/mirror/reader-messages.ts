@@ -1,4 +1,4 @@
-import type { QueryParameter, QueryResult } from './mirror.ts';
+import type { QueryParameter, QueryResult } from './query-result.ts';
 
 /** What the thread of a mirror is started with. */
 export interface ReaderData {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatResult } from '../../src/cli/query/format-result.ts';
 import { type Format, parseQueryOptions } from '../../src/cli/query/query-options.ts';
-import type { QueryResult } from '../../src/mirror/mirror.ts';
+import type { QueryResult } from '../../src/mirror/query-result.ts';
 
 const result: QueryResult = {
   columns: ['id', 'name', 'id'],

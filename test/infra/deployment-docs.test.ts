@@ -58,7 +58,7 @@ describe('the page about deployment agrees with infra/', () => {
   it('names the role that npm run role makes, which azd up runs', () => {
     const name = /const defaultRoleName = '(.+)'/.exec(read('src/commands/role.ts'))![1]!;
     expect(section(page, 'Parameters')).toContain(`\`${name}\` by default`.replaceAll('`', '_'));
-    expect(read('infra/hooks/parts/role.mjs')).toContain('dist/commands/role.js');
+    expect(read('infra/hooks/parts/role.mjs')).toContain("'dist/cli/main.js'), 'role'");
   });
 
   it('names the oldest azd that azure.yaml accepts', () => {

@@ -248,10 +248,10 @@ test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async ()
 
   // Commands of another terminal, without any settings.
   const command = async (name: string, ...args: string[]) => {
-    const path = join(root, 'dist/commands', `${name}.js`);
+    const path = join(root, 'dist/cli/main.js');
     const env = { PATH: process.env['PATH'] };
     return (
-      await promisify(execFile)(process.execPath, [path, '--data', data, ...args], { env, cwd: folder })
+      await promisify(execFile)(process.execPath, [path, name, '--data', data, ...args], { env, cwd: folder })
     ).stdout;
   };
   expect(await command('provision', '--dry-run')).toContain('The table apex_campaignmetrics is complete.');

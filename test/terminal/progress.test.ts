@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createProgress } from '../../src/terminal/progress.ts';
-import { reportJson, reportLines } from '../../src/terminal/run-report.ts';
 import type { TableReport } from '../../src/sync/documents/report.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
+import { createProgress } from '../../src/terminal/progress.ts';
+import { reportJson, reportLines } from '../../src/terminal/run-report.ts';
 
 const nothing = { rowsRead: 0, pages: 0, requests: 0, retries: 0, bytes: 0, seconds: 0 };
 const unchanged = { added: 0, updated: 0, deleted: 0, unchanged: 0 };

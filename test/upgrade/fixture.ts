@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { SyncStorage } from '../../src/sync-services.ts';
 import type { FetchMessage, MergeMessage } from '../../src/sync/documents/messages.ts';
+import type { SyncStorage } from '../../src/sync-services.ts';
 import { commitFile, loadFile } from '../storage/whole-file.ts';
 import type { OrganisationDescription } from './organisation.ts';
 

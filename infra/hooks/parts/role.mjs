@@ -39,7 +39,7 @@ export async function giveRole({ url, token, applicationId }) {
   const settings = deployedSettings();
   const role = await execute(
     process.execPath,
-    [resolve(root, 'dist/commands/role.js'), '--create', '--assign', applicationId, ...nameOption()],
+    [resolve(root, 'dist/cli/main.js'), 'role', '--create', '--assign', applicationId, ...nameOption()],
     {
       // A local.settings.json in the checkout is for other environments.
       cwd: import.meta.dirname,

@@ -1,4 +1,4 @@
-import type { QueryResult, Value } from '../../mirror/mirror.ts';
+import type { QueryResult, Value } from '../../mirror/query-result.ts';
 import { printable } from '../../safe-text.ts';
 import type { Format } from './query-options.ts';
 
