@@ -40,7 +40,8 @@ export async function runCli(
   }
 }
 
-function overview(commands: Readonly<Record<string, Command>>): string {
+/** What there is, for people. */
+export function overview(commands: Readonly<Record<string, Command>>): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
   const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
   return `Usage: dataverse-sqlite-sync COMMAND [options]

@@ -46,6 +46,8 @@ const dataverse = await startDataverse();
 const floors: Measurement[] = [];
 const firsts: Measurement[] = [];
 const idles: Measurement[] = [];
+const commandFirsts: Measurement[] = [];
+const commandIdles: Measurement[] = [];
 let stages: Measurement;
 try {
   const sets = tables.map((name) => `${name}s`).join(',');
@@ -54,6 +56,12 @@ try {
     measure(
       join(root, 'dist/local/start.js'),
       ['--once', '--json', '--quiet', '--dataverse', dataverse.url, '--entities', entities, '--data', data],
+      { DATAVERSE_ACCESS_TOKEN: 'bench' },
+    );
+  const command = (out: string) =>
+    measure(
+      join(root, 'dist/cli/main.js'),
+      ['sync', '--json', '--quiet', '--dataverse', dataverse.url, '--entities', entities, '--out', out],
       { DATAVERSE_ACCESS_TOKEN: 'bench' },
     );
   // A warm-up that is not counted: the sample Dataverse generates and compresses each page only once, and the two ask for
@@ -66,7 +74,13 @@ try {
     firsts.push(await sync(data));
     idles.push(await sync(data));
     rmSync(data, { recursive: true, force: true });
-    console.error(`round ${round + 1}: floor ${show(floors)}, first ${show(firsts)}, idle ${show(idles)}`);
+    const out = join(folder, `mirror-${round}.db`);
+    commandFirsts.push(await command(out));
+    commandIdles.push(await command(out));
+    rmSync(out);
+    console.error(
+      `round ${round + 1}: floor ${show(floors)}, first ${show(firsts)}, idle ${show(idles)}, command ${show(commandFirsts)}, idle ${show(commandIdles)}`,
+    );
   }
   stages = await measure(join(import.meta.dirname, 'stages.ts'), [dataverse.url, metadata, tables.join(',')]);
 } finally {
@@ -122,9 +136,18 @@ function print(): void {
       'database written': megabytes(database.stagedBytes ?? 0),
       'peak memory': megabytes(Math.max(...runs.map((run) => run.peakBytes))),
       'wall / floor': median(runs.map((run, round) => secondsOf(run) / secondsOf(floors[round]!))).toFixed(2),
+      'process / floor': median(
+        runs.map((run, round) => run.wallSeconds / floors[round]!.wallSeconds),
+      ).toFixed(2),
     };
   };
-  console.table([line('floor', floors), line('first sync', firsts), line('idle sync', idles)]);
+  console.table([
+    line('floor', floors),
+    line('first sync', firsts),
+    line('idle sync', idles),
+    line('command, first sync', commandFirsts),
+    line('command, idle sync', commandIdles),
+  ]);
   console.table(
     (stages.result.stages as { stage: string; seconds: number; limit: number; of: string }[]).map(
       ({ stage, seconds, limit, of }) => ({
