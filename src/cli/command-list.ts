@@ -26,6 +26,11 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import('./query/query-command.ts')).query(args),
     help: async () => (await import('./query/query-options.ts')).queryHelp,
   },
+  types: {
+    summary: 'write TypeScript types of tables',
+    run: async (args) => (await import('./types/types-command.ts')).types(args),
+    help: async () => (await import('./types/types-command.ts')).typesHelp,
+  },
   restore: command(
     'go back to an earlier state of the database of a functions app',
     () => import('../commands/restore.ts'),

@@ -9,6 +9,7 @@ import { environmentOrigin } from '../config/environment-url.ts';
 import { readAttributes } from './metadata/attributes.ts';
 import { readChoiceColumns, readChoiceMetadata, readGlobalChoices } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
+import { readDisplayNames } from './metadata/display-names.ts';
 import { readEntityDefinitions } from './metadata/entity-definitions.ts';
 import { readMetadataDocument, readMetadataVersion } from './metadata/metadata-document.ts';
 import { readOrganizationId } from './metadata/who-am-i.ts';
@@ -56,6 +57,7 @@ const operations = {
   readBaseLanguage,
   readOrganizationId,
   readAttributes,
+  readDisplayNames,
   create,
   upsert,
   update,

@@ -1,4 +1,4 @@
-import { label, metadataId, option } from './labels.ts';
+import { label, metadataId, noLabel, option } from './labels.ts';
 import type { MetadataItem } from './metadata-item.ts';
 import type { Column, Table } from './model.ts';
 
@@ -35,6 +35,7 @@ function attributeItem(table: Table, column: Column): MetadataItem {
     IsValidForCreate: column.readOnly !== true,
     IsValidForUpdate: column.readOnly !== true && column.name !== table.primaryId,
     DisplayName: label(column.logicalName),
+    Description: noLabel,
   };
   if (column.targets !== undefined) {
     // The service lists the concrete tables of an owner and not their abstract base.

@@ -1,5 +1,5 @@
 import { attributeItems } from './attribute-metadata.ts';
-import { label, metadataId } from './labels.ts';
+import { label, metadataId, noLabel } from './labels.ts';
 import type { MetadataItem } from './metadata-item.ts';
 import type { AlternateKey, Model, Table } from './model.ts';
 import { privilegeName, privilegeVerbs } from './privilege-names.ts';
@@ -45,6 +45,7 @@ function entityItem(model: Model, table: Table): MetadataItem {
       ObjectTypeCode: 10_000 + [...model.tables.keys()].indexOf(table.logicalName),
       DataProviderId: null,
       DisplayName: label(table.displayName),
+      Description: noLabel,
       DisplayCollectionName: label(`${table.displayName}s`),
     },
     navigations: {

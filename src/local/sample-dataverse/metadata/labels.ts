@@ -27,6 +27,9 @@ export function label(text: string): Record<string, unknown> {
   return { LocalizedLabels: labels, UserLocalizedLabel: labels[0] };
 }
 
+/** A text that nobody has entered. */
+export const noLabel = { LocalizedLabels: [], UserLocalizedLabel: null };
+
 export function option(choice: ChoiceOption): Record<string, unknown> {
   const shown: Record<string, unknown> = {
     Value: choice.value,
@@ -39,7 +42,7 @@ export function option(choice: ChoiceOption): Record<string, unknown> {
     MetadataId: null,
     HasChanged: null,
     Label: label(choice.label),
-    Description: { LocalizedLabels: [], UserLocalizedLabel: null },
+    Description: noLabel,
   };
   if (choice.state !== undefined) Object.assign(shown, { State: choice.state, TransitionData: null });
   return shown;
