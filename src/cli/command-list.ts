@@ -31,6 +31,11 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import('./types/types-command.ts')).types(args),
     help: async () => (await import('./types/types-command.ts')).typesHelp,
   },
+  mcp: {
+    summary: 'serve a mirror to AI assistants over the Model Context Protocol',
+    run: async (args) => (await import('./mcp/mcp-command.ts')).mcp(args),
+    help: async () => (await import('./mcp/mcp-options.ts')).mcpHelp,
+  },
   restore: command(
     'go back to an earlier state of the database of a functions app',
     () => import('../commands/restore.ts'),

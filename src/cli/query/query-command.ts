@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { ConflictError } from '../../errors.ts';
-import { openMirror } from '../../mirror/open-mirror.ts';
 import { formatCount } from '../../terminal/format.ts';
+import { openMirrorOf } from '../open-mirror-of.ts';
 import { formatResult } from './format-result.ts';
 import { parseQueryOptions } from './query-options.ts';
 
@@ -9,11 +9,7 @@ import { parseQueryOptions } from './query-options.ts';
 export async function query(args: readonly string[]): Promise<number> {
   const options = parseQueryOptions(args, process.stdout.isTTY === true);
   const sql = options.sql === '-' ? await text(process.stdin) : options.sql;
-  const functionKey = process.env['SYNC_FUNCTION_KEY'];
-  const mirror = await openMirror(options.mirror, {
-    ...(functionKey !== undefined && { functionKey }),
-    ...(options.signIn && { credential: await storageCredential() }),
-  });
+  const mirror = await openMirrorOf(options.mirror, options.signIn);
   try {
     const { maxRows, timeoutMs, parameters } = options;
     const limits = {
@@ -43,9 +39,4 @@ export async function query(args: readonly string[]): Promise<number> {
 
 function drained(): Promise<void> {
   return new Promise((done) => process.stdout.once('drain', done));
-}
-
-async function storageCredential() {
-  const { DefaultAzureCredential } = await import('@azure/identity');
-  return new DefaultAzureCredential();
 }

@@ -1,0 +1,102 @@
+import type { Mirror } from './mirror.ts';
+
+/** A table of a mirror, for people and programs that have not seen it. */
+export interface MirrorTable {
+  /** The name in SQL. */
+  name: string;
+  /** Dataverse's logical name. */
+  logicalName: string;
+  rows: number;
+  primaryKey: string;
+  /** The column whose value names a row, if there is one. */
+  primaryName: string | undefined;
+  /** When a sync read it last: ISO 8601, UTC. */
+  syncedAt: string;
+  /** The view with a label beside each choice, and the name of the row beside each lookup. */
+  labelledView: string | undefined;
+}
+
+export interface MirrorColumn {
+  name: string;
+  /** Dataverse's type, such as `Edm.DateTimeOffset`. */
+  edmType: string;
+  /** The type in SQLite. */
+  type: string;
+  /** The tables of the mirror that its ids refer to. */
+  references: string[];
+  /** The values of a choice with their labels in the base language. */
+  choices: { value: number; label: string }[];
+}
+
+interface StateRow {
+  entity: string;
+  table_name: string;
+  rows: number;
+  synced_at: string;
+  state: string;
+}
+
+interface StoredTable {
+  table?: {
+    primaryKey?: string;
+    primaryName?: string;
+    columns?: { name: string; edmType: string; type: string }[];
+  };
+}
+
+/** The tables that a sync has put into the mirror, by name. */
+export async function describeTables(mirror: Mirror): Promise<MirrorTable[]> {
+  const rows = await mirror.query<StateRow & { view: string | null }>(`
+    SELECT s.entity, s.table_name, s.rows, s.synced_at, s.state, v.name AS view
+    FROM _sync_state s
+    JOIN sqlite_schema t ON t.type = 'table' AND t.name = s.table_name
+    LEFT JOIN sqlite_schema v ON v.type = 'view' AND v.name = s.table_name || '_labelled'
+    ORDER BY s.table_name`);
+  return rows.map(({ entity, table_name: name, rows: count, synced_at: syncedAt, state, view }) => {
+    const { table = {} } = JSON.parse(state) as StoredTable;
+    return {
+      ...{ name, logicalName: entity, rows: count, syncedAt },
+      ...{
+        primaryKey: table.primaryKey ?? '',
+        primaryName: table.primaryName,
+        labelledView: view ?? undefined,
+      },
+    };
+  });
+}
+
+/** The columns of a table; undefined if the mirror has no such table. @param name in SQL, or Dataverse's logical name */
+export async function describeColumns(
+  mirror: Mirror,
+  name: string,
+): Promise<{ table: string; columns: MirrorColumn[] } | undefined> {
+  const [found] = await mirror.query<{ table_name: string; state: string }>(
+    'SELECT table_name, state FROM _sync_state WHERE table_name = ? OR entity = ?',
+    [name, name],
+  );
+  if (found === undefined) return undefined;
+  const { table_name: table, state } = found;
+  const references = await mirror.query<{ column_name: string; target_table: string }>(
+    'SELECT column_name, target_table FROM _sync_foreign_keys WHERE table_name = ? ORDER BY 1, 2',
+    [table],
+  );
+  const choices = await mirror.query<{ column_name: string; value: number; label: string; language: number }>(
+    `SELECT column_name, value, label, language FROM _choices WHERE table_name = ?
+     ORDER BY column_name, value, language = (SELECT json_extract(value, '$.language') FROM _sync_meta WHERE name = 'choices') DESC`,
+    [table],
+  );
+  const { table: stored = {} } = JSON.parse(state) as StoredTable;
+  const columns = (stored.columns ?? []).map(({ name: column, edmType, type }) => ({
+    ...{ name: column, edmType, type },
+    references: references.filter((one) => one.column_name === column).map((one) => one.target_table),
+    choices: labelsOf(choices.filter((one) => one.column_name === column)),
+  }));
+  return { table, columns };
+}
+
+/** The first label of each value. */
+function labelsOf(rows: readonly { value: number; label: string }[]): { value: number; label: string }[] {
+  const labels = new Map<number, string>();
+  for (const { value, label } of rows) if (!labels.has(value)) labels.set(value, label);
+  return [...labels].map(([value, label]) => ({ value, label }));
+}
