@@ -58,7 +58,7 @@ function scheduleCheck(env: Record<string, string | undefined>): PendingCheck {
 }
 
 function accessChecks(settings: Settings, env: Record<string, string | undefined>): PendingCheck[] {
-  const { storage, databaseStorage, containers, dataverse, queuePrefix, entitiesFile } = settings;
+  const { storage, databaseStorage, containers, dataverse, queuePrefix } = settings;
   const host = openStorageAccount(storageConnection(storage));
   const queue = queueName(checkQueueName, { SYNC_QUEUE_PREFIX: queuePrefix });
   const client = createDataverseClient({
@@ -78,14 +78,14 @@ function accessChecks(settings: Settings, env: Record<string, string | undefined
       openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database),
     ),
     dataverseCheck(client),
-    privilegesCheck(client, tablesOf(entitiesFile), metricsTableOf(env)),
+    privilegesCheck(client, tablesOf(settings), metricsTableOf(env)),
   ];
 }
 
 /** None if entities.json is not valid, which the settings' check says. */
-function tablesOf(entitiesFile: string): TableConfig[] {
+function tablesOf({ entitiesFile, databaseName }: Settings): TableConfig[] {
   try {
-    return readEntities(entitiesFile);
+    return readEntities(entitiesFile, databaseName);
   } catch {
     return [];
   }

@@ -11,6 +11,8 @@ import {
   type StorageConnection,
 } from './storage/account.ts';
 import { DatabaseBlob } from './storage/database/database-blob.ts';
+import type { DatabaseFile } from './storage/database/database-file.ts';
+import { databaseFileOf, databaseNameOf } from './storage/database/database-names.ts';
 import { DatabaseVersions } from './storage/database/database-versions.ts';
 import { PublishedDatabase } from './storage/database/published-database.ts';
 import { restoreVersion } from './storage/database/restore-version.ts';
@@ -28,7 +30,7 @@ import { createTelemetry } from './telemetry/telemetry.ts';
 import { currentRunTrace } from './telemetry/tracing.ts';
 
 let services: Promise<SyncServices> | undefined;
-let database: PublishedDatabase | undefined;
+let published: { container: ContainerClient; file: string } | undefined;
 
 /** The services of this process, made on first use. After a failure (wrong settings) the next call tries again. */
 export function syncServices(): Promise<SyncServices> {
@@ -44,30 +46,39 @@ async function openSyncServices(): Promise<SyncServices> {
   return createSyncServices(settings, openSyncStorage(settings), createTelemetry(invocationSink, monitor));
 }
 
-/** The database as readers see it. Needs neither Dataverse nor sql.js. No request is sent yet. */
-export function publishedDatabase(): PublishedDatabase {
-  if (database === undefined) {
+/**
+ * A database as readers see it. Needs neither Dataverse nor sql.js. No request is sent yet.
+ * @param name of a database that entities.json names; undefined for the default one
+ */
+export function publishedDatabase(name?: string): PublishedDatabase {
+  if (published === undefined) {
     const settings = readSettings();
-    database = new PublishedDatabase(databaseContainer(settings), settings.databaseName);
+    published = { container: databaseContainer(settings), file: settings.databaseName };
   }
-  return database;
+  return new PublishedDatabase(published.container, databaseFileOf(published.file, name));
 }
 
-/** What a restore of the database needs: storage alone. No request is sent yet. */
-export function openRestore(settings: Settings): RestoreServices {
+/**
+ * What a restore of a database needs: storage alone. No request is sent yet.
+ * @param name of a database that entities.json names; undefined for the default one
+ */
+export function openRestore(settings: Settings, name?: string): RestoreServices {
   const { blobs } = openStorageAccount(storageConnection(settings.storage));
   const container = databaseContainer(settings);
-  const versions = databaseVersions(settings, container);
+  const file = databaseFileOf(settings.databaseName, name);
+  const versions = databaseVersions(settings, container, file);
   return {
+    name: file,
+    database: databaseNameOf(file),
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     listVersions: () => versions.list(),
     restore: (version, expected) => restoreVersion(container, versions, version, expected),
   };
 }
 
-function databaseVersions({ databaseName, sync }: Settings, container: ContainerClient): DatabaseVersions {
+function databaseVersions({ sync }: Settings, container: ContainerClient, file: string): DatabaseVersions {
   const { log } = createTelemetry(invocationSink, monitor);
-  return new DatabaseVersions(container, databaseName, {
+  return new DatabaseVersions(container, file, {
     keep: sync.keepVersions,
     warn: (message, error) => log('warn', `${message}: ${describeForLog(error)}`),
   });
@@ -81,7 +92,6 @@ function databaseContainer({ databaseStorage, containers }: Settings): Container
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
   const published = databaseContainer(settings);
-  const versions = databaseVersions(settings, published);
   const { log } = createTelemetry(invocationSink, monitor);
   const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
   const send = (name: string) => {
@@ -92,15 +102,21 @@ export function openSyncStorage(settings: Settings): SyncStorage {
         { visibilityTimeout: delaySeconds },
       );
   };
+  const databaseFile = (name: string | undefined): DatabaseFile => {
+    const file = databaseFileOf(settings.databaseName, name);
+    const versions = databaseVersions(settings, published, file);
+    return new DatabaseBlob(published, file, {
+      maxBytes: settings.sync.databaseMaxBytes,
+      beforeCommit: (etag) => versions.beforeCommit(etag),
+      log: (message, properties) => log('warn', message, properties),
+    });
+  };
   const owner = new QueueOwner(queues.getQueueClient(queueName(planQueue, env)), settings.app);
   return {
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     published: new WorkStore(published),
-    databaseFile: new DatabaseBlob(published, settings.databaseName, {
-      maxBytes: settings.sync.databaseMaxBytes,
-      beforeCommit: (etag) => versions.beforeCommit(etag),
-      log: (message, properties) => log('warn', message, properties),
-    }),
+    databaseFile: databaseFile(undefined),
+    namedFile: databaseFile,
     files: new FileBlobs(published),
     sendPlan: send(planQueue),
     sendFetch: send(fetchQueue),

@@ -5,6 +5,7 @@ import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
 import type { DatabaseFile } from './storage/database/database-file.ts';
+import { databaseNameOf } from './storage/database/database-names.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { DocumentReader } from './sync/documents/document-reader.ts';
 import { ProgressTracker } from './sync/documents/progress-tracker.ts';
@@ -19,6 +20,8 @@ export interface SyncStorage
     'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendTo' | 'claimQueues'
   > {
   databaseFile: DatabaseFile;
+  /** The file of a database that entities.json names. */
+  namedFile: (name: string) => DatabaseFile;
 }
 
 /** Puts the parts of the sync together. Nothing here knows where the storage is. */
@@ -28,11 +31,11 @@ export async function createSyncServices(
   telemetry: Telemetry,
 ): Promise<SyncServices> {
   const sqlite = await loadSqlite();
-  const { databaseFile, ...stores } = storage;
+  const { databaseFile, namedFile, ...stores } = storage;
   return {
     ...stores,
     settings,
-    readEntities: () => readEntities(settings.entitiesFile),
+    readEntities: () => readEntities(settings.entitiesFile, settings.databaseName),
     dataverse: createDataverseClient({
       url: settings.dataverse.url,
       credential: createCredential(settings.dataverse.credential),
@@ -44,6 +47,7 @@ export async function createSyncServices(
     mirror: new SqliteMirror({
       sqlite,
       file: databaseFile,
+      named: { defaultName: databaseNameOf(settings.databaseName), fileOf: namedFile },
       documents: storage.published,
       maxBytes: settings.sync.databaseMaxBytes,
       cacheBytes: settings.sync.cacheBytes,

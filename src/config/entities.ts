@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
@@ -14,6 +15,9 @@ const logicalName = z
   .refine((name) => !(name in Object.prototype), 'must be the logical name of a table');
 
 const column = z.string().min(1);
+
+/** What `database` can be. Lower case, because file systems and readers may ignore the case of names. */
+export const databasePattern = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
 /** One entry of entities.json in its long form. */
 const entityObject = z.strictObject({
@@ -71,6 +75,18 @@ const entityObject = z.strictObject({
     .refine((value) => !(value.include && value.exclude), 'must have include or exclude, not both')
     .optional()
     .describe('Which columns are mirrored. The key and the columns that the sync itself needs always are.'),
+  database: z
+    .string()
+    .regex(
+      databasePattern,
+      "must have 1 to 64 lower-case letters, digits and hyphens, such as 'sales', without a hyphen at an end",
+    )
+    // Objects by the name of a database have such members already.
+    .refine((name) => !(name in Object.prototype), 'must be another name')
+    .optional()
+    .describe(
+      'The database file that has the table: "sales" is sales.db next to the default one, which has all tables without this option.',
+    ),
 });
 
 const entry = z.union([logicalName, entityObject]);
@@ -142,11 +158,24 @@ function entryLabel(item: unknown, index: number): string {
   return typeof name === 'string' ? `entry ${index + 1} (${name})` : `entry ${index + 1}`;
 }
 
+/** Checks that no table names the default database, which tables without `database` are in. */
+function checkDatabases(configs: readonly TableConfig[], file: string, databaseName: string): void {
+  const { name } = posix.parse(databaseName.toLowerCase());
+  const wrong = configs.find(({ database }) => database === name);
+  if (wrong === undefined) return;
+  throw new ConfigurationError(`${file}: the database of ${wrong.name} is called like the default one.`, {
+    operation: `read ${file}`,
+    object: file,
+    hint: `Remove "database" from ${wrong.name}, or give the database another name than ${name}.`,
+  });
+}
+
 /**
  * Reads and validates entities.json.
+ * @param databaseName the file of the default database: SYNC_DATABASE_NAME
  * @throws ConfigurationError if the file is missing, not JSON or invalid
  */
-export function readEntities(path: string): TableConfig[] {
+export function readEntities(path: string, databaseName = 'dataverse.db'): TableConfig[] {
   let content: unknown;
   try {
     content = JSON.parse(readTextFile(path));
@@ -162,7 +191,9 @@ export function readEntities(path: string): TableConfig[] {
       },
     );
   }
-  return parseEntities(content, path);
+  const configs = parseEntities(content, path);
+  checkDatabases(configs, path, databaseName);
+  return configs;
 }
 
 /** The JSON Schema of entities.json for editors. A test keeps `entities.schema.json` equal to it. */

@@ -3,7 +3,7 @@ import { rememberSecret, rememberToken } from '../safe-text.ts';
 import { readEntities } from './entities.ts';
 import { metricsSettingNames, readMetricsSettings } from './metrics-settings.ts';
 import { scheduleFault } from './ncrontab.ts';
-import { readSettings, settingNames } from './settings.ts';
+import { readSettings, type Settings, settingNames } from './settings.ts';
 
 /** What is wrong with the configuration. */
 export interface InvalidSettings {
@@ -47,15 +47,15 @@ function checkSchedule(schedule: string | undefined): void {
 }
 
 function checkEntities(env: Record<string, string | undefined>): void {
-  let path: string;
+  let settings: Settings;
   try {
-    path = readSettings(env).entitiesFile;
+    settings = readSettings(env);
   } catch {
     // Reported already.
     return;
   }
   try {
-    readEntities(path);
+    readEntities(settings.entitiesFile, settings.databaseName);
   } catch (error) {
     throw new ConfigurationError(`SYNC_ENTITIES_FILE: ${(error as Error).message}`, { cause: error });
   }

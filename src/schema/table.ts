@@ -11,6 +11,8 @@ export interface Table {
   name: string;
   /** The name of the entity set, if it is another one. */
   entitySet?: string;
+  /** The name of the database that has the table, if that is not the default one. */
+  database?: string;
   /** The one key column, `TEXT PRIMARY KEY`: the primary id of the table, `systemuserid` rather than `ownerid`. */
   primaryKey: string;
   /** The primary name column, if the table has one: `name`, `fullname`. */

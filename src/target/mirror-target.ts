@@ -42,6 +42,10 @@ export interface TransactionOptions {
   at: string;
   /** All tables that this run mirrors: foreign keys between them are declared. */
   synced: readonly Table[];
+  /**
+   * The tables that have news. Where the mirror is divided, the parts without such tables stay closed until they are needed.
+   */
+  tables?: () => readonly Table[];
   /** Bytes of the shards to be merged, for targets that reserve memory. */
   incomingBytes: number;
   /** Whether it may be the one that counts figures about large tables again, when that is due. */
@@ -52,8 +56,13 @@ export interface TransactionOptions {
 export interface MirrorTransaction {
   /** The state of the rows. The caller changes it with the rows; `commit` stores it. */
   readonly state: State;
-  /** The latest `outcome` that was committed. */
-  readonly lastOutcome: unknown;
+  /**
+   * What an earlier attempt at this work has committed; undefined if nothing.
+   * @param isOwn whether an `outcome` is of this work
+   */
+  findOutcome(isOwn: (outcome: unknown) => boolean): Promise<FoundOutcome | undefined>;
+  /** Whether the part of the mirror that has this table is open already. A table without news need not open it. */
+  isOpen(table: Table): boolean;
   /** Brings the table to the schema of `table`, then merges the shards in order: their rows, then their deletes. */
   mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge>;
   /**
@@ -108,6 +117,16 @@ export interface MirrorTransaction {
   saveUnchanged(log: readonly SyncLogRow[]): Promise<{ database: DatabaseReport; state: State } | undefined>;
   /** Stores everything, once. Returns the figures, and the state as it was stored. */
   commit(contents: CommitContents): Promise<{ database: DatabaseReport; state: State }>;
+}
+
+/** What earlier attempts at the same work have committed. */
+export interface FoundOutcome {
+  /** The latest one. */
+  outcome: unknown;
+  /** Whether all of the work is committed. Where the mirror is divided, an attempt can have committed some parts. */
+  isComplete: boolean;
+  /** The outcome that was committed with this table; undefined if it is still to be committed. */
+  of(table: Table): unknown;
 }
 
 /**

@@ -69,10 +69,25 @@ export interface TableState {
   absentIds?: { list: string; askedAt: string; againAt?: string };
 }
 
+/** One of several database files. */
+export interface DatabaseState {
+  etag: string;
+  bytes: number;
+  /** References of its rows whose target is absent, as they were counted last. */
+  dangling?: number;
+}
+
 export interface State {
-  /** The ETag and the size in bytes of the database that this describes; absent while there is none. */
+  /**
+   * The ETag and the size in bytes of the database that this describes; absent while there is none. Of several files: all
+   * their ETags in one text, and the sum of their sizes.
+   */
   databaseEtag?: string;
   databaseBytes?: number;
+  /** The database files by name, if there are others than the default one. */
+  databases?: Record<string, DatabaseState>;
+  /** Tables that were moved to another database, as the one from before still has them. The next commit drops them there. */
+  leftovers?: Table[];
   /** The metadata version of Dataverse, and the digest of the catalog that was made from this metadata. */
   metadataVersion?: string;
   catalog?: string;
@@ -122,6 +137,15 @@ export function isFirstOfHour({ entities }: State, now: Date): boolean {
 }
 
 export const emptyState = (): State => ({ entities: {}, pendingLog: [] });
+
+/**
+ * The state of a table if the mirror holds it in the database that it is to be in. A table that moves to another one is
+ * new there.
+ */
+export function stateIn({ entities }: Pick<State, 'entities'>, table: Table): TableState | undefined {
+  const known = entities[table.logicalName];
+  return known?.table.database === table.database ? known : undefined;
+}
 
 /** The tables that the mirror holds. */
 export function tablesOf(state: State): Table[] {
@@ -226,8 +250,17 @@ export interface SyncLogRow extends ReadFigures, MergeFigures {
 
 /** What a commit stored. */
 export interface DatabaseReport {
+  /** Of all files together. */
   bytes: number;
   stagedBlocks: number;
   stagedBytes: number;
   etag: string;
+}
+
+/** The report of a run that left the databases as they are. */
+export function unchangedReport({
+  databaseEtag: etag = '',
+  databaseBytes: bytes = 0,
+}: State): DatabaseReport {
+  return { bytes, stagedBlocks: 0, stagedBytes: 0, etag };
 }

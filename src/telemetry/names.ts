@@ -47,8 +47,8 @@ export const events = {
     figures: ['ageSeconds'],
   },
   DatabaseNearLimit: {
-    when: 'A run is over, and the database has more than 80 % of `SYNC_DATABASE_MAX_MB`.',
-    properties: ['runId'],
+    when: 'A run is over, and a database file has more than 80 % of `SYNC_DATABASE_MAX_MB`.',
+    properties: ['runId', 'database'],
     figures: ['databaseBytes', 'databaseMaxBytes'],
   },
   MessagePoisoned: {

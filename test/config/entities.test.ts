@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { entitiesJsonSchema, parseEntities, readEntities } from '../../src/config/entities.ts';
 import { ConfigurationError } from '../../src/errors.ts';
@@ -30,6 +32,15 @@ describe('entities.json', () => {
     [[{ name: 'account', columns: ['a'] }], /columns must be an object, not an array/],
     [[{ name: 'account', columns: { include: 'a' } }], /columns.include must be an array, not text/],
     [[{ name: 'account', columns: { include: ['a'], exclude: ['b'] } }], /entry 1 \(account\): columns/],
+    [
+      [{ name: 'account', database: 'Sales' }],
+      /entry 1 \(account\): database must have .* lower-case letters/,
+    ],
+    [[{ name: 'account', database: 'sales.db' }], /database must have/],
+    [[{ name: 'account', database: '../sales' }], /database must have/],
+    [[{ name: 'account', database: '-sales' }], /database must have/],
+    [[{ name: 'account', database: 'a'.repeat(65) }], /database must have/],
+    [[{ name: 'account', database: 'constructor' }], /database must be another name/],
     [{ entitys: ['account'] }, /unknown key: entitys/],
     [{ entities: 'account' }, /"entities" must be a list/],
     ['account', /the content must be a list/],
@@ -37,6 +48,15 @@ describe('entities.json', () => {
   ])('rejects %j with a message that names the entry', (content, message) => {
     expect(() => parseEntities(content)).toThrow(ConfigurationError);
     expect(() => parseEntities(content)).toThrow(message);
+  });
+
+  it('rejects the name of the default database', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'entities-')), 'entities.json');
+    writeFileSync(file, JSON.stringify([{ name: 'account', database: 'mirror' }]));
+    expect(readEntities(file)).toMatchObject([{ name: 'account', database: 'mirror' }]);
+    expect(() => readEntities(file, 'data/Mirror.db')).toThrow(
+      /database of account is called like the default/,
+    );
   });
 
   it('names a file that is missing or not JSON', () => {

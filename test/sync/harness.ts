@@ -44,6 +44,16 @@ export interface HarnessOptions {
 const maxDequeueCount = 5;
 const silent: Telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
 
+/** The same object for the same name, so that a test can make its methods fail. */
+function oncePerName<T>(make: (name: string) => T): (name: string) => T {
+  const made = new Map<string, T>();
+  return (name) => {
+    const one = made.get(name) ?? make(name);
+    made.set(name, one);
+    return one;
+  };
+}
+
 /**
  * The sync with a sample Dataverse, storage of its own, and a queue in memory that delivers at least once, in any order,
  * and no message before its visibility delay has passed. After five tries a message is poison.
@@ -118,7 +128,8 @@ export class Harness {
       ...options.settings,
     });
     const real = openSyncStorage(settings);
-    const storage = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
+    const chosen = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
+    const storage = { ...chosen, namedFile: oncePerName(chosen.namedFile) };
     const harness = new Harness(await createSyncServices(settings, storage, silent), storage, options);
     harness.restarted();
     return harness;
@@ -141,6 +152,7 @@ export class Harness {
     this.#mirror = new SqliteMirror({
       sqlite,
       file: this.storage.databaseFile,
+      named: { defaultName: 'dataverse', fileOf: this.storage.namedFile },
       documents: published,
       maxBytes: settings.sync.databaseMaxBytes,
       cacheBytes: settings.sync.cacheBytes,
@@ -232,9 +244,18 @@ export class Harness {
     return status;
   }
 
-  /** The database as a reader downloads it. */
-  async databaseBytes(): Promise<Buffer> {
-    const loaded = await loadFile(this.storage.databaseFile);
+  /** The ETags of these databases. @param names undefined for the default one */
+  etags(...names: (string | undefined)[]): Promise<(string | undefined)[]> {
+    const { databaseFile, namedFile } = this.storage;
+    return Promise.all(
+      names.map((name) => (name === undefined ? databaseFile : namedFile(name)).currentEtag()),
+    );
+  }
+
+  /** A database as a reader downloads it. @param name undefined for the default one */
+  async databaseBytes(name?: string): Promise<Buffer> {
+    const { databaseFile, namedFile } = this.storage;
+    const loaded = await loadFile(name === undefined ? databaseFile : namedFile(name));
     if (typeof loaded === 'string') throw new Error(`the database is ${loaded}`);
     return loaded.bytes;
   }

@@ -55,6 +55,8 @@ export interface WorldOptions {
   cacheMegabytes?: number | undefined;
   /** Tables with more rows are large, where the database does not fit. */
   scanRows?: number | undefined;
+  /** The databases that the tables are divided among. @default one */
+  databases?: readonly (string | undefined)[] | undefined;
 }
 
 /** Runs a random history: a sample Dataverse, the sync's services, and the check of the mirror. */
@@ -69,13 +71,22 @@ export class World {
   readonly #sent: (() => Promise<void>)[] = [];
   #random = new Random(1, 'world');
   #config: EntityChoice[] = [];
+  /** How often tables moved to other databases. */
+  #moves = 0;
+  readonly #databases: readonly (string | undefined)[];
   /** How many writes to storage are left until the process dies. */
   #writesLeft = Number.POSITIVE_INFINITY;
   /** How often the process has died. */
   #deaths = 0;
   #duplicates = false;
 
-  private constructor(dataverse: SampleDataverse, harness: Harness, clock: { now: number }) {
+  private constructor(
+    dataverse: SampleDataverse,
+    harness: Harness,
+    clock: { now: number },
+    { databases = [undefined] }: WorldOptions,
+  ) {
+    this.#databases = databases;
     this.dataverse = dataverse;
     this.harness = harness;
     this.#clock = clock;
@@ -107,7 +118,7 @@ export class World {
       },
       pick: (waiting) => world!.#random.below(Math.max(1, waiting)),
     });
-    world = new World(dataverse, harness, clock);
+    world = new World(dataverse, harness, clock, options);
     world.#prepareServices();
     world.#prepareTables(config);
     return world;
@@ -166,7 +177,8 @@ export class World {
 
   /** Makes the storage fail once the process has died. */
   #mortal(): void {
-    const { work, published, databaseFile } = this.harness.storage;
+    const { work, published, databaseFile, namedFile } = this.harness.storage;
+    const named = this.#databases.flatMap((name) => (name === undefined ? [] : namedFile(name)));
     const writes = [
       'create',
       'createIfAbsent',
@@ -177,7 +189,7 @@ export class World {
       'deleteIfUnchanged',
       'commit',
     ];
-    for (const store of [work, published, databaseFile] as unknown as Record<string, unknown>[]) {
+    for (const store of [work, published, databaseFile, ...named] as unknown as Record<string, unknown>[]) {
       for (const step of [...writes, 'read', 'getBytes', 'open', 'currentEtag', 'deletePrefix']) {
         if (typeof store[step] !== 'function') continue;
         const real = (store[step] as (...args: unknown[]) => Promise<unknown>).bind(store);
@@ -226,8 +238,19 @@ export class World {
     const name = free[choice.table % free.length]!;
     const filtered = choice.filtered && this.#config.length > 0 && name !== 'activitypointer';
     this.#config.push({ ...choice, filtered, table: candidates.indexOf(name) });
+    this.#place();
+  }
+
+  /** Writes entities.json, with the databases of the tables. */
+  #place(): void {
     const entities = this.#config.map(({ table: _, ...one }) => ({ ...one, name: '' }));
-    for (const [index, one] of this.#config.entries()) entities[index]!.name = nameOf(one);
+    for (const [index, one] of this.#config.entries()) {
+      // A history stays behind when its table moves.
+      const stays = one.history || one.deletes === 'mark';
+      const place = one.table + (stays ? 0 : this.#moves * (index + 1));
+      const database = this.#databases[place % this.#databases.length];
+      Object.assign(entities[index]!, { name: nameOf(one), ...(database !== undefined && { database }) });
+    }
     this.harness.configure(entities);
   }
 
@@ -431,6 +454,10 @@ export class World {
     const { harness, dataverse } = this;
     this.#clock.now += 1_000;
     this.#random = new Random(step.seed, 'sync');
+    if (this.#databases.length > 1 && step.seed % 3 === 0) {
+      this.#moves += 1;
+      this.#place();
+    }
     this.#duplicates = step.duplicates;
     for (const fault of step.faults) {
       const aimed =
@@ -500,10 +527,10 @@ export class World {
     // After a fault, the next run may have labels to read.
     if (!step.again || step.faults.length > 0) return;
     this.#clock.now += 1;
-    const before = await harness.storage.databaseFile.currentEtag();
+    const before = (await harness.etags(...this.#databases)).join();
     const again = await harness.sync({ trigger });
     const { added, updated, deleted, failed } = again.totals;
-    const after = await harness.storage.databaseFile.currentEtag();
+    const after = (await harness.etags(...this.#databases)).join();
     if (added + updated + deleted + failed > 0 || after !== before) {
       throw new Error(
         `a repeated sync was not idle: ${after === before ? '' : 'it moved bytes'} ${JSON.stringify(again.entities)}`,

@@ -22,12 +22,14 @@ export function memoryStorage(): {
   work: DocumentStore;
   published: DocumentStore;
   databaseFile: DatabaseFile;
+  namedFile: (name: string) => DatabaseFile;
 } {
   const container = new Map<string, Stored>();
   return {
     work: new MemoryStore(new Map()),
     published: new MemoryStore(container),
-    databaseFile: new MemoryFile(container),
+    databaseFile: new MemoryFile(container, 'dataverse.db'),
+    namedFile: (name) => new MemoryFile(container, `${name}.db`),
   };
 }
 
@@ -139,18 +141,18 @@ class MemoryStore implements DocumentStore {
   }
 }
 
-const databaseName = 'dataverse.db';
-
 class MemoryFile implements DatabaseFile {
   readonly #blobs: Map<string, Stored>;
+  readonly #name: string;
 
-  constructor(blobs: Map<string, Stored>) {
+  constructor(blobs: Map<string, Stored>, name: string) {
     this.#blobs = blobs;
+    this.#name = name;
   }
 
   async open(ifNot?: string): Promise<StoredFile | 'absent' | 'unchanged'> {
     await soon();
-    const found = this.#blobs.get(databaseName);
+    const found = this.#blobs.get(this.#name);
     if (found === undefined) return 'absent';
     return found.etag === ifNot ? 'unchanged' : this.state(found.etag, found.bytes.length);
   }
@@ -158,7 +160,7 @@ class MemoryFile implements DatabaseFile {
   state(etag: string, length: number): StoredFile {
     const read = async (parts: readonly FilePart[]): Promise<void> => {
       await soon();
-      const found = this.#blobs.get(databaseName);
+      const found = this.#blobs.get(this.#name);
       if (found?.etag !== etag) throw new ConflictError('the database changed');
       for (const { at, into } of parts) {
         if (at + into.length > found.bytes.length) throw new RangeError('behind the end of the database');
@@ -170,20 +172,20 @@ class MemoryFile implements DatabaseFile {
 
   async currentEtag(): Promise<string | undefined> {
     await soon();
-    return this.#blobs.get(databaseName)?.etag;
+    return this.#blobs.get(this.#name)?.etag;
   }
 
   async commit(content: FileContent, expected: { etag: string }): Promise<Commit> {
     await soon();
     if (content.length === 0) throw new SyncError('An empty file is not a database');
-    const found = this.#blobs.get(databaseName);
+    const found = this.#blobs.get(this.#name);
     if ((found?.etag ?? 'absent') !== expected.etag) throw new ConflictError('cannot commit the database');
     const bytes = Buffer.from(await content.read(0, content.length));
     if (found !== undefined) checkUnchanged(content, bytes, found.bytes);
-    if (this.#blobs.get(databaseName)?.etag !== found?.etag)
+    if (this.#blobs.get(this.#name)?.etag !== found?.etag)
       throw new ConflictError('cannot commit the database');
     if (found?.bytes.equals(bytes)) return { etag: found.etag, blocks: 1, stagedBlocks: 0, stagedBytes: 0 };
-    const etag = store(this.#blobs, databaseName, bytes);
+    const etag = store(this.#blobs, this.#name, bytes);
     return { etag, blocks: 1, stagedBlocks: 1, stagedBytes: bytes.length };
   }
 }

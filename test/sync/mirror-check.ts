@@ -7,6 +7,8 @@ import { differences, readTruth, type TruthRow, withDatabase } from './truth.ts'
 
 interface Snapshot {
   at: string;
+  /** The name of the database; undefined for the default one. */
+  database: string | undefined;
   /** Of the tables with history: the rows by id. */
   tables: Map<string, { key: string; rows: Map<string, TruthRow> }>;
 }
@@ -32,6 +34,8 @@ export class MirrorCheck {
   readonly #held = new Map<string, Held>();
   /** All ids that a table had at any comparison. */
   readonly #ever = new Map<string, Set<string>>();
+  /** The database that had the table at the last comparison. */
+  readonly #databases = new Map<string, string | undefined>();
 
   constructor(harness: Harness, dataverse: SampleDataverse) {
     this.#harness = harness;
@@ -47,25 +51,42 @@ export class MirrorCheck {
   async now(configs: readonly TableConfig[], at: string): Promise<void> {
     for (const { name } of configs) await this.#read(name);
     const needed = this.#closure(configs);
-    const bytes = await this.#harness.databaseBytes();
-    const found = withDatabase(bytes, (db) => {
-      const integrity = db.prepare('PRAGMA integrity_check').get() as { integrity_check: string };
-      const wrong = integrity.integrity_check === 'ok' ? [] : [integrity.integrity_check];
-      wrong.push(...wrongDeclarations(db), ...emptyVersions(db));
-      for (const config of configs) wrong.push(...this.#compare(db, config, needed));
-      if (wrong.length === 0) this.#remember(db, configs, at);
-      return wrong;
-    });
-    if (found.length > 0) throw new Error(`the mirror is wrong:\n${found.slice(0, 12).join('\n')}`);
+    // A table that vanished stays where it is.
+    const placeOf = ({ name, database }: TableConfig) =>
+      this.#dataverse.store.model.tables.has(name) ? database : this.#databases.get(name);
+    for (const [database, own] of Map.groupBy(configs, placeOf)) {
+      const bytes = await this.#harness.databaseBytes(database);
+      const found = withDatabase(bytes, (db) => {
+        const integrity = db.prepare('PRAGMA integrity_check').get() as { integrity_check: string };
+        const wrong = integrity.integrity_check === 'ok' ? [] : [integrity.integrity_check];
+        wrong.push(...wrongDeclarations(db), ...emptyVersions(db));
+        const others = configs.filter((config) => placeOf(config) !== database && this.hasSeen(config.name));
+        for (const { name } of others) {
+          const { entitySet } = this.#held.get(name)!;
+          if (hasTable(db, entitySet)) wrong.push(`${entitySet} is also in ${database ?? 'the default'}`);
+        }
+        for (const config of own) {
+          // Tombstones stay behind when a table moves.
+          if (this.#databases.get(config.name) !== database) this.#ever.delete(config.name);
+          this.#databases.set(config.name, database);
+          wrong.push(...this.#compare(db, config, needed));
+        }
+        if (wrong.length === 0) this.#remember(db, own, at, database);
+        return wrong;
+      });
+      if (found.length > 0) throw new Error(`the mirror is wrong:\n${found.slice(0, 12).join('\n')}`);
+    }
   }
 
   /** The history must show the state after each sync. */
   async historyOfAll(): Promise<void> {
-    withDatabase(await this.#harness.databaseBytes(), (db) => {
-      for (const { at, tables } of this.#snapshots) {
-        for (const [name, { key, rows }] of tables) compareHistory(db, name, key, at, rows);
-      }
-    });
+    for (const [database, snapshots] of Map.groupBy(this.#snapshots, (one) => one.database)) {
+      withDatabase(await this.#harness.databaseBytes(database), (db) => {
+        for (const { at, tables } of snapshots) {
+          for (const [name, { key, rows }] of tables) compareHistory(db, name, key, at, rows);
+        }
+      });
+    }
   }
 
   async #read(name: string): Promise<void> {
@@ -163,7 +184,12 @@ export class MirrorCheck {
     return wrong;
   }
 
-  #remember(db: DatabaseSync, configs: readonly TableConfig[], at: string): void {
+  #remember(
+    db: DatabaseSync,
+    configs: readonly TableConfig[],
+    at: string,
+    database: string | undefined,
+  ): void {
     const tables: Snapshot['tables'] = new Map();
     for (const { name, history, deletes } of configs) {
       const held = this.#held.get(name);
@@ -181,8 +207,12 @@ export class MirrorCheck {
       compareHistory(db, held.entitySet, held.primaryKey, at, rows);
       tables.set(held.entitySet, { key: held.primaryKey, rows });
     }
-    this.#snapshots.push({ at, tables });
+    if (tables.size > 0) this.#snapshots.push({ at, database, tables });
   }
+}
+
+function hasTable(db: DatabaseSync, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?").get(name) !== undefined;
 }
 
 /** The point-in-time query of the README. */

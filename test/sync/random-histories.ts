@@ -25,7 +25,7 @@ export function histories(
   what: string,
   options: { seed: number; runs: number; drift: boolean; onStorageEmulator?: boolean } & Pick<
     WorldOptions,
-    'cacheMegabytes' | 'scanRows'
+    'cacheMegabytes' | 'scanRows' | 'databases'
   >,
 ): void {
   const { HISTORIES_SEED, HISTORIES_RUNS, HISTORIES_PATH, HISTORIES_SHRINK } = process.env;
@@ -35,10 +35,9 @@ export function histories(
     timeout: runs * (isLong ? 60_000 : 30_000),
   }, async () => {
     const azurite = options.onStorageEmulator ? await startAzurite() : undefined;
-    const { cacheMegabytes, scanRows } = options;
+    const { cacheMegabytes, scanRows, databases } = options;
     const world = {
-      cacheMegabytes,
-      scanRows,
+      ...{ cacheMegabytes, scanRows, databases },
       ...(azurite && { connectionString: azurite.connectionString }),
     };
     const property = fc.asyncProperty(

@@ -1,7 +1,8 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { TableConfig } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import { RetriableError } from '../../errors.ts';
+import { databaseFileOf } from '../../storage/database/database-names.ts';
 import { FolderStore } from '../../storage/folder/folder-store.ts';
 import { LocalDatabase } from '../../storage/folder/local-database.ts';
 import { LocalFiles } from '../../storage/folder/local-files.ts';
@@ -49,14 +50,19 @@ export class LocalSync {
     telemetry: Telemetry,
   ): Promise<LocalSync> {
     const queue = new MessageQueue();
+    const [folder, file] = [dirname(paths.database), basename(paths.database)];
+    const { databaseMaxBytes: maxBytes } = settings.sync;
+    const fileOf = (name: string | undefined) =>
+      new LocalDatabase(join(folder, databaseFileOf(file, name)), { maxBytes });
     const storage = {
       work: new FolderStore(join(paths.state, 'work')),
       published: new FolderStore(join(paths.state, 'published')),
-      databaseFile: new LocalDatabase(paths.database, { maxBytes: settings.sync.databaseMaxBytes }),
+      databaseFile: fileOf(undefined),
+      namedFile: fileOf,
       files: new LocalFiles(paths.files),
       ...queue.senders,
     };
-    const services = await createSyncServices(settings, storage, telemetry);
+    const services = await createSyncServices({ ...settings, databaseName: file }, storage, telemetry);
     return new LocalSync({ ...services, readEntities: tables }, queue);
   }
 

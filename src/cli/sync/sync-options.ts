@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseEntities, readEntities, type TableConfig } from '../../config/entities.ts';
 import { ConfigurationError } from '../../errors.ts';
@@ -67,7 +67,7 @@ export function parseSyncOptions(args: readonly string[]): SyncOptions {
   const read =
     entities === undefined
       ? () => parseEntities(listOf(tables) ?? [], '--tables')
-      : () => readEntities(resolve(entities));
+      : () => readEntities(resolve(entities), basename(out));
   // A wrong name is an error before anything is created.
   read();
   return {

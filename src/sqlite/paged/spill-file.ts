@@ -45,7 +45,7 @@ export class SpillFile {
       throw new ConfigurationError(`Changes of ${size} do not fit into memory and temporary files.`, {
         operation: 'write a temporary file',
         object: this.#folder,
-        hint: 'Raise SYNC_CACHE_MB where memory allows it, choose fewer columns, or divide the tables among several databases.',
+        hint: 'Raise SYNC_CACHE_MB where memory allows it, choose fewer columns, or put tables into another file with "database" in entities.json.',
         cause,
       });
     }

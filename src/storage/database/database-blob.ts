@@ -113,7 +113,7 @@ export class DatabaseBlob implements DatabaseFile {
     return new ConfigurationError(`${name} has ${length} bytes, more than the limit of ${limit}.`, {
       operation: 'open',
       object: name,
-      hint: 'Raise SYNC_DATABASE_MAX_MB, sync fewer tables or columns, or divide the tables among several databases.',
+      hint: 'Raise SYNC_DATABASE_MAX_MB, sync fewer tables or columns, or put tables into another file with "database" in entities.json.',
     });
   }
 

@@ -73,6 +73,8 @@ export interface RunDocument {
   database?: DatabaseReport;
   /** Size of the database after the run, also if the run left it as it was; absent while there is none. */
   databaseBytes?: number;
+  /** The database files by name, after the run, if there are others than the default one. */
+  databases?: Record<string, { bytes: number; etag: string }>;
   /** References in the mirror whose target is absent; absent if the run committed nothing. */
   danglingReferences?: number;
   /** Absent if the run fetched and removed no file. */

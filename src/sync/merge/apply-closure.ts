@@ -1,6 +1,6 @@
 import type { TableConfig } from '../../config/entities.ts';
 import type { Closure } from '../../target/mirror-target.ts';
-import { configuredTables } from '../../target/state.ts';
+import { configuredTables, stateIn } from '../../target/state.ts';
 import { writeStoredIds } from '../documents/stored-ids.ts';
 import { rereadsOfRun } from '../round/rereads.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from '../round/round-merge.ts';
@@ -19,13 +19,19 @@ export async function applyClosure(
   excluded: ReadonlyMap<string, unknown>,
 ): Promise<FailedMerge | undefined> {
   const configs = await filteredTables(round);
-  if (configs.size === 0) return undefined;
   const { mirror } = round;
   const { state } = mirror;
+  if (configs.size === 0) {
+    state.closureOpen &&= false;
+    return undefined;
+  }
   const names = new Set(configs.keys());
-  const absent = [...names].filter((name) => state.entities[name] === undefined);
+  const absent = [...names].filter((name) => {
+    const table = round.catalog.tables[name];
+    return state.entities[name] === undefined || (table && stateIn(state, table) === undefined);
+  });
   const tables = () => [
-    ...configuredTables(state),
+    ...configuredTables(state).filter(({ logicalName }) => !absent.includes(logicalName)),
     ...absent.flatMap((name) => round.catalog.tables[name] ?? []),
   ];
   const requested = await requestedIds(round);

@@ -1,7 +1,7 @@
 import type { TableConfig } from '../../config/entities.ts';
 import { createRequestStats } from '../../dataverse/transport/stats.ts';
 import { describeForLog, SyncError } from '../../errors.ts';
-import type { TableState } from '../../target/state.ts';
+import { stateIn, type TableState } from '../../target/state.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import { type TableReport, withNotes } from '../documents/report.ts';
 import { addFigures, type Slice } from '../documents/slice.ts';
@@ -72,7 +72,8 @@ export class ClosingReads {
 
   #canRead(name: string): boolean {
     const { mirror, catalog, reports, postponed, becameFiltered } = this.#round;
-    if (mirror.state.entities[name] === undefined || catalog.tables[name] === undefined) return false;
+    const table = catalog.tables[name];
+    if (table === undefined || stateIn(mirror.state, table) === undefined) return false;
     if (postponed.includes(name) || becameFiltered.has(name) || this.#excluded.has(name)) return false;
     return !reports.some((report) => report.name === name && report.state === 'failed');
   }

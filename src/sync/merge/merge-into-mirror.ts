@@ -1,5 +1,5 @@
 import { unlessDamaged } from '../../storage/document-store.ts';
-import type { Labels } from '../../target/mirror-target.ts';
+import type { FoundOutcome, Labels } from '../../target/mirror-target.ts';
 import { type LoadedState, sourceOf } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { type MergedRound, withNotes } from '../documents/report.ts';
@@ -7,6 +7,7 @@ import { areLabels } from '../documents/run-shape.ts';
 import { checkBasis } from '../round/check-basis.ts';
 import type { FetchedRound } from '../round/fetched-round.ts';
 import { noticedBefore, rereadIfMovedBack } from '../round/moved-back.ts';
+import { isQuiet } from '../round/quiet-table.ts';
 import { noteOtherOrganization, notePlanned, settleRereads } from '../round/rereads.ts';
 import { logRows, type RoundMerge, type RoundResult, skippedReports } from '../round/round-merge.ts';
 import { applyClosure } from './apply-closure.ts';
@@ -30,14 +31,22 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
     runId: plan.runId,
     at: services.now().toISOString(),
     synced: Object.values(catalog.tables),
+    tables: () =>
+      tables.flatMap(({ failure, name }) =>
+        failure !== undefined || isQuiet(round, loaded.state, name) ? [] : catalog.tables[name]!,
+      ),
     recounts: true,
     incomingBytes: slices.reduce((sum, slice) => sum + (slice.shardBytes ?? 0), 0),
   };
   const excluded = new Map<string, unknown>();
   for (;;) {
     const result = await services.mirror.transaction(options, async (mirror) => {
-      const last = mirror.lastOutcome as Outcome | undefined;
-      if (last?.runId === plan.runId && last.merged.round === plan.round) return last.merged;
+      const earlier = await mirror.findOutcome((outcome) => {
+        const { runId, merged } = (outcome ?? {}) as Partial<Outcome>;
+        return runId === plan.runId && merged?.round === plan.round;
+      });
+      const before = (earlier?.outcome as Outcome | undefined)?.merged;
+      if (before !== undefined && earlier?.isComplete) return before;
       // After that: a state that this round has saved can be older than its plan, if the clock went back.
       // The state is that of the database that was opened: it may be another one by now.
       checkBasis(plan, mirror.state);
@@ -46,9 +55,9 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         mirror,
         at: options.at,
         reports: [],
-        next: new Map(),
+        next: new Map(Object.entries(before?.next ?? {}).map(([name, ids]) => [name, new Set(ids)])),
         rereads: new Map(),
-        signs: [],
+        signs: before?.movedBack === undefined ? [] : [before.movedBack],
         becameFiltered: new Set(),
         changed: new Set(),
       };
@@ -67,6 +76,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
       }
       // One table's error must not stop the others. The merge starts over without it.
       if (failed !== undefined) return void excluded.set(failed.name, failed.error);
+      if (earlier !== undefined) addEarlier(merge, earlier);
       return commit(merge, isConfigChanged);
     });
     if (result === undefined) continue;
@@ -75,6 +85,28 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
     const current = await services.mirror.loadState();
     await services.mirror.saveState(current);
     return { merged: result, state: current.state };
+  }
+}
+
+/**
+ * Adds the figures of tables that an earlier attempt has committed: merged again, they show no change. Where the mirror is
+ * divided, a process can die between the commits of two parts.
+ */
+function addEarlier({ catalog, reports }: RoundMerge, earlier: FoundOutcome): void {
+  for (const [index, report] of reports.entries()) {
+    const table = catalog.tables[report.name];
+    const outcome = table && (earlier.of(table) as Outcome | undefined);
+    const before = outcome?.merged.entities.find(({ name }) => name === report.name);
+    if (before === undefined || report.state !== 'merged' || before.state !== 'merged') continue;
+    reports[index] = {
+      ...report,
+      reason: before.reason,
+      corrected: before.corrected,
+      added: before.added + report.added,
+      updated: before.updated + report.updated,
+      deleted: before.deleted + report.deleted,
+      unchanged: Math.max(0, report.unchanged - before.added - before.updated),
+    };
   }
 }
 

@@ -6,10 +6,13 @@ import {
   RetriableError,
 } from '../../errors.ts';
 import type { TableMerge } from '../../target/mirror-target.ts';
+import { stateIn } from '../../target/state.ts';
 import { readShard } from '../documents/open-shard.ts';
+
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { fetchReport, openFailure } from '../round/fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from '../round/moved-back.ts';
+import { isQuiet, quietTable } from '../round/quiet-table.ts';
 import { rereadNext } from '../round/rereads.ts';
 import { allowMassDeleteHint, fetchNext, massDeleteLimitOf, type RoundMerge } from '../round/round-merge.ts';
 import { type FetchedTable, finalSlices, finalStart } from '../strategies/fetched-table.ts';
@@ -56,7 +59,14 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   const { name } = fetched;
   const { config } = fetched.plan;
   const settings = services.settings.sync;
-  const known = mirror.state.entities[name];
+  const table = round.catalog.tables[name]!;
+  const known = stateIn(mirror.state, table);
+  if (known !== undefined && !mirror.isOpen(table) && isQuiet(round, mirror.state, name)) {
+    const quiet = await quietTable(round, known, fetched, round.at);
+    mirror.state.entities[name] = quiet.state;
+    round.reports.push(quiet.report);
+    return;
+  }
   const start = finalStart(fetched);
   const reading = readingOf(start);
   const keys = reading.comparedKeys(start.read);
@@ -65,7 +75,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
     const { shard } = slice;
     return shard === undefined ? [] : { read: () => readShard(services, shard), isFinal: final.has(slice) };
   });
-  const merge = await mirror.mergeTable(round.catalog.tables[name]!, shards, {
+  const merge = await mirror.mergeTable(table, shards, {
     history: config.history,
     startHistory: config.history && known?.history !== true,
     massDeleteLimit: massDeleteLimitOf(round, config),
@@ -73,7 +83,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
     comparedKeys: typeof keys === 'object' ? await readStoredIds(services, keys.list) : keys,
   });
   if (config.filtered && known !== undefined && known.strategy !== 'filtered') round.becameFiltered.add(name);
-  const { table, rows, outdatedIds } = merge;
+  const { rows, outdatedIds } = merge;
   if (!isKnownToHaveMoved(fetched)) {
     const token = tokenSign(known, fetched);
     if (token !== undefined) round.signs.push(token);
@@ -88,14 +98,14 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) round.changed.add(name);
   const failure = failureOf(fetched, merge);
   addReport(round, fetched, merge, failure ?? openFailure(known, fetched));
-  mirror.state.entities[name] = await nextState(settings, known, table, fetched, {
+  mirror.state.entities[name] = await nextState(settings, known, merge.table, fetched, {
     rows,
     startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
     at: round.at,
     isCurrent: merge.heldBack === 0 && outdatedIds.length === 0,
     isHeldBack: merge.heldBack > 0,
     failure,
-    digestOf: (since) => mirror.contentDigest(table, since),
+    digestOf: (since) => mirror.contentDigest(merge.table, since),
   });
 }
 

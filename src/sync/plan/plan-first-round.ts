@@ -1,5 +1,5 @@
 import type { TableConfig } from '../../config/entities.ts';
-import type { LoadedState, State } from '../../target/state.ts';
+import { type LoadedState, type State, stateIn } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 import { asksToReread, type RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -71,7 +71,7 @@ async function planTables(
     const table = catalog.tables[config.name];
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
-    const known = state.entities[config.name];
+    const known = stateIn(state, table);
     const asked = asksToReread(reread, config.name) ? onRequest : undefined;
     entities[config.name] = planTable({
       config,
@@ -99,8 +99,12 @@ async function planTables(
     configured: configs.map(({ name }) => name).sort(),
     entities,
   };
+  const here = Object.entries(state.entities).filter(([name]) => {
+    const table = catalog.tables[name];
+    return table === undefined || stateIn(state, table) !== undefined;
+  });
   const first = readsFirst
-    ? await readFirstSlices(services, plan, catalog, state.entities)
+    ? await readFirstSlices(services, plan, catalog, Object.fromEntries(here))
     : { slices: {}, kept: new Map() };
   return { plan: { ...plan, slices: first.slices }, catalog, loaded, first };
 }

@@ -1,4 +1,4 @@
-import type { State } from '../../target/state.ts';
+import { type State, stateIn } from '../../target/state.ts';
 import type { RoundPlan, TablePlan } from '../documents/plan.ts';
 import type { MergedRound } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -64,7 +64,7 @@ async function planRereads(
     const { config } = first.entities[name]!;
     const allowsMassDelete = run?.allowMassDelete?.includes(name) === true;
     const table = catalog.tables[name]!;
-    const known = state.entities[name];
+    const known = stateIn(state, table);
     const { sync: settings } = services.settings;
     const now = services.now();
     return [

@@ -8,6 +8,10 @@ import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 
 /** What a restore works with. */
 export interface RestoreServices {
+  /** The file. */
+  name: string;
+  /** The name of the database in reports of runs. */
+  database: string;
   /** The container of runs. */
   work: DocumentStore;
   listVersions(): Promise<DatabaseVersion[]>;
@@ -20,14 +24,19 @@ export interface ListedVersion extends DatabaseVersion {
 }
 
 /** The states that can be restored and the present one, newest first. */
-export async function listVersions({ work, listVersions }: RestoreServices): Promise<ListedVersion[]> {
+export async function listVersions({
+  work,
+  database,
+  listVersions,
+}: RestoreServices): Promise<ListedVersion[]> {
   const versions = await listVersions();
   const wanted = new Set(versions.map(({ etag }) => etag));
   const runOf = new Map<string, string>();
   for await (const runId of work.folders('runs/')) {
     if (!isRunId(runId)) continue;
     const run = (await unlessDamaged(work.read<RunDocument>(paths.run(runId))))?.value;
-    const etag = isRunDocument(run, runId) ? run.database?.etag : undefined;
+    if (!isRunDocument(run, runId)) continue;
+    const etag = run.databases === undefined ? run.database?.etag : run.databases[database]?.etag;
     if (etag !== undefined && wanted.has(etag)) runOf.set(etag, runId);
   }
   return versions.map((one) => ({ ...one, runId: runOf.get(one.etag) }));

@@ -1,18 +1,23 @@
-import { type LoadedState, type State, sourceOf, withPendingLog } from '../../target/state.ts';
+import {
+  type LoadedState,
+  type State,
+  sourceOf,
+  unchangedReport,
+  withPendingLog,
+} from '../../target/state.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { TableReport } from '../documents/report.ts';
 import { asksToReread } from '../documents/run.ts';
-import { finalStart } from '../strategies/fetched-table.ts';
-import { broughtNothing, nextState } from '../strategies/next-state.ts';
 import { checkBasis } from './check-basis.ts';
-import { type FetchedRound, fetchReport, openFailure } from './fetched-round.ts';
-import { isKnownToHaveMoved, tokenSign } from './moved-back.ts';
+import { type FetchedRound, fetchReport } from './fetched-round.ts';
+import { isQuiet, quietTable } from './quiet-table.ts';
 import { noteOtherOrganization, notePlanned } from './rereads.ts';
 import { logRows, type RoundResult, skippedReports } from './round-merge.ts';
 
 /** Whether the round leaves the mirror as it is. */
 export function isIdle(round: FetchedRound, state: State): boolean {
-  const { services, plan, catalog, tables, dropTables, reread } = round;
+  const { plan, catalog, tables, dropTables, reread } = round;
+  if ((state.leftovers?.length ?? 0) > 0) return false;
   if (plan.round !== 1 || state.databaseEtag === undefined || state.closureOpen === true) return false;
   if (catalog.choices !== undefined && catalog.choices !== state.choices) return false;
   if (state.configured?.join() !== plan.configured.join()) return false;
@@ -21,20 +26,7 @@ export function isIdle(round: FetchedRound, state: State): boolean {
   const isAskedLate = ([name, { reread: planned }]: [string, TablePlan]): boolean =>
     planned === undefined && (state.entities[name]?.reread !== undefined || asksToReread(reread, name));
   if (Object.entries(plan.entities).some(isAskedLate)) return false;
-  const synced = Object.values(catalog.tables);
-  return tables.every((fetched) => {
-    const known = state.entities[fetched.name];
-    if (known === undefined) return fetched.failure !== undefined;
-    const { againAt } = known.absentIds ?? {};
-    if (againAt !== undefined && services.now() >= new Date(againAt)) return false;
-    const table = catalog.tables[fetched.name]!;
-    if (tokenSign(known, fetched) !== undefined && !isKnownToHaveMoved(fetched)) return false;
-    // The views name rows by it. It is known once the definitions can be read.
-    if (known.table.primaryName === undefined && table.primaryName !== undefined) return false;
-    const startsHistory = fetched.plan.config.history && known.history !== true;
-    if (startsHistory && fetched.failure === undefined) return false;
-    return broughtNothing(known, fetched) && services.mirror.schemaChanges(state, table, synced).length === 0;
-  });
+  return tables.every(({ name }) => isQuiet(round, state, name));
 }
 
 /** Records a round that changed nothing: cursors, times and log rows, without the mirror. */
@@ -50,26 +42,14 @@ export async function recordIdleRound(
   noteOtherOrganization({ ...state, entities }, plan);
   notePlanned(entities, plan);
   for (const fetched of round.tables) {
-    const report = fetchReport(fetched);
     const known = state.entities[fetched.name];
-    if (fetched.failure === undefined && known !== undefined) {
-      const { rows } = known;
-      // The schema is the same. Which columns change without a new version is no part of it.
-      const table = { ...known.table, columns: catalog.tables[fetched.name]!.columns };
-      const failure = finalStart(fetched).uncompared;
-      Object.assign(report, { table: table.name, state: 'merged', unchanged: rows });
-      Object.assign(report, failure ?? openFailure(known, fetched));
-      const outcome = {
-        rows,
-        startedAt: fetched.plan.carried?.createdAt ?? plan.createdAt,
-        at,
-        isCurrent: true,
-        isHeldBack: false,
-        failure,
-      };
-      entities[fetched.name] = await nextState(services.settings.sync, known, table, fetched, outcome);
+    if (fetched.failure !== undefined || known === undefined) {
+      reports.push(fetchReport(fetched));
+      continue;
     }
-    reports.push(report);
+    const quiet = await quietTable(round, known, fetched, at);
+    entities[fetched.name] = quiet.state;
+    reports.push(quiet.report);
   }
   const log = logRows(plan, reports, at);
   const saved = withPendingLog(
@@ -77,12 +57,10 @@ export async function recordIdleRound(
     log,
   );
   await services.mirror.saveState({ state: saved, etag });
-  const { databaseBytes: bytes = 0, databaseEtag = '' } = state;
-  const database = { bytes, stagedBlocks: 0, stagedBytes: 0, etag: databaseEtag };
   const merged = {
     round: plan.round,
     entities: [...reports, ...skippedReports(catalog)],
-    database,
+    database: unchangedReport(state),
     next: {},
     postponed: [...round.postponed],
   };

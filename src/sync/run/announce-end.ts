@@ -1,3 +1,4 @@
+import { databaseNameOf } from '../../storage/database/database-names.ts';
 import { sendRunSpan } from '../../telemetry/tracing.ts';
 import type { TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
@@ -75,7 +76,18 @@ function logEnd({ telemetry }: SyncServices, run: RunDocument, figures: Figures)
   if (notDone !== undefined) telemetry.log('warn', notDoneHint(notDone)!, { runId });
 }
 
-function sendEvents({ telemetry }: SyncServices, run: RunDocument, figures: Figures): void {
+/** The sizes of the database files in bytes, by name. The limit is that of each file. */
+function sizesOf(
+  { settings }: SyncServices,
+  { databases }: RunDocument,
+  { databaseBytes }: Figures,
+): [string, number][] {
+  if (databases !== undefined) return Object.entries(databases).map(([name, { bytes }]) => [name, bytes]);
+  return databaseBytes === undefined ? [] : [[databaseNameOf(settings.databaseName), databaseBytes]];
+}
+
+function sendEvents(services: SyncServices, run: RunDocument, figures: Figures): void {
+  const { telemetry } = services;
   const { runId, phase, error, trigger, entities = [], quality } = run;
   telemetry.event('RunEnded', { runId, phase, trigger, error }, figures);
   for (const entity of entities) {
@@ -85,9 +97,10 @@ function sendEvents({ telemetry }: SyncServices, run: RunDocument, figures: Figu
     const figures = { ageSeconds: ageOf(run, entity) };
     telemetry.event('TableFailed', { runId, table, strategy, error: entity.error }, figures);
   }
-  const { databaseBytes, databaseMaxBytes, ageSeconds = 0 } = figures;
-  if (databaseBytes !== undefined && databaseBytes > nearLimit * databaseMaxBytes) {
-    telemetry.event('DatabaseNearLimit', { runId }, { databaseBytes, databaseMaxBytes });
+  const { databaseMaxBytes, ageSeconds = 0 } = figures;
+  for (const [database, databaseBytes] of sizesOf(services, run, figures)) {
+    if (databaseBytes > nearLimit * databaseMaxBytes)
+      telemetry.event('DatabaseNearLimit', { runId, database }, { databaseBytes, databaseMaxBytes });
   }
   if (ageSeconds > staleSeconds) {
     const oldest = entities.find(({ syncedAt }) => syncedAt === quality?.oldestSync);

@@ -224,9 +224,16 @@ async function reportEnd(
     hint: hints.length > 0 ? hints.join(' ') : undefined,
     database: addCommits(report.database, end.database),
     databaseBytes: current?.databaseBytes,
+    databases: databasesOf(current),
     phase,
     finishedAt: services.now().toISOString(),
   };
+}
+
+function databasesOf(state: State | undefined): RunDocument['databases'] {
+  if (state?.databases === undefined) return undefined;
+  const all = Object.entries(state.databases).map(([name, { bytes, etag }]) => [name, { bytes, etag }]);
+  return Object.fromEntries(all);
 }
 
 /** Whether an error shows that another program has damaged the documents of a run. */

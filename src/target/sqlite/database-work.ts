@@ -4,7 +4,6 @@ import type { Pages } from '../../sqlite/paged/page-prefetch.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import type {
-  Closure,
   DanglingReport,
   FetchedFile,
   FileComparison,
@@ -19,7 +18,7 @@ import type {
 import { configuredTables, type State, type SyncLogRow, type TableState, tablesOf } from '../state.ts';
 import { applyMigration, declaredKeys, dropTable, migrationOf, referableTables } from './migrations.ts';
 import { countRows, liveRows } from './mirror-table.ts';
-import { findClosure } from './rows/closure.ts';
+import { type FileClosure, findClosure } from './rows/closure.ts';
 import {
   countDangling,
   type DanglingCounts,
@@ -49,6 +48,7 @@ import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } fr
 /** Names in `_sync_meta`. */
 const outcomeMeta = 'last-round';
 const danglingMeta = 'dangling-references';
+const databasesMeta = 'databases';
 
 /** What a transaction on the database is for. Plain data. */
 export interface WorkContext {
@@ -184,13 +184,15 @@ export class DatabaseWork {
   /**
    * Beside large tables, what was found missing before is known: then only rows that were merged in this transaction are
    * followed, and rows that nothing refers to any more stay until a deep transaction.
+   * @param needed ids that rows of other files refer to, by logical name
    */
   async findClosure(
     state: State,
     tables: readonly Table[],
     filtered: ReadonlySet<string>,
     withPresent: ReadonlySet<string> = new Set(),
-  ): Promise<Closure> {
+    needed: ReadonlyMap<string, readonly string[]> = new Map(),
+  ): Promise<FileClosure> {
     const isSettled =
       state.closureOpen !== true &&
       withPresent.size === 0 &&
@@ -199,6 +201,7 @@ export class DatabaseWork {
     return findClosure(this.#db, tables, filtered, {
       withPresent,
       ofMerged: isPartial ? this.#mergedAsWhole : undefined,
+      needed,
     });
   }
 
@@ -212,13 +215,20 @@ export class DatabaseWork {
     return findReferrers(this.#db, tables, target, ids);
   }
 
-  /** @returns the tables that remain, as they are now */
-  async dropTable(state: State, logicalName: string): Promise<State['entities']> {
+  /**
+   * @param options `keepsHistory`: the table goes on in another file, and its earlier versions are only here
+   * @returns the tables that remain, as they are now
+   */
+  async dropTable(
+    state: State,
+    logicalName: string,
+    options: { keepsHistory?: boolean } = {},
+  ): Promise<State['entities']> {
     const { runId, at, synced } = this.#context;
     const { [logicalName]: dropped, ...entities } = state.entities;
     if (dropped === undefined) return state.entities;
     const others = Object.values(entities).map(({ table }) => table);
-    dropTable(this.#db, dropped.table, others, { runId, at });
+    dropTable(this.#db, dropped.table, others, { runId, at, ...options });
     // Tables of the run get other foreign keys as they are merged. Others would never lose theirs.
     const merged = new Set(synced.map((table) => table.logicalName));
     const referable = referableTables(synced, { ...state, entities });
@@ -291,8 +301,16 @@ export class DatabaseWork {
     });
   }
 
-  /** Writes the state and the log into the database, which is complete then. */
-  async finish(state: State, log: readonly SyncLogRow[], outcome: unknown): Promise<void> {
+  /**
+   * Writes the state and the log into the database, which is complete then.
+   * @param databases the names of all files of the mirror, if there are several
+   */
+  async finish(
+    state: State,
+    log: readonly SyncLogRow[],
+    outcome: unknown,
+    databases?: readonly string[],
+  ): Promise<void> {
     const db = this.#db;
     const { runId, at } = this.#context;
     db.transaction(() => {
@@ -302,6 +320,7 @@ export class DatabaseWork {
       forgetDroppedTables(db);
       writeForeignKeys(db, tablesOf(state));
       if (outcome !== undefined) writeMeta(db, outcomeMeta, JSON.stringify(outcome));
+      if (databases !== undefined) writeMeta(db, databasesMeta, JSON.stringify(databases));
     });
   }
 
@@ -313,6 +332,20 @@ export class DatabaseWork {
 
   async readState(): Promise<State> {
     return { ...readState(this.#db), databaseBytes: this.#db.byteLength };
+  }
+
+  /** What the database says about itself: the other files of the mirror, too, and its count of dangling references. */
+  async describe(): Promise<{ state: State; databases: string[]; dangling: number }> {
+    const read = (name: string): string => {
+      const isNew = !this.#db.hasTable('_sync_meta');
+      return (isNew ? undefined : readMeta(this.#db, name)) ?? '{}';
+    };
+    const databases = JSON.parse(read(databasesMeta)) as string[] | object;
+    return {
+      state: await this.readState(),
+      databases: Array.isArray(databases) ? databases : [],
+      dangling: totalDangling(JSON.parse(read(danglingMeta)) as DanglingCounts),
+    };
   }
 
   async findDangling(): Promise<Omit<DanglingReport, 'database'>> {

@@ -60,21 +60,23 @@ export function declaredKeys(db: SqliteDatabase, { name }: Table): string[] {
 /**
  * Drops a table with everything that belongs to it, except the log, and records it in `_sync_schema_changes`.
  * @param others the tables that stay: one may be called like a history table or view of this one
+ * @param context `keepsHistory`: the table goes on in another database
  */
 export function dropTable(
   db: SqliteDatabase,
   table: Table,
   others: readonly Table[],
-  context: { runId: string; at: string },
+  context: { runId: string; at: string; keepsHistory?: boolean },
 ): void {
   const { name } = table;
+  const { keepsHistory = false } = context;
   const kept = new Set(others.map((other) => other.name.toLowerCase()));
   const isOwn = (other: string) => !kept.has(other.toLowerCase());
   db.transaction(() => {
     for (const view of [`${name}_labelled`, `${name}_choice_values`].filter(isOwn)) {
       db.exec(`DROP VIEW IF EXISTS main.${quote(view)}`);
     }
-    for (const own of [name, historyName(table)].filter(isOwn)) {
+    for (const own of [name, ...(keepsHistory ? [] : [historyName(table)])].filter(isOwn)) {
       db.exec(`DROP TABLE IF EXISTS main.${quote(own)}`);
     }
     for (const own of ['_sync_state', '_sync_foreign_keys', '_sync_deleted', '_choices']) {
@@ -83,7 +85,10 @@ export function dropTable(
     db.run(
       `INSERT INTO _sync_schema_changes (at, run_id, table_name, column_name, change, detail)
        VALUES (?, ?, ?, NULL, 'dropped-table', ?)`,
-      [context.at, context.runId, name, `table ${name} was dropped on request`],
+      [
+        ...[context.at, context.runId, name],
+        `table ${name} was dropped ${keepsHistory ? 'because another database has it' : 'on request'}`,
+      ],
     );
   });
 }

@@ -2,8 +2,6 @@ import type { TableConfig } from '../../config/entities.ts';
 import type { SkipTableError } from '../../errors.ts';
 import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
-import type { Sqlite } from '../../sqlite/sqlite.ts';
-import type { DatabaseFile } from '../../storage/database/database-file.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type {
@@ -12,8 +10,12 @@ import type {
   MirrorTransaction,
   TransactionOptions,
 } from '../mirror-target.ts';
-import { emptyState, type LoadedState, type State, tablesOf } from '../state.ts';
-import { MirrorDatabase } from './database/mirror-database.ts';
+import { emptyState, type LoadedState, type State, stateIn, tablesOf } from '../state.ts';
+import type { OpenDatabase } from './database/open-database.ts';
+import { combineStates, type FilePart } from './files/combine-states.ts';
+import { combinedEtag, Databases, type DatabasesOptions } from './files/databases.ts';
+import { OpenFiles } from './files/open-files.ts';
+import { stateOfFile } from './files/state-of-file.ts';
 import { migrationOf, referableTables } from './migrations.ts';
 import { RecountSchedule } from './recount-schedule.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
@@ -23,47 +25,38 @@ import { storableTables } from './storable-tables.ts';
 /** Of a database that is larger than its cache so many times, every part would be read many times. */
 const readCaches = 8;
 
-export interface SqliteMirrorOptions {
-  sqlite: Sqlite;
-  file: DatabaseFile;
+/** `maxBytes` is the limit of each file, and `cacheBytes` the memory for all of them. */
+export interface SqliteMirrorOptions extends DatabasesOptions {
   /** Where `state.json` is. */
   documents: DocumentStore;
-  /** The greatest size of the database, in bytes. */
-  maxBytes: number;
-  /** The memory for the database, in bytes. */
-  cacheBytes: number;
-  /** See `MirrorDatabaseOptions`. */
-  scanRows?: number;
   /** How often figures about large tables are counted again; 0: never. */
   checkHours: number;
   telemetry: Telemetry;
 }
 
 /**
- * The mirror as one SQLite file. The state in the database decides. `state.json` caches it, so that a run in which
- * nothing changed moves no byte of the database.
+ * The mirror as SQLite files: one, and others that entities.json names. The state in the databases decides. `state.json`
+ * caches it, so that a run in which nothing changed moves no byte of a database.
  */
 export class SqliteMirror implements MirrorTarget {
-  readonly #file: DatabaseFile;
   readonly #stateFile: StateFile;
-  readonly #database: MirrorDatabase;
+  readonly #databases: Databases;
   readonly #recounts: RecountSchedule;
-  readonly #cacheBytes: number;
   readonly #telemetry: Telemetry;
+  /** The names of files that exist although no state told of them. */
+  readonly #others = new Set<string>();
 
   constructor(options: SqliteMirrorOptions) {
-    const { file, documents, checkHours, telemetry } = options;
-    this.#file = file;
+    const { documents, checkHours, telemetry } = options;
     this.#stateFile = new StateFile(documents);
-    this.#database = new MirrorDatabase(options);
+    this.#databases = new Databases(options);
     this.#recounts = new RecountSchedule(documents, checkHours);
-    this.#cacheBytes = options.cacheBytes;
     this.#telemetry = telemetry;
   }
 
-  /** Gives the memory of the database back. */
+  /** Gives the memory of the databases back. */
   close(): Promise<void> {
-    return this.#database.close();
+    return this.#databases.close();
   }
 
   storableTables(
@@ -75,25 +68,83 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {
-    const before = state.entities[table.logicalName]?.table;
-    return migrationOf(before, table, referableTables(synced, state), tablesOf(state)).changes;
+    const own = stateOfFile(state, synced, table.database);
+    const beside = synced.filter(({ database }) => database === table.database);
+    return migrationOf(stateIn(state, table)?.table, table, referableTables(beside, own), tablesOf(own))
+      .changes;
   }
 
-  /** After a restore of the database, or a crash between its commit and that of `state.json`, the database decides. */
+  /** After a restore of a database, or a crash between its commit and that of `state.json`, the database decides. */
   async loadState(): Promise<LoadedState> {
-    const [saved, databaseEtag] = await Promise.all([this.#stateFile.read(), this.#file.currentEtag()]);
+    const { defaultName } = this.#databases;
+    const [saved, defaultEtag] = await Promise.all([
+      this.#stateFile.read(),
+      this.#databases.file(defaultName).currentEtag(),
+    ]);
     const { state: described, etag } = saved ?? {};
-    if (described !== undefined && described.databaseEtag === databaseEtag) return { state: described, etag };
-    if (databaseEtag === undefined) return { state: emptyState(), etag };
+    const etags = new Map(defaultEtag === undefined ? [] : [[defaultName, defaultEtag]]);
+    await this.#addEtags(etags, [...Object.keys(described?.databases ?? {}), ...this.#others]);
+    if (described !== undefined && described.databaseEtag === combinedEtag(etags, defaultName))
+      return { state: described, etag };
+    if (etags.size === 0) return { state: emptyState(), etag };
     this.#telemetry.log(
       'warn',
       'state.json is damaged or describes another database; the state is read from the database.',
     );
-    const state = await this.#database.read(async ({ work, etag: current }) => ({
-      ...(await work.readState()),
-      databaseEtag: current,
-    }));
-    return { state: state ?? emptyState(), etag };
+    return { state: await this.#readState(described, etags), etag };
+  }
+
+  /** Adds the ETags of files that exist. */
+  async #addEtags(etags: Map<string, string>, names: readonly string[]): Promise<void> {
+    const missing = [...new Set(names)].filter((name) => !etags.has(name));
+    const found = await Promise.all(
+      missing
+        .filter((name) => name !== this.#databases.defaultName)
+        .map(async (name) => [name, await this.#databases.file(name).currentEtag()] as const),
+    );
+    for (const [name, etag] of found) if (etag !== undefined) etags.set(name, etag);
+  }
+
+  /** The state of the files: of those that are as `state.json` describes them from there, of the others from themselves. */
+  async #readState(described: State | undefined, etags: Map<string, string>): Promise<State> {
+    const { defaultName } = this.#databases;
+    const parts = new Map<string, FilePart>();
+    for (const [name, etag] of etags) {
+      const known =
+        described?.databases === undefined && name === defaultName
+          ? { etag: described?.databaseEtag, bytes: described?.databaseBytes ?? 0 }
+          : described?.databases?.[name];
+      if (described !== undefined && known?.etag === etag) {
+        const state = stateOfFile(
+          { ...described, databases: described.databases ?? {} },
+          [],
+          name === defaultName ? undefined : name,
+        );
+        parts.set(name, { name, state, database: { ...known, etag }, isRead: false });
+        continue;
+      }
+      const read = await this.#databases
+        .get(name, etags.size)
+        .read(async ({ work, etag: current, length }) => ({
+          ...(await work.describe()),
+          etag: current!,
+          bytes: length,
+        }));
+      if (read === undefined) continue;
+      const { state, databases, dangling, bytes } = read;
+      const database = { etag: read.etag, bytes, dangling };
+      parts.set(name, { name, state, database, isRead: true });
+      // The iteration goes on with those that it did not know.
+      await this.#addEtags(etags, databases);
+    }
+    const found = [...parts.values()];
+    const [only] = found;
+    if (only === undefined) return emptyState();
+    if (found.length === 1 && only.name === defaultName && described?.databases === undefined)
+      return { ...only.state, databaseEtag: only.database.etag };
+    const present = new Map(found.map(({ name, database }) => [name, database.etag]));
+    const combined = combineStates(described, found, defaultName);
+    return { ...combined, databaseEtag: combinedEtag(present, defaultName) };
   }
 
   async lastState(): Promise<State | undefined> {
@@ -104,26 +155,56 @@ export class SqliteMirror implements MirrorTarget {
     return this.#stateFile.save(loaded);
   }
 
-  transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
-    const save = (loaded: LoadedState) => this.saveState(loaded);
-    return this.#database.change(async (open) => {
-      const isRead = open.length <= readCaches * this.#cacheBytes;
-      const putBack =
-        options.recounts && !open.isSmall && isRead ? await this.#recounts.begin(options.at) : undefined;
-      const isDeep = open.isSmall || (putBack !== undefined && open.etag !== undefined);
-      const transaction = await SqliteTransaction.begin(open, options, isDeep, save);
-      try {
-        return await work(transaction);
-      } finally {
-        if (!transaction.isCommitted) await putBack?.();
-      }
-    }, options.incomingBytes);
+  async transaction<T>(
+    options: TransactionOptions,
+    work: (mirror: MirrorTransaction) => Promise<T>,
+  ): Promise<T> {
+    let recounting: Promise<(() => Promise<void>) | undefined> | undefined;
+    const cacheBytes = this.#databases.cacheBytes(Object.keys(options.loaded.state.databases ?? {}).length);
+    const isDeep = async (open: OpenDatabase): Promise<boolean> => {
+      if (open.isSmall) return true;
+      if (!options.recounts || open.length > readCaches * cacheBytes) return false;
+      recounting ??= this.#recounts.begin(options.at);
+      return (await recounting) !== undefined && open.etag !== undefined;
+    };
+    const files = await OpenFiles.begin({
+      databases: this.#databases,
+      transaction: options,
+      isDeep,
+      noteOther: (name) => this.#others.add(name),
+    });
+    const transaction = new SqliteTransaction(files, options, (loaded) => this.saveState(loaded));
+    let isDone = false;
+    try {
+      const result = await work(transaction);
+      isDone = true;
+      return result;
+    } finally {
+      await files.end(isDone);
+      if (!transaction.isCommitted) await (await recounting)?.();
+    }
   }
 
-  findDangling(): Promise<DanglingReport | undefined> {
-    return this.#database.read(async ({ work, etag }) => {
-      const { databaseBytes: bytes = 0 } = await work.readState();
-      return { database: { etag: etag!, bytes }, ...(await work.findDangling()) };
-    });
+  async findDangling(): Promise<DanglingReport | undefined> {
+    const { defaultName } = this.#databases;
+    const { databases } = (this.#databases.hasNamed ? await this.lastState() : undefined) ?? {};
+    const names = Object.keys(databases ?? { [defaultName]: true });
+    const reports = new Map<string, DanglingReport>();
+    for (const name of names) {
+      const report = await this.#databases.get(name, names.length).read(async ({ work, etag }) => {
+        const { databaseBytes: bytes = 0 } = await work.readState();
+        return { database: { etag: etag!, bytes }, ...(await work.findDangling()) };
+      });
+      if (report !== undefined) reports.set(name, report);
+    }
+    const all = [...reports.values()];
+    const etags = new Map([...reports].map(([name, { database }]) => [name, database.etag]));
+    const etag = combinedEtag(etags, defaultName);
+    if (etag === undefined) return undefined;
+    return {
+      database: { etag, bytes: all.reduce((sum, { database }) => sum + database.bytes, 0) },
+      tables: all.reduce((sum, { tables }) => sum + tables, 0),
+      foreignKeys: all.flatMap(({ foreignKeys }) => foreignKeys),
+    };
   }
 }

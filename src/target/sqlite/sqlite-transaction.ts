@@ -5,6 +5,7 @@ import type {
   FetchedFile,
   FileComparison,
   FileKey,
+  FoundOutcome,
   Labels,
   MergeOptions,
   MirrorTransaction,
@@ -20,116 +21,241 @@ import {
   type LoadedState,
   type State,
   type SyncLogRow,
+  unchangedReport,
   withPendingLog,
 } from '../state.ts';
-import type { OpenDatabase } from './database/open-database.ts';
-import type { Work } from './database-work.ts';
+import { closureAcrossFiles, isInClosure } from './files/closure-across-files.ts';
+import { type Committed, commitFiles } from './files/commit-files.ts';
+import type { OpenFile, OpenFiles } from './files/open-files.ts';
+import { findOutcome } from './files/outcomes.ts';
 
-/** Works on the database. `commit` stores the file, then `state.json`. */
+/**
+ * Works on the database files. `commit` stores each that was changed, then `state.json`. With several files, one is opened
+ * when something is done with its tables.
+ */
 export class SqliteTransaction implements MirrorTransaction {
   readonly state: State;
-  readonly lastOutcome: unknown;
-  /** Whether the database was stored. */
+  /** Whether a database was stored. */
   isCommitted = false;
-  readonly #open: OpenDatabase;
-  readonly #work: Work;
+  readonly #files: OpenFiles;
   readonly #options: TransactionOptions;
   readonly #save: (loaded: LoadedState) => Promise<void>;
+  /** Logical names of the tables that were changed. */
+  readonly #changed = new Set<string>();
+  #hasDropped = false;
+  /** The counts of dangling references of the files that were counted. */
+  readonly #dangling = new Map<string, number>();
+  /** The files that have rows about the contents of files. */
+  readonly #databaseOfFile = new WeakMap<FileKey, string>();
 
-  private constructor(
-    open: OpenDatabase,
-    options: TransactionOptions,
-    save: (loaded: LoadedState) => Promise<void>,
-    begun: { state: State; lastOutcome: unknown },
-  ) {
-    this.state = begun.state;
-    this.lastOutcome = begun.lastOutcome;
-    this.#open = open;
-    this.#work = open.work;
+  constructor(files: OpenFiles, options: TransactionOptions, save: (loaded: LoadedState) => Promise<void>) {
+    this.state = files.state;
+    this.#files = files;
     this.#options = options;
     this.#save = save;
   }
 
-  /** @param isDeep whether figures about large tables are counted again */
-  static async begin(
-    open: OpenDatabase,
-    options: TransactionOptions,
-    isDeep: boolean,
-    save: (loaded: LoadedState) => Promise<void>,
-  ): Promise<SqliteTransaction> {
-    const { runId, at, synced, loaded } = options;
-    const isOfDatabase = loaded.state.databaseEtag === open.etag;
-    const known = isOfDatabase ? { ...loaded.state, entities: { ...loaded.state.entities } } : undefined;
-    const begun = await open.work.begin({ runId, at, synced, isDeep }, known);
-    return new SqliteTransaction(open, options, save, { ...begun, state: known ?? begun.state });
+  findOutcome(isOwn: (outcome: unknown) => boolean): Promise<FoundOutcome | undefined> {
+    return findOutcome(this.#files, isOwn);
   }
 
-  mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
+  isOpen(table: Table): boolean {
+    return !this.#files.isSplit || this.#files.has(this.#files.nameOf(table));
+  }
+
+  async mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
+    const { logicalName } = table;
+    const file = await this.#files.of(table);
+    await this.#dropLeftover(file, table);
     const parts = shards.map(({ isFinal }) => ({ isFinal }));
-    return this.#work.mergeTable(this.state, table, parts, options, (index) => shards[index]!.read());
+    const merge = await file.work.mergeTable(this.#files.stateOf(file.name), table, parts, options, (index) =>
+      shards[index]!.read(),
+    );
+    const before = this.state.entities[logicalName]?.table;
+    if (before !== undefined && before.database !== table.database) {
+      this.state.leftovers = [...(this.state.leftovers ?? []), before];
+    }
+    if (merge.schemaChanges + merge.added + merge.updated + merge.deleted > 0) this.#touch(file, logicalName);
+    return merge;
   }
 
-  contentDigest(table: Table, since?: string): Promise<string | undefined> {
-    return this.#work.contentDigest(table, since);
+  /** A table that comes back to a file which still has it from before. */
+  async #dropLeftover(file: OpenFile, table: Table): Promise<void> {
+    const { leftovers = [] } = this.state;
+    const isSame = (one: Table) => one.logicalName === table.logicalName && one.database === table.database;
+    const left = leftovers.find(isSame);
+    if (left === undefined) return;
+    const state = this.#files.stateOf(file.name);
+    const entities = { ...state.entities, [left.logicalName]: this.state.entities[left.logicalName]! };
+    entities[left.logicalName] = { ...entities[left.logicalName]!, table: left };
+    await file.work.dropTable({ ...state, entities }, left.logicalName, { keepsHistory: true });
+    this.state.leftovers = leftovers.filter((one) => !isSame(one));
+    this.#touch(file, left.logicalName);
   }
 
-  rowIds(table: Table): Promise<string[]> {
-    return this.#work.rowIds(table);
+  #touch({ name }: OpenFile, logicalName?: string): void {
+    this.#files.changed.add(name);
+    if (logicalName !== undefined) this.#changed.add(logicalName);
   }
 
-  findClosure(
+  async contentDigest(table: Table, since?: string): Promise<string | undefined> {
+    return (await this.#files.of(table)).work.contentDigest(table, since);
+  }
+
+  async rowIds(table: Table): Promise<string[]> {
+    return (await this.#files.of(table)).work.rowIds(table);
+  }
+
+  async findClosure(
     tables: readonly Table[],
     filtered: ReadonlySet<string>,
-    withPresent?: ReadonlySet<string>,
+    withPresent: ReadonlySet<string> = new Set(),
   ): Promise<Closure> {
-    return this.#work.findClosure(this.state, tables, filtered, withPresent);
+    if (!this.#files.isSplit) {
+      const { work } = await this.#files.get(this.#files.defaultName);
+      return work.findClosure(this.state, tables, filtered, withPresent);
+    }
+    const isAsBefore =
+      !this.#hasDropped &&
+      withPresent.size === 0 &&
+      this.state.closureOpen !== true &&
+      [...filtered].every((name) => this.#isSettled(name)) &&
+      !tables.some((table) => this.#changed.has(table.logicalName) && isInClosure(table, filtered));
+    // Then the other files need not be opened.
+    if (isAsBefore) return { missing: new Map(), present: new Map(), unneeded: new Map(), isPartial: true };
+    return closureAcrossFiles(this.#files, tables, filtered, withPresent);
   }
 
-  referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers> {
-    return this.#work.referrers(tables, target, ids);
+  /** Whether nothing is to be looked for again of what a filtered table lacks. */
+  #isSettled(name: string): boolean {
+    const known = this.state.entities[name];
+    const { againAt } = known?.absentIds ?? {};
+    return known !== undefined && (againAt === undefined || againAt > this.#options.at);
+  }
+
+  async referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers> {
+    const byFile = Map.groupBy(tables, (table) => this.#files.nameOf(table));
+    const found = new Map<string, ReadonlyMap<string, bigint>>();
+    for (const [name, own] of byFile) {
+      const { work } = await this.#files.get(name);
+      for (const [table, digests] of await work.referrers(own, target, ids)) found.set(table, digests);
+    }
+    return found;
   }
 
   async dropTable(logicalName: string): Promise<void> {
-    this.state.entities = await this.#work.dropTable(this.state, logicalName);
+    const { entities } = this.state;
+    const known = entities[logicalName];
+    if (known === undefined) return;
+    const file = await this.#files.of(known.table);
+    const others = await file.work.dropTable(this.#files.stateOf(file.name), logicalName);
+    delete entities[logicalName];
+    Object.assign(entities, others);
+    this.#hasDropped = true;
+    this.#touch(file, logicalName);
   }
 
-  removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows> {
-    return this.#work.removeRows(table, ids, options);
+  async removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows> {
+    const file = await this.#files.of(table);
+    const result = await file.work.removeRows(table, ids, options);
+    if (result.removed > 0) this.#touch(file, table.logicalName);
+    return result;
   }
 
-  writeLabels(
+  /** Also in files that are not open, if all labels may have changed. */
+  async writeLabels(
     digest: string | undefined,
     read: (digest: string) => Promise<Labels | undefined>,
   ): Promise<boolean> {
-    return this.#work.writeLabels(this.state, digest, read);
+    const { isSplit, names, opened } = this.#files;
+    const areOthers = isSplit && digest !== undefined && digest !== this.state.choices;
+    let haveChanged = false;
+    for (const name of areOthers ? names : opened.map((file) => file.name)) {
+      const file = await this.#files.get(name);
+      const isChanged = await file.work.writeLabels(this.#files.stateOf(name), digest, read);
+      if (isChanged) this.#touch(file);
+      haveChanged ||= isChanged;
+    }
+    return haveChanged;
   }
 
-  findUnlabelled(): Promise<{ logicalName: string; table: string; column: string }[]> {
-    return this.#work.findUnlabelled(this.state);
+  /** The files that a commit stores. */
+  #toStore(): OpenFile[] {
+    const { isSplit, opened, changed } = this.#files;
+    return opened.filter(({ name }) => !isSplit || changed.has(name));
   }
 
-  countDangling(changed: ReadonlySet<string>): Promise<number> {
-    return this.#work.countDangling(this.state, changed);
+  async findUnlabelled(): Promise<{ logicalName: string; table: string; column: string }[]> {
+    const found: { logicalName: string; table: string; column: string }[] = [];
+    for (const { name, work } of this.#toStore()) {
+      found.push(...(await work.findUnlabelled(this.#files.stateOf(name))));
+    }
+    return found;
   }
 
-  compareFiles(tables: readonly Table[]): Promise<FileComparison> {
-    return this.#work.compareFiles(tables);
+  async countDangling(changed: ReadonlySet<string>): Promise<number> {
+    for (const { name, work } of this.#toStore()) {
+      this.#dangling.set(name, await work.countDangling(this.#files.stateOf(name), changed));
+    }
+    const { databases = {} } = this.state;
+    return this.#files.names.reduce(
+      (sum, name) => sum + (this.#dangling.get(name) ?? databases[name]?.dangling ?? 0),
+      0,
+    );
   }
 
-  writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void> {
-    return this.#work.writeFiles(fetched, removed, at);
+  async compareFiles(tables: readonly Table[]): Promise<FileComparison> {
+    const all: FileComparison = { wanted: [], unwanted: [] };
+    const names = new Set(tables.map(({ name }) => name));
+    for (const database of this.#files.names) {
+      const own = tables.filter((table) => this.#files.nameOf(table) === database);
+      const ownNames = new Set(own.map(({ name }) => name));
+      const { work } = await this.#files.get(database);
+      const { wanted, unwanted } = await work.compareFiles(own);
+      all.wanted.push(...wanted);
+      for (const file of unwanted) {
+        // Its table has moved to another database, whose rows show the same blobs.
+        const hasMoved = names.has(file.table) && !ownNames.has(file.table);
+        const entry = hasMoved ? { ...file, blob: null } : file;
+        this.#databaseOfFile.set(entry, database);
+        all.unwanted.push(entry);
+      }
+    }
+    return all;
+  }
+
+  async writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void> {
+    const databases = new Map(
+      Object.values(this.state.entities).map(({ table }) => [table.name, this.#files.nameOf(table)]),
+    );
+    const databaseOf = (file: FileKey): string | undefined =>
+      this.#databaseOfFile.get(file) ?? databases.get(file.table);
+    for (const name of this.#files.names) {
+      const isOwn = (file: FileKey) => !this.#files.isSplit || databaseOf(file) === name;
+      const [own, gone] = [fetched.filter(isOwn), removed.filter(isOwn)];
+      if (own.length + gone.length === 0) continue;
+      const file = await this.#files.get(name);
+      await file.work.writeFiles(own, gone, at);
+      this.#touch(file);
+    }
+  }
+
+  /** Whether tables are to be dropped from the files that they were moved from: once they are complete where they are now. */
+  get #hasLeftovers(): boolean {
+    return (this.state.leftovers?.length ?? 0) > 0 && this.state.closureOpen !== true;
   }
 
   async saveUnchanged(
     log: readonly SyncLogRow[],
   ): Promise<{ database: DatabaseReport; state: State } | undefined> {
-    const { etag } = this.#open;
-    const { databaseEtag, databaseBytes: bytes = 0 } = this.state;
-    if (etag === undefined || databaseEtag !== etag) return undefined;
+    const { isSplit, opened, changed, defaultName } = this.#files;
+    const { databaseEtag: etag } = this.state;
+    if (etag === undefined || changed.size > 0 || (isSplit && this.#hasLeftovers)) return undefined;
+    if (!isSplit && (await this.#files.get(defaultName)).open.etag !== etag) return undefined;
     const state = withPendingLog(this.state, log);
     await this.#save({ state, etag: this.#options.loaded.etag });
-    this.#open.keep();
-    return { database: { bytes, stagedBlocks: 0, stagedBytes: 0, etag }, state };
+    for (const { open } of opened) open.keep();
+    return { database: unchangedReport(state), state };
   }
 
   async commit({
@@ -137,18 +263,17 @@ export class SqliteTransaction implements MirrorTransaction {
     outcome,
     files,
   }: CommitContents): Promise<{ database: DatabaseReport; state: State }> {
-    await this.#work.finish(this.state, log, outcome);
-    if (this.#open.isSmall) await this.#work.check();
-    const database = await this.#open.store();
-    this.isCommitted = true;
-    const { etag } = database;
+    const onStored = () => {
+      this.isCommitted = true;
+    };
+    const { database, state: stored }: Committed = await commitFiles(this.#files, {
+      ...{ log, outcome, at: this.#options.at, synced: this.#options.synced },
+      ...{ stored: this.#toStore(), dangling: this.#dangling, dropsLeftovers: this.#hasLeftovers, onStored },
+    });
     const state: State = {
-      ...this.state,
-      pendingLog: [],
-      databaseEtag: etag,
-      databaseBytes: database.bytes,
+      ...stored,
       files: files
-        ? { entities: files.entities, etag: files.areComplete ? etag : undefined }
+        ? { entities: files.entities, etag: files.areComplete ? database.etag : undefined }
         : this.state.files,
     };
     await this.#save({ state, etag: this.#options.loaded.etag });

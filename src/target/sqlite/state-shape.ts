@@ -79,6 +79,10 @@ const logRow = z.looseObject({
 const state = z.looseObject({
   databaseEtag: text.optional(),
   databaseBytes: count.optional(),
+  databases: z
+    .record(name, z.looseObject({ etag: text, bytes: count, dangling: count.optional() }))
+    .optional(),
+  leftovers: z.array(table).optional(),
   metadataVersion: text.optional(),
   catalog: text.optional(),
   organizationId: text.optional(),

@@ -37,7 +37,8 @@ export function storableTables(
     const { logicalName } = table;
     const config = configs.get(logicalName)!;
     const named = names.nameTable(table);
-    const mirrored = mirrorTable(named, config);
+    const { database } = config;
+    const mirrored = { ...mirrorTable(named, config), ...(database !== undefined && { database }) };
     const error =
       wrongKey(table) ??
       (config.history ? names.takeHistory(named) : undefined) ??

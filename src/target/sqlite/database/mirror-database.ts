@@ -27,6 +27,7 @@ const readTries = 3;
  */
 export class MirrorDatabase {
   readonly #options: MirrorDatabaseOptions;
+  #isRetired = false;
   /** The database that nobody works on now. */
   #kept: KeptDatabase | undefined;
 
@@ -57,30 +58,52 @@ export class MirrorDatabase {
    * @param incomingBytes the size of what will be merged
    */
   async change<T>(work: (open: OpenDatabase) => Promise<T>, incomingBytes = 0): Promise<T> {
-    const database = await this.#open(incomingBytes);
-    let isCurrent = false;
-    const keep = (): void => {
-      isCurrent = true;
-    };
-    const store = async () => {
-      const report = await database.store();
-      keep();
-      return report;
-    };
+    const open = await this.begin(incomingBytes);
+    let isDone = false;
     try {
-      const { work: sql, etag, isSmall, length } = database;
-      const result = await work({ work: sql, etag, isSmall, length, store, keep });
-      if (isCurrent) this.#keep(database);
+      const result = await work(open);
+      isDone = true;
       return result;
     } finally {
-      if (this.#kept !== database) await database.close();
+      await open.end(isDone);
     }
+  }
+
+  /**
+   * Opens the present state, or a new empty database, until `end`.
+   * @param incomingBytes the size of what will be merged
+   */
+  async begin(incomingBytes = 0): Promise<OpenDatabase & { end(isDone: boolean): Promise<void> }> {
+    const database = await this.#open(incomingBytes);
+    let isCurrent = false;
+    const { work, etag, isSmall, length } = database;
+    return {
+      ...{ work, etag, isSmall, length },
+      keep: () => {
+        isCurrent = true;
+      },
+      store: async () => {
+        const report = await database.store();
+        isCurrent = true;
+        return report;
+      },
+      end: async (isDone) => {
+        if (isDone && isCurrent && !this.#isRetired) this.#keep(database);
+        if (this.#kept !== database) await database.close();
+      },
+    };
   }
 
   /** Gives the memory back. */
   async close(): Promise<void> {
     await this.#kept?.close();
     this.#kept = undefined;
+  }
+
+  /** Gives the memory back, also that of a database that is still worked on, once that ends. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    await this.close();
   }
 
   /** Takes the kept database out, or opens the present state. */

@@ -56,6 +56,7 @@ const methods: Record<keyof Work, true> = {
   finish: true,
   check: true,
   readState: true,
+  describe: true,
   findDangling: true,
 };
 

@@ -13,6 +13,14 @@ export interface ClosureOptions {
    * @default all rows are followed
    */
   ofMerged?: ReadonlySet<string> | undefined;
+  /** Ids that rows of other files refer to, by logical name. */
+  needed?: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The closure in one file. */
+export interface FileClosure extends Closure {
+  /** Ids of filtered tables in other files that rows refer to, by logical name. */
+  outside: Map<string, string[]>;
 }
 
 /**
@@ -23,11 +31,17 @@ export function findClosure(
   db: SqliteDatabase,
   tables: readonly Table[],
   filtered: ReadonlySet<string>,
-  { withPresent = new Set(), ofMerged }: ClosureOptions = {},
-): Closure {
+  { withPresent = new Set(), ofMerged, needed: given = new Map() }: ClosureOptions = {},
+): FileClosure {
   const present = new Set(tables.filter((table) => db.hasTable(table.name)));
   db.exec(`DROP TABLE IF EXISTS temp.needed;
     CREATE TEMP TABLE needed (entity TEXT, id TEXT, depth INTEGER, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
+  for (const [name, ids] of given) {
+    db.run('INSERT OR IGNORE INTO temp.needed SELECT ?, value, 0 FROM json_each(?)', [
+      name,
+      JSON.stringify(ids),
+    ]);
+  }
   for (const table of present) {
     if (ofMerged !== undefined) {
       addReferences(db, table, filtered, ofMerged.has(table.logicalName) ? 0 : 'merged');
@@ -45,6 +59,16 @@ export function findClosure(
   const missing = new Map<string, string[]>();
   const held = new Map<string, string[]>();
   const unneeded = new Map<string, string[]>();
+  const own = new Set(tables.map(({ logicalName }) => logicalName));
+  const outside = new Map<string, string[]>();
+  for (const name of filtered) {
+    if (own.has(name)) continue;
+    const rows = db.all<{ id: string }>('SELECT id FROM temp.needed WHERE entity = ?', [name]);
+    outside.set(
+      name,
+      rows.map(({ id }) => id),
+    );
+  }
   for (const table of tables) {
     const { logicalName } = table;
     if (!filtered.has(logicalName)) continue;
@@ -65,7 +89,7 @@ export function findClosure(
     unneeded.set(logicalName, ofMerged === undefined ? ids(isUnneeded) : []);
   }
   db.exec('DROP TABLE temp.needed');
-  return { missing, present: held, unneeded, isPartial: ofMerged !== undefined };
+  return { missing, present: held, unneeded, outside, isPartial: ofMerged !== undefined };
 }
 
 /**

@@ -1,0 +1,166 @@
+import { ConflictError } from '../../../errors.ts';
+import type { TransactionOptions } from '../../mirror-target.ts';
+import type { DatabaseReport, State } from '../../state.ts';
+import type { OpenDatabase } from '../database/open-database.ts';
+import type { Work } from '../database-work.ts';
+import type { Databases } from './databases.ts';
+import { isSplit, stateOfFile } from './state-of-file.ts';
+
+/** A file while a transaction works on it. */
+export interface OpenFile {
+  name: string;
+  open: OpenDatabase & { end(isDone: boolean): Promise<void> };
+  work: Work;
+  /** What the latest commit with an outcome stored. */
+  lastOutcome: unknown;
+}
+
+export interface OpenFilesOptions {
+  databases: Databases;
+  transaction: TransactionOptions;
+  /** Whether figures about large tables are counted again in this file. */
+  isDeep: (open: OpenDatabase) => Promise<boolean>;
+  /** Is told of a file that the caller's state does not have as it is. */
+  noteOther: (name: string) => void;
+}
+
+/** The files that a transaction works on: opened when something is done with them. */
+export class OpenFiles {
+  /** The state of all files. */
+  readonly state: State;
+  readonly defaultName: string;
+  /** Whether there are several files, now or after the commit. */
+  readonly isSplit: boolean;
+  /** The names of files that were changed. */
+  readonly changed = new Set<string>();
+  readonly #options: OpenFilesOptions;
+  readonly #files = new Map<string, OpenFile>();
+
+  private constructor(options: OpenFilesOptions, state: State, files: readonly OpenFile[]) {
+    const { databases, transaction } = options;
+    this.#options = options;
+    this.state = state;
+    this.defaultName = databases.defaultName;
+    this.isSplit = isSplit(transaction.loaded.state, transaction.synced);
+    for (const file of files) this.#files.set(file.name, file);
+  }
+
+  /** Opens the only file, or those of the tables that are to be merged. */
+  static async begin(options: OpenFilesOptions): Promise<OpenFiles> {
+    const { databases, transaction } = options;
+    const { loaded, synced, runId, at, tables, incomingBytes } = transaction;
+    const known: State = { ...loaded.state, entities: { ...loaded.state.entities } };
+    if (isSplit(loaded.state, synced)) {
+      const files = new OpenFiles(options, known, []);
+      try {
+        for (const table of tables?.() ?? []) await files.of(table);
+        return files;
+      } catch (error) {
+        await files.end(false);
+        throw error;
+      }
+    }
+    const name = databases.defaultName;
+    const open = await databases.get(name, 1).begin(incomingBytes);
+    try {
+      const isOfDatabase = loaded.state.databaseEtag === open.etag;
+      const context = { runId, at, synced, isDeep: await options.isDeep(open) };
+      const { state, lastOutcome } = await open.work.begin(context, isOfDatabase ? known : undefined);
+      const file = { name, open, work: open.work, lastOutcome };
+      return new OpenFiles(options, isOfDatabase ? known : state, [file]);
+    } catch (error) {
+      await open.end(false);
+      throw error;
+    }
+  }
+
+  /** The names of all files that exist, and of those that were opened. */
+  get names(): string[] {
+    return [...new Set([...this.#stored().keys(), ...this.#files.keys()])];
+  }
+
+  /** Those that are open. */
+  get opened(): readonly OpenFile[] {
+    return [...this.#files.values()];
+  }
+
+  has(name: string): boolean {
+    return this.#files.has(name);
+  }
+
+  nameOf(table: { database?: string }): string {
+    return this.#options.databases.nameOf(table);
+  }
+
+  /** The state with the tables of one file alone. */
+  stateOf(name: string): State {
+    const { synced } = this.#options.transaction;
+    const database = name === this.defaultName ? undefined : name;
+    return this.isSplit ? stateOfFile(this.state, synced, database) : this.state;
+  }
+
+  /** The file that has a table, or is to have it. */
+  of(table: { database?: string }): Promise<OpenFile> {
+    return this.get(this.nameOf(table));
+  }
+
+  /** @throws ConflictError if the file is not the one that the caller's state describes */
+  async get(name: string): Promise<OpenFile> {
+    const known = this.#files.get(name);
+    if (known !== undefined) return known;
+    const { databases, transaction, noteOther } = this.#options;
+    const { synced, runId, at, incomingBytes } = transaction;
+    const places = new Set([...this.names, ...synced.map((table) => this.nameOf(table)), name]);
+    const open = await databases.get(name, places.size).begin(incomingBytes);
+    try {
+      if (open.etag !== this.#stored().get(name)) {
+        noteOther(name);
+        throw new ConflictError(`The database ${name} is not the one that the merge began with.`, {
+          operation: 'open',
+          object: name,
+          hint: 'Load the state again and repeat the work.',
+        });
+      }
+      const own = synced.filter((table) => this.nameOf(table) === name);
+      const context = { runId, at, synced: own, isDeep: await this.#options.isDeep(open) };
+      const { lastOutcome } = await open.work.begin(context, this.stateOf(name));
+      const file = { name, open, work: open.work, lastOutcome };
+      this.#files.set(name, file);
+      return file;
+    } catch (error) {
+      await open.end(false);
+      throw error;
+    }
+  }
+
+  /** Begins again on a file that was stored. */
+  async reopen({ name, work }: OpenFile): Promise<void> {
+    const { synced, runId, at } = this.#options.transaction;
+    const own = synced.filter((table) => this.nameOf(table) === name);
+    await work.begin({ runId, at, synced: own, isDeep: false }, this.stateOf(name));
+  }
+
+  /** The ETags of the stored files by name, as the caller's state has them. */
+  #stored(): Map<string, string> {
+    const { databases, databaseEtag } = this.#options.transaction.loaded.state;
+    if (databases !== undefined)
+      return new Map(Object.entries(databases).map(([name, { etag }]) => [name, etag]));
+    return new Map(databaseEtag === undefined ? [] : [[this.defaultName, databaseEtag]]);
+  }
+
+  /** Closes the files. @param isDone whether those that were stored or kept equal what is stored */
+  async end(isDone: boolean): Promise<void> {
+    for (const { open } of this.#files.values()) await open.end(isDone);
+  }
+}
+
+/** Adds up what was stored. */
+export function addReports(reports: readonly DatabaseReport[]): {
+  stagedBlocks: number;
+  stagedBytes: number;
+} {
+  return {
+    stagedBlocks: reports.reduce((sum, { stagedBlocks }) => sum + stagedBlocks, 0),
+    stagedBytes: reports.reduce((sum, { stagedBytes }) => sum + stagedBytes, 0),
+  };
+}
