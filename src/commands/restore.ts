@@ -1,19 +1,21 @@
 /** `dataverse-sqlite-sync restore`: lists the states of the database that are kept, and makes one of them the present one. */
 import { parseArgs } from 'node:util';
-import { readSettings, type Settings } from '../config/settings.ts';
+import { databasePattern } from '../config/entities.ts';
+import { readSettings } from '../config/settings.ts';
 import { ConfigurationError } from '../errors.ts';
 import { openRestore } from '../services.ts';
-import { listVersions, restoreDatabase } from '../sync/restore/restore-database.ts';
+import { listVersions, type RestoreServices, restoreDatabase } from '../sync/restore/restore-database.ts';
 import { commandEnvironment } from './command-environment.ts';
 
 export const help = `Restores an earlier state of the database, with the cursors that belong to it. The next run then reads what changed in
 Dataverse since that state was committed.
 
-  dataverse-sqlite-sync restore --list [--json] [--data DIR]
-  dataverse-sqlite-sync restore --at TIME [--json] [--data DIR]
+  dataverse-sqlite-sync restore --list [--database NAME] [--json] [--data DIR]
+  dataverse-sqlite-sync restore --at TIME [--database NAME] [--json] [--data DIR]
 
   --list       the states that are kept, newest first
   --at         restore the newest state that was committed at or before TIME, such as 2026-11-20T12:00:00Z
+  --database   the database that tables name with "database" in entities.json; by default the one that has all others
   --json       print JSON
   --data       use the storage of the npm start that runs with this data folder
   --help
@@ -29,6 +31,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
     options: {
       list: { type: 'boolean', default: false },
       at: { type: 'string' },
+      database: { type: 'string' },
       json: { type: 'boolean', default: false },
       data: { type: 'string' },
     },
@@ -42,13 +45,22 @@ export async function run(args: readonly string[]): Promise<boolean> {
     DATAVERSE_URL: 'https://unused.crm.dynamics.com',
     ...commandEnvironment({ data: values.data }),
   });
-  await (at === undefined ? list(settings, values.json) : restore(settings, at, values.json));
+  const services = openRestore(settings, databaseName(values.database));
+  await (at === undefined ? list(services, values.json) : restore(services, at, values.json));
   return true;
 }
 
-async function list(settings: Settings, asJson: boolean): Promise<void> {
-  const versions = await listVersions(openRestore(settings));
-  if (asJson) return console.log(JSON.stringify({ database: settings.databaseName, versions }));
+/** @throws ConfigurationError if no database can have the name */
+function databaseName(name: string | undefined): string | undefined {
+  if (name === undefined || databasePattern.test(name)) return name;
+  throw new ConfigurationError(`No database can be called ${name}.`, {
+    hint: 'Use the "database" of an entry of entities.json, such as --database sales.',
+  });
+}
+
+async function list(services: RestoreServices, asJson: boolean): Promise<void> {
+  const versions = await listVersions(services);
+  if (asJson) return console.log(JSON.stringify({ database: services.name, versions }));
   if (versions.length === 0) return console.log('There is no database, and no version of one.');
   for (const { kind, committedAt, bytes, runId, restoredFrom } of versions) {
     const run = runId === undefined ? '' : `  run ${runId}`;
@@ -64,17 +76,18 @@ async function list(settings: Settings, asJson: boolean): Promise<void> {
   }
 }
 
-async function restore(settings: Settings, at: Date, asJson: boolean): Promise<void> {
-  const result = await restoreDatabase(openRestore(settings), at);
-  if (asJson) return console.log(JSON.stringify({ database: settings.databaseName, ...result }));
+async function restore(services: RestoreServices, at: Date, asJson: boolean): Promise<void> {
+  const result = await restoreDatabase(services, at);
+  const { name } = services;
+  if (asJson) return console.log(JSON.stringify({ database: name, ...result }));
   const { version, isUnchanged, blocks, stagedBlocks, stagedBytes } = result;
   const committedAt = version.committedAt.toISOString();
   if (isUnchanged) {
-    console.log(`${settings.databaseName} already is the state of ${committedAt}. Nothing was written.`);
+    console.log(`${name} already is the state of ${committedAt}. Nothing was written.`);
     return;
   }
   console.log(
-    `${settings.databaseName} is the state of ${committedAt} again: ${stagedBlocks} of ${blocks} blocks written (${megabytes(stagedBytes).trim()}).
+    `${name} is the state of ${committedAt} again: ${stagedBlocks} of ${blocks} blocks written (${megabytes(stagedBytes).trim()}).
 The next run continues from its cursors and reads what changed in Dataverse since then. The state that was replaced is
 kept: npm run restore -- --list shows it.`,
   );

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { databasePattern } from '../../config/entities.ts';
 import { ConflictError } from '../../errors.ts';
 import type { PublishedDatabase, PublishedState } from '../../storage/database/published-database.ts';
 import { type ByteRange, readByteRange } from '../byte-range.ts';
@@ -19,17 +20,24 @@ export const maxResponseBytes = 4 * 1024 * 1024;
 /** How often a response is made anew because of a commit in the middle of it. */
 const maxTries = 3;
 
+/** Opens a database. @param name that entities.json gives it; undefined for the default one */
+export type OpenDatabase = (name?: string) => PublishedDatabase;
+
 /**
- * `GET /api/database`: the database file, or a range of it. All bytes of a response are of the state that its ETag names.
+ * `GET /api/database`: a database file, or a range of it; `?name=` of one that entities.json names. All bytes of a response are of the state that its ETag names.
  * A range longer than `maxResponseBytes` is answered with its beginning, which RFC 9110, section 15.3.7, allows: the
  * response says what it has.
  */
-export const getDatabase: Handler<PublishedDatabase> = async (database, request) => {
+export const getDatabase: Handler<OpenDatabase> = async (open, request) => {
+  const name = request.query.get('name') ?? undefined;
+  if (name !== undefined && !databasePattern.test(name)) throw wrongName(name);
+  const database = open(name);
   const pinned = await readPinned(database, request);
   if (pinned !== undefined) return pinned;
   for (let tries = 0; tries < maxTries; tries++) {
     const state = await database.current();
     if (state === undefined) {
+      if (name !== undefined) throw noSuchDatabase(name);
       throw new Problem(404, 'There is no database before the first sync.', {
         hint: 'Start a sync with POST /api/sync.',
       });
@@ -114,6 +122,18 @@ function answer(
 
 function beginningOf({ first, last }: ByteRange): ByteRange {
   return { first, last: Math.min(last, first + maxResponseBytes - 1) };
+}
+
+function wrongName(name: string): Problem {
+  return new Problem(400, `No database can be called ${name.slice(0, 100)}.`, {
+    hint: 'Use the "database" of an entry of entities.json, such as name=sales.',
+  });
+}
+
+function noSuchDatabase(name: string): Problem {
+  return new Problem(404, `There is no database ${name}.`, {
+    hint: `It exists after the first sync of a table with "database": "${name}" in entities.json.`,
+  });
 }
 
 function changed(etag: string): Problem {

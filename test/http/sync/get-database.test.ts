@@ -77,25 +77,44 @@ afterEach(() => {
   requests = 0;
 });
 
-function start(headers: Record<string, string> = {}, method = 'GET'): ClientRequest {
+function start(headers: Record<string, string> = {}, method = 'GET', query = ''): ClientRequest {
   const key = { 'x-functions-key': host.functionKey };
-  return httpRequest(`${host.url}/api/database`, { method, headers: { ...key, ...headers } });
+  return httpRequest(`${host.url}/api/database${query}`, { method, headers: { ...key, ...headers } });
 }
 
 /** Sends a request with `node:http`, which does not change the response. */
-async function send(headers: Record<string, string> = {}, method = 'GET') {
-  const request = start(headers, method).end();
+async function send(headers: Record<string, string> = {}, method = 'GET', query = '') {
+  const request = start(headers, method, query).end();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const status = response.statusCode!;
   if (status !== 401) expect(documented, `${status}`).toContain(String(status));
   return { status, headers: response.headers, body: await buffer(response) };
 }
 
-async function problem(headers: Record<string, string>) {
-  const answer = await send(headers);
+async function problem(headers: Record<string, string>, query = '') {
+  const answer = await send(headers, 'GET', query);
   expect(answer.headers['content-type']).toBe('application/problem+json');
   return { ...answer, document: JSON.parse(answer.body.toString()) as Record<string, unknown> };
 }
+
+test('a database that entities.json names, by its name', async () => {
+  const container = openBlobs({ connectionString: data.connectionString }).getContainerClient('dataverse');
+  const bytes = randomBytes(10 * kib);
+  const sales = new DatabaseBlob(container, 'mirrors/sales.db');
+  const { etag } = await commitFile(sales, bytes, { etag: 'absent' });
+  const whole = await send({}, 'GET', '?name=sales');
+  expect([whole.status, whole.body.equals(bytes)]).toEqual([200, true]);
+  expect(whole.headers).toMatchObject({ etag, 'content-disposition': 'attachment; filename="sales.db"' });
+  const range = await send({ range: 'bytes=8-15', 'if-match': etag }, 'GET', '?name=sales');
+  expect([range.status, range.body.equals(bytes.subarray(8, 16))]).toEqual([206, true]);
+  const absent = await problem({}, '?name=service');
+  expect([absent.status, absent.document]).toMatchObject([
+    404,
+    { detail: expect.stringContaining('service') },
+  ]);
+  for (const name of ['../state', 'Sales', 'sales.db', '', 'a'.repeat(65)])
+    expect((await problem({}, `?name=${encodeURIComponent(name)}`)).status).toBe(400);
+});
 
 /** The bytes in buffers of this process that are in use. */
 function heldBytes(): number {

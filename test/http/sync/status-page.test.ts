@@ -53,6 +53,13 @@ test('file counts appear only if the run fetched files', () => {
   expect(runPage(runStatus(), links).body).not.toContain('Files');
 });
 
+test('the sizes of several databases appear by name', () => {
+  const databases = { dataverse: { bytes: 34_000, etag: '"1"' }, sales: { bytes: 56_000, etag: '"2"' } };
+  const { body } = runPage(runStatus({ databases }), links);
+  expect(body).toMatch(/<dt>Database sales<\/dt><dd>56/);
+  expect(runPage(runStatus(), links).body).not.toContain('Database sales');
+});
+
 test('the page reloads only while a run is live', () => {
   const fetching = runStatus({
     phase: 'fetching',
