@@ -1,13 +1,14 @@
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
 import { printableJson } from '../safe-text.ts';
+import { databaseFileOf, databaseNameOf } from '../storage/database/database-names.ts';
 import { formatBytes } from '../terminal/format.ts';
 import { openCommand } from '../terminal/open-command.ts';
 import { createProgress, NoProgress, type Progress } from '../terminal/progress.ts';
 import { isOver, isSuccess } from '../terminal/run-outcome.ts';
 import { reportJson, reportLines } from '../terminal/run-report.ts';
-import { DatabaseCopy } from './data-folder/database-copy.ts';
+import { DatabaseCopies, DatabaseCopy } from './data-folder/database-copy.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
@@ -89,7 +90,11 @@ async function runSyncs(
 
   const file = join(environment.dataFolder, 'dataverse.db');
   const out = options.out === undefined ? undefined : resolve(options.out);
-  const copy = new DatabaseCopy(databaseBlob(environment), out === undefined ? [file] : [file, out]);
+  const copies = new DatabaseCopies(databaseNameOf(blobName(environment)), (name) => {
+    const of = (path: string) => (name === undefined ? path : join(dirname(path), `${name}.db`));
+    const files = out === undefined ? [of(file)] : [of(file), of(out)];
+    return new DatabaseCopy(databaseBlob(environment, name), files);
+  });
   const client = new SyncClient(host.url, host.functionKey, stop);
   const start = () => client.start({ allowMassDelete: options.allowMassDelete, reread: options.reread });
   const follow = async (runId: string) => {
@@ -109,38 +114,51 @@ async function runSyncs(
     say(STOPPING);
     return INTERRUPTED;
   }
-  await copy.update();
+  await copies.update(status);
 
   for (const line of reportLines(status)) progress.line(line);
   const success = isSuccess(status);
   if (!success) progress.line(`Log        ${environment.logFile}`);
-  if (options.json) process.stdout.write(`${reportJson(status, { file: out ?? file, bytes: copy.bytes })}\n`);
+  if (options.json) {
+    const { bytes } = copies.all[0]!;
+    const others = copies.all.slice(1).map((copy) => ({ file: copy.file, bytes: copy.bytes }));
+    process.stdout.write(`${reportJson(status, { file: out ?? file, bytes }, others)}\n`);
+  }
   if (status.phase !== 'complete') return 1;
-  progress.line(`Database   ${out ?? file} (${formatBytes(copy.bytes)})`);
-  progress.line(`Open it    ${openCommand(out ?? file)}`);
+  // The default database does not exist if every table is in another one.
+  const shown = copies.all.filter(
+    ({ bytes }, index) => bytes > 0 || (index === 0 && copies.all.length === 1),
+  );
+  for (const copy of shown) progress.line(`Database   ${copy.file} (${formatBytes(copy.bytes)})`);
+  progress.line(`Open it    ${openCommand(shown[0]?.file ?? out ?? file)}`);
   if (options.once) return success ? 0 : 1;
 
   progress.line(`Status     ${host.url}/api/sync?code=${host.functionKey}`);
   progress.line(`Dataverse  ${dataverseUrl}`);
   const schedule = environment.settings['SYNC_SCHEDULE'];
   progress.line(`Further syncs run on the schedule ${schedule} (UTC). Press Ctrl-C to stop.`);
-  reportFurtherRuns(environment, client, copy, run.runId, (line) => progress.line(line), stop);
+  reportFurtherRuns(environment, client, copies, run.runId, (line) => progress.line(line), stop);
   await stopped;
   say(STOPPING);
   return 0;
 }
 
-function databaseBlob({ connectionString, settings }: LocalEnvironment) {
+function blobName({ settings }: LocalEnvironment): string {
+  return settings['SYNC_DATABASE_NAME'] || 'dataverse.db';
+}
+
+function databaseBlob(environment: LocalEnvironment, name: string | undefined) {
+  const { connectionString, settings } = environment;
   return BlobServiceClient.fromConnectionString(connectionString)
     .getContainerClient(settings['SYNC_DATABASE_CONTAINER'] || 'dataverse')
-    .getBlobClient(settings['SYNC_DATABASE_NAME'] || 'dataverse.db');
+    .getBlobClient(databaseFileOf(blobName(environment), name));
 }
 
 /** After each further run, prints its totals and updates the copies of the database. */
 function reportFurtherRuns(
   { host, logFile }: LocalEnvironment,
   client: SyncClient,
-  copy: DatabaseCopy,
+  copies: DatabaseCopies,
   lastRunId: string,
   say: (line: string) => void,
   stop: AbortSignal,
@@ -157,7 +175,7 @@ function reportFurtherRuns(
       for (const line of reportLines(run)) say(line);
       if (!isSuccess(run)) say(`Log        ${logFile}`);
     }
-    if (ended.length > 0) await copy.update();
+    if (ended.length > 0) await copies.update(ended.at(-1)!);
   };
   host.onInvocation(({ state, functionName }) => {
     // The check itself invokes syncStatus.

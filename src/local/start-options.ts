@@ -40,7 +40,8 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
                      set DATAVERSE_ACCESS_TOKEN to an access token, or configure other
                      credentials in local.settings.json
   --entities FILE    the tables to sync (default: entities.json)
-  --out FILE         copy the finished database to this file, readable by you only
+  --out FILE         copy the finished database to this file, readable by you only; other
+                     databases of entities.json are copied next to it
   --data DIR         where the storage emulator keeps its files, readable by you only (default: a folder in .data)
   --port N           the port of the functions (default: ${DEFAULT_PORT}; with --once, any free port)
   --rows N           the number of rows in the sample Dataverse (default: ${DEFAULT_ROWS})

@@ -31,8 +31,15 @@ const TABLE_FIELDS = [
   ...(['seconds', 'requests', 'bytes', 'throttled', 'waitedSeconds', 'wireBytes', 'error', 'hint'] as const),
 ];
 
-/** The one line of `--json`. Scripts rely on its fields. */
-export function reportJson(status: RunStatus, database: { file: string; bytes: number }): string {
+/**
+ * The one line of `--json`. Scripts rely on its fields.
+ * @param others the databases besides the default one
+ */
+export function reportJson(
+  status: RunStatus,
+  database: { file: string; bytes: number },
+  others: readonly { file: string; bytes: number }[] = [],
+): string {
   const { runId, phase, totals, seconds, error, hint } = status;
   const { bytes = database.bytes, stagedBlocks = 0, stagedBytes = 0 } = status.database ?? {};
   return printableJson({
@@ -48,5 +55,6 @@ export function reportJson(status: RunStatus, database: { file: string; bytes: n
     requests: totals.requests,
     bytes: totals.bytes,
     database: { file: database.file, bytes, stagedBlocks, stagedBytes },
+    otherDatabases: others.length > 0 ? others : undefined,
   });
 }

@@ -230,6 +230,21 @@ describe('a data folder with a first sync', () => {
   });
 });
 
+test('writes a file for each database that entities.json names', async () => {
+  const entities = join(folder, 'entities.json');
+  await writeFile(entities, JSON.stringify(['account', { name: 'contact', database: 'sales' }]));
+  const out = join(folder, 'out/copy.db');
+  const options = ['--once', '--rows', '100', '--entities', entities, '--data', data, '--out', out];
+  const { code, stdout } = await run(...options);
+  expect(code).toBe(0);
+  const others = join(folder, 'out/sales.db');
+  for (const file of [out, others]) expect(stdout).toContain(`Database   ${file} (`);
+  expect(countRows(out)).toMatchObject({ tables: 1 });
+  expect(countRows(others)).toMatchObject({ tables: 1 });
+  expect(await readFile(others)).toEqual(await readFile(join(data, 'sales.db')));
+  expect((await stat(join(data, 'sales.db'))).mode & 0o077).toBe(0);
+});
+
 test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async () => {
   const { child, output, exit, prints } = start('--rows', '200', '--data', data, '--port', '0');
   await prints('Press Ctrl-C to stop.');

@@ -16,10 +16,15 @@ export interface DataFolder {
 /** What `npm start` keeps in a data folder. */
 const ownNames = new Set([
   ...['lock', 'local.json', 'local.json~', 'running.json', 'functions.log', 'entities.json', 'writable'],
-  ...['dataverse.db', 'dataverse.db.new', '__blobstorage__', '__queuestorage__'],
+  ...['__blobstorage__', '__queuestorage__'],
 ]);
+/** `dataverse.db`, and the databases that entities.json names. */
+const database = /^[a-z0-9-]+\.db(?:\.new)?$/;
 const isOwn = (name: string): boolean =>
-  ownNames.has(name) || name.startsWith('__azurite_db_') || (name.startsWith('.') && name.endsWith('.new'));
+  ownNames.has(name) ||
+  database.test(name) ||
+  name.startsWith('__azurite_db_') ||
+  (name.startsWith('.') && name.endsWith('.new'));
 
 /** What systems put into empty folders. */
 const ignored = new Set(['lost+found', '.DS_Store', '.gitignore', '.gitkeep']);

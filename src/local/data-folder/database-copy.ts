@@ -20,6 +20,11 @@ export class DatabaseCopy {
     this.#files = files;
   }
 
+  /** The file for the user. */
+  get file(): string {
+    return this.#files.at(-1)!;
+  }
+
   /** The size of the last copy in bytes, 0 before the first. */
   get bytes(): number {
     return this.#bytes;
@@ -50,6 +55,33 @@ export class DatabaseCopy {
     }
     this.#etag = properties.etag;
     this.#bytes = properties.contentLength ?? 0;
+  }
+}
+
+/** The copies of all databases: the default one first. */
+export class DatabaseCopies {
+  readonly all: DatabaseCopy[];
+  readonly #make: (name: string | undefined) => DatabaseCopy;
+  readonly #names: Set<string>;
+
+  /** @param make for a database that entities.json names; undefined for the default one */
+  constructor(defaultName: string, make: (name: string | undefined) => DatabaseCopy) {
+    this.#make = make;
+    this.#names = new Set([defaultName]);
+    this.all = [make(undefined)];
+  }
+
+  /**
+   * Copies those that changed.
+   * @param run the latest one, which names the databases
+   */
+  async update({ databases = {} }: { databases?: Record<string, unknown> }): Promise<void> {
+    for (const name of Object.keys(databases)) {
+      if (this.#names.has(name)) continue;
+      this.#names.add(name);
+      this.all.push(this.#make(name));
+    }
+    for (const copy of this.all) await copy.update();
   }
 }
 
