@@ -120,7 +120,7 @@ function figures(run: RunStatus): Html {
     ['Database', database && bytes(database.bytes)],
     ...Object.entries(run.databases ?? {}).map(([name, file]): [string, string] => [
       `Database ${name}`,
-      bytes(file.bytes),
+      `${bytes(file.bytes)}${file.tables === 0 ? ', no longer used' : ''}`,
     ]),
     ['Database written', database && bytes(database.stagedBytes)],
     ['Files fetched', files && count(files.fetched)],

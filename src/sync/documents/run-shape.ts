@@ -57,7 +57,7 @@ const run = z.looseObject({
   ...optional(['rounds', 'danglingReferences'], count),
   entities: z.array(tableReport).optional(),
   database: database.optional(),
-  databases: z.record(text, z.looseObject({ bytes: count, etag: text })).optional(),
+  databases: z.record(text, z.looseObject({ bytes: count, etag: text, tables: count })).optional(),
   files: z.looseObject(required(['fetched', 'bytes', 'failed', 'removed'], count)).optional(),
   quality: z
     .looseObject({

@@ -74,12 +74,20 @@ export interface RunDocument {
   /** Size of the database after the run, also if the run left it as it was; absent while there is none. */
   databaseBytes?: number;
   /** The database files by name, after the run, if there are others than the default one. */
-  databases?: Record<string, { bytes: number; etag: string }>;
+  databases?: Record<string, DatabaseSize>;
   /** References in the mirror whose target is absent; absent if the run committed nothing. */
   danglingReferences?: number;
   /** Absent if the run fetched and removed no file. */
   files?: FileFigures;
   quality?: RunQuality;
+}
+
+/** One of several database files. */
+export interface DatabaseSize {
+  bytes: number;
+  etag: string;
+  /** How many configured tables it has. A file without any is no longer used. */
+  tables: number;
 }
 
 /** How good the mirror is after a run. */

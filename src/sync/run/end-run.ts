@@ -1,6 +1,7 @@
 import { ConflictError, describeForLog } from '../../errors.ts';
+import { databaseNameOf } from '../../storage/database/database-names.ts';
 import { DamagedDocumentError } from '../../storage/document-store.ts';
-import type { State } from '../../target/state.ts';
+import { configuredTables, type State } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits } from '../documents/report.ts';
@@ -224,16 +225,22 @@ async function reportEnd(
     hint: hints.length > 0 ? hints.join(' ') : undefined,
     database: addCommits(report.database, end.database),
     databaseBytes: current?.databaseBytes,
-    databases: databasesOf(current),
+    databases: databasesOf(services, current),
     phase,
     finishedAt: services.now().toISOString(),
   };
 }
 
-function databasesOf(state: State | undefined): RunDocument['databases'] {
+function databasesOf({ settings }: SyncServices, state: State | undefined): RunDocument['databases'] {
   if (state?.databases === undefined) return undefined;
-  const all = Object.entries(state.databases).map(([name, { bytes, etag }]) => [name, { bytes, etag }]);
-  return Object.fromEntries(all);
+  const defaultName = databaseNameOf(settings.databaseName);
+  const places = configuredTables(state).map(({ database = defaultName }) => database);
+  return Object.fromEntries(
+    Object.entries(state.databases).map(([name, { bytes, etag }]) => {
+      const tables = places.filter((place) => place === name).length;
+      return [name, { bytes, etag, tables }];
+    }),
+  );
 }
 
 /** Whether an error shows that another program has damaged the documents of a run. */

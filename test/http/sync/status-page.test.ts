@@ -54,9 +54,14 @@ test('file counts appear only if the run fetched files', () => {
 });
 
 test('the sizes of several databases appear by name', () => {
-  const databases = { dataverse: { bytes: 34_000, etag: '"1"' }, sales: { bytes: 56_000, etag: '"2"' } };
+  const databases = {
+    dataverse: { bytes: 34_000, etag: '"1"', tables: 3 },
+    sales: { bytes: 56_000, etag: '"2"', tables: 1 },
+    old: { bytes: 78_000, etag: '"3"', tables: 0 },
+  };
   const { body } = runPage(runStatus({ databases }), links);
-  expect(body).toMatch(/<dt>Database sales<\/dt><dd>56/);
+  expect(body).toMatch(/<dt>Database sales<\/dt><dd>56[^,]*<\/dd>/);
+  expect(body).toMatch(/<dt>Database old<\/dt><dd>78[^,]*, no longer used<\/dd>/);
   expect(runPage(runStatus(), links).body).not.toContain('Database sales');
 });
 

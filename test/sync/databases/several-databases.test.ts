@@ -27,12 +27,29 @@ describe('several databases', () => {
     );
     const etags = await org.harness.etags(undefined, 'sales');
     expect(status.databases).toEqual({
-      dataverse: { bytes: (await org.harness.databaseBytes()).length, etag: etags[0] },
-      sales: { bytes: (await org.harness.databaseBytes('sales')).length, etag: etags[1] },
+      dataverse: { bytes: (await org.harness.databaseBytes()).length, etag: etags[0], tables: 1 },
+      sales: { bytes: (await org.harness.databaseBytes('sales')).length, etag: etags[1], tables: 2 },
     });
     const idle = await org.sync();
     expect(idle.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
     expect(await org.harness.etags(undefined, 'sales')).toEqual(etags);
+  });
+
+  it('cost an idle run one request each', async () => {
+    org = await Organisation.start(['account', inSales('contact')]);
+    org.rows('contact', 4);
+    await org.sync();
+    const sales = fileOf(org, 'sales');
+    const { currentEtag } = sales;
+    let requests = 0;
+    sales.currentEtag = () => {
+      requests += 1;
+      return currentEtag.call(sales);
+    };
+    sales.open = () => Promise.reject(new Error('An idle run needs its ETag alone.'));
+    const status = await org.sync({ trigger: 'timer' });
+    expect(status.totals).toMatchObject({ added: 0, failed: 0 });
+    expect(requests).toBe(1);
   });
 
   it('are opened and committed only if a table of theirs changed', async () => {
@@ -267,7 +284,7 @@ describe('several databases', () => {
     await org.sync();
     org.harness.configure(['account']);
     const status = await org.sync();
-    expect(status.databases!['sales']).toBeDefined();
+    expect(status.databases!['sales']).toMatchObject({ tables: 0 });
     expect(await countOf(org, 'sales', 'contacts')).toBe(2);
     await org.sync({ dropTables: ['contact'] });
     expect(await tablesOf(org, 'sales')).toEqual(['leads']);
