@@ -71,6 +71,8 @@ export class World {
   readonly #sent: (() => Promise<void>)[] = [];
   #random = new Random(1, 'world');
   #config: EntityChoice[] = [];
+  /** Earlier states of the databases, the oldest first. */
+  readonly #states = new Map<string | undefined, Buffer[]>();
   /** How often tables moved to other databases. */
   #moves = 0;
   readonly #databases: readonly (string | undefined)[];
@@ -471,6 +473,7 @@ export class World {
         continue;
       dataverse.faults.add({ ...fault, ...aimed, retryAfter: 0, delayMs: 3 });
     }
+    if (this.#databases.length > 1 && step.seed % 2 === 0) await this.#restoreOne(step.seed);
     this.#writesLeft = step.kill ?? Number.POSITIVE_INFINITY;
     const meanwhile = [...step.meanwhile];
     // Runs that the timer starts are planned where they start.
@@ -499,6 +502,31 @@ export class World {
     this.#duplicates = false;
     this.#writesLeft = Number.POSITIVE_INFINITY;
     await this.#judge(step, runId, trigger);
+    if (this.#databases.length > 1) await this.#keepStates();
+  }
+
+  /** Puts an earlier state of one database back, unless a table of it has versions or marks that would be lost. */
+  async #restoreOne(seed: number): Promise<void> {
+    const { harness } = this;
+    const name = this.#databases[seed % this.#databases.length];
+    const isKept = harness.entities.some(
+      ({ database, history, deletes }) => database === name && (history || deletes === 'mark'),
+    );
+    const [earlier, ...later] = this.#states.get(name) ?? [];
+    if (isKept || earlier === undefined) return;
+    await harness.services.published.putBytes(`${name ?? 'dataverse'}.db`, earlier);
+    this.#states.set(name, later);
+    this.#check.forget(name);
+  }
+
+  /** Keeps the present states of all databases, to put one of them back later. */
+  async #keepStates(): Promise<void> {
+    for (const name of this.#databases) {
+      const [etag] = await this.harness.etags(name);
+      if (etag === undefined) continue;
+      const states = this.#states.get(name) ?? [];
+      this.#states.set(name, [...states, await this.harness.databaseBytes(name)].slice(-3));
+    }
   }
 
   async #start(options: Partial<StartOptions>): Promise<string | undefined> {

@@ -47,13 +47,19 @@ export class MirrorCheck {
     return this.#ever.has(name);
   }
 
+  /** Forgets which rows the tables of a database had: an earlier state of it is put back, without later tombstones. */
+  forget(database: string | undefined): void {
+    for (const [name, place] of this.#databases) if (place === database) this.#ever.delete(name);
+  }
+
   /** @throws an error with all differences */
   async now(configs: readonly TableConfig[], at: string): Promise<void> {
     for (const { name } of configs) await this.#read(name);
     const needed = this.#closure(configs);
+    const { entities = {} } = (await this.#harness.services.mirror.lastState()) ?? {};
     // A table that vanished stays where it is.
     const placeOf = ({ name, database }: TableConfig) =>
-      this.#dataverse.store.model.tables.has(name) ? database : this.#databases.get(name);
+      this.#dataverse.store.model.tables.has(name) ? database : entities[name]?.table.database;
     for (const [database, own] of Map.groupBy(configs, placeOf)) {
       const bytes = await this.#harness.databaseBytes(database);
       const found = withDatabase(bytes, (db) => {
