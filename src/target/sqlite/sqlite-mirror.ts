@@ -12,9 +12,10 @@ import type {
 } from '../mirror-target.ts';
 import { emptyState, type LoadedState, type State, stateIn, tablesOf } from '../state.ts';
 import type { OpenDatabase } from './database/open-database.ts';
-import { combineStates, type FilePart } from './files/combine-states.ts';
+
 import { combinedEtag, Databases, type DatabasesOptions } from './files/databases.ts';
 import { OpenFiles } from './files/open-files.ts';
+import { addEtags, ofTheseFiles, readStates } from './files/read-states.ts';
 import { stateOfFile } from './files/state-of-file.ts';
 import { migrationOf, referableTables } from './migrations.ts';
 import { RecountSchedule } from './recount-schedule.ts';
@@ -81,9 +82,11 @@ export class SqliteMirror implements MirrorTarget {
       this.#stateFile.read(),
       this.#databases.file(defaultName).currentEtag(),
     ]);
-    const { state: described, etag } = saved ?? {};
+    const { etag } = saved ?? {};
+    const described = ofTheseFiles(saved?.state, defaultName);
     const etags = new Map(defaultEtag === undefined ? [] : [[defaultName, defaultEtag]]);
-    await this.#addEtags(etags, [...Object.keys(described?.databases ?? {}), ...this.#others]);
+    const names = [...Object.keys(described?.databases ?? {}), ...this.#others];
+    await addEtags(this.#databases, etags, names);
     if (described !== undefined && described.databaseEtag === combinedEtag(etags, defaultName))
       return { state: described, etag };
     if (etags.size === 0) return { state: emptyState(), etag };
@@ -91,60 +94,7 @@ export class SqliteMirror implements MirrorTarget {
       'warn',
       'state.json is damaged or describes another database; the state is read from the database.',
     );
-    return { state: await this.#readState(described, etags), etag };
-  }
-
-  /** Adds the ETags of files that exist. */
-  async #addEtags(etags: Map<string, string>, names: readonly string[]): Promise<void> {
-    const missing = [...new Set(names)].filter((name) => !etags.has(name));
-    const found = await Promise.all(
-      missing
-        .filter((name) => name !== this.#databases.defaultName)
-        .map(async (name) => [name, await this.#databases.file(name).currentEtag()] as const),
-    );
-    for (const [name, etag] of found) if (etag !== undefined) etags.set(name, etag);
-  }
-
-  /** The state of the files: of those that are as `state.json` describes them from there, of the others from themselves. */
-  async #readState(described: State | undefined, etags: Map<string, string>): Promise<State> {
-    const { defaultName } = this.#databases;
-    const parts = new Map<string, FilePart>();
-    for (const [name, etag] of etags) {
-      const known =
-        described?.databases === undefined && name === defaultName
-          ? { etag: described?.databaseEtag, bytes: described?.databaseBytes ?? 0 }
-          : described?.databases?.[name];
-      if (described !== undefined && known?.etag === etag) {
-        const state = stateOfFile(
-          { ...described, databases: described.databases ?? {} },
-          [],
-          name === defaultName ? undefined : name,
-        );
-        parts.set(name, { name, state, database: { ...known, etag }, isRead: false });
-        continue;
-      }
-      const read = await this.#databases
-        .get(name, etags.size)
-        .read(async ({ work, etag: current, length }) => ({
-          ...(await work.describe()),
-          etag: current!,
-          bytes: length,
-        }));
-      if (read === undefined) continue;
-      const { state, databases, dangling, bytes } = read;
-      const database = { etag: read.etag, bytes, dangling };
-      parts.set(name, { name, state, database, isRead: true });
-      // The iteration goes on with those that it did not know.
-      await this.#addEtags(etags, databases);
-    }
-    const found = [...parts.values()];
-    const [only] = found;
-    if (only === undefined) return emptyState();
-    if (found.length === 1 && only.name === defaultName && described?.databases === undefined)
-      return { ...only.state, databaseEtag: only.database.etag };
-    const present = new Map(found.map(({ name, database }) => [name, database.etag]));
-    const combined = combineStates(described, found, defaultName);
-    return { ...combined, databaseEtag: combinedEtag(present, defaultName) };
+    return { state: await readStates(this.#databases, described, etags), etag };
   }
 
   async lastState(): Promise<State | undefined> {
@@ -160,10 +110,9 @@ export class SqliteMirror implements MirrorTarget {
     work: (mirror: MirrorTransaction) => Promise<T>,
   ): Promise<T> {
     let recounting: Promise<(() => Promise<void>) | undefined> | undefined;
-    const cacheBytes = this.#databases.cacheBytes(Object.keys(options.loaded.state.databases ?? {}).length);
     const isDeep = async (open: OpenDatabase): Promise<boolean> => {
       if (open.isSmall) return true;
-      if (!options.recounts || open.length > readCaches * cacheBytes) return false;
+      if (!options.recounts || open.length > readCaches * this.#databases.cacheBytes) return false;
       recounting ??= this.#recounts.begin(options.at);
       return (await recounting) !== undefined && open.etag !== undefined;
     };

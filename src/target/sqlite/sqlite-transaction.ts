@@ -26,6 +26,7 @@ import {
 } from '../state.ts';
 import { closureAcrossFiles, isInClosure } from './files/closure-across-files.ts';
 import { type Committed, commitFiles } from './files/commit-files.ts';
+import { FileContents } from './files/file-contents.ts';
 import type { OpenFile, OpenFiles } from './files/open-files.ts';
 import { findOutcome } from './files/outcomes.ts';
 
@@ -45,12 +46,12 @@ export class SqliteTransaction implements MirrorTransaction {
   #hasDropped = false;
   /** The counts of dangling references of the files that were counted. */
   readonly #dangling = new Map<string, number>();
-  /** The files that have rows about the contents of files. */
-  readonly #databaseOfFile = new WeakMap<FileKey, string>();
+  readonly #contents: FileContents;
 
   constructor(files: OpenFiles, options: TransactionOptions, save: (loaded: LoadedState) => Promise<void>) {
     this.state = files.state;
     this.#files = files;
+    this.#contents = new FileContents(files);
     this.#options = options;
     this.#save = save;
   }
@@ -204,40 +205,12 @@ export class SqliteTransaction implements MirrorTransaction {
     );
   }
 
-  async compareFiles(tables: readonly Table[]): Promise<FileComparison> {
-    const all: FileComparison = { wanted: [], unwanted: [] };
-    const names = new Set(tables.map(({ name }) => name));
-    for (const database of this.#files.names) {
-      const own = tables.filter((table) => this.#files.nameOf(table) === database);
-      const ownNames = new Set(own.map(({ name }) => name));
-      const { work } = await this.#files.get(database);
-      const { wanted, unwanted } = await work.compareFiles(own);
-      all.wanted.push(...wanted);
-      for (const file of unwanted) {
-        // Its table has moved to another database, whose rows show the same blobs.
-        const hasMoved = names.has(file.table) && !ownNames.has(file.table);
-        const entry = hasMoved ? { ...file, blob: null } : file;
-        this.#databaseOfFile.set(entry, database);
-        all.unwanted.push(entry);
-      }
-    }
-    return all;
+  compareFiles(tables: readonly Table[]): Promise<FileComparison> {
+    return this.#contents.compare(tables);
   }
 
-  async writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void> {
-    const databases = new Map(
-      Object.values(this.state.entities).map(({ table }) => [table.name, this.#files.nameOf(table)]),
-    );
-    const databaseOf = (file: FileKey): string | undefined =>
-      this.#databaseOfFile.get(file) ?? databases.get(file.table);
-    for (const name of this.#files.names) {
-      const isOwn = (file: FileKey) => !this.#files.isSplit || databaseOf(file) === name;
-      const [own, gone] = [fetched.filter(isOwn), removed.filter(isOwn)];
-      if (own.length + gone.length === 0) continue;
-      const file = await this.#files.get(name);
-      await file.work.writeFiles(own, gone, at);
-      this.#touch(file);
-    }
+  writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void> {
+    return this.#contents.write(fetched, removed, at);
   }
 
   /** Whether tables are to be dropped from the files that they were moved from: once they are complete where they are now. */

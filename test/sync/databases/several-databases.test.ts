@@ -3,6 +3,7 @@ import { ConflictError, RetriableError } from '../../../src/errors.ts';
 import { mergeRound } from '../../../src/sync/merge/merge-round.ts';
 import { runStatus } from '../../../src/sync/run/run-status.ts';
 import { verify } from '../../../src/sync/run/verify.ts';
+import { SqliteMirror } from '../../../src/target/sqlite/sqlite-mirror.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 import { countOf, failCommit, fileOf, killed, query, tablesOf } from './databases.ts';
 
@@ -200,6 +201,28 @@ describe('several databases', () => {
     const before = await org.harness.etags('sales', 'service');
     expect((await org.sync()).totals).toMatchObject({ added: 0, failed: 0 });
     expect(await org.harness.etags('sales', 'service')).toEqual(before);
+  });
+
+  it('are read anew, those that have another name now', async () => {
+    org = await Organisation.start(['account', inSales('contact')]);
+    org.rows('account', 3);
+    org.rows('contact', 3);
+    await org.sync();
+    const { services, storage } = org.harness;
+    const { databaseMaxBytes: maxBytes, cacheBytes, checkHours } = services.settings.sync;
+    services.mirror = new SqliteMirror({
+      sqlite: services.sqlite,
+      file: storage.namedFile('mirror'),
+      named: { defaultName: 'mirror', fileOf: storage.namedFile },
+      documents: services.published,
+      ...{ maxBytes, cacheBytes, checkHours, telemetry: services.telemetry },
+    });
+    const status = await org.sync();
+    expect(status.totals).toMatchObject({ failed: 0 });
+    expect(reportOf(status, 'account')).toMatchObject({ added: 3 });
+    expect(reportOf(status, 'contact')).toMatchObject({ added: 0, updated: 0 });
+    expect(await countOf(org, 'mirror', 'accounts')).toBe(3);
+    expect((await org.sync()).totals).toMatchObject({ added: 0, updated: 0, failed: 0 });
   });
 
   it('are read anew if one of them was deleted', async () => {

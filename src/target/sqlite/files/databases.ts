@@ -19,7 +19,7 @@ export class Databases {
   readonly #options: DatabasesOptions;
   readonly #files = new Map<string, DatabaseFile>();
   readonly #databases = new Map<string, MirrorDatabase>();
-  /** How many files share the memory. */
+  /** How many files share the memory. It does not fall, or the databases in memory would be closed again and again. */
   #count = 1;
 
   constructor(options: DatabasesOptions) {
@@ -47,21 +47,21 @@ export class Databases {
     return file;
   }
 
-  /** The memory for each of so many databases, in bytes. */
-  cacheBytes(count: number): number {
-    return Math.floor(this.#options.cacheBytes / Math.max(1, count));
+  /** The memory for each database, in bytes. */
+  get cacheBytes(): number {
+    return Math.floor(this.#options.cacheBytes / this.#count);
   }
 
   /** @param count how many databases there are: all of them can be open at once, and share the memory */
   get(name: string, count: number): MirrorDatabase {
-    if (count !== this.#count) {
+    if (count > this.#count) {
       for (const database of this.#databases.values()) void database.retire();
       this.#databases.clear();
       this.#count = count;
     }
     const known = this.#databases.get(name);
     if (known !== undefined) return known;
-    const options = { ...this.#options, file: this.file(name), cacheBytes: this.cacheBytes(count) };
+    const options = { ...this.#options, file: this.file(name), cacheBytes: this.cacheBytes };
     const database = new MirrorDatabase(options);
     this.#databases.set(name, database);
     return database;
