@@ -126,3 +126,18 @@ test.each([
 ])('%j is rejected', async (args, message) => {
   await expect(run(args)).rejects.toThrow(message);
 });
+
+test('npm run restore --database lists the states of a database that entities.json names', async () => {
+  const container = BlobServiceClient.fromConnectionString(data.connectionString).getContainerClient(
+    'dataverse',
+  );
+  const blob = new DatabaseBlob(container, 'sales.db');
+  await commitFile(blob, randomBytes(1_000_000), { etag: 'absent' });
+  const listed = await restore('--list', '--database', 'sales', '--json');
+  expect(JSON.parse(listed.stdout)).toMatchObject({ database: 'sales.db', versions: [{ kind: 'current' }] });
+  const absent = await restore('--list', '--database', 'service');
+  expect(absent.stdout).toBe('There is no database, and no version of one.\n');
+  const wrong = await restore('--list', '--database', '../sales');
+  expect(wrong.status).toBe(1);
+  expect(wrong.stderr).toContain('No database can be called ../sales.');
+});
