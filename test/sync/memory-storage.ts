@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto';
 import { ConflictError, SyncError } from '../../src/errors.ts';
 import type {
   Commit,
   DatabaseFile,
+  FileBlocks,
   FileContent,
   FilePart,
   StoredFile,
@@ -173,6 +175,18 @@ class MemoryFile implements DatabaseFile {
   async currentEtag(): Promise<string | undefined> {
     await soon();
     return this.#blobs.get(this.#name)?.etag;
+  }
+
+  async blocks(): Promise<FileBlocks | undefined> {
+    await soon();
+    const { etag, bytes } = this.#blobs.get(databaseName) ?? {};
+    if (etag === undefined || bytes === undefined) return undefined;
+    const size = 65_536;
+    const blocks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) => {
+      const [from, to] = [n * size, Math.min(bytes.length, (n + 1) * size)];
+      return { id: hash('sha256', bytes.subarray(from, to)), from, to };
+    });
+    return { etag, length: bytes.length, blocks };
   }
 
   async commit(content: FileContent, expected: { etag: string }): Promise<Commit> {

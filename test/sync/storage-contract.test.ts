@@ -196,6 +196,33 @@ describe.each(Object.keys(containers))('a database file in %s', (where) => {
     await expect(stored.read(parts)).rejects.toThrow(ConflictError);
   });
 
+  it('says which blocks it has, and which of them are new', async () => {
+    const { file, documents } = containers[where]!();
+    expect(await file.blocks()).toBeUndefined();
+    const bytes = randomBytes(600_000);
+    const { etag } = await commitFile(file, bytes, { etag: 'absent' });
+    const before = (await file.blocks())!;
+    expect(before).toMatchObject({ etag, length: bytes.length });
+    expect(before.blocks.length).toBeGreaterThan(1);
+    let end = 0;
+    for (const { from, to } of before.blocks) {
+      expect(from).toBe(end);
+      end = to;
+    }
+    expect(end).toBe(bytes.length);
+    bytes[599_999]! ^= 1;
+    const second = await commitFile(file, bytes, { etag });
+    const after = (await file.blocks())!;
+    expect(after.etag).toBe(second.etag);
+    const known = new Set(before.blocks.map(({ id }) => id));
+    expect(after.blocks.filter(({ id }) => !known.has(id))).toEqual([after.blocks.at(-1)]);
+    // A file that another program wrote in one piece.
+    await documents.putBytes('dataverse.db', bytes.subarray(0, 500_000));
+    const uploaded = (await file.blocks())!;
+    expect(uploaded).toMatchObject({ etag: await file.currentEtag(), length: 500_000 });
+    expect(uploaded.blocks.at(-1)!.to).toBe(500_000);
+  });
+
   it('stays in its state where a commit changes nothing', async () => {
     const file = create();
     const bytes = randomBytes(1000);

@@ -4,7 +4,15 @@ import { ConfigurationError, ConflictError, SyncError } from '../../errors.ts';
 import { inContainer, statusOf, storageError, withStorageErrors } from '../errors.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
 import { type BlockPlace, type BlockRange, blocksOf, defaultLayout, roomOf } from './block-layout.ts';
-import type { Commit, DatabaseFile, FileContent, FilePart, StoredFile } from './database-file.ts';
+import type {
+  Commit,
+  DatabaseFile,
+  FileBlock,
+  FileBlocks,
+  FileContent,
+  FilePart,
+  StoredFile,
+} from './database-file.ts';
 
 export interface DatabaseBlobOptions {
   /** The sizes of the blocks. Files that were stored with another layout are uploaded once more. */
@@ -24,6 +32,8 @@ export interface DatabaseBlobOptions {
 const idLength = 20;
 /** Larger parts are read in ranges of this size. */
 const rangeSize = 16 * 1024 * 1024;
+/** The length of a stretch of a file without blocks of its own. */
+const unnamedSize = 4 * 1024 * 1024;
 
 /**
  * The database file as a block blob. The id of a block is its index and the hash of its content, so the committed block
@@ -100,6 +110,19 @@ export class DatabaseBlob implements DatabaseFile {
     }
   }
 
+  /** Of a file that another program wrote, all blocks are new in each state. */
+  async blocks(): Promise<FileBlocks | undefined> {
+    const { blocks, etag } = await withStorageErrors('read the block list of', this.#blob.name, () =>
+      this.#committedBlocks(),
+    );
+    if (etag === 'absent') return undefined;
+    const isOwn = blocks.length > 0 && blocks.every(({ id }, index) => isBlockId(id, index));
+    if (isOwn) return { etag, length: blocks.at(-1)!.to, blocks };
+    const found = await this.open();
+    if (typeof found === 'string') return undefined;
+    return { etag: found.etag, length: found.length, blocks: unnamedBlocks(found) };
+  }
+
   #gone(): ConflictError {
     return new ConflictError(`${this.#blob.name} was deleted while it was read.`, {
       operation: 'read',
@@ -167,11 +190,7 @@ export class DatabaseBlob implements DatabaseFile {
   }
 
   /** The id of the stored block, if it is certain that the block of the content is the same. */
-  #keptId(
-    content: FileContent,
-    { from, to }: BlockPlace,
-    stored: StoredBlock | undefined,
-  ): string | undefined {
+  #keptId(content: FileContent, { from, to }: BlockPlace, stored: FileBlock | undefined): string | undefined {
     const isSame = stored?.from === from && stored.to === to && !content.isChanged(from, to);
     return isSame ? stored.id : undefined;
   }
@@ -204,7 +223,7 @@ export class DatabaseBlob implements DatabaseFile {
   }
 
   /** The committed block list and its ETag. */
-  async #committedBlocks(): Promise<{ blocks: StoredBlock[]; etag: string | 'absent' }> {
+  async #committedBlocks(): Promise<{ blocks: FileBlock[]; etag: string | 'absent' }> {
     try {
       const { committedBlocks, etag } = await this.#blob.getBlockList('committed');
       let from = 0;
@@ -225,8 +244,13 @@ export class DatabaseBlob implements DatabaseFile {
   }
 }
 
-interface StoredBlock extends BlockPlace {
-  id: string;
+/** Stretches of a file without a block list of this class. Their ids hold for one state only. */
+function unnamedBlocks({ etag, length }: StoredFile): FileBlock[] {
+  return Array.from({ length: Math.ceil(length / unnamedSize) }, (_, index) => ({
+    id: `${etag}-${index}`,
+    from: index * unnamedSize,
+    to: Math.min(length, (index + 1) * unnamedSize),
+  }));
 }
 
 /** Whether this class gave the id to a block at this index: other programs also write block blobs. */

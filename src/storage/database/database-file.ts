@@ -9,6 +9,8 @@ export interface DatabaseFile {
   state(etag: string, length: number): StoredFile;
   /** The ETag of the present state, undefined if there is no file. Moves no content. */
   currentEtag(): Promise<string | undefined>;
+  /** The blocks of the present state, in order; undefined if there is no file. Moves no content. */
+  blocks(): Promise<FileBlocks | undefined>;
   /**
    * Replaces the state `expected` by `content`. Only blocks that changed are read, hashed and uploaded. The content must
    * not change before the promise settles.
@@ -27,6 +29,21 @@ export interface StoredFile {
    * @throws ConflictError if another writer has replaced this state
    */
   read(parts: readonly FilePart[]): Promise<void>;
+}
+
+/** What one state of the file consists of. */
+export interface FileBlocks {
+  etag: string;
+  /** Of the file, in bytes. */
+  length: number;
+  blocks: FileBlock[];
+}
+
+/** A stretch of the file. The same bytes at the same place may have the same id in another state, others never do. */
+export interface FileBlock {
+  id: string;
+  from: number;
+  to: number;
 }
 
 /** A stretch of the file, and where its bytes go. */

@@ -8,6 +8,7 @@ import type { Sqlite } from '../../../src/sqlite/sqlite.ts';
 import type {
   Commit,
   DatabaseFile,
+  FileBlocks,
   FileContent,
   FilePart,
   StoredFile,
@@ -64,6 +65,8 @@ export class DiskFile implements DatabaseFile {
   readonly #path: string;
   readonly #blockSize = 256 * 1024;
   #version = 1;
+  /** In which version each block was written last. */
+  readonly #written = new Map<number, number>();
   readBytes = 0;
   reads = 0;
 
@@ -108,6 +111,17 @@ export class DiskFile implements DatabaseFile {
     return this.#length() === 0 ? undefined : `"${this.#version}"`;
   }
 
+  async blocks(): Promise<FileBlocks | undefined> {
+    const length = this.#length();
+    if (length === 0) return undefined;
+    const blocks = Array.from({ length: Math.ceil(length / this.#blockSize) }, (_, n) => {
+      const from = n * this.#blockSize;
+      const to = Math.min(length, from + this.#blockSize);
+      return { id: `${n}-${to}-${this.#written.get(from) ?? 0}`, from, to };
+    });
+    return { etag: `"${this.#version}"`, length, blocks };
+  }
+
   async commit(content: FileContent, { etag }: { etag: string }): Promise<Commit> {
     if (etag !== ((await this.currentEtag()) ?? 'absent')) throw new ConflictError('the file changed');
     let [blocks, stagedBlocks, stagedBytes] = [0, 0, 0];
@@ -118,6 +132,7 @@ export class DiskFile implements DatabaseFile {
       if (!content.isChanged(from, to)) continue;
       const bytes = await content.read(from, to);
       writeSync(file, bytes, 0, bytes.length, from);
+      this.#written.set(from, this.#version);
       stagedBlocks += 1;
       stagedBytes += bytes.length;
     }
