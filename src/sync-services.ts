@@ -17,7 +17,15 @@ import type { Properties, Telemetry } from './telemetry/telemetry.ts';
 export interface SyncStorage
   extends Pick<
     SyncServices,
-    'work' | 'published' | 'files' | 'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendTo' | 'claimQueues'
+    | 'work'
+    | 'published'
+    | 'files'
+    | 'sendPlan'
+    | 'sendFetch'
+    | 'sendMerge'
+    | 'sendCheck'
+    | 'sendTo'
+    | 'claimQueues'
   > {
   databaseFile: DatabaseFile;
   /** The file of a database that entities.json names. */

@@ -147,6 +147,20 @@ var occurrences = [
     '''
   }
   {
+    name: 'database-damaged'
+    title: 'The database is damaged'
+    severity: 1
+    frequency: 'PT15M'
+    window: 'PT30M'
+    operator: 'GreaterThan'
+    threshold: 0
+    query: '''
+      customEvents
+      | where name == "DatabaseDamaged"
+      | extend tables = tostring(customDimensions.tables), error = tostring(customDimensions.error)
+    '''
+  }
+  {
     name: 'metrics-delayed'
     title: 'Campaign metrics wait for a quarter of an hour'
     severity: 2

@@ -203,7 +203,8 @@ export function readSettings(
 }
 
 /** Blobs that the sync itself writes beside the database. */
-const reservedNames = /^(?:state\.json|last-check\.json|schema-report\.(?:json|md)|files\/.*)$/;
+const reservedNames =
+  /^(?:state\.json|last-check\.json|database-check\.json|checked-figures\.json|schema-report\.(?:json|md)|files\/.*)$/;
 
 /** The faults that concern more than the form of one setting. */
 function checkTogether(given: Record<string, string | undefined>): string[] {

@@ -3,6 +3,7 @@ import type { Choice } from '../dataverse/metadata/choices.ts';
 import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
+import type { CheckOptions, CheckProgress, CheckStep, DanglingKey } from './mirror-check.ts';
 import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts';
 
 /** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
@@ -30,8 +31,18 @@ export interface MirrorTarget {
    * @throws ConflictError if another writer committed first
    */
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T>;
-  /** References whose target is absent; undefined while there is no mirror. */
-  findDangling(): Promise<DanglingReport | undefined>;
+  /**
+   * References whose target is absent; undefined while there is no mirror, `large` if it is too large to be searched at
+   * once: then a check counts them.
+   */
+  findDangling(): Promise<DanglingReport | 'large' | undefined>;
+  /**
+   * One step of a check of the whole mirror: of what is stored, of the row counts that are kept, and of references. Runs
+   * may change the mirror meanwhile.
+   * @param before what the step before returned; undefined for the first step
+   * @throws SyncError if the check cannot be completed, RetriableError
+   */
+  checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep>;
 }
 
 export interface TransactionOptions {
@@ -254,16 +265,4 @@ export interface DanglingReport {
   database: { etag: string; bytes: number };
   tables: number;
   foreignKeys: DanglingKey[];
-}
-
-/** A foreign key with references to rows that the mirror lacks. */
-export interface DanglingKey {
-  table: string;
-  column: string;
-  /** The mirrored tables that the column may point to. */
-  targets: string[];
-  /** Rows whose target is absent. */
-  count: number;
-  /** Up to ten of them: the row's id, and the id that it refers to. */
-  examples: { row: string; target: string }[];
 }

@@ -51,6 +51,16 @@ export const events = {
     properties: ['runId', 'database'],
     figures: ['databaseBytes', 'databaseMaxBytes'],
   },
+  DatabaseChecked: {
+    when: 'A check of the whole database is complete.',
+    properties: ['checkId'],
+    figures: ['seconds', 'databaseBytes', 'faults', 'miscounted', 'danglingReferences'],
+  },
+  DatabaseDamaged: {
+    when: 'A check found faults in the file of the database; `tables` are the first tables with one.',
+    properties: ['checkId', 'tables', 'error'],
+    figures: ['faults'],
+  },
   MessagePoisoned: {
     when: 'A queue message failed five times.',
     properties: ['queue', 'runId', 'table'],
@@ -114,6 +124,7 @@ export const spans = {
   'planRun …': 'The plan of the first round',
   'fetchEntity …': 'A part of a table is read, by logical name',
   'mergeRound …': 'A round is merged',
+  'checkDatabase …': 'A step of a check of the database',
   'campaignMetricsWrite …': 'Queued campaign metrics are written to Dataverse',
   'Dataverse …': 'A request to Dataverse: method, entity set and what it reads or writes',
   'Blob …': 'A request for a blob: operation and path, with `{id}` in place of ids',

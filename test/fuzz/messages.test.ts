@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { SyncError } from '../../src/errors.ts';
+import { runCheck } from '../../src/sync/check/run-check.ts';
 import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
@@ -28,6 +29,7 @@ const handlers = {
   'sync-plan-poison': receive('plan', 'sync-plan-poison', services, failPoisonedPlan),
   'sync-fetch': receive('fetch', 'sync-fetch', services, fetchSlice),
   'sync-fetch-poison': receive('fetch', 'sync-fetch-poison', services, failPoisonedTable),
+  'sync-verify': receive('check', 'sync-verify', services, runCheck),
   'sync-merge': receive('merge', 'sync-merge', services, mergeRound),
   'sync-merge-poison': receive('merge', 'sync-merge-poison', services, failPoisonedRun),
 };

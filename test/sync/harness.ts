@@ -6,8 +6,14 @@ import { readSettings } from '../../src/config/settings.ts';
 import { SyncError } from '../../src/errors.ts';
 import { openSyncStorage } from '../../src/services.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
+import { failPoisonedCheck, runCheck } from '../../src/sync/check/run-check.ts';
 import { DocumentReader } from '../../src/sync/documents/document-reader.ts';
-import type { FetchMessage, MergeMessage, PlanMessage } from '../../src/sync/documents/messages.ts';
+import type {
+  CheckMessage,
+  FetchMessage,
+  MergeMessage,
+  PlanMessage,
+} from '../../src/sync/documents/messages.ts';
 import { ProgressTracker } from '../../src/sync/documents/progress-tracker.ts';
 import type { SyncServices } from '../../src/sync/documents/services.ts';
 import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
@@ -27,6 +33,7 @@ type Message = { tries: number; visibleAt: number } & (
   | { queue: 'plan'; body: PlanMessage }
   | { queue: 'fetch'; body: FetchMessage }
   | { queue: 'merge'; body: MergeMessage }
+  | { queue: 'check'; body: CheckMessage }
 );
 
 export interface HarnessOptions {
@@ -103,6 +110,7 @@ export class Harness {
           tries: 0,
           visibleAt: performance.now() + delaySeconds * 1000 * this.mergeDelay,
         }),
+      sendCheck: async (body) => void this.#waiting.push({ queue: 'check', body, tries: 0, visibleAt: 0 }),
       // The tests share one storage account, and each app of theirs has a queue in memory.
       claimQueues: async () => undefined,
       telemetry: {
@@ -208,6 +216,7 @@ export class Harness {
       if (message.tries < maxDequeueCount) this.#waiting.push(message);
       else if (message.queue === 'plan') await failPoisonedPlan(this.services, message.body);
       else if (message.queue === 'fetch') await failPoisonedTable(this.services, message.body);
+      else if (message.queue === 'check') await failPoisonedCheck(this.services, message.body);
       else await failPoisonedRun(this.services, message.body);
       return error;
     }
@@ -216,6 +225,7 @@ export class Harness {
   #handle({ queue, body, tries }: Message): Promise<void> {
     const options = { redelivered: tries > 1 };
     if (queue === 'plan') return planRun(this.services, body);
+    if (queue === 'check') return runCheck(this.services, body);
     return queue === 'fetch' ? fetchSlice(this.services, body, options) : mergeRound(this.services, body);
   }
 

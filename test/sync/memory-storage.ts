@@ -179,7 +179,7 @@ class MemoryFile implements DatabaseFile {
 
   async blocks(): Promise<FileBlocks | undefined> {
     await soon();
-    const { etag, bytes } = this.#blobs.get(databaseName) ?? {};
+    const { etag, bytes } = this.#blobs.get(this.#name) ?? {};
     if (etag === undefined || bytes === undefined) return undefined;
     const size = 65_536;
     const blocks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) => {

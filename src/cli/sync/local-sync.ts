@@ -52,6 +52,7 @@ export class LocalSync {
     const queue = new MessageQueue();
     const [folder, file] = [dirname(paths.database), basename(paths.database)];
     const { databaseMaxBytes: maxBytes } = settings.sync;
+    const own = { ...settings, databaseName: file, sync: { ...settings.sync, checkHours: 0 } };
     const fileOf = (name: string | undefined) =>
       new LocalDatabase(join(folder, databaseFileOf(file, name)), { maxBytes });
     const storage = {
@@ -62,7 +63,7 @@ export class LocalSync {
       files: new LocalFiles(paths.files),
       ...queue.senders,
     };
-    const services = await createSyncServices({ ...settings, databaseName: file }, storage, telemetry);
+    const services = await createSyncServices(own, storage, telemetry);
     return new LocalSync({ ...services, readEntities: tables }, queue);
   }
 

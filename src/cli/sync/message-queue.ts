@@ -30,10 +30,15 @@ export class MessageQueue {
   readonly #active = new Set<Message>();
   #wake: () => void = () => undefined;
 
-  readonly senders: Pick<SyncServices, 'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendTo' | 'claimQueues'> = {
+  readonly senders: Pick<
+    SyncServices,
+    'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendCheck' | 'sendTo' | 'claimQueues'
+  > = {
     sendPlan: async (body, seconds) => this.#add({ kind: 'plan', body, ...due(seconds) }),
     sendFetch: async (body, seconds) => this.#add({ kind: 'fetch', body, ...due(seconds) }),
     sendMerge: async (body, seconds) => this.#add({ kind: 'merge', body, ...due(seconds) }),
+    // A sync does not check the whole database: SYNC_CHECK_HOURS is 0.
+    sendCheck: async () => undefined,
     // It gives messages back to another app, which does not exist here.
     sendTo: async () => undefined,
     claimQueues: async () => undefined,

@@ -1,7 +1,11 @@
 import { app } from '@azure/functions';
 import { serve } from '../../http/handler.ts';
 import { getVerify } from '../../http/sync/get-verify.ts';
+import { postVerify } from '../../http/sync/post-verify.ts';
 import { syncServices } from '../../services.ts';
 
-/** `GET /api/verify`: the references in the database whose target row is missing. */
-app.http('verify', { route: 'verify', ...serve(syncServices, { GET: getVerify }) });
+/**
+ * `GET /api/verify`: references in the database whose target row is missing, and what checks of the whole database found.
+ * `POST /api/verify` starts such a check: 202, or 409 if one is running.
+ */
+app.http('verify', { route: 'verify', ...serve(syncServices, { GET: getVerify, POST: postVerify }) });

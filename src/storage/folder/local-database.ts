@@ -3,7 +3,14 @@ import { copyFile, type FileHandle, open, rename, rm, stat } from 'node:fs/promi
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigurationError, ConflictError, SyncError } from '../../errors.ts';
-import type { Commit, DatabaseFile, FileContent, FilePart, StoredFile } from '../database/database-file.ts';
+import type {
+  Commit,
+  DatabaseFile,
+  FileBlocks,
+  FileContent,
+  FilePart,
+  StoredFile,
+} from '../database/database-file.ts';
 import { codeOf, withFileErrors } from './file-errors.ts';
 import { etagOf } from './file-etag.ts';
 
@@ -52,6 +59,15 @@ export class LocalDatabase implements DatabaseFile {
 
   async currentEtag(): Promise<string | undefined> {
     return withFileErrors('open', this.#path, async () => (await this.#find())?.etag);
+  }
+
+  /** A commit makes another file, so no block of it is known to be the same. */
+  async blocks(): Promise<FileBlocks | undefined> {
+    const found = await withFileErrors('open', this.#path, () => this.#find());
+    if (found === undefined) return undefined;
+    const { etag, length } = found;
+    const blocks = blocksOf(length).map((block) => ({ id: `${etag}${block.from}`, ...block }));
+    return { etag, length, blocks };
   }
 
   commit(content: FileContent, expected: { etag: string | 'absent' }): Promise<Commit> {

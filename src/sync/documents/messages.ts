@@ -4,6 +4,7 @@ import type { RequestStats } from '../../dataverse/transport/stats.ts';
 export const planQueue = 'sync-plan';
 export const fetchQueue = 'sync-fetch';
 export const mergeQueue = 'sync-merge';
+export const checkQueue = 'sync-verify';
 
 /** Requests the plan of a run that has been started. */
 export interface PlanMessage {
@@ -36,4 +37,10 @@ export interface MergeMessage {
   round: number;
   /** Merge the tables that are fetched if all others wait or take long, and let those continue in the next round. */
   early?: true;
+}
+
+/** Requests one step of a check of the mirror. */
+export interface CheckMessage {
+  checkId: string;
+  step: number;
 }

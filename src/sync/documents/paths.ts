@@ -3,6 +3,11 @@ export const paths = {
   active: 'active.json',
   /** What runs were asked to read again that ended before they noted it in the state; see run/kept-reread.ts. */
   keptReread: 'reread.json',
+  /** The latest check of the mirror; see check/check-document.ts. */
+  check: 'check.json',
+  checkFolder: 'check/',
+  /** What a step of a check passes on that is too large for its document. */
+  checkpoint: (checkId: string, step: number, attempt: string) => `check/${checkId}/${step}-${attempt}`,
   catalog: (digest: string) => `catalogs/${digest}.json`,
   choices: (digest: string) => `choices/${digest}.json`,
   storedIds: (digest: string) => `stored-ids/${digest}.json`,

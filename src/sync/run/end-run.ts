@@ -2,6 +2,7 @@ import { ConflictError, describeForLog } from '../../errors.ts';
 import { databaseNameOf } from '../../storage/database/database-names.ts';
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { configuredTables, type State } from '../../target/state.ts';
+import { startDueCheck } from '../check/start-check.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits } from '../documents/report.ts';
@@ -55,6 +56,7 @@ export async function endRun(
     if (etag === undefined) continue;
     await announce(services, run, etag);
     await release(services, run);
+    await startDueCheck(services, run.databaseBytes);
     return true;
   }
 }
@@ -87,6 +89,7 @@ export async function endFreshRun(
     // Another start has resumed the run. Its plan finds the report, and releases the run.
     if (!cleansUp) await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
   }
+  await startDueCheck(services, run.databaseBytes);
   return true;
 }
 

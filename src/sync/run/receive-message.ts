@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
 import { inRun } from '../../telemetry/tracing.ts';
-import type { FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
+import type { CheckMessage, FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 // They become parts of the names of blobs.
@@ -20,19 +20,26 @@ const shapes = {
   plan: z.looseObject({ ...envelope, runId }),
   fetch: z.looseObject({ ...envelope, runId, round, entity, slice, waiting }),
   merge: z.looseObject({ ...envelope, runId, round }),
+  check: z.looseObject({ ...envelope, checkId: runId, step: slice }),
 };
 
 interface Messages {
   plan: PlanMessage;
   fetch: FetchMessage;
   merge: MergeMessage;
+  check: CheckMessage;
 }
 
 /** The functions that receive the messages. */
-const functions = { plan: 'planRun', fetch: 'fetchEntity', merge: 'mergeRound' } as const;
+const functions = {
+  plan: 'planRun',
+  fetch: 'fetchEntity',
+  merge: 'mergeRound',
+  check: 'checkDatabase',
+} as const;
 
 /** What messages name. */
-type Named = PlanMessage & Partial<FetchMessage>;
+type Named = Partial<FetchMessage & CheckMessage>;
 
 /** The part of the invocation's context that is used here. */
 interface Context {
@@ -70,14 +77,16 @@ export function receive<Kind extends keyof Messages>(
       await returnMessage({ ...body, app, returned, traceparent }, queue, send, all.telemetry);
       return;
     }
-    const { runId, entity: table, round, slice } = body as Named;
+    const { runId: ofRun, checkId, entity: table, round, slice, step } = body as Named;
+    // One of them is there. The log names a check as it names a run.
+    const runId = ofRun ?? checkId!;
     const isPoison = queue.endsWith('-poison');
     if (isPoison) all.telemetry.event('MessagePoisoned', { queue, runId, table }, {});
     const name = `${functions[kind]}${isPoison ? 'Poison' : ''} ${table ?? ''}`.trim();
     const attributes = {
       'sync.table': table,
       'sync.round': round,
-      'sync.slice': slice,
+      'sync.slice': slice ?? step,
       'sync.delivery': Number(dequeueCount),
     };
     const redelivered = Number(dequeueCount) > 1 || returned > 0;

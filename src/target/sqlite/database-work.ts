@@ -1,8 +1,10 @@
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
+import type { Tree } from '../../sqlite/check/tree-check.ts';
 import type { Pages } from '../../sqlite/paged/page-prefetch.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { ReferenceCounts } from '../mirror-check.ts';
 import type {
   DanglingReport,
   FetchedFile,
@@ -16,6 +18,8 @@ import type {
   TableMerge,
 } from '../mirror-target.ts';
 import { configuredTables, type State, type SyncLogRow, type TableState, tablesOf } from '../state.ts';
+import type { CheckedFigures } from './check/checked-figures.ts';
+import { readTrees } from './check/read-trees.ts';
 import { applyMigration, declaredKeys, dropTable, migrationOf, referableTables } from './migrations.ts';
 import { countRows, liveRows } from './mirror-table.ts';
 import { type FileClosure, findClosure } from './rows/closure.ts';
@@ -30,6 +34,7 @@ import { deleteRows } from './rows/delete-rows.ts';
 import { openHistory } from './rows/history.ts';
 import { mergeTable } from './rows/merge-table.ts';
 import { prefetchRows } from './rows/prefetch-rows.ts';
+import { countBatch } from './rows/reference-batches.ts';
 import { findReferrers } from './rows/referrers.ts';
 import {
   createBookkeeping,
@@ -50,6 +55,9 @@ const outcomeMeta = 'last-round';
 const danglingMeta = 'dangling-references';
 const databasesMeta = 'databases';
 
+/** So many rows are gone through at once where no limit is set. */
+const maxBatch = 100_000;
+
 /** What a transaction on the database is for. Plain data. */
 export interface WorkContext {
   runId: string;
@@ -59,6 +67,8 @@ export interface WorkContext {
   synced: readonly Table[];
   /** Go through whole tables, also large ones, and count again what is kept as a figure. */
   isDeep: boolean;
+  /** What a check has counted of large tables. */
+  figures?: CheckedFigures | undefined;
 }
 
 export interface DatabaseWorkOptions {
@@ -102,9 +112,14 @@ export class DatabaseWork {
     return !this.#context.isDeep && (this.#rows.get(logicalName) ?? 0) > this.#scanRows;
   }
 
+  /** Whether the row count that is kept of the table goes on. A check may have found it wrong. */
+  #keepsCount(table: Table): boolean {
+    return this.#isLarge(table) && !this.#context.figures?.recount.includes(table.logicalName);
+  }
+
   /** The rows of the table that are not marked as deleted. */
   #rowsOf(table: Table): number {
-    return this.#isLarge(table) ? this.#rows.get(table.logicalName)! : countRows(this.#db, table);
+    return this.#keepsCount(table) ? this.#rows.get(table.logicalName)! : countRows(this.#db, table);
   }
 
   /**
@@ -144,7 +159,7 @@ export class DatabaseWork {
       open: async () => Shard.open(this.#db.sqlite, await read(index)).db,
       final: isFinal,
     }));
-    const isLarge = this.#isLarge(table);
+    const keepsCount = this.#keepsCount(table);
     // Of these, a list of the ids that were merged would be as long as the table.
     const isWhole = options.isComplete || this.#rowsOf(migration.table) === 0;
     if (isWhole) this.#mergedAsWhole.add(table.logicalName);
@@ -153,7 +168,7 @@ export class DatabaseWork {
       at,
       rowsBefore: this.#rowsOf(migration.table),
       prefetch: this.#pages && ((ids) => prefetchRows(this.#db, this.#pages!, migration.table, ids)),
-      isCounted: !isLarge,
+      isCounted: !keepsCount,
       keepsIds: this.#pages !== undefined && !isWhole,
       history: options.history,
       startHistory: options.startHistory,
@@ -280,13 +295,23 @@ export class DatabaseWork {
 
   async countDangling(state: State, changed: ReadonlySet<string>): Promise<number> {
     const before = JSON.parse(readMeta(this.#db, danglingMeta) ?? '{}') as DanglingCounts;
-    const counts = countDangling(this.#db, configuredTables(state), {
-      before,
+    const tables = configuredTables(state);
+    const counts = countDangling(this.#db, tables, {
+      before: { ...before, ...this.#checkedCounts(tables) },
       changed: this.#context.isDeep ? undefined : changed,
       isKept: (table) => this.#isLarge(table),
     });
     writeMeta(this.#db, danglingMeta, JSON.stringify(counts));
     return totalDangling(counts);
+  }
+
+  /** What a check has counted of large tables: their own counts are older. */
+  #checkedCounts(tables: readonly Table[]): DanglingCounts {
+    const { dangling = {} } = this.#context.figures ?? {};
+    const large = tables.filter((table) => this.#isLarge(table)).map(({ name }) => `${name}.`);
+    return Object.fromEntries(
+      Object.entries(dangling).filter(([key]) => large.some((name) => key.startsWith(name))),
+    );
   }
 
   async compareFiles(tables: readonly Table[]): Promise<FileComparison> {
@@ -346,6 +371,17 @@ export class DatabaseWork {
       databases: Array.isArray(databases) ? databases : [],
       dangling: totalDangling(JSON.parse(read(danglingMeta)) as DanglingCounts),
     };
+  }
+
+  /** What the file's pages belong to, as the schema says. */
+  async readTrees(): Promise<Tree[]> {
+    return readTrees(this.#db);
+  }
+
+  /** Counts references whose target is absent, one batch further. See `countBatch`. */
+  async countReferences(etag: string, before: ReferenceCounts): Promise<ReturnType<typeof countBatch>> {
+    const size = Math.min(this.#scanRows, maxBatch);
+    return countBatch(this.#db, readState(this.#db), etag, before, size);
   }
 
   async findDangling(): Promise<Omit<DanglingReport, 'database'>> {

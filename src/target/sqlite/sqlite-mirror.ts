@@ -4,6 +4,7 @@ import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
 import type {
   DanglingReport,
   MirrorTarget,
@@ -11,8 +12,9 @@ import type {
   TransactionOptions,
 } from '../mirror-target.ts';
 import { emptyState, type LoadedState, type State, stateIn, tablesOf } from '../state.ts';
+import { CheckedFiguresFile } from './check/checked-figures.ts';
+import { FilesCheck } from './check/files-check.ts';
 import type { OpenDatabase } from './database/open-database.ts';
-
 import { combinedEtag, Databases, type DatabasesOptions } from './files/databases.ts';
 import { OpenFiles } from './files/open-files.ts';
 import { addEtags, ofTheseFiles, readStates } from './files/read-states.ts';
@@ -43,6 +45,8 @@ export class SqliteMirror implements MirrorTarget {
   readonly #stateFile: StateFile;
   readonly #databases: Databases;
   readonly #recounts: RecountSchedule;
+  readonly #documents: DocumentStore;
+  readonly #check: FilesCheck;
   readonly #telemetry: Telemetry;
   /** The names of files that exist although no state told of them. */
   readonly #others = new Set<string>();
@@ -52,6 +56,8 @@ export class SqliteMirror implements MirrorTarget {
     this.#stateFile = new StateFile(documents);
     this.#databases = new Databases(options);
     this.#recounts = new RecountSchedule(documents, checkHours);
+    this.#documents = documents;
+    this.#check = new FilesCheck(options, this.#databases);
     this.#telemetry = telemetry;
   }
 
@@ -120,12 +126,14 @@ export class SqliteMirror implements MirrorTarget {
       databases: this.#databases,
       transaction: options,
       isDeep,
+      figures: (name) => this.#figuresOf(name).read(),
       noteOther: (name) => this.#others.add(name),
     });
     const transaction = new SqliteTransaction(files, options, (loaded) => this.saveState(loaded));
     let isDone = false;
     try {
       const result = await work(transaction);
+      if (transaction.isCommitted) await this.#takeFigures(files, transaction);
       isDone = true;
       return result;
     } finally {
@@ -134,11 +142,26 @@ export class SqliteMirror implements MirrorTarget {
     }
   }
 
-  async findDangling(): Promise<DanglingReport | undefined> {
+  #figuresOf(name: string): CheckedFiguresFile {
+    return new CheckedFiguresFile(this.#documents, name === this.#databases.defaultName ? undefined : name);
+  }
+
+  /** Notes that the figures of a check are in the files that were stored. */
+  async #takeFigures(files: OpenFiles, { merged }: SqliteTransaction): Promise<void> {
+    for (const { name, checked } of files.opened) {
+      if (checked === undefined || (files.isSplit && !files.changed.has(name))) continue;
+      await this.#figuresOf(name).taken(checked.figures, checked.etag, merged);
+    }
+  }
+
+  async findDangling(): Promise<DanglingReport | 'large' | undefined> {
     const { defaultName } = this.#databases;
-    const { databases } = (this.#databases.hasNamed ? await this.lastState() : undefined) ?? {};
-    const names = Object.keys(databases ?? { [defaultName]: true });
+    const names = await this.#names();
     const reports = new Map<string, DanglingReport>();
+    for (const name of names) {
+      const found = await this.#databases.file(name).open();
+      if (typeof found !== 'string' && found.length > this.#databases.cacheBytes) return 'large';
+    }
     for (const name of names) {
       const report = await this.#databases.get(name, names.length).read(async ({ work, etag }) => {
         const { databaseBytes: bytes = 0 } = await work.readState();
@@ -155,5 +178,15 @@ export class SqliteMirror implements MirrorTarget {
       tables: all.reduce((sum, { tables }) => sum + tables, 0),
       foreignKeys: all.flatMap(({ foreignKeys }) => foreignKeys),
     };
+  }
+
+  /** The names of the files that exist, as far as the last state tells. */
+  async #names(): Promise<string[]> {
+    const { databases } = (this.#databases.hasNamed ? await this.lastState() : undefined) ?? {};
+    return Object.keys(databases ?? { [this.#databases.defaultName]: true });
+  }
+
+  async checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep> {
+    return this.#check.step(await this.#names(), before, options);
   }
 }

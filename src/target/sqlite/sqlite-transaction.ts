@@ -38,6 +38,8 @@ export class SqliteTransaction implements MirrorTransaction {
   readonly state: State;
   /** Whether a database was stored. */
   isCommitted = false;
+  /** Logical names of the tables that were merged. */
+  readonly merged = new Set<string>();
   readonly #files: OpenFiles;
   readonly #options: TransactionOptions;
   readonly #save: (loaded: LoadedState) => Promise<void>;
@@ -69,6 +71,7 @@ export class SqliteTransaction implements MirrorTransaction {
     const file = await this.#files.of(table);
     await this.#dropLeftover(file, table);
     const parts = shards.map(({ isFinal }) => ({ isFinal }));
+    this.merged.add(logicalName);
     const merge = await file.work.mergeTable(this.#files.stateOf(file.name), table, parts, options, (index) =>
       shards[index]!.read(),
     );

@@ -13,6 +13,7 @@ const severities: Record<string, number> = {
   'deletes-held-back': 2,
   'poison-messages': 2,
   'database-near-limit': 3,
+  'database-damaged': 1,
   'metrics-delayed': 2,
   'metrics-rejected': 2,
 };

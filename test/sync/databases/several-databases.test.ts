@@ -328,7 +328,7 @@ describe('several databases', () => {
     const status = await org.sync();
     const report = await verify(org.harness.services);
     expect(report).toMatchObject({ tables: 3, danglingReferences: 1 });
-    expect(report!.foreignKeys[0]).toMatchObject({ table: 'accounts', targets: ['accounts'] });
+    expect(report!.foreignKeys![0]).toMatchObject({ table: 'accounts', targets: ['accounts'] });
     expect(status.danglingReferences).toBe(1);
   });
 });

@@ -33,7 +33,7 @@ describe('verify', () => {
     expect(figure).toBe(report.danglingReferences);
     const counted = withDatabase(await harness.databaseBytes(), (db) => bruteForce(db));
     expect(
-      Object.fromEntries(report.foreignKeys.map((key) => [`${key.table}.${key.column}`, key.count])),
+      Object.fromEntries(report.foreignKeys!.map((key) => [`${key.table}.${key.column}`, key.count])),
     ).toEqual(counted);
   }
 
@@ -115,7 +115,7 @@ describe('verify', () => {
       });
     }
     expect((await harness.sync()).danglingReferences).toBe(25);
-    const [key] = (await verify(harness.services))!.foreignKeys;
+    const [key] = (await verify(harness.services))!.foreignKeys!;
     expect(key).toMatchObject({ column: '_parentaccountid_value', count: 25 });
     expect(key!.examples.map(({ row }) => row)).toEqual(many.sort().slice(0, 10));
     // A run that commits nothing does not count.

@@ -57,6 +57,8 @@ const methods: Record<keyof Work, true> = {
   check: true,
   readState: true,
   describe: true,
+  readTrees: true,
+  countReferences: true,
   findDangling: true,
 };
 

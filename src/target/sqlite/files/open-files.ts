@@ -1,6 +1,7 @@
 import { ConflictError } from '../../../errors.ts';
 import type { TransactionOptions } from '../../mirror-target.ts';
 import type { DatabaseReport, State } from '../../state.ts';
+import type { CheckedFigures } from '../check/checked-figures.ts';
 import type { OpenDatabase } from '../database/open-database.ts';
 import type { Work } from '../database-work.ts';
 import type { Databases } from './databases.ts';
@@ -13,6 +14,8 @@ export interface OpenFile {
   work: Work;
   /** What the latest commit with an outcome stored. */
   lastOutcome: unknown;
+  /** What a check has counted, which the merge takes over. Only of a file that is not in memory as a whole. */
+  checked: { figures: CheckedFigures; etag: string } | undefined;
 }
 
 export interface OpenFilesOptions {
@@ -20,6 +23,8 @@ export interface OpenFilesOptions {
   transaction: TransactionOptions;
   /** Whether figures about large tables are counted again in this file. */
   isDeep: (open: OpenDatabase) => Promise<boolean>;
+  /** What a check has counted in this file. */
+  figures: (name: string) => Promise<{ figures: CheckedFigures; etag: string } | undefined>;
   /** Is told of a file that the caller's state does not have as it is. */
   noteOther: (name: string) => void;
 }
@@ -64,9 +69,11 @@ export class OpenFiles {
     const open = await databases.get(name, 1).begin(incomingBytes);
     try {
       const isOfDatabase = loaded.state.databaseEtag === open.etag;
-      const context = { runId, at, synced, isDeep: await options.isDeep(open) };
+      const checked = open.isSmall ? undefined : await options.figures(name);
+      const figures = checked?.figures;
+      const context = { runId, at, synced, isDeep: await options.isDeep(open), figures };
       const { state, lastOutcome } = await open.work.begin(context, isOfDatabase ? known : undefined);
-      const file = { name, open, work: open.work, lastOutcome };
+      const file = { name, open, work: open.work, lastOutcome, checked };
       return new OpenFiles(options, isOfDatabase ? known : state, [file]);
     } catch (error) {
       await open.end(false);
@@ -122,9 +129,11 @@ export class OpenFiles {
         });
       }
       const own = synced.filter((table) => this.nameOf(table) === name);
-      const context = { runId, at, synced: own, isDeep: await this.#options.isDeep(open) };
+      const checked = open.isSmall ? undefined : await this.#options.figures(name);
+      const figures = checked?.figures;
+      const context = { runId, at, synced: own, isDeep: await this.#options.isDeep(open), figures };
       const { lastOutcome } = await open.work.begin(context, this.stateOf(name));
-      const file = { name, open, work: open.work, lastOutcome };
+      const file = { name, open, work: open.work, lastOutcome, checked };
       this.#files.set(name, file);
       return file;
     } catch (error) {

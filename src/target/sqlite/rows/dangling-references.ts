@@ -1,10 +1,11 @@
 import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { ForeignKey, Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import type { DanglingKey } from '../../mirror-target.ts';
+import type { DanglingKey } from '../../mirror-check.ts';
 import { andLive, hasMarks } from '../mirror-table.ts';
 
-const maxExamples = 10;
+/** Rows that a report shows for each foreign key. */
+export const maxExamples = 10;
 
 /** Counts by foreign key: `accounts._ownerid_value>systemusers,teams`. */
 export type DanglingCounts = Readonly<Record<string, number>>;
@@ -72,7 +73,7 @@ export function totalDangling(counts: DanglingCounts): number {
 }
 
 /** A foreign key to check, with the mirrored ones of its targets. */
-interface CheckedKey {
+export interface CheckedKey {
   name: string;
   column: string;
   typeColumn: string | undefined;
@@ -81,7 +82,8 @@ interface CheckedKey {
   whole: boolean;
 }
 
-function checkedKeys(table: Table, tables: readonly Table[]): CheckedKey[] {
+/** The foreign keys of a table that can be checked. @param tables that are mirrored and configured */
+export function checkedKeys(table: Table, tables: readonly Table[]): CheckedKey[] {
   const columns = new Set(table.columns.map(({ name }) => name));
   return table.foreignKeys.flatMap((key: ForeignKey): CheckedKey[] => {
     const { column, typeColumn } = key;
@@ -115,19 +117,24 @@ function countByScan(db: SqliteDatabase, table: Table, keys: readonly CheckedKey
 }
 
 /** The condition that the row `t` refers to an absent row. */
-function danglingSql(table: Table, { column, typeColumn, targets, whole }: CheckedKey): string {
+export function danglingSql(table: Table, key: CheckedKey): string {
+  return `(t.${quote(key.column)} IS NOT NULL${andLive(table, 't')} AND ${absentTargetSql(key)})`;
+}
+
+/** The condition that the target of the row `t`, which has one, is absent. Uses the key's own columns alone. */
+export function absentTargetSql({ column, typeColumn, targets, whole }: CheckedKey): string {
   const id = `t.${quote(column)}`;
-  const present = `${id} IS NOT NULL${andLive(table, 't')}`;
-  if (typeColumn === undefined) return `(${present} AND ${absentSql(targets, id)})`;
+  if (typeColumn === undefined) return absentSql(targets, id);
   const type = `t.${quote(typeColumn)}`;
   const cases = targets.map(
     (target) => `WHEN ${type} = ${quoteText(target.logicalName)} THEN ${absentSql([target], id)}`,
   );
   if (whole) cases.push(`WHEN ${type} IS NULL THEN ${absentSql(targets, id)}`);
-  return `(${present} AND CASE ${cases.join(' ')} ELSE 0 END)`;
+  return `CASE ${cases.join(' ')} ELSE 0 END`;
 }
 
-function absentSql(targets: readonly Table[], id: string): string {
+/** The condition that no target has this id. */
+export function absentSql(targets: readonly Table[], id: string): string {
   return targets
     .map(
       (target) =>

@@ -1,0 +1,93 @@
+import { ConflictError } from '../../../errors.ts';
+import type { SummarizedFile } from '../../../sqlite/check/summarized-file.ts';
+import type { DatabaseFile, FileBlock, FilePart } from '../../../storage/database/database-file.ts';
+
+/** Ends where runs commit faster than their blocks are read: the caller decides how long that goes on. */
+const maxChanges = 10;
+/** Parts of the file that storage is asked for at the same time, in bytes. */
+const rangeBytes = 2 * 1024 * 1024;
+
+export interface PageScan {
+  /** The state of which all blocks are summarized; undefined if some are not. */
+  complete?: { etag: string; length: number };
+  /** Bytes of the present state, and how many of them are summarized. */
+  bytes: { done: number; total: number };
+  /** How often another state was found to be present. */
+  changes: number;
+  /** The file does not begin as a database does. */
+  isForeign?: boolean;
+}
+
+/**
+ * Summarizes the pages of the present state of a file. Reads the file from its beginning to its end. Where another state
+ * becomes the present one, only its new blocks are read.
+ * @param batchBytes how much is read together, and is in memory. One block in any case
+ * @param summarized keeps what was read, also if this ends before all of it was
+ * @returns undefined if there is no file
+ * @throws RetriableError if storage does not answer
+ */
+export async function scanPages(
+  file: DatabaseFile,
+  summarized: SummarizedFile,
+  batchBytes: number,
+  isTimeOver: () => boolean,
+): Promise<PageScan | undefined> {
+  for (let changes = 0; ; changes += 1) {
+    const present = await file.blocks();
+    if (present === undefined) return undefined;
+    const { etag, length } = present;
+    const state = file.state(etag, length);
+    let left = sizeOf(summarized.missing(present.blocks).map(({ block }) => block));
+    const progress = () => ({ bytes: { done: length - left, total: length }, changes });
+    try {
+      for (;;) {
+        // Asked for again each time: a first block with pages of another size makes all others missing.
+        const batch = nextBatch(summarized.missing(present.blocks), batchBytes);
+        if (batch.length === 0)
+          return { complete: { etag, length }, ...progress(), bytes: { done: length, total: length } };
+        const bytes = await readBatch(state.read, batch[0]!.block.from, batch.at(-1)!.block.to);
+        for (const { index, block } of batch) {
+          const at = block.from - batch[0]!.block.from;
+          const isDatabase = summarized.add(index, block, bytes.subarray(at, at + block.to - block.from));
+          if (!isDatabase) return { ...progress(), isForeign: true, complete: { etag, length } };
+        }
+        left -= sizeOf(batch.map(({ block }) => block));
+        if (isTimeOver() && left > 0) return progress();
+      }
+    } catch (error) {
+      // A run has committed. What was read remains, as far as its blocks are the same.
+      if (!(error instanceof ConflictError)) throw error;
+      if (isTimeOver() || changes >= maxChanges) return progress();
+    }
+  }
+}
+
+/** The first missing blocks that lie side by side. */
+function nextBatch(
+  missing: readonly { index: number; block: FileBlock }[],
+  batchBytes: number,
+): { index: number; block: FileBlock }[] {
+  const first = missing[0]?.block.from ?? 0;
+  const end = missing.findIndex(
+    ({ block }, n) => n > 0 && (block.from !== missing[n - 1]!.block.to || block.to - first > batchBytes),
+  );
+  return missing.slice(0, end < 0 ? missing.length : end);
+}
+
+async function readBatch(
+  read: (parts: readonly FilePart[]) => Promise<void>,
+  from: number,
+  to: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(to - from);
+  const parts = Array.from({ length: Math.ceil(bytes.length / rangeBytes) }, (_, n) => ({
+    at: from + n * rangeBytes,
+    into: bytes.subarray(n * rangeBytes, (n + 1) * rangeBytes),
+  }));
+  await read(parts);
+  return bytes;
+}
+
+function sizeOf(blocks: readonly FileBlock[]): number {
+  return blocks.reduce((sum, { from, to }) => sum + to - from, 0);
+}
