@@ -1,4 +1,5 @@
 import type { HttpRequest } from '@azure/functions';
+import { checkStatus } from '../../sync/check/check-status.ts';
 import type { SyncServices } from '../../sync/documents/services.ts';
 import { runStatus, syncStatus } from '../../sync/run/run-status.ts';
 import { prefersHtml } from '../accept.ts';
@@ -9,7 +10,8 @@ import { overviewPage, runPage, statusLinks } from './status-page.ts';
 /** `GET /api/sync`: the live run and the latest ones, as a page for browsers, else as JSON. */
 export const getSync: Handler<SyncServices> = async (services, request) => {
   const status = await syncStatus(services);
-  return asPage(request) ? overviewPage(status, statusLinks(request)) : { jsonBody: status };
+  if (!asPage(request)) return { jsonBody: status };
+  return overviewPage(status, statusLinks(request), await checkStatus(services));
 };
 
 /** `GET /api/sync/{runId}`: one run with all its tables, as a page for browsers, else as JSON. */

@@ -1,14 +1,16 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import type { Checks } from '../../sync/check/check-status.ts';
 import type { TableReport } from '../../sync/documents/report.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
 import { address } from '../address.ts';
 import { type Html, html } from '../pages/html.ts';
 import { pageResponse } from '../pages/page.ts';
 import { bytes, count, seconds, time } from '../pages/page-format.ts';
+import { checkSection } from './check-section.ts';
 
 const starters = { timer: 'the timer', http: 'HTTP', command: 'a command' } as const;
 
-/** The page of a live run reloads after this many seconds. */
+/** The page of a live run or check reloads after this many seconds. */
 const refreshSeconds = 3;
 
 /** The links of the pages. Each keeps the function key of the request. */
@@ -36,17 +38,18 @@ export function statusLinks(request: Pick<HttpRequest, 'url'>): StatusLinks {
   };
 }
 
-/** `GET /api/sync` for a browser: the live or latest run in full, then the latest runs. */
+/** `GET /api/sync` for a browser: the live or latest run in full, the check of the database, then the latest runs. */
 export function overviewPage(
   { active, runs }: { active: RunStatus | null; runs: readonly RunStatus[] },
   links: StatusLinks,
+  checks: Checks = { check: null, checked: null },
 ): HttpResponseInit {
   const shown = active ?? runs[0];
   const content =
     shown === undefined
       ? html`<h1>No sync yet</h1><p>The timer starts the first sync. To start one now, send <code>POST</code> to this address.</p>`
-      : html`${runSection(shown)}${runsSection(runs, links)}`;
-  return page(shown, html`${navigation(links)}${content}`);
+      : html`${runSection(shown)}${checkSection(checks)}${runsSection(runs, links)}`;
+  return page(shown, html`${navigation(links)}${content}`, checks.check?.state === 'running');
 }
 
 /** `GET /api/sync/{runId}` for a browser. */
@@ -54,13 +57,14 @@ export function runPage(run: RunStatus, links: StatusLinks): HttpResponseInit {
   return page(run, html`${navigation(links)}${runSection(run)}`);
 }
 
-function page(run: RunStatus | undefined, content: Html): HttpResponseInit {
+function page(run: RunStatus | undefined, content: Html, isChecking = false): HttpResponseInit {
   const title = run === undefined ? 'Dataverse sync' : `${verdict(run).text} · Dataverse sync`;
-  return pageResponse(title, content, run !== undefined && isLive(run) ? { refreshSeconds } : {});
+  const changes = isChecking || (run !== undefined && isLive(run));
+  return pageResponse(title, content, changes ? { refreshSeconds } : {});
 }
 
 function navigation(links: StatusLinks): Html {
-  return html`<nav aria-label="Reports"><a href="${links.overview}">All syncs</a> <a href="${links.schema}">Schema report</a> <a href="${links.verify}">Verify references</a></nav>
+  return html`<nav aria-label="Reports"><a href="${links.overview}">All syncs</a> <a href="${links.schema}">Schema report</a> <a href="${links.verify}">Check of the database</a></nav>
 `;
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { overviewPage, runPage, statusLinks } from '../../../src/http/sync/status-page.ts';
+import type { Checks } from '../../../src/sync/check/check-status.ts';
 import { entityReport, runStatus } from './runs.ts';
 
 const links = statusLinks({ url: 'https://app.example/api/sync?code=k%2Fe%22y' });
@@ -83,4 +84,49 @@ test('a page allows no scripts and only its own style', () => {
   expect(runPage(runStatus(), links).headers).toMatchObject({
     'content-security-policy': expect.stringMatching(/^default-src 'none'; style-src 'sha256-/),
   });
+});
+
+test('the check of the database is described in words', () => {
+  const of = (checks: Checks) =>
+    String(overviewPage({ active: null, runs: [runStatus()] }, links, checks).body);
+  const at = '2026-11-21T02:00:00.000Z';
+  const check = { checkId: 'check-1', trigger: 'http' as const, startedAt: at, updatedAt: at };
+  const progress = {
+    phase: 'pages' as const,
+    bytes: { done: 3e9, total: 12e9 },
+    references: { done: 0, total: 0 },
+    catchUps: 0,
+  };
+  const live = of({ check: { ...check, state: 'running', progress }, checked: null });
+  expect(live).toContain('Pages are read: 3.0 GB of 12.0 GB.');
+  expect(live).toContain('<meta http-equiv="refresh"');
+  const counting = { ...progress, phase: 'references' as const, references: { done: 2, total: 7 } };
+  expect(of({ check: { ...check, state: 'running', progress: counting }, checked: null })).toContain(
+    'References are counted: 2 of 7 done.',
+  );
+  expect(of({ check: { ...check, state: 'running' }, checked: null })).toContain('It begins.');
+  const checked = {
+    ...{ checkId: 'check-0', startedAt: at, finishedAt: at, database: { etag: '"1"', bytes: 12e9 } },
+    ...{ tables: 3, pages: 9, freePages: 0, faults: [], faultCount: 0, miscounted: [], uncounted: [] },
+  };
+  const sound = of({ check: null, checked: { ...checked, danglingReferences: 4 } });
+  expect(sound).toContain('read 12.0 GB and found no damage.');
+  expect(sound).toContain('References without a target: 4.');
+  expect(sound).not.toContain('http-equiv="refresh"');
+  const faults = [{ table: '<img>', text: 'Page 7 of table <img> uses bytes twice' }];
+  const damaged = of({
+    check: { ...check, state: 'failed', error: 'Storage is busy.', hint: 'Wait.' },
+    checked: {
+      ...checked,
+      faultCount: 1,
+      faults,
+      hint: 'Restore it.',
+      miscounted: [{ table: 'account', kept: 1, counted: 2 }],
+    },
+  });
+  expect(damaged).toContain('The last check failed</strong>: Storage is busy.');
+  expect(damaged).toContain('Page 7 of table &lt;img&gt; uses bytes twice.');
+  expect(damaged).toContain('What to do: Restore it.');
+  expect(damaged).toContain('the next merge of the rows corrects them: account.');
+  expect(of({ check: null, checked: null })).not.toContain('<h2>Check');
 });
