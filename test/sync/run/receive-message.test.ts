@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { failPoisonedCheck, runCheck } from '../../../src/sync/check/run-check.ts';
 import { failPoisonedTable } from '../../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../../src/sync/merge/merge-round.ts';
@@ -26,6 +27,8 @@ const handlers = {
   'sync-fetch-poison': receive('fetch', 'sync-fetch-poison', services, failPoisonedTable),
   'sync-merge': receive('merge', 'sync-merge', services, mergeRound),
   'sync-merge-poison': receive('merge', 'sync-merge-poison', services, failPoisonedRun),
+  'sync-verify': receive('check', 'sync-verify', services, runCheck),
+  'sync-verify-poison': receive('check', 'sync-verify-poison', services, failPoisonedCheck),
 };
 const names = async (): Promise<string[]> => {
   const found: string[] = [];
@@ -77,7 +80,8 @@ describe.each(Object.entries(handlers))('the function of queue %s', (queue, hand
     const sent: unknown[] = [];
     all.sendTo = async (...args) => void sent.push(args);
     const { runId } = await org.harness.startUnplanned();
-    const message = { runId, round: 1, entity: 'account', slice: 0, app: 'the other app' };
+    const ofCheck = { checkId: 'check-1', step: 0 };
+    const message = { runId, round: 1, entity: 'account', slice: 0, ...ofCheck, app: 'the other app' };
     const before = await names();
     await handle(message, context);
     expect(sent).toEqual([[queue, { ...message, returned: 1 }, 1]]);

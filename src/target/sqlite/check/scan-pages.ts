@@ -14,8 +14,6 @@ export interface PageScan {
   bytes: { done: number; total: number };
   /** How often another state was found to be present. */
   changes: number;
-  /** The file does not begin as a database does. */
-  isForeign?: boolean;
 }
 
 /**
@@ -32,6 +30,8 @@ export async function scanPages(
   batchBytes: number,
   isTimeOver: () => boolean,
 ): Promise<PageScan | undefined> {
+  // One buffer for all batches: the memory of each would be freed much later.
+  let buffer = new Uint8Array();
   for (let changes = 0; ; changes += 1) {
     const present = await file.blocks();
     if (present === undefined) return undefined;
@@ -45,11 +45,16 @@ export async function scanPages(
         const batch = nextBatch(summarized.missing(present.blocks), batchBytes);
         if (batch.length === 0)
           return { complete: { etag, length }, ...progress(), bytes: { done: length, total: length } };
-        const bytes = await readBatch(state.read, batch[0]!.block.from, batch.at(-1)!.block.to);
+        const { from } = batch[0]!.block;
+        const size = batch.at(-1)!.block.to - from;
+        if (buffer.length < size) buffer = new Uint8Array(size);
+        const bytes = buffer.subarray(0, size);
+        await readParts(state.read, from, bytes);
         for (const { index, block } of batch) {
-          const at = block.from - batch[0]!.block.from;
+          const at = block.from - from;
           const isDatabase = summarized.add(index, block, bytes.subarray(at, at + block.to - block.from));
-          if (!isDatabase) return { ...progress(), isForeign: true, complete: { etag, length } };
+          // SQLite will say so.
+          if (!isDatabase) return { ...progress(), complete: { etag, length } };
         }
         left -= sizeOf(batch.map(({ block }) => block));
         if (isTimeOver() && left > 0) return progress();
@@ -74,18 +79,16 @@ function nextBatch(
   return missing.slice(0, end < 0 ? missing.length : end);
 }
 
-async function readBatch(
+async function readParts(
   read: (parts: readonly FilePart[]) => Promise<void>,
   from: number,
-  to: number,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(to - from);
+  bytes: Uint8Array,
+): Promise<void> {
   const parts = Array.from({ length: Math.ceil(bytes.length / rangeBytes) }, (_, n) => ({
     at: from + n * rangeBytes,
     into: bytes.subarray(n * rangeBytes, (n + 1) * rangeBytes),
   }));
   await read(parts);
-  return bytes;
 }
 
 function sizeOf(blocks: readonly FileBlock[]): number {
