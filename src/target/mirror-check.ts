@@ -71,12 +71,15 @@ export interface PagesResult {
   miscounted: Miscount[];
 }
 
+/** Behind this row of a table; behind this id of an index, or behind one of its rows. */
+export type ReferencePlace = number | string | { id: string; row: number };
+
 /** Counts of references whose target is absent, as far as they are. */
 export interface ReferenceCounts {
   /** Names of what is counted: foreign keys, and tables. */
   done: string[];
   /** What is being counted: everything up to `after` is in the counts. */
-  current?: { name: string; after: string | number; etag: string; rows: number };
+  current?: { name: string; after: ReferencePlace; etag: string; rows: number };
   /** By foreign key. */
   dangling: Record<string, number>;
   /** The foreign keys with such references. */

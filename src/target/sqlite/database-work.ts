@@ -56,7 +56,7 @@ const danglingMeta = 'dangling-references';
 const databasesMeta = 'databases';
 
 /** So many rows are gone through at once where no limit is set. */
-const maxBatch = 100_000;
+const maxBatch = 10_000;
 
 /** What a transaction on the database is for. Plain data. */
 export interface WorkContext {

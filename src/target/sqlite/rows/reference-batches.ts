@@ -1,7 +1,7 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import type { ReferenceCounts } from '../../mirror-check.ts';
+import type { ReferenceCounts, ReferencePlace } from '../../mirror-check.ts';
 import { configuredTables, type State } from '../../state.ts';
 import { andLive, hasMarks } from '../mirror-table.ts';
 import {
@@ -16,10 +16,13 @@ import {
 /** What is counted in one go: a foreign key by its index, or several by the rows of their table. */
 type Unit = { name: string; table: Table } & ({ key: CheckedKey } | { keys: CheckedKey[] });
 
+/** Entries of an index take so much less room than rows. */
+const entriesPerRow = 10;
+
 interface Batch {
   /** Where the next batch begins; undefined if this was the last one. */
-  after: string | number | undefined;
-  /** Live rows; 0 for a batch of ids. */
+  after: ReferencePlace | undefined;
+  /** Live rows; 0 for a batch of an index. */
   rows: number;
   counts: { key: CheckedKey; count: number }[];
   /** The condition for the rows of this batch. */
@@ -40,7 +43,8 @@ export const noReferences: ReferenceCounts = {
  * Counts references whose target is absent, one batch further. Each batch reads its part of an index or of a table, in
  * order, so a table of any size can be counted by many short calls, also while it changes.
  * @param etag of the state of the database
- * @param size how many ids or rows a batch looks at. Their targets are looked up in the order of their index
+ * @param size how many rows a batch looks at, or ten times as many entries of an index. Their targets are looked up in
+ * the order of their own index
  * @returns the counts with this batch, how many foreign keys and tables there are to count, and whether all of them are
  */
 export function countBatch(
@@ -104,21 +108,36 @@ function byIndex(
   db: SqliteDatabase,
   { table, key }: { table: Table; key: CheckedKey },
   size: number,
-  after: string | number = '',
+  after: ReferencePlace = '',
 ): Batch {
   const column = quote(key.column);
-  const { last, ids, count } = db.get<{ last: string | null; ids: number; count: number }>(
-    `SELECT max(r.id) AS last, count(*) AS ids, coalesce(sum(r.n * (${absentSql(key.targets, 'r.id')})), 0) AS count
-     FROM (SELECT ${column} AS id, count(*) AS n FROM main.${quote(table.name)} WHERE ${column} > ?
-       GROUP BY ${column} ORDER BY ${column} LIMIT ${size}) AS r`,
-    [after],
+  // Many rows can refer to one target: a batch can end among them, and the next one counts what is left of them.
+  const isWithin = typeof after === 'object';
+  const condition = isWithin ? `t.${column} = ? AND t.rowid > ?` : `t.${column} > ?`;
+  const parameters = isWithin ? [after.id, after.row] : [after];
+  const limit = size * entriesPerRow;
+  // A column beside max() is that of the row with the maximum (sqlite.org: Bare columns in an aggregate query).
+  const { last, row, entries, count } = db.get<{
+    last: string | null;
+    row: number | null;
+    entries: number;
+    count: number;
+  }>(
+    `SELECT max(r.id) AS last, r.row AS row, coalesce(sum(r.n), 0) AS entries,
+       coalesce(sum(r.n * (${absentSql(key.targets, 'r.id')})), 0) AS count
+     FROM (SELECT id, count(*) AS n, max(row) AS row
+       FROM (SELECT t.${column} AS id, t.rowid AS row FROM main.${quote(table.name)} AS t WHERE ${condition}
+         ORDER BY t.${column}, t.rowid LIMIT ${limit}) GROUP BY id) AS r`,
+    parameters,
   )!;
+  const isFull = entries === limit && last !== null && row !== null;
+  const next = isFull ? { id: last, row } : isWithin ? after.id : undefined;
   return {
-    after: ids < size || last === null ? undefined : last,
+    after: next,
     rows: 0,
     counts: [{ key, count }],
-    condition: `t.${column} > ? AND t.${column} <= ?`,
-    parameters: [after, last ?? ''],
+    condition: `${condition} AND t.${column} <= ?`,
+    parameters: [...parameters, last ?? ''],
   };
 }
 
@@ -126,15 +145,17 @@ function byRows(
   db: SqliteDatabase,
   { table, keys }: { table: Table; keys: CheckedKey[] },
   size: number,
-  after: string | number = -1,
+  after: ReferencePlace = -1,
 ): Batch {
   const name = `main.${quote(table.name)}`;
+  // Places of this kind are numbers of rows.
+  const first = Number(after);
   const { last, found } = db.get<{ last: number | null; found: number }>(
     `SELECT max(id) AS last, count(*) AS found
      FROM (SELECT rowid AS id FROM ${name} NOT INDEXED WHERE rowid > ? ORDER BY rowid LIMIT ${size})`,
-    [after],
+    [first],
   )!;
-  const parameters = [after, last ?? after];
+  const parameters = [first, last ?? first];
   const part = `FROM ${name} AS t NOT INDEXED WHERE t.rowid > ? AND t.rowid <= ?${andLive(table, 't')}`;
   const { rows } = db.get<{ rows: number }>(`SELECT count(*) AS rows ${part}`, parameters)!;
   const counts = keys.map((key) => {
@@ -180,7 +201,10 @@ function addCount(
      WHERE ${condition} AND ${danglingSql(table, key)} LIMIT ${wanted}`,
           parameters,
         );
-  counts.keys[name] = { ...known, count: known.count + count, examples: [...known.examples, ...more] };
+  // A batch that ends among the rows of one target shows the rows of the next batch, too.
+  const shown = new Set(known.examples.map((example) => example.row));
+  const examples = [...known.examples, ...more.filter((example) => !shown.has(example.row))];
+  counts.keys[name] = { ...known, count: known.count + count, examples };
 }
 
 /** Compares the rows that are not marked as deleted with the count that merges keep of them. */
