@@ -27,12 +27,13 @@ interface Merge {
 
 /**
  * Prints what 100 updates cost in mirrors of these sizes, with a cold and a warm instance, and how the time of a row
- * changes with their number. The mirrors are files on the local disk: requests are counted, their time is not.
+ * changes with their number, and what a check of all costs. The mirrors are files on the local disk: requests are counted, their time is not.
  */
 export async function benchLarge(sizes: readonly number[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-large-'));
   try {
     const rows: object[] = [];
+    const checks: object[] = [];
     for (const megabytes of sizes) {
       const path = join(folder, `${megabytes}.db`);
       await create(path);
@@ -41,9 +42,11 @@ export async function benchLarge(sizes: readonly number[]): Promise<void> {
       const run = await measure(join(import.meta.dirname, 'large-merge.ts'), args);
       const { cold, warm } = run.result as unknown as Record<'cold' | 'warm', Merge>;
       rows.push(line(`${megabytes} MB, cold`, cold, run), line(`${megabytes} MB, warm`, warm, run));
+      checks.push(await check(path, megabytes));
       rmSync(path);
     }
     console.table(rows);
+    console.table(checks);
     const loads: object[] = [];
     let first = 0;
     for (const count of [10_000, 100_000, 1_600_000]) {
@@ -66,6 +69,21 @@ export async function benchLarge(sizes: readonly number[]): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Checks all of a mirror, with the memory of a small instance. */
+async function check(path: string, megabytes: number): Promise<object> {
+  const run = await measure(join(import.meta.dirname, 'large-check.ts'), [path, '64']);
+  const { pagesSeconds, cpuSeconds, wallSeconds, reads, faultCount } = run.result;
+  return {
+    check: `${megabytes} MB`,
+    'CPU s, pages': Number(pagesSeconds).toFixed(1),
+    'CPU s': Number(cpuSeconds).toFixed(1),
+    'wall s': Number(wallSeconds).toFixed(1),
+    reads: Number(reads),
+    faults: Number(faultCount),
+    'peak memory': `${(run.peakBytes / 1e6).toFixed(0)} MB`,
+  };
 }
 
 /** A mirror with one row in each table. */

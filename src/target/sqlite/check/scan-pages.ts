@@ -37,28 +37,33 @@ export async function scanPages(
     if (present === undefined) return undefined;
     const { etag, length } = present;
     const state = file.state(etag, length);
-    let left = sizeOf(summarized.missing(present.blocks).map(({ block }) => block));
+    let missing = summarized.missing(present.blocks);
+    let left = sizeOf(missing.map(({ block }) => block));
     const progress = () => ({ bytes: { done: length - left, total: length }, changes });
     try {
-      for (;;) {
-        // Asked for again each time: a first block with pages of another size makes all others missing.
-        const batch = nextBatch(summarized.missing(present.blocks), batchBytes);
-        if (batch.length === 0)
-          return { complete: { etag, length }, ...progress(), bytes: { done: length, total: length } };
+      for (let at = 0; at < missing.length; ) {
+        const batch = nextBatch(missing, at, batchBytes);
         const { from } = batch[0]!.block;
         const size = batch.at(-1)!.block.to - from;
         if (buffer.length < size) buffer = new Uint8Array(size);
         const bytes = buffer.subarray(0, size);
         await readParts(state.read, from, bytes);
         for (const { index, block } of batch) {
-          const at = block.from - from;
-          const isDatabase = summarized.add(index, block, bytes.subarray(at, at + block.to - block.from));
-          // SQLite will say so.
-          if (!isDatabase) return { ...progress(), complete: { etag, length } };
+          const part = bytes.subarray(block.from - from, block.to - from);
+          // SQLite will say what the file is.
+          if (!summarized.add(index, block, part)) return { ...progress(), complete: { etag, length } };
         }
+        at += batch.length;
         left -= sizeOf(batch.map(({ block }) => block));
+        if (from === 0) {
+          // A first block with pages of another size makes all others missing.
+          missing = summarized.missing(present.blocks);
+          left = sizeOf(missing.map(({ block }) => block));
+          at = 0;
+        }
         if (isTimeOver() && left > 0) return progress();
       }
+      return { ...progress(), complete: { etag, length } };
     } catch (error) {
       // A run has committed. What was read remains, as far as its blocks are the same.
       if (!(error instanceof ConflictError)) throw error;
@@ -67,16 +72,22 @@ export async function scanPages(
   }
 }
 
-/** The first missing blocks that lie side by side. */
+/** Missing blocks that lie side by side. @param at where they begin in the list */
 function nextBatch(
   missing: readonly { index: number; block: FileBlock }[],
+  at: number,
   batchBytes: number,
 ): { index: number; block: FileBlock }[] {
-  const first = missing[0]?.block.from ?? 0;
-  const end = missing.findIndex(
-    ({ block }, n) => n > 0 && (block.from !== missing[n - 1]!.block.to || block.to - first > batchBytes),
-  );
-  return missing.slice(0, end < 0 ? missing.length : end);
+  const { from } = missing[at]!.block;
+  let end = at + 1;
+  while (
+    end < missing.length &&
+    missing[end]!.block.from === missing[end - 1]!.block.to &&
+    missing[end]!.block.to - from <= batchBytes
+  ) {
+    end += 1;
+  }
+  return missing.slice(at, end);
 }
 
 async function readParts(
