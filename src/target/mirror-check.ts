@@ -68,6 +68,7 @@ export interface PagesResult {
   /** The first faults. */
   faults: DatabaseFault[];
   faultCount: number;
+  /** Empty if there are faults. */
   miscounted: Miscount[];
 }
 

@@ -59,16 +59,13 @@ export class SqliteCheck {
       let progress = before ?? firstProgress;
       if (progress.phase === 'pages') progress = await this.#checkPages(database, progress, options);
       if (progress.phase === 'pages') return { progress };
-      const { faultCount } = progress.pages!;
-      if (faultCount === 0) {
-        const counted = await countReferences(database, progress, options, before?.phase === 'references');
-        if (!counted.isComplete) return { progress: counted.progress };
-        progress = counted.progress;
-      }
-      const result = resultOf(progress);
-      const { dangling } = progress.counted ?? noReferences;
+      if (progress.pages!.faultCount > 0) return { progress, result: resultOf(progress) };
+      const counted = await countReferences(database, progress, options, before?.phase === 'references');
+      if (!counted.isComplete) return { progress: counted.progress };
+      const result = resultOf(counted.progress);
+      const { dangling } = counted.progress.counted!;
       await this.#figures.write({ recount: result.miscounted.map(({ table }) => table), dangling });
-      return { progress, result };
+      return { progress: counted.progress, result };
     } finally {
       await database.close();
     }
