@@ -89,7 +89,7 @@ export async function endFreshRun(
     // Another start has resumed the run. Its plan finds the report, and releases the run.
     if (!cleansUp) await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
   }
-  await startDueCheck(services, run.databaseBytes);
+  if (cleansUp) await startDueCheck(services, run.databaseBytes);
   return true;
 }
 
