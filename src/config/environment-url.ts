@@ -2,6 +2,11 @@ import { ConfigurationError } from '../errors.ts';
 
 const loopbackHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
+/** Parses a URL; null if it is not valid. `URL.parse` needs Node.js 22, and the client library runs on 20. */
+export function parseUrl(address: string, base?: string): URL | null {
+  return URL.canParse(address, base) ? new URL(address, base) : null;
+}
+
 /** What is quoted in errors. Anything else can be a key or a token that was put into the wrong setting. */
 const plainAddress = /^[\w.:/-]{1,60}$/;
 
@@ -18,7 +23,7 @@ export function isLoopback(url: URL): boolean {
  * @throws ConfigurationError for any other address; the message never contains a user name or password
  */
 export function environmentOrigin(address: string, name = 'The Dataverse URL'): string {
-  const url = URL.parse(address);
+  const url = parseUrl(address);
   if (url === null) {
     throw invalidUrl(name, `${name} is not a valid URL${plainAddress.test(address) ? `: ${address}` : '.'}`);
   }

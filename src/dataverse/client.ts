@@ -6,6 +6,7 @@
 
 import type { TokenCredential } from '@azure/core-auth';
 import { environmentOrigin } from '../config/environment-url.ts';
+import { inSpan } from '../telemetry/tracing.ts';
 import { readAttributes } from './metadata/attributes.ts';
 import { readChoiceColumns, readChoiceMetadata, readGlobalChoices } from './metadata/choice-metadata.ts';
 import { readBaseLanguage, readChoices } from './metadata/choices.ts';
@@ -33,7 +34,8 @@ export type { IdQuery } from './read/read-by-ids.ts';
 export type { PageQuery } from './read/read-pages.ts';
 export type { CallOptions } from './transport/call.ts';
 
-export interface DataverseClientOptions extends Omit<TransportOptions, 'origin' | 'tokens' | 'limiter'> {
+export interface DataverseClientOptions
+  extends Omit<TransportOptions, 'origin' | 'tokens' | 'limiter' | 'trace'> {
   /** The environment, `https://org.crm.dynamics.com`; plain HTTP on loopback hosts only. */
   url: string;
   credential: TokenCredential;
@@ -98,7 +100,7 @@ export function createDataverseClient(options: DataverseClientOptions): Datavers
   const origin = environmentOrigin(options.url);
   const tokens = new TokenSource(options.credential, origin);
   const limiter = limiterFor(origin, options.maxConcurrency ?? 16);
-  const transport = new Transport({ ...options, origin, tokens, limiter });
+  const transport = new Transport({ ...options, origin, tokens, limiter, trace: inSpan });
   const bound = Object.entries(operations).map(([name, operation]) => [
     name,
     (operation as (...args: unknown[]) => unknown).bind(undefined, transport),

@@ -92,9 +92,21 @@ export function checkToken(token: string): void {
   });
 }
 
+function withoutPackage(kind: CredentialKind, cause: unknown): unknown {
+  if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') return cause;
+  return new ConfigurationError(`Signing in with ${kind} needs the package @azure/identity.`, {
+    operation: 'choose the Dataverse identity',
+    object: '@azure/identity',
+    hint: 'Run npm install @azure/identity, or pass an access token or a credential of your own.',
+  });
+}
+
 /** Loads `@azure/identity` only when a token is needed: it is large, and an access token does not need it. */
 async function createIdentity(kind: CredentialKind, options: CredentialOptions): Promise<TokenCredential> {
-  const identity = await import('@azure/identity');
+  // With a handler, bundlers accept that the package is missing: the client library does not install it.
+  const identity = await import('@azure/identity').catch((error: unknown) => {
+    throw withoutPackage(kind, error);
+  });
   const { tenantId = '', clientId = '', authorityHost, disableInstanceDiscovery, ca } = options;
   const common = { authorityHost, disableInstanceDiscovery, tlsOptions: ca ? { ca } : undefined };
   switch (kind) {

@@ -34,12 +34,13 @@ export function shortMessage(text: string): string {
 
 /** Parses `{"error":{"code","message"}}`. For any other body, the message states its size and content type. */
 export function parseErrorBody(body: Uint8Array, contentType: string | undefined) {
-  const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 65_536)).toString();
+  const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 1024 ** 2)).toString();
   try {
     const { error } = JSON.parse(text.replace(/^\uFEFF/, ''));
     if (error && typeof error === 'object') {
       const message = typeof error.message === 'string' ? shortMessage(error.message) : '';
-      return { isJson: true, code: normalizeCode(error.code), message };
+      const bulkRows = bulkRowsOf(error[bulkDetails]);
+      return { isJson: true, code: normalizeCode(error.code), message, bulkRows };
     }
   } catch {
     // Gateways respond with HTML, proxies with nothing.
@@ -49,6 +50,24 @@ export function parseErrorBody(body: Uint8Array, contentType: string | undefined
   return { isJson: false, code: undefined, message: `the response was ${what}` };
 }
 
+const bulkDetails = '@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails';
+
+/** `[{"RequestIndex":0,"Id":"…","StatusCode":204}]` as text (learn.microsoft.com: "Use bulk operation messages"). */
+function bulkRowsOf(text: unknown): DataverseFault['bulkRows'] {
+  if (typeof text !== 'string') return undefined;
+  try {
+    const list: unknown = JSON.parse(text);
+    if (!Array.isArray(list)) return undefined;
+    return list.map(({ RequestIndex: index, Id: id, StatusCode: status }) => ({
+      index: Number(index),
+      id: typeof id === 'string' ? id.toLowerCase() : undefined,
+      status: Number(status),
+    }));
+  } catch {
+    return undefined;
+  }
+}
+
 /** The error for a response whose status is not a success. */
 export function errorFromResponse(
   names: RequestNames,
@@ -56,7 +75,7 @@ export function errorFromResponse(
   headers: HttpHeaders,
   body: Uint8Array,
 ): Error & { fault: DataverseFault } {
-  const { isJson, code, message } = parseErrorBody(body, headers.get('content-type'));
+  const { isJson, code, message, bulkRows } = parseErrorBody(body, headers.get('content-type'));
   const isKnownTransient = isTransient(status, code, message);
   // An unexpected error of the server often passes. A write is not repeated: it may have happened.
   const isUnexplained = !isKnownTransient && status === 500 && names.method === 'GET';
@@ -65,6 +84,7 @@ export function errorFromResponse(
     status,
     code,
     serverMessage: message,
+    bulkRows,
     requestId: requestIdOf(headers),
     retryAfterSeconds: parseRetryAfter(headers.get('retry-after'), headers.get('date')),
     transient: isKnownTransient || isUnexplained,

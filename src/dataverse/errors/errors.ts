@@ -34,6 +34,8 @@ export interface DataverseFault {
   transient: boolean;
   /** How often the client sends a request at most that fails this way, if fewer times than usual. */
   maxTries?: number;
+  /** What became of each row of a bulk message, if the server says so: elastic tables write the valid ones. */
+  bulkRows?: readonly { index: number; id?: string; status: number }[] | undefined;
   /** Whether the server may have executed an earlier attempt of the same request without saying so. */
   maybeDoneBefore?: boolean;
 }

@@ -95,6 +95,11 @@ export function parseTombstone(record: Uint8Array): { id: string } | undefined {
   } catch {
     return undefined;
   }
+  return tombstoneOf(members);
+}
+
+/** The same for a record that is parsed already. */
+export function tombstoneOf(members: Readonly<Record<string, unknown>>): { id: string } | undefined {
   const context = members['@odata.context'] ?? members['@context'];
   const isDeleted = typeof context === 'string' && /(^|[/#])\$deletedEntity$/.test(context);
   if (!isDeleted && !('@removed' in members) && !('@odata.removed' in members)) return undefined;

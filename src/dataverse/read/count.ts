@@ -3,7 +3,7 @@ import { codes } from '../errors/fault-codes.ts';
 import type { CallOptions } from '../transport/call.ts';
 import { unreadable } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
-import { queryPath } from './query.ts';
+import { queryPath, queryString } from './query.ts';
 
 /** Dataverse counts up to this number (learn.microsoft.com: "Count rows using Web API"). */
 export const countLimit = 5000;
@@ -14,19 +14,30 @@ export async function count(
   entitySet: string,
   options: CallOptions = {},
 ): Promise<number | undefined> {
-  const url = `${queryPath(entitySet)}/$count`;
-  const headers = { Accept: 'text/plain' };
-  const call = { ...options, operation: `count ${entitySet}`, entitySet, url, headers };
   try {
-    return await transport.send(call, (reply) => {
-      const rows = numberIn(reply.body);
-      if (rows === undefined) throw unreadable(reply, 'it is not a number');
-      return rows >= countLimit ? undefined : rows;
-    });
+    const rows = await countMatching(transport, entitySet, undefined, options);
+    return rows >= countLimit ? undefined : rows;
   } catch (error) {
     if (dataverseFault(error)?.code === codes.queryRefused) return undefined;
     throw error;
   }
+}
+
+/** The number of rows that a filter lets pass; 5,000 means 5,000 or more. */
+export async function countMatching(
+  transport: Transport,
+  entitySet: string,
+  filter: string | undefined,
+  options: CallOptions = {},
+): Promise<number> {
+  const url = `${queryPath(entitySet)}/$count${queryString({ filter })}`;
+  const headers = { Accept: 'text/plain' };
+  const call = { ...options, operation: `count ${entitySet}`, entitySet, url, headers };
+  return transport.send(call, (reply) => {
+    const rows = numberIn(reply.body);
+    if (rows === undefined) throw unreadable(reply, 'it is not a number');
+    return rows;
+  });
 }
 
 /** The number in the answer to a `$count`; undefined from 5,000 on, and if it is none. */

@@ -22,6 +22,12 @@ export interface Page {
   deltaLink?: string;
   /** `Microsoft.Dynamics.CRM.globalmetadataversion`, if requested. */
   metadataVersion?: string;
+  /** `@odata.count`, if requested; 5,000 may mean more. */
+  count?: number;
+  /** `Microsoft.Dynamics.CRM.fetchxmlpagingcookie`, if requested. */
+  fetchXmlCookie?: string;
+  /** `Microsoft.Dynamics.CRM.morerecords`, if requested: whether a query in FetchXML has another page. */
+  moreRecords?: boolean;
   /** Says that the body is not needed any more; `readPages` calls it when the caller requests the next page. */
   release?: () => void;
   /** The server's time before it read the rows, in milliseconds since 1970; undefined if it does not state its time. */
@@ -89,6 +95,12 @@ export function scanPage(body: Buffer): Page {
   if (typeof nextLink === 'string') page.nextLink = nextLink;
   if (typeof deltaLink === 'string') page.deltaLink = deltaLink;
   if (typeof version === 'string' || typeof version === 'number') page.metadataVersion = String(version);
+  const { '@odata.count': count } = envelope;
+  const cookie = envelope['@Microsoft.Dynamics.CRM.fetchxmlpagingcookie'];
+  const more = envelope['@Microsoft.Dynamics.CRM.morerecords'];
+  if (typeof count === 'number') page.count = count;
+  if (typeof cookie === 'string') page.fetchXmlCookie = cookie;
+  if (typeof more === 'boolean') page.moreRecords = more;
   return page;
 }
 

@@ -47,6 +47,12 @@ export interface QueryOptions {
   filter?: string | undefined;
   orderBy?: string | undefined;
   top?: number | undefined;
+  /** `primarycontactid($select=fullname)`, in OData's own syntax. */
+  expand?: string | undefined;
+  /** `aggregate(revenue with sum as total)`, in OData's own syntax. */
+  apply?: string | undefined;
+  /** Whether the first page states the number of rows, at most 5,000. */
+  count?: boolean | undefined;
 }
 
 /** `accounts?$select=name&$filter=statecode%20eq%200` */
@@ -55,13 +61,24 @@ export function queryPath(entitySet: string, options: QueryOptions = {}): string
 }
 
 /** `?$select=name&$top=1`, or an empty string. */
-export function queryString({ select, filter, orderBy, top }: QueryOptions): string {
+export function queryString(options: QueryOptions): string {
+  const { select, filter, orderBy, top, expand, apply, count } = options;
   const parts: string[] = [];
   if (select?.length) parts.push(`$select=${select.map((name) => checkName(name, 'column name')).join(',')}`);
   if (filter !== undefined) parts.push(`$filter=${encodeValue(filter)}`);
   if (orderBy !== undefined) parts.push(`$orderby=${encodeValue(orderBy)}`);
+  if (expand !== undefined) parts.push(`$expand=${encodeValue(expand)}`);
+  if (apply !== undefined) parts.push(`$apply=${encodeValue(apply)}`);
+  if (count) parts.push('$count=true');
   if (top !== undefined) parts.push(`$top=${top}`);
   return parts.length === 0 ? '' : `?${parts.join('&')}`;
+}
+
+/** The preference that asks for annotations; undefined for none. */
+export function annotationsPreference(annotations: readonly string[] | undefined): string | undefined {
+  if (!annotations?.length) return undefined;
+  const names = annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
+  return `odata.include-annotations="${names.join(',')}"`;
 }
 
 /** A row's GUID, or the columns of an alternate key with their values. */

@@ -9,7 +9,7 @@ import type { Transport } from '../transport/transport.ts';
 import { ChangeTrackingError, isDeltaLink, toChangeTrackingError } from './change-tracking.ts';
 import { cookieLength, maxUrlLength } from './in-filter.ts';
 import { InStreamError, type Page, PageFormatError, type QueryOption, scanPage } from './page.ts';
-import { checkName, queryPath } from './query.ts';
+import { annotationsPreference, checkName, queryPath } from './query.ts';
 
 export interface PageQuery {
   entitySet: string;
@@ -23,6 +23,10 @@ export interface PageQuery {
   orderBy?: string | undefined;
   /** `Microsoft.Dynamics.CRM.lookuplogicalname` and others. Each one makes the response larger. */
   annotations?: readonly string[] | undefined;
+  /** See `QueryOptions`. */
+  expand?: string | undefined;
+  apply?: string | undefined;
+  count?: boolean | undefined;
   /** Only so many rows, in one page. It replaces `pageSize`, because Dataverse ignores it beside a page size. */
   top?: number | undefined;
   /** Rows per page, at most 5,000; the server may send fewer. @default 5000 */
@@ -100,10 +104,14 @@ function withoutColumns(query: PageQuery): PageQuery {
   return { ...query, select: undefined };
 }
 
-async function* followPages(
+/**
+ * Reads pages like `readPages`, but fails if the server rejects an option: nothing is left out.
+ * @throws the same
+ */
+export async function* followPages(
   transport: Transport,
   query: PageQuery,
-  options: CallOptions,
+  options: CallOptions = {},
 ): AsyncGenerator<Page> {
   const entitySet = checkName(query.entitySet, 'entity set name');
   const guard = new LinkGuard(transport.origin, entitySet);
@@ -178,13 +186,6 @@ const maxPageBytes = 256 * 1024 ** 2;
 function freeMemory(body: Buffer): void {
   const { buffer, byteOffset, length } = body;
   if (length > 65_536 && buffer instanceof ArrayBuffer && byteOffset === 0) buffer.transfer(0);
-}
-
-/** The preference that asks for annotations; undefined for none. */
-export function annotationsPreference(annotations: PageQuery['annotations']): string | undefined {
-  if (!annotations?.length) return undefined;
-  const names = annotations.map((name) => name.replace(/[^\w.*@-]/g, ''));
-  return `odata.include-annotations="${names.join(',')}"`;
 }
 
 function pageCall(query: PageQuery, url: string, number: number): Call {

@@ -4,8 +4,8 @@ import type { CallOptions } from '../transport/call.ts';
 import { type Reply, unreadable } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Page } from './page.ts';
-import { queryString, rowPath } from './query.ts';
-import { annotationsPreference, type PageQuery } from './read-pages.ts';
+import { annotationsPreference, queryString, rowPath } from './query.ts';
+import type { PageQuery } from './read-pages.ts';
 
 /** How many of these requests are under way at once, at most. The client's own limit applies, too. */
 const maxConcurrency = 8;

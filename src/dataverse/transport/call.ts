@@ -11,6 +11,10 @@ export interface CallOptions {
   stats?: RequestStats | undefined;
   /** Of this call, instead of the client's: for a caller with another way if Dataverse does not answer at once. */
   retry?: Partial<RetryOptions> | undefined;
+  /** Seconds for one attempt of this call, including the body, instead of the limit that fits the request. */
+  attemptSeconds?: number | undefined;
+  /** Sent with each request of the call, besides its own headers: for example `CallerObjectId`. */
+  requestHeaders?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** One request to the Web API. */

@@ -131,13 +131,21 @@ function serverTime(headers: HttpHeaders, passedMs: number): number | undefined 
   return Number.isNaN(date) ? undefined : date - passedMs;
 }
 
+/** A header that a function leaves out must not hide the one of the call. */
+function withoutUndefined(headers: Call['headers'] = {}): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
 function headersOf(call: Call, names: RequestNames): Record<string, string | undefined> {
   return {
     Accept: 'application/json',
     'OData-Version': '4.0',
     'OData-MaxVersion': '4.0',
     'Content-Type': typeof call.body === 'string' ? 'application/json; charset=utf-8' : undefined,
-    ...call.headers,
+    ...call.requestHeaders,
+    ...withoutUndefined(call.headers),
     'x-ms-client-request-id': names.clientRequestId,
     'x-ms-correlation-id': names.correlationId,
   };

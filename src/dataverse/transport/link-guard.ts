@@ -1,3 +1,4 @@
+import { parseUrl } from '../../config/environment-url.ts';
 import { LinkError } from '../errors/errors.ts';
 
 /**
@@ -26,7 +27,7 @@ export class LinkGuard {
     const place = `page ${page} of ${object}`;
     const reject = (what: string, hint: string) =>
       new LinkError(`The link to ${place} ${what}`, { operation: `read ${place}`, object, hint });
-    const url = URL.parse(link, base);
+    const url = parseUrl(link, base);
     if (url === null) throw reject('is not a valid URL', 'Read the table again.');
     if (url.origin !== this.#origin || url.username !== '' || url.password !== '') {
       const what = `leads to ${url.origin}, away from ${this.#origin}`;

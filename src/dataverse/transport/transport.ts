@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncError } from '../../errors.ts';
-import { inSpan, type OpenSpan } from '../../telemetry/tracing.ts';
 import { errorFromResponse, type RequestNames, requestIdOf } from '../errors/error-response.ts';
 import {
   type DataverseFault,
@@ -26,8 +25,19 @@ export type Log = (
   properties?: Record<string, unknown>,
 ) => void;
 
+/** Runs one attempt of a request as a span of a trace. */
+export type TraceRequest = <Result>(
+  name: string,
+  options: { kind: 'client'; attributes: SpanAttributes },
+  work: (span: { attributes: SpanAttributes }) => Promise<Result>,
+) => Promise<Result>;
+
+type SpanAttributes = Record<string, string | number | boolean | undefined>;
+
 export interface TransportOptions extends HttpExchangeOptions {
   limiter: Limiter;
+  /** @default no traces */
+  trace?: TraceRequest | undefined;
   retry?: Partial<RetryOptions> | undefined;
   /**
    * Receives one debug line per response and per retry, with operation, status and ids; never a URL's query,
@@ -53,6 +63,7 @@ export class Transport {
   readonly #retry: RetryOptions;
   readonly #log: Log;
   readonly #random: () => number;
+  readonly #trace: TraceRequest;
   #hasResponded = false;
 
   constructor(options: TransportOptions) {
@@ -63,6 +74,7 @@ export class Transport {
     this.#retry = { ...defaultRetryOptions, ...options.retry };
     this.#log = options.log ?? (() => {});
     this.#random = options.random ?? Math.random;
+    this.#trace = options.trace ?? ((_name, _options, work) => work({ attributes: {} }));
   }
 
   /**
@@ -89,7 +101,7 @@ export class Transport {
       try {
         await this.#acquireSlot(call, names, maxPause(retry) - elapsed(), tries > 1);
         startedAt ??= performance.now();
-        return await inSpan(
+        return await this.#trace(
           requestSpanName(call),
           { kind: 'client', attributes: requestSpanAttributes(call, this.origin) },
           (span) => this.#attempt(call, names, idempotent, read, span),
@@ -135,13 +147,16 @@ export class Transport {
     names: RequestNames,
     idempotent: boolean,
     read: (reply: Reply) => T,
-    span: OpenSpan,
+    span: { attributes: SpanAttributes },
   ): Promise<T> {
     const startedAt = performance.now();
     const attempt = new AbortController();
     const onAbort = () => attempt.abort();
     call.signal?.addEventListener('abort', onAbort, { once: true });
-    const limit = call.timeoutSeconds ?? (this.#hasResponded ? timeoutSeconds : firstTimeoutSeconds);
+    const limit =
+      call.attemptSeconds ??
+      call.timeoutSeconds ??
+      (this.#hasResponded ? timeoutSeconds : firstTimeoutSeconds);
     const timer = setTimeout(() => attempt.abort(), limit * 1000);
     const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
     let release: (() => void) | undefined;

@@ -15,6 +15,8 @@ export interface BatchRequest {
   headers?: Record<string, string>;
   /** The value of the JSON body. */
   body?: unknown;
+  /** The body as text, instead of `body`. */
+  json?: string | undefined;
 }
 
 /** Requests that succeed or fail together. GET is not allowed. Content ids are assigned in order: 1, 2, … */
@@ -99,14 +101,14 @@ function encodeBatch(items: readonly (BatchRequest | ChangeSet)[], boundary: str
 function encodeRequest(request: BatchRequest, base: string, contentId?: number): string {
   const url = request.path.startsWith('$') ? request.path : base + request.path;
   const headers: Record<string, string> = { Accept: 'application/json', ...request.headers };
-  if (request.body !== undefined) headers['Content-Type'] = 'application/json; type=entry';
+  const body = request.json ?? (request.body === undefined ? undefined : toJson(request.body));
+  if (body !== undefined) headers['Content-Type'] = 'application/json; type=entry';
   const mime = {
     'Content-Type': 'application/http',
     'Content-Transfer-Encoding': 'binary',
     'Content-ID': contentId?.toString(),
   };
-  const body = request.body === undefined ? '' : toJson(request.body);
-  return encodePart(mime, `${request.method} ${url} HTTP/1.1`, headers, body);
+  return encodePart(mime, `${request.method} ${url} HTTP/1.1`, headers, body ?? '');
 }
 
 function readReplies(reply: Reply, items: readonly (BatchRequest | ChangeSet)[]): BatchReplies {

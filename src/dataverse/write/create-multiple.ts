@@ -1,11 +1,11 @@
-import { checkName } from '../read/query.ts';
+import { annotationsPreference, checkName } from '../read/query.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
 import { readObject, unreadable } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type RowValues, toJson } from './exact-number.ts';
 
 /**
- * Creates rows with one request: all, or in a standard table none (learn.microsoft.com: "Use bulk operation messages").
+ * Creates rows with one request: all, or in a standard table none, and returns their ids (learn.microsoft.com: "Use bulk operation messages").
  * With ids of their own, the request is conditional: if one of the rows exists, Dataverse creates none of them.
  * @throws ConflictError if an id or an alternate key exists
  * @throws DataverseError if a row is rejected, or if the table does not support the message (status 405 or 501)
@@ -15,7 +15,7 @@ export async function createMultiple(
   target: { entitySet: string; logicalName: string },
   rows: readonly RowValues[],
   options: CallOptions = {},
-): Promise<void> {
+): Promise<string[]> {
   const { entitySet } = target;
   const type = `Microsoft.Dynamics.CRM.${checkName(target.logicalName, 'logical name')}`;
   const call: Call = {
@@ -23,12 +23,15 @@ export async function createMultiple(
     operation: `create ${rows.length} rows of ${entitySet}`,
     entitySet,
     method: 'POST',
+    // Elastic tables create the valid rows of a request that fails, and say which (learn.microsoft.com: the same page).
+    headers: { Prefer: annotationsPreference(['Microsoft.PowerApps.CDS.ErrorDetails.*']) },
+    timeoutSeconds: 300,
     url: `${checkName(entitySet, 'entity set name')}/Microsoft.Dynamics.CRM.CreateMultiple`,
     body: toJson({ Targets: rows.map((row) => ({ '@odata.type': type, ...row })) }),
   };
-  await transport.send(call, (reply) => {
+  return transport.send(call, (reply) => {
     const { Ids: ids } = readObject(reply);
-    if (Array.isArray(ids) && ids.length === rows.length) return;
+    if (Array.isArray(ids) && ids.length === rows.length) return ids.map((id) => String(id).toLowerCase());
     throw unreadable(reply, `it does not have ${rows.length} ids`);
   });
 }

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 /**
  * Numbers that JSON contains exactly as their text. A double would turn `0.10` into `0.1` and lose digits
  * after the 15th, while Dataverse stores every digit of decimals and money.
@@ -8,7 +10,18 @@ export interface ExactNumber {
   readonly rawJSON: string;
 }
 
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): ExactNumber };
+/** Undefined before Node.js 21. */
+const native = (JSON as unknown as { rawJSON?: (text: string) => ExactNumber }).rawJSON;
+
+/** Stands for a raw number where `JSON.rawJSON` is missing. */
+class RawNumber implements ExactNumber {
+  readonly rawJSON: string;
+  constructor(text: string) {
+    this.rawJSON = text;
+  }
+}
+
+const rawJSON = native ?? ((text: string): ExactNumber => new RawNumber(text));
 
 /**
  * A number for a row, from its text.
@@ -26,7 +39,18 @@ export type RowValues = Readonly<Record<string, unknown>>;
 
 /** Converts to JSON. A bigint becomes a number with all its digits. */
 export function toJson(value: unknown): string {
+  if (native === undefined) return toJsonWithMarks(value);
   return JSON.stringify(value, (_, member) =>
     typeof member === 'bigint' ? rawJSON(String(member)) : member,
   );
+}
+
+/** The same without `JSON.rawJSON`: numbers are written as marked strings first. No value can contain the mark. */
+export function toJsonWithMarks(value: unknown): string {
+  const mark = randomUUID();
+  const json = JSON.stringify(value, (_, member) => {
+    if (typeof member === 'bigint') return mark + member;
+    return member instanceof RawNumber ? mark + member.rawJSON : member;
+  });
+  return json.replaceAll(new RegExp(`"${mark}([^"]*)"`, 'g'), '$1');
 }

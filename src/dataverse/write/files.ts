@@ -70,7 +70,7 @@ export async function uploadFile(
 
 /**
  * Downloads a file chunk by chunk. An empty column yields nothing.
- * @param options `fullSize`, for an image column: the image itself instead of its thumbnail
+ * @param options `fullSize`, for an image column: the image itself instead of its thumbnail; `from`, the first byte
  * @throws DataverseError if the file is replaced during the download
  * @example
  * const chunks = client.downloadFile({ entitySet: 'accounts', id, column: 'new_contract' });
@@ -79,20 +79,21 @@ export async function uploadFile(
 export async function* downloadFile(
   transport: Transport,
   file: FileReference,
-  options: FileOptions & { fullSize?: boolean | undefined } = {},
+  options: FileOptions & { fullSize?: boolean | undefined; from?: number | undefined } = {},
 ): AsyncGenerator<Buffer> {
   const size = options.chunkBytes ?? defaultChunkBytes;
   const call = fileCall(file, 'download', options);
   const url = `${call.url}/$value${options.fullSize ? '?size=full' : ''}`;
-  for (let start = 0, total = 1; start < total; ) {
+  const from = options.from ?? 0;
+  for (let start = from, total = from + 1; start < total; ) {
     const headers = { Range: `bytes=${start}-${start + size - 1}`, Accept: '*/*' };
     const read = (reply: Reply) => readChunk(reply, start);
     const chunk = await transport.send({ ...call, url, headers }, read).catch((error) => {
-      if (start === 0 && isEmptyColumn(error)) return undefined;
+      if (start === from && isEmptyColumn(error)) return undefined;
       throw error;
     });
     if (chunk === undefined || chunk.body.length === 0) return;
-    if (start > 0 && chunk.total !== total) {
+    if (start > from && chunk.total !== total) {
       throw new DataverseError(`Cannot ${call.operation}: the file was replaced in the meantime`, {
         hint: 'Download it again.',
         fault: { operation: call.operation, entitySet: call.entitySet, transient: true },

@@ -32,7 +32,7 @@ export interface BulkResult {
 }
 
 /** Bytes per request, far below Dataverse's limit of 116 MB with plug-ins. */
-const maxRequestBytes = 16 * 1024 * 1024;
+export const maxRequestBytes = 16 * 1024 * 1024;
 
 /** How many rows wait for the limiter at once when each row takes a request of its own. */
 const concurrentRows = 100;
@@ -62,24 +62,46 @@ export async function writeBulk(
   const result: BulkResult = { written: 0, rejected: [] };
   const sizes = targets.map((target) => Buffer.byteLength(target) + 1);
   const parts = splitBySize(sizes, maxRequestBytes, write.maxRows ?? 1000);
+  let at = 0;
+  try {
+    await writeHalving(
+      parts,
+      async (start, end) => {
+        at = start;
+        await writeTogether(transport, write, targets.slice(start, end), options);
+        result.written += end - start;
+      },
+      (index, error) => addRejected(result, index, error),
+    );
+  } catch (error) {
+    if (!lacksMessage(error) || !canWriteOneByOne(write)) throw error;
+    return writeOneByOne(transport, write, at, result, options);
+  }
+  return result;
+}
+
+/**
+ * Writes rows in parts, one part after the other. A part that is rejected is halved, until each invalid row is alone.
+ * @param parts of the rows, as `[start, end)`; emptied
+ * @param reject receives the error of a row that cannot be written, or of a part that no smaller one helps
+ */
+export async function writeHalving(
+  parts: [start: number, end: number][],
+  write: (start: number, end: number) => Promise<void>,
+  reject: (index: number, error: unknown, end: number) => void,
+): Promise<void> {
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     const [start, end] = part;
-    const rows = write.rows.slice(start, end);
     try {
-      await writeTogether(transport, write, targets.slice(start, end), options);
-      result.written += rows.length;
+      await write(start, end);
     } catch (error) {
-      if (lacksMessage(error) && canWriteOneByOne(write)) {
-        return writeOneByOne(transport, write, start, result, options);
-      }
-      if (rows.length === 1 || !canHalve(error)) addRejected(result, start, error);
+      if (end - start === 1 || !canHalve(error)) reject(start, error, end);
       else {
         const middle = Math.ceil((start + end) / 2);
         parts.unshift([start, middle], [middle, end]);
       }
     }
   }
-  return result;
 }
 
 /** @throws the error itself if the row did not cause it */
@@ -89,18 +111,20 @@ function addRejected(result: BulkResult, index: number, error: unknown): void {
 }
 
 /** Whether Dataverse rejected a row. Smaller requests show which one. */
-function isRejection(error: unknown): error is Error {
+export function isRejection(error: unknown): error is Error {
   if (dataverseFault(error) === undefined || lacksMessage(error)) return false;
   return error instanceof DataverseError || error instanceof ConflictError;
 }
 
 /** Whether a smaller request may succeed: a row was rejected, or the request took too long. */
 function canHalve(error: unknown): boolean {
+  // An elastic table has written the other rows already.
+  if (dataverseFault(error)?.bulkRows !== undefined) return false;
   return isRejection(error) || dataverseFault(error)?.code === codes.sqlTimeout;
 }
 
 /** Whether the table does not support the message. */
-function lacksMessage(error: unknown): boolean {
+export function lacksMessage(error: unknown): boolean {
   const status = dataverseFault(error)?.status;
   return status === 405 || status === 501;
 }
@@ -110,9 +134,9 @@ function canWriteOneByOne({ rows, idColumn }: BulkWrite): boolean {
 }
 
 /** Writes rows with one request, all or none. */
-async function writeTogether(
+export async function writeTogether(
   transport: Transport,
-  { message, entitySet }: BulkWrite,
+  { message, entitySet }: Pick<BulkWrite, 'message' | 'entitySet'>,
   targets: readonly string[],
   options: CallOptions,
 ): Promise<void> {

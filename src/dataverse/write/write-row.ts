@@ -31,6 +31,42 @@ export interface Written {
   row?: Row;
 }
 
+/** Describes a `create`, for a request of its own or a part of a batch. */
+export function createCall(entitySet: string, row: RowValues, options: WriteOptions = {}): Call {
+  const call = writeCall(checkName(entitySet, 'entity set name'), entitySet, row, options);
+  return { ...call, method: 'POST' };
+}
+
+/** Describes an `upsert`, for a request of its own or a part of a batch. */
+export function upsertCall(
+  entitySet: string,
+  key: RowKey,
+  row: RowValues,
+  options: UpsertOptions = {},
+): Call {
+  const { mode = 'any', etag } = options;
+  const call = writeCall(rowPath(entitySet, key), entitySet, row, options);
+  if (etag !== undefined || mode === 'update') call.headers!['If-Match'] = etag ?? '*';
+  else if (mode === 'create') call.headers!['If-None-Match'] = '*';
+  return { ...call, method: 'PATCH', idempotent: etag === undefined && mode !== 'create' };
+}
+
+/** Describes a `delete`, for a request of its own or a part of a batch. */
+export function deleteCall(
+  entitySet: string,
+  key: RowKey,
+  options: CallOptions & { etag?: string | undefined } = {},
+): Call {
+  return {
+    ...options,
+    operation: `delete a row of ${entitySet}`,
+    entitySet,
+    method: 'DELETE',
+    url: rowPath(entitySet, key),
+    headers: { 'If-Match': options.etag },
+  };
+}
+
 function writeCall(path: string, entitySet: string, row: RowValues, options: WriteOptions): Call {
   const { returning, headers } = options;
   return {
@@ -63,10 +99,9 @@ export async function create(
 ): Promise<Written> {
   const id = options.idColumn === undefined ? undefined : row[options.idColumn];
   const own = typeof id === 'string' ? { id } : undefined;
-  const call = writeCall(checkName(entitySet, 'entity set name'), entitySet, row, options);
+  const call = createCall(entitySet, row, options);
   try {
-    const idempotent = own !== undefined;
-    const written = await transport.send({ ...call, method: 'POST', idempotent }, toWritten);
+    const written = await transport.send({ ...call, idempotent: own !== undefined }, toWritten);
     return { ...written, id: written.id ?? own?.id, created: true };
   } catch (error) {
     const fault = dataverseFault(error);
@@ -96,11 +131,7 @@ export async function upsert(
   options: UpsertOptions = {},
 ): Promise<Written> {
   const { mode = 'any', etag } = options;
-  const call = writeCall(rowPath(entitySet, key), entitySet, row, options);
-  if (etag !== undefined || mode === 'update') call.headers!['If-Match'] = etag ?? '*';
-  else if (mode === 'create') call.headers!['If-None-Match'] = '*';
-  const idempotent = etag === undefined && mode !== 'create';
-  const written = await transport.send({ ...call, method: 'PATCH', idempotent }, toWritten);
+  const written = await transport.send(upsertCall(entitySet, key, row, options), toWritten);
   if (mode === 'create') return { ...written, created: true };
   return mode === 'update' || etag !== undefined ? { ...written, created: false } : written;
 }
@@ -133,21 +164,13 @@ export function deleteRow(
   key: RowKey,
   options: CallOptions & { etag?: string | undefined } = {},
 ): Promise<boolean> {
-  const url = rowPath(entitySet, key);
-  const headers = { 'If-Match': options.etag };
-  return sendDelete(transport, {
-    ...options,
-    operation: `delete a row of ${entitySet}`,
-    entitySet,
-    url,
-    headers,
-  });
+  return sendDelete(transport, deleteCall(entitySet, key, options));
 }
 
 /** Sends a DELETE. Returns whether its target existed, now or before an earlier attempt without a response. */
 async function sendDelete(transport: Transport, call: Call): Promise<boolean> {
   try {
-    await transport.send({ ...call, method: 'DELETE', idempotent: true }, () => {});
+    await transport.send({ ...call, idempotent: true }, () => {});
     return true;
   } catch (error) {
     if (!isMissingRow(error)) throw error;
@@ -155,7 +178,8 @@ async function sendDelete(transport: Transport, call: Call): Promise<boolean> {
   }
 }
 
-function toWritten(reply: Reply): Written {
+/** What the response to a write says. */
+export function toWritten(reply: Reply): Written {
   if (reply.body.length > 0) return { row: readObject(reply), created: reply.status === 201 };
   const id = /\(([0-9a-f-]{36})\)$/i.exec(reply.headers.get('odata-entityid') ?? '')?.[1];
   return { id: id?.toLowerCase() };
