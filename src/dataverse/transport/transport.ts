@@ -161,6 +161,8 @@ export class Transport {
     const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
     let release: (() => void) | undefined;
     try {
+      // The signal may have fired after the limiter admitted the request: its listener is never called then.
+      call.signal?.throwIfAborted();
       this.#count(call, { requests: 1 });
       const options = { idempotent, signal: attempt.signal };
       const { reply, wireBytes } = await this.#exchange.send(url, call, names, options).catch((error) => {
