@@ -6,6 +6,7 @@ import { privilegeName } from '../metadata/privilege-names.ts';
 import { callFunction, requirePrivilege } from '../metadata/privileges.ts';
 import { countSet, readRow, readSet } from '../query/data-routes.ts';
 import { parseQueryOptions } from '../query/options/query-options.ts';
+import { impersonated } from '../security/impersonation.ts';
 import { answerRoles } from '../security/role-routes.ts';
 import { writeMultiple } from '../write/bulk-routes.ts';
 import { writeLink } from '../write/link-routes.ts';
@@ -24,6 +25,12 @@ const longestUrl = { alone: 32_768, inBatch: 65_536 };
  * @throws ServiceError with the error to send
  */
 export function route(dataverse: Dataverse, request: ServiceRequest): ServiceResponse {
+  const user = impersonated(dataverse, request);
+  if (user === undefined) return routeForCaller(dataverse, request);
+  return dataverse.store.actAs(user, () => routeForCaller(dataverse, request));
+}
+
+function routeForCaller(dataverse: Dataverse, request: ServiceRequest): ServiceResponse {
   const limit = request.inBatch ? longestUrl.inBatch : longestUrl.alone;
   if (request.path.length + request.query.length > limit) {
     throw badRequest('Invalid URI: The Uri string is too long.');

@@ -174,9 +174,20 @@ export class Store {
     this.#unions.clear();
   }
 
-  /** The user that makes the requests: the first one, if there are users. */
+  /** Runs work for another user than the one that makes the requests. */
+  actAs<T>(user: Lookup, work: () => T): T {
+    this.#actingFor = user;
+    try {
+      return work();
+    } finally {
+      this.#actingFor = undefined;
+    }
+  }
+  #actingFor: Lookup | undefined;
+
+  /** The user that makes the requests, or for whom they are made: the first one, if there are users. */
   get caller(): Lookup | undefined {
-    return this.#plan.lookup('systemuser', 0) ?? undefined;
+    return this.#actingFor ?? this.#plan.lookup('systemuser', 0) ?? undefined;
   }
 
   #byCaller(table: Table, lookups: readonly string[]): RowValues {

@@ -1,7 +1,7 @@
 import type { Dataverse } from '../dataverse.ts';
 import { setAndKey } from '../http/path.ts';
 import { noContent } from '../http/responses.ts';
-import { badRequest, noSuchSegment, ServiceError } from '../http/service-error.ts';
+import { badRequest, methodNotAllowed, noSuchSegment, ServiceError } from '../http/service-error.ts';
 import type { ServiceRequest, ServiceResponse } from '../http/service-request.ts';
 import type { Table } from '../metadata/model.ts';
 import { queryPairs } from '../query/options/query-options.ts';
@@ -24,6 +24,9 @@ export function writeLink(
   const { name, key: targetKey } = setAndKey(segment);
   const row = findRow(store, table, key);
   const single = table.columns.find((column) => column.targets?.some((target) => target.navigation === name));
+  // A lookup is set with PUT, a collection gets another row with POST.
+  const method = single === undefined ? 'POST' : 'PUT';
+  if (request.method !== 'DELETE' && request.method !== method) throw methodNotAllowed(request.method);
   if (single !== undefined) {
     const value = request.method === 'DELETE' ? null : referenceIn(dataverse, request);
     store.update(table.logicalName, row.id, { [single.name]: value });

@@ -1,3 +1,4 @@
+import { metadataId } from '../../metadata/labels.ts';
 import { choiceColumn, columns, lookupColumn } from '../../metadata/model-builder.ts';
 import { day, momentAfter } from '../../rows/moments.ts';
 import type { Random } from '../../rows/random.ts';
@@ -26,6 +27,7 @@ export const systemUser: SampleTable = {
         title: 'text:128',
         isdisabled: 'bool',
         applicationid: 'guid',
+        azureactivedirectoryobjectid: 'guid',
         organizationid: 'guid!',
         address1_latitude: 'double',
       }),
@@ -46,6 +48,7 @@ export const systemUser: SampleTable = {
       title: titleOf(index, managers, random),
       isdisabled: index > 0 && random.chance(0.07),
       applicationid: index === 0 ? random.guid() : null,
+      azureactivedirectoryobjectid: metadataId('entra', String(index)),
       organizationid: business.plan.count('organization') === 0 ? null : business.plan.id('organization', 0),
       address1_latitude: index === 0 ? null : somePlace(random).city.latitude,
       _businessunitid_value: business.lookup('businessunit', unit),

@@ -1,0 +1,77 @@
+import { isMissingRow } from '../../dataverse/errors/errors.ts';
+import type { Call } from '../../dataverse/transport/call.ts';
+import type { Reply } from '../../dataverse/transport/reply.ts';
+import type { BatchReply } from '../../dataverse/write/batch.ts';
+import type { RequestOptions } from '../client/options.ts';
+import type { Session } from '../client/session.ts';
+import { LaterReference } from '../rows/reference.ts';
+
+/** @internal How a batch writes references to rows that it creates itself. */
+export type ResolveReference = (later: LaterReference) => string;
+
+/** @internal Makes the request of an operation, when the names of its table are known. */
+export type MakeCall = (session: Session, resolve: ResolveReference) => Promise<Call>;
+
+/**
+ * A request that is described and not sent yet: `accounts.prepare.create(…)`. A batch sends it. In the same change set, the
+ * row that it creates can be the value of a lookup.
+ */
+export class Operation<T> extends LaterReference {
+  readonly #make: MakeCall;
+  readonly #read: (reply: Reply) => T;
+  readonly #ifMissing: (() => T) | undefined;
+  readonly options: RequestOptions | undefined;
+
+  /** @internal @param ifMissing the result if the row does not exist; without it that is an error */
+  constructor(
+    options: RequestOptions | undefined,
+    make: MakeCall,
+    read: (reply: Reply) => T,
+    ifMissing?: () => T,
+  ) {
+    super();
+    this.options = options;
+    this.#make = make;
+    this.#read = read;
+    this.#ifMissing = ifMissing;
+  }
+
+  /** @internal */
+  resolve(position: (of: LaterReference) => string | undefined): string {
+    return position(this) ?? '';
+  }
+
+  /** @internal */
+  static make(operation: Operation<unknown>, ...args: Parameters<MakeCall>): Promise<Call> {
+    return operation.#make(...args);
+  }
+
+  /** @internal The result of a response in a batch. @throws its error */
+  static read<T>(operation: Operation<T>, reply: BatchReply): T {
+    if (reply.error === undefined) return operation.#read(reply);
+    if (operation.#ifMissing === undefined || !isMissingRow(reply.error)) throw reply.error;
+    return operation.#ifMissing();
+  }
+}
+
+/** Operations that succeed or fail together. */
+export class ChangeSet<Ops extends readonly Operation<unknown>[]> {
+  readonly operations: Ops;
+
+  constructor(operations: Ops) {
+    this.operations = operations;
+  }
+}
+
+/**
+ * Operations that succeed or fail together; none may read. In elastic tables they are not atomic.
+ * @example
+ * const account = accounts.prepare.create({ name: 'Contoso' });
+ * const contact = contacts.prepare.create({ lastname: 'Lovelace', parentcustomerid_account: account });
+ * const [created] = await dataverse.batch([changeSet(account, contact)]);
+ */
+export function changeSet<const Ops extends readonly Operation<unknown>[]>(
+  ...operations: Ops
+): ChangeSet<Ops> {
+  return new ChangeSet(operations);
+}

@@ -1,0 +1,198 @@
+import { parseRows } from '../../dataverse/read/page.ts';
+import { followPages } from '../../dataverse/read/read-pages.ts';
+import type { RequestOptions } from '../client/options.ts';
+import type { Session } from '../client/session.ts';
+import type { AnyTableDefinition, ColumnOf, Row, Selected } from '../client/table-definition.ts';
+import { displayAnnotations } from './annotations.ts';
+import { countRows } from './count-rows.ts';
+import { type FilterInput, toFilter } from './filter.ts';
+import { checkCount, emptyState, orderText, type QueryState, toQueryOptions } from './query-state.ts';
+
+/** One page of a query. */
+export interface RowPage<T> {
+  readonly rows: T[];
+  /** From 1. */
+  readonly number: number;
+  /** With `withCount`, on the first page: how many rows match; 5,000 means 5,000 or more. */
+  readonly count?: number | undefined;
+}
+
+/** @internal What finds the table of a query when it is sent. */
+export interface QuerySource {
+  readonly session: Session;
+  definition(options?: RequestOptions): Promise<AnyTableDefinition>;
+}
+
+/**
+ * A query on one table. Each method returns a new query; nothing is sent until the rows are read.
+ * @example
+ * const open = accounts.query().select('name', 'revenue').where((f) => f.eq('statecode', 0)).orderBy('name');
+ * for await (const account of open) console.log(account.name);
+ */
+export class Query<R extends object, T = R> implements AsyncIterable<T> {
+  readonly #source: QuerySource;
+  readonly #state: QueryState;
+  readonly #options: RequestOptions | undefined;
+
+  /** @internal */
+  constructor(source: QuerySource, state: QueryState = emptyState, options?: RequestOptions) {
+    this.#source = source;
+    this.#state = state;
+    this.#options = options;
+  }
+
+  /** The columns to read. Without it Dataverse sends all of them, which is slow. */
+  select<C extends ColumnOf<R>>(...columns: readonly C[]): Query<R, Selected<R, C>> {
+    const select = [...this.#state.select, ...columns];
+    return new Query<R, Selected<R, C>>(this.#source, { ...this.#state, select }, this.#options);
+  }
+
+  /** Only rows that fulfil the condition, and those of earlier calls. */
+  where(filter: FilterInput<R>): Query<R, T> {
+    return this.#with({ filters: [...this.#state.filters, toFilter(filter)] });
+  }
+
+  /** Without an order, Dataverse sorts by primary key. Orders of earlier calls come first. */
+  orderBy(column: ColumnOf<R>, direction: 'asc' | 'desc' = 'asc'): Query<R, T> {
+    return this.#with({ orderBy: [...this.#state.orderBy, orderText(column, direction)] });
+  }
+
+  /**
+   * Reads related rows with each row: one for a lookup, a list for a collection.
+   * @param of selects and filters them, and expands further ones
+   */
+  expand<N extends string, E extends object = Row>(
+    navigationProperty: N,
+    of: (related: RelatedQuery<E>) => RelatedQuery<E> = (related) => related,
+  ): Query<R, T & { readonly [Name in N]?: E | E[] | null }> {
+    const expansion = { navigation: navigationProperty, state: of(new RelatedQuery<E>()).state };
+    return new Query<R, T & { readonly [Name in N]?: E | E[] | null }>(
+      this.#source,
+      { ...this.#state, expand: [...this.#state.expand, expansion] },
+      this.#options,
+    );
+  }
+
+  /** At most so many rows, up to 5,000, in one page. */
+  top(count: number): Query<R, T> {
+    return this.#with({ top: checkCount(count, 'top') });
+  }
+
+  /** Rows per page, at most 5,000. @default 5000 */
+  pageSize(rows: number): Query<R, T> {
+    return this.#with({ pageSize: checkCount(rows, 'pageSize') });
+  }
+
+  /** Also reads labels, formatted numbers and the tables of lookups: see `formattedValue` and `lookupTable`. */
+  withFormattedValues(): Query<R, T> {
+    return this.#with({ formatted: true });
+  }
+
+  /** The first page says how many rows match. */
+  withCount(): Query<R, T> {
+    return this.#with({ count: true });
+  }
+
+  /** Options of all requests of this query, such as a signal. */
+  with(options: RequestOptions): Query<R, T> {
+    return new Query<R, T>(this.#source, this.#state, { ...this.#options, ...options });
+  }
+
+  /**
+   * Reads page by page, each while the one before is processed.
+   * @throws DataverseError if Dataverse sends a link to another server, or one that was followed before
+   */
+  pages(): AsyncGenerator<RowPage<T>> {
+    return this.#source.session.iterate(this.#options, (transport, options) =>
+      this.#pages(transport, options),
+    );
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    for await (const { rows } of this.pages()) yield* rows;
+  }
+
+  /** Reads all rows into memory. */
+  async toArray(): Promise<T[]> {
+    const all: T[] = [];
+    for await (const { rows } of this.pages()) for (const row of rows) all.push(row);
+    return all;
+  }
+
+  /** Reads the first row; undefined if there is none. */
+  async first(): Promise<T | undefined> {
+    const [row] = await this.top(1).toArray();
+    return row;
+  }
+
+  /**
+   * Counts the rows that match, exactly. Dataverse counts up to 5,000; from there on, the keys of all rows are read, which
+   * takes a request for every 5,000 of them.
+   */
+  async count(): Promise<number> {
+    const { session } = this.#source;
+    return session.run(this.#options, async (transport, options) => {
+      const table = await this.#source.definition(this.#options);
+      const { filter } = toQueryOptions(this.#state, table);
+      return countRows(transport, table, filter, options);
+    });
+  }
+
+  #with(more: Partial<QueryState>): Query<R, T> {
+    return new Query<R, T>(this.#source, { ...this.#state, ...more }, this.#options);
+  }
+
+  async *#pages(...[transport, options]: Parameters<Parameters<Session['iterate']>[1]>) {
+    const { entitySet, primaryId } = await this.#source.definition(this.#options);
+    const { formatted, pageSize } = this.#state;
+    const query = {
+      entitySet,
+      ...toQueryOptions(this.#state, { primaryId }),
+      pageSize,
+      annotations: formatted ? displayAnnotations : undefined,
+    };
+    let number = 0;
+    for await (const page of followPages(transport, query, options)) {
+      number += 1;
+      yield { rows: parseRows(page) as T[], number, count: page.count };
+    }
+  }
+}
+
+/** What is read of related rows. learn.microsoft.com: "Join tables using OData" has the limits of nested options. */
+export class RelatedQuery<R extends object> {
+  /** @internal */
+  readonly state: QueryState;
+
+  /** @internal */
+  constructor(state: QueryState = emptyState) {
+    this.state = state;
+  }
+
+  select(...columns: readonly ColumnOf<R>[]): RelatedQuery<R> {
+    return new RelatedQuery({ ...this.state, select: [...this.state.select, ...columns] });
+  }
+
+  where(filter: FilterInput<R>): RelatedQuery<R> {
+    return new RelatedQuery({ ...this.state, filters: [...this.state.filters, toFilter(filter)] });
+  }
+
+  orderBy(column: ColumnOf<R>, direction: 'asc' | 'desc' = 'asc'): RelatedQuery<R> {
+    return new RelatedQuery({
+      ...this.state,
+      orderBy: [...this.state.orderBy, orderText(column, direction)],
+    });
+  }
+
+  top(count: number): RelatedQuery<R> {
+    return new RelatedQuery({ ...this.state, top: checkCount(count, 'top') });
+  }
+
+  expand<E extends object = Row>(
+    navigationProperty: string,
+    of: (related: RelatedQuery<E>) => RelatedQuery<E> = (related) => related,
+  ): RelatedQuery<R> {
+    const expansion = { navigation: navigationProperty, state: of(new RelatedQuery<E>()).state };
+    return new RelatedQuery({ ...this.state, expand: [...this.state.expand, expansion] });
+  }
+}

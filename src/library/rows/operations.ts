@@ -1,0 +1,132 @@
+import { readRowCall } from '../../dataverse/read/read-row.ts';
+import { readObject } from '../../dataverse/transport/reply.ts';
+import { createCall, deleteCall, toWritten, upsertCall } from '../../dataverse/write/write-row.ts';
+import { Operation } from '../batch/operation.ts';
+import type { QuerySource } from '../query/query.ts';
+import { toReadOptions } from './read-options.ts';
+import { type RowKey, toBody } from './reference.ts';
+import type {
+  CreateOptions,
+  DeleteOptions,
+  RetrieveOptions,
+  UpdateOptions,
+  UpsertOptions,
+} from './row-options.ts';
+import { withoutContext } from './without-context.ts';
+
+/** Describes requests on rows of a table, for a batch. The results are those of the methods of `Table`. */
+
+/** @internal The result of a write, with its row as other methods return it. */
+export function withRow<T extends { row?: object | undefined }>(written: T): T {
+  return written.row === undefined ? written : { ...written, row: withoutContext(written.row) };
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+export interface UpsertResult {
+  /** Undefined if Dataverse returned the row instead. */
+  readonly id?: string | undefined;
+  /** Known with the mode `create` or `update`, with an `etag`, and with `returning`. */
+  readonly created?: boolean | undefined;
+  /** With `returning`. */
+  readonly row?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** @internal */
+export function createOperation(
+  source: QuerySource,
+  values: Values,
+  options: CreateOptions<string> = {},
+): Operation<string | Record<string, unknown>> {
+  return new Operation<string | Record<string, unknown>>(
+    options,
+    async (_, resolve) => {
+      const { entitySet } = await source.definition(options);
+      return createCall(entitySet, toBody(values, resolve), { returning: options.returning });
+    },
+    (reply) => {
+      const { id = '', row } = toWritten(reply);
+      return row === undefined ? id : withoutContext(row);
+    },
+  );
+}
+
+/** @internal */
+export function upsertOperation(
+  source: QuerySource,
+  key: RowKey,
+  values: Values,
+  options: UpsertOptions<string> = {},
+): Operation<UpsertResult> {
+  return new Operation(
+    options,
+    async (_, resolve) => {
+      const { entitySet } = await source.definition(options);
+      const { mode, etag, returning } = options;
+      return upsertCall(entitySet, key, toBody(values, resolve), { mode, etag, returning });
+    },
+    (reply) => {
+      const written = withRow(toWritten(reply));
+      if (options.mode === 'create') return { ...written, created: true };
+      return options.mode === 'update' || options.etag !== undefined
+        ? { ...written, created: false }
+        : written;
+    },
+  );
+}
+
+/** @internal */
+export function updateOperation(
+  source: QuerySource,
+  key: RowKey,
+  values: Values,
+  options: UpdateOptions<string> = {},
+): Operation<Record<string, unknown> | undefined> {
+  const upsert = { ...options, mode: 'update' as const };
+  return new Operation<Record<string, unknown> | undefined>(
+    options,
+    async (_, resolve) => {
+      const { entitySet } = await source.definition(options);
+      const { mode, etag, returning } = upsert;
+      return upsertCall(entitySet, key, toBody(values, resolve), { mode, etag, returning });
+    },
+    (reply) => {
+      const { row } = toWritten(reply);
+      return row && withoutContext(row);
+    },
+  );
+}
+
+/** @internal */
+export function deleteOperation(
+  source: QuerySource,
+  key: RowKey,
+  options: DeleteOptions = {},
+): Operation<boolean> {
+  return new Operation<boolean>(
+    options,
+    async () => {
+      const { entitySet } = await source.definition(options);
+      return deleteCall(entitySet, key, { etag: options.etag });
+    },
+    () => true,
+    () => false,
+  );
+}
+
+/** @internal */
+export function retrieveOperation(
+  source: QuerySource,
+  key: RowKey,
+  options: RetrieveOptions<object, string> = {},
+): Operation<Record<string, unknown> | undefined> {
+  return new Operation<Record<string, unknown> | undefined>(
+    options,
+    async () => {
+      const { entitySet } = await source.definition(options);
+      return readRowCall(entitySet, key, toReadOptions(options));
+    },
+    (reply) => withoutContext(readObject(reply)),
+    () => undefined,
+  );
+}

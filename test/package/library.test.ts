@@ -1,0 +1,169 @@
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+
+/** The package as its users get it: packed, installed into an empty folder, loaded in every way. */
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const name = 'dataverse-sqlite-sync';
+let folder: string;
+let installed: string;
+let sample: SampleDataverse;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'library-'));
+  const tarballs = join(folder, 'tarballs');
+  mkdirSync(tarballs);
+  execFileSync('npm', ['pack', join(root, 'packages', name), '--pack-destination', tarballs], {
+    cwd: root,
+    stdio: 'pipe',
+  });
+  const [tarball] = readdirSync(tarballs);
+  writeFileSync(join(folder, 'package.json'), '{"private":true}\n');
+  // Offline: the package has no dependencies.
+  const install = ['install', '--offline', '--no-audit', '--no-fund', join(tarballs, tarball!)];
+  execFileSync('npm', install, { cwd: folder, stdio: 'pipe' });
+  installed = join(folder, 'node_modules', name);
+  sample = await startSampleDataverse({ rows: 300, token: 'token-of-the-package-test' });
+});
+
+afterAll(async () => {
+  await sample?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('the package brings nothing else, and stays small', () => {
+  expect(readdirSync(join(folder, 'node_modules')).filter((entry) => !entry.startsWith('.'))).toEqual([name]);
+  const bytes = (path: string) => statSync(join(installed, path)).size;
+  for (const file of ['dist/dataverse.mjs', 'dist/dataverse.cjs']) {
+    expect(bytes(file), file).toBeLessThan(280_000);
+    expect(gzipSync(readFileSync(join(installed, file))).length, file).toBeLessThan(75_000);
+  }
+  const files = globSync('**/*', { cwd: installed }).filter((path) =>
+    statSync(join(installed, path)).isFile(),
+  );
+  expect(files.filter((path) => !/\.(mjs|cjs|d\.ts|txt|json)$|^LICENSE$|^README\.md$/.test(path))).toEqual(
+    [],
+  );
+  expect(files.reduce((sum, path) => sum + bytes(path), 0)).toBeLessThan(700_000);
+});
+
+/** This Node.js, and another one that the machine has. The package promises 20 and later. */
+const nodes = [
+  process.execPath,
+  ...process.env['PATH']!.split(delimiter)
+    .filter((path) => !path.includes('node_modules'))
+    .map((path) => join(path, 'node'))
+    .filter((path) => spawnSync(path, ['--version']).status === 0)
+    .slice(0, 1),
+];
+
+const use = `
+const main = async ({ createDataverse, createCredential, exactNumber, RequestError }) => {
+  const dataverse = createDataverse({
+    url: process.env.URL, credential: createCredential({ accessToken: 'token-of-the-package-test' }),
+  });
+  const accounts = dataverse.table('account');
+  const id = await accounts.create({ name: "O'Brien", revenue: exactNumber('9007199254740.1234') });
+  const [row] = await accounts.query().select('name').where((f) => f.eq('name', "O'Brien")).toArray();
+  const error = await accounts.update(id, { nothing: 1 }).catch((caught) => caught);
+  const many = await accounts.createMany([{ name: 'a' }, { nothing: 1 }]);
+  const missing = await createDataverse({
+    url: process.env.URL, credential: createCredential({ tenantId: 't', clientId: 'c', clientSecret: 's' }),
+  }).whoAmI().catch((caught) => caught.hint);
+  console.log(JSON.stringify([row.name, error instanceof RequestError, many.succeeded, missing]));
+};`;
+
+const programs = {
+  'ES module': `import * as library from '${name}/dataverse';${use}await main(library);`,
+  CommonJS: `const library = require('${name}/dataverse');${use}main(library);`,
+};
+
+test.each(Object.entries(programs))('works as %s, without @azure/identity', async (kind, program) => {
+  const file = join(folder, kind === 'CommonJS' ? 'use.cjs' : 'use.mjs');
+  writeFileSync(file, program);
+  for (const node of nodes) {
+    // Not synchronously: this process has the server.
+    const { stdout, stderr } = await run(node, [file], { cwd: folder, env: { URL: sample.url } });
+    expect({ node, stderr, found: JSON.parse(stdout) }).toEqual({
+      node,
+      stderr: '',
+      found: ["O'Brien", true, 1, expect.stringContaining('npm install @azure/identity')],
+    });
+    const revenues = [...sample.store.truth('account').values()].map(({ revenue }) => revenue);
+    expect(revenues).toContain('9007199254740.1234');
+  }
+});
+
+test('a bundler takes it without warnings, and only what is used', async () => {
+  writeFileSync(join(folder, 'entry.mjs'), `export { filters } from '${name}/dataverse';\n`);
+  const bundle = async (entry: string, conditions: string[]) => {
+    const { outputFiles, warnings } = await build({
+      stdin: { contents: entry, resolveDir: folder },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      conditions,
+      write: false,
+      logLevel: 'silent',
+    });
+    expect(warnings).toEqual([]);
+    return outputFiles[0]!.contents.length;
+  };
+  const all = await bundle(`import * as all from '${name}/dataverse'; console.log(all);`, []);
+  const part = await bundle(`import { filters } from '${name}/dataverse'; console.log(filters);`, []);
+  expect(part).toBeLessThan(all / 3);
+});
+
+test('the types need no other package, as ES module and CommonJS', () => {
+  const text = `
+import { createDataverse, createCredential, defineTable, type Row } from '${name}/dataverse';
+interface Account { accountid: string; name: string | null; revenue: number | null }
+const dataverse = createDataverse({ url: 'https://contoso.crm.dynamics.com', credential: createCredential({}) });
+const accounts = dataverse.table(defineTable<Account>({ logicalName: 'account', entitySet: 'accounts', primaryId: 'accountid' }));
+export async function use(): Promise<Row> {
+  const found = await accounts.query().select('name').toArray();
+  const name: string | null | undefined = found[0]?.name;
+  // @ts-expect-error: the column is not selected
+  found[0]?.revenue;
+  // @ts-expect-error: there is no such column
+  accounts.query().select('nmae');
+  return { name };
+}
+`;
+  for (const ending of ['mts', 'cts']) writeFileSync(join(folder, `types.${ending}`), text);
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--lib',
+    'es2023,dom',
+  ];
+  const types = ['--types', '', '--ignoreConfig', 'types.mts', 'types.cts'];
+  const { stdout } = spawnSync(process.execPath, [tsc, ...options, ...types], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  expect(stdout).toBe('');
+});
