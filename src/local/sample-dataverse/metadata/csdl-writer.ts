@@ -1,3 +1,4 @@
+import { partner } from '../query/navigation.ts';
 import type { Column, Model, Table } from './model.ts';
 
 /**
@@ -53,10 +54,6 @@ function lookupNavigations(table: Table, column: Column): string[] {
     (target) =>
       `<NavigationProperty Name="${target.navigation}" Type="mscrm.${target.table}" Nullable="false" Partner="${partner(table, target.navigation)}"><ReferentialConstraint Property="${column.name}" ReferencedProperty="${target.referenced}" /></NavigationProperty>`,
   );
-}
-
-function partner(table: Table, navigation: string): string {
-  return `${table.logicalName}_${navigation.toLowerCase()}`;
 }
 
 /** Collection-valued navigation properties: from the lookups of other tables and from N:N relationships. */

@@ -5,7 +5,7 @@ import type { Row, Value } from '../rows/values.ts';
 import { comparable } from './comparable.ts';
 import type { QueryOptions } from './options/query-options.ts';
 import { splitOutside } from './options/split-outside.ts';
-import { rowFilter } from './read-rows.ts';
+import { rowFilter } from './row-filter.ts';
 import { printValue } from './row-json.ts';
 
 /** The service rejects more rows (learn.microsoft.com: Aggregate data using OData). */
@@ -17,22 +17,25 @@ const maxRows = 50_000;
  */
 export function applyRows(store: Store, table: Table, options: QueryOptions): string[] {
   let rows: readonly Row[] = store.visibleRows(table).ordered();
-  if (options.filter !== undefined) rows = rows.filter(rowFilter(table, options.filter, options.aliases));
-  let answer: string[] | undefined;
-  for (const step of splitOutside(options.apply!, '/')) {
-    const [, name, inner] = /^\s*(filter|groupby|aggregate)\s*\((.*)\)\s*$/s.exec(step) ?? [];
-    if (name === undefined || inner === undefined || answer !== undefined) throw unsupported();
-    if (name === 'filter') {
-      rows = rows.filter(rowFilter(table, inner, options.aliases));
-      continue;
-    }
-    if (rows.length > maxRows) {
-      throw badRequest('The maximum record limit is exceeded. Reduce the number of records.', '0x8004E023');
-    }
-    answer = name === 'groupby' ? group(table, rows, inner) : [`{${aggregated(table, rows, inner)}}`];
+  if (options.filter !== undefined)
+    rows = rows.filter(rowFilter(store, table, options.filter, options.aliases));
+  const steps = splitOutside(options.apply!, '/');
+  for (const step of steps.slice(0, -1)) {
+    const inner = /^\s*filter\s*\((.*)\)\s*$/s.exec(step)?.[1];
+    if (inner === undefined) throw unsupported();
+    rows = rows.filter(rowFilter(store, table, inner, options.aliases));
   }
-  if (answer === undefined) throw unsupported();
-  return answer;
+  return applyTo(table, rows, steps.at(-1)!);
+}
+
+/** Evaluates `groupby(…)` or `aggregate(…)` over rows. */
+export function applyTo(table: Table, rows: readonly Row[], step: string): string[] {
+  const [, name, inner] = /^\s*(groupby|aggregate)\s*\((.*)\)\s*$/s.exec(step) ?? [];
+  if (name === undefined || inner === undefined) throw unsupported();
+  if (rows.length > maxRows) {
+    throw badRequest('The maximum record limit is exceeded. Reduce the number of records.', '0x8004E023');
+  }
+  return name === 'groupby' ? group(table, rows, inner) : [`{${aggregated(table, rows, inner)}}`];
 }
 
 function unsupported(): Error {

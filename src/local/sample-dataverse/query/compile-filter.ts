@@ -17,25 +17,35 @@ type Test<T> = (item: T) => Truth;
  * Turns a parsed `$filter` into a test.
  * @param field finds a property, or throws the service's error for an unknown one
  */
-export function compileFilter<T>(filter: Filter, field: (path: string) => Field<T>): (item: T) => boolean {
-  const test = compile(filter, field);
+export function compileFilter<T>(
+  filter: Filter,
+  field: (path: string) => Field<T>,
+  lambda?: CompileLambda<T>,
+): (item: T) => boolean {
+  const test = compile(filter, field, lambda);
   return (item) => test(item) === true;
 }
 
-function compile<T>(filter: Filter, field: (path: string) => Field<T>): Test<T> {
+/** Makes the test of `any` or `all` over related items. */
+export type CompileLambda<T> = (filter: Filter & { kind: 'lambda' }) => (item: T) => boolean;
+
+function compile<T>(filter: Filter, field: (path: string) => Field<T>, lambda?: CompileLambda<T>): Test<T> {
   switch (filter.kind) {
+    case 'lambda':
+      if (lambda === undefined) throw badRequest('Lambda expressions are not supported here.');
+      return lambda(filter);
     case 'and': {
-      const left = compile(filter.left, field);
-      const right = compile(filter.right, field);
+      const left = compile(filter.left, field, lambda);
+      const right = compile(filter.right, field, lambda);
       return (item) => and(left(item), right(item));
     }
     case 'or': {
-      const left = compile(filter.left, field);
-      const right = compile(filter.right, field);
+      const left = compile(filter.left, field, lambda);
+      const right = compile(filter.right, field, lambda);
       return (item) => not(and(not(left(item)), not(right(item))));
     }
     case 'not': {
-      const operand = compile(filter.operand, field);
+      const operand = compile(filter.operand, field, lambda);
       return (item) => not(operand(item));
     }
     case 'compare':

@@ -7,16 +7,21 @@ import type { Table } from '../metadata/model.ts';
 import type { Row } from '../rows/values.ts';
 import { applyRows } from './apply.ts';
 import { checkTracked, countDelta, deltaLink, deltaToken, readDelta } from './change-tracking.ts';
+import { answerFetch } from './fetch/answer-fetch.ts';
 import { parseQueryOptions, type QueryOptions } from './options/query-options.ts';
 import { contextOf, pageAnnotations, setLink } from './page-envelope.ts';
 import { parseSkipToken } from './paging-cookie.ts';
-import { checkNames, type PageRead, readPage, rowFilter, selectedWriter } from './read-rows.ts';
+import { checkNames, type PageRead, readPage, selectedWriter } from './read-rows.ts';
+import { rowFilter } from './row-filter.ts';
 import { findRow } from './row-key.ts';
 
 /** Answers `GET /accounts`: one page with a link to the next. With change tracking, the last has a delta link. */
 export function readSet(dataverse: Dataverse, request: ServiceRequest, table: Table): ServiceResponse {
   const options = parseQueryOptions(request.query);
   const preferences = parsePreferences(request.headers['prefer']);
+  if (options.fetchXml !== undefined) {
+    return answerFetch(dataverse, request, table, options.fetchXml, preferences);
+  }
   if (options.apply !== undefined) return aggregate(dataverse, request, table, options);
   if (options.deltaToken !== undefined) return readDelta(dataverse, request, table, options, preferences);
   const tracking = trackingToken(dataverse, table, options, preferences);
@@ -135,6 +140,6 @@ export function countSet(dataverse: Dataverse, request: ServiceRequest, table: T
   const count =
     options.filter === undefined
       ? rows.length
-      : rows.filter(rowFilter(table, options.filter, options.aliases)).length;
+      : rows.filter(rowFilter(dataverse.store, table, options.filter, options.aliases)).length;
   return text(String(Math.min(count, 5000)));
 }

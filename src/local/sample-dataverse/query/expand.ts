@@ -1,13 +1,17 @@
 import { badRequest, noSuchProperty } from '../http/service-error.ts';
-import { type Column, columnIndex, type Table } from '../metadata/model.ts';
+import { columnIndex, type Table } from '../metadata/model.ts';
 import type { Store } from '../rows/store.ts';
-import { isLookup, type Row } from '../rows/values.ts';
-import { parseExpand } from './options/parse-expand.ts';
+import type { Row } from '../rows/values.ts';
+import { findNavigation, type RowOfTable } from './navigation.ts';
+import { type Expansion, parseExpand } from './options/parse-expand.ts';
+import { parseOrder } from './options/query-options.ts';
+import { rowFilter } from './row-filter.ts';
 import { chosenColumns, rowWriter, type WantsAnnotation } from './row-json.ts';
+import { compareRows } from './row-order.ts';
 
 /**
- * Writes the members that `$expand` adds to a row: the rows behind single-valued navigation properties, with
- * their `$select`. Collections are an error.
+ * Writes the members that `$expand` adds to a row: the row behind a lookup, or the rows of a collection, each with
+ * `$select`, `$filter`, `$orderby`, `$top` and `$expand` (learn.microsoft.com: Join tables using OData).
  */
 export function expansionWriter(
   store: Store,
@@ -16,34 +20,41 @@ export function expansionWriter(
   wants: WantsAnnotation,
 ): ((row: Row) => string) | undefined {
   if (expand === undefined) return undefined;
-  const expansions = parseExpand(expand).map(({ name, select }) => {
-    const { column, target } = navigationOf(table, name);
-    for (const wanted of select ?? []) {
-      if (columnIndex(target, wanted) < 0) throw noSuchProperty(wanted, target.logicalName);
-    }
-    return { name, index: columnIndex(table, column.name), members: store.model.family(target), select };
-  });
-  return (row) =>
-    expansions
-      .map(({ name, index, members, select }) => {
-        const value = row.values[index] ?? null;
-        const member = isLookup(value) ? members.find((each) => each.logicalName === value.table) : undefined;
-        const related =
-          member === undefined ? undefined : store.rowsOf(member).get((value as { id: string }).id);
-        if (member === undefined || related === undefined) return `,"${name}":null`;
-        const write = rowWriter(member, chosenColumns(member, select), wants, (logicalName, id) =>
-          store.nameOf(logicalName, id),
-        );
-        return `,"${name}":${write(related)}`;
-      })
-      .join('');
+  const members = parseExpand(expand).map((expansion) => memberWriter(store, table, expansion, wants));
+  return (row) => members.map((write) => write(row)).join('');
+}
 
-  function navigationOf(from: Table, name: string): { column: Column; target: Table } {
-    for (const column of from.columns) {
-      const found = column.targets?.find((each) => each.navigation === name);
-      const target = found === undefined ? undefined : store.model.tables.get(found.table);
-      if (target !== undefined) return { column, target };
-    }
-    throw badRequest(`The navigation property '${name}' cannot be expanded on type '${from.logicalName}'.`);
+function memberWriter(
+  store: Store,
+  table: Table,
+  { name, select, filter, expand, orderBy, top }: Expansion,
+  wants: WantsAnnotation,
+): (row: Row) => string {
+  const navigation = findNavigation(store, table, name);
+  if (navigation === undefined) {
+    throw badRequest(`The navigation property '${name}' cannot be expanded on type '${table.logicalName}'.`);
   }
+  const { target, isCollection } = navigation;
+  for (const wanted of select ?? []) {
+    if (columnIndex(target, wanted) < 0) throw noSuchProperty(wanted, target.logicalName);
+  }
+  const passes = filter === undefined ? () => true : rowFilter(store, target, filter, new Map());
+  const order = (orderBy ?? []).map((part) => {
+    const { property, descending } = parseOrder(part);
+    const index = columnIndex(target, property);
+    if (index < 0) throw noSuchProperty(property, target.logicalName);
+    return { column: target.columns[index]!, index, descending };
+  });
+  const nested = expansionWriter(store, target, expand, wants);
+  const nameOf = (logicalName: string, id: string) => store.nameOf(logicalName, id);
+  const write = ({ table: member, row }: RowOfTable): string => {
+    const text = rowWriter(member, chosenColumns(member, select), wants, nameOf)(row);
+    return nested === undefined ? text : `${text.slice(0, -1)}${nested(row)}}`;
+  };
+  return (row) => {
+    const related = navigation.follow(row).filter((each) => passes(each.row));
+    if (!isCollection) return `,"${name}":${related[0] === undefined ? 'null' : write(related[0])}`;
+    const sorted = related.sort((a, b) => compareRows(order, a.row, b.row)).slice(0, top);
+    return `,"${name}":[${sorted.map(write).join(',')}]`;
+  };
 }

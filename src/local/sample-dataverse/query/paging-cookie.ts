@@ -14,11 +14,25 @@ export interface PagingCookie {
  * (learn.microsoft.com: Page results).
  */
 export function skipToken(cookie: PagingCookie): string {
-  const inner = `<cookie page="${cookie.page - 1}">${cookie.last.map(element).join('')}</cookie>`;
-  const encodedInner = lowerHex(encodeURIComponent(lowerHex(encodeURIComponent(inner))));
+  const encodedInner = encodedTwice(cookie);
   const tracking = cookie.trackingToken === undefined ? '' : `%20trackingtoken=%22${cookie.trackingToken}%22`;
   const isTracking = cookie.trackingToken === undefined ? 'False' : 'True';
   return `%3Ccookie%20pagenumber=%22${cookie.page}%22%20pagingcookie=%22${encodedInner}%22%20istracking=%22${isTracking}%22${tracking}%20/%3E`;
+}
+
+/** The cookie that an answer to FetchXML carries in an annotation. */
+export function fetchXmlCookie(cookie: PagingCookie): string {
+  return `<cookie pagenumber="${cookie.page}" pagingcookie="${encodedTwice(cookie)}" istracking="False" />`;
+}
+
+function encodedTwice(cookie: PagingCookie): string {
+  const inner = `<cookie page="${cookie.page - 1}">${cookie.last.map(element).join('')}</cookie>`;
+  return lowerHex(encodeURIComponent(lowerHex(encodeURIComponent(inner))));
+}
+
+/** Parses the `paging-cookie` of FetchXML: the inner cookie, decoded. */
+export function parsePagingCookie(text: string, page: number): PagingCookie {
+  return { page, last: entriesOf(text) };
 }
 
 function element(entry: PagingCookie['last'][number]): string {
@@ -36,7 +50,10 @@ export function parseSkipToken(token: string): PagingCookie {
       token,
     );
   if (outer === null) throw malformed();
-  const inner = decoded(outer[2]!);
+  return { page: Number(outer[1]), last: entriesOf(decoded(outer[2]!)), trackingToken: outer[3] };
+}
+
+function entriesOf(inner: string): PagingCookie['last'] {
   const last = [...inner.matchAll(/<([\w]+) (last(?:null)?)="([^"]*)" (first(?:null)?)="([^"]*)" \/>/g)].map(
     ([, name, lastKind, lastText, firstKind, firstText]) => ({
       name: name!,
@@ -45,7 +62,7 @@ export function parseSkipToken(token: string): PagingCookie {
     }),
   );
   if (last.length === 0) throw malformed();
-  return { page: Number(outer[1]), last, trackingToken: outer[3] };
+  return last;
 }
 
 function decoded(text: string): string {

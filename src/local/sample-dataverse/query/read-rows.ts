@@ -6,11 +6,10 @@ import type { Store } from '../rows/store.ts';
 import type { TableRows } from '../rows/table-rows.ts';
 import type { Row } from '../rows/values.ts';
 import type { CachedPage } from './cached-page.ts';
-import { compileFilter, type Field } from './compile-filter.ts';
 import { expansionWriter } from './expand.ts';
-import { parseFilter } from './options/parse-filter.ts';
 import type { QueryOptions } from './options/query-options.ts';
 import { parseSkipToken, skipToken } from './paging-cookie.ts';
+import { rowFilter } from './row-filter.ts';
 import { chosenColumns, formattedValue, rowWriter } from './row-json.ts';
 import { compareRows, cookieEntries, type Order, orderOf, position } from './row-order.ts';
 
@@ -55,7 +54,7 @@ export function readPage(
   checkNames(table, options);
   const held = store.visibleRows(table);
   const order = orderOf(table, options);
-  const rows = listRows(table, held, options, order);
+  const rows = listRows(store, table, held, options, order);
   // The service ignores `$top` if there is a page size (learn.microsoft.com: Page results).
   const paged = preferences.maxPageSize !== undefined || options.top === undefined;
   const size = paged ? (preferences.maxPageSize ?? maximumPageSize) : Math.min(options.top!, maximumPageSize);
@@ -75,29 +74,26 @@ export function readPage(
 }
 
 /** The rows that pass the filter, in order. Cached until the table changes, for the other pages. */
-function listRows(table: Table, held: TableRows, options: QueryOptions, order: readonly Order[]): Row[] {
+function listRows(
+  store: Store,
+  table: Table,
+  held: TableRows,
+  options: QueryOptions,
+  order: readonly Order[],
+): Row[] {
   if (options.filter === undefined && order.length === 0) return held.ordered();
-  const key = JSON.stringify([options.filter, [...options.aliases], options.orderBy]);
+  // A path leads to rows of other tables, which change without this one.
+  const stamp = options.filter?.includes('/') ? String(store.version) : '';
+  const key = JSON.stringify([options.filter, [...options.aliases], options.orderBy, stamp]);
   const known = held.lists.get(key);
   if (known !== undefined) return known;
   let rows = held.ordered();
-  if (options.filter !== undefined) rows = rows.filter(rowFilter(table, options.filter, options.aliases));
+  if (options.filter !== undefined)
+    rows = rows.filter(rowFilter(store, table, options.filter, options.aliases));
   if (order.length > 0) rows = rows.toSorted((a, b) => compareRows(order, a, b));
   if (held.lists.size > 20) held.lists.clear();
   held.lists.set(key, rows);
   return rows;
-}
-
-export function rowFilter(
-  table: Table,
-  filter: string,
-  aliases: ReadonlyMap<string, string>,
-): (row: Row) => boolean {
-  return compileFilter(parseFilter(filter, aliases), (path): Field<Row> => {
-    const index = columnIndex(table, path);
-    if (index < 0) throw noSuchProperty(path, table.logicalName);
-    return { type: table.columns[index]!.type, get: (row) => row.values[index] };
-  });
 }
 
 /** Returns a function that writes a row with the columns and expansions of a request. */
@@ -141,7 +137,9 @@ function cachedPage(
     chosen.length === table.columns.length ? 'all' : chosen,
     preferences.includeAnnotations,
     // The name behind a lookup and the expanded row change without the row itself.
-    preferences.wants(formattedValue) || options.expand !== undefined ? String(store.version) : '',
+    preferences.wants(formattedValue) || options.expand !== undefined || options.filter?.includes('/')
+      ? String(store.version)
+      : '',
     options.expand,
     options.filter,
     [...options.aliases],

@@ -6,6 +6,8 @@ export interface Expansion {
   select?: string[];
   filter?: string;
   expand?: string;
+  orderBy?: string[];
+  top?: number;
 }
 
 /** Parses `$expand`: `Attributes($select=LogicalName;$filter=…),Keys`. */
@@ -23,6 +25,12 @@ export function parseExpand(text = ''): Expansion[] {
           break;
         case '$filter':
           expansion.filter = value;
+          break;
+        case '$orderby':
+          expansion.orderBy = value.split(',');
+          break;
+        case '$top':
+          expansion.top = Number(value);
           break;
         case '$expand':
           expansion.expand = value;

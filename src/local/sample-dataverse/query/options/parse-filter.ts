@@ -5,6 +5,7 @@ import { isGuid } from '../../rows/guid.ts';
 export type Filter =
   | { kind: 'and' | 'or'; left: Filter; right: Filter }
   | { kind: 'not'; operand: Filter }
+  | { kind: 'lambda'; navigation: string; all: boolean; variable: string; inner: Filter | undefined }
   | { kind: 'compare'; operator: Comparison; left: Operand; right: Operand }
   | { kind: 'call'; name: string; arguments: Operand[]; named: Map<string, Operand> };
 
@@ -85,8 +86,24 @@ class FilterParser {
     return { kind: 'compare', operator: operator.text as Comparison, left, right: this.#operand() };
   }
 
+  /** `contact_parentcustomerid_account/any(o:o/lastname eq 'Lovelace')`, after its opening bracket. */
+  #lambda(navigation: string, all: boolean): Filter {
+    if (this.#takePunctuation(')'))
+      return { kind: 'lambda', navigation, all, variable: '', inner: undefined };
+    const first = this.#peek();
+    const [, variable, rest] = /^(\w+):(.*)$/s.exec(first?.kind === 'word' ? first.text : '') ?? [];
+    if (first === undefined || variable === undefined || rest === undefined) throw this.#syntaxError();
+    if (rest === '') this.#next++;
+    else first.text = rest;
+    const inner = this.#or();
+    this.#expect(')');
+    return { kind: 'lambda', navigation, all, variable, inner };
+  }
+
   #call(token: Token): Filter {
     this.#next += 2;
+    const [, navigation, quantifier] = /^(.+)\/(any|all)$/.exec(token.text) ?? [];
+    if (navigation !== undefined) return this.#lambda(navigation, quantifier === 'all');
     const call: Filter = { kind: 'call', name: token.text, arguments: [], named: new Map() };
     while (!this.#takePunctuation(')')) {
       const word = this.#peek();

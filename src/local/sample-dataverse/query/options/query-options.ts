@@ -9,6 +9,7 @@ export interface QueryOptions {
   count: boolean;
   expand?: string;
   apply?: string;
+  fetchXml?: string;
   skipToken?: string;
   deltaToken?: string;
   annotations: boolean;
@@ -56,6 +57,9 @@ function setOption(options: QueryOptions, name: string, value: string): void {
     case '$apply':
       options.apply = value;
       break;
+    case 'fetchXml':
+      options.fetchXml = value;
+      break;
     case '$skiptoken':
       options.skipToken = value;
       break;
@@ -70,7 +74,8 @@ function setOption(options: QueryOptions, name: string, value: string): void {
   }
 }
 
-function parseOrder(part: string): { property: string; descending: boolean } {
+/** One part of `$orderby`. */
+export function parseOrder(part: string): { property: string; descending: boolean } {
   const [property = '', direction = 'asc'] = part.trim().split(/\s+/);
   if (direction !== 'asc' && direction !== 'desc')
     throw badRequest(`Syntax error at position 0 in '${part}'.`);
