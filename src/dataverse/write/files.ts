@@ -135,5 +135,7 @@ export async function deleteFile(
 /** Whether the row exists and its column is empty: a 404 without the code of a missing row or table. */
 function isEmptyColumn(error: unknown): boolean {
   const fault = dataverseFault(error);
+  // The code alone can be that of a missing row.
+  if (fault?.status === 404 && /no file attachment found/i.test(fault.serverMessage ?? '')) return true;
   return fault?.status === 404 && fault.code !== codes.resourceNotFound && !isMissingRow(error);
 }

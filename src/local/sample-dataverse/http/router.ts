@@ -45,6 +45,8 @@ function routeForCaller(dataverse: Dataverse, request: ServiceRequest): ServiceR
     return metadata(dataverse, request, segments);
   const called = callFunction(dataverse, request, segments);
   if (called !== undefined) return called;
+  const uploaded = dataverse.files.answerMessage(request, first);
+  if (uploaded !== undefined) return uploaded;
   const aboutRoles = answerRoles(dataverse, request, segments);
   if (aboutRoles !== undefined) return aboutRoles;
   if (first === 'PublishXml' || first === 'PublishAllXml') return noContent();

@@ -1,6 +1,6 @@
 import type { Dataverse } from '../dataverse.ts';
 import { json } from '../http/responses.ts';
-import { noSuchSegment, ServiceError } from '../http/service-error.ts';
+import { badRequest, noSuchRow, noSuchSegment, ServiceError } from '../http/service-error.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import type { Store } from '../rows/store.ts';
 import { metadataId } from './labels.ts';
@@ -38,6 +38,8 @@ export function callFunction(
       OrganizationId: dataverse.store.organizationId,
     });
   }
+  if (/^RetrieveTotalRecordCount\(/.test(segments[0]!))
+    return totalRecordCount(dataverse, request, segments[0]!);
   const name = /^Microsoft\.Dynamics\.CRM\.(RetrieveUserPrivilege\w*)/.exec(segments[1] ?? '')?.[1];
   if (name === undefined) return undefined;
   const held = rolePrivileges(dataverse.store);
@@ -52,6 +54,32 @@ export function callFunction(
     return answer(held.filter((each) => each.PrivilegeName.toLowerCase() === wanted.toLowerCase()));
   }
   throw noSuchSegment(name);
+}
+
+/** `RetrieveTotalRecordCount(EntityNames=@p1)?@p1=["account"]` */
+function totalRecordCount(dataverse: Dataverse, request: ServiceRequest, segment: string): ServiceResponse {
+  const argument = /\(EntityNames=(.*)\)$/s.exec(segment)?.[1] ?? '';
+  const text = argument.startsWith('@') ? new URLSearchParams(request.query).get(argument) : argument;
+  let names: unknown;
+  try {
+    names = JSON.parse((text ?? '').replaceAll("'", '"'));
+  } catch {
+    names = undefined;
+  }
+  if (!Array.isArray(names)) throw badRequest("The parameter 'EntityNames' is not a list of names.");
+  const keys = names.map(String);
+  for (const name of keys) {
+    if (!dataverse.store.model.tables.has(name)) throw noSuchRow('entity', name);
+  }
+  return json({
+    '@odata.context': `${request.origin}${apiRoot}/$metadata#Microsoft.Dynamics.CRM.RetrieveTotalRecordCountResponse`,
+    EntityRecordCountCollection: {
+      Count: keys.length,
+      IsReadOnly: false,
+      Keys: keys,
+      Values: keys.map((name) => dataverse.store.count(name)),
+    },
+  });
 }
 
 function rolePrivileges(store: Store): {

@@ -1,5 +1,5 @@
 import { Fragment } from '../http/fragment.ts';
-import { noContent } from '../http/responses.ts';
+import { json, noContent } from '../http/responses.ts';
 import { badRequest, ServiceError } from '../http/service-error.ts';
 import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
 import { columnIndex, type Table } from '../metadata/model.ts';
@@ -7,12 +7,14 @@ import { queryPairs } from '../query/options/query-options.ts';
 import { findRow } from '../query/row-key.ts';
 import type { RowValues, Store } from '../rows/store.ts';
 import type { Row } from '../rows/values.ts';
+import { type Payload, parsePayload } from './payload.ts';
 
 const chunkSize = 4_194_304;
 
 export interface StoredFile {
   name: string;
   data: Buffer;
+  mimeType?: string | undefined;
 }
 
 interface Upload {
@@ -20,6 +22,12 @@ interface Upload {
   place: Place;
   chunks: Buffer[];
   received: number;
+}
+
+interface BlockUpload {
+  place: Place;
+  name: string;
+  blocks: Map<string, Buffer>;
 }
 
 interface Place {
@@ -36,6 +44,7 @@ export class FileRoutes {
   readonly #store: Store;
   readonly #files = new Map<string, StoredFile>();
   readonly #uploads = new Map<string, Upload>();
+  readonly #blocks = new Map<string, BlockUpload>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -57,6 +66,68 @@ export class FileRoutes {
     if (request.method === 'DELETE') return this.#put(place, undefined);
     if (request.method === 'PATCH' || request.method === 'PUT') return this.#upload(request, place);
     return undefined;
+  }
+
+  /**
+   * Answers the messages that upload a file in blocks: `InitializeFileBlocksUpload`, `UploadBlock` and
+   * `CommitFileBlocksUpload`. Undefined for other paths.
+   */
+  answerMessage(request: ServiceRequest, name: string): ServiceResponse | undefined {
+    if (request.method !== 'POST') return undefined;
+    switch (name) {
+      case 'InitializeFileBlocksUpload':
+        return this.#initialize(parsePayload(request.body));
+      case 'UploadBlock':
+        return this.#block(parsePayload(request.body));
+      case 'CommitFileBlocksUpload':
+        return this.#commit(parsePayload(request.body));
+      default:
+        return undefined;
+    }
+  }
+
+  #initialize(payload: Payload): ServiceResponse {
+    const { Target: target, FileName: name, FileAttributeName: column } = payload;
+    const type = String((target as Payload | undefined)?.['@odata.type']).replace(
+      /^#?Microsoft\.Dynamics\.CRM\./,
+      '',
+    );
+    const table = this.#store.model.tables.get(type);
+    if (table === undefined || typeof name !== 'string' || typeof column !== 'string') {
+      throw badRequest('The target, file name or attribute of the upload is missing.', '0x80048d19');
+    }
+    const definition = table.columns[columnIndex(table, column)];
+    if (!definition?.file) throw badRequest(`The attribute ${column} is not a file attribute.`, '0x80044a05');
+    const row = findRow(this.#store, table, String((target as Payload)[table.primaryId]));
+    const token = crypto.randomUUID();
+    this.#blocks.set(token, { place: { table, row, column }, name, blocks: new Map() });
+    return json({ FileContinuationToken: token });
+  }
+
+  #block({ BlockId: id, BlockData: data, FileContinuationToken: token }: Payload): ServiceResponse {
+    const bytes = Buffer.from(String(data), 'base64');
+    if (typeof id !== 'string' || bytes.length === 0 || bytes.length > chunkSize) {
+      throw badRequest('The block has no id, no data, or more than 4 MB.', '0x80044a01');
+    }
+    this.#uploadOf(token).blocks.set(id, bytes);
+    return noContent();
+  }
+
+  #commit({ BlockList: list, MimeType: mimeType, FileContinuationToken: token }: Payload): ServiceResponse {
+    const { place, name, blocks } = this.#uploadOf(token);
+    const parts = (Array.isArray(list) ? list : []).map((id) => blocks.get(String(id)));
+    if (parts.some((part) => part === undefined)) {
+      throw badRequest('The specified block list is invalid.', '0x80044a01');
+    }
+    const data = Buffer.concat(parts as Buffer[]);
+    this.#put(place, { name, data, mimeType: typeof mimeType === 'string' ? mimeType : undefined });
+    return json({ FileId: crypto.randomUUID(), FileSizeInBytes: data.length });
+  }
+
+  #uploadOf(token: unknown): BlockUpload {
+    const upload = this.#blocks.get(String(token));
+    if (upload === undefined) throw badRequest('The file continuation token is not valid.', '0x80044a01');
+    return upload;
   }
 
   /** The file in a column, for tests. */
