@@ -39,6 +39,9 @@ export type {
   UploadOptions,
   UploadState,
 } from './files/file-column.ts';
+export type { ChoiceOption, ColumnDefinition, LabelText, NewTable } from './metadata/definitions.ts';
+export type { ChoiceName, Metadata, ReadDefinitionOptions } from './metadata/metadata.ts';
+export type { NewLookup, NewManyToMany } from './metadata/relationships.ts';
 export type { Aggregated, AggregateMethod, Aggregation } from './query/aggregate.ts';
 export { etagOf, formattedValue, lookupTable } from './query/annotations.ts';
 export type { Change, Changes, ChangesOptions } from './query/changes.ts';

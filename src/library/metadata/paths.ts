@@ -3,3 +3,15 @@ import { checkName } from '../../dataverse/read/query.ts';
 /** Where the definition of a table is; its columns and keys are below. */
 export const tablePath = (logicalName: string) =>
   `EntityDefinitions(LogicalName='${checkName(logicalName, 'logical name')}')`;
+
+export const columnPath = (table: string, column: string) =>
+  `${tablePath(table)}/Attributes(LogicalName='${checkName(column, 'logical name')}')`;
+
+export const keyPath = (table: string, key: string) =>
+  `${tablePath(table)}/Keys(LogicalName='${checkName(key, 'logical name')}')`;
+
+export const relationshipPath = (schemaName: string) =>
+  `RelationshipDefinitions(SchemaName='${checkName(schemaName, 'schema name')}')`;
+
+export const choicePath = (name: string) =>
+  `GlobalOptionSetDefinitions(Name='${checkName(name, 'name of a choice')}')`;

@@ -1,9 +1,10 @@
 import type { Dataverse } from '../dataverse.ts';
 import { readMetadata } from '../metadata/metadata-routes.ts';
-import { writeMetadata } from '../metadata/metadata-writes.ts';
 import type { Table } from '../metadata/model.ts';
 import { privilegeName } from '../metadata/privilege-names.ts';
 import { callFunction, requirePrivilege } from '../metadata/privileges.ts';
+import { changeOption } from '../metadata/writes/choice-writes.ts';
+import { writeMetadata } from '../metadata/writes/metadata-writes.ts';
 import { countSet, readRow, readSet } from '../query/data-routes.ts';
 import { parseQueryOptions } from '../query/options/query-options.ts';
 import { impersonated } from '../security/impersonation.ts';
@@ -41,10 +42,12 @@ function routeForCaller(dataverse: Dataverse, request: ServiceRequest): ServiceR
   if (first === undefined) return serviceDocument(dataverse, request);
   if (first === '$batch') return answerBatch(request, (part) => route(dataverse, part), dataverse.store);
   if (first === '$metadata') return metadataDocument(dataverse, request);
-  if (/^(EntityDefinitions|RelationshipDefinitions)(\(|$)/.test(first))
+  if (/^(EntityDefinitions|RelationshipDefinitions|GlobalOptionSetDefinitions)(\(|$)/.test(first))
     return metadata(dataverse, request, segments);
   const called = callFunction(dataverse, request, segments);
   if (called !== undefined) return called;
+  const changed = changeOption(dataverse, request, first);
+  if (changed !== undefined) return changed;
   const uploaded = dataverse.files.answerMessage(request, first);
   if (uploaded !== undefined) return uploaded;
   const aboutRoles = answerRoles(dataverse, request, segments);

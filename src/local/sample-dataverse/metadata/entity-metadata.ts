@@ -132,7 +132,7 @@ export function lookupItems(model: Model, wanted: (from: Table, to: string) => b
           type: 'OneToManyRelationshipMetadata',
           properties: {
             MetadataId: metadataId('relationship', from.logicalName, target.navigation),
-            SchemaName: `${from.logicalName}_${target.navigation}`.toLowerCase(),
+            SchemaName: target.relationship ?? `${from.logicalName}_${target.navigation}`.toLowerCase(),
             RelationshipType: 'OneToManyRelationship',
             ReferencingEntity: from.logicalName,
             ReferencingAttribute: column.logicalName,

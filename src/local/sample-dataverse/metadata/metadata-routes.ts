@@ -4,6 +4,7 @@ import type { QueryOptions } from '../query/options/query-options.ts';
 import { entityItems, lookupItems, manyToManyItems } from './entity-metadata.ts';
 import { type MetadataItem, queryItems, shape } from './metadata-item.ts';
 import type { Model } from './model.ts';
+import { globalChoiceItems } from './writes/choice-writes.ts';
 
 /** The result of a read of the metadata service: a list or one item. */
 export interface MetadataAnswer {
@@ -33,6 +34,7 @@ export function readMetadata(
 function rootItems(model: Model, root: string): MetadataItem[] {
   const name = root.replace(/\(.*$/, '');
   if (name === 'EntityDefinitions') return entityItems(model);
+  if (name === 'GlobalOptionSetDefinitions') return globalChoiceItems(model);
   if (name === 'RelationshipDefinitions')
     return [...manyToManyItems(model), ...lookupItems(model, () => true)];
   throw noSuchSegment(name);

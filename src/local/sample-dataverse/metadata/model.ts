@@ -16,6 +16,8 @@ export interface LookupTarget {
   navigation: string;
   /** The column of the target in the referential constraint. */
   referenced: string;
+  /** The schema name of the relationship, if it was created with one. */
+  relationship?: string;
 }
 
 export interface Column {
@@ -28,7 +30,7 @@ export interface Column {
   maxLength?: number;
   precision?: number;
   scale?: number;
-  choice?: { kind: ChoiceKind; options: ChoiceOption[] };
+  choice?: { kind: ChoiceKind; options: ChoiceOption[]; global?: string };
   targets?: LookupTarget[];
   /** Only the service sets it. Writes ignore it. */
   readOnly?: boolean;
@@ -112,6 +114,8 @@ export function columnsChanged(table: Table): void {
 /** All tables of an organization, by logical name and by set name. */
 export class Model {
   readonly tables = new Map<string, Table>();
+  /** The options of shared choices, by name. */
+  readonly globalChoices = new Map<string, ChoiceOption[]>();
   readonly #bySet = new Map<string, Table>();
 
   constructor(tables: readonly Table[]) {

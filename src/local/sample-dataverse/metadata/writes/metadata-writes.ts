@@ -1,17 +1,21 @@
-import type { Dataverse } from '../dataverse.ts';
-import { setAndKey } from '../http/path.ts';
-import { noContent } from '../http/responses.ts';
-import { badRequest, methodNotAllowed, ServiceError } from '../http/service-error.ts';
-import { apiRoot, type ServiceRequest, type ServiceResponse } from '../http/service-request.ts';
-import { keyReader } from '../query/row-key.ts';
-import { NumberText, type Payload, parsePayload } from '../write/payload.ts';
-import { metadataId } from './labels.ts';
-import { type Column, columnIndex, type Table } from './model.ts';
-import { columns } from './model-builder.ts';
-import { requirePrivilege } from './privileges.ts';
+import type { Dataverse } from '../../dataverse.ts';
+import { setAndKey } from '../../http/path.ts';
+import { noContent } from '../../http/responses.ts';
+import { badRequest, methodNotAllowed, ServiceError } from '../../http/service-error.ts';
+import { apiRoot, type ServiceRequest, type ServiceResponse } from '../../http/service-request.ts';
+import { keyReader } from '../../query/row-key.ts';
+import { NumberText, type Payload, parsePayload } from '../../write/payload.ts';
+import { metadataId } from '../labels.ts';
+import { type Column, columnIndex, type Model, type Table } from '../model.ts';
+import { choiceColumn, columns } from '../model-builder.ts';
+import { requirePrivilege } from '../privileges.ts';
+import { choiceOf, writeGlobalChoice } from './choice-writes.ts';
+import { deleteDefinition, updateColumn } from './definition-changes.ts';
+import { labelText, textOf } from './payload-texts.ts';
+import { writeRelationship } from './relationship-writes.ts';
 
 /**
- * Answers requests that create tables, columns and keys or turn change tracking on
+ * Answers requests that create, change and delete tables, columns and keys or turn change tracking on
  * (learn.microsoft.com: Create and update table definitions using the Web API).
  */
 export function writeMetadata(
@@ -20,7 +24,10 @@ export function writeMetadata(
   segments: readonly string[],
 ): ServiceResponse {
   const [first = '', second] = segments;
+  if (first.startsWith('GlobalOptionSetDefinitions')) return writeGlobalChoice(dataverse, request, first);
+  if (first.startsWith('RelationshipDefinitions')) return writeRelationship(dataverse, request, first);
   const { key } = setAndKey(first);
+  if (request.method === 'DELETE') return deleteDefinition(dataverse, tableOf(dataverse, key), second);
   const payload = parsePayload(request.body);
   if (request.method === 'POST' && key === undefined) return createTable(dataverse, request, payload);
   const table = tableOf(dataverse, key);
@@ -28,6 +35,9 @@ export function writeMetadata(
     return createColumn(dataverse, request, table, payload);
   if (request.method === 'POST' && second === 'Keys') return createKey(dataverse, request, table, payload);
   if (request.method === 'PUT' && second === undefined) return updateTable(dataverse, table, payload);
+  if (request.method === 'PUT' && second?.startsWith('Attributes(')) {
+    return updateColumn(dataverse, table, second, payload);
+  }
   throw methodNotAllowed(request.method);
 }
 
@@ -47,7 +57,7 @@ function createTable(dataverse: Dataverse, request: ServiceRequest, payload: Pay
     throw badRequest(`An entity with the specified name ${name} already exists.`, '0x80044363');
   }
   const attributes = (payload['Attributes'] ?? []) as Payload[];
-  const own = attributes.map(columnOf);
+  const own = attributes.map((attribute) => columnOf(dataverse.store.model, attribute));
   const primary = attributes.findIndex((attribute) => attribute['IsPrimaryName'] === true);
   if (primary < 0) throw badRequest('The primary name attribute is missing.', '0x80044363');
   const wanted =
@@ -80,7 +90,7 @@ function createColumn(
   payload: Payload,
 ): ServiceResponse {
   requirePrivilege(dataverse.store, 'prvCreateAttribute');
-  const column = columnOf(payload);
+  const column = columnOf(dataverse.store.model, payload);
   if (columnIndex(table, column.name) >= 0) {
     throw badRequest(
       `Attribute ${column.name} already exists for entity ${table.logicalName}.`,
@@ -134,15 +144,26 @@ function updateTable(dataverse: Dataverse, table: Table, payload: Payload): Serv
   return noContent();
 }
 
-function columnOf(payload: Payload): Column {
+function columnOf(model: Model, payload: Payload): Column {
   const kind = /(\w+)AttributeMetadata$/.exec(String(payload['@odata.type'] ?? ''))?.[1];
   const schemaName = textOf(payload, 'SchemaName');
+  const choice = choiceKinds[kind ?? ''];
+  if (choice !== undefined) {
+    const name = schemaName.toLowerCase();
+    const column = choiceColumn(name, choice, []);
+    return { ...column, schemaName, choice: choiceOf(model, payload, choice) };
+  }
   const word = kind === undefined ? undefined : attributeWord(kind, payload);
   if (word === undefined) {
     throw badRequest(`The attribute ${schemaName} has no '@odata.type' that can be created.`, '0x80048d19');
   }
   return { ...columns({ [schemaName.toLowerCase()]: word })[0]!, schemaName };
 }
+
+const choiceKinds: Record<string, 'choice' | 'multichoice' | undefined> = {
+  Picklist: 'choice',
+  MultiSelectPicklist: 'multichoice',
+};
 
 function attributeWord(kind: string, payload: Payload): string | undefined {
   const number = (name: string, otherwise: number): number => {
@@ -164,6 +185,10 @@ function attributeWord(kind: string, payload: Payload): string | undefined {
       return 'bool';
     case 'Money':
       return 'money';
+    case 'File':
+      return 'file';
+    case 'Image':
+      return 'binary';
     case 'DateTime':
       return payload['Format'] === 'DateOnly' ? 'date' : 'datetime';
     case 'Decimal': {
@@ -174,18 +199,6 @@ function attributeWord(kind: string, payload: Payload): string | undefined {
     default:
       return undefined;
   }
-}
-
-function textOf(payload: Payload, name: string): string {
-  const value = payload[name];
-  if (typeof value !== 'string' || value === '') throw badRequest(`'${name}' is missing.`, '0x80048d19');
-  return value;
-}
-
-function labelText(label: unknown): string | undefined {
-  const labels = (label as { LocalizedLabels?: { Label?: unknown }[] } | undefined)?.LocalizedLabels;
-  const text = labels?.[0]?.Label;
-  return typeof text === 'string' ? text : undefined;
 }
 
 /** The set name that Dataverse gives a table: `apex_campaignmetrics` → `apex_campaignmetricses`. */
