@@ -5,6 +5,7 @@ import {
   DataverseError,
   escapeXml,
   formattedValue,
+  guid,
   literalText,
   lookupTable,
   reference,
@@ -230,4 +231,21 @@ test('refuses options that are not one', () => {
   expect(() => contacts.query().pageSize(1.5)).toThrow(UsageError);
   expect(() => contacts.query().orderBy('lastname desc,x')).toThrow(UsageError);
   expect(() => contacts.query().orderBy('lastname', 'down' as 'asc')).toThrow(UsageError);
+});
+
+test('sends a read in a batch whose URL is too long, page by page', async () => {
+  const ids = [...sample.store.truth('contact').keys()];
+  const fillers = Array.from({ length: 900 }, () => crypto.randomUUID());
+  const values = [...ids.slice(0, 120), ...fillers].map((id) => guid(id));
+  const found = await contacts
+    .query()
+    .select('contactid')
+    .where((f) => f.in('contactid', values))
+    .pageSize(50)
+    .toArray();
+  expect(new Set(found.map((row) => row['contactid']))).toEqual(new Set(ids.slice(0, 120)));
+  const wrong = contacts.query().where((f) => f.and(f.in('contactid', values), f.eq('nothing', 1)));
+  await expect(wrong.toArray()).rejects.toMatchObject({ name: 'RequestError', status: 400 });
+  const twice = contacts.query().where((f) => f.and(f.in('contactid', values), f.notIn('contactid', values)));
+  await expect(twice.toArray()).rejects.toMatchObject({ status: 400 });
 });

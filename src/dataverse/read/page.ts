@@ -100,7 +100,8 @@ export function scanPage(body: Buffer): Page {
   const more = envelope['@Microsoft.Dynamics.CRM.morerecords'];
   if (typeof count === 'number') page.count = count;
   if (typeof cookie === 'string') page.fetchXmlCookie = cookie;
-  if (typeof more === 'boolean') page.moreRecords = more;
+  // It is a boolean, but has been the text of one.
+  if (more !== undefined) page.moreRecords = String(more) === 'true';
   return page;
 }
 

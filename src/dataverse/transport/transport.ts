@@ -13,6 +13,7 @@ import { parseDopHint, parseHeaderNumber, parseRetryAfter } from '../errors/rate
 import type { Call } from './call.ts';
 import { HttpExchange, type HttpExchangeOptions } from './http-exchange.ts';
 import { type Limiter, PauseTooLongError } from './limiter.ts';
+import { asBatch, fromBatch, needsBatch } from './long-url.ts';
 import { errorFromNetwork, errorFromPause } from './network-errors.ts';
 import { checkOrigin, type Reply } from './reply.ts';
 import { requestSpanAttributes, requestSpanName } from './request-span.ts';
@@ -78,10 +79,14 @@ export class Transport {
   }
 
   /**
-   * Sends a request until it succeeds, cannot succeed, or has used up its attempts.
+   * Sends a request until it succeeds, cannot succeed, or has used up its attempts. A read whose URL is too long is sent in
+   * a batch.
    * @param read makes the result from the response; a transient fault that it throws is retried
    */
   async send<T>(call: Call, read: (reply: Reply) => T): Promise<T> {
+    if (needsBatch(call, this.base)) {
+      return this.send(asBatch(call, this.base), (reply) => read(fromBatch(reply)));
+    }
     const names: RequestNames = {
       operation: call.operation,
       entitySet: call.entitySet,

@@ -3,10 +3,15 @@ import { createHttpHeaders } from '@azure/core-rest-pipeline';
 import { ConfigurationError } from '../../errors.ts';
 import { errorFromResponse } from '../errors/error-response.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
+import {
+  encodePart,
+  MultipartFormatError,
+  type MultipartPart,
+  parseMultipart,
+} from '../transport/multipart.ts';
 import { type Reply, unreadable } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 import { toJson } from './exact-number.ts';
-import { encodePart, MultipartFormatError, type MultipartPart, parseMultipart } from './multipart.ts';
 
 export interface BatchRequest {
   method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { encodePart, parseMultipart } from '../../../src/dataverse/transport/multipart.ts';
 import type { BatchReply } from '../../../src/dataverse/write/batch.ts';
-import { encodePart, parseMultipart } from '../../../src/dataverse/write/multipart.ts';
 import { clientFor, startServer } from '../http-server.ts';
 
 const lines = (...text: string[]) => text.join('\r\n');

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import { createHttpHeaders } from '@azure/core-rest-pipeline';
+import { errorFromResponse } from '../errors/error-response.ts';
+import type { Call } from './call.ts';
+import { encodePart, MultipartFormatError, parseMultipart } from './multipart.ts';
+import { type Reply, unreadable } from './reply.ts';
+
+/** The longest URL that Dataverse accepts; in a batch it accepts twice as much (learn.microsoft.com: Query data). */
+const maxUrlLength = 32_768;
+
+/** Whether a read has to be sent in a batch, because its URL is too long for a request of its own. */
+export function needsBatch(call: Call, base: string): boolean {
+  const { url, method = 'GET' } = call;
+  return method === 'GET' && url.length > maxUrlLength - base.length && call.isFile !== true;
+}
+
+/** The same read as the only request of a batch. */
+export function asBatch(call: Call, base: string): Call {
+  const boundary = `batch_${randomUUID()}`;
+  const url = /^https?:\/\//i.test(call.url) ? call.url : base + call.url;
+  const given = { Accept: 'application/json', ...call.requestHeaders, ...call.headers };
+  const headers = Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value]],
+  );
+  const mime = { 'Content-Type': 'application/http', 'Content-Transfer-Encoding': 'binary' };
+  const part = encodePart(mime, `GET ${url} HTTP/1.1`, Object.fromEntries(headers), '');
+  return {
+    ...call,
+    method: 'POST',
+    url: '$batch',
+    headers: { 'Content-Type': `multipart/mixed; boundary="${boundary}"` },
+    body: Buffer.from(`--${boundary}\r\n${part}--${boundary}--\r\n`),
+    idempotent: true,
+    // The batch has the status of its request.
+    accepts: (status, headers) =>
+      status !== 429 && /^multipart\/mixed/i.test(headers.get('content-type') ?? ''),
+  };
+}
+
+/** The response to the read in the response to the batch. @throws the error of the read */
+export function fromBatch(reply: Reply): Reply {
+  const names = { ...reply.names, method: 'GET' };
+  try {
+    const [part] = parseMultipart(reply.body, reply.headers.get('content-type'));
+    if (part === undefined) throw new MultipartFormatError('it has no part');
+    const headers = createHttpHeaders(part.headers);
+    if (part.status < 200 || part.status > 299)
+      throw errorFromResponse(names, part.status, headers, part.body);
+    return { ...reply, names, status: part.status, headers, body: part.body };
+  } catch (error) {
+    if (error instanceof MultipartFormatError) throw unreadable({ ...reply, names }, error.message);
+    throw error;
+  }
+}
