@@ -4,6 +4,7 @@ import {
   type Dataverse,
   NotFoundError,
   RequestError,
+  reference,
   type Table,
   UsageError,
 } from '../../src/library/dataverse.ts';
@@ -96,4 +97,20 @@ test('impersonates in every part of a batch', async () => {
     .batch([accounts.prepare.create({ name: 'for' })]);
   if (created.status !== 'fulfilled') throw created;
   expect(sample.store.truth('account').get(created.value)).toMatchObject({ _createdby_value: { id: user } });
+});
+
+test('connects rows that the same change set creates', async () => {
+  const account = accounts.prepare.create({ name: 'Team' });
+  const contact = contacts.prepare.create({ lastname: 'Member' });
+  const link = accounts.prepare.associate(account, 'contact_parentcustomerid_account', contact);
+  const [[parent, child, linked]] = await dataverse.batch([changeSet(account, contact, link)]);
+  expect(linked).toEqual({ status: 'fulfilled', value: undefined });
+  if (parent.status !== 'fulfilled' || child.status !== 'fulfilled') throw new Error('not written');
+  const lookup = () => sample.store.truth('contact').get(child.value)!['_parentcustomerid_value'];
+  expect(lookup()).toMatchObject({ id: parent.value });
+  const target = reference('contacts', child.value);
+  await dataverse.batch([
+    accounts.prepare.disassociate(parent.value, 'contact_parentcustomerid_account', target),
+  ]);
+  expect(lookup()).toBeNull();
 });

@@ -78,6 +78,8 @@ test('ends every kind of call with the reason of its signal', async () => {
   };
   await aborted((signal) => accounts.create({ name: 'x' }, { signal }));
   await aborted((signal) => accounts.retrieve(id, { signal }));
+  // While the names of the table are read, too.
+  await aborted((signal) => dataverse.table('contact').retrieve(id, { signal }));
   await aborted((signal) => accounts.createMany([{ name: 'x' }], { signal }));
   await aborted((signal) => accounts.deleteMany([id], { signal }));
   await aborted((signal) => accounts.query().with({ signal }).toArray());
@@ -93,6 +95,25 @@ test('ends every kind of call with the reason of its signal', async () => {
   await aborted((signal) => dataverse.batch([accounts.prepare.delete(id)], { signal }));
   await aborted((signal) => dataverse.callAction('X', {}, { signal }));
   await aborted((signal) => dataverse.metadata.readTable('account', { signal }));
+});
+
+test('ends calls that wait for a response', async () => {
+  let controller = new AbortController();
+  // It never responds.
+  await using server = await startServer(() => controller.abort(new Error('changed my mind')));
+  const accounts = connect(server).table(account);
+  const aborted = async (call: (signal: AbortSignal) => Promise<unknown>) => {
+    controller = new AbortController();
+    const before = server.requests.length;
+    await expect(call(controller.signal)).rejects.toThrow('changed my mind');
+    expect(server.requests.length).toBe(before + 1);
+  };
+  await aborted((signal) => accounts.retrieve(id, { signal }));
+  await aborted((signal) => accounts.create({ name: 'x' }, { signal }));
+  await aborted((signal) => accounts.createMany([{ name: 'x' }], { signal }));
+  await aborted((signal) => accounts.deleteMany([id], { signal }));
+  await aborted((signal) => accounts.query().with({ signal }).toArray());
+  await aborted((signal) => connect(server).table('account').retrieve(id, { signal }));
 });
 
 test('gives up an attempt after its seconds, and retries a read', async () => {

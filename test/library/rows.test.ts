@@ -133,6 +133,11 @@ test('connects and disconnects rows through lookups and collections', async () =
   await contacts.clearLookup(contact, 'parentcustomerid_account');
   expect(sample.store.truth('contact').get(contact)!['_parentcustomerid_value']).toBeNull();
 
+  await accounts.associate(account, 'contact_parentcustomerid_account', reference('contacts', contact));
+  expect(sample.store.truth('contact').get(contact)).toMatchObject({
+    _parentcustomerid_value: { id: account },
+  });
+
   const link = [...sample.store.model.tables.values()].find(({ intersect }) => intersect !== undefined)!;
   const [one, two] = link.intersect!.ends;
   const table = dataverse.table(one.table);

@@ -15,7 +15,12 @@ export interface Link {
   target?: string | undefined;
 }
 
-function linkCall({ path, entitySet, navigationProperty }: Link, what: string, options: CallOptions): Call {
+/** Describes a link, for a request of its own or a part of a batch. */
+export function linkCall(
+  { path, entitySet, navigationProperty }: Link,
+  what: string,
+  options: CallOptions,
+): Call {
   return {
     ...options,
     operation: `${what} a row of ${entitySet}`,

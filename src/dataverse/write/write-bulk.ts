@@ -125,7 +125,8 @@ function canHalve(error: unknown): boolean {
 
 /** Whether the table does not support the message. */
 export function lacksMessage(error: unknown): boolean {
-  const status = dataverseFault(error)?.status;
+  const { status, serverMessage = '' } = dataverseFault(error) ?? {};
+  if (status === 404) return /\b(Create|Update|Upsert)Multiple\b/.test(serverMessage);
   return status === 405 || status === 501;
 }
 

@@ -15,6 +15,7 @@ import { BulkResult } from '../rows/bulk-result.ts';
 import {
   createOperation,
   deleteOperation,
+  linkOperation,
   retrieveOperation,
   type UpsertResult,
   updateOperation,
@@ -46,6 +47,19 @@ export interface PreparedOperations<R extends object, W extends object> {
     key: RowKey,
     options?: RetrieveOptions<R, C>,
   ): Operation<Selected<R, C> | undefined>;
+  /** Both rows can be ones that the same change set creates. A connection that exists is an error here. */
+  associate(
+    key: RowKey | Operation<unknown>,
+    navigationProperty: string,
+    target: Reference | Operation<unknown>,
+    options?: RequestOptions,
+  ): Operation<undefined>;
+  disassociate(
+    key: RowKey,
+    navigationProperty: string,
+    target: Reference,
+    options?: RequestOptions,
+  ): Operation<undefined>;
 }
 
 /**
@@ -69,6 +83,8 @@ export class Table<R extends object = Row, W extends object = Row> {
       delete: (key, options) => deleteOperation(source, key, options),
       retrieve: <C extends ColumnOf<R>>(key: RowKey, options?: RetrieveOptions<R, C>) =>
         retrieveOperation(source, key, options) as Operation<Selected<R, C> | undefined>,
+      associate: (...args) => linkOperation(source, 'POST', ...args),
+      disassociate: (...args) => linkOperation(source, 'DELETE', ...args),
     };
   }
 

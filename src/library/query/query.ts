@@ -17,6 +17,9 @@ export interface RowPage<T> {
   readonly count?: number | undefined;
 }
 
+/** The most rows that Dataverse sends in one page (learn.microsoft.com: "Page results using Web API"). */
+const largestPage = 5000;
+
 /** @internal What finds the table of a query when it is sent. */
 export interface QuerySource {
   readonly session: Session;
@@ -73,7 +76,7 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
     );
   }
 
-  /** At most so many rows, up to 5,000, in one page. */
+  /** At most so many rows: up to 5,000 in one page, more of them page by page. */
   top(count: number): Query<R, T> {
     return this.#with({ top: checkCount(count, 'top') });
   }
@@ -145,16 +148,23 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
   async *#pages(...[transport, options]: Parameters<Parameters<Session['iterate']>[1]>) {
     const { entitySet, primaryId } = await this.#source.definition(this.#options);
     const { formatted, pageSize } = this.#state;
+    const { top = Number.POSITIVE_INFINITY, ...rest } = toQueryOptions(this.#state, { primaryId });
     const query = {
       entitySet,
-      ...toQueryOptions(this.#state, { primaryId }),
+      ...rest,
+      // Dataverse ends with the first page if it is asked for the first rows.
+      top: top <= largestPage ? top : undefined,
       pageSize,
       annotations: formatted ? displayAnnotations : undefined,
     };
     let number = 0;
+    let left = top;
     for await (const page of followPages(transport, query, options)) {
       number += 1;
-      yield { rows: parseRows(page) as T[], number, count: page.count };
+      const rows = parseRows(page).slice(0, left) as T[];
+      left -= rows.length;
+      yield { rows, number, count: page.count };
+      if (left <= 0) return;
     }
   }
 }

@@ -1,10 +1,14 @@
+import { encodeValue, rowPath } from '../../dataverse/read/query.ts';
 import { readRowCall } from '../../dataverse/read/read-row.ts';
 import { readObject } from '../../dataverse/transport/reply.ts';
+import { toJson } from '../../dataverse/write/exact-number.ts';
+import { linkCall } from '../../dataverse/write/links.ts';
 import { createCall, deleteCall, toWritten, upsertCall } from '../../dataverse/write/write-row.ts';
 import { Operation } from '../batch/operation.ts';
+import type { RequestOptions } from '../client/options.ts';
 import type { QuerySource } from '../query/query.ts';
 import { toReadOptions } from './read-options.ts';
-import { type RowKey, toBody } from './reference.ts';
+import { LaterReference, type Reference, type RowKey, toBody } from './reference.ts';
 import type {
   CreateOptions,
   DeleteOptions,
@@ -127,6 +131,29 @@ export function retrieveOperation(
       return readRowCall(entitySet, key, toReadOptions(options));
     },
     (reply) => withoutContext(readObject(reply)),
+    () => undefined,
+  );
+}
+
+/** @internal */
+export function linkOperation(
+  source: QuerySource,
+  method: 'POST' | 'DELETE',
+  key: RowKey | LaterReference,
+  navigationProperty: string,
+  target: Reference | LaterReference,
+  options: RequestOptions = {},
+): Operation<undefined> {
+  return new Operation<undefined>(
+    options,
+    async ({ transport }, resolve) => {
+      const { entitySet } = await source.definition(options);
+      const path = key instanceof LaterReference ? resolve(key) : rowPath(entitySet, key);
+      const call = linkCall({ path, entitySet, navigationProperty }, 'link', {});
+      const id = target instanceof LaterReference ? resolve(target) : `${transport.base}${target}`;
+      if (method === 'DELETE') return { ...call, method, url: `${call.url}?$id=${encodeValue(id)}` };
+      return { ...call, method, body: toJson({ '@odata.id': id }) };
+    },
     () => undefined,
   );
 }

@@ -4,6 +4,7 @@ import { noContent } from '../http/responses.ts';
 import { badRequest, methodNotAllowed, noSuchSegment, ServiceError } from '../http/service-error.ts';
 import type { ServiceRequest, ServiceResponse } from '../http/service-request.ts';
 import type { Table } from '../metadata/model.ts';
+import { partner } from '../query/navigation.ts';
 import { queryPairs } from '../query/options/query-options.ts';
 import { findRow } from '../query/row-key.ts';
 import type { Lookup } from '../rows/values.ts';
@@ -33,6 +34,17 @@ export function writeLink(
     return noContent();
   }
   const found = intersectOf(dataverse, table, name);
+  const children = childrenOf(dataverse, table, name);
+  if (children !== undefined) {
+    // Adding a row to a 1:N collection sets its lookup.
+    const isRemoval = request.method === 'DELETE';
+    const child = isRemoval
+      ? referenceToRemove(dataverse, request, children.table.logicalName, targetKey)
+      : referenceIn(dataverse, request);
+    const value = isRemoval ? null : { table: table.logicalName, id: row.id };
+    store.update(child.table, child.id, { [children.column]: value });
+    return noContent();
+  }
   if (found === undefined) throw noSuchSegment(name);
   const { intersect, position } = found;
   const other =
@@ -45,6 +57,23 @@ export function writeLink(
     throw new ServiceError(412, '0x80040237', 'Cannot insert duplicate key.');
   } else store.associate(intersect.logicalName, first, second);
   return noContent();
+}
+
+/** The lookup of another table behind a 1:N collection. */
+function childrenOf(
+  dataverse: Dataverse,
+  table: Table,
+  navigation: string,
+): { table: Table; column: string } | undefined {
+  for (const child of dataverse.store.model.tables.values()) {
+    for (const { name, targets } of child.columns) {
+      const isIt = targets?.some(
+        (target) => target.table === table.logicalName && partner(child, target.navigation) === navigation,
+      );
+      if (isIt) return { table: child, column: name };
+    }
+  }
+  return undefined;
 }
 
 function intersectOf(
