@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   changeSet,
   type Dataverse,
+  etagOf,
   NotFoundError,
   RequestError,
   reference,
@@ -113,4 +114,21 @@ test('connects rows that the same change set creates', async () => {
     accounts.prepare.disassociate(parent.value, 'contact_parentcustomerid_account', target),
   ]);
   expect(lookup()).toBeNull();
+});
+
+test('repeats a batch only if that does no harm', async () => {
+  const id = await accounts.create({ name: 'Once' });
+  const read = await accounts.retrieve(id, { select: ['name'] });
+  sample.faults.add({ kind: 'commit-then-reset', match: /\$batch/, times: 1 });
+  const [updated] = await dataverse.batch([accounts.prepare.update(id, { name: 'Twice' })]);
+  expect(updated.status).toBe('fulfilled');
+  for (const operation of [
+    accounts.prepare.create({ name: 'x' }),
+    // Its own first attempt would have changed the version.
+    accounts.prepare.update(id, { name: 'x' }, { etag: etagOf(read!) }),
+    accounts.prepare.upsert(id, { name: 'x' }, { mode: 'create' }),
+  ]) {
+    sample.faults.add({ kind: 'commit-then-reset', match: /\$batch/, times: 1 });
+    await expect(dataverse.batch([operation])).rejects.toMatchObject({ maybeExecuted: true });
+  }
 });

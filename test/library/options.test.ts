@@ -145,6 +145,17 @@ test('waits for Retry-After, and names it where it is too long', async () => {
   expect(error).toMatchObject({ status: 429, retryAfterSeconds: 3, maybeExecuted: false });
 });
 
+test.each([
+  ['0x80040237', 'A record with matching key values already exists.', 'DuplicateError'],
+  ['', 'A record with matching key values already exists.', 'DuplicateError'],
+  ['0x80040333', 'A duplicate of the current record already exists.', 'DuplicateError'],
+  ['0x80060882', "The version of the existing record doesn't match.", 'ConcurrencyError'],
+  ['', 'The condition is not met.', 'ConcurrencyError'],
+])('tells the reasons of status 412 apart: %s %s', async (code, message, name) => {
+  await using server = await startServer((_, response) => sendError(response, 412, code, message));
+  await expect(connect(server).table(account).delete(id, { etag: 'W/"1"' })).rejects.toMatchObject({ name });
+});
+
 test('tells sign-in, privileges and wrong arguments apart', async () => {
   const own = await startSampleDataverse({ rows: 10, token: 'the-one-token-that-is-accepted' });
   const rejected = await connect(own, { credential: createCredential({ accessToken: 'some-other-token' }) })

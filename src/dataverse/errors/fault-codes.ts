@@ -15,7 +15,7 @@ export const codes = {
   noRowWithThatKey: '0x80060891',
   duplicateRecord: '0x80040237',
   duplicateKey: '0x80060892',
-  concurrencyVersionMismatch: '0x80060882',
+  duplicateFound: '0x80040333',
   noRetrieveMultiple: '0x80040800',
   resourceNotFound: '0x8006088a',
   queryRefused: '0x80060888',

@@ -77,13 +77,19 @@ export async function batch(
       Prefer: options.continueOnError ? 'odata.continue-on-error' : undefined,
     },
     body: encodeBatch(items, boundary, transport.base),
-    idempotent: requests.every(({ method }) => method !== 'POST'),
+    idempotent: requests.every(isRepeatable),
     // Without continue-on-error, the batch has the status of the request that failed.
     accepts: (status, headers) =>
       status !== 429 && /^multipart\/mixed/i.test(headers.get('content-type') ?? ''),
     timeoutSeconds: 300,
   };
   return transport.send(call, (reply) => readReplies(reply, items));
+}
+
+/** Whether the server may execute a request twice: it creates nothing, and has no condition that its own effect breaks. */
+function isRepeatable({ method, headers = {} }: BatchRequest): boolean {
+  const conditions = Object.entries(headers).filter(([name]) => /^if-(none-)?match$/i.test(name));
+  return method !== 'POST' && conditions.every(([name, value]) => /^if-match$/i.test(name) && value === '*');
 }
 
 function encodeBatch(items: readonly (BatchRequest | ChangeSet)[], boundary: string, base: string): Buffer {

@@ -220,7 +220,10 @@ export class Table<R extends object = Row, W extends object = Row> {
     );
   }
 
-  /** Deletes many rows; the values say whether a row existed. Standard tables have no bulk message: batches do it. */
+  /**
+   * Deletes many rows; the values say whether a row existed. Standard tables have no bulk message: batches do it. If the
+   * response to a batch was lost, rows that it had deleted count as missing.
+   */
   async deleteMany(keys: readonly RowKey[], options: BulkOptions = {}): Promise<BulkResult<boolean>> {
     const outcomes = new Outcomes<boolean>(keys.length, options.onProgress);
     const indexes = keys.map((_, index) => index);

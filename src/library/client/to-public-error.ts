@@ -50,16 +50,27 @@ function classWithoutFault(error: SyncError): ErrorClass {
   return error.operation === 'get a token' ? AuthenticationError : UsageError;
 }
 
-const concurrency: ReadonlySet<string> = new Set([codes.concurrencyVersionMismatch]);
-
 function classOf(error: SyncError, fault: DataverseFault): ErrorClass {
-  const { status, code = '' } = fault;
+  const { status, code } = fault;
   if (status === 429) return ThrottlingError;
   if (isPrivilegeFault(fault)) return PermissionError;
-  if (error instanceof ConfigurationError) return AuthenticationError;
+  if (status === 401 || code === codes.notAMember) return AuthenticationError;
   if (status === 403) return PermissionError;
+  // A redirect, a certificate, a server that is not Dataverse.
+  if (error instanceof ConfigurationError) return DataverseError;
   if (fault.transient || error instanceof RetriableError) return TransientError;
   if (status === 404) return NotFoundError;
-  if (status === 412) return concurrency.has(code) ? ConcurrencyError : DuplicateError;
+  if (status === 412) return isDuplicate(fault) ? DuplicateError : ConcurrencyError;
   return status !== undefined && status >= 400 && status < 500 ? RequestError : DataverseError;
+}
+
+const duplicateCodes: ReadonlySet<string> = new Set([
+  codes.duplicateRecord,
+  codes.duplicateKey,
+  codes.duplicateFound,
+]);
+
+/** Whether a row is in the way of the write. Dataverse has sent the message without a code. */
+function isDuplicate({ code = '', serverMessage = '' }: DataverseFault): boolean {
+  return duplicateCodes.has(code) || (code === '' && /already exists|duplicate/i.test(serverMessage));
 }
