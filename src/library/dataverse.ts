@@ -50,7 +50,7 @@ export { escapeXml } from './query/fetch-xml.ts';
 export { Filter, type FilterBuilder, type FilterColumn, type FilterInput, filters } from './query/filter.ts';
 export { column, dateOnly, type FilterValue, guid, Literal, literalText, raw } from './query/literal.ts';
 export type { Query, RelatedQuery, RowPage } from './query/query.ts';
-export type { BulkOptions } from './rows/bulk.ts';
+export type { BulkOptions, CreateManyOptions } from './rows/bulk-options.ts';
 export { BulkResult } from './rows/bulk-result.ts';
 export type { UpsertResult } from './rows/operations.ts';
 export { noReference, Reference, type RowKey, reference } from './rows/reference.ts';

@@ -78,15 +78,49 @@ test('deletes many and says which existed', async () => {
   expect(dataverse.stats.requests - before).toBe(2);
 });
 
-test('never sends a create again that Dataverse may have executed, and says so', async () => {
+test('never sends a create again that Dataverse may have executed, says so, and goes on', async () => {
   sample.faults.add({ kind: 'commit-then-reset', match: /CreateMultiple/, times: 1 });
   const count = sample.store.count('account');
   const result = await accounts.createMany([{ name: 'a' }, { name: 'b' }, { name: 'c' }], { maxRows: 2 });
-  expect(result.outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'skipped']);
+  expect(result.outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled']);
   expect(result.failed[0]!.reason).toBeInstanceOf(TransientError);
   expect(result.failed[0]!.reason).toMatchObject({ maybeExecuted: true });
-  expect(result.skipped).toEqual([2]);
-  expect(sample.store.count('account')).toBe(count + 2);
+  expect(sample.store.count('account')).toBe(count + 3);
+});
+
+test('gives up after three faults in a row, and names the rows that were not sent', async () => {
+  sample.faults.add({ kind: 'reset', match: /CreateMultiple/, times: 100 });
+  const before = dataverse.stats.requests;
+  const rows = Array.from({ length: 10 }, () => ({ name: 'x' }));
+  const result = await accounts.createMany(rows, { maxRows: 2 });
+  expect(dataverse.stats.requests - before).toBe(3);
+  expect(result.failed).toHaveLength(6);
+  expect(result.skipped).toEqual([6, 7, 8, 9]);
+});
+
+test('creates each row once with ids of its own, whatever happens to the responses', async () => {
+  for (const kind of ['truncate', 'commit-then-reset', 'reset', '502-html'] as const) {
+    sample.faults.add({ kind, match: /CreateMultiple/, times: 1 });
+  }
+  const count = sample.store.count('account');
+  const rows = Array.from({ length: 200 }, (_, index) =>
+    index === 60 ? { nothing: 1 } : { name: `${index}` },
+  );
+  const result = await accounts.createMany(rows, { maxRows: 20, assignIds: true });
+  expect(result.failed).toMatchObject([{ index: 60, reason: expect.any(RequestError) }]);
+  expect(sample.store.count('account')).toBe(count + 199);
+  const truth = sample.store.truth('account');
+  for (const [index, outcome] of result.outcomes.entries()) {
+    if (outcome.status === 'fulfilled') expect(truth.get(outcome.value)).toMatchObject({ name: `${index}` });
+  }
+});
+
+test('says that rows may exist if the answer after a lost response cannot be read', async () => {
+  sample.faults.add({ kind: 'commit-then-reset', match: /CreateMultiple/, times: 1 });
+  sample.faults.add({ kind: 'error', match: /CreateMultiple/, status: 412, code: '', message: '' });
+  const result = await accounts.createMany([{ name: 'a' }, { name: 'b' }], { assignIds: true });
+  expect(result.failed).toHaveLength(2);
+  expect(result.failed[0]!.reason).toMatchObject({ name: 'TransientError', maybeExecuted: true });
 });
 
 test('repeats updates and upserts without harm', async () => {

@@ -7,6 +7,8 @@ import { type RowValues, toJson } from './exact-number.ts';
 /**
  * Creates rows with one request: all, or in a standard table none, and returns their ids (learn.microsoft.com: "Use bulk operation messages").
  * With ids of their own, the request is conditional: if one of the rows exists, Dataverse creates none of them.
+ * @param options `isRepeatable`: all rows have ids of their own, so that the request is retried without a response; the row that an
+ * earlier attempt created is a conflict then (`maybeDoneBefore`)
  * @throws ConflictError if an id or an alternate key exists
  * @throws DataverseError if a row is rejected, or if the table does not support the message (status 405 or 501)
  */
@@ -14,7 +16,7 @@ export async function createMultiple(
   transport: Transport,
   target: { entitySet: string; logicalName: string },
   rows: readonly RowValues[],
-  options: CallOptions = {},
+  { isRepeatable = false, ...options }: CallOptions & { isRepeatable?: boolean } = {},
 ): Promise<string[]> {
   const { entitySet } = target;
   const type = `Microsoft.Dynamics.CRM.${checkName(target.logicalName, 'logical name')}`;
@@ -23,6 +25,7 @@ export async function createMultiple(
     operation: `create ${rows.length} rows of ${entitySet}`,
     entitySet,
     method: 'POST',
+    idempotent: isRepeatable,
     // Elastic tables create the valid rows of a request that fails, and say which (learn.microsoft.com: the same page).
     headers: { Prefer: annotationsPreference(['Microsoft.PowerApps.CDS.ErrorDetails.*']) },
     timeoutSeconds: 300,

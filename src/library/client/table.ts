@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { parseRows } from '../../dataverse/read/page.ts';
 import { checkName, rowPath } from '../../dataverse/read/query.ts';
 import { followPages } from '../../dataverse/read/read-pages.ts';
@@ -10,7 +11,8 @@ import { type Aggregation, applyText } from '../query/aggregate.ts';
 import { Changes, type ChangesOptions } from '../query/changes.ts';
 import { type FetchXmlOptions, FetchXmlQuery } from '../query/fetch-query.ts';
 import { Query, type QuerySource } from '../query/query.ts';
-import { type BulkOptions, Outcomes, sendMany, writeMany } from '../rows/bulk.ts';
+import { writeMany } from '../rows/bulk.ts';
+import type { BulkOptions, CreateManyOptions } from '../rows/bulk-options.ts';
 import { BulkResult } from '../rows/bulk-result.ts';
 import {
   createOperation,
@@ -22,6 +24,7 @@ import {
   upsertOperation,
   withRow,
 } from '../rows/operations.ts';
+import { Outcomes } from '../rows/outcomes.ts';
 import { toReadOptions } from '../rows/read-options.ts';
 import { type Reference, type RowKey, toBody } from '../rows/reference.ts';
 import type {
@@ -31,6 +34,7 @@ import type {
   UpdateOptions,
   UpsertOptions,
 } from '../rows/row-options.ts';
+import { sendMany } from '../rows/send-many.ts';
 import { withoutContext } from '../rows/without-context.ts';
 import { actionCall, type FunctionParameter, functionCall, resultOf } from './call-function.ts';
 import type { RequestOptions } from './options.ts';
@@ -158,13 +162,28 @@ export class Table<R extends object = Row, W extends object = Row> {
     );
   }
 
-  /** Creates many rows; the values are their ids. Invalid rows do not stop the others. */
-  createMany(rows: readonly W[], options?: BulkOptions): Promise<BulkResult<string>> {
+  /**
+   * Creates many rows; the values are their ids. Invalid rows do not stop the others. A request that Dataverse may have
+   * executed is not repeated, unless `assignIds` makes that harmless.
+   */
+  async createMany(
+    rows: readonly W[],
+    { assignIds = false, ...options }: CreateManyOptions = {},
+  ): Promise<BulkResult<string>> {
+    const bodies = rows.map((row) => toBody(row as Row));
+    let ownIds: string[] | undefined;
+    if (assignIds) {
+      const { primaryId } = await this.definition(options);
+      // A row that brings its own id may exist already, so that nothing follows from a conflict.
+      if (bodies.every((body) => body[primaryId] === undefined)) ownIds = bodies.map(() => randomUUID());
+      for (const [index, body] of bodies.entries()) body[primaryId] ??= ownIds?.[index] ?? randomUUID();
+    }
     return writeMany(
       this.#source,
       {
         message: 'CreateMultiple',
-        rows: rows.map((row) => toBody(row as Row)),
+        rows: bodies,
+        ownIds,
         valueFor: (id) => id ?? '',
         single: (row) => createOperation(this.#source, row) as Operation<string>,
       },
