@@ -22,7 +22,8 @@ export {
 } from './client/dataverse.ts';
 export * from './client/errors.ts';
 export type { RequestOptions, RetryOptions } from './client/options.ts';
-export type { PreparedOperations, Table } from './client/table.ts';
+export type { PreparedOperations } from './client/prepared-operations.ts';
+export type { Table } from './client/table.ts';
 export {
   type AnyTableDefinition,
   type ColumnOf,

@@ -17,8 +17,6 @@ import { BulkResult } from '../rows/bulk-result.ts';
 import {
   createOperation,
   deleteOperation,
-  linkOperation,
-  retrieveOperation,
   type UpsertResult,
   updateOperation,
   upsertOperation,
@@ -38,33 +36,9 @@ import { sendMany } from '../rows/send-many.ts';
 import { withoutContext } from '../rows/without-context.ts';
 import { actionCall, type FunctionParameter, functionCall, resultOf } from './call-function.ts';
 import type { RequestOptions } from './options.ts';
+import { type PreparedOperations, prepareOperations } from './prepared-operations.ts';
 import type { Session } from './session.ts';
 import type { AnyTableDefinition, ColumnOf, Row, Selected } from './table-definition.ts';
-
-/** The operations of a table, described for a batch instead of sent. */
-export interface PreparedOperations<R extends object, W extends object> {
-  create(values: W, options?: RequestOptions): Operation<string>;
-  update(key: RowKey, values: W, options?: UpdateOptions<never>): Operation<undefined>;
-  upsert<C extends ColumnOf<R>>(key: RowKey, values: W, options?: UpsertOptions<C>): Operation<UpsertResult>;
-  delete(key: RowKey, options?: DeleteOptions): Operation<boolean>;
-  retrieve<C extends ColumnOf<R> = ColumnOf<R>>(
-    key: RowKey,
-    options?: RetrieveOptions<R, C>,
-  ): Operation<Selected<R, C> | undefined>;
-  /** Both rows can be ones that the same change set creates. A connection that exists is an error here. */
-  associate(
-    key: RowKey | Operation<unknown>,
-    navigationProperty: string,
-    target: Reference | Operation<unknown>,
-    options?: RequestOptions,
-  ): Operation<undefined>;
-  disassociate(
-    key: RowKey,
-    navigationProperty: string,
-    target: Reference,
-    options?: RequestOptions,
-  ): Operation<undefined>;
-}
 
 /**
  * One table. Its methods throw `DataverseError` or a class derived from it.
@@ -78,18 +52,7 @@ export class Table<R extends object = Row, W extends object = Row> {
   /** @internal */
   constructor(session: Session, table: string | AnyTableDefinition) {
     this.#source = sourceOf(session, table);
-    const source = this.#source;
-    this.prepare = {
-      create: (values, options) => createOperation(source, values as Row, options) as Operation<string>,
-      update: (key, values, options) =>
-        updateOperation(source, key, values as Row, options) as Operation<undefined>,
-      upsert: (key, values, options) => upsertOperation(source, key, values as Row, options),
-      delete: (key, options) => deleteOperation(source, key, options),
-      retrieve: <C extends ColumnOf<R>>(key: RowKey, options?: RetrieveOptions<R, C>) =>
-        retrieveOperation(source, key, options) as Operation<Selected<R, C> | undefined>,
-      associate: (...args) => linkOperation(source, 'POST', ...args),
-      disassociate: (...args) => linkOperation(source, 'DELETE', ...args),
-    };
+    this.prepare = prepareOperations<R, W>(this.#source);
   }
 
   /** The names of the table. For a table that was named by its logical name only, the first call asks Dataverse. */
