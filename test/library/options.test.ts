@@ -50,6 +50,16 @@ test('sends the headers of options with every request of a call, those of the ca
     'mscrm.solutionuniquename': 'Sales',
   });
   expect(remove).not.toHaveProperty('if-match');
+  for (const [name, value] of [
+    ['x-a', 'a\r\nx-b: c'],
+    ['x a', 'b'],
+    ['x-a', 'ü'],
+  ] as const) {
+    const headers = { [name]: value };
+    await expect(accounts.delete(id, { headers })).rejects.toThrow(UsageError);
+    await expect(client.batch([accounts.prepare.delete(id)], { headers })).rejects.toThrow(UsageError);
+  }
+  expect(server.requests).toHaveLength(2);
 });
 
 test('impersonates users by the ids of Entra and of Dataverse', async () => {

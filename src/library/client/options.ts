@@ -1,4 +1,5 @@
 import type { CallOptions } from '../../dataverse/transport/call.ts';
+import { UsageError } from './errors.ts';
 
 /** When the client retries. A write that Dataverse may have executed is retried only if repeating it is harmless. */
 export interface RetryOptions {
@@ -65,8 +66,18 @@ export function headersOf(options: RequestOptions): Record<string, string> {
     ...options.headers,
   };
   return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, checked(name, value)]],
+    ),
   );
+}
+
+/** @throws UsageError for a value that no header can have. The message does not quote it: it may be a secret */
+function checked(name: string, value: string): string {
+  if (/^[\w.-]+$/.test(name) && /^[\x20-\x7e]*$/.test(value)) return value;
+  throw new UsageError(`The header ${JSON.stringify(name.slice(0, 60))} cannot be sent`, {
+    hint: 'Names consist of letters, digits and hyphens; values of printable ASCII characters on one line.',
+  });
 }
 
 /** @internal The options as the layer below takes them. */
