@@ -2,11 +2,13 @@ import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { thirdPartyNotices } from '../package/third-party.ts';
+import { buildCli } from './build-cli.ts';
 import { writeDeclarations } from './declarations.ts';
 import { importBuiltins } from './import-builtins.ts';
+import { inlineReader } from './inline-reader.ts';
 
 /** The exports of the package: each is a file in `src/library`. */
-const entries = ['dataverse'];
+const entries = ['dataverse', 'mirror', 'schema'];
 
 const common: BuildOptions = {
   bundle: true,
@@ -32,21 +34,25 @@ export async function buildLibrary(root: string, out: string): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   const entryPoints = entries.map((name) => `src/library/${name}.ts`);
   const places = { absWorkingDir: root, outdir: out, entryPoints };
-  const [esm] = await Promise.all([
+  const reader = inlineReader(root);
+  const [esm, , cli] = await Promise.all([
     build({
       ...common,
       ...places,
       format: 'esm',
       outExtension: { '.js': '.mjs' },
-      plugins: [importBuiltins],
+      plugins: [reader, importBuiltins],
       metafile: true,
     }),
-    build({ ...common, ...places, format: 'cjs', outExtension: { '.js': '.cjs' } }),
+    build({ ...common, ...places, format: 'cjs', plugins: [reader], outExtension: { '.js': '.cjs' } }),
+    buildCli(root, join(out, 'cli')),
   ]);
   writeDeclarations(root, join(out, 'types'), entryPoints);
   const notices = thirdPartyNotices(
     root,
-    Object.keys(esm.metafile.inputs).filter((path) => !/^(?:required|imported):/.test(path)),
+    [...new Set([esm.metafile, cli].flatMap(({ inputs }) => Object.keys(inputs)))].filter(
+      (path) => !/^(?:required|imported|<define|\(disabled\)):?/.test(path),
+    ),
   );
   writeFileSync(join(out, 'THIRD-PARTY-NOTICES.txt'), notices);
   cpSync(join(root, 'LICENSE'), join(out, '..', 'LICENSE'));

@@ -5,7 +5,7 @@ import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
  * CommonJS packages in an ES module need these three. `require` has to be Node's own: the Functions worker answers it for
  * `@azure/functions-core`.
  */
-const commonJs = [
+export const commonJs = [
   "import { createRequire as createRequireOfBundle } from 'node:module';",
   'const require = createRequireOfBundle(import.meta.url);',
   'const __filename = import.meta.filename, __dirname = import.meta.dirname;',

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { RetriableError, SyncError } from '../errors.ts';
 import { chunkSize } from '../sqlite/paged/paged-file.ts';
 import type { StoredFile } from '../storage/database/database-file.ts';
@@ -11,6 +11,7 @@ import {
   type ToReader,
 } from './reader-messages.ts';
 import type { MirrorSource } from './sources/mirror-source.ts';
+import { startReader } from './start-reader.ts';
 
 export interface QueryOptions {
   /** Rows beyond this many are left out. @default no limit */
@@ -132,6 +133,7 @@ export class Mirror {
     this.#reader = undefined;
   }
 
+  /** @internal The types of older targets lack the symbol. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -152,7 +154,7 @@ class Reader {
     const wanted = Math.min(cacheBytes, state.length + chunkSize);
     this.#memory = new SharedArrayBuffer(Math.max(minimumChunks, Math.ceil(wanted / chunkSize)) * chunkSize);
     const data: ReaderData = { memory: this.#memory, control: this.#control, length: state.length };
-    this.#worker = new Worker(readerUrl(), { workerData: data });
+    this.#worker = startReader(data);
     this.#worker.on('message', (message: FromReader) => this.#receive(message));
     this.#worker.on('error', (error) => this.#fail(error as Error));
     this.#worker.on('exit', () =>
@@ -229,9 +231,4 @@ class Reader {
 
 function errorOf({ error }: QueryAnswer): Error {
   return new SyncError(error!, { operation: 'query' });
-}
-
-/** A copy of the package has JavaScript; tests run the sources. */
-function readerUrl(): URL {
-  return new URL(`./reader.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
 }

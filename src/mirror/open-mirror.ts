@@ -1,14 +1,18 @@
-import type { TokenCredential } from '@azure/core-auth';
 import { Mirror, type MirrorOptions } from './mirror.ts';
 import { HttpSource } from './sources/http-source.ts';
 import { LocalSource } from './sources/local-source.ts';
 import type { MirrorSource } from './sources/mirror-source.ts';
 
+/** Gets tokens. Every credential of `@azure/identity` is one. */
+export interface StorageCredential {
+  getToken(scopes: string | string[]): Promise<{ token: string } | null>;
+}
+
 export interface OpenMirrorOptions extends MirrorOptions {
   /** The function key, for the address of `GET /api/database`. */
   functionKey?: string;
   /** Signs in to Blob storage, for the address of the blob without a SAS token. */
-  credential?: TokenCredential;
+  credential?: StorageCredential;
 }
 
 /** learn.microsoft.com: Versioning for Azure Storage. Sign-in with Entra needs 2017-11-09 or later. */

@@ -8,6 +8,8 @@ export interface ReaderData {
   control: SharedArrayBuffer;
   /** The size of the file in bytes. */
   length: number;
+  /** SQLite in WebAssembly. Absent where the thread finds it in the package sql.js. */
+  wasm?: Uint8Array<ArrayBuffer>;
 }
 
 /** Values of `control`. */

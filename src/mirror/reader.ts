@@ -16,7 +16,7 @@ import {
   type ToReader,
 } from './reader-messages.ts';
 
-const { memory, control, length } = workerData as ReaderData;
+const { memory, control, length, wasm } = workerData as ReaderData;
 const port = parentPort!;
 const state = new Int32Array(control);
 const send = (message: FromReader): void => port.postMessage(message);
@@ -50,17 +50,17 @@ const file = new PagedFile(
   length,
 );
 
-const { sqlJs } = await loadSqlite();
 let database: ReadOnlyDatabase | undefined;
 
-port.on('message', ({ sql, parameters, maxRows }: ToReader) => {
-  const answer: QueryAnswer = { kind: 'answer' };
+async function answer({ sql, parameters, maxRows }: ToReader): Promise<QueryAnswer> {
   try {
+    const { sqlJs } = await loadSqlite(wasm);
     database ??= new ReadOnlyDatabase(sqlJs, file.asArgument());
-    answer.result = database.query(sql, parameters, maxRows);
+    return { kind: 'answer', result: database.query(sql, parameters, maxRows) };
   } catch (error) {
-    answer.error = error instanceof Error ? error.message : String(error);
-    answer.isFatal = isFatal || database === undefined;
+    const text = error instanceof Error ? error.message : String(error);
+    return { kind: 'answer', error: text, isFatal: isFatal || database === undefined };
   }
-  send(answer);
-});
+}
+
+port.on('message', (message: ToReader) => void answer(message).then(send));

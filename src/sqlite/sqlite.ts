@@ -14,9 +14,12 @@ export interface Sqlite {
 
 let loading: Promise<Sqlite> | undefined;
 
-/** Loads sql.js on the first call, in some 10 ms. Later calls return the same instance. */
-export function loadSqlite(): Promise<Sqlite> {
-  loading ??= load().catch((cause: unknown) => {
+/**
+ * Loads sql.js on the first call, in some 10 ms. Later calls return the same instance.
+ * @param wasm its WebAssembly, for a program without files of its own
+ */
+export function loadSqlite(wasm?: Uint8Array<ArrayBuffer>): Promise<Sqlite> {
+  loading ??= load(wasm).catch((cause: unknown) => {
     loading = undefined;
     throw new SyncError('Cannot load SQLite', {
       operation: 'load sql.js',
@@ -34,9 +37,9 @@ function wasmPath(): string {
   return createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm');
 }
 
-async function load(): Promise<Sqlite> {
+async function load(wasm?: Uint8Array<ArrayBuffer>): Promise<Sqlite> {
   const config: SqlJsConfig & { useOldExtensionFunctions: boolean } = {
-    wasmBinary: new Uint8Array(await readFile(wasmPath())).buffer,
+    wasmBinary: (wasm ?? new Uint8Array(await readFile(wasmPath()))).buffer,
     // The old extension functions replace functions of SQLite itself.
     useOldExtensionFunctions: false,
   };

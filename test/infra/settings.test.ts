@@ -5,9 +5,9 @@ import { plan, variants } from './infrastructure.ts';
 import { settingsOf } from './rules/parts.ts';
 import { settingsInCode, settingsOfAzure } from './rules/settings.ts';
 
-/** What is no setting of the app: what Azure sets by itself, the network of a machine, and the telemetry library. */
+/** What is no setting of the app: what Azure sets by itself, the network of a machine, the telemetry library, the command line. */
 const elsewhere =
-  /^(?:WEBSITE_\w+|(?:IDENTITY|MSI)_ENDPOINT|no_proxy|NO_PROXY|OTEL_\w+|APPLICATION_?INSIGHTS_(?:NO|OPENTELEMETRY)_\w+)$/;
+  /^(?:WEBSITE_\w+|(?:IDENTITY|MSI)_ENDPOINT|no_proxy|NO_PROXY|PATH|MIRROR_FUNCTION_KEY|OTEL_\w+|APPLICATION_?INSIGHTS_(?:NO|OPENTELEMETRY)_\w+)$/;
 /** In local.settings.json, storage is a connection string; an empty member of the group would hide it from the host. */
 const instead = /^(?:AzureWebJobsStorage|SYNC_DATABASE_STORAGE)__/;
 

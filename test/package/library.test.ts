@@ -52,17 +52,22 @@ afterAll(async () => {
 test('the package brings nothing else, and stays small', () => {
   expect(readdirSync(join(folder, 'node_modules')).filter((entry) => !entry.startsWith('.'))).toEqual([name]);
   const bytes = (path: string) => statSync(join(installed, path)).size;
-  for (const file of ['dist/dataverse.mjs', 'dist/dataverse.cjs']) {
-    expect(bytes(file), file).toBeLessThan(280_000);
-    expect(gzipSync(readFileSync(join(installed, file))).length, file).toBeLessThan(75_000);
+  // A mirror brings SQLite: 660 kB of WebAssembly, as text.
+  const limits = { dataverse: [280_000, 75_000], mirror: [1_100_000, 500_000], schema: [200_000, 60_000] };
+  for (const [entry, [size, zipped]] of Object.entries(limits)) {
+    for (const file of [`dist/${entry}.mjs`, `dist/${entry}.cjs`]) {
+      expect(bytes(file), file).toBeLessThan(size!);
+      expect(gzipSync(readFileSync(join(installed, file))).length, file).toBeLessThan(zipped!);
+    }
   }
   const files = globSync('**/*', { cwd: installed }).filter((path) =>
     statSync(join(installed, path)).isFile(),
   );
-  expect(files.filter((path) => !/\.(mjs|cjs|d\.ts|txt|json)$|^LICENSE$|^README\.md$/.test(path))).toEqual(
-    [],
-  );
-  expect(files.reduce((sum, path) => sum + bytes(path), 0)).toBeLessThan(700_000);
+  const isExpected = /\.(mjs|cjs|d\.ts|txt|json)$|^LICENSE$|^README\.md$|^dist\/cli\/[\w-]+\.(js|wasm)$/;
+  expect(files.filter((path) => !isExpected.test(path))).toEqual([]);
+  const ofTheLibrary = files.filter((path) => !/^dist\/(?:cli|mirror)/.test(path));
+  expect(ofTheLibrary.reduce((sum, path) => sum + bytes(path), 0)).toBeLessThan(1_100_000);
+  expect(files.reduce((sum, path) => sum + bytes(path), 0)).toBeLessThan(10_000_000);
 });
 
 /** This Node.js, and another one that the machine has. The package promises 20 and later. */
@@ -112,6 +117,60 @@ test.each(Object.entries(programs))('works as %s, without @azure/identity', asyn
   }
 });
 
+const read = `
+const main = async ({ openMirror, describeTables }, { tablesFromMetadata, createTableSql }) => {
+  const mirror = await openMirror('my.db');
+  const [{ n }] = await mirror.query('SELECT count(*) AS n FROM accounts');
+  const tables = await describeTables(mirror);
+  await mirror.close();
+  const document = require('node:fs').readFileSync('metadata.xml');
+  const found = tablesFromMetadata(document, ['account']).tables;
+  console.log(JSON.stringify([n, tables.map(({ name }) => name), createTableSql(found[0]).slice(0, 23)]));
+};`;
+
+test('the command line makes a mirror, and programs read it, in every way', async () => {
+  const main = join(installed, 'dist/cli/main.js');
+  const env = { PATH: process.env['PATH'], DATAVERSE_ACCESS_TOKEN: 'token-of-the-package-test' };
+  const sync = ['sync', '--dataverse', sample.url, '--tables', 'account', '--out', 'my.db', '--json'];
+  const first = JSON.parse((await run(process.execPath, [main, ...sync], { cwd: folder, env })).stdout);
+  expect(first).toMatchObject({ phase: 'complete', totals: { added: sample.store.count('account') } });
+  const again = JSON.parse((await run(process.execPath, [main, ...sync], { cwd: folder, env })).stdout);
+  expect(again.totals).toMatchObject({ added: 0, updated: 0 });
+  const asked = await run(process.execPath, [main, 'query', 'my.db', 'SELECT 1 AS one'], { cwd: folder });
+  expect(asked.stdout).toBe('one\r\n1\r\n');
+  const metadata = await fetch(`${sample.url}/api/data/v9.2/$metadata`, {
+    headers: { authorization: 'Bearer token-of-the-package-test' },
+  });
+  writeFileSync(join(folder, 'metadata.xml'), await metadata.text());
+
+  const programsToRead = {
+    'read.mjs': `import * as mirror from '${name}/mirror'; import * as schema from '${name}/schema';
+      import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);${read}await main(mirror, schema);`,
+    'read.cjs': `${read}main(require('${name}/mirror'), require('${name}/schema'));`,
+  };
+  for (const [file, program] of Object.entries(programsToRead)) {
+    writeFileSync(join(folder, file), program);
+    // Bundled again, it has no files beside it.
+    const bundled = join(folder, `bundled-${file.replace('.', '-')}.cjs`);
+    if (file === 'read.cjs') {
+      const { warnings } = await build({
+        ...{ entryPoints: [join(folder, file)], bundle: true, platform: 'node', format: 'cjs' },
+        ...{ outfile: bundled, logLevel: 'silent' },
+      });
+      expect(warnings).toEqual([]);
+    }
+    for (const node of nodes) {
+      for (const one of file === 'read.cjs' ? [join(folder, file), bundled] : [join(folder, file)]) {
+        const { stdout, stderr } = await run(node, [one], { cwd: folder });
+        expect({ node, one, stderr, found: JSON.parse(stdout) }).toEqual({
+          ...{ node, one, stderr: '' },
+          found: [sample.store.count('account'), ['accounts'], 'CREATE TABLE "accounts"'],
+        });
+      }
+    }
+  }
+});
+
 test('a bundler takes it without warnings, and only what is used', async () => {
   writeFileSync(join(folder, 'entry.mjs'), `export { filters } from '${name}/dataverse';\n`);
   const bundle = async (entry: string, conditions: string[]) => {
@@ -135,6 +194,15 @@ test('a bundler takes it without warnings, and only what is used', async () => {
 test('the types need no other package, as ES module and CommonJS', () => {
   const text = `
 import { createDataverse, createCredential, defineTable, type Row } from '${name}/dataverse';
+import { type Mirror, openMirror, type Value } from '${name}/mirror';
+import { type Table, tablesFromMetadata } from '${name}/schema';
+export async function names(mirror: Mirror): Promise<string[]> {
+  const rows = await mirror.query<{ name: string }>('SELECT name FROM accounts');
+  const value: Value | undefined = (await mirror.execute('SELECT 1')).rows[0]?.[0];
+  void [openMirror, tablesFromMetadata, value];
+  return rows.map(({ name }) => name);
+}
+export type { Table };
 interface Account { accountid: string; name: string | null; revenue: number | null }
 const dataverse = createDataverse({ url: 'https://contoso.crm.dynamics.com', credential: createCredential({}) });
 const accounts = dataverse.table(defineTable<Account>({ logicalName: 'account', entitySet: 'accounts', primaryId: 'accountid' }));

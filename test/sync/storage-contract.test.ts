@@ -40,7 +40,7 @@ const containers: Record<string, () => Container> = {
     const folder = mkdtempSync(join(tmpdir(), 'contract-'));
     folders.push(folder);
     const file = new LocalDatabase(join(folder, 'dataverse.db'));
-    return { documents: new FolderStore(join(folder, 'documents')), file };
+    return { documents: new FolderStore(folder), file };
   },
   'Azure Storage': () => {
     const { blobs } = openStorageAccount({ connectionString: azurite.connectionString });

@@ -46,7 +46,7 @@ describe.each([
 });
 
 test('all queries were found', () => {
-  expect(alertQueries).toHaveLength(9);
+  expect(alertQueries).toHaveLength(10);
   expect(workbookQueries.length).toBeGreaterThanOrEqual(12);
 });
 

@@ -12,7 +12,7 @@ look at columns with their choices and references, and run queries that only rea
   --sign-in           sign in to Blob storage: the Azure CLI, a managed identity, or AZURE_ environment variables
   --help
 
-The function key is read from SYNC_FUNCTION_KEY. The assistant sees every row of the mirror: give it a mirror of what it may
+The function key is read from MIRROR_FUNCTION_KEY. The assistant sees every row of the mirror: give it a mirror of what it may
 see.`;
 
 export interface McpOptions {

@@ -15,7 +15,7 @@ export const queryHelp = `Runs SQL over a mirror, which it only reads. Of a mirr
   --sign-in           sign in to Blob storage: the Azure CLI, a managed identity, or AZURE_ environment variables
   --help
 
-The function key is read from SYNC_FUNCTION_KEY, or the address has it (?code=).
+The function key is read from MIRROR_FUNCTION_KEY, or the address has it (?code=).
 Integers are exact. Exit status: 0; 1 the query failed; 2 wrong options.`;
 
 export const formats = ['table', 'json', 'csv'] as const;

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -61,13 +62,21 @@ export class LocalDatabase implements DatabaseFile {
     return withFileErrors('open', this.#path, async () => (await this.#find())?.etag);
   }
 
-  /** A commit makes another file, so no block of it is known to be the same. */
-  async blocks(): Promise<FileBlocks | undefined> {
-    const found = await withFileErrors('open', this.#path, () => this.#find());
-    if (found === undefined) return undefined;
-    const { etag, length } = found;
-    const blocks = blocksOf(length).map((block) => ({ id: `${etag}${block.from}`, ...block }));
-    return { etag, length, blocks };
+  /** A file has no list of its blocks: all of it is read. */
+  blocks(): Promise<FileBlocks | undefined> {
+    return withFileErrors('read', this.#path, async () => {
+      const found = await this.#find();
+      if (found === undefined) return undefined;
+      const { etag, length } = found;
+      const buffer = Buffer.alloc(blockSize);
+      const blocks: FileBlocks['blocks'] = [];
+      for (const block of blocksOf(length)) {
+        const into = buffer.subarray(0, block.to - block.from);
+        await this.#read([{ at: block.from, into }], etag);
+        blocks.push({ id: hash('sha256', into, 'base64url'), ...block });
+      }
+      return { etag, length, blocks };
+    });
   }
 
   commit(content: FileContent, expected: { etag: string | 'absent' }): Promise<Commit> {
