@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readEntities } from './config/entities.ts';
+import { readEntities, withDefaults } from './config/entities.ts';
 import type { Settings } from './config/settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
@@ -43,7 +43,8 @@ export async function createSyncServices(
   return {
     ...stores,
     settings,
-    readEntities: () => readEntities(settings.entitiesFile, settings.databaseName),
+    readEntities: () =>
+      withDefaults(readEntities(settings.entitiesFile, settings.databaseName), settings.sync),
     dataverse: createDataverseClient({
       url: settings.dataverse.url,
       credential: createCredential(settings.dataverse.credential),

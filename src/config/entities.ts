@@ -64,6 +64,12 @@ const entityObject = z.strictObject({
     .boolean()
     .default(false)
     .describe('Keep the JSON of each record, as received, in the column _json.'),
+  decimals: z
+    .enum(['real', 'text'])
+    .optional()
+    .describe(
+      'How decimals and amounts of money are stored: as SQLite numbers, which are rounded to 15 digits, or as texts with every digit. By default SYNC_DECIMALS.',
+    ),
   files: z
     .boolean()
     .default(false)
@@ -194,6 +200,17 @@ export function readEntities(path: string, databaseName = 'dataverse.db'): Table
   const configs = parseEntities(content, path);
   checkDatabases(configs, path, databaseName);
   return configs;
+}
+
+/** The tables with the defaults that settings give. */
+export function withDefaults(
+  tables: readonly TableConfig[],
+  { decimals }: { decimals: 'real' | 'text' },
+): TableConfig[] {
+  // Left out where it is the default of the code, so that the digest of the configuration stays the same.
+  return decimals === 'real'
+    ? [...tables]
+    : tables.map((table) => ({ ...table, decimals: table.decimals ?? decimals }));
 }
 
 /** The JSON Schema of entities.json for editors. A test keeps `entities.schema.json` equal to it. */

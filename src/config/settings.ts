@@ -61,6 +61,8 @@ export interface Settings {
     /** How often all of a large database is checked; 0: never. */
     checkHours: number;
     massDeleteLimit: number;
+    /** How decimals are stored where entities.json does not say. */
+    decimals: 'real' | 'text';
     databaseMaxBytes: number;
     /** Earlier states of the database that commits keep; a count of 0 for none. */
     keepVersions: Kept;
@@ -125,6 +127,7 @@ const appSettings = z.object({
   SYNC_VERIFY_HOURS: number(24, 0, 8760),
   SYNC_CHECK_HOURS: number(168, 0, 8760),
   SYNC_MASS_DELETE_LIMIT: number(0.5, 0, 1),
+  SYNC_DECIMALS: z.enum(['real', 'text']).default('real'),
   SYNC_DATABASE_MAX_MB: number(12_288, 1, 86_016),
   SYNC_CACHE_MB: z
     .string()
@@ -194,6 +197,7 @@ export function readSettings(
       verifyHours: s.SYNC_VERIFY_HOURS,
       checkHours: s.SYNC_CHECK_HOURS,
       massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
+      decimals: s.SYNC_DECIMALS,
       databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
       keepVersions: s.SYNC_KEEP_VERSIONS,
       keepRuns: s.SYNC_KEEP_RUNS,

@@ -7,7 +7,7 @@
 /** SQLite's storage classes. */
 export type SqliteType = 'INTEGER' | 'REAL' | 'TEXT' | 'BLOB';
 
-export type ColumnType = 'text' | 'guid' | 'integer' | 'real' | 'boolean' | 'json' | 'base64';
+export type ColumnType = 'text' | 'guid' | 'integer' | 'real' | 'decimal' | 'boolean' | 'json' | 'base64';
 
 export interface ColumnTypeRules {
   /** The primitive types of Dataverse (learn.microsoft.com: Web API Properties, "Primitive types"). */
@@ -37,7 +37,7 @@ export interface ColumnTypeRules {
 
 /**
  * Objects and arrays become minified JSON text in a column of any type. Decimals become doubles, because SQLite has
- * no other fractional numbers.
+ * no other fractional numbers, or texts, if the configuration says so.
  */
 export const columnTypes: Readonly<Record<ColumnType, ColumnTypeRules>> = {
   text: {
@@ -73,6 +73,15 @@ export const columnTypes: Readonly<Record<ColumnType, ColumnTypeRules>> = {
     strings: 'number',
     numbers: 'double',
     booleans: 'integer',
+  },
+  /** `Edm.Decimal` with every digit. An option chooses it instead of `real`. */
+  decimal: {
+    edmTypes: [],
+    sqliteType: 'TEXT',
+    widensTo: ['text'],
+    strings: 'text',
+    numbers: 'json',
+    booleans: 'json',
   },
   boolean: {
     edmTypes: ['Edm.Boolean'],

@@ -66,12 +66,10 @@ function compile(...files: Record<string, string>[]): string {
 
 describe('types of tables', () => {
   it('have columns, choices by label, and lookups with their targets', async () => {
-    const { tables, warnings } = await readTables(client, [
-      'account',
-      'contact',
-      'accountleads',
-      'new_ledgerentry',
-    ]);
+    const { tables, warnings } = await readTables(
+      client,
+      ['account', 'contact', 'accountleads', 'new_ledgerentry'].map((name) => ({ name })),
+    );
     expect(warnings).toEqual([]);
     const text = writeTypes(tables, both);
     expect(writeTypes(tables, both)).toBe(text);
@@ -94,8 +92,16 @@ describe('types of tables', () => {
     expect(text).toMatch(/primarycontactid\?: Reference \| typeof noReference;/);
   });
 
+  it('have decimals as texts where the mirror has', async () => {
+    const { tables } = await readTables(client, [{ name: 'new_ledgerentry', decimals: 'text' }]);
+    const text = writeTypes(tables, both);
+    expect(text).toMatch(/interface NewLedgerentry \{[^}]*new_amount: number \| null;/);
+    expect(text).toMatch(/interface NewLedgerentryRow \{[^}]*new_amount: string \| null;/);
+    expect(text).toMatch(/interface NewLedgerentryRow \{[^}]*new_ratio: number \| null;/);
+  });
+
   it('can be those of the client or of the mirror alone', async () => {
-    const { tables } = await readTables(client, ['account']);
+    const { tables } = await readTables(client, [{ name: 'account' }]);
     const mirror = writeTypes(tables, { ...both, client: false });
     expect(mirror).not.toContain('import ');
     expect(mirror).toContain('export interface Mirror');
@@ -115,6 +121,7 @@ describe('types of tables', () => {
     });
     const table = (logicalName: string, columns: TypedColumn[]): TypedTable => ({
       ...{ logicalName, name: `${logicalName}s`, entitySet: `${logicalName}s`, primaryId: 'id', lookups: [] },
+      decimals: 'real',
       ...{ displayName: 'Evil */ export const x = 1; /*', description: 'a\u2028b\n// c', columns },
     });
     const labels = ['__proto__', 'constructor', 'a"b', 'same', 'same', 'line\nbreak', '', '日本', '*/'];
@@ -134,6 +141,6 @@ describe('types of tables', () => {
   });
 
   it('name a table that does not exist', async () => {
-    await expect(readTables(client, ['acount'])).rejects.toThrow('did you mean account?');
+    await expect(readTables(client, [{ name: 'acount' }])).rejects.toThrow('did you mean account?');
   });
 });

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import type { TableConfig } from '../../config/entities.ts';
+import { type TableConfig, withDefaults } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import { RetriableError } from '../../errors.ts';
 import { databaseFileOf } from '../../storage/database/database-names.ts';
@@ -64,7 +64,7 @@ export class LocalSync {
       ...queue.senders,
     };
     const services = await createSyncServices(own, storage, telemetry);
-    return new LocalSync({ ...services, readEntities: tables }, queue);
+    return new LocalSync({ ...services, readEntities: () => withDefaults(tables(), settings.sync) }, queue);
   }
 
   /**

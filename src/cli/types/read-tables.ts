@@ -20,15 +20,23 @@ export interface ReadTablesResult {
   warnings: string[];
 }
 
+/** A table to read, by its logical name. */
+export interface TableToRead {
+  name: string;
+  /** How the mirror stores its decimals. @default 'real' */
+  decimals?: 'real' | 'text' | undefined;
+}
+
 /**
  * Reads the tables from Dataverse's metadata.
- * @param names logical names
  * @throws ConfigurationError for a table that Dataverse does not have, and the errors of requests
  */
 export async function readTables(
   client: DataverseClient,
-  names: readonly string[],
+  wanted: readonly TableToRead[],
 ): Promise<ReadTablesResult> {
+  const names = wanted.map(({ name }) => name);
+  const decimals = new Map(wanted.map((table) => [table.name, table.decimals ?? 'real']));
   const warnings: string[] = [];
   const [document, definitions] = await Promise.all([
     client.readMetadataDocument(),
@@ -66,7 +74,10 @@ export async function readTables(
   ]);
   const index = CsdlIndex.of(csdl);
   return {
-    tables: tables.map((table) => typedTable(table, index, texts.get(table.logicalName), choices)),
+    tables: tables.map((table) => ({
+      ...typedTable(table, index, texts.get(table.logicalName), choices),
+      decimals: decimals.get(table.logicalName) ?? 'real',
+    })),
     warnings,
   };
 }
@@ -128,7 +139,7 @@ function typedTable(
   index: CsdlIndex,
   texts: Texts | undefined,
   labels: ReadonlyMap<string, ReadonlyMap<number, string>>,
-): TypedTable {
+): Omit<TypedTable, 'decimals'> {
   const { logicalName, name, primaryKey, columns, foreignKeys } = table;
   const byName = new Map(texts?.columns.map((text) => [text.logicalName, text]));
   const targetsOf = new Map(foreignKeys.map(({ column, targets }) => [column, targets]));

@@ -1,7 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readEntities } from '../../config/entities.ts';
+import { parseEntities, readEntities, withDefaults } from '../../config/entities.ts';
 import { readSettings } from '../../config/settings.ts';
 import { createDataverseClient } from '../../dataverse/client.ts';
 import { createCredential } from '../../dataverse/credential.ts';
@@ -48,17 +48,21 @@ export async function types(args: readonly string[]): Promise<number> {
   if ((values.tables === undefined) === (values.entities === undefined)) {
     return fail('Give either --tables or --entities.', 'For example: --tables account,contact');
   }
-  const names =
-    values.entities === undefined
-      ? values.tables!.split(',').flatMap((name) => name.trim() || [])
-      : readEntities(resolve(values.entities)).map(({ name }) => name);
-  const { url, credential } = readSettings({
+  const { dataverse, sync } = readSettings({
     ...process.env,
     ...(values.dataverse !== undefined && { DATAVERSE_URL: values.dataverse }),
     AzureWebJobsStorage: 'UseDevelopmentStorage=true',
-  }).dataverse;
+  });
+  const wanted =
+    values.entities === undefined
+      ? parseEntities(
+          values.tables!.split(',').flatMap((name) => name.trim() || []),
+          '--tables',
+        )
+      : readEntities(resolve(values.entities));
+  const { url, credential } = dataverse;
   const client = createDataverseClient({ url, credential: createCredential(credential) });
-  const { tables, warnings } = await readTables(client, names);
+  const { tables, warnings } = await readTables(client, withDefaults(wanted, sync));
   for (const warning of warnings) process.stderr.write(`Warning: ${warning}\n`);
   const text = writeTypes(tables, { url, client: only !== 'mirror', mirror: only !== 'client' });
   if (out === '-') {

@@ -7,6 +7,8 @@ export interface TypedTable {
   primaryId: string;
   displayName: string | undefined;
   description: string | undefined;
+  /** How the mirror stores decimals. */
+  decimals: 'real' | 'text';
   columns: TypedColumn[];
   /** The single-valued navigation properties of lookups, which writes use. */
   lookups: { navigation: string; target: string }[];

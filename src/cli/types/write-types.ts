@@ -107,7 +107,7 @@ function clientTypes(
 
 function rowType(table: TypedTable, type: string, choices: ReadonlyMap<TypedColumn, string>): string {
   const members = table.columns.map((column) => {
-    const sqlite = choices.get(column) ?? mirrorType(column.edmType);
+    const sqlite = choices.get(column) ?? mirrorType(column.edmType, table.decimals);
     return `${columnComment(column)}  ${member(column.name)}: ${orNull(sqlite, column)};`;
   });
   const about = [table.displayName, table.description, `A row of \`${table.name}\` in the mirror.`];
@@ -126,7 +126,8 @@ function webApiType(edmType: string): string {
 }
 
 /** docs/database.md, "Types". Integers beyond 2^53 are BigInts. */
-function mirrorType(edmType: string): string {
+function mirrorType(edmType: string, decimals: 'real' | 'text'): string {
+  if (edmType === 'Edm.Decimal' && decimals === 'text') return 'string';
   if (edmType === 'Edm.Boolean') return '0 | 1';
   if (edmType === 'Edm.Int64') return 'number | bigint';
   if (/^Edm\.(?:Byte|SByte|Int16|Int32|Single|Double|Decimal)$/.test(edmType)) return 'number';

@@ -19,9 +19,16 @@ export function mirrorTable(table: Table, config: TableConfig): Table {
   if (table.versionColumn === undefined) added.push(ownColumn(versionColumn));
   if (config.deletes === 'mark') added.push(ownColumn(deletedAtColumn));
   if (config.rawJson) added.push(ownColumn(rawJsonColumn));
-  if (added.length === 0) return table;
-  const columns = [...table.columns, ...added];
+  const known = config.decimals === 'text' ? table.columns.map(exact) : table.columns;
+  if (added.length === 0 && known === table.columns) return table;
+  const columns = [...known, ...added];
   return { ...table, columns, versionColumn: table.versionColumn ?? versionColumn };
+}
+
+/** A decimal as text: SQLite's numbers round its last digits. Doubles are what Dataverse has, too. */
+function exact(column: Column): Column {
+  const isDecimal = column.reading === 'real' && !/^Edm\.(?:Double|Single)$/.test(column.edmType);
+  return isDecimal ? { ...column, ...ofType('decimal') } : column;
 }
 
 /** Whether the mirror marks deleted rows of the table and keeps them. */
