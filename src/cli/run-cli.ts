@@ -1,5 +1,5 @@
 import { keepLoopbackDirect } from '../config/proxy-environment.ts';
-import { describeError } from '../errors.ts';
+import { describeError, SyncError } from '../errors.ts';
 import { printable } from '../safe-text.ts';
 import { didYouMean } from '../schema/did-you-mean.ts';
 import type { Command } from './command.ts';
@@ -10,9 +10,10 @@ export async function runCli(
   [name, ...args]: readonly string[],
 ): Promise<number> {
   if (name === undefined || name === '--help' || name === 'help') {
-    const shown = name === 'help' && args[0] !== undefined ? commands[args[0]] : undefined;
+    const asked = name === 'help' ? args[0] : undefined;
+    const shown = asked !== undefined && Object.hasOwn(commands, asked) ? commands[asked] : undefined;
     process.stdout.write(`${shown === undefined ? overview(commands) : await shown.help()}\n`);
-    return name === undefined ? 2 : 0;
+    return name === undefined || (asked !== undefined && shown === undefined) ? 2 : 0;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
@@ -36,7 +37,8 @@ export async function runCli(
     process.stderr.write(`Error: ${printable(message)}\n`);
     if (isUsage) process.stderr.write(`\n${await command.help()}\n`);
     else if (hint !== undefined) process.stderr.write(`  → ${printable(hint)}\n`);
-    return isUsage ? 2 : 1;
+    const isOption = error instanceof SyncError && error.operation === 'read the options';
+    return isUsage || isOption ? 2 : 1;
   }
 }
 

@@ -24,9 +24,11 @@ export interface MirrorColumn {
   type: string;
   /** The tables of the mirror that its ids refer to. */
   references: string[];
-  /** The values of a choice with their labels in the base language. */
+  /** The values of a choice with their labels in the base language: the first hundred. */
   choices: { value: number; label: string }[];
 }
+
+const maxChoices = 100;
 
 interface StateRow {
   entity: string;
@@ -89,7 +91,7 @@ export async function describeColumns(
   const columns = (stored.columns ?? []).map(({ name: column, edmType, type }) => ({
     ...{ name: column, edmType, type },
     references: references.filter((one) => one.column_name === column).map((one) => one.target_table),
-    choices: labelsOf(choices.filter((one) => one.column_name === column)),
+    choices: labelsOf(choices.filter((one) => one.column_name === column)).slice(0, maxChoices),
   }));
   return { table, columns };
 }

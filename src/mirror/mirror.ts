@@ -16,6 +16,8 @@ import { startReader } from './start-reader.ts';
 export interface QueryOptions {
   /** Rows beyond this many are left out. @default no limit */
   maxRows?: number;
+  /** The same when the values of the rows have so many bytes. @default no limit */
+  maxBytes?: number;
   /** The query is stopped after so many milliseconds. @default no limit */
   timeoutMs?: number;
 }
@@ -23,10 +25,15 @@ export interface QueryOptions {
 export interface MirrorOptions {
   /** Memory for parts of the file, in bytes. @default 64 MiB */
   cacheBytes?: number;
+  /** Memory that SQLite may use for a query, such as for sorting, in bytes. @default 1 GiB */
+  maxQueryBytes?: number;
 }
 
 const defaultCacheBytes = 64 * 1024 * 1024;
+const defaultQueryBytes = 1024 * 1024 * 1024;
 const minimumChunks = 16;
+/** The longest time that a timer can have, in milliseconds. */
+const maxTimeout = 2 ** 31 - 1;
 
 /**
  * A mirror, for reading. SQLite works in a thread of its own and reads only the parts of the file that a query needs. All
@@ -40,6 +47,7 @@ const minimumChunks = 16;
 export class Mirror {
   readonly #source: MirrorSource;
   readonly #cacheBytes: number;
+  readonly #maxQueryBytes: number;
   #state: StoredFile;
   #reader: Reader | undefined;
   /** One query after the other. */
@@ -50,11 +58,12 @@ export class Mirror {
   constructor(
     source: MirrorSource,
     state: StoredFile,
-    { cacheBytes = defaultCacheBytes }: MirrorOptions = {},
+    { cacheBytes = defaultCacheBytes, maxQueryBytes = defaultQueryBytes }: MirrorOptions = {},
   ) {
     this.#source = source;
     this.#state = state;
     this.#cacheBytes = cacheBytes;
+    this.#maxQueryBytes = maxQueryBytes;
   }
 
   /** Names the state that queries see. */
@@ -97,13 +106,18 @@ export class Mirror {
   async #execute(
     sql: string,
     parameters: readonly QueryParameter[],
-    { maxRows, timeoutMs }: QueryOptions,
+    { maxRows, maxBytes, timeoutMs }: QueryOptions,
   ): Promise<QueryResult> {
     if (this.#isClosed) throw new SyncError('The mirror is closed.', { operation: 'query' });
-    this.#reader ??= new Reader(this.#state, this.#cacheBytes);
+    // A thread can also end between two queries.
+    if (this.#reader?.isBroken) this.#reader = undefined;
+    this.#reader ??= new Reader(this.#state, this.#cacheBytes, this.#maxQueryBytes);
     const reader = this.#reader;
     try {
-      return await reader.query({ kind: 'query', sql, parameters: [...parameters], maxRows }, timeoutMs);
+      return await reader.query(
+        { kind: 'query', sql, parameters: [...parameters], maxRows, maxBytes },
+        timeoutMs,
+      );
     } finally {
       if (reader.isBroken) {
         await reader.close();
@@ -148,12 +162,17 @@ class Reader {
   #call: { resolve: (result: QueryResult) => void; reject: (error: Error) => void } | undefined;
   #failure: Error | undefined;
 
-  constructor(state: StoredFile, cacheBytes: number) {
+  constructor(state: StoredFile, cacheBytes: number, maxQueryBytes: number) {
     this.#state = state;
     // Memory is used only for slots that are written to.
     const wanted = Math.min(cacheBytes, state.length + chunkSize);
     this.#memory = new SharedArrayBuffer(Math.max(minimumChunks, Math.ceil(wanted / chunkSize)) * chunkSize);
-    const data: ReaderData = { memory: this.#memory, control: this.#control, length: state.length };
+    const data: ReaderData = {
+      memory: this.#memory,
+      control: this.#control,
+      length: state.length,
+      maxQueryBytes,
+    };
     this.#worker = startReader(data);
     this.#worker.on('message', (message: FromReader) => this.#receive(message));
     this.#worker.on('error', (error) => this.#fail(error as Error));
@@ -174,14 +193,17 @@ class Reader {
     const timer =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => {
-            this.#fail(
-              new RetriableError(`The query took longer than ${timeoutMs} ms and was stopped.`, {
-                operation: 'query',
-                hint: 'Read fewer rows, or filter by a column that has an index.',
-              }),
-            );
-          }, timeoutMs);
+        : setTimeout(
+            () => {
+              this.#fail(
+                new RetriableError(`The query took longer than ${timeoutMs} ms and was stopped.`, {
+                  operation: 'query',
+                  hint: 'Read fewer rows, or filter by a column that has an index.',
+                }),
+              );
+            },
+            Math.min(timeoutMs, maxTimeout),
+          );
     try {
       return await new Promise<QueryResult>((resolve, reject) => {
         this.#call = { resolve, reject };

@@ -1,3 +1,5 @@
+import { ConfigurationError } from '../errors.ts';
+import { rememberSecret } from '../safe-text.ts';
 import { Mirror, type MirrorOptions } from './mirror.ts';
 import { HttpSource } from './sources/http-source.ts';
 import { LocalSource } from './sources/local-source.ts';
@@ -31,9 +33,29 @@ export async function openMirror(from: string | URL, options: OpenMirrorOptions 
   return new Mirror(source, await source.open(), options);
 }
 
+/** Whether an address is one of Blob storage, in any cloud (learn.microsoft.com: Storage account endpoints). */
+export function isBlobAddress(from: string | URL): boolean {
+  const { hostname } = URL.canParse(String(from)) ? new URL(from) : { hostname: '' };
+  return /\.blob\.(?:core\.[a-z.]+|storage\.azure\.net)$/.test(hostname);
+}
+
 function sourceOf(from: string | URL, { functionKey, credential }: OpenMirrorOptions): MirrorSource {
   const isAddress = from instanceof URL || /^https?:\/\//i.test(from);
   if (!isAddress) return new LocalSource(from);
+  if (!URL.canParse(String(from))) {
+    throw new ConfigurationError(`${String(from).split('?')[0]} is not an address.`, {
+      operation: 'open the mirror',
+      hint: 'Write it as https://contoso.azurewebsites.net/api/database.',
+    });
+  }
+  if (credential !== undefined && functionKey === undefined && !isBlobAddress(from)) {
+    const { origin, pathname } = new URL(from);
+    throw new ConfigurationError(`${origin}${pathname} is not in Blob storage: no token is sent to it.`, {
+      operation: 'open the mirror',
+      hint: 'Give the address of the blob, https://ACCOUNT.blob.core.windows.net/…, or the function key of the app.',
+    });
+  }
+  rememberSecret(functionKey);
   const headers = async (): Promise<Record<string, string>> => {
     if (functionKey !== undefined) return { 'x-functions-key': functionKey };
     if (credential === undefined) return {};

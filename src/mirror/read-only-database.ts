@@ -5,16 +5,24 @@ import type { QueryParameter, QueryResult, Value } from './query-result.ts';
 export class ReadOnlyDatabase {
   readonly #database: Database;
 
-  /** @param file as `PagedFile.asArgument` makes it, which refuses writes */
-  constructor(sqlJs: SqlJsStatic, file: Uint8Array) {
+  /**
+   * @param file as `PagedFile.asArgument` makes it, which refuses writes
+   * @param maxBytes memory for queries, which a query can lower but not raise (sqlite.org: PRAGMA hard_heap_limit)
+   */
+  constructor(sqlJs: SqlJsStatic, file: Uint8Array, maxBytes: number) {
     this.#database = new sqlJs.Database(file);
     this.#database.run('PRAGMA query_only=on; PRAGMA temp_store=memory; PRAGMA trusted_schema=off');
+    this.#database.run(`PRAGMA hard_heap_limit=${Math.floor(maxBytes)}`);
     // Reads the first page, and throws if it is not a database.
     this.#database.run('SELECT count(*) FROM sqlite_schema');
   }
 
   /** @throws Error with SQLite's message, also for more than one statement */
-  query(sql: string, parameters: readonly QueryParameter[], maxRows = Number.POSITIVE_INFINITY): QueryResult {
+  query(
+    sql: string,
+    parameters: readonly QueryParameter[],
+    limits: { maxRows?: number | undefined; maxBytes?: number | undefined } = {},
+  ): QueryResult {
     // A query can turn it off.
     this.#database.run('PRAGMA query_only=on');
     const statements = this.#database.iterateStatements(sql);
@@ -28,21 +36,30 @@ export class ReadOnlyDatabase {
     }
     try {
       statement.bind(parameters.map(bindable));
-      return read(statement, maxRows);
+      return read(statement, limits);
     } finally {
       statement.free();
     }
   }
 }
 
-function read(statement: Statement, maxRows: number): QueryResult {
+function read(
+  statement: Statement,
+  {
+    maxRows = Number.POSITIVE_INFINITY,
+    maxBytes = Number.POSITIVE_INFINITY,
+  }: { maxRows?: number | undefined; maxBytes?: number | undefined },
+): QueryResult {
   const columns = statement.getColumnNames();
   // The types of sql.js lack the second parameter.
   const get = statement.get as (params: null, config: { useBigInt: boolean }) => (SqlValue | bigint)[];
   const rows: Value[][] = [];
+  let bytes = 0;
   while (statement.step()) {
-    if (rows.length >= maxRows) return { columns, rows, isComplete: false };
-    rows.push(get.call(statement, null, { useBigInt: true }).map(plain));
+    if (rows.length >= maxRows || bytes >= maxBytes) return { columns, rows, isComplete: false };
+    const row = get.call(statement, null, { useBigInt: true }).map(plain);
+    for (const value of row) bytes += typeof value === 'object' ? (value?.length ?? 0) : String(value).length;
+    rows.push(row);
   }
   return { columns, rows, isComplete: true };
 }

@@ -8,6 +8,8 @@ export interface ReaderData {
   control: SharedArrayBuffer;
   /** The size of the file in bytes. */
   length: number;
+  /** Memory that SQLite may use, in bytes. */
+  maxQueryBytes: number;
   /** SQLite in WebAssembly. Absent where the thread finds it in the package sql.js. */
   wasm?: Uint8Array<ArrayBuffer>;
 }
@@ -20,6 +22,7 @@ export interface ToReader {
   sql: string;
   parameters: readonly QueryParameter[];
   maxRows: number | undefined;
+  maxBytes: number | undefined;
 }
 
 export interface QueryAnswer {

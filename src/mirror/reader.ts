@@ -16,7 +16,7 @@ import {
   type ToReader,
 } from './reader-messages.ts';
 
-const { memory, control, length, wasm } = workerData as ReaderData;
+const { memory, control, length, maxQueryBytes, wasm } = workerData as ReaderData;
 const port = parentPort!;
 const state = new Int32Array(control);
 const send = (message: FromReader): void => port.postMessage(message);
@@ -52,11 +52,11 @@ const file = new PagedFile(
 
 let database: ReadOnlyDatabase | undefined;
 
-async function answer({ sql, parameters, maxRows }: ToReader): Promise<QueryAnswer> {
+async function answer({ sql, parameters, ...limits }: ToReader): Promise<QueryAnswer> {
   try {
     const { sqlJs } = await loadSqlite(wasm);
-    database ??= new ReadOnlyDatabase(sqlJs, file.asArgument());
-    return { kind: 'answer', result: database.query(sql, parameters, maxRows) };
+    database ??= new ReadOnlyDatabase(sqlJs, file.asArgument(), maxQueryBytes);
+    return { kind: 'answer', result: database.query(sql, parameters, limits) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     return { kind: 'answer', error: text, isFatal: isFatal || database === undefined };

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -46,7 +48,7 @@ async function connect(maxRows: number, timeoutMs: number): Promise<Client> {
   const [ours, theirs] = InMemoryTransport.createLinkedPair();
   const connected = new Client({ name: 'test', version: '1' });
   await Promise.all([
-    createMcpServer(mirror, { maxRows, timeoutMs }).connect(ours),
+    createMcpServer(mirror, { maxRows, timeoutMs }).server.connect(ours),
     connected.connect(theirs),
   ]);
   return connected;
@@ -132,6 +134,21 @@ describe('an assistant', () => {
     expect((await call('query', { sql: 'SELECT 1' })).value.rows).toEqual([[1]]);
   });
 
+  it('gets an answer at once to whatever begins with comments', async () => {
+    expect(await call('query', { sql: `${'/**/'.repeat(4000)}x` })).toMatchObject({ isError: true });
+    expect(
+      (await call('query', { sql: `-- one\n/* two */ ${'/**/'.repeat(100)} SELECT 1` })).value.rows,
+    ).toEqual([[1]]);
+    expect(await call('query', { sql: '/* SELECT' })).toMatchObject({ isError: true });
+  });
+
+  it('gets an answer of bounded length, however wide a row is', async () => {
+    const columns = Array.from({ length: 700 }, () => "printf('%.*c', 2000, 'x')").join();
+    const { text, value } = await call('query', { sql: `SELECT ${columns}` });
+    expect(value.rows).toHaveLength(1);
+    expect(text.length).toBeLessThan(150_000);
+  });
+
   it.each([
     'DELETE FROM accounts',
     'WITH x AS (SELECT 1) DELETE FROM accounts',
@@ -163,7 +180,7 @@ describe('an assistant', () => {
     const [ours, theirs] = InMemoryTransport.createLinkedPair();
     const other = new Client({ name: 'test', version: '1' });
     await Promise.all([
-      createMcpServer(fresh, { maxRows: 10, timeoutMs: 5_000 }).connect(ours),
+      createMcpServer(fresh, { maxRows: 10, timeoutMs: 5_000 }).server.connect(ours),
       other.connect(theirs),
     ]);
     const { DatabaseSync } = await import('node:sqlite');
@@ -174,6 +191,30 @@ describe('an assistant', () => {
     await other.close();
     await fresh.close();
   });
+});
+
+it('the command answers what was asked before its input ended', async () => {
+  const main = resolve(import.meta.dirname, '../../dist/cli/main.js');
+  const child = spawn(process.execPath, [main, 'mcp', file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  const hello = {
+    protocolVersion: '2025-06-18',
+    capabilities: {},
+    clientInfo: { name: 'test', version: '1' },
+  };
+  const asked = { name: 'query', arguments: { sql: 'SELECT count(*) AS n FROM accounts' } };
+  child.stdin.end(
+    [
+      { id: 1, method: 'initialize', params: hello },
+      { id: 2, method: 'tools/call', params: asked },
+    ]
+      .map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
+      .join(''),
+  );
+  const [code] = await once(child, 'close');
+  expect(code).toBe(0);
+  expect(output).toContain('"id":2');
 });
 
 it('the command speaks the protocol on standard input and output', async () => {

@@ -1,4 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatResult } from '../../src/cli/query/format-result.ts';
 import { type Format, parseQueryOptions } from '../../src/cli/query/query-options.ts';
 import type { QueryResult } from '../../src/mirror/query-result.ts';
@@ -75,8 +82,61 @@ describe('the options of a query', () => {
     [['my.db'], 'Give a mirror and one statement.'],
     [['my.db', 'SELECT', '1'], 'Give a mirror and one statement.'],
     [['my.db', 'SELECT 1', '--format', 'xml'], '--format is none of'],
-    [['my.db', 'SELECT 1', '--max-rows', '0'], '--max-rows is not a positive number'],
+    [['my.db', 'SELECT 1', '--max-rows', '0'], '--max-rows is not a positive whole number'],
   ])('%j are rejected', (args, message) => {
     expect(() => parseQueryOptions(args, true)).toThrow(message);
+  });
+});
+
+describe('the command query', () => {
+  const main = resolve(import.meta.dirname, '../../dist/cli/main.js');
+  const many =
+    "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 5000) SELECT i, printf('%.*c', 90, 'x') FROM n";
+  let folder: string;
+  let file: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'query-'));
+    file = join(folder, 'my.db');
+    const db = new DatabaseSync(file);
+    db.exec('CREATE TABLE t (x)');
+    db.close();
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('writes all rows to a slow reader', async () => {
+    const child = spawn(process.execPath, [main, 'query', file, many, '--format', 'csv'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    // The pipe is full long before it is read.
+    await once(child, 'spawn');
+    const ended = once(child, 'close');
+    let lines = 0;
+    for await (const chunk of child.stdout) lines += String(chunk).split('\n').length - 1;
+    expect([(await ended)[0], lines]).toEqual([0, 5001]);
+  });
+
+  it('ends quietly when nobody reads further', async () => {
+    const { stdout, stderr } = await promisify(execFile)('bash', [
+      '-c',
+      `"$0" "$1" query "$2" "$3" --format csv | head -1`,
+      ...[process.execPath, main, file, many],
+    ]);
+    expect([stdout, stderr]).toEqual(["i,\"printf('%.*c', 90, 'x')\"\r\n", '']);
+  });
+
+  it('says with its exit status that options are wrong', async () => {
+    const run = promisify(execFile);
+    for (const args of [
+      ['query'],
+      ['query', file, 'SELECT 1', '--format', 'xml'],
+      ['mcp'],
+      ['help', 'constructor'],
+    ]) {
+      const code = await run(process.execPath, [main, ...args]).then(
+        () => 0,
+        (error: { code: number }) => error.code,
+      );
+      expect(code, args.join(' ')).toBe(2);
+    }
   });
 });

@@ -1,15 +1,26 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { LocalSync, localPaths } from '../../src/cli/sync/local-sync.ts';
+import { forCommand } from '../../src/cli/sync/hint-for-command.ts';
+import { databasePath, LocalSync, localPaths } from '../../src/cli/sync/local-sync.ts';
 import { parseSyncOptions } from '../../src/cli/sync/sync-options.ts';
 import { parseEntities } from '../../src/config/entities.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { lockFolder } from '../../src/storage/folder/folder-lock.ts';
+import { allowMassDeleteHint } from '../../src/sync/round/round-merge.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import type { LogLevel } from '../../src/telemetry/telemetry.ts';
 import { differences, readTruth, withDatabase } from '../sync/truth.ts';
@@ -181,6 +192,21 @@ describe('a sync in one process', () => {
     isQuiet();
   });
 
+  it('keeps tables of another database in a file beside it, which no other mirror shares', async () => {
+    const file = newFile();
+    const entities = ['account', { name: 'contact', database: 'sales' }];
+    await syncInto(file, { entities });
+    const other = databasePath(file, 'sales');
+    expect(other).toBe(file.replace('.db', '-sales.db'));
+    withDatabase(readFileSync(other), (db) =>
+      expect(db.prepare('SELECT count(*) AS n FROM contacts').get()!['n']).toBe(
+        dataverse.store.count('contact'),
+      ),
+    );
+    const again = await syncInto(file, { entities });
+    expect(again.totals).toMatchObject({ added: 0, updated: 0 });
+  });
+
   it('tells of a table that Dataverse does not have', async () => {
     const status = await syncInto(newFile(), { entities: ['account', 'acount'] });
     expect(status).toMatchObject({
@@ -253,6 +279,30 @@ describe('the command sync', () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining(`${file} is in use by another process.`)]);
   });
 
+  it('follows a symbolic link to the mirror', async () => {
+    const file = newFile();
+    const link = `${file}-link`;
+    symlinkSync(file, link);
+    writeFileSync(file, '');
+    const args = ['sync', '--dataverse', dataverse.url, '--tables', 'account', '--out', link, '--quiet'];
+    const { code, stderr } = await run(args);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(statSync(file).size).toBeGreaterThan(100_000);
+    expect(existsSync(localPaths(file).state)).toBe(true);
+  });
+
+  it('says what to do in words of the command', () => {
+    const hint =
+      'If these deletes are right, allow them once: POST /api/sync with {"allowMassDelete": ["contact"]}.';
+    expect(forCommand(hint, { tables: true })).toContain('run the command with --allow-mass-delete contact');
+    expect(forCommand('Remove it from entities.json.', { tables: true })).toBe('Remove it from --tables.');
+    expect(forCommand('Remove it from entities.json.', { tables: false })).toBe(
+      'Remove it from entities.json.',
+    );
+    expect(allowMassDeleteHint('contact')).toBe(hint);
+  });
+
   it('explains itself, and says what is wrong with its options', async () => {
     const help = await run(['sync', '--help']);
     expect([help.code, help.stdout]).toEqual([0, expect.stringContaining('--dataverse URL')]);
@@ -268,6 +318,11 @@ describe('the command sync', () => {
     [['--out', 'my.db', '--tables', ''], 'the list of entities is empty'],
     [['--out', 'my.db', '--tables', 'Account'], 'must be a logical name'],
     [['--out', 'my.db', '--entities', 'nowhere.json'], 'nowhere.json not found.'],
+    [['--out', 'my.db', '--tables', 'account', '--reread', 'acount'], 'did you mean account?'],
+    [
+      ['--out', 'my.db', '--tables', 'account', '--allow-mass-delete', 'contact'],
+      'contact is not among the tables',
+    ],
   ])('%j are rejected', (args, message) => {
     expect(() => parseSyncOptions(args)).toThrow(message);
   });

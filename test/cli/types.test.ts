@@ -132,6 +132,10 @@ describe('types of tables', () => {
       table('new__date', [column('1st', { choices: [{ value: -1, label: 'Minus' }] })]),
       table('mirror', [column('id', { isKey: true, edmType: 'Edm.Guid' })]),
       table('reference', []),
+      { ...table('keyword', []), entitySet: 'delete' },
+      table('labels', [
+        column('x', { choices: [1, 2, 3].map((value) => ({ value, label: value === 3 ? 'A (1)' : 'A' })) }),
+      ]),
     ];
     const text = writeTypes(tables, both);
     expect(

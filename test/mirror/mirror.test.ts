@@ -9,7 +9,7 @@ import { BlobSASPermissions, BlobServiceClient } from '@azure/storage-blob';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigurationError, ConflictError, RetriableError } from '../../src/errors.ts';
 import type { Mirror } from '../../src/mirror/mirror.ts';
-import { openMirror } from '../../src/mirror/open-mirror.ts';
+import { isBlobAddress, openMirror } from '../../src/mirror/open-mirror.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 
 let folder: string;
@@ -128,6 +128,19 @@ describe('a mirror', () => {
     await expect(mirror.query('SELECT 3')).rejects.toThrow('closed');
   });
 
+  it('bounds the memory of a query, and the bytes of its rows', async () => {
+    const mirror = await opened(file, { maxQueryBytes: 32 * 1024 * 1024 });
+    await expect(mirror.query("SELECT length(printf('%.*c', 100000000, 'x'))")).rejects.toThrow(
+      'out of memory',
+    );
+    await mirror.query('PRAGMA hard_heap_limit = 0');
+    await expect(mirror.query('SELECT length(hex(zeroblob(50000000)))')).rejects.toThrow('out of memory');
+    const part = await mirror.execute('SELECT name FROM accounts', [], { maxBytes: 10_000 });
+    expect(part.isComplete).toBe(false);
+    expect(part.rows.length).toBeLessThan(50);
+    expect(await mirror.query('SELECT count(*) AS n FROM accounts')).toEqual([{ n: 20_000 }]);
+  });
+
   it('says what is wrong with a file', async () => {
     await expect(openMirror(join(folder, 'nowhere.db'))).rejects.toThrow('There is no file');
     await expect((await opened(import.meta.filename)).query('SELECT 1')).rejects.toThrow('not a database');
@@ -193,7 +206,7 @@ describe('a mirror behind an address', () => {
     [404, {}, 'answered 404'],
     [200, { etag: '"1"' }, 'does not answer ranges'],
     [206, { etag: 'W/"1"', 'content-range': 'bytes 0-9/10' }, 'does not answer ranges'],
-    [302, { location: 'http://127.0.0.1:1/' }, 'does not answer'],
+    [302, { location: 'http://127.0.0.1:1/' }, 'is elsewhere'],
   ])('that answers %i %j is refused, without its key in the message', async (status, headers, message) => {
     const server = await new RangeServer().start();
     server.instead = (_, response) => {
@@ -216,6 +229,39 @@ describe('a mirror behind an address', () => {
       return true;
     };
     await expect(mirror.query('SELECT 1 FROM accounts')).rejects.toThrow('another range');
+  });
+
+  it('that sends more than was asked for is not read further', async () => {
+    const server = await new RangeServer().start();
+    const mirror = await opened(server.url);
+    let sent = 0;
+    server.instead = (request, response) => {
+      const [, from] = /bytes=(\d+)-/.exec(request.headers.range!)!;
+      response.writeHead(206, { etag: server.etag, 'content-range': `bytes ${from}-99999999/9` });
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536))) sent += 65_536;
+      };
+      response.on('drain', more);
+      more();
+      return true;
+    };
+    await expect(mirror.query('SELECT 1 FROM accounts')).rejects.toThrow('another range');
+    expect(sent).toBeLessThan(50_000_000);
+  });
+
+  it('gets no token that is for Blob storage, and Blob storage gets no function key', async () => {
+    const server = await new RangeServer().start();
+    const credential = { getToken: async () => expect.fail('a token was asked for') };
+    await expect(openMirror(server.url, { credential })).rejects.toThrow('is not in Blob storage');
+    expect(server.requests).toEqual([]);
+    expect(isBlobAddress('https://a.blob.core.windows.net/c/b.db')).toBe(true);
+    expect(isBlobAddress('https://a.z01.blob.storage.azure.net/c/b.db')).toBe(true);
+    for (const other of [
+      'https://blob.core.windows.net.evil.example/b',
+      'my.blob.core.windows.net',
+      'https://x/?.blob.core.windows.net',
+    ])
+      expect(isBlobAddress(other), other).toBe(false);
   });
 
   it('must be https', async () => {

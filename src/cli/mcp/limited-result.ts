@@ -16,9 +16,11 @@ export function limitedResult({ columns, rows, isComplete }: QueryResult): Limit
   const shown: LimitedResult['rows'] = [];
   let length = 0;
   let isCut = false;
+  // Also a single row of many columns has to fit.
+  const longest = Math.min(maxText, Math.max(20, Math.floor(maxAnswer / (columns.length + 1)) - 4));
   for (const row of rows) {
     const cells = row.map((value) => {
-      const cell = shortened(value);
+      const cell = shortened(value, longest);
       isCut ||= cell !== value;
       return cell;
     });
@@ -33,9 +35,9 @@ export function limitedResult({ columns, rows, isComplete }: QueryResult): Limit
   return { columns, rows: shown, ...(notes.length > 0 && { note: notes.join(' ') }) };
 }
 
-function shortened(value: Value): string | number | bigint | null {
+function shortened(value: Value, longest: number): string | number | bigint | null {
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (typeof value === 'string' && value.length > maxText) return `${value.slice(0, maxText)}…`;
+  if (typeof value === 'string' && value.length > longest) return `${value.slice(0, longest)}…`;
   // JSON has no infinities.
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }

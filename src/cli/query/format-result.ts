@@ -65,7 +65,9 @@ function* asTable({ columns, rows }: QueryResult, width = Number.POSITIVE_INFINI
   const cut = (text: string) => (text.length > maxWidth ? `${text.slice(0, maxWidth - 1)}…` : text);
   const cell = (value: Value) => cut(printable(textOf(value)).replaceAll(/\s+/g, ' '));
   const cells = rows.map((row) => row.map(cell));
-  const widths = columns.map((name, n) => Math.max(cell(name).length, ...cells.map((row) => row[n]!.length)));
+  const widths = columns.map((name, n) =>
+    cells.reduce((width, row) => Math.max(width, row[n]!.length), cell(name).length),
+  );
   const isNumber = columns.map((_, n) =>
     rows.every((row) => row[n] === null || typeof row[n] === 'number' || typeof row[n] === 'bigint'),
   );

@@ -62,9 +62,12 @@ export function parseQueryOptions(args: readonly string[], isTerminal: boolean):
     const text = values[name];
     if (text === undefined) return undefined;
     const number = Number(text);
-    return Number.isFinite(number) && number > 0
+    return Number.isFinite(number) && number > 0 && (name === 'timeout' || Number.isInteger(number))
       ? number
-      : fail(`--${name} is not a positive number: ${text}`, 'Give a number.');
+      : fail(
+          `--${name} is not a positive ${name === 'timeout' ? 'number' : 'whole number'}: ${text}`,
+          'Give a number.',
+        );
   };
   const seconds = positive('timeout');
   return {

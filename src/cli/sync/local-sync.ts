@@ -1,8 +1,8 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, join, parse } from 'node:path';
 import { type TableConfig, withDefaults } from '../../config/entities.ts';
 import type { Settings } from '../../config/settings.ts';
 import { RetriableError } from '../../errors.ts';
-import { databaseFileOf } from '../../storage/database/database-names.ts';
+import { databaseNameOf } from '../../storage/database/database-names.ts';
 import { FolderStore } from '../../storage/folder/folder-store.ts';
 import { LocalDatabase } from '../../storage/folder/local-database.ts';
 import { LocalFiles } from '../../storage/folder/local-files.ts';
@@ -33,6 +33,17 @@ export function localPaths(database: string): LocalPaths {
   return { database, state: `${database}-sync`, files: `${database}-files` };
 }
 
+/**
+ * The file of a database that `database` in entities.json names: `my-sales.db` beside `my.db`, so that two mirrors in one folder
+ * share none.
+ */
+export function databasePath(database: string, name: string | undefined): string {
+  const file = basename(database);
+  if (name === undefined || name === databaseNameOf(file)) return database;
+  const { dir, name: stem, ext } = parse(database);
+  return join(dir, `${stem}-${name}${ext}`);
+}
+
 /** A sync that one process does alone, on plain files. */
 export class LocalSync {
   readonly #services: SyncServices;
@@ -50,11 +61,13 @@ export class LocalSync {
     telemetry: Telemetry,
   ): Promise<LocalSync> {
     const queue = new MessageQueue();
-    const [folder, file] = [dirname(paths.database), basename(paths.database)];
+    const file = basename(paths.database);
     const { databaseMaxBytes: maxBytes } = settings.sync;
     const own = { ...settings, databaseName: file, sync: { ...settings.sync, checkHours: 0 } };
-    const fileOf = (name: string | undefined) =>
-      new LocalDatabase(join(folder, databaseFileOf(file, name)), { maxBytes });
+    const fileOf = (name: string | undefined) => {
+      const path = databasePath(paths.database, name);
+      return new LocalDatabase(path, { maxBytes, nextPath: join(paths.state, `next-${basename(path)}`) });
+    };
     const storage = {
       work: new FolderStore(join(paths.state, 'work')),
       published: new FolderStore(join(paths.state, 'published')),

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readSettings, type Settings } from '../../config/settings.ts';
 import { ConfigurationError } from '../../errors.ts';
@@ -10,7 +10,8 @@ import { openCommand } from '../../terminal/open-command.ts';
 import { createProgress, NoProgress, type Progress } from '../../terminal/progress.ts';
 import { isSuccess } from '../../terminal/run-outcome.ts';
 import { reportJson, reportLines } from '../../terminal/run-report.ts';
-import { LocalSync, localPaths } from './local-sync.ts';
+import { forCommand } from './hint-for-command.ts';
+import { databasePath, LocalSync, localPaths } from './local-sync.ts';
 import { parseSyncOptions, type SyncOptions } from './sync-options.ts';
 
 /**
@@ -21,18 +22,20 @@ export async function sync(args: readonly string[]): Promise<number> {
   const options = parseSyncOptions(args);
   const settings = settingsOf(options);
   await checkFolder(options.out);
-  const paths = localPaths(options.out);
-  const lock = await lockFolder(paths.state, options.out);
+  // A symbolic link stays one: what it leads to is the mirror.
+  const out = await realpath(options.out).catch(() => options.out);
+  const paths = localPaths(out);
+  const lock = await lockFolder(paths.state, out);
   try {
     // With --json, standard output carries only the JSON line.
     const terminal = options.json ? process.stderr : process.stdout;
     const progress = options.quiet ? new NoProgress(terminal) : createProgress(terminal);
     const local = await LocalSync.open(settings, options.tables, paths, telemetryOf(options, progress));
-    const status = await runToTheEnd(local, options, progress);
+    const status = inWords(await runToTheEnd(local, options, progress), options);
     progress.end();
-    const bytes = (await stat(options.out).catch(() => undefined))?.size ?? 0;
-    if (!options.quiet || !isSuccess(status)) print(status, options.out, bytes, progress);
-    if (options.json) process.stdout.write(`${reportJson(status, { file: options.out, bytes })}\n`);
+    const [file = { file: out, bytes: 0 }, ...others] = await filesOf(out, status);
+    if (!options.quiet || !isSuccess(status)) print(status, [file, ...others], progress);
+    if (options.json) process.stdout.write(`${reportJson(status, file, others)}\n`);
     return isSuccess(status) ? 0 : 1;
   } finally {
     lock.release();
@@ -49,11 +52,38 @@ async function runToTheEnd(local: LocalSync, options: SyncOptions, progress: Pro
   return (await run()).status;
 }
 
-function print(status: RunStatus, out: string, bytes: number, progress: Progress): void {
+/** What the sync says to users of a functions app, as users of the command can do it. */
+function inWords(status: RunStatus, { areListed: tables }: SyncOptions): RunStatus {
+  const translate = <T extends { error?: string | undefined; hint?: string | undefined }>(one: T): T => ({
+    ...one,
+    ...(one.error !== undefined && { error: forCommand(one.error, { tables }) }),
+    ...(one.hint !== undefined && { hint: forCommand(one.hint, { tables }) }),
+  });
+  return { ...translate(status), entities: status.entities.map(translate) };
+}
+
+interface WrittenFile {
+  file: string;
+  bytes: number;
+}
+
+/** The files of the mirror that exist, the one that was named first. */
+async function filesOf(out: string, { databases = {} }: RunStatus): Promise<WrittenFile[]> {
+  const paths = new Set([out, ...Object.keys(databases).map((name) => databasePath(out, name))]);
+  const found = await Promise.all(
+    [...paths].map(async (file) => ({ file, bytes: (await stat(file).catch(() => undefined))?.size })),
+  );
+  return found.flatMap(({ file, bytes }) => (bytes === undefined ? [] : [{ file, bytes }]));
+}
+
+function print(status: RunStatus, files: readonly WrittenFile[], progress: Progress): void {
   for (const line of reportLines(status)) progress.line(line);
   if (status.phase !== 'complete') return;
-  progress.line(`Database   ${out} (${formatBytes(bytes)})`);
-  progress.line(`Open it    ${openCommand(out)}`);
+  for (const { file, bytes } of files) {
+    if (bytes === 0) continue;
+    progress.line(`Database   ${file} (${formatBytes(bytes)})`);
+    progress.line(`Open it    ${openCommand(file)}`);
+  }
 }
 
 /** Names no storage: what the environment says of one is for the functions app. */

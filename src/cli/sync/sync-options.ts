@@ -2,6 +2,7 @@ import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseEntities, readEntities, type TableConfig } from '../../config/entities.ts';
 import { ConfigurationError } from '../../errors.ts';
+import { didYouMean } from '../../schema/did-you-mean.ts';
 import type { RereadRequest } from '../../sync/documents/run.ts';
 
 export const syncHelp = `Reads tables of Dataverse into a SQLite file. The next sync reads only what changed.
@@ -29,6 +30,8 @@ export interface SyncOptions {
   dataverse: string | undefined;
   /** Reads the tables again for each run. */
   tables: () => TableConfig[];
+  /** Whether `--tables` names them. */
+  areListed: boolean;
   /** Absolute. */
   out: string;
   reread: RereadRequest | undefined;
@@ -69,9 +72,30 @@ export function parseSyncOptions(args: readonly string[]): SyncOptions {
       ? () => parseEntities(listOf(tables) ?? [], '--tables')
       : () => readEntities(resolve(entities), basename(out));
   // A wrong name is an error before anything is created.
-  read();
+  const named = read().map(({ name }) => name);
+  const lists = {
+    '--reread': reread === 'all' ? [] : listOf(reread),
+    '--allow-mass-delete': listOf(values['allow-mass-delete']),
+  };
+  for (const [option, names = []] of Object.entries(lists)) {
+    const unknown = names.find((name) => !named.includes(name));
+    if (unknown !== undefined) {
+      fail(
+        `${option}: ${unknown} is not among the tables${didYouMean(unknown, named) || '.'}`,
+        'Name tables that are synced.',
+      );
+    }
+  }
   return {
-    ...{ dataverse, tables: read, out: resolve(out), json, quiet, verbose },
+    ...{
+      dataverse,
+      tables: read,
+      areListed: entities === undefined,
+      out: resolve(out),
+      json,
+      quiet,
+      verbose,
+    },
     reread: reread === 'all' ? 'all' : listOf(reread),
     allowMassDelete: listOf(values['allow-mass-delete']),
     dropTables: listOf(values.drop),

@@ -15,6 +15,13 @@ const taken = [
   ...['defineTable', 'noReference'],
 ];
 
+/** Words that no constant of a module can be called (ECMAScript: Keywords and Reserved Words; strict mode). */
+const reserved = new Set(
+  `arguments await break case catch class const continue debugger default delete do else enum eval export extends false
+   finally for function if implements import in instanceof interface let new null package private protected public return
+   static super switch this throw true try typeof var void while with yield`.split(/\s+/),
+);
+
 /** Gives out each name once. */
 export class Identifiers {
   readonly #used = new Set(taken.map((name) => name.toLowerCase()));
@@ -29,7 +36,7 @@ export class Identifiers {
   /** A name for a constant: as it is, where that is an identifier. */
   constant(name: string): string {
     const text = name.replaceAll(/[^\p{L}\p{N}_$]/gu, '_');
-    return this.#unique(/^\p{L}|^[_$]/u.test(text) ? text : `_${text}`);
+    return this.#unique(/^[\p{L}_$]/u.test(text) && !reserved.has(text) ? text : `_${text}`);
   }
 
   #unique(name: string): string {

@@ -145,7 +145,6 @@ function typedTable(
   const targetsOf = new Map(foreignKeys.map(({ column, targets }) => [column, targets]));
   const typed = columns.flatMap((column): TypedColumn[] => {
     const { property, edmType } = column;
-    // The type of a lookup is an annotation in the Web API, and a column in the mirror only.
     if (property === undefined) return [];
     const text = textOf(property, byName);
     const choices = labels.get(`${logicalName}.${property}`);
@@ -167,7 +166,7 @@ function typedTable(
   return {
     ...{ logicalName, name, entitySet: entitySetOf(table), primaryId: primaryKey },
     ...{ displayName: texts?.table.displayName, description: texts?.table.description },
-    columns: typed.filter(({ property }) => !property.includes('@')),
+    columns: typed,
     lookups: lookupsOf(index, logicalName),
   };
 }

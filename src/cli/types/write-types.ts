@@ -67,12 +67,15 @@ function choiceTypes(
 
 /** Two options can have the same label: then the value is added to both. */
 function labelled(choices: readonly { value: number; label: string }[]): { value: number; label: string }[] {
+  const used = new Set<string>();
   const counts = new Map<string, number>();
   for (const { label } of choices) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return choices.map(({ value, label }) => ({
-    value,
-    label: counts.get(label)! > 1 || label === '__proto__' ? `${label} (${value})` : label,
-  }));
+  return choices.map(({ value, label }) => {
+    let unique = counts.get(label)! > 1 || label === '__proto__' ? `${label} (${value})` : label;
+    while (used.has(unique)) unique = `${unique} (${value})`;
+    used.add(unique);
+    return { value, label: unique };
+  });
 }
 
 function clientTypes(
@@ -83,11 +86,13 @@ function clientTypes(
 ): string[] {
   const { logicalName, entitySet, primaryId, columns, lookups } = table;
   const about = [table.displayName, table.description];
-  const reads = columns.map((column) => {
+  // The table that a polymorphic lookup points to is a column in the mirror only.
+  const own = columns.filter(({ property }) => !property.includes('@'));
+  const reads = own.map((column) => {
     const type = choices.get(column) ?? webApiType(column.edmType);
     return `${columnComment(column)}  ${member(column.property)}: ${orNull(type, column)};`;
   });
-  const writes = columns
+  const writes = own
     .filter(({ isWritable }) => isWritable)
     .map(
       (column) =>

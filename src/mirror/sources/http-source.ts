@@ -68,7 +68,8 @@ export class HttpSource implements MirrorSource {
         return;
       } catch (error) {
         // The body was cut short.
-        if (error instanceof SyncError || tries >= maxTries) throw error;
+        if (error instanceof SyncError) throw error;
+        if (tries >= maxTries) throw this.#silent(`${this.name} does not send what it was asked for.`);
         await delay(200 * 2 ** tries);
       }
     }
@@ -76,10 +77,12 @@ export class HttpSource implements MirrorSource {
 
   async #bytes(from: number, to: number, etag: string): Promise<Uint8Array> {
     const response = await this.#request(`bytes=${from}-${to - 1}`, etag);
-    const bytes = new Uint8Array(await response.arrayBuffer());
     const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
-    const isRight = response.status === 206 && Number(start) === from && bytes.length === to - from;
-    if (!isRight || response.headers.get('etag') !== etag) {
+    const isRight =
+      response.status === 206 && Number(start) === from && response.headers.get('etag') === etag;
+    const bytes = isRight ? await this.#body(response, to - from) : undefined;
+    if (bytes?.length !== to - from) {
+      await response.body?.cancel().catch(() => undefined);
       throw this.#fault(
         `${this.name} answered another range than the one that was asked for.`,
         'A proxy may change responses: use the address of the blob.',
@@ -88,28 +91,38 @@ export class HttpSource implements MirrorSource {
     return bytes;
   }
 
+  /** The body, or what it has beyond the length that it should have: no more of it is read. */
+  async #body(response: Response, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length + 1);
+    let done = 0;
+    for await (const part of response.body!) {
+      const taken = part.subarray(0, bytes.length - done);
+      bytes.set(taken, done);
+      done += taken.length;
+      if (done === bytes.length) break;
+    }
+    // A connection that ends early is an error of `fetch` only where the response has a length.
+    if (done < length) throw new Error('the body was cut short');
+    return bytes.subarray(0, done);
+  }
+
   /** @returns a response with a body to read */
   async #request(range: string, etag?: string): Promise<Response> {
     const { headers, fetch: send = fetch } = this.#options;
     for (let tries = 1; ; tries++) {
       const given = { ...(await headers?.()), range, ...(etag !== undefined && { 'if-match': etag }) };
       const signal = AbortSignal.timeout(rangeTimeout);
-      const response = await send(this.#url, { headers: given, redirect: 'error', signal }).catch(
+      const response = await send(this.#url, { headers: given, redirect: 'manual', signal }).catch(
         () => undefined,
       );
       if (response?.ok) return response;
       await response?.body?.cancel();
       if (response !== undefined) this.#check(response.status);
       if (tries >= maxTries) {
-        throw new RetriableError(
+        throw this.#silent(
           response === undefined
             ? `${this.name} does not answer.`
             : `${this.name} answered ${response.status}.`,
-          {
-            operation: 'read the mirror',
-            object: this.name,
-            hint: 'Check the address and the network, and try again.',
-          },
         );
       }
       const wanted = Number(response?.headers.get('retry-after')) * 1000;
@@ -137,9 +150,20 @@ export class HttpSource implements MirrorSource {
         `${this.name} answered 404.`,
         'Check the address. Before the first sync there is no database.',
       );
+    if (status >= 300 && status < 400) {
+      throw this.#fault(
+        `${this.name} is elsewhere: it answered ${status}.`,
+        'Give the address that it leads to.',
+      );
+    }
     if (status < 500 && status !== 429 && status !== 408) {
       throw this.#fault(`${this.name} answered ${status}.`, 'Check the address.');
     }
+  }
+
+  #silent(message: string): RetriableError {
+    const hint = 'Check the address and the network, and try again.';
+    return new RetriableError(message, { operation: 'read the mirror', object: this.name, hint });
   }
 
   #fault(message: string, hint: string): ConfigurationError {

@@ -25,7 +25,12 @@ export async function lockFolder(folder: string, what: string): Promise<{ releas
     lock.exec('PRAGMA locking_mode=exclusive; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS held(x); COMMIT');
   } catch (cause) {
     lock.close();
-    throw fail(`${what} is in use by another process.`, 'Wait until it has ended, or stop it.', cause);
+    // sqlite.org: Result and Error Codes, SQLITE_BUSY.
+    const isBusy = ((cause as { errcode?: number }).errcode ?? 0) % 256 === 5;
+    if (isBusy)
+      throw fail(`${what} is in use by another process.`, 'Wait until it has ended, or stop it.', cause);
+    const hint = `Check the disk. Should ${join(folder, 'lock')} be damaged, delete it.`;
+    throw fail(`Cannot lock ${folder}: ${(cause as Error).message}`, hint, cause);
   }
   return { release: () => lock.close() };
 }

@@ -103,21 +103,22 @@ export class FolderStore implements DocumentStore {
   }
 
   async deletePrefix(prefix: string): Promise<number> {
-    const names = await this.#names(prefix);
+    // What a killed process has left of a write goes, too.
+    const names = await this.#names(prefix, { withUnfinished: true });
     for (const name of names) await this.#change('delete', name, (path) => rm(path, { force: true }));
     for (const folder of new Set(names.map((name) => dirname(name)))) await this.#removeEmpty(folder);
     return names.length;
   }
 
   /** The names that begin with `prefix`, in order. */
-  async #names(prefix: string): Promise<string[]> {
+  async #names(prefix: string, { withUnfinished = false } = {}): Promise<string[]> {
     const above = this.#path(prefix.slice(0, prefix.lastIndexOf('/') + 1));
     const entries = await readdir(above, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;
     });
     return entries
-      .filter((entry) => entry.isFile() && !entry.name.endsWith(unfinished))
+      .filter((entry) => entry.isFile() && (withUnfinished || !entry.name.endsWith(unfinished)))
       .map(({ parentPath, name }) => relative(this.#folder, join(parentPath, name)).replaceAll(sep, '/'))
       .filter((name) => name.startsWith(prefix))
       .sort();

@@ -21,6 +21,8 @@ const blockSize = 262_144;
 export interface LocalDatabaseOptions {
   /** The largest file, in bytes. @default no limit */
   maxBytes?: number;
+  /** Where a commit makes the next state: in a folder on the same disk. @default the path and `.new` */
+  nextPath?: string;
 }
 
 /**
@@ -31,12 +33,17 @@ export interface LocalDatabaseOptions {
 export class LocalDatabase implements DatabaseFile {
   readonly #path: string;
   readonly #maxBytes: number;
+  readonly #nextPath: string;
   /** The last commit. They come one after the other. */
   #committing: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, { maxBytes = Number.POSITIVE_INFINITY }: LocalDatabaseOptions = {}) {
+  constructor(
+    path: string,
+    { maxBytes = Number.POSITIVE_INFINITY, nextPath = `${path}.new` }: LocalDatabaseOptions = {},
+  ) {
     this.#path = path;
     this.#maxBytes = maxBytes;
+    this.#nextPath = nextPath;
   }
 
   open(ifNot?: string): Promise<StoredFile | 'absent' | 'unchanged'> {
@@ -101,7 +108,7 @@ export class LocalDatabase implements DatabaseFile {
     if (found?.length === length && (await this.#holds(content, changed, found.etag))) {
       return { etag: found.etag, blocks, stagedBlocks: 0, stagedBytes: 0 };
     }
-    const copy = `${this.#path}.new`;
+    const copy = this.#nextPath;
     await rm(copy, { force: true });
     try {
       if (found !== undefined) await copyFile(this.#path, copy, constants.COPYFILE_FICLONE);
@@ -178,6 +185,8 @@ export class LocalDatabase implements DatabaseFile {
   async #find(): Promise<{ etag: string; length: number } | undefined> {
     try {
       const found = await stat(this.#path, { bigint: true });
+      // An empty file is no database yet, for SQLite as well.
+      if (found.size === 0n) return undefined;
       return { etag: etagOf(found), length: Number(found.size) };
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined;
