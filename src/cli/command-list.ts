@@ -26,6 +26,11 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import('./query/query-command.ts')).query(args),
     help: async () => (await import('./query/query-options.ts')).queryHelp,
   },
+  verify: {
+    summary: 'check all of a mirror: pages, indexes, row counts, references',
+    run: async (args) => (await import('./verify/verify-command.ts')).verify(args),
+    help: async () => (await import('./verify/verify-command.ts')).verifyHelp,
+  },
   types: {
     summary: 'write TypeScript types of tables',
     run: async (args) => (await import('./types/types-command.ts')).types(args),

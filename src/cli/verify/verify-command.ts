@@ -1,0 +1,122 @@
+import { realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { availableMemory, cacheMegabytesFor } from '../../config/available-memory.ts';
+import { ConfigurationError } from '../../errors.ts';
+import { printable } from '../../safe-text.ts';
+import { loadSqlite } from '../../sqlite/sqlite.ts';
+import { lockFolder } from '../../storage/folder/folder-lock.ts';
+import { FolderStore } from '../../storage/folder/folder-store.ts';
+import { LocalDatabase } from '../../storage/folder/local-database.ts';
+import type { CheckProgress, CheckResult } from '../../target/mirror-check.ts';
+import { SqliteCheck } from '../../target/sqlite/check/sqlite-check.ts';
+import { formatBytes, formatCount, plural } from '../../terminal/format.ts';
+import { localPaths } from '../sync/local-sync.ts';
+
+export const verifyHelp = `Checks all of a mirror that sync has made: every page of the file, every index, the row counts that the sync keeps, and the
+references whose target is absent.
+
+  dataverse-sqlite-sync verify FILE [--json]
+
+  --json     print the result as one line of JSON
+  --help
+
+The next sync corrects row counts that are wrong. Exit status: 0 sound; 1 damaged, or a count is wrong; 2 wrong options.`;
+
+/** A step ends after so many milliseconds, so that progress is shown. */
+const stepMilliseconds = 1000;
+const megabyte = 1024 * 1024;
+
+/** `dataverse-sqlite-sync verify`. @returns the exit status */
+export async function verify(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { json: { type: 'boolean', default: false } },
+  });
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0) {
+    throw new ConfigurationError('Name one file.', {
+      operation: 'read the options',
+      hint: 'For example: dataverse-sqlite-sync verify my.db',
+    });
+  }
+  const path = await realpath(resolve(name)).catch(() => {
+    throw new ConfigurationError(`There is no file ${name}.`, {
+      operation: 'open the mirror',
+      hint: 'Name a SQLite file that sync has made.',
+    });
+  });
+  const { state } = localPaths(path);
+  // A sync meanwhile would cost the time of the check again.
+  const lock = await lockFolder(state, path);
+  try {
+    const result = await check(path, state, process.stderr.isTTY === true);
+    if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else for (const line of linesOf(result)) process.stdout.write(`${printable(line)}\n`);
+    return result.faultCount + result.miscounted.length === 0 ? 0 : 1;
+  } finally {
+    lock.release();
+  }
+}
+
+async function check(path: string, state: string, showsProgress: boolean): Promise<CheckResult> {
+  const checker = new SqliteCheck({
+    file: new LocalDatabase(path),
+    documents: new FolderStore(join(state, 'published')),
+    sqlite: await loadSqlite(),
+    maxBytes: Number.MAX_SAFE_INTEGER,
+    cacheBytes: cacheMegabytesFor(availableMemory()) * megabyte,
+  });
+  let saved: Buffer | undefined;
+  const checkpoint = {
+    load: async () => saved,
+    save: async (bytes: Uint8Array) => {
+      saved = Buffer.from(bytes);
+    },
+  };
+  let progress: CheckProgress | undefined;
+  for (;;) {
+    const until = performance.now() + stepMilliseconds;
+    const step = await checker.step(progress, { checkpoint, isTimeOver: () => performance.now() >= until });
+    if (step.result !== undefined) return step.result;
+    progress = step.progress;
+    if (showsProgress) process.stderr.write(`${progressLine(progress)}\n`);
+  }
+}
+
+function progressLine({ phase, bytes, references }: CheckProgress): string {
+  return phase === 'pages'
+    ? `${formatBytes(bytes.done)} of ${formatBytes(bytes.total)} checked`
+    : `${references.done} of ${plural(references.total, 'foreign key')} checked`;
+}
+
+function linesOf(result: CheckResult): string[] {
+  const {
+    database,
+    tables,
+    pages,
+    faults,
+    faultCount,
+    miscounted,
+    danglingReferences,
+    foreignKeys = [],
+  } = result;
+  const size = `${plural(tables, 'table')}, ${formatCount(pages)} pages, ${formatBytes(database.bytes)}`;
+  if (faultCount > 0) {
+    return [
+      `Damaged: ${plural(faultCount, 'fault')} in ${size}`,
+      ...faults.map(({ table, text }) => `  ${table === undefined ? '' : `${table}: `}${text}`),
+      '  → Restore a copy of the file, or delete it: the next sync reads all tables again.',
+    ];
+  }
+  return [
+    `Sound: ${size}`,
+    ...miscounted.map(
+      ({ table, kept, counted }) =>
+        `  ${table} has ${plural(counted, 'row')}, and the sync counts ${formatCount(kept)}. The next sync corrects that.`,
+    ),
+    `  ${plural(danglingReferences ?? 0, 'reference')} without a target`,
+    ...foreignKeys.map(({ table, column, count }) => `    ${table}.${column}: ${formatCount(count)}`),
+  ];
+}
