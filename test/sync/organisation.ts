@@ -26,11 +26,15 @@ export class Organisation {
     this.clock = clock;
   }
 
-  /** @param entities the content of entities.json */
+  /**
+   * @param entities the content of entities.json
+   * @param scanRows tables with more rows are large, in a file that is in memory in parts
+   */
   static async start(
     entities: unknown[],
     sample: SampleDataverseOptions = {},
     settings: Record<string, string> = {},
+    scanRows?: number,
   ): Promise<Organisation> {
     const clock = { now: Date.parse('2026-11-21T02:00:00Z') };
     const dataverse = await startSampleDataverse({
@@ -38,7 +42,7 @@ export class Organisation {
       clock: () => new Date(clock.now),
       ...sample,
     });
-    const harness = await Harness.create({ dataverseUrl: dataverse.url, entities, settings });
+    const harness = await Harness.create({ dataverseUrl: dataverse.url, entities, settings, scanRows });
     const { url, credential } = harness.services.settings.dataverse;
     Object.assign(harness.services, {
       now: () => new Date(clock.now),

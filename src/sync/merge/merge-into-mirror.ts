@@ -72,6 +72,8 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         merge.movedBack = await rereadIfMovedBack(merge, merge.signs);
         await settleRereads(merge);
         merge.movedBack ??= await noticedBefore(merge);
+        // Tables that came or went change which rows are needed, also if no row of theirs changed.
+        if (isConfigChanged) mirror.state.closureOpen = true;
         failed = await applyClosure(merge, excluded);
       }
       // One table's error must not stop the others. The merge starts over without it.
