@@ -147,10 +147,11 @@ export class SqliteMirror implements MirrorTarget {
   }
 
   /** Notes that the figures of a check are in the files that were stored. */
-  async #takeFigures(files: OpenFiles, { merged }: SqliteTransaction): Promise<void> {
+  async #takeFigures(files: OpenFiles, transaction: SqliteTransaction): Promise<void> {
     for (const { name, checked } of files.opened) {
-      if (checked === undefined || (files.isSplit && !files.changed.has(name))) continue;
-      await this.#figuresOf(name).taken(checked.figures, checked.etag, merged);
+      // A commit of contents of files, for example, counts nothing.
+      if (checked === undefined || !transaction.hasCounted(name)) continue;
+      await this.#figuresOf(name).taken(checked.figures, checked.etag, transaction.merged);
     }
   }
 

@@ -46,7 +46,7 @@ export class SqliteTransaction implements MirrorTransaction {
   /** Logical names of the tables that were changed. */
   readonly #changed = new Set<string>();
   #hasDropped = false;
-  /** The counts of dangling references of the files that were counted. */
+  /** The counts of dangling references of the files that were counted, by the name of the file. */
   readonly #dangling = new Map<string, number>();
   readonly #contents: FileContents;
 
@@ -195,6 +195,11 @@ export class SqliteTransaction implements MirrorTransaction {
       found.push(...(await work.findUnlabelled(this.#files.stateOf(name))));
     }
     return found;
+  }
+
+  /** Whether references of this file were counted. The figures of a check are in it then. */
+  hasCounted(file: string): boolean {
+    return this.#dangling.has(file);
   }
 
   async countDangling(changed: ReadonlySet<string>): Promise<number> {
