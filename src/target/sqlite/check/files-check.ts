@@ -22,7 +22,9 @@ export class FilesCheck {
     options: CheckOptions,
   ): Promise<CheckStep> {
     const { defaultName } = this.#databases;
-    const { checked: done = [], database = this.#next(names, done), ...own } = before ?? {};
+    const { checked: done = [], database: current, ...own } = before ?? {};
+    // A check that began with one file has no name in its progress. Tables can have been divided since.
+    const database = before === undefined ? (names[0] ?? defaultName) : (current ?? defaultName);
     const file = this.#databases.file(database);
     const check = new SqliteCheck({
       ...this.#options,
@@ -40,10 +42,6 @@ export class FilesCheck {
     if (next === undefined)
       return { progress: { ...progress, ...place }, result: combined(checked, defaultName) };
     return { progress: { ...firstProgress, database: next, checked } };
-  }
-
-  #next(names: readonly string[], done: readonly { database: string }[]): string {
-    return names.find((name) => !done.some((one) => one.database === name)) ?? this.#databases.defaultName;
   }
 }
 

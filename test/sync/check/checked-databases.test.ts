@@ -1,0 +1,83 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { readCheck, readStoredCheck } from '../../../src/sync/check/check-document.ts';
+import { runCheck } from '../../../src/sync/check/run-check.ts';
+import { startCheck } from '../../../src/sync/check/start-check.ts';
+import type { CheckMessage } from '../../../src/sync/documents/messages.ts';
+import type { CheckProgress } from '../../../src/target/mirror-check.ts';
+import { CheckedFiguresFile } from '../../../src/target/sqlite/check/checked-figures.ts';
+import { Organisation } from '../organisation.ts';
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+/** Steps of a check that the test makes itself, as short as they can be. */
+function stepByStep(): { next: () => Promise<CheckProgress | undefined> } {
+  const { services } = org.harness;
+  let waiting: CheckMessage | undefined;
+  services.sendCheck = async (message) => {
+    waiting = message;
+  };
+  return {
+    next: async () => {
+      const message = waiting!;
+      waiting = undefined;
+      const { sliceSeconds } = services.settings.sync;
+      services.settings.sync.sliceSeconds = 0;
+      await runCheck(services, message);
+      services.settings.sync.sliceSeconds = sliceSeconds;
+      return (await readCheck(services))!.value!.progress;
+    },
+  };
+}
+
+describe('a check that began with one database', () => {
+  it('goes on with it when tables are divided, whatever the others are called', async () => {
+    const settings = { SYNC_CACHE_MB: '0.1', SYNC_CHECK_HOURS: '0' };
+    org = await Organisation.start(['account', 'contact', 'lead'], {}, settings);
+    const { services } = org.harness;
+    org.rows('account', 100);
+    org.rows('lead', 5);
+    await org.sync();
+    const steps = stepByStep();
+    await startCheck(services, 'http');
+    let progress = await steps.next();
+    while (progress?.phase !== 'references') progress = await steps.next();
+    const { pages } = progress;
+    org.harness.configure(['account', 'contact', { name: 'lead', database: 'crm' }]);
+    await org.sync();
+    progress = await steps.next();
+    expect(progress).toMatchObject({ database: 'dataverse', pages });
+    while (progress !== undefined) progress = await steps.next();
+    const [crm] = await org.harness.etags('crm');
+    const result = (await readStoredCheck(services))!;
+    expect(result.database.etag).toBe(`crm=${crm}, dataverse=${pages!.database.etag}`);
+    expect(result.faults).toEqual([]);
+  });
+});
+
+describe('the figures of a check', () => {
+  const settings = { SYNC_CACHE_MB: '0.05', SYNC_CHECK_HOURS: '0' };
+
+  it('wait for a commit that counts references', async () => {
+    org = await Organisation.start([{ name: 'account', files: true }, 'contact'], {}, settings, 10);
+    const { services } = org.harness;
+    org.rows('account', 20);
+    const contacts = org.rows('contact', 20) as [string];
+    await org.sync();
+    const file = new CheckedFiguresFile(services.published);
+    const figures = { recount: [], dangling: { 'contacts._parentcustomerid_value': 7 } };
+    await file.write(figures);
+    const loaded = await services.mirror.loadState();
+    const at = services.now().toISOString();
+    const options = { loaded, runId: 'files', at, synced: [], incomingBytes: 0 };
+    await services.mirror.transaction(options, async (mirror) => {
+      await mirror.compareFiles([loaded.state.entities['account']!.table]);
+      await mirror.writeFiles([], [{ table: 'accounts', rowId: 'x', column: 'y' }], at);
+      return mirror.commit({ files: { entities: ['account'], areComplete: true } });
+    });
+    expect((await file.read())?.figures).toEqual(figures);
+    org.store.update('contact', contacts[0], { firstname: 'renamed' });
+    await org.sync();
+    expect(await file.read()).toBeUndefined();
+  });
+});
