@@ -24,6 +24,7 @@ import { checkQueue, fetchQueue, mergeQueue, planQueue } from './sync/documents/
 import type { SyncServices } from './sync/documents/services.ts';
 import type { RestoreServices } from './sync/restore/restore-database.ts';
 import { createSyncServices, type SyncStorage } from './sync-services.ts';
+import { CheckedFiguresFile } from './target/sqlite/check/checked-figures.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
 import { createTelemetry } from './telemetry/telemetry.ts';
@@ -67,12 +68,18 @@ export function openRestore(settings: Settings, name?: string): RestoreServices 
   const container = databaseContainer(settings);
   const file = databaseFileOf(settings.databaseName, name);
   const versions = databaseVersions(settings, container, file);
+  const isDefault = file === settings.databaseName;
+  const figures = new CheckedFiguresFile(new WorkStore(container), isDefault ? undefined : name);
   return {
     name: file,
     database: databaseNameOf(file),
     work: new WorkStore(blobs.getContainerClient(settings.containers.work)),
     listVersions: () => versions.list(),
-    restore: (version, expected) => restoreVersion(container, versions, version, expected),
+    restore: async (version, expected) => {
+      // Without them, the counts of the restored database stay until the next check.
+      await figures.forget();
+      return restoreVersion(container, versions, version, expected);
+    },
   };
 }
 

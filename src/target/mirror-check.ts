@@ -28,6 +28,8 @@ export interface Checkpoint {
 }
 
 export interface CheckOptions {
+  /** When the check began: ISO 8601, UTC. */
+  startedAt: string;
   checkpoint: Checkpoint;
   /** Whether the step is to end as soon as it can. It does some work in any case. */
   isTimeOver: () => boolean;

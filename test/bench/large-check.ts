@@ -30,6 +30,7 @@ for (let progress: CheckProgress | undefined; ; ) {
   const step = await mirror.checkStep(progress, {
     checkpoint: { load: async () => saved, save },
     isTimeOver,
+    startedAt: new Date().toISOString(),
   });
   steps += 1;
   if (isPages) pagesSeconds = seconds();

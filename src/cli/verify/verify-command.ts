@@ -75,10 +75,15 @@ async function check(path: string, state: string, showsProgress: boolean): Promi
       saved = Buffer.from(bytes);
     },
   };
+  const startedAt = new Date().toISOString();
   let progress: CheckProgress | undefined;
   for (;;) {
     const until = performance.now() + stepMilliseconds;
-    const step = await checker.step(progress, { checkpoint, isTimeOver: () => performance.now() >= until });
+    const step = await checker.step(progress, {
+      checkpoint,
+      startedAt,
+      isTimeOver: () => performance.now() >= until,
+    });
     if (step.result !== undefined) return step.result;
     progress = step.progress;
     if (showsProgress) process.stderr.write(`${progressLine(progress)}\n`);

@@ -98,6 +98,7 @@ function doStep(services: SyncServices, check: CheckDocument, checkpoint: string
       save: (bytes) => work.putBytes(checkpoint, bytes),
     },
     isTimeOver: () => performance.now() >= until,
+    startedAt: check.startedAt,
   });
 }
 

@@ -53,6 +53,7 @@ import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } fr
 /** Names in `_sync_meta`. */
 const outcomeMeta = 'last-round';
 const danglingMeta = 'dangling-references';
+const countedAtMeta = 'dangling-references-counted-at';
 const databasesMeta = 'databases';
 
 /** So many rows are gone through at once where no limit is set. */
@@ -302,12 +303,15 @@ export class DatabaseWork {
       isKept: (table) => this.#isLarge(table),
     });
     writeMeta(this.#db, danglingMeta, JSON.stringify(counts));
+    if (this.#context.isDeep) writeMeta(this.#db, countedAtMeta, this.#context.at);
     return totalDangling(counts);
   }
 
-  /** What a check has counted of large tables: their own counts are older. */
+  /** What a check has counted of large tables, unless a deep transaction has counted all references since. */
   #checkedCounts(tables: readonly Table[]): DanglingCounts {
-    const { dangling = {} } = this.#context.figures ?? {};
+    const { at = '', dangling = {} } = this.#context.figures ?? {};
+    const countedAt = readMeta(this.#db, countedAtMeta);
+    if (countedAt !== undefined && at <= countedAt) return {};
     const large = tables.filter((table) => this.#isLarge(table)).map(({ name }) => `${name}.`);
     return Object.fromEntries(
       Object.entries(dangling).filter(([key]) => large.some((name) => key.startsWith(name))),

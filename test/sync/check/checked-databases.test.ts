@@ -58,6 +58,36 @@ describe('a check that began with one database', () => {
 describe('the figures of a check', () => {
   const settings = { SYNC_CACHE_MB: '0.05', SYNC_CHECK_HOURS: '0' };
 
+  it('are not taken over after a commit that counted all references itself', async () => {
+    const whole = { ...settings, SYNC_CACHE_MB: '64' };
+    org = await Organisation.start(['account', 'contact', 'lead'], {}, whole, 10);
+    const { services } = org.harness;
+    const id = (n: number) => `00000000-0000-4000-8000-00000000000${n}`;
+    const contacts = org.rows('contact', 20, (n) => ({
+      _parentcustomerid_value: n < 5 ? { id: id(n), table: 'account' } : null,
+    }));
+    expect((await org.sync()).danglingReferences).toBe(5);
+    await startCheck(services, 'http');
+    await org.harness.drain();
+    for (const one of contacts.slice(0, 5))
+      org.store.update('contact', one, { _parentcustomerid_value: null });
+    expect((await org.sync()).danglingReferences).toBe(0);
+    // From now on, the database is in memory in parts.
+    services.settings.sync.cacheBytes = 50_000;
+    org.harness.restarted();
+    org.rows('lead', 1);
+    expect((await org.sync()).danglingReferences).toBe(0);
+    // Those of a later check are taken over.
+    org.clock.now += 60_000;
+    const file = new CheckedFiguresFile(services.published);
+    const [meta] = await org.query("SELECT value FROM _sync_meta WHERE name = 'dangling-references'");
+    const keys = Object.keys(JSON.parse(String(meta!['value'])));
+    const key = keys.find((name) => name.startsWith('contacts._parentcustomerid_value'))!;
+    await file.write({ at: new Date(org.clock.now).toISOString(), recount: [], dangling: { [key]: 3 } });
+    org.rows('lead', 1);
+    expect((await org.sync()).danglingReferences).toBe(3);
+  });
+
   it('wait for a commit that counts references', async () => {
     org = await Organisation.start([{ name: 'account', files: true }, 'contact'], {}, settings, 10);
     const { services } = org.harness;

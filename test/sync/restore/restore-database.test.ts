@@ -84,7 +84,11 @@ it('a restored database is listed with its run, and the next run brings everythi
   const runs = listed.flatMap(({ runId }) => runId ?? []);
   expect(runs).toEqual(commits.map(({ runId }) => runId).reverse());
 
+  const { published } = harness.services;
+  await published.put('checked-figures.json', { recount: [], dangling: {} });
   const restored = await restoreDatabase(services, commits[0]!.at);
+  // What a check counted is of the state that was replaced.
+  expect(await published.exists('checked-figures.json')).toBe(false);
   expect(restored).toMatchObject({ isUnchanged: false, version: { committedAt: commits[0]!.at } });
   expect(await subject()).toBe('step 0');
   const status = await harness.sync();

@@ -8,6 +8,8 @@ function figuresName(database: string | undefined): string {
 
 /** Figures that a check has counted, and that no merge has taken over yet. */
 export interface CheckedFigures {
+  /** When the check began: ISO 8601, UTC. A count of all references that began later is newer. */
+  at?: string | undefined;
   /** Logical names of tables whose row count is wrong: the next merge of their rows counts them. */
   recount: readonly string[];
   /** By foreign key: references whose target is absent. */
@@ -28,10 +30,11 @@ export class CheckedFiguresFile {
   async read(): Promise<{ figures: CheckedFigures; etag: string } | undefined> {
     const found = await unlessDamaged(this.#documents.read<Partial<CheckedFigures> | null>(this.#name));
     if (found === undefined) return undefined;
-    const { recount, dangling } = found.value ?? {};
+    const { at, recount, dangling } = found.value ?? {};
     return {
       etag: found.etag,
       figures: {
+        at: typeof at === 'string' ? at : undefined,
         recount: Array.isArray(recount) ? recount : [],
         dangling: typeof dangling === 'object' && dangling !== null ? dangling : {},
       },
@@ -41,6 +44,11 @@ export class CheckedFiguresFile {
   /** Replaces the figures of the check before. */
   write(figures: CheckedFigures): Promise<void> {
     return this.#documents.put(this.#name, figures);
+  }
+
+  /** Deletes the figures: the file that they were counted in is replaced. */
+  async forget(): Promise<void> {
+    await this.#documents.deletePrefix(this.#name);
   }
 
   /**

@@ -64,7 +64,8 @@ export class SqliteCheck {
       if (!counted.isComplete) return { progress: counted.progress };
       const result = resultOf(counted.progress);
       const { dangling } = counted.progress.counted!;
-      await this.#figures.write({ recount: result.miscounted.map(({ table }) => table), dangling });
+      const recount = result.miscounted.map(({ table }) => table);
+      await this.#figures.write({ at: options.startedAt, recount, dangling });
       return { progress: counted.progress, result };
     } finally {
       await database.close();

@@ -88,6 +88,7 @@ async function checkAll(
     const step = await process.checkStep(progress && JSON.parse(JSON.stringify(progress)), {
       checkpoint: { load: async () => saved, save },
       isTimeOver,
+      startedAt: '2026-11-21T06:00:00.000Z',
     });
     await process.close();
     progress = step.progress;
