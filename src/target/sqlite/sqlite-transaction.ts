@@ -166,17 +166,21 @@ export class SqliteTransaction implements MirrorTransaction {
     return result;
   }
 
-  /** Also in files that are not open, if all labels may have changed. */
+  /** Also in files that are not open, if all labels may have changed, or tables are to be dropped: views show their names. */
   async writeLabels(
     digest: string | undefined,
     read: (digest: string) => Promise<Labels | undefined>,
   ): Promise<boolean> {
     const { isSplit, names, opened } = this.#files;
     const areOthers = isSplit && digest !== undefined && digest !== this.state.choices;
+    const leftovers = isSplit ? (this.state.leftovers ?? []) : [];
+    const isDropping = this.#hasLeftovers;
+    const places = (isDropping ? leftovers : []).map((table) => this.#files.nameOf(table));
     let haveChanged = false;
-    for (const name of areOthers ? names : opened.map((file) => file.name)) {
+    for (const name of areOthers ? names : new Set([...opened.map((file) => file.name), ...places])) {
       const file = await this.#files.get(name);
-      const isChanged = await file.work.writeLabels(this.#files.stateOf(name), digest, read);
+      const state = this.#files.presentStateOf(name, isDropping ? [] : leftovers);
+      const isChanged = await file.work.writeLabels(state, digest, read);
       if (isChanged) this.#touch(file);
       haveChanged ||= isChanged;
     }

@@ -1,11 +1,12 @@
 import { ConflictError } from '../../../errors.ts';
+import type { Table } from '../../../schema/table.ts';
 import type { TransactionOptions } from '../../mirror-target.ts';
 import type { DatabaseReport, State } from '../../state.ts';
 import type { CheckedFigures } from '../check/checked-figures.ts';
 import type { OpenDatabase } from '../database/open-database.ts';
 import type { Work } from '../database-work.ts';
 import type { Databases } from './databases.ts';
-import { isSplit, stateOfFile } from './state-of-file.ts';
+import { isSplit, presentState, stateOfFile } from './state-of-file.ts';
 
 /** A file while a transaction works on it. */
 export interface OpenFile {
@@ -102,8 +103,16 @@ export class OpenFiles {
   /** The state with the tables of one file alone. */
   stateOf(name: string): State {
     const { synced } = this.#options.transaction;
-    const database = name === this.defaultName ? undefined : name;
-    return this.isSplit ? stateOfFile(this.state, synced, database) : this.state;
+    return this.isSplit ? stateOfFile(this.state, synced, this.#databaseOf(name)) : this.state;
+  }
+
+  /** The state with the tables that one file has at present. @param leftovers see `presentState` */
+  presentStateOf(name: string, leftovers: readonly Table[]): State {
+    return this.isSplit ? presentState(this.state, this.#databaseOf(name), leftovers) : this.state;
+  }
+
+  #databaseOf(name: string): string | undefined {
+    return name === this.defaultName ? undefined : name;
   }
 
   /** The file that has a table, or is to have it. */

@@ -20,3 +20,19 @@ export function stateOfFile(state: State, synced: readonly Table[], database: st
   });
   return { ...state, entities: Object.fromEntries(entities) };
 }
+
+/**
+ * The state with the tables that one file has at present, also those that move to another one in this run and are not read
+ * there yet.
+ * @param database of the file; undefined for the default one
+ * @param leftovers tables that were moved, and that the file keeps for the time being
+ */
+export function presentState(state: State, database: string | undefined, leftovers: readonly Table[]): State {
+  const isHere = (table: Table) => table.database === database;
+  const entities = Object.entries(state.entities).filter(([, { table }]) => isHere(table));
+  const left = leftovers.filter(isHere).flatMap((table) => {
+    const known = state.entities[table.logicalName];
+    return known === undefined ? [] : [[table.logicalName, { ...known, table }] as const];
+  });
+  return { ...state, entities: Object.fromEntries([...entities, ...left]) };
+}
