@@ -1,5 +1,6 @@
 import { ConflictError, describeForLog } from '../../errors.ts';
 import { paths } from '../documents/paths.ts';
+import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { type CheckDocument, type CheckTrigger, checkFormat, readCheck } from './check-document.ts';
 
@@ -46,12 +47,17 @@ export async function startCheck(services: SyncServices, trigger: CheckTrigger):
 
 /**
  * At the end of a run: starts a check if it is time, or resumes one that has stopped. Databases that are in memory as a
- * whole are checked by each commit. Never throws: a run does not fail because of a check.
- * @param databaseBytes the size of the database
+ * whole are checked by each commit: of several, each has the same share of the memory. Never throws: a run does not fail
+ * because of a check.
+ * @param run the sizes of the databases
  */
-export async function startDueCheck(services: SyncServices, databaseBytes = 0): Promise<void> {
+export async function startDueCheck(
+  services: SyncServices,
+  { databases, databaseBytes = 0 }: Pick<RunDocument, 'databases' | 'databaseBytes'>,
+): Promise<void> {
   const { checkHours, cacheBytes } = services.settings.sync;
-  if (checkHours === 0 || databaseBytes <= cacheBytes) return;
+  const sizes = Object.values(databases ?? { only: { bytes: databaseBytes } }).map(({ bytes }) => bytes);
+  if (checkHours === 0 || !sizes.some((bytes) => bytes > cacheBytes / sizes.length)) return;
   try {
     const check = (await readCheck(services))?.value;
     if (check !== undefined && !isDue(services, check)) return;

@@ -56,7 +56,7 @@ export async function endRun(
     if (etag === undefined) continue;
     await announce(services, run, etag);
     await release(services, run);
-    await startDueCheck(services, run.databaseBytes);
+    await startDueCheck(services, run);
     return true;
   }
 }
@@ -89,7 +89,7 @@ export async function endFreshRun(
     // Another start has resumed the run. Its plan finds the report, and releases the run.
     if (!cleansUp) await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
   }
-  if (cleansUp) await startDueCheck(services, run.databaseBytes);
+  if (cleansUp) await startDueCheck(services, run);
   return true;
 }
 

@@ -159,9 +159,11 @@ export class SqliteMirror implements MirrorTarget {
     const { defaultName } = this.#databases;
     const names = await this.#names();
     const reports = new Map<string, DanglingReport>();
+    // Also in a process that has not opened all of them yet.
+    const cacheBytes = this.#databases.cacheBytesOf(names.length);
     for (const name of names) {
       const found = await this.#databases.file(name).open();
-      if (typeof found !== 'string' && found.length > this.#databases.cacheBytes) return 'large';
+      if (typeof found !== 'string' && found.length > cacheBytes) return 'large';
     }
     for (const name of names) {
       const report = await this.#databases.get(name, names.length).read(async ({ work, etag }) => {

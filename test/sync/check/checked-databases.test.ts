@@ -55,6 +55,28 @@ describe('a check that began with one database', () => {
   });
 });
 
+describe('several databases that fit into the memory together', () => {
+  it('are checked if one of them exceeds its share: it is in memory in parts', async () => {
+    const settings = { SYNC_CHECK_HOURS: '0' };
+    org = await Organisation.start(['account', { name: 'contact', database: 'sales' }], {}, settings);
+    const { services } = org.harness;
+    org.rows('account', 900);
+    await org.sync();
+    const { databases, databaseBytes: all = 0 } = (await services.mirror.lastState())!;
+    expect(databases!['dataverse']!.bytes).toBeGreaterThan((all + 50_000) / 2);
+    services.settings.sync.cacheBytes = all + 50_000;
+    services.settings.sync.checkHours = 10;
+    org.harness.restarted();
+    expect(await services.mirror.findDangling()).toBe('large');
+    org.rows('account', 1);
+    await org.sync();
+    expect((await readCheck(services))?.value?.state).toBe('complete');
+    services.settings.sync.cacheBytes = 4 * all;
+    org.harness.restarted();
+    expect(await services.mirror.findDangling()).toMatchObject({ tables: 2 });
+  });
+});
+
 describe('the figures of a check', () => {
   const settings = { SYNC_CACHE_MB: '0.05', SYNC_CHECK_HOURS: '0' };
 

@@ -47,9 +47,14 @@ export class Databases {
     return file;
   }
 
-  /** The memory for each database, in bytes. */
+  /** The memory for each database that is open in this process, in bytes. */
   get cacheBytes(): number {
-    return Math.floor(this.#options.cacheBytes / this.#count);
+    return this.cacheBytesOf(this.#count);
+  }
+
+  /** The memory for each of so many databases, in bytes. */
+  cacheBytesOf(count: number): number {
+    return Math.floor(this.#options.cacheBytes / count);
   }
 
   /** @param count how many databases there are: all of them can be open at once, and share the memory */
