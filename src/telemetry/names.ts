@@ -57,8 +57,8 @@ export const events = {
     figures: ['seconds', 'databaseBytes', 'faults', 'miscounted', 'danglingReferences'],
   },
   DatabaseDamaged: {
-    when: 'A check found faults in the file of the database; `tables` are the first tables with one.',
-    properties: ['checkId', 'tables', 'error'],
+    when: 'A check found faults in a database file; `databases` are those with one, `tables` the first tables.',
+    properties: ['checkId', 'databases', 'tables', 'error'],
     figures: ['faults'],
   },
   MessagePoisoned: {

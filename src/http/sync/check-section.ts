@@ -1,3 +1,4 @@
+import { damageSubject } from '../../sync/check/announce-check.ts';
 import type { CheckStatus, Checks } from '../../sync/check/check-status.ts';
 import { type Html, html } from '../pages/html.ts';
 import { bytes, count, time } from '../pages/page-format.ts';
@@ -36,7 +37,9 @@ function resultOf(checked: NonNullable<Checks['checked']>): Html {
 `
       : faults
           .slice(0, shownFaults)
-          .map(({ text }, n) => fault('The database is damaged', `${text}.`, n === 0 ? hint : undefined));
+          .map(({ database: name, text }, n) =>
+            fault(damageSubject(name), `${text}.`, n === 0 ? hint : undefined),
+          );
   const counts =
     miscounted.length === 0
       ? undefined

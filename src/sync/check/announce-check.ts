@@ -21,15 +21,25 @@ export function announceCheck({ telemetry }: SyncServices, check: StoredCheck): 
   }
   if (faultCount === 0) return;
   const tables = damagedTables(check).join(', ');
+  const databases = damagedDatabases(check).join(', ') || undefined;
   const [first] = faults;
+  const error = first?.text;
   const hint = damageHint(check);
-  telemetry.log('error', `The database is damaged: ${first?.text ?? ''}.`, {
-    checkId,
+  telemetry.log('error', `${damageSubject(first?.database)}: ${error ?? ''}.`, {
+    ...{ checkId, databases, tables, hint },
     faults: faultCount,
-    tables,
-    hint,
   });
-  telemetry.event('DatabaseDamaged', { checkId, tables, error: first?.text }, { faults: faultCount });
+  telemetry.event('DatabaseDamaged', { checkId, databases, tables, error }, { faults: faultCount });
+}
+
+/** @param database absent if there is only one */
+export function damageSubject(database: string | undefined): string {
+  return database === undefined ? 'The database is damaged' : `The database ${database} is damaged`;
+}
+
+/** The names of the databases with faults; none if there is only one database. */
+function damagedDatabases({ faults }: Pick<StoredCheck, 'faults'>): string[] {
+  return [...new Set(faults.flatMap(({ database }) => database ?? []))];
 }
 
 /** The tables with faults, as the database names them. Only the first faults are kept, so there may be more. */
@@ -40,5 +50,9 @@ export function damagedTables({ faults }: Pick<StoredCheck, 'faults'>): string[]
 /** What to do about a database with faults. */
 export function damageHint(check: Pick<StoredCheck, 'faultCount' | 'faults'>): string | undefined {
   if (check.faultCount === 0) return undefined;
-  return 'Put an earlier state back with npm run restore. Without one, delete the database: the next sync reads everything again.';
+  const names = damagedDatabases(check);
+  if (names.length === 0)
+    return 'Put an earlier state back with npm run restore. Without one, delete the database: the next sync reads everything again.';
+  const commands = names.map((name) => `npm run restore -- --database ${name}`).join(', and with ');
+  return `Put an earlier state back with ${commands}. Without one, delete that database: the next sync reads its tables again.`;
 }

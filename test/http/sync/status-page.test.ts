@@ -128,5 +128,7 @@ test('the check of the database is described in words', () => {
   expect(damaged).toContain('Page 7 of table &lt;img&gt; uses bytes twice.');
   expect(damaged).toContain('What to do: Restore it.');
   expect(damaged).toContain('the next merge of the rows corrects them: account.');
+  const ofSales = { ...checked, faultCount: 1, faults: [{ database: 'sales', text: 'Page 7 is not used' }] };
+  expect(of({ check: null, checked: ofSales })).toContain('The database sales is damaged</strong>: Page 7');
   expect(of({ check: null, checked: null })).not.toContain('<h2>Check');
 });

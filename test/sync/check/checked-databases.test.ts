@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { readCheck, readStoredCheck } from '../../../src/sync/check/check-document.ts';
+import { checkStatus } from '../../../src/sync/check/check-status.ts';
 import { runCheck } from '../../../src/sync/check/run-check.ts';
 import { startCheck } from '../../../src/sync/check/start-check.ts';
 import type { CheckMessage } from '../../../src/sync/documents/messages.ts';
 import type { CheckProgress } from '../../../src/target/mirror-check.ts';
 import { CheckedFiguresFile } from '../../../src/target/sqlite/check/checked-figures.ts';
+import { query } from '../databases/databases.ts';
 import { Organisation } from '../organisation.ts';
 
 let org: Organisation;
@@ -74,6 +76,34 @@ describe('several databases that fit into the memory together', () => {
     services.settings.sync.cacheBytes = 4 * all;
     org.harness.restarted();
     expect(await services.mirror.findDangling()).toMatchObject({ tables: 2 });
+  });
+});
+
+describe('damage of one of several databases', () => {
+  it('is announced with its name, and with the command that restores it', async () => {
+    const settings = { SYNC_CACHE_MB: '0.1', SYNC_CHECK_HOURS: '0' };
+    org = await Organisation.start(['account', { name: 'contact', database: 'sales' }], {}, settings);
+    const { services, log } = org.harness;
+    org.rows('contact', 5);
+    await org.sync();
+    const [{ page }] = (await query(
+      org,
+      'sales',
+      "SELECT rootpage AS page FROM sqlite_master WHERE name = 'contacts'",
+    )) as [{ page: number }];
+    const bytes = await org.harness.databaseBytes('sales');
+    await services.published.putBytes('sales.db', bytes.fill(1, (page - 1) * 8192, page * 8192));
+    const events: unknown[] = [];
+    services.telemetry.event = (name, properties) => void events.push({ name, ...properties });
+    await startCheck(services, 'http');
+    await org.harness.drain();
+    const hint = expect.stringContaining('npm run restore -- --database sales.');
+    expect(log.find(({ level }) => level === 'error')).toMatchObject({
+      message: expect.stringMatching(/^The database sales is damaged: Page \d+ of table contacts/),
+      properties: { databases: 'sales', hint },
+    });
+    expect(events).toContainEqual(expect.objectContaining({ name: 'DatabaseDamaged', databases: 'sales' }));
+    expect((await checkStatus(services)).checked).toMatchObject({ hint });
   });
 });
 
