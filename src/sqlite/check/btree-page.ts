@@ -1,5 +1,5 @@
 import { isOutOfOrder, isRecord } from './records.ts';
-import { sqliteVarint, varintEnd } from './varints.ts';
+import { signedVarint, sqliteVarint, varintEnd } from './varints.ts';
 
 /** The first byte of a B-tree page (sqlite.org: Database File Format, "B-tree Pages"). */
 export const pageTypes = { interiorIndex: 2, interiorTable: 5, leafIndex: 10, leafTable: 13 } as const;
@@ -15,13 +15,15 @@ export const pageFaults = [
   'reports another number of unused bytes than it has',
   'has a row that does not match its header',
   'has row numbers that are not in order',
-  'has a row number that is too large',
 ] as const;
 
 type PageFault = (typeof pageFaults)[number];
 
-/** A row number beyond this is not exact here. SQLite counts up from 1, so no file of this app has one. */
-const maxRowNumber = Number.MAX_SAFE_INTEGER;
+/**
+ * Stands for row numbers that a summary cannot hold: negative ones, and those from here on. SQLite counts up from 1, so only
+ * a table that the owner of the file has added has one. Their order is checked within a page alone.
+ */
+export const unknownRow = Number.MAX_SAFE_INTEGER;
 
 /** More than the largest page has bytes. */
 const scale = 2 ** 17;
@@ -37,12 +39,12 @@ export class BtreePage {
   /** Whether keys of an index page are not in the order of binary comparison. */
   isDisordered = false;
   cells = 0;
-  /** The least and the greatest row number of a leaf of a table. */
+  /** The least and the greatest row number of a leaf of a table, of those that are known. */
   first = 0;
   last = 0;
   /** Pages below this one, from left to right. */
   readonly children: number[] = [];
-  /** The greatest row number below each child of a table's page but the last child. */
+  /** The greatest row number below each child of a table's page but the last child; `unknownRow` for some. */
   readonly keys: number[] = [];
   /** Chains of overflow pages: the first page of each, and how many pages it has to have. */
   readonly overflows: number[] = [];
@@ -111,36 +113,39 @@ export class BtreePage {
 
   #leafTable(bytes: Uint8Array, page: number, pointers: number, content: number): void {
     const maxLocal = this.#usable - 35;
-    let before = -1;
+    let before: number | bigint = Number.NEGATIVE_INFINITY;
+    this.first = unknownRow;
+    this.last = unknownRow;
     for (let n = 0; n < this.cells; n += 1) {
       const cell = this.#cellAt(bytes, page, pointers + 2 * n, content);
       if (cell === undefined) continue;
       const payload = sqliteVarint(bytes, cell);
-      const row = sqliteVarint(bytes, varintEnd);
+      const rowAt = varintEnd;
+      const row = sqliteVarint(bytes, rowAt);
       const start = varintEnd;
-      if (row > maxRowNumber) this.#fault('has a row number that is too large');
-      else if (row <= before) this.#fault('has row numbers that are not in order');
-      else {
-        if (before < 0) this.first = row;
+      const exact = row < unknownRow ? row : signedVarint(bytes, rowAt);
+      if (exact <= before) this.#fault('has row numbers that are not in order');
+      before = exact;
+      if (row < unknownRow) {
+        if (this.first === unknownRow) this.first = row;
         this.last = row;
-        before = row;
       }
       this.#payload(bytes, page, cell, start, payload, maxLocal);
     }
   }
 
   #interiorTable(bytes: Uint8Array, page: number, pointers: number, content: number): void {
-    let before = -1;
+    let before: number | bigint = Number.NEGATIVE_INFINITY;
     for (let n = 0; n < this.cells; n += 1) {
       const cell = this.#cellAt(bytes, page, pointers + 2 * n, content);
       if (cell === undefined) continue;
       const key = sqliteVarint(bytes, cell + 4);
       if (!this.#use(page, cell, varintEnd - cell)) continue;
-      if (key > maxRowNumber) this.#fault('has a row number that is too large');
-      else if (key <= before) this.#fault('has row numbers that are not in order');
+      const exact = key < unknownRow ? key : signedVarint(bytes, cell + 4);
+      if (exact <= before) this.#fault('has row numbers that are not in order');
       this.children.push(uint32(bytes, cell));
-      this.keys.push(key);
-      before = key;
+      this.keys.push(Math.min(key, unknownRow));
+      before = exact;
     }
   }
 

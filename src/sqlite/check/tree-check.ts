@@ -1,4 +1,4 @@
-import { pageFaults, pageTypes } from './btree-page.ts';
+import { pageFaults, pageTypes, unknownRow } from './btree-page.ts';
 import type { FileHeader } from './file-header.ts';
 import { maxPages, type PageSummary, readSummary } from './page-summary.ts';
 import { NumberReader } from './varints.ts';
@@ -65,6 +65,10 @@ interface Visit {
   above: number;
   upTo: number;
   depth: number;
+}
+
+function knownRow(row: number, otherwise: number): number {
+  return row === unknownRow ? otherwise : row;
 }
 
 class TreeCheck {
@@ -219,16 +223,19 @@ class TreeCheck {
     for (const [n, page] of children.entries()) {
       if (!this.#use(page, of)) continue;
       const isTable = summary.type === pageTypes.interiorTable;
-      const before = isTable && n > 0 ? keys[n - 1]! : above;
-      const last = isTable && n < keys.length ? keys[n]! : upTo;
+      const before = isTable && n > 0 ? knownRow(keys[n - 1]!, above) : above;
+      const last = isTable && n < keys.length ? knownRow(keys[n]!, upTo) : upTo;
       waiting.push({ page, above: before, upTo: last, depth: depth + 1 });
     }
   }
 
   #checkRange(of: string, summary: PageSummary, { above, upTo }: Visit): void {
     const { type, cells, keys } = summary;
-    const first = type === pageTypes.leafTable ? summary.first : keys[0];
-    const last = type === pageTypes.leafTable ? summary.last : keys.at(-1);
+    const known = (type === pageTypes.leafTable ? [summary.first, summary.last] : keys).filter(
+      (row) => row !== unknownRow,
+    );
+    const [first] = known;
+    const last = known.at(-1);
     if (cells === 0 || first === undefined || last === undefined) return;
     if (first <= above || last > upTo) this.#report(`${of} has row numbers that belong to another page`);
   }

@@ -26,6 +26,17 @@ export function sqliteVarint(bytes: Uint8Array, at: number): number {
   return value * 256 + (bytes[at + 8] ?? 0);
 }
 
+/** The same number as SQLite takes a row number: all 64 bits, with a sign. */
+export function signedVarint(bytes: Uint8Array, at: number): bigint {
+  let value = 0n;
+  for (let n = 0; n < 8; n += 1) {
+    const byte = bytes[at + n] ?? 0;
+    value = value * 128n + BigInt(byte & 0x7f);
+    if (byte < 0x80) return value;
+  }
+  return BigInt.asIntN(64, value * 256n + BigInt(bytes[at + 8] ?? 0));
+}
+
 /** Numbers from 0 to 2^53 in few bytes, one after the other. Not SQLite's format: the lowest seven bits come first. */
 export class NumberWriter {
   #bytes = new Uint8Array(65_536);

@@ -29,8 +29,9 @@ export function readTrees(db: SqliteDatabase): Tree[] {
     table,
     kind,
     root,
-    // The index of a primary key has no text of its own. No index of the app is of either kind; one of its owner may be.
-    isBinary: !/\b(?:COLLATE|DESC)\b/i.test(sql ?? ofTables.get(table) ?? ''),
+    // A column of the table can have a collation, which its indexes have, too. No index of the app is of either kind; one
+    // of its owner may be.
+    isBinary: !/\b(?:COLLATE|DESC)\b/i.test(`${sql} ${ofTables.get(table)}`),
     isPartial: kind === 'index' && /\bWHERE\b/i.test(sql ?? ''),
   }));
 }
