@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
+import { isReservedBlob } from './storage-settings.ts';
 import { intervalPattern, wholeTableStrategies } from './strategies.ts';
 import { typeFault } from './type-faults.ts';
 
@@ -164,9 +165,23 @@ function entryLabel(item: unknown, index: number): string {
   return typeof name === 'string' ? `entry ${index + 1} (${name})` : `entry ${index + 1}`;
 }
 
-/** Checks that no table names the default database, which tables without `database` are in. */
+/** Checks that no table names the default database, which tables without `database` are in, or another blob. */
 function checkDatabases(configs: readonly TableConfig[], file: string, databaseName: string): void {
   const { name } = posix.parse(databaseName.toLowerCase());
+  const { dir, ext } = posix.parse(databaseName);
+  for (const { name: table, database } of configs) {
+    // As `databaseFileOf` names it.
+    const blob = posix.join(dir, `${database}${ext}`);
+    if (database === undefined || !isReservedBlob(blob)) continue;
+    throw new ConfigurationError(
+      `${file}: the database of ${table} would be ${blob}, another blob of the sync.`,
+      {
+        operation: `read ${file}`,
+        object: file,
+        hint: `Give the database of ${table} another name than ${database}.`,
+      },
+    );
+  }
   const wrong = configs.find(({ database }) => database === name);
   if (wrong === undefined) return;
   throw new ConfigurationError(`${file}: the database of ${wrong.name} is called like the default one.`, {

@@ -8,6 +8,7 @@ import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
 import {
   databaseStorage,
   hostStorage,
+  isReservedBlob,
   type StorageSettings,
   storageAppSettings,
   storageFaults,
@@ -206,10 +207,6 @@ export function readSettings(
   };
 }
 
-/** Blobs that the sync itself writes beside the database. */
-const reservedNames =
-  /^(?:state\.json|last-check\.json|database-check\.json|checked-figures\.json|schema-report\.(?:json|md)|files\/.*)$/;
-
 /** The faults that concern more than the form of one setting. */
 function checkTogether(given: Record<string, string | undefined>): string[] {
   const faults: string[] = [];
@@ -223,7 +220,7 @@ function checkTogether(given: Record<string, string | undefined>): string[] {
   }
   faults.push(...storageFaults(given));
   const name = given['SYNC_DATABASE_NAME']?.trim() ?? '';
-  if (reservedNames.test(name)) {
+  if (isReservedBlob(name)) {
     faults.push(`SYNC_DATABASE_NAME: ${name} is the name of another blob of the sync`);
   }
   const { SYNC_WORK_CONTAINER: work = 'sync-work', SYNC_DATABASE_CONTAINER: database = 'dataverse' } = given;

@@ -59,6 +59,20 @@ describe('entities.json', () => {
     );
   });
 
+  it.each(['state', 'last-check-sales', 'checked-figures-sales', 'schema-report', 'database-check'])(
+    'rejects a database whose file would be another blob: %s',
+    (database) => {
+      const file = join(mkdtempSync(join(tmpdir(), 'entities-')), 'entities.json');
+      writeFileSync(file, JSON.stringify(['contact', { name: 'account', database }]));
+      expect(readEntities(file)).toMatchObject([{ name: 'contact' }, { name: 'account', database }]);
+      expect(() => readEntities(file, 'mirror.json')).toThrow(
+        `the database of account would be ${database}.json, another blob of the sync`,
+      );
+      // In a folder, there are no other blobs.
+      expect(readEntities(file, 'mirror/mirror.json')).toHaveLength(2);
+    },
+  );
+
   it('names a file that is missing or not JSON', () => {
     expect(() => readEntities('/nowhere/entities.json')).toThrow(/\/nowhere\/entities\.json not found/);
     expect(() => readEntities(import.meta.filename)).toThrow(/not valid JSON/);
