@@ -115,12 +115,13 @@ export class SqliteMirror implements MirrorTarget {
     options: TransactionOptions,
     work: (mirror: MirrorTransaction) => Promise<T>,
   ): Promise<T> {
-    let recounting: Promise<(() => Promise<void>) | undefined> | undefined;
-    const isDeep = async (open: OpenDatabase): Promise<boolean> => {
+    const putBack: (() => Promise<void>)[] = [];
+    const isDeep = async (open: OpenDatabase, name: string): Promise<boolean> => {
       if (open.isSmall) return true;
       if (!options.recounts || open.length > readCaches * this.#databases.cacheBytes) return false;
-      recounting ??= this.#recounts.begin(options.at);
-      return (await recounting) !== undefined && open.etag !== undefined;
+      const recount = await this.#recounts.begin(options.at, this.#unlessDefault(name));
+      if (recount !== undefined) putBack.push(recount);
+      return recount !== undefined && open.etag !== undefined;
     };
     const files = await OpenFiles.begin({
       databases: this.#databases,
@@ -138,12 +139,16 @@ export class SqliteMirror implements MirrorTarget {
       return result;
     } finally {
       await files.end(isDone);
-      if (!transaction.isCommitted) await (await recounting)?.();
+      if (!transaction.isCommitted) for (const note of putBack) await note();
     }
   }
 
   #figuresOf(name: string): CheckedFiguresFile {
-    return new CheckedFiguresFile(this.#documents, name === this.#databases.defaultName ? undefined : name);
+    return new CheckedFiguresFile(this.#documents, this.#unlessDefault(name));
+  }
+
+  #unlessDefault(name: string): string | undefined {
+    return name === this.#databases.defaultName ? undefined : name;
   }
 
   /** Notes that the figures of a check are in the files that were stored. */

@@ -35,6 +35,17 @@ it.each([
   expect(await schedule.begin(at(10))).toBeDefined();
 });
 
+it('counts each database in its own time', async () => {
+  const schedule = new RecountSchedule(memoryStorage().published, 10);
+  const isDue = async (hours: number, database?: string) =>
+    (await schedule.begin(at(hours), database)) !== undefined;
+  expect([await isDue(0), await isDue(0, 'sales')]).toEqual([false, false]);
+  expect(await isDue(10)).toBe(true);
+  // It was not open then.
+  expect(await isDue(11, 'sales')).toBe(true);
+  expect([await isDue(12), await isDue(12, 'sales')]).toEqual([false, false]);
+});
+
 it('never counts with an interval of 0', async () => {
   const documents = memoryStorage().published;
   expect(await new RecountSchedule(documents, 0).begin(at(0))).toBeUndefined();

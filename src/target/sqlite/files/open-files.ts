@@ -23,7 +23,7 @@ export interface OpenFilesOptions {
   databases: Databases;
   transaction: TransactionOptions;
   /** Whether figures about large tables are counted again in this file. */
-  isDeep: (open: OpenDatabase) => Promise<boolean>;
+  isDeep: (open: OpenDatabase, name: string) => Promise<boolean>;
   /** What a check has counted in this file. */
   figures: (name: string) => Promise<{ figures: CheckedFigures; etag: string } | undefined>;
   /** Is told of a file that the caller's state does not have as it is. */
@@ -72,7 +72,7 @@ export class OpenFiles {
       const isOfDatabase = loaded.state.databaseEtag === open.etag;
       const checked = open.isSmall ? undefined : await options.figures(name);
       const figures = checked?.figures;
-      const context = { runId, at, synced, isDeep: await options.isDeep(open), figures };
+      const context = { runId, at, synced, isDeep: await options.isDeep(open, name), figures };
       const { state, lastOutcome } = await open.work.begin(context, isOfDatabase ? known : undefined);
       const file = { name, open, work: open.work, lastOutcome, checked };
       return new OpenFiles(options, isOfDatabase ? known : state, [file]);
@@ -140,7 +140,7 @@ export class OpenFiles {
       const own = synced.filter((table) => this.nameOf(table) === name);
       const checked = open.isSmall ? undefined : await this.#options.figures(name);
       const figures = checked?.figures;
-      const context = { runId, at, synced: own, isDeep: await this.#options.isDeep(open), figures };
+      const context = { runId, at, synced: own, isDeep: await this.#options.isDeep(open, name), figures };
       const { lastOutcome } = await open.work.begin(context, this.stateOf(name));
       const file = { name, open, work: open.work, lastOutcome, checked };
       this.#files.set(name, file);
