@@ -79,6 +79,25 @@ describe('several databases that fit into the memory together', () => {
   });
 });
 
+describe('a check of several databases', () => {
+  it('names the one that was deleted while it was checked', async () => {
+    const settings = { SYNC_CACHE_MB: '0.1', SYNC_CHECK_HOURS: '0' };
+    org = await Organisation.start(['account', { name: 'contact', database: 'sales' }], {}, settings);
+    const { services } = org.harness;
+    org.rows('contact', 5);
+    await org.sync();
+    const steps = stepByStep();
+    await startCheck(services, 'http');
+    for (let progress = await steps.next(); progress?.database !== 'sales'; ) progress = await steps.next();
+    await services.published.deletePrefix('sales.db');
+    await steps.next();
+    expect((await readCheck(services))!.value).toMatchObject({
+      state: 'failed',
+      error: expect.stringContaining('The database sales was deleted before its check was complete.'),
+    });
+  });
+});
+
 describe('damage of one of several databases', () => {
   it('is announced with its name, and with the command that restores it', async () => {
     const settings = { SYNC_CACHE_MB: '0.1', SYNC_CHECK_HOURS: '0' };

@@ -55,7 +55,9 @@ export class SqliteCheck {
   async step(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep> {
     const { cacheBytes, ...rest } = this.#options;
     const database = new MirrorDatabase({ ...rest, cacheBytes: cacheBytes * cacheShare });
+    const isExpected = before !== undefined || rest.database !== undefined;
     try {
+      if (isExpected && (await rest.file.currentEtag()) === undefined) throw missing(rest.database);
       let progress = before ?? firstProgress;
       if (progress.phase === 'pages') progress = await this.#checkPages(database, progress, options);
       if (progress.phase === 'pages') return { progress };
@@ -155,6 +157,16 @@ function resultOf({ pages, counted }: CheckProgress): CheckResult {
 
 function noDatabase(): SyncError {
   return new SkipTableError('There is no database to check.', { hint: 'Start a sync with POST /api/sync.' });
+}
+
+/** @param database its name, unless it is the default one */
+function missing(database: string | undefined): SyncError {
+  const name = database === undefined ? 'The database' : `The database ${database}`;
+  return new SkipTableError(`${name} was deleted before its check was complete.`, {
+    operation: 'check the database',
+    ...(database !== undefined && { object: database }),
+    hint: 'Start a sync with POST /api/sync, which reads its tables again. Then check again with POST /api/verify.',
+  });
 }
 
 function tooManyChanges(changes: number): SyncError {
