@@ -76,9 +76,11 @@ export function errorFromResponse(
   body: Uint8Array,
 ): Error & { fault: DataverseFault } {
   const { isJson, code, message, bulkRows } = parseErrorBody(body, headers.get('content-type'));
-  const isKnownTransient = isTransient(status, code, message);
+  // An elastic table has written some rows already: the request must not be repeated as a whole.
+  const isPartlyDone = bulkRows !== undefined && bulkRows.length > 0;
+  const isKnownTransient = !isPartlyDone && isTransient(status, code, message);
   // An unexpected error of the server often passes. A write is not repeated: it may have happened.
-  const isUnexplained = !isKnownTransient && status === 500 && names.method === 'GET';
+  const isUnexplained = !isPartlyDone && !isKnownTransient && status === 500 && names.method === 'GET';
   const fault: DataverseFault = {
     ...names,
     status,

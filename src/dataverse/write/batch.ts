@@ -77,7 +77,7 @@ export async function batch(
       Prefer: options.continueOnError ? 'odata.continue-on-error' : undefined,
     },
     body: encodeBatch(items, boundary, transport.base),
-    idempotent: requests.every(isRepeatable),
+    idempotent: requests.every(isRepeatable) && areDeletesRepeatable(items, options),
     // Without continue-on-error, the batch has the status of the request that failed.
     accepts: (status, headers) =>
       status !== 429 && /^multipart\/mixed/i.test(headers.get('content-type') ?? ''),
@@ -90,6 +90,27 @@ export async function batch(
 function isRepeatable({ method, headers = {} }: BatchRequest): boolean {
   const conditions = Object.entries(headers).filter(([name]) => /^if-(none-)?match$/i.test(name));
   return method !== 'POST' && conditions.every(([name, value]) => /^if-match$/i.test(name) && value === '*');
+}
+
+/**
+ * Whether a repeated delete harms nothing else. It finds no row then, and that failure ends a batch without
+ * continue-on-error, rolls its change set back, and reaches other requests for the same row.
+ */
+function areDeletesRepeatable(
+  items: readonly (BatchRequest | ChangeSet)[],
+  { continueOnError }: BatchOptions,
+): boolean {
+  const requests = items.flatMap((item) => ('changeSet' in item ? item.changeSet : [item]));
+  const deletes = requests.filter(isDelete);
+  if (deletes.length === 0 || requests.length === 1) return true;
+  const isInChangeSet = items.some((item) => 'changeSet' in item && item.changeSet.some(isDelete));
+  if (isInChangeSet || !continueOnError) return false;
+  const deleted = new Set(deletes.map(({ path }) => path.toLowerCase()));
+  return requests.every((request) => isDelete(request) || !deleted.has(request.path.toLowerCase()));
+}
+
+function isDelete({ method }: BatchRequest): boolean {
+  return method === 'DELETE';
 }
 
 function encodeBatch(items: readonly (BatchRequest | ChangeSet)[], boundary: string, base: string): Buffer {

@@ -46,10 +46,14 @@ export class Operation<T> extends LaterReference {
     return operation.#make(...args);
   }
 
-  /** @internal The result of a response in a batch. @throws its error */
-  static read<T>(operation: Operation<T>, reply: BatchReply): T {
+  /**
+   * @internal The result of a response in a batch.
+   * @param isFinal the error of a missing row had consequences for other operations, so it stays an error
+   * @throws its error
+   */
+  static read<T>(operation: Operation<T>, reply: BatchReply, isFinal: boolean): T {
     if (reply.error === undefined) return operation.#read(reply);
-    if (operation.#ifMissing === undefined || !isMissingRow(reply.error)) throw reply.error;
+    if (isFinal || operation.#ifMissing === undefined || !isMissingRow(reply.error)) throw reply.error;
     return operation.#ifMissing();
   }
 }

@@ -6,7 +6,7 @@ import { toPublicError } from '../client/to-public-error.ts';
 import type { LaterReference } from '../rows/reference.ts';
 import { ChangeSet, Operation } from './operation.ts';
 
-/** What became of an operation. `skipped`: an earlier one failed, so Dataverse did not execute it. */
+/** What became of an operation. `skipped`: an earlier one failed, so it was not executed. */
 export type BatchOutcome<T> =
   | { readonly status: 'fulfilled'; readonly value: T }
   | { readonly status: 'rejected'; readonly reason: unknown }
@@ -39,11 +39,13 @@ export async function sendBatch<const Items extends readonly BatchItem[]>(
     const replies = await batch(transport, requests, { ...callOptions, continueOnError });
     return items.map((item, index) => {
       const reply = replies[index];
-      if (!(item instanceof ChangeSet)) return outcomeOf(item, reply as BatchReply | undefined);
+      // A missing row is a result, unless the batch ended with it: then something must be rejected.
+      const endsBatch = index + 1 < items.length && replies[index + 1] === undefined;
+      if (!(item instanceof ChangeSet)) return outcomeOf(item, reply as BatchReply | undefined, endsBatch);
       const all = (reply ?? []) as BatchReply[];
       // A change set that failed has one response, whichever of its operations it belongs to.
       const failed = all.find(({ error }) => error !== undefined);
-      return item.operations.map((operation, place) => outcomeOf(operation, failed ?? all[place]));
+      return item.operations.map((operation, place) => outcomeOf(operation, failed ?? all[place], true));
     });
   });
   return outcomes as { [Index in keyof Items]: OutcomeOf<Items[Index]> };
@@ -86,10 +88,14 @@ async function requestOf(
   };
 }
 
-function outcomeOf<T>(operation: Operation<T>, reply: BatchReply | undefined): BatchOutcome<T> {
+function outcomeOf<T>(
+  operation: Operation<T>,
+  reply: BatchReply | undefined,
+  isFinal: boolean,
+): BatchOutcome<T> {
   if (reply === undefined) return { status: 'skipped' };
   try {
-    return { status: 'fulfilled', value: Operation.read(operation, reply) };
+    return { status: 'fulfilled', value: Operation.read(operation, reply, isFinal) };
   } catch (error) {
     return { status: 'rejected', reason: toPublicError(error) };
   }

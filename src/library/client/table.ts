@@ -133,22 +133,23 @@ export class Table<R extends object = Row, W extends object = Row> {
     rows: readonly W[],
     { assignIds = false, ...options }: CreateManyOptions = {},
   ): Promise<BulkResult<string>> {
-    const bodies = rows.map((row) => toBody(row as Row));
-    let ownIds: string[] | undefined;
-    if (assignIds) {
-      const { primaryId } = await this.definition(options);
-      // A row that brings its own id may exist already, so that nothing follows from a conflict.
-      if (bodies.every((body) => body[primaryId] === undefined)) ownIds = bodies.map(() => randomUUID());
-      for (const [index, body] of bodies.entries()) body[primaryId] ??= ownIds?.[index] ?? randomUUID();
-    }
+    const { primaryId } = assignIds ? await this.definition(options) : { primaryId: '' };
+    const ids = assignIds ? rows.map(() => randomUUID()) : [];
+    // A row that brings its own id may exist already, so that nothing follows from a conflict.
+    const areAllOurs = assignIds && rows.every((row) => (row as Row)[primaryId] === undefined);
     return writeMany(
       this.#source,
       {
         message: 'CreateMultiple',
-        rows: bodies,
-        ownIds,
+        count: rows.length,
+        body: (index) => {
+          const body = toBody(rows[index] as Row);
+          if (assignIds) body[primaryId] ??= ids[index];
+          return body;
+        },
+        ownId: areAllOurs ? (index) => ids[index]! : undefined,
         valueFor: (id) => id ?? '',
-        single: (row) => createOperation(this.#source, row) as Operation<string>,
+        single: (_, row) => createOperation(this.#source, row) as Operation<string>,
       },
       options,
     );
@@ -161,9 +162,10 @@ export class Table<R extends object = Row, W extends object = Row> {
       this.#source,
       {
         message: 'UpdateMultiple',
-        rows: rows.map((row) => toBody(row as Row)),
+        count: rows.length,
+        body: (index) => toBody(rows[index] as Row),
         valueFor: () => undefined,
-        single: (row) => {
+        single: (_, row) => {
           const { [primaryId]: id, ...values } = row;
           return updateOperation(this.#source, String(id), values) as Operation<undefined>;
         },
@@ -178,25 +180,23 @@ export class Table<R extends object = Row, W extends object = Row> {
     options?: BulkOptions,
   ): Promise<BulkResult<undefined>> {
     const { entitySet, primaryId } = await this.definition(options);
-    // Dataverse rejects the columns of an alternate key among the values of a row that it creates.
-    const bodies = rows.map(({ key, values }) =>
-      typeof key === 'string'
-        ? { ...toBody(values as Row), [primaryId]: key }
-        : { '@odata.id': rowPath(entitySet, key), ...without(toBody(values as Row), Object.keys(key)) },
-    );
-    const keys = new Map<object, RowKey>(bodies.map((body, index) => [body, rows[index]!.key]));
     return writeMany<undefined>(
       this.#source,
       {
         message: 'UpsertMultiple',
-        rows: bodies,
+        count: rows.length,
+        body: (index) => {
+          const { key, values } = rows[index]!;
+          if (typeof key === 'string') return { ...toBody(values as Row), [primaryId]: key };
+          // Dataverse rejects the columns of an alternate key among the values of a row that it creates.
+          const others = without(toBody(values as Row), Object.keys(key));
+          return { '@odata.id': rowPath(entitySet, key), ...others };
+        },
         valueFor: () => undefined,
-        single: (row) =>
-          upsertOperation(
-            this.#source,
-            keys.get(row)!,
-            without(row, [primaryId, '@odata.id']),
-          ) as Operation<never>,
+        single: (index, row) => {
+          const values = without(row, [primaryId, '@odata.id']);
+          return upsertOperation(this.#source, rows[index]!.key, values) as Operation<never>;
+        },
       },
       options,
     );
@@ -208,14 +208,12 @@ export class Table<R extends object = Row, W extends object = Row> {
    */
   async deleteMany(keys: readonly RowKey[], options: BulkOptions = {}): Promise<BulkResult<boolean>> {
     const outcomes = new Outcomes<boolean>(keys.length, options.onProgress);
-    const indexes = keys.map((_, index) => index);
-    await sendMany(
-      this.#source,
-      indexes,
-      (index) => deleteOperation(this.#source, keys[index]!),
-      outcomes,
-      options,
-    );
+    const operations = keys.map((key, index) => ({
+      index,
+      make: () => deleteOperation(this.#source, key),
+    }));
+    await sendMany(this.#source, operations, outcomes, options);
+    outcomes.throwIfAborted(this.#source.session.options(options).signal);
     return new BulkResult(outcomes.list);
   }
 

@@ -33,7 +33,8 @@ export function toPublicError(error: unknown): unknown {
     operation: fault.operation,
     ...{ status, code, serverMessage, requestId, clientRequestId, correlationId, hint },
     retryAfterSeconds: fault.retryAfterSeconds,
-    isTransient: fault.transient,
+    // That of a bulk message is not retried, but the rows that were not written can be sent again.
+    isTransient: fault.transient || status === 429,
     maybeExecuted: fault.method !== 'GET' && (maybeExecuted(fault) || fault.maybeDoneBefore === true),
   };
   if (error instanceof InternalChangeTrackingError) {

@@ -4,6 +4,7 @@ import type { Transport } from '../../dataverse/transport/transport.ts';
 import { type BlockTarget, uploadFileBlocks } from '../../dataverse/write/file-blocks.ts';
 import { deleteFile, downloadFile, uploadFile } from '../../dataverse/write/files.ts';
 import type { UploadState } from '../../dataverse/write/upload-state.ts';
+import { checkCount } from '../client/check-count.ts';
 import type { RequestOptions } from '../client/options.ts';
 import type { QuerySource } from '../query/query.ts';
 
@@ -54,7 +55,8 @@ export class FileColumn {
    */
   upload(fileName: string, data: Uint8Array, options: UploadOptions = {}): Promise<void> {
     const { onProgress, chunkBytes, mimeType, onState, resume } = options;
-    return this.#run(options, (transport, file, call) => {
+    return this.#run(options, async (transport, file, call) => {
+      if (chunkBytes !== undefined) checkCount(chunkBytes, 'chunkBytes');
       const transfer = { ...call, onProgress, chunkBytes };
       const isBlocks = mimeType !== undefined || onState !== undefined || resume !== undefined;
       if (!isBlocks) return uploadFile(transport, file, fileName, data, transfer);
@@ -69,6 +71,8 @@ export class FileColumn {
   async *download(options: DownloadOptions = {}): AsyncGenerator<Uint8Array> {
     const { onProgress, chunkBytes, from, fullSize } = options;
     const { session } = this.#source;
+    if (chunkBytes !== undefined) checkCount(chunkBytes, 'chunkBytes');
+    if (from !== undefined) checkCount(from, 'from', 0);
     const file = await this.#file(options);
     yield* session.iterate(options, (transport, call) =>
       downloadFile(transport, file, { ...call, onProgress, chunkBytes, from, fullSize }),

@@ -3,6 +3,7 @@ import { parseRows } from '../../dataverse/read/page.ts';
 import { followPages } from '../../dataverse/read/read-pages.ts';
 import type { CallOptions } from '../../dataverse/transport/call.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
+import { checkCount } from '../client/check-count.ts';
 import { ChangeTrackingError, UsageError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
 import type { QuerySource } from './query.ts';
@@ -57,6 +58,7 @@ export class Changes<T> implements AsyncIterable<Change<T>> {
   async *#pages(transport: Transport, options: CallOptions): AsyncGenerator<Change<T>[]> {
     const { entitySet } = await this.#source.definition(this.#options);
     const { select, since: link, pageSize } = this.#options;
+    if (pageSize !== undefined) checkCount(pageSize, 'pageSize');
     const query = { entitySet, select, link, pageSize, trackChanges: true };
     let token: string | undefined;
     for await (const page of followPages(transport, query, options)) {

@@ -3,6 +3,7 @@ import { annotationsPreference, encodeValue } from '../../dataverse/read/query.t
 import { toPage } from '../../dataverse/read/read-pages.ts';
 import type { CallOptions } from '../../dataverse/transport/call.ts';
 import type { Transport } from '../../dataverse/transport/transport.ts';
+import { checkCount } from '../client/check-count.ts';
 import { DataverseError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
 import { displayAnnotations } from './annotations.ts';
@@ -55,9 +56,10 @@ export class FetchXmlQuery<T> implements AsyncIterable<T> {
     const { entitySet } = await this.#source.definition(this.#options);
     const annotations = [...pagingAnnotations, ...(this.#options.formatted ? displayAnnotations : [])];
     const isSingle = isOnePage(this.#xml);
+    const pageSize = checkCount(this.#options.pageSize ?? 5000, 'pageSize');
     let cookie: string | undefined;
     for (let number = 1; ; number += 1) {
-      const xml = isSingle ? this.#xml : pageOf(this.#xml, number, this.#options.pageSize ?? 5000, cookie);
+      const xml = isSingle ? this.#xml : pageOf(this.#xml, number, pageSize, cookie);
       const call = {
         ...options,
         operation: `read page ${number} of ${entitySet}`,

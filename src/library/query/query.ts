@@ -1,12 +1,13 @@
 import { parseRows } from '../../dataverse/read/page.ts';
 import { followPages } from '../../dataverse/read/read-pages.ts';
+import { checkCount } from '../client/check-count.ts';
 import type { RequestOptions } from '../client/options.ts';
 import type { Session } from '../client/session.ts';
 import type { AnyTableDefinition, ColumnOf, Row, Selected } from '../client/table-definition.ts';
 import { displayAnnotations } from './annotations.ts';
 import { countRows } from './count-rows.ts';
 import { type FilterInput, toFilter } from './filter.ts';
-import { checkCount, emptyState, orderText, type QueryState, toQueryOptions } from './query-state.ts';
+import { emptyState, orderText, type QueryState, toQueryOptions } from './query-state.ts';
 
 /** One page of a query. */
 export interface RowPage<T> {

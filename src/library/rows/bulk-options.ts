@@ -1,9 +1,10 @@
+import { checkCount } from '../client/check-count.ts';
 import type { RequestOptions } from '../client/options.ts';
 
 export interface BulkOptions extends RequestOptions {
   /** Rows per request. @default 1000, which Microsoft recommends to start with; 100 for deletes */
   maxRows?: number | undefined;
-  /** Requests at the same time. Those that write the same rows can lock each other out. @default 1 */
+  /** Requests at the same time, also of deletes and batches. Those that write the same rows can lock each other out. @default 1 */
   concurrency?: number | undefined;
   /** Called when further rows are settled, with how many are so far. */
   onProgress?: ((settled: number, total: number) => void) | undefined;
@@ -16,4 +17,10 @@ export interface CreateManyOptions extends BulkOptions {
    * @default false
    */
   assignIds?: boolean | undefined;
+}
+
+/** @internal @throws UsageError for numbers with which nothing would be sent */
+export function checkBulkOptions({ maxRows, concurrency = 1 }: BulkOptions) {
+  if (maxRows !== undefined) checkCount(maxRows, 'maxRows');
+  return { maxRows, concurrency: checkCount(concurrency, 'concurrency') };
 }

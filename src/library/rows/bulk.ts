@@ -13,78 +13,106 @@ import {
 } from '../../dataverse/write/write-bulk.ts';
 import type { Operation } from '../batch/operation.ts';
 import type { QuerySource } from '../query/query.ts';
-import type { BulkOptions } from './bulk-options.ts';
+import { type BulkOptions, checkBulkOptions } from './bulk-options.ts';
 import { BulkResult } from './bulk-result.ts';
 import { Outcomes } from './outcomes.ts';
-import { sendMany } from './send-many.ts';
+import { inParallel, sendMany } from './send-many.ts';
 
 /** @internal */
 export interface BulkWork<T> {
   message: 'CreateMultiple' | 'UpdateMultiple' | 'UpsertMultiple';
-  rows: readonly Readonly<Record<string, unknown>>[];
-  /** The ids that the client gave to all rows: the request can be repeated. */
-  ownIds?: readonly string[] | undefined;
+  count: number;
+  /** The values of a row. @throws UsageError, which rejects this row only */
+  body(index: number): Readonly<Record<string, unknown>>;
+  /** The id that the client gave to a row. With ids for all rows, the request can be repeated. */
+  ownId?: ((index: number) => string) | undefined;
   /** The result of a row from the id that Dataverse assigned. */
   valueFor(id: string | undefined): T;
   /** The same for one row, where the table has no such message. */
-  single(row: Readonly<Record<string, unknown>>): Operation<T>;
+  single(index: number, row: Readonly<Record<string, unknown>>): Operation<T>;
 }
 
 /** @internal
  * Writes rows with bulk messages. A request of a standard table succeeds or fails as a whole, so a rejected one is halved
  * until each invalid row is alone. A table without the message gets its rows in batches. A fault that no row caused rejects
  * the rows of its request. It ends the operation if it will not pass, or if it was retried already, or the third time in a
- * row: the rows after them are skipped.
+ * row: the rows after them are skipped. The same happens when the signal is aborted.
+ * @throws the reason of the signal, if no row was written before
  */
 export async function writeMany<T>(
   source: QuerySource,
   work: BulkWork<T>,
   options: BulkOptions = {},
 ): Promise<BulkResult<T>> {
-  const { rows, message } = work;
-  const outcomes = new Outcomes<T>(rows.length, options.onProgress);
-  const sizes = rows.map((row) => Buffer.byteLength(toJson(row)) + 100);
-  const parts = splitBySize(sizes, maxRequestBytes, options.maxRows ?? 1000);
+  const { message } = work;
+  const { maxRows, concurrency } = checkBulkOptions(options);
+  const outcomes = new Outcomes<T>(work.count, options.onProgress);
+  const { rows, sizes } = toRows(work, outcomes);
+  const parts = splitBySize(sizes, maxRequestBytes, maxRows ?? 1000);
   let faultsInARow = 0;
   await source.session.run(options, async (transport, callOptions) => {
     const { entitySet, logicalName } = await source.definition(options);
     const write = async (start: number, end: number) => {
+      // These rows stay skipped: they are not sent.
+      if (callOptions.signal?.aborted) return;
       const part = rows.slice(start, end);
-      const own = work.ownIds?.slice(start, end);
-      const ids = await send(transport, { message, entitySet, logicalName }, part, own, callOptions);
+      const own = work.ownId && part.map(({ index }) => work.ownId!(index));
+      const bodies = part.map(({ body }) => body);
+      const ids = await send(transport, { message, entitySet, logicalName }, bodies, own, callOptions);
       faultsInARow = 0;
-      for (let index = start; index < end; index += 1)
-        outcomes.fulfil(index, work.valueFor(ids?.[index - start]));
+      for (const [place, { index }] of part.entries()) outcomes.fulfil(index, work.valueFor(ids?.[place]));
     };
-    const fail = (index: number, error: unknown, end: number) => {
-      if (callOptions.signal?.aborted) throw error;
-      if (outcomes.takeBulkRows(index, error, work.valueFor)) return;
+    const fail = (start: number, error: unknown, end: number) => {
+      const indexes = rows.slice(start, end).map(({ index }) => index);
+      if (callOptions.signal?.aborted) {
+        parts.length = 0;
+        for (const index of indexes) outcomes.reject(index, error);
+        return;
+      }
+      if (outcomes.takeBulkRows(indexes, error, work.valueFor)) return;
       if (lacksMessage(error)) throw new NoBulkMessage();
-      for (let row = index; row < end; row += 1) outcomes.reject(row, error);
+      for (const index of indexes) outcomes.reject(index, error);
       if (isRowRejected(error)) return;
       faultsInARow += 1;
-      const isRetried = message !== 'CreateMultiple' || work.ownIds !== undefined;
+      const isRetried = message !== 'CreateMultiple' || work.ownId !== undefined;
       if (!dataverseFault(error)?.transient || isRetried || faultsInARow >= 3) parts.length = 0;
     };
     try {
-      await inParallel(options.concurrency ?? 1, () => writeHalving(parts, write, fail));
+      await inParallel(concurrency, () => writeHalving(parts, write, fail));
     } catch (error) {
       if (!(error instanceof NoBulkMessage)) throw error;
-      await writeInBatches(source, work, outcomes, options);
+      const rest = rows.filter(({ index }) => outcomes.list[index]?.status === 'skipped');
+      const operations = rest.map(({ index, body }) => ({ index, make: () => work.single(index, body) }));
+      await sendMany(source, operations, outcomes, options);
     }
+    outcomes.throwIfAborted(callOptions.signal);
   });
   return new BulkResult(outcomes.list);
 }
 
+interface BulkRow {
+  index: number;
+  body: Readonly<Record<string, unknown>>;
+}
+
+/** The rows that can be sent, with their sizes in bytes. The others are rejected. */
+function toRows<T>(work: BulkWork<T>, outcomes: Outcomes<T>): { rows: BulkRow[]; sizes: number[] } {
+  const rows: BulkRow[] = [];
+  const sizes: number[] = [];
+  for (let index = 0; index < work.count; index += 1) {
+    try {
+      const body = work.body(index);
+      sizes.push(Buffer.byteLength(toJson(body)) + 100);
+      rows.push({ index, body });
+    } catch (error) {
+      outcomes.reject(index, error);
+    }
+  }
+  return { rows, sizes };
+}
+
 /** The table does not support the message. */
 class NoBulkMessage extends Error {}
-
-/** Runs workers that take from one list. */
-async function inParallel(count: number, worker: () => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(Array.from({ length: Math.max(1, count) }, worker));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-}
 
 function isRowRejected(error: unknown): boolean {
   const fault = dataverseFault(error);
@@ -115,17 +143,6 @@ async function send(
   return undefined;
 }
 
-/** Sends the rows that have no outcome yet as operations of batches. */
-async function writeInBatches<T>(
-  source: QuerySource,
-  { rows, single }: BulkWork<T>,
-  outcomes: Outcomes<T>,
-  options: BulkOptions,
-): Promise<void> {
-  const rest = outcomes.list.flatMap(({ status }, index) => (status === 'skipped' ? [index] : []));
-  await sendMany(source, rest, (index) => single(rows[index]!), outcomes, options);
-}
-
 /**
  * What a conflict means after an attempt without a response. A standard table creates all rows of a request or none, and the
  * ids are new, so a row that exists is the work of that attempt.
@@ -133,7 +150,8 @@ async function writeInBatches<T>(
  */
 function whetherCreated(error: unknown, ids: readonly string[]): readonly string[] {
   const fault = dataverseFault(error);
-  if (!fault?.maybeDoneBefore || fault.status !== 412) throw error;
+  // An elastic table says which rows it wrote: see `takeBulkRows`.
+  if (fault?.bulkRows?.length || !fault?.maybeDoneBefore || fault.status !== 412) throw error;
   if (fault.code === codes.duplicateRecord) return ids;
   // Without the code it stays open. Smaller requests would not tell either.
   if (fault.code === undefined) throw new DataverseRetriableError((error as Error).message, { fault });

@@ -27,15 +27,26 @@ export class Outcomes<T> {
     this.set(index, { status: 'rejected', reason: toPublicError(error) });
   }
 
-  /** Elastic tables write the valid rows of a request, and say which. @returns whether the error says so */
-  takeBulkRows(start: number, error: unknown, valueFor: (id: string | undefined) => T): boolean {
+  /**
+   * Elastic tables write the valid rows of a request, and say which.
+   * @param indexes of the rows in the request
+   * @returns whether the error says so
+   */
+  takeBulkRows(indexes: readonly number[], error: unknown, valueFor: (id: string | undefined) => T): boolean {
     const known = dataverseFault(error)?.bulkRows;
     if (known === undefined || known.length === 0) return false;
-    for (const { index, id, status } of known) {
-      if (status < 400) this.fulfil(start + index, valueFor(id));
-      else this.reject(start + index, error);
+    const places = new Map(known.map((row) => [row.index, row]));
+    for (const [place, index] of indexes.entries()) {
+      const row = places.get(place);
+      if (row !== undefined && row.status < 400) this.fulfil(index, valueFor(row.id));
+      else this.reject(index, error);
     }
     return true;
+  }
+
+  /** @throws the reason of the signal if it is aborted and no row was written: then there is no result to return */
+  throwIfAborted(signal: AbortSignal | undefined): void {
+    if (!this.list.some(({ status }) => status === 'fulfilled')) signal?.throwIfAborted();
   }
 }
 

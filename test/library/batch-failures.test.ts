@@ -1,0 +1,69 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { changeSet, type Dataverse, type Table } from '../../src/library/dataverse.ts';
+import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { connect } from './sample.ts';
+
+let sample: SampleDataverse;
+let dataverse: Dataverse;
+let accounts: Table;
+
+beforeAll(async () => {
+  sample = await startSampleDataverse({ rows: 300 });
+  dataverse = connect(sample);
+  accounts = dataverse.table('account');
+  await accounts.definition();
+});
+
+afterEach(() => sample.faults.clear());
+afterAll(() => sample.stop());
+
+const nowhere = '00000000-0000-4000-8000-00000000dead';
+const statuses = (outcomes: readonly { status: string }[]) => outcomes.map(({ status }) => status);
+const truth = () => sample.store.truth('account');
+
+test('rejects every operation of a failed change set, also those to which a missing row is a result', async () => {
+  const id = await accounts.create({ name: 'Kept' });
+  const [outcomes] = await dataverse.batch([
+    changeSet(accounts.prepare.delete(id), accounts.prepare.update(nowhere, { name: 'x' })),
+  ]);
+  expect(statuses(outcomes)).toEqual(['rejected', 'rejected']);
+  expect(outcomes[0]).toMatchObject({ reason: { name: 'NotFoundError' } });
+  expect(truth().has(id)).toBe(true);
+});
+
+test('rejects a missing row that ends a batch', async () => {
+  const operations = () => [accounts.prepare.retrieve(nowhere), accounts.prepare.create({ name: 'after' })];
+  expect(statuses(await dataverse.batch(operations()))).toEqual(['rejected', 'skipped']);
+  const all = await dataverse.batch(operations(), { continueOnError: true });
+  expect(statuses(all)).toEqual(['fulfilled', 'fulfilled']);
+  // Nothing is left out behind the last one.
+  const [last] = await dataverse.batch([accounts.prepare.retrieve(nowhere)]);
+  expect(last).toEqual({ status: 'fulfilled', value: undefined });
+});
+
+test('does not repeat a batch in which a repeated delete would fail something else', async () => {
+  const [a, b] = (await accounts.createMany([{ name: 'a' }, { name: 'b' }])).valuesOrThrow();
+  const lost = () => sample.faults.add({ kind: 'commit-then-reset', match: /\$batch/, times: 1 });
+  const remove = accounts.prepare.delete(a!);
+  const update = accounts.prepare.update(b!, { name: 'B' });
+  const maybeExecuted = { maybeExecuted: true };
+  lost();
+  await expect(dataverse.batch([remove, update])).rejects.toMatchObject(maybeExecuted);
+  expect(truth().get(b!)).toMatchObject({ name: 'B' });
+  lost();
+  await expect(dataverse.batch([changeSet(remove, update)])).rejects.toMatchObject(maybeExecuted);
+  lost();
+  const both = [accounts.prepare.update(b!, { name: 'C' }), accounts.prepare.delete(b!)];
+  await expect(dataverse.batch(both, { continueOnError: true })).rejects.toMatchObject(maybeExecuted);
+});
+
+test('repeats deletes that continue on error', async () => {
+  const [a, b] = (await accounts.createMany([{ name: 'a' }, { name: 'b' }])).valuesOrThrow();
+  sample.faults.add({ kind: 'commit-then-reset', match: /\$batch/, times: 1 });
+  const outcomes = await dataverse.batch(
+    [accounts.prepare.delete(a!), accounts.prepare.update(b!, { name: 'B' })],
+    { continueOnError: true },
+  );
+  expect(statuses(outcomes)).toEqual(['fulfilled', 'fulfilled']);
+  expect(truth().has(a!)).toBe(false);
+});
