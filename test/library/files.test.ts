@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Dataverse, type FileColumn, UsageError } from '../../src/library/dataverse.ts';
 import type { UploadState } from '../../src/library/files/file-column.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { sendError, sendJson, startServer } from '../dataverse/http-server.ts';
 import { connect } from './sample.ts';
 
 let sample: SampleDataverse;
@@ -77,4 +78,50 @@ test('deletes files, reads empty columns as undefined, and uploads images', asyn
   const image = dataverse.table('account').file(id, 'entityimage');
   await image.upload('logo.png', bytes.subarray(0, 500));
   expect(Buffer.from((await image.bytes({ fullSize: true }))!).equals(bytes.subarray(0, 500))).toBe(true);
+});
+
+test('ends a download that goes on behind the last byte', async () => {
+  await contract.upload('a.txt', bytes.subarray(0, 10));
+  expect(await contract.bytes({ from: 10 })).toHaveLength(0);
+});
+
+test('reads an empty file, other than an empty column', async () => {
+  for (const options of [{}, { mimeType: 'text/plain' }]) {
+    await contract.upload('empty.txt', new Uint8Array(0), options);
+    expect(await contract.bytes()).toHaveLength(0);
+  }
+});
+
+test('notices a file of another name, and a shorter one', async () => {
+  await using server = await startServer((request, response, number) => {
+    const from = /bytes=(\d+)/.exec(request.headers.range!)![1];
+    const headers = { 'content-type': 'application/octet-stream', 'x-ms-file-name': `file ${number}` };
+    if (from === '4') return response.writeHead(416, { ...headers, 'content-range': 'bytes */3' }).end();
+    response.writeHead(206, { ...headers, 'content-range': `bytes ${from}-${Number(from) + 1}/4` }).end('AA');
+  });
+  const names = { logicalName: 'account', entitySet: 'accounts', primaryId: 'accountid' };
+  const file = connect(server)
+    .table(names)
+    .file(id, 'new_contract' as never);
+  await expect(file.bytes({ chunkBytes: 2 })).rejects.toThrow('replaced in the meantime');
+  await expect(file.bytes({ from: 4 })).rejects.toThrow('it has 3 bytes');
+});
+
+test('says that an upload may be complete whose last response was lost', async () => {
+  let commits = 0;
+  await using server = await startServer((request, response) => {
+    if (request.url!.includes('Initialize')) return sendJson(response, { FileContinuationToken: 't' });
+    if (request.url!.includes('UploadBlock')) return response.writeHead(204).end();
+    commits += 1;
+    if (commits === 1) return sendError(response, 503, '', '');
+    return sendError(response, 400, '0x80044a01', 'The token is not valid.');
+  });
+  const names = { logicalName: 'account', entitySet: 'accounts', primaryId: 'accountid' };
+  const file = connect(server)
+    .table(names)
+    .file(id, 'new_contract' as never);
+  await expect(file.upload('a', bytes, { mimeType: 'text/plain' })).rejects.toMatchObject({
+    name: 'TransientError',
+    maybeExecuted: true,
+  });
 });

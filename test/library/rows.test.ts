@@ -190,3 +190,10 @@ test('says what is wrong with values and arguments', async () => {
   expect(dataverse.stats.requests).toBe(before);
   expect(() => connect({ url: 'http://contoso.crm.dynamics.com' })).toThrow(UsageError);
 });
+
+test('reads the row of a create with an id of its own whose response was lost', async () => {
+  const own = '00000000-0000-4000-8000-00000000abcd';
+  sample.faults.add({ kind: 'commit-then-reset', match: /accounts/, times: 1 });
+  const row = await accounts.create({ accountid: own, name: 'Once' }, { returning: ['name'] });
+  expect(row).toMatchObject({ accountid: own, name: 'Once' });
+});

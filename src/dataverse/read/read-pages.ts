@@ -188,12 +188,16 @@ function freeMemory(body: Buffer): void {
   if (length > 65_536 && buffer instanceof ArrayBuffer && byteOffset === 0) buffer.transfer(0);
 }
 
+/** The page size and the annotations of a query, for the Prefer header. */
+export function preferenceOf({ top, pageSize = 5000, annotations }: PageQuery): string | undefined {
+  const size = top === undefined ? `odata.maxpagesize=${pageSize}` : undefined;
+  return [size, annotationsPreference(annotations)].filter(Boolean).join(',') || undefined;
+}
+
 function pageCall(query: PageQuery, url: string, number: number): Call {
   const { entitySet } = query;
-  const prefer = query.top === undefined ? [`odata.maxpagesize=${query.pageSize ?? 5000}`] : [];
-  if (query.trackChanges && !isDeltaLink(url)) prefer.unshift('odata.track-changes');
-  const annotations = annotationsPreference(query.annotations);
-  if (annotations !== undefined) prefer.push(annotations);
+  const tracks = query.trackChanges && !isDeltaLink(url);
+  const prefer = [tracks ? 'odata.track-changes' : undefined, preferenceOf(query)].filter(Boolean);
   const headers = { Prefer: prefer.length === 0 ? undefined : prefer.join(',') };
   return {
     operation: `read page ${number} of ${entitySet}`,

@@ -54,3 +54,17 @@ export function toJsonWithMarks(value: unknown): string {
   });
   return json.replaceAll(new RegExp(`"${mark}([^"]*)"`, 'g'), '$1');
 }
+
+/**
+ * Parses JSON. A number that a double would change becomes an exact one, which `toJson` writes with all its digits.
+ * @throws SyntaxError
+ */
+export function parseExact(json: string): unknown {
+  const mark = randomUUID();
+  const marked = json.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    token.startsWith('"') || String(Number(token)) === token ? token : `"${mark}${token}"`,
+  );
+  return JSON.parse(marked, (_, member) =>
+    typeof member === 'string' && member.startsWith(mark) ? exactNumber(member.slice(mark.length)) : member,
+  );
+}

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigurationError } from '../../errors.ts';
+import { DataverseRetriableError, dataverseFault } from '../errors/errors.ts';
 import { checkName } from '../read/query.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
 import { readObject, unreadable } from '../transport/reply.ts';
@@ -64,7 +65,19 @@ export async function uploadFileBlocks(
   }
   const commit = { FileName: fileName, MimeType: mimeType, BlockList: state.blocks };
   const body = { ...commit, FileContinuationToken: state.token };
-  await transport.send(blockCall(target, 'commit', 'CommitFileBlocksUpload', body, call), () => undefined);
+  await transport
+    .send(blockCall(target, 'commit', 'CommitFileBlocksUpload', body, call), () => undefined)
+    .catch((error) => {
+      throw ifCommitted(error);
+    });
+}
+
+/** An attempt without a response may have completed the upload and used up its token, so that the next one is rejected. */
+function ifCommitted(error: unknown): unknown {
+  const fault = dataverseFault(error);
+  if (!fault?.maybeDoneBefore || fault.transient) return error;
+  const hint = 'The upload may be complete: compare the file before you upload it again.';
+  return new DataverseRetriableError((error as Error).message, { fault, hint });
 }
 
 function start(
@@ -103,7 +116,7 @@ function blockCall(
     method: 'POST',
     url: message,
     body: toJson(body),
-    // A block has its id, an upload that is started twice leaves nothing, and a commit of the same blocks has one result.
+    // A block has its id, an upload that is started twice leaves nothing, and a second commit at most fails.
     idempotent: true,
   };
 }

@@ -71,7 +71,8 @@ export async function uploadFile(
 /**
  * Downloads a file chunk by chunk. An empty column yields nothing.
  * @param options `fullSize`, for an image column: the image itself instead of its thumbnail; `from`, the first byte
- * @throws DataverseError if the file is replaced during the download
+ * @throws DataverseError if a file of another name or size replaces it during the download. Dataverse names no version of a
+ *   file: one of the same name and size is not noticed, so that the chunks may be of both
  * @example
  * const chunks = client.downloadFile({ entitySet: 'accounts', id, column: 'new_contract' });
  * await writeFile('contract.pdf', chunks);
@@ -85,37 +86,57 @@ export async function* downloadFile(
   const call = fileCall(file, 'download', options);
   const url = `${call.url}/$value${options.fullSize ? '?size=full' : ''}`;
   const from = options.from ?? 0;
+  const fail = (what: string) =>
+    new DataverseError(`Cannot ${call.operation}: ${what}`, {
+      hint: 'Download it again from the start.',
+      fault: { operation: call.operation, entitySet: call.entitySet, transient: true },
+    });
+  let name: string | undefined;
   for (let start = from, total = from + 1; start < total; ) {
     const headers = { Range: `bytes=${start}-${start + size - 1}`, Accept: '*/*' };
     const read = (reply: Reply) => readChunk(reply, start);
-    const chunk = await transport.send({ ...call, url, headers }, read).catch((error) => {
+    const accepts = (status: number) => status === 416;
+    const chunk = await transport.send({ ...call, url, headers, accepts }, read).catch((error) => {
       if (start === from && isEmptyColumn(error)) return undefined;
       throw error;
     });
-    if (chunk === undefined || chunk.body.length === 0) return;
-    if (start > from && chunk.total !== total) {
-      throw new DataverseError(`Cannot ${call.operation}: the file was replaced in the meantime`, {
-        hint: 'Download it again.',
-        fault: { operation: call.operation, entitySet: call.entitySet, transient: true },
-      });
+    if (chunk === undefined) return;
+    if (chunk.total < start) throw fail(`it has ${chunk.total} bytes, not ${start} or more`);
+    if (start > from && (chunk.total !== total || chunk.name !== name)) {
+      throw fail('the file was replaced in the meantime');
     }
-    total = chunk.total;
+    ({ total, name } = chunk);
     start += chunk.body.length;
+    // An empty file, other than an empty column, has a chunk.
     yield chunk.body;
     options.onProgress?.(start, total);
+    if (chunk.body.length === 0) return;
   }
 }
 
-/** The bytes from `start` on and the file's size, if the response contains it; undefined if there is no file. */
-function readChunk(reply: Reply, start: number): { body: Buffer; total: number } | undefined {
+interface Chunk {
+  body: Buffer;
+  /** The size of the file, if the response contains it. */
+  total: number;
+  name: string | undefined;
+}
+
+/** The bytes from `start` on; undefined if there is no file. */
+function readChunk(reply: Reply, start: number): Chunk | undefined {
   const { body, headers, status } = reply;
   if (status === 204) return undefined;
+  const name = headers.get('x-ms-file-name');
+  // The range starts behind the last byte: the file is empty, or a download that goes on was complete.
+  if (status === 416) {
+    const total = /^bytes \*\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1] ?? start;
+    return { body: Buffer.alloc(0), total: Number(total), name };
+  }
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
   if (start > 0 && (status !== 206 || (range !== null && Number(range[1]) !== start))) {
     throw unreadable(reply, 'it is not the requested range');
   }
   const known = Number(range?.[2] ?? headers.get('x-ms-file-size') ?? body.length);
-  return { body, total: status === 206 ? known : start + body.length };
+  return { body, total: status === 206 ? known : start + body.length, name };
 }
 
 /** Deletes the file in a column. An empty column is not an error. */

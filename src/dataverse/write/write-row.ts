@@ -1,6 +1,7 @@
 import { dataverseFault, isMissingRow } from '../errors/errors.ts';
 import { codes } from '../errors/fault-codes.ts';
 import { checkName, queryString, type RowKey, rowPath } from '../read/query.ts';
+import { readRow } from '../read/read-row.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
 import { type Reply, type Row, readObject } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -108,7 +109,11 @@ export async function create(
     // The server did execute an earlier attempt: the existing row is this one.
     const isOurs = fault?.maybeDoneBefore && fault.code === codes.duplicateRecord;
     if (own === undefined || !isOurs) throw error;
-    return { ...own, created: true };
+    if (options.returning === undefined) return { ...own, created: true };
+    const read = { ...options, select: options.returning };
+    const existing = await readRow(transport, entitySet, own.id, read);
+    if (existing === undefined) throw error;
+    return { ...own, created: true, row: existing };
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { parseRows } from '../../dataverse/read/page.ts';
-import { checkName, rowPath } from '../../dataverse/read/query.ts';
+import { annotationsPreference, checkName, rowPath } from '../../dataverse/read/query.ts';
 import { followPages } from '../../dataverse/read/read-pages.ts';
 import { readRowIfChanged } from '../../dataverse/read/read-row.ts';
 import { associate, disassociate, type Link, setLookup } from '../../dataverse/write/links.ts';
@@ -9,6 +9,7 @@ import type { Operation } from '../batch/operation.ts';
 import { FileColumn } from '../files/file-column.ts';
 import { type Aggregation, applyText } from '../query/aggregate.ts';
 import { Changes, type ChangesOptions } from '../query/changes.ts';
+import { completeRows } from '../query/complete-rows.ts';
 import { type FetchXmlOptions, FetchXmlQuery } from '../query/fetch-query.ts';
 import { Query, type QuerySource } from '../query/query.ts';
 import { writeMany } from '../rows/bulk.ts';
@@ -23,7 +24,7 @@ import {
   withRow,
 } from '../rows/operations.ts';
 import { Outcomes } from '../rows/outcomes.ts';
-import { toReadOptions } from '../rows/read-options.ts';
+import { toExpansions, toReadOptions } from '../rows/read-options.ts';
 import { type Reference, type RowKey, toBody } from '../rows/reference.ts';
 import type {
   CreateOptions,
@@ -87,7 +88,11 @@ export class Table<R extends object = Row, W extends object = Row> {
       const own = { ...call, ...toReadOptions(options as RetrieveOptions<object, string>) };
       const known = options.known as Row | undefined;
       const row = await readRowIfChanged(transport, entitySet, key, known, own);
-      return row === undefined || row === known ? row : withoutContext(row);
+      if (row === undefined || row === known) return row;
+      const expansions = toExpansions(options.expand);
+      const rest = { entitySet, prefer: annotationsPreference(own.annotations) };
+      await completeRows(transport, [row], expansions, rest, call);
+      return withoutContext(row);
     }) as Promise<Selected<R, C> | undefined>;
   }
 

@@ -28,7 +28,10 @@ export interface UploadOptions extends TransferOptions {
 }
 
 export interface DownloadOptions extends TransferOptions {
-  /** The first byte to download, to go on with a download. @default 0 */
+  /**
+   * The first byte to download, to go on with a download. Whether the file is still the same is not checked.
+   * @default 0
+   */
   from?: number | undefined;
   /** The image itself instead of its thumbnail. */
   fullSize?: boolean | undefined;
@@ -66,7 +69,8 @@ export class FileColumn {
 
   /**
    * Downloads the file chunk by chunk. An empty column yields nothing.
-   * @throws DataverseError if the file is replaced during the download
+   * @throws DataverseError if a file of another name or size replaces it during the download. Dataverse names no version of a
+   *   file, so one of the same name and size is not noticed
    */
   async *download(options: DownloadOptions = {}): AsyncGenerator<Uint8Array> {
     const { onProgress, chunkBytes, from, fullSize } = options;

@@ -1,6 +1,6 @@
 import { queryString } from '../../dataverse/read/query.ts';
-import { readObject } from '../../dataverse/transport/reply.ts';
-import { toJson } from '../../dataverse/write/exact-number.ts';
+import { type Reply, readObject } from '../../dataverse/transport/reply.ts';
+import { parseExact, toJson } from '../../dataverse/write/exact-number.ts';
 import { resultOf } from '../client/call-function.ts';
 import type { RequestOptions } from '../client/options.ts';
 import type { Session } from '../client/session.ts';
@@ -264,13 +264,18 @@ export class Metadata {
     await this.#action('publish changes', 'PublishXml', body, options);
   }
 
-  #read(what: string, path: string, options: ReadDefinitionOptions): Promise<Row> {
+  #read(
+    what: string,
+    path: string,
+    options: ReadDefinitionOptions,
+    parse: (reply: Reply) => Row = readObject,
+  ): Promise<Row> {
     const { select, expand } = options;
     return this.#session.run(options, async (transport, call) => {
       const url = path + queryString({ select, expand });
       const headers = { Consistency: 'Strong' };
       const read = { ...call, operation: `read ${what}`, entitySet: 'EntityDefinitions', url, headers };
-      return withoutContext(await transport.send(read, readObject));
+      return withoutContext(await transport.send(read, parse));
     });
   }
 
@@ -302,7 +307,10 @@ export class Metadata {
     changes: Row,
     options: RequestOptions | undefined,
   ): Promise<void> {
-    const known = await this.#read(operation.replace(/^update /, ''), path, { ...options });
+    // A 64-bit limit or a decimal must go back as it came.
+    const read = (reply: Reply) =>
+      readObject(reply) && (parseExact(reply.body.toString().replace(/^\uFEFF/, '')) as Row);
+    const known = await this.#read(operation.replace(/^update /, ''), path, { ...options }, read);
     await this.#write('PUT', operation, path, { ...known, ...changes }, options);
   }
 

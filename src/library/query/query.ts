@@ -1,10 +1,11 @@
 import { parseRows } from '../../dataverse/read/page.ts';
-import { followPages } from '../../dataverse/read/read-pages.ts';
+import { followPages, preferenceOf } from '../../dataverse/read/read-pages.ts';
 import { checkCount } from '../client/check-count.ts';
 import type { RequestOptions } from '../client/options.ts';
 import type { Session } from '../client/session.ts';
 import type { AnyTableDefinition, ColumnOf, Row, Selected } from '../client/table-definition.ts';
 import { displayAnnotations } from './annotations.ts';
+import { completeRows } from './complete-rows.ts';
 import { countRows } from './count-rows.ts';
 import { type FilterInput, toFilter } from './filter.ts';
 import { emptyState, orderText, type QueryState, toQueryOptions } from './query-state.ts';
@@ -158,13 +159,15 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
       pageSize,
       annotations: formatted ? displayAnnotations : undefined,
     };
+    const prefer = preferenceOf(query);
     let number = 0;
     let left = top;
     for await (const page of followPages(transport, query, options)) {
       number += 1;
-      const rows = parseRows(page).slice(0, left) as T[];
+      const rows = parseRows(page).slice(0, left);
       left -= rows.length;
-      yield { rows, number, count: page.count };
+      await completeRows(transport, rows, this.#state.expand, { entitySet, prefer }, options);
+      yield { rows: rows as T[], number, count: page.count };
       if (left <= 0) return;
     }
   }

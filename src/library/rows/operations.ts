@@ -6,8 +6,9 @@ import { linkCall } from '../../dataverse/write/links.ts';
 import { createCall, deleteCall, toWritten, upsertCall } from '../../dataverse/write/write-row.ts';
 import { Operation } from '../batch/operation.ts';
 import type { RequestOptions } from '../client/options.ts';
+import { checkComplete } from '../query/complete-rows.ts';
 import type { QuerySource } from '../query/query.ts';
-import { toReadOptions } from './read-options.ts';
+import { toExpansions, toReadOptions } from './read-options.ts';
 import { LaterReference, type Reference, type RowKey, toBody } from './reference.ts';
 import type {
   CreateOptions,
@@ -130,7 +131,11 @@ export function retrieveOperation(
       const { entitySet } = await source.definition(options);
       return readRowCall(entitySet, key, toReadOptions(options));
     },
-    (reply) => withoutContext(readObject(reply)),
+    (reply) => {
+      const row = withoutContext(readObject(reply));
+      checkComplete(row, toExpansions(options.expand));
+      return row;
+    },
     () => undefined,
   );
 }
