@@ -68,9 +68,17 @@ export async function uploadFile(
   }
 }
 
+export interface DownloadOptions extends FileOptions {
+  /** For an image column: the image itself instead of its thumbnail. */
+  fullSize?: boolean | undefined;
+  /** The first byte. @default 0 */
+  from?: number | undefined;
+  /** Yields an empty chunk for an empty file, to tell it from an empty column. @default false */
+  yieldsEmpty?: boolean | undefined;
+}
+
 /**
  * Downloads a file chunk by chunk. An empty column yields nothing.
- * @param options `fullSize`, for an image column: the image itself instead of its thumbnail; `from`, the first byte
  * @throws DataverseError if a file of another name or size replaces it during the download. Dataverse names no version of a
  *   file: one of the same name and size is not noticed, so that the chunks may be of both
  * @example
@@ -80,7 +88,7 @@ export async function uploadFile(
 export async function* downloadFile(
   transport: Transport,
   file: FileReference,
-  options: FileOptions & { fullSize?: boolean | undefined; from?: number | undefined } = {},
+  options: DownloadOptions = {},
 ): AsyncGenerator<Buffer> {
   const size = options.chunkBytes ?? defaultChunkBytes;
   const call = fileCall(file, 'download', options);
@@ -107,7 +115,7 @@ export async function* downloadFile(
     }
     ({ total, name } = chunk);
     start += chunk.body.length;
-    // An empty file, other than an empty column, has a chunk.
+    if (chunk.body.length === 0 && !options.yieldsEmpty) return;
     yield chunk.body;
     options.onProgress?.(start, total);
     if (chunk.body.length === 0) return;

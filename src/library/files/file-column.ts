@@ -79,7 +79,7 @@ export class FileColumn {
     if (from !== undefined) checkCount(from, 'from', 0);
     const file = await this.#file(options);
     yield* session.iterate(options, (transport, call) =>
-      downloadFile(transport, file, { ...call, onProgress, chunkBytes, from, fullSize }),
+      downloadFile(transport, file, { ...call, onProgress, chunkBytes, from, fullSize, yieldsEmpty: true }),
     );
   }
 
