@@ -32,6 +32,8 @@ export interface DataverseFault {
   pausedAlone?: boolean;
   /** Whether the same request may succeed later. */
   transient: boolean;
+  /** Whether the request certainly did not leave, so that the server cannot have executed it. */
+  notSent?: boolean;
   /** How often the client sends a request at most that fails this way, if fewer times than usual. */
   maxTries?: number;
   /** What became of each row of a bulk message, if the server says so: elastic tables write the valid ones. */

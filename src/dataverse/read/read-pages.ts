@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { SkipTableError } from '../../errors.ts';
+import { anySignal } from '../any-signal.ts';
 import { parseErrorBody } from '../errors/error-response.ts';
 import { isQueryRefused } from '../errors/refusal.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
@@ -119,7 +120,7 @@ export async function* followPages(
   /** Pages whose bodies are in memory: at most one that the caller has and one read ahead. */
   const kept = new Set<Page>();
   const stop = new AbortController();
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const signal = anySignal([options.signal, stop.signal]);
   const fetch = (url: string, number: number) => {
     const call = { ...options, signal, ...pageCall(query, url, number), keepsBody: true };
     const keep = (reply: Reply): Page => {

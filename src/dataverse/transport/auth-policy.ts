@@ -1,15 +1,19 @@
 import type { AccessToken, TokenCredential } from '@azure/core-auth';
 import type { PipelinePolicy, PipelineRequest } from '@azure/core-rest-pipeline';
-import { ConfigurationError, RetriableError } from '../../errors.ts';
+import { ConfigurationError } from '../../errors.ts';
 import { rememberToken } from '../../safe-text.ts';
 import { checkToken } from '../credential.ts';
 import { shortMessage } from '../errors/error-response.ts';
+import { DataverseRetriableError } from '../errors/errors.ts';
 
 /** Remaining lifetime below which a token is renewed. Dataverse tokens live for 60 to 90 minutes. */
 const refreshWindowMs = 5 * 60_000;
 
 /** Minimum time between two renewals that return the same expiring token: each may start a process. */
 const minRenewalMs = 30_000;
+
+/** How often a request is tried whose token service is busy: some seconds in all. Credentials retry on their own as well. */
+const triesOfToken = 3;
 
 /** Caches the bearer token of one environment. It requests one token at a time and renews it before it expires. */
 export class TokenSource {
@@ -70,7 +74,8 @@ function tokenError(error: unknown): Error {
   const isBusy = statusCode !== undefined && (statusCode === 429 || statusCode >= 500);
   if (isBusy || /^E[A-Z]+$/.test(code ?? '')) {
     const hint = 'The token service does not respond: try again later.';
-    return new RetriableError(text, { ...details, hint });
+    const fault = { operation: details.operation, transient: true, notSent: true, maxTries: triesOfToken };
+    return new DataverseRetriableError(text, { ...details, hint, fault });
   }
   const hint =
     'Check tenant, client id and secret, or assign the function app a managed identity. For local work, sign in with the Azure CLI.';
@@ -102,11 +107,18 @@ export function authPolicy(tokens: TokenSource, origin: string): PipelinePolicy 
   };
 }
 
+/** The token service did not respond within the time limit of the request, which was not sent. */
+export class TokenTimeoutError extends Error {
+  constructor() {
+    super('no token within the time limit');
+  }
+}
+
 /** Ends the wait for a token service that does not respond when the request reaches its time limit. */
 function untilAborted<T>(work: Promise<T>, signal: PipelineRequest['abortSignal']): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new Error('no token within the time limit'));
+    const onAbort = () => reject(new TokenTimeoutError());
     signal.addEventListener('abort', onAbort);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });

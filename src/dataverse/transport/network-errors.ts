@@ -6,6 +6,7 @@ import {
   UnreadableBodyError,
   unusableResponse,
 } from '../errors/errors.ts';
+import { TokenTimeoutError } from './auth-policy.ts';
 import { BodyError } from './response-body.ts';
 
 /**
@@ -18,7 +19,9 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
   const isBody = error instanceof BodyError;
   const isCertificate = /CERT|^ERR_TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code ?? '');
   let what = 'the connection failed';
-  if (timedOutAfter !== undefined) what = `no complete response within ${timedOutAfter} seconds`;
+  const lacksToken = error instanceof TokenTimeoutError;
+  if (lacksToken && timedOutAfter !== undefined) what = `no token within ${timedOutAfter} seconds`;
+  else if (timedOutAfter !== undefined) what = `no complete response within ${timedOutAfter} seconds`;
   else if (isBody) what = `the body cannot be read: ${message}`;
   else if (code === 'HPE_HEADER_OVERFLOW') what = 'the headers of the response are too long';
   else if (/^HPE_/.test(code ?? '')) what = 'the response is not valid HTTP';
@@ -28,6 +31,7 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
     code: timedOutAfter === undefined ? code : 'TIMEOUT',
     serverMessage: what,
     transient: !isCertificate,
+    notSent: lacksToken,
   };
   const hint = isCertificate ? hints.certificate : hints[code as keyof typeof hints];
   const text = `Cannot ${names.operation}: ${what}${code === undefined ? '' : ` (${code})`}`;
@@ -56,7 +60,7 @@ const hints = {
 /** The error for a request that was not sent, because the server asked for a longer pause than the call may last. */
 export function errorFromPause(names: RequestNames, seconds: number): DataverseRetriableError {
   const serverMessage = 'service protection limit';
-  const fault = { ...names, serverMessage, retryAfterSeconds: seconds, transient: true };
+  const fault = { ...names, serverMessage, retryAfterSeconds: seconds, transient: true, notSent: true };
   const text = `Cannot ${names.operation}: Dataverse asked to wait ${seconds} seconds`;
   return new DataverseRetriableError(text, { fault, hint: 'Dataverse is busy: try again after that time.' });
 }

@@ -65,9 +65,9 @@ export function maxPause({ maxPauseSeconds, maxTotalSeconds }: RetryOptions): nu
 }
 
 /** Network errors that occur before the request is sent. */
-const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const codesOfUnsent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /** Whether the server may have executed the failed request: no response, or one from a gateway, leaves it open. */
-export function maybeExecuted({ transient, status, code = '' }: DataverseFault): boolean {
-  return transient && status !== 429 && !isRolledBack(code) && !notSent.has(code);
+export function maybeExecuted({ transient, status, code = '', notSent }: DataverseFault): boolean {
+  return transient && !notSent && status !== 429 && !isRolledBack(code) && !codesOfUnsent.has(code);
 }

@@ -162,7 +162,7 @@ export class Transport {
       call.attemptSeconds ??
       call.timeoutSeconds ??
       (this.#hasResponded ? timeoutSeconds : firstTimeoutSeconds);
-    const timer = setTimeout(() => attempt.abort(), limit * 1000);
+    const timer = setTimeout(() => attempt.abort(), timerMs(limit));
     const url = /^https?:\/\//i.test(call.url) ? call.url : this.base + call.url;
     let release: (() => void) | undefined;
     try {
@@ -233,7 +233,7 @@ export class Transport {
     if (retryAfterSeconds !== undefined && !pausedAlone) return this.#limiter.pause(waitSeconds);
     const sleptAt = performance.now();
     const { signal } = call;
-    await sleep(waitSeconds * 1000, undefined, { signal }).catch(() => signal?.throwIfAborted());
+    await sleep(timerMs(waitSeconds), undefined, { signal }).catch(() => signal?.throwIfAborted());
     this.#count(call, { waitedSeconds: secondsSince(sleptAt) });
   }
 
@@ -247,6 +247,11 @@ export class Transport {
 function asRetriable(error: unknown): unknown {
   if (!(error instanceof UnexpectedResponseError)) return error;
   return new UnreadableBodyError(error.message, { fault: error.fault, hint: error.hint });
+}
+
+/** Milliseconds for a timer. A longer one than 2^31-1 would end at once (nodejs.org: `setTimeout`). */
+function timerMs(seconds: number): number {
+  return Math.min(seconds * 1000, 2 ** 31 - 1);
 }
 
 function secondsSince(start: number): number {

@@ -1,3 +1,4 @@
+import { anySignal } from '../../dataverse/any-signal.ts';
 import type { CallOptions } from '../../dataverse/transport/call.ts';
 import { UsageError } from './errors.ts';
 
@@ -17,7 +18,10 @@ export interface RetryOptions {
 
 /** What every call accepts. `dataverse.with(options)` sets it for all calls. */
 export interface RequestOptions {
-  /** Aborts the call, with its retries and waits. The call rejects with the reason of the signal. */
+  /**
+   * Aborts the call, with its retries and waits. The call rejects with the reason of the signal. A signal of `with` applies
+   * beside that of the call.
+   */
   signal?: AbortSignal | undefined;
   /** Seconds for one attempt, including the body. @default 120; more for bulk messages, batches and the first request */
   timeoutSeconds?: number | undefined;
@@ -44,11 +48,12 @@ export interface RequestOptions {
   headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** @internal Both options; those of the call win, headers one by one. */
+/** @internal Both options; those of the call win, headers one by one. Either signal aborts it. */
 export function mergeOptions(defaults: RequestOptions, own: RequestOptions = {}): RequestOptions {
   const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined));
   const retry = { ...defaults.retry, ...own.retry };
-  return { ...defaults, ...given, retry, headers: { ...defaults.headers, ...own.headers } };
+  const headers = { ...defaults.headers, ...own.headers };
+  return { ...defaults, ...given, retry, headers, signal: anySignal([defaults.signal, own.signal]) };
 }
 
 /** @internal The headers of the options. learn.microsoft.com: "Use optional parameters", "Impersonate another user". */
@@ -72,6 +77,11 @@ export function headersOf(options: RequestOptions): Record<string, string> {
   );
 }
 
+/** @internal The value of a header that may be missing. @throws UsageError for one that no header can have */
+export function checkedHeader(name: string, value: string | undefined): string | undefined {
+  return value === undefined ? undefined : checked(name, value);
+}
+
 /** @throws UsageError for a value that no header can have. The message does not quote it: it may be a secret */
 function checked(name: string, value: string): string {
   if (/^[\w.-]+$/.test(name) && /^[\x20-\x7e]*$/.test(value)) return value;
@@ -82,9 +92,11 @@ function checked(name: string, value: string): string {
 
 /** @internal The options as the layer below takes them. */
 export function toCallOptions(options: RequestOptions): CallOptions {
+  const { timeoutSeconds = 1, correlationId } = options;
+  if (!(timeoutSeconds > 0)) throw new UsageError('timeoutSeconds must be more than 0');
   return {
     signal: options.signal,
-    correlationId: options.correlationId,
+    correlationId: checkedHeader('x-ms-correlation-id', correlationId),
     attemptSeconds: options.timeoutSeconds,
     retry: definedOf(options.retry) as CallOptions['retry'],
     requestHeaders: headersOf(options),

@@ -37,15 +37,36 @@ export class Session {
     }
   }
 
-  /** The same for work that yields. */
+  /** The same for work that yields. Nothing is yielded after the signal is aborted, also of what was read before. */
   async *iterate<T>(
     own: RequestOptions | undefined,
     work: (transport: Transport, options: CallOptions) => AsyncIterable<T>,
   ): AsyncGenerator<T> {
     try {
-      yield* work(this.transport, toCallOptions(this.options(own)));
+      const options = toCallOptions(this.options(own));
+      for await (const item of work(this.transport, options)) {
+        options.signal?.throwIfAborted();
+        yield item;
+      }
+      options.signal?.throwIfAborted();
     } catch (error) {
       throw toPublicError(error);
     }
   }
+
+  /** The members of pages, one by one. */
+  async *flatten<T>(own: RequestOptions | undefined, pages: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
+    const { signal } = this.options(own);
+    for await (const page of pages) {
+      for (const member of page) {
+        signal?.throwIfAborted();
+        yield member;
+      }
+    }
+  }
+}
+
+/** The rows of pages. */
+export async function* rowsOf<T>(pages: AsyncIterable<{ rows: T[] }>): AsyncGenerator<T[]> {
+  for await (const { rows } of pages) yield rows;
 }

@@ -36,7 +36,7 @@ import type {
 import { sendMany } from '../rows/send-many.ts';
 import { withoutContext } from '../rows/without-context.ts';
 import { actionCall, type FunctionParameter, functionCall, resultOf } from './call-function.ts';
-import type { RequestOptions } from './options.ts';
+import { checkedHeader, type RequestOptions } from './options.ts';
 import { type PreparedOperations, prepareOperations } from './prepared-operations.ts';
 import type { Session } from './session.ts';
 import type { AnyTableDefinition, ColumnOf, Row, Selected } from './table-definition.ts';
@@ -126,7 +126,7 @@ export class Table<R extends object = Row, W extends object = Row> {
   /** Deletes a row. Returns whether it existed. @throws ConcurrencyError if it has another version than `etag` */
   delete(key: RowKey, options: DeleteOptions = {}): Promise<boolean> {
     return this.#run(options, (transport, { entitySet }, call) =>
-      deleteRow(transport, entitySet, key, { ...call, etag: options.etag }),
+      deleteRow(transport, entitySet, key, { ...call, etag: checkedHeader('If-Match', options.etag) }),
     );
   }
 
@@ -341,9 +341,9 @@ export class Table<R extends object = Row, W extends object = Row> {
   }
 
   #upsert(key: RowKey, values: W, options: UpsertOptions<string>) {
-    const { mode, etag, returning } = options;
+    const { mode, returning } = options;
     return this.#run(options, async (transport, { entitySet }, call) => {
-      const own = { ...call, mode, etag, returning };
+      const own = { ...call, mode, etag: checkedHeader('If-Match', options.etag), returning };
       return withRow(await upsert(transport, entitySet, key, toBody(values as Row), own));
     });
   }

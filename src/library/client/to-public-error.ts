@@ -27,7 +27,11 @@ export function toPublicError(error: unknown): unknown {
   if (!(error instanceof SyncError)) return error;
   const fault = dataverseFault(error);
   const { message, operation, hint } = error;
-  if (fault === undefined) return new (classWithoutFault(error))(message, { operation, hint });
+  if (fault === undefined)
+    return new (classWithoutFault(error))(message, {
+      ...{ operation, hint },
+      isTransient: error instanceof RetriableError,
+    });
   const { status, code, serverMessage, requestId, clientRequestId, correlationId } = fault;
   const details: DataverseErrorDetails = {
     operation: fault.operation,
@@ -53,7 +57,9 @@ function classWithoutFault(error: SyncError): ErrorClass {
 
 function classOf(error: SyncError, fault: DataverseFault): ErrorClass {
   const { status, code } = fault;
-  if (status === 429) return ThrottlingError;
+  // Another request was asked to wait, and this one with it.
+  const isPaused = fault.notSent === true && fault.retryAfterSeconds !== undefined;
+  if (status === 429 || isPaused) return ThrottlingError;
   if (isPrivilegeFault(fault)) return PermissionError;
   if (status === 401 || code === codes.notAMember) return AuthenticationError;
   if (status === 403) return PermissionError;

@@ -52,22 +52,22 @@ export class Metadata {
    * Reads the definition of a table, as it is now: Dataverse's cache is not used.
    * learn.microsoft.com: "Query schema definitions", "EntityMetadata EntityType".
    */
-  readTable(logicalName: string, options: ReadDefinitionOptions = {}): Promise<Row> {
+  async readTable(logicalName: string, options: ReadDefinitionOptions = {}): Promise<Row> {
     return this.#read(`the definition of ${logicalName}`, tablePath(logicalName), options);
   }
 
   /** Reads the definition of a column. Properties of one type need the type in the path: use `dataverse.request`. */
-  readColumn(table: string, column: string, options: ReadDefinitionOptions = {}): Promise<Row> {
+  async readColumn(table: string, column: string, options: ReadDefinitionOptions = {}): Promise<Row> {
     return this.#read(`the column ${column} of ${table}`, columnPath(table, column), options);
   }
 
   /** Reads a shared choice with its options. */
-  readChoice(name: string, options: RequestOptions = {}): Promise<Row> {
+  async readChoice(name: string, options: RequestOptions = {}): Promise<Row> {
     return this.#read(`the choice ${name}`, choicePath(name), options);
   }
 
   /** Creates a table with its columns. */
-  createTable(table: NewTable, options?: RequestOptions): Promise<void> {
+  async createTable(table: NewTable, options?: RequestOptions): Promise<void> {
     return this.#write(
       'POST',
       `create the table ${table.schemaName}`,
@@ -94,7 +94,7 @@ export class Metadata {
     this.#session.definitions.forget(logicalName);
   }
 
-  createColumn(table: string, column: ColumnDefinition, options?: RequestOptions): Promise<void> {
+  async createColumn(table: string, column: ColumnDefinition, options?: RequestOptions): Promise<void> {
     const path = `${tablePath(table)}/Attributes`;
     return this.#write(
       'POST',
@@ -106,7 +106,7 @@ export class Metadata {
   }
 
   /** Changes properties of a column, named as in the Web API: `{ MaxLength: 200 }`. Labels are merged. */
-  updateColumn(table: string, column: string, changes: Row, options?: RequestOptions): Promise<void> {
+  async updateColumn(table: string, column: string, changes: Row, options?: RequestOptions): Promise<void> {
     return this.#replace(
       `update the column ${column} of ${table}`,
       columnPath(table, column),
@@ -116,7 +116,7 @@ export class Metadata {
   }
 
   /** Deletes a column with its values. */
-  deleteColumn(table: string, column: string, options?: RequestOptions): Promise<void> {
+  async deleteColumn(table: string, column: string, options?: RequestOptions): Promise<void> {
     return this.#write(
       'DELETE',
       `delete the column ${column} of ${table}`,
@@ -127,7 +127,7 @@ export class Metadata {
   }
 
   /** Creates an alternate key. Dataverse builds its index in the background: see `readKeyStatus`. */
-  createKey(
+  async createKey(
     table: string,
     key: { schemaName: string; displayName: LabelText; columns: readonly string[] },
     options?: RequestOptions,
@@ -157,7 +157,7 @@ export class Metadata {
     return row['EntityKeyIndexStatus'] as 'Active';
   }
 
-  deleteKey(table: string, key: string, options?: RequestOptions): Promise<void> {
+  async deleteKey(table: string, key: string, options?: RequestOptions): Promise<void> {
     return this.#write(
       'DELETE',
       `delete the key ${key} of ${table}`,
@@ -168,12 +168,12 @@ export class Metadata {
   }
 
   /** Creates a lookup with its relationship. */
-  createLookup(lookup: NewLookup, options?: RequestOptions): Promise<void> {
+  async createLookup(lookup: NewLookup, options?: RequestOptions): Promise<void> {
     const operation = `create the lookup ${lookup.schemaName}`;
     return this.#write('POST', operation, 'RelationshipDefinitions', lookupDefinition(lookup), options);
   }
 
-  createManyToMany(relationship: NewManyToMany, options?: RequestOptions): Promise<void> {
+  async createManyToMany(relationship: NewManyToMany, options?: RequestOptions): Promise<void> {
     const operation = `create the relationship ${relationship.schemaName}`;
     return this.#write(
       'POST',
@@ -185,7 +185,7 @@ export class Metadata {
   }
 
   /** Deletes a relationship: a lookup with its column, or an N:N relationship with its connections. */
-  deleteRelationship(schemaName: string, options?: RequestOptions): Promise<void> {
+  async deleteRelationship(schemaName: string, options?: RequestOptions): Promise<void> {
     return this.#write(
       'DELETE',
       `delete the relationship ${schemaName}`,
@@ -196,7 +196,7 @@ export class Metadata {
   }
 
   /** Creates a shared choice, which columns of several tables can use. */
-  createChoice(
+  async createChoice(
     choice: { name: string; displayName: LabelText; options: readonly ChoiceOption[] },
     options?: RequestOptions,
   ): Promise<void> {
@@ -215,7 +215,7 @@ export class Metadata {
     );
   }
 
-  deleteChoice(name: string, options?: RequestOptions): Promise<void> {
+  async deleteChoice(name: string, options?: RequestOptions): Promise<void> {
     return this.#write('DELETE', `delete the choice ${name}`, choicePath(name), undefined, options);
   }
 

@@ -1,4 +1,14 @@
-import { checkName } from '../../dataverse/read/query.ts';
+import { checkName as checkNameInternally } from '../../dataverse/read/query.ts';
+import { toPublicError } from '../client/to-public-error.ts';
+
+/** @throws UsageError for anything that could be more than a name in a URL */
+function checkName(name: string, what: string): string {
+  try {
+    return checkNameInternally(name, what);
+  } catch (error) {
+    throw toPublicError(error);
+  }
+}
 
 /** Where the definition of a table is; its columns and keys are below. */
 export const tablePath = (logicalName: string) =>

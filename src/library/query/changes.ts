@@ -51,8 +51,8 @@ export class Changes<T> implements AsyncIterable<Change<T>> {
     return session.iterate(this.#options, (transport, options) => this.#pages(transport, options));
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Change<T>> {
-    for await (const changes of this.pages()) yield* changes;
+  [Symbol.asyncIterator](): AsyncGenerator<Change<T>> {
+    return this.#source.session.flatten(this.#options, this.pages());
   }
 
   async *#pages(transport: Transport, options: CallOptions): AsyncGenerator<Change<T>[]> {

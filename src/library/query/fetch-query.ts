@@ -6,6 +6,7 @@ import type { Transport } from '../../dataverse/transport/transport.ts';
 import { checkCount } from '../client/check-count.ts';
 import { DataverseError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
+import { rowsOf } from '../client/session.ts';
 import { displayAnnotations } from './annotations.ts';
 import { isOnePage, pageOf } from './fetch-xml.ts';
 import type { QuerySource, RowPage } from './query.ts';
@@ -41,8 +42,8 @@ export class FetchXmlQuery<T> implements AsyncIterable<T> {
     return session.iterate(this.#options, (transport, options) => this.#pages(transport, options));
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    for await (const { rows } of this.pages()) yield* rows;
+  [Symbol.asyncIterator](): AsyncGenerator<T> {
+    return this.#source.session.flatten(this.#options, rowsOf(this.pages()));
   }
 
   /** Reads all rows into memory. */

@@ -1,8 +1,8 @@
 import { parseRows } from '../../dataverse/read/page.ts';
 import { followPages, preferenceOf } from '../../dataverse/read/read-pages.ts';
 import { checkCount } from '../client/check-count.ts';
-import type { RequestOptions } from '../client/options.ts';
-import type { Session } from '../client/session.ts';
+import { mergeOptions, type RequestOptions } from '../client/options.ts';
+import { rowsOf, type Session } from '../client/session.ts';
 import type { AnyTableDefinition, ColumnOf, Row, Selected } from '../client/table-definition.ts';
 import { displayAnnotations } from './annotations.ts';
 import { completeRows } from './complete-rows.ts';
@@ -100,7 +100,7 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
 
   /** Options of all requests of this query, such as a signal. */
   with(options: RequestOptions): Query<R, T> {
-    return new Query<R, T>(this.#source, this.#state, { ...this.#options, ...options });
+    return new Query<R, T>(this.#source, this.#state, mergeOptions(this.#options ?? {}, options));
   }
 
   /**
@@ -113,8 +113,8 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
     );
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    for await (const { rows } of this.pages()) yield* rows;
+  [Symbol.asyncIterator](): AsyncGenerator<T> {
+    return this.#source.session.flatten(this.#options, rowsOf(this.pages()));
   }
 
   /** Reads all rows into memory. */

@@ -5,7 +5,7 @@ import { toJson } from '../../dataverse/write/exact-number.ts';
 import { linkCall } from '../../dataverse/write/links.ts';
 import { createCall, deleteCall, toWritten, upsertCall } from '../../dataverse/write/write-row.ts';
 import { Operation } from '../batch/operation.ts';
-import type { RequestOptions } from '../client/options.ts';
+import { checkedHeader, type RequestOptions } from '../client/options.ts';
 import { checkComplete } from '../query/complete-rows.ts';
 import type { QuerySource } from '../query/query.ts';
 import { toExpansions, toReadOptions } from './read-options.ts';
@@ -67,7 +67,8 @@ export function upsertOperation(
     options,
     async (_, resolve) => {
       const { entitySet } = await source.definition(options);
-      const { mode, etag, returning } = options;
+      const { mode, returning } = options;
+      const etag = checkedHeader('If-Match', options.etag);
       return upsertCall(entitySet, key, toBody(values, resolve), { mode, etag, returning });
     },
     (reply) => {
@@ -92,7 +93,8 @@ export function updateOperation(
     options,
     async (_, resolve) => {
       const { entitySet } = await source.definition(options);
-      const { mode, etag, returning } = upsert;
+      const { mode, returning } = upsert;
+      const etag = checkedHeader('If-Match', upsert.etag);
       return upsertCall(entitySet, key, toBody(values, resolve), { mode, etag, returning });
     },
     (reply) => {
@@ -112,7 +114,7 @@ export function deleteOperation(
     options,
     async () => {
       const { entitySet } = await source.definition(options);
-      return deleteCall(entitySet, key, { etag: options.etag });
+      return deleteCall(entitySet, key, { etag: checkedHeader('If-Match', options.etag) });
     },
     () => true,
     () => false,
