@@ -36,7 +36,7 @@ test.each<[Filter, string]>([
   [f.eq('x', raw("Microsoft.Dynamics.CRM.T'y'")), "x eq Microsoft.Dynamics.CRM.T'y'"],
   [
     f.in('name', ['A', "O'Brian", 'a"b\\']),
-    `Microsoft.Dynamics.CRM.In(PropertyName='name',PropertyValues=["A","O'Brian","a\\"b\\\\"])`,
+    `Microsoft.Dynamics.CRM.In(PropertyName='name',PropertyValues=["A","O\\u0027Brian","a\\"b\\\\"])`,
   ],
   [f.notIn('code', [1, 2n]), `Microsoft.Dynamics.CRM.NotIn(PropertyName='code',PropertyValues=["1","2"])`],
   [f.in('name', []), 'name eq null and name ne null'],
@@ -56,6 +56,20 @@ test.each<[Filter, string]>([
   [
     f.fn('LastXDays', 'createdon', 7),
     `Microsoft.Dynamics.CRM.LastXDays(PropertyName='createdon',PropertyValue=7)`,
+  ],
+  // Brackets and apostrophes in a text must not end the list.
+  [
+    f.in('name', [']', '[{', '}']),
+    `Microsoft.Dynamics.CRM.In(PropertyName='name',PropertyValues=["\\u005d","\\u005b\\u007b","\\u007d"])`,
+  ],
+  [f.any('x', (o) => o.gt('actualend', column('scheduledend'))), 'x/any(o:o/actualend gt o/scheduledend)'],
+  [
+    f.fn('On', 'createdon', new Date('2024-05-01T12:00:00Z')),
+    `Microsoft.Dynamics.CRM.On(PropertyName='createdon',PropertyValue='2024-05-01T12:00:00Z')`,
+  ],
+  [
+    f.fn('OnOrAfter', 'createdon', dateOnly('2024-05-01')),
+    `Microsoft.Dynamics.CRM.OnOrAfter(PropertyName='createdon',PropertyValue='2024-05-01')`,
   ],
   [
     f.fn('EqualUserId', '_ownerid_value'),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createHttpHeaders } from '@azure/core-rest-pipeline';
+import { ConfigurationError } from '../../errors.ts';
 import { errorFromResponse } from '../errors/error-response.ts';
 import type { Call } from './call.ts';
 import { encodePart, MultipartFormatError, parseMultipart } from './multipart.ts';
@@ -7,6 +8,7 @@ import { type Reply, unreadable } from './reply.ts';
 
 /** The longest URL that Dataverse accepts; in a batch it accepts twice as much (learn.microsoft.com: Query data). */
 const maxUrlLength = 32_768;
+const maxBatchUrlLength = 65_536;
 
 /** Whether a read has to be sent in a batch, because its URL is too long for a request of its own. */
 export function needsBatch(call: Call, base: string): boolean {
@@ -18,6 +20,12 @@ export function needsBatch(call: Call, base: string): boolean {
 export function asBatch(call: Call, base: string): Call {
   const boundary = `batch_${randomUUID()}`;
   const url = /^https?:\/\//i.test(call.url) ? call.url : base + call.url;
+  if (url.length > maxBatchUrlLength) {
+    throw new ConfigurationError(
+      `Cannot ${call.operation}: its URL has ${url.length} characters, and Dataverse accepts ${maxBatchUrlLength}`,
+      { operation: call.operation, hint: 'Ask for fewer values or columns, in several requests.' },
+    );
+  }
   const given = { Accept: 'application/json', ...call.requestHeaders, ...call.headers };
   const headers = Object.entries(given).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],

@@ -2,7 +2,7 @@ import { checkName, encodeValue, stringLiteral } from '../../dataverse/read/quer
 import type { Call } from '../../dataverse/transport/call.ts';
 import { type Reply, readObject } from '../../dataverse/transport/reply.ts';
 import { toJson } from '../../dataverse/write/exact-number.ts';
-import { Literal, literalOf } from '../query/literal.ts';
+import { bracketSafe, Literal, literalOf } from '../query/literal.ts';
 import { Reference, toBody } from '../rows/reference.ts';
 import { withoutContext } from '../rows/without-context.ts';
 
@@ -37,11 +37,10 @@ export function functionPath(
 
 function parameterText(value: FunctionParameter): string {
   if (typeof value === 'string') return stringLiteral(value);
-  if (value instanceof Reference) return toJson({ '@odata.id': String(value) });
   if (value === null || typeof value !== 'object' || value instanceof Date || value instanceof Literal) {
     return literalOf(value as string | number | bigint | boolean | Date | null, false);
   }
-  return toJson(value);
+  return bracketSafe(toJson(withReferences(value)));
 }
 
 /** @internal The request of a function. @param path where it is bound to: `systemusers(…)/` */
@@ -70,14 +69,24 @@ export function actionCall(
   };
 }
 
-/** References in parameters are rows, which have no bindings. */
+/** References in parameters are rows, also in lists. The rows of an action can have references as their lookups. */
 function toActionBody(parameters: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const body: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(parameters)) {
-    if (value instanceof Reference) body[name] = { '@odata.id': String(value) };
+    if (value instanceof Reference || isReferences(value)) body[name] = withReferences(value);
     else Object.assign(body, toBody({ [name]: value }));
   }
   return body;
+}
+
+function isReferences(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((each) => each instanceof Reference);
+}
+
+/** A reference as `{"@odata.id":"accounts(…)"}`, also in a list. */
+function withReferences(value: unknown): unknown {
+  if (value instanceof Reference) return { '@odata.id': String(value) };
+  return Array.isArray(value) ? value.map(withReferences) : value;
 }
 
 /** Bound functions and actions have the namespace before their names. */

@@ -8,7 +8,7 @@ import { Metadata } from '../metadata/metadata.ts';
 import { actionCall, type FunctionParameter, functionCall, resultOf } from './call-function.ts';
 import type { TokenCredential } from './credentials.ts';
 import type { RequestOptions } from './options.ts';
-import { rawCall } from './raw-call.ts';
+import { type ResponseType, rawCall, rawResult } from './raw-call.ts';
 import { Session } from './session.ts';
 import { Table } from './table.ts';
 import type { AnyTableDefinition, Row, TableDefinition, WritableRow } from './table-definition.ts';
@@ -167,14 +167,27 @@ export class Dataverse {
     );
   }
 
-  /** Sends any other request, with the same token, retries and errors. Returns the JSON object of the response. */
+  /**
+   * Sends any other request, with the same token, retries and errors. Returns the JSON object of the response, or its text or
+   * bytes: `accounts/$count` and `$metadata` are texts.
+   */
+  request(request: RawRequest & { responseType: 'text' }, options?: RequestOptions): Promise<string>;
+  request(request: RawRequest & { responseType: 'bytes' }, options?: RequestOptions): Promise<Uint8Array>;
   request(
-    { method = 'GET', path, body, headers, idempotent }: RawRequest,
+    request: RawRequest & { responseType?: 'json' | undefined },
     options?: RequestOptions,
-  ): Promise<Row | undefined> {
-    return this.#session.run(options, (transport, call) =>
-      transport.send(rawCall(call, method, path, { body, headers, idempotent }), resultOf),
-    );
+  ): Promise<Row | undefined>;
+  request(
+    { method = 'GET', path, responseType, ...more }: RawRequest & { responseType?: ResponseType | undefined },
+    options?: RequestOptions,
+  ): Promise<unknown> {
+    return this.#session.run(options, async (transport, call) => {
+      const reply = await transport.send(
+        rawCall(call, method, path, { ...more, responseType }),
+        (received) => received,
+      );
+      return rawResult(reply, responseType);
+    });
   }
 }
 

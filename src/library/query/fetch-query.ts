@@ -8,7 +8,7 @@ import { DataverseError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
 import { rowsOf } from '../client/session.ts';
 import { displayAnnotations } from './annotations.ts';
-import { isOnePage, pageOf } from './fetch-xml.ts';
+import { pageOf, singlePageOf } from './fetch-xml.ts';
 import type { QuerySource, RowPage } from './query.ts';
 
 export interface FetchXmlOptions extends RequestOptions {
@@ -56,11 +56,11 @@ export class FetchXmlQuery<T> implements AsyncIterable<T> {
   async *#pages(transport: Transport, options: CallOptions): AsyncGenerator<RowPage<T>> {
     const { entitySet } = await this.#source.definition(this.#options);
     const annotations = [...pagingAnnotations, ...(this.#options.formatted ? displayAnnotations : [])];
-    const isSingle = isOnePage(this.#xml);
+    const single = singlePageOf(this.#xml);
     const pageSize = checkCount(this.#options.pageSize ?? 5000, 'pageSize');
     let cookie: string | undefined;
     for (let number = 1; ; number += 1) {
-      const xml = isSingle ? this.#xml : pageOf(this.#xml, number, pageSize, cookie);
+      const xml = single ? this.#xml : pageOf(this.#xml, number, pageSize, cookie);
       const call = {
         ...options,
         operation: `read page ${number} of ${entitySet}`,
@@ -74,8 +74,13 @@ export class FetchXmlQuery<T> implements AsyncIterable<T> {
         const last = page.moreRecords !== true;
         return { rows: parseRows(page) as T[], next: last ? undefined : { cookie: page.fetchXmlCookie } };
       });
+      if (single === 'whole' && next !== undefined) {
+        throw new DataverseError(`The aggregate of ${entitySet} has more rows than one page`, {
+          hint: 'Group it by fewer values, or ask for its pages one by one with the attributes page and count.',
+        });
+      }
       yield { rows, number };
-      if (isSingle || next === undefined) return;
+      if (single !== undefined || next === undefined) return;
       if (next.cookie !== undefined && next.cookie === cookie) {
         throw new DataverseError(`Page ${number} of ${entitySet} has the paging cookie of the page before`, {
           hint: 'The paging cookie does not advance. Order the query by a unique column, or read the table again.',

@@ -5,7 +5,22 @@ import { UsageError } from '../client/errors.ts';
  * learn.microsoft.com: "Page results using FetchXML".
  */
 
-const fetchElement = /<fetch\b((?:[^>"']|"[^"]*"|'[^']*')*)>/;
+const fetchElement = /<fetch\b((?:[^>"']|"[^"]*"|'[^']*')*)>/g;
+
+/** The first `fetch` element that is not in a comment. */
+function findFetch(xml: string): { start: number; end: number; attributes: string } {
+  let comment = xml.indexOf('<!--');
+  let commentEnd = 0;
+  for (const { index: start, 0: element, 1: attributes = '' } of xml.matchAll(fetchElement)) {
+    while (comment >= 0 && comment < start) {
+      const end = xml.indexOf('-->', comment + 4);
+      commentEnd = end < 0 ? xml.length : end + 3;
+      comment = xml.indexOf('<!--', commentEnd);
+    }
+    if (start >= commentEnd) return { start, end: start + element.length, attributes };
+  }
+  throw new UsageError('The query in FetchXML has no <fetch> element');
+}
 
 /** Text as the value of an XML attribute. Use it for values that come from input. */
 export function escapeXml(text: string): string {
@@ -23,10 +38,14 @@ export function escapeXml(text: string): string {
     .replace(/\p{Cc}/gu, '');
 }
 
-/** Whether the query names its own page or number of rows, so that it is sent once, as it is. */
-export function isOnePage(xml: string): boolean {
+/**
+ * Whether the query is sent once, as it is: `part` names its own page or number of rows, `whole` is an aggregate, of which
+ * Dataverse sends no paging cookie.
+ */
+export function singlePageOf(xml: string): 'part' | 'whole' | undefined {
   const attributes = attributesOf(xml);
-  return attributes.has('top') || attributes.has('page') || attributes.get('aggregate') === 'true';
+  if (attributes.has('top') || attributes.has('page')) return 'part';
+  return /^(true|1)$/.test(attributes.get('aggregate') ?? '') ? 'whole' : undefined;
 }
 
 /** The query for one page. @param cookie that of the page before, as Dataverse sent it */
@@ -37,13 +56,13 @@ export function pageOf(xml: string, page: number, pageSize: number, cookie: stri
   const inner = cookie === undefined ? undefined : cookieOf(cookie);
   if (inner !== undefined) attributes.set('paging-cookie', escapeXml(inner));
   const text = [...attributes].map(([name, value]) => ` ${name}="${value}"`).join('');
-  return xml.replace(fetchElement, (_, rest: string) => `<fetch${text}${/\/\s*$/.test(rest) ? '/' : ''}>`);
+  const { start, end, attributes: rest } = findFetch(xml);
+  return `${xml.slice(0, start)}<fetch${text}${/\/\s*$/.test(rest) ? '/' : ''}>${xml.slice(end)}`;
 }
 
 /** The attributes of the `fetch` element, with their values as they are escaped. */
 function attributesOf(xml: string): Map<string, string> {
-  const text = fetchElement.exec(xml)?.[1];
-  if (text === undefined) throw new UsageError('The query in FetchXML has no <fetch> element');
+  const text = findFetch(xml).attributes;
   const attributes = new Map<string, string>();
   for (const [, name, double, single] of text.matchAll(/([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)) {
     attributes.set(name!, (double ?? single!).replaceAll('"', '&quot;'));

@@ -1,7 +1,7 @@
 import { stringLiteral } from '../../dataverse/read/query.ts';
 import { UsageError } from '../client/errors.ts';
 import type { ColumnOf } from '../client/table-definition.ts';
-import { checkPath, type FilterValue, Literal, listTextOf, literalOf } from './literal.ts';
+import { bracketSafe, checkPath, type FilterValue, Literal, listTextOf, literalOf } from './literal.ts';
 
 /** What a filter must know of the table to be written. */
 export interface FilterScope {
@@ -52,7 +52,10 @@ export interface FilterBuilder<R extends object> {
   le(column: FilterColumn<R>, value: FilterValue): Filter;
   isNull(column: FilterColumn<R>): Filter;
   isNotNull(column: FilterColumn<R>): Filter;
-  /** Any of the values. It counts as one of the 500 conditions that a query may have. No values match no row. */
+  /**
+   * Any of the values. It counts as one of the 500 conditions that a query may have. No values match no row. A URL may have
+   * 65,536 characters, encoded: that is some 1,500 GUIDs.
+   */
   in(column: FilterColumn<R>, values: readonly Exclude<FilterValue, null>[]): Filter;
   notIn(column: FilterColumn<R>, values: readonly Exclude<FilterValue, null>[]): Filter;
   /** From the first to the second, both included. */
@@ -77,7 +80,11 @@ export interface FilterBuilder<R extends object> {
   any(navigationProperty: string, of?: (f: FilterBuilder<Record<string, unknown>>) => Filter): Filter;
   /** Rows all of whose related rows fulfil the condition. */
   all(navigationProperty: string, of: (f: FilterBuilder<Record<string, unknown>>) => Filter): Filter;
-  /** Any query function: `f.fn('LastXDays', 'createdon', 7)`, `f.fn('EqualUserId', '_ownerid_value')`. */
+  /**
+   * A query function with no value, one or a list: `f.fn('LastXDays', 'createdon', 7)`, `f.fn('EqualUserId', '_ownerid_value')`,
+   * `f.fn('On', 'createdon', dateOnly('2024-05-01'))`. Those with two values of their own names, such as
+   * `InFiscalPeriodAndYear`, need `raw`.
+   */
   fn(
     name: string,
     column: FilterColumn<R>,
@@ -91,7 +98,8 @@ const compare =
   (operator: string) =>
   (column: string, value: FilterValue): Filter =>
     new Filter(
-      (scope) => `${inScope(column, scope)} ${operator} ${literalOf(value, isGuidColumn(column, scope))}`,
+      (scope) =>
+        `${inScope(column, scope)} ${operator} ${literalOf(value, isGuidColumn(column, scope), scope.variable)}`,
     );
 
 const textFunction =
@@ -157,11 +165,17 @@ export const filters: FilterBuilder<Record<string, unknown>> = {
       ? queryFunction(name, column, value)
       : new Filter((scope) => {
           const property = `PropertyName=${stringLiteral(inScope(column, scope))}`;
-          const rest = value === undefined ? '' : `,PropertyValue=${literalOf(value as FilterValue, false)}`;
+          const rest = value === undefined ? '' : `,PropertyValue=${propertyValue(value as FilterValue)}`;
           return `Microsoft.Dynamics.CRM.${checkFunction(name)}(${property}${rest})`;
         }),
   raw: (text) => new Filter(() => text, true),
 };
+
+/** A point in time or date is a text here, as in `On(PropertyName='createdon',PropertyValue='2024-05-01')`; a number is not. */
+function propertyValue(value: FilterValue): string {
+  const isText = value instanceof Date || (value instanceof Literal && /^\d{4}-\d\d-\d\d$/.test(value.text));
+  return isText ? stringLiteral(literalOf(value, false)) : literalOf(value, false);
+}
 
 /** A condition that no row fulfils. */
 function nothing(column: string): Filter {
@@ -169,8 +183,9 @@ function nothing(column: string): Filter {
 }
 
 function queryFunction(name: string, column: string, values: readonly Exclude<FilterValue, null>[]): Filter {
-  // Values are texts, whatever the column: ["5","2000"]. JSON has other escapes than OData: O'Brien stays as it is.
-  const list = values.map((value) => JSON.stringify(listTextOf(value).toWellFormed())).join(',');
+  // Values are texts, whatever the column: ["5","2000"].
+  const texts = values.map((value) => JSON.stringify(listTextOf(value).toWellFormed()));
+  const list = bracketSafe(texts.join(','));
   return new Filter(
     (scope) =>
       `Microsoft.Dynamics.CRM.${checkFunction(name)}(PropertyName=${stringLiteral(inScope(column, scope))},PropertyValues=[${list}])`,

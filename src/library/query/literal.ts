@@ -35,10 +35,13 @@ export function dateOnly(date: string): Literal {
   throw new UsageError('A date in a filter must look like 2024-05-01');
 }
 
-/** Another column of the same row: `f.gt('actualend', column('scheduledend'))`. */
+/** Another column of the same row: `f.gt('actualend', column('scheduledend'))`. In `any` and `all`, of the related row. */
 export function column(name: string): Literal {
-  return new Literal(checkPath(name));
+  return new ColumnLiteral(checkPath(name));
 }
+
+/** A column, which has the variable of a lambda expression before it. */
+class ColumnLiteral extends Literal {}
 
 /** Text that is put into the filter as it is. Never make it from input. */
 export function raw(text: string): Literal {
@@ -61,9 +64,14 @@ export function checkPath(path: string): string {
   });
 }
 
-/** A value as an OData literal. @param isGuidColumn whether a text is a GUID, which has no quotes */
-export function literalOf(value: FilterValue, isGuidColumn: boolean): string {
+/**
+ * A value as an OData literal.
+ * @param isGuidColumn whether a text is a GUID, which has no quotes
+ * @param variable of the lambda expression that the value is in
+ */
+export function literalOf(value: FilterValue, isGuidColumn: boolean, variable?: string): string {
   if (value === null) return 'null';
+  if (value instanceof ColumnLiteral && variable !== undefined) return `${variable}/${value.text}`;
   if (value instanceof Literal) return value.text;
   if (typeof value === 'string') {
     return isGuidColumn && isGuid(value) ? value.toLowerCase() : stringLiteral(value);
@@ -89,4 +97,15 @@ function textOf(value: number | bigint | boolean | Date | ExactNumber): string {
 function timeOf(date: Date): string {
   if (Number.isNaN(date.getTime())) throw new UsageError('A date in a filter is not valid');
   return date.toISOString().replace('.000Z', 'Z');
+}
+
+/**
+ * JSON in a URL, whose texts contain no quotes and brackets. Dataverse's parser finds the end of a list by counting brackets,
+ * also those in texts, and older versions take an apostrophe for the start of a text (github.com/OData/odata.net,
+ * ExpressionLexer). The JSON has the same value.
+ */
+export function bracketSafe(json: string): string {
+  return json.replace(/"(?:[^"\\]|\\.)*"/g, (text) =>
+    text.replace(/['[\]{}]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`),
+  );
 }
