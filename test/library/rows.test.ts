@@ -197,3 +197,11 @@ test('reads the row of a create with an id of its own whose response was lost', 
   const row = await accounts.create({ accountid: own, name: 'Once' }, { returning: ['name'] });
   expect(row).toMatchObject({ accountid: own, name: 'Once' });
 });
+
+test('leaves the lookup of a row alone that is in the collection of another', async () => {
+  const [a, b] = (await accounts.createMany([{ name: 'a' }, { name: 'b' }])).valuesOrThrow();
+  const contacts = dataverse.table('contact');
+  const child = await contacts.create({ lastname: 'x', parentcustomerid_account: reference('accounts', a!) });
+  await accounts.disassociate(b!, 'contact_parentcustomerid_account', reference('contacts', child));
+  expect(sample.store.truth('contact').get(child)).toMatchObject({ _parentcustomerid_value: { id: a } });
+});

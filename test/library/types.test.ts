@@ -91,3 +91,16 @@ test('a batch has the outcome of each operation', () => {
   };
   expectTypeOf(send).toBeFunction();
 });
+
+test('an expanded lookup is a row, an expanded collection a list', () => {
+  const read = async () => {
+    const [row] = await accounts
+      .query()
+      .expandOne('primarycontactid')
+      .expandMany('contact_customer_accounts')
+      .toArray();
+    expectTypeOf(row!.primarycontactid).toEqualTypeOf<Record<string, unknown> | null>();
+    expectTypeOf(row!.contact_customer_accounts).toEqualTypeOf<Record<string, unknown>[]>();
+  };
+  expectTypeOf(read).toBeFunction();
+});

@@ -136,7 +136,7 @@ function consequence(fault: DataverseFault, isJson: boolean): Consequence {
   if (code === codes.noRetrieveMultiple) {
     return [
       DataverseSkipError,
-      `Dataverse does not allow reading the rows of ${table}: leave the table out.`,
+      `Dataverse does not allow reading the rows of ${table}. In the sync, leave the table out.`,
     ];
   }
   if (status === 412) return [DataverseConflictError, hints.conflict];

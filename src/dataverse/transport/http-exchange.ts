@@ -17,6 +17,7 @@ import {
 import { availableMemory } from '../../config/available-memory.ts';
 import { isLoopback } from '../../config/environment-url.ts';
 import type { RequestNames } from '../errors/error-response.ts';
+import { mergeHeaders } from '../prefer.ts';
 import { authPolicy, type TokenSource } from './auth-policy.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { Call } from './call.ts';
@@ -131,21 +132,13 @@ function serverTime(headers: HttpHeaders, passedMs: number): number | undefined 
   return Number.isNaN(date) ? undefined : date - passedMs;
 }
 
-/** A header that a function leaves out must not hide the one of the call. */
-function withoutUndefined(headers: Call['headers'] = {}): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-}
-
 function headersOf(call: Call, names: RequestNames): Record<string, string | undefined> {
   return {
     Accept: 'application/json',
     'OData-Version': '4.0',
     'OData-MaxVersion': '4.0',
     'Content-Type': typeof call.body === 'string' ? 'application/json; charset=utf-8' : undefined,
-    ...call.requestHeaders,
-    ...withoutUndefined(call.headers),
+    ...mergeHeaders(call.requestHeaders, call.headers),
     'x-ms-client-request-id': names.clientRequestId,
     'x-ms-correlation-id': names.correlationId,
   };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createHttpHeaders } from '@azure/core-rest-pipeline';
 import { ConfigurationError } from '../../errors.ts';
 import { errorFromResponse } from '../errors/error-response.ts';
+import { mergeHeaders } from '../prefer.ts';
 import type { Call } from './call.ts';
 import { encodePart, MultipartFormatError, parseMultipart } from './multipart.ts';
 import { type Reply, unreadable } from './reply.ts';
@@ -26,12 +27,9 @@ export function asBatch(call: Call, base: string): Call {
       { operation: call.operation, hint: 'Ask for fewer values or columns, in several requests.' },
     );
   }
-  const given = { Accept: 'application/json', ...call.requestHeaders, ...call.headers };
-  const headers = Object.entries(given).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, value]],
-  );
+  const headers = { Accept: 'application/json', ...mergeHeaders(call.requestHeaders, call.headers) };
   const mime = { 'Content-Type': 'application/http', 'Content-Transfer-Encoding': 'binary' };
-  const part = encodePart(mime, `GET ${url} HTTP/1.1`, Object.fromEntries(headers), '');
+  const part = encodePart(mime, `GET ${url} HTTP/1.1`, headers, '');
   return {
     ...call,
     method: 'POST',

@@ -51,7 +51,7 @@ export function errorFromNetwork(names: RequestNames, error: unknown, timedOutAf
 const hints = {
   unusable: 'Something between this app and Dataverse changed the response: check proxies and gateways.',
   tooLarge:
-    'Read fewer rows per page (DATAVERSE_PAGE_SIZE), or leave out columns with large contents ("columns" in entities.json).',
+    'Read fewer rows per page, or leave out columns with large contents. In the sync, these are the setting DATAVERSE_PAGE_SIZE and "columns" in entities.json.',
   certificate: "The server's certificate is not trusted: check the URL, or add its certificate authority.",
   ENOTFOUND: 'The host does not exist: check the Dataverse URL.',
   ECONNREFUSED: 'No server listens at this address: check the Dataverse URL.',

@@ -1,3 +1,4 @@
+import { mergeHeaders } from '../../dataverse/prefer.ts';
 import { type BatchReply, type BatchRequest, batch } from '../../dataverse/write/batch.ts';
 import { UsageError } from '../client/errors.ts';
 import { headersOf, type RequestOptions } from '../client/options.ts';
@@ -77,13 +78,11 @@ async function requestOf(
     });
   });
   // Dataverse applies some headers of a batch to its parts, and others not. So each part has all of them.
-  const headers = { ...headersOf(session.with(options).options(operation.options)), ...call.headers };
+  const given = headersOf(session.with(options).options(operation.options));
   return {
     method: (call.method ?? 'GET') as BatchRequest['method'],
     path: call.url,
-    headers: Object.fromEntries(
-      Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-    ),
+    headers: mergeHeaders(given, call.headers),
     json: call.body as string | undefined,
   };
 }

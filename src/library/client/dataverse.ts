@@ -34,7 +34,11 @@ export interface DataverseOptions extends RequestOptions {
   url: string;
   /** Any credential of `@azure/identity`, or one of `createCredential`. */
   credential: TokenCredential;
-  /** Most requests at the same time, even if Dataverse recommends more. @default 16 */
+  /**
+   * Most requests at the same time, even if Dataverse recommends more. All clients of one environment in a process share
+   * one limit: that of the client that was created last.
+   * @default 16
+   */
   maxConcurrency?: number | undefined;
   /** Receives a line per response and retry, with ids and status; never a token, a query or values of rows. */
   log?:

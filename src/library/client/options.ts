@@ -44,7 +44,10 @@ export interface RequestOptions {
   solution?: string | undefined;
   /** `x-ms-correlation-id`, to match the logs of several services. @default a new one for each call */
   correlationId?: string | undefined;
-  /** Further headers. */
+  /**
+   * Further headers. Those that a request needs win; `Prefer` is merged, so that
+   * `{ Prefer: 'odata.include-annotations="*"' }` asks for all annotations.
+   */
   headers?: Readonly<Record<string, string>> | undefined;
 }
 

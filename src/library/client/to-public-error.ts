@@ -26,7 +26,9 @@ import {
 export function toPublicError(error: unknown): unknown {
   if (!(error instanceof SyncError)) return error;
   const fault = dataverseFault(error);
-  const { message, operation, hint } = error;
+  const { message, operation } = error;
+  // The rest of such a hint names settings of the sync.
+  const hint = error.hint?.replace(/ In the sync, .*$/s, '');
   if (fault === undefined)
     return new (classWithoutFault(error))(message, {
       ...{ operation, hint },

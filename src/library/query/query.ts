@@ -63,7 +63,8 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
   }
 
   /**
-   * Reads related rows with each row: one for a lookup, a list for a collection.
+   * Reads related rows with each row: one for a lookup, a list for a collection. `expandOne` and `expandMany` say which in the
+   * type of the result.
    * @param of selects and filters them, and expands further ones
    */
   expand<N extends string, E extends object = Row>(
@@ -76,6 +77,28 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
       { ...this.#state, expand: [...this.#state.expand, expansion] },
       this.#options,
     );
+  }
+
+  /** `expand` of a lookup: the type of the result is the related row, or null. */
+  expandOne<N extends string, E extends object = Row>(
+    navigationProperty: N,
+    of?: (related: RelatedQuery<E>) => RelatedQuery<E>,
+  ): Query<R, T & { readonly [Name in N]: E | null }> {
+    return this.expand<N, E>(navigationProperty, of) as unknown as Query<
+      R,
+      T & { readonly [Name in N]: E | null }
+    >;
+  }
+
+  /** `expand` of a collection: the type of the result is a list of related rows. */
+  expandMany<N extends string, E extends object = Row>(
+    navigationProperty: N,
+    of?: (related: RelatedQuery<E>) => RelatedQuery<E>,
+  ): Query<R, T & { readonly [Name in N]: E[] }> {
+    return this.expand<N, E>(navigationProperty, of) as unknown as Query<
+      R,
+      T & { readonly [Name in N]: E[] }
+    >;
   }
 
   /** At most so many rows: up to 5,000 in one page, more of them page by page. */

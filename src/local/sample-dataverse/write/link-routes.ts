@@ -3,11 +3,11 @@ import { setAndKey } from '../http/path.ts';
 import { noContent } from '../http/responses.ts';
 import { badRequest, methodNotAllowed, noSuchSegment, ServiceError } from '../http/service-error.ts';
 import type { ServiceRequest, ServiceResponse } from '../http/service-request.ts';
-import type { Table } from '../metadata/model.ts';
+import { columnIndex, type Table } from '../metadata/model.ts';
 import { partner } from '../query/navigation.ts';
 import { queryPairs } from '../query/options/query-options.ts';
 import { findRow } from '../query/row-key.ts';
-import type { Lookup } from '../rows/values.ts';
+import { isLookup, type Lookup } from '../rows/values.ts';
 import { parsePayload, referencedRow } from './payload.ts';
 
 /**
@@ -41,6 +41,8 @@ export function writeLink(
     const child = isRemoval
       ? referenceToRemove(dataverse, request, children.table.logicalName, targetKey)
       : referenceIn(dataverse, request);
+    // The lookup may lead to another row.
+    if (isRemoval && lookupOf(dataverse, child, children)?.id !== row.id) return noContent();
     const value = isRemoval ? null : { table: table.logicalName, id: row.id };
     store.update(child.table, child.id, { [children.column]: value });
     return noContent();
@@ -74,6 +76,15 @@ function childrenOf(
     }
   }
   return undefined;
+}
+
+function lookupOf(
+  { store }: Dataverse,
+  child: Lookup,
+  { table, column }: { table: Table; column: string },
+): Lookup | undefined {
+  const value = findRow(store, table, child.id).values[columnIndex(table, column)] ?? null;
+  return isLookup(value) ? value : undefined;
 }
 
 function intersectOf(
