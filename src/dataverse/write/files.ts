@@ -136,8 +136,9 @@ function readChunk(reply: Reply, start: number): Chunk | undefined {
   const name = headers.get('x-ms-file-name');
   // The range starts behind the last byte: the file is empty, or a download that goes on was complete.
   if (status === 416) {
-    const total = /^bytes \*\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1] ?? start;
-    return { body: Buffer.alloc(0), total: Number(total), name };
+    const size = /^bytes \*\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1];
+    const total = Number(size ?? headers.get('x-ms-file-size') ?? start);
+    return { body: Buffer.alloc(0), total, name };
   }
   const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
   if (start > 0 && (status !== 206 || (range !== null && Number(range[1]) !== start))) {
