@@ -38,18 +38,18 @@ async function callsUntilSettled(table: Table, rows: ReturnType<typeof many>, ma
 const stored = (count: number) => many(count, 0).map(({ id }) => dataverse.rows.get(id)?.['apex_tokensin']);
 
 test('gives slow updates more time although new rows are created meanwhile', async () => {
-  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 200 });
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 400 });
   await table.writeMany(many(50, 1), guard);
-  dataverse.rowDelayMs = 10;
-  // The batch takes at least 500 ms: limits of 200 and 400 ms are too short.
+  dataverse.rowDelayMs = 20;
+  // The batch takes at least 1,000 ms: limits of 400 and 800 ms are too short.
   expect(await callsUntilSettled(table, many(50, 2), 6)).toBeGreaterThanOrEqual(3);
   expect(stored(50)).toEqual(Array(50).fill(2));
 });
 
 test('gives slow updates more time also while other calls are in time', async () => {
-  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 200 });
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 400 });
   await table.writeMany(many(50, 1), guard);
-  dataverse.rowDelayMs = 10;
+  dataverse.rowDelayMs = 20;
   let isSettled = false;
   const others = async () => {
     for (let n = 0; !isSettled; n += 1) await table.writeMany([rowOf(`other-${n}`, 1)], guard);
@@ -61,15 +61,15 @@ test('gives slow updates more time also while other calls are in time', async ()
 });
 
 test('updates rows in smaller batches if a batch takes longer than the longest limit', async () => {
-  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 250 }, { maxTimeoutMs: 250 });
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 500 }, { maxTimeoutMs: 500 });
   await table.writeMany(many(16, 1), guard);
-  dataverse.rowDelayMs = 50;
+  dataverse.rowDelayMs = 100;
   await callsUntilSettled(table, many(16, 2), 9);
   expect(stored(16)).toEqual(Array(16).fill(2));
 });
 
 test('a row without an answer makes neither the batches nor the creation of others small', async () => {
-  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 200 }, { maxTimeoutMs: 200 });
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 400 }, { maxTimeoutMs: 400 });
   const rows = (tokensIn: number) => [rowOf('stuck', tokensIn), ...many(150, tokensIn)];
   await table.writeMany(rows(1), guard);
   const stuck = rowOf('stuck', 0).id;
@@ -84,7 +84,7 @@ test('a row without an answer makes neither the batches nor the creation of othe
 });
 
 test('a new row without an answer does not keep other new rows from being created', async () => {
-  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 200, bulkSize: 40 }, { maxTimeoutMs: 200 });
+  const { table } = connectTable(dataverse.url, { bulkTimeoutMs: 400, bulkSize: 40 }, { maxTimeoutMs: 400 });
   const stuck = rowOf('stuck', 1).id;
   dataverse.hangs = (text) => text.includes(stuck);
   let open = [rowOf('stuck', 1), ...many(39, 1)];
