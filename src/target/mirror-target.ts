@@ -250,14 +250,16 @@ export interface FileComparison {
   wanted: WantedFile[];
   /** Fetched files that no row shows. */
   unwanted: StoredFile[];
+  /** If there are several databases: those that have such files or tables. */
+  databases?: string[];
 }
 
 export interface CommitContents {
   log?: readonly SyncLogRow[];
   /** What a repetition of this work needs to know. Plain data. */
   outcome?: unknown;
-  /** The tables whose files are kept, and whether every file is there. */
-  files?: { entities: string[]; areComplete: boolean };
+  /** The tables whose files are kept, whether every file is there, and the databases that the comparison found. */
+  files?: { entities: string[]; areComplete: boolean; databases?: string[] | undefined };
 }
 
 export interface DanglingReport {

@@ -103,8 +103,12 @@ export interface State {
   labelsAgainAt?: string;
   /** Names the schema report that the last run found or stored, by what it was made from; absent if it warns of something. */
   schemaReport?: string;
-  /** The tables whose files are kept, and the ETag of the database when the last of their files was there. */
-  files?: { entities: string[]; etag?: string };
+  /**
+   * The tables whose files are kept, and the ETag of the database when the last of their files was there. If there are several
+   * databases: the ETag of each that has files or such tables, empty while files are missing. Without `databases`, each of
+   * them can have files.
+   */
+  files?: { entities: string[]; etag?: string | undefined; databases?: Record<string, string> };
   /** Filtered tables lack rows, or hold too many: a table failed, or a run ended before its last round. */
   closureOpen?: boolean;
   /** By logical name. */
@@ -263,4 +267,21 @@ export function unchangedReport({
   databaseBytes: bytes = 0,
 }: State): DatabaseReport {
   return { bytes, stagedBlocks: 0, stagedBytes: 0, etag };
+}
+
+/**
+ * What the state keeps of a comparison of files.
+ * @param state with the ETags of the databases that were compared
+ */
+export function comparedFiles(
+  {
+    entities,
+    areComplete,
+    databases,
+  }: { entities: string[]; areComplete: boolean; databases?: string[] | undefined },
+  state: State,
+): NonNullable<State['files']> {
+  if (databases === undefined) return { entities, etag: areComplete ? state.databaseEtag : undefined };
+  const etagOf = (name: string) => (areComplete ? (state.databases?.[name]?.etag ?? '') : '');
+  return { entities, databases: Object.fromEntries(databases.map((name) => [name, etagOf(name)])) };
 }

@@ -1,7 +1,7 @@
 import { describeForLog } from '../../errors.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import type { FetchedFile, FileKey, WantedFile } from '../../target/mirror-target.ts';
-import type { DatabaseReport, LoadedState, State } from '../../target/state.ts';
+import { comparedFiles, type DatabaseReport, type LoadedState, type State } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { addCommits, type FileFigures } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -70,7 +70,7 @@ async function fetchSome(
   const options = { loaded, runId, at, synced: [], incomingBytes: 0 };
   return services.mirror.transaction(options, async (mirror) => {
     const tables = names.flatMap((name) => mirror.state.entities[name]?.table ?? []);
-    const { wanted, unwanted } = await mirror.compareFiles(tables);
+    const { wanted, unwanted, databases } = await mirror.compareFiles(tables);
     // Blobs first: after a crash in between, `_files` names blobs that do not exist, and they are removed again.
     await forEachConcurrently(unwanted, concurrency, async ({ blob }) => {
       if (blob !== null) await services.files.remove(blob);
@@ -83,10 +83,16 @@ async function fetchSome(
     let database: DatabaseReport | undefined;
     if (fetched.length > 0 || unwanted.length > 0) {
       await mirror.writeFiles(fetched, unwanted, services.now().toISOString());
-      const areComplete = !isPartial && (await mirror.compareFiles(tables)).wanted.length === 0;
-      ({ database } = await mirror.commit({ files: { entities: names, areComplete } }));
+      const after = isPartial ? undefined : await mirror.compareFiles(tables);
+      const files = {
+        entities: names,
+        areComplete: after?.wanted.length === 0,
+        databases: (after ?? { databases }).databases,
+      };
+      ({ database } = await mirror.commit({ files }));
     } else {
-      await saveComparison(services, loaded, names, wanted.length === 0);
+      const areComplete = wanted.length === 0;
+      await saveComparison(services, loaded, { entities: names, areComplete, databases });
     }
     const good = fetched.filter(({ error }) => error === null);
     const progress = {
@@ -105,10 +111,9 @@ async function fetchSome(
 async function saveComparison(
   { mirror }: SyncServices,
   { state, etag }: LoadedState,
-  entities: string[],
-  areComplete: boolean,
+  comparison: Parameters<typeof comparedFiles>[0],
 ): Promise<void> {
-  const files = { entities, etag: areComplete ? state.databaseEtag : undefined };
+  const files = comparedFiles(comparison, state);
   if (JSON.stringify(files) === JSON.stringify(state.files)) return;
   await mirror.saveState({ state: { ...state, files }, etag });
 }

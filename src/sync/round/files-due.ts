@@ -9,8 +9,18 @@ export function tablesWithFiles(plan: Pick<RoundPlan, 'entities'> | undefined): 
     .sort();
 }
 
-/** Whether the mirror changed since all its files were there, or the files of other tables are wanted. */
-export function areFilesDue({ files, databaseEtag }: State, names: readonly string[]): boolean {
+/**
+ * Whether the mirror changed since all its files were there, or the files of other tables are wanted. Of several databases,
+ * those count that have files or tables with files.
+ */
+export function areFilesDue(state: State, names: readonly string[]): boolean {
+  const { files, databaseEtag, databases, entities } = state;
   if (names.length === 0 && (files?.entities.length ?? 0) === 0) return false;
-  return files?.etag !== databaseEtag || files?.entities.join() !== names.join();
+  if (files?.entities.join() !== names.join()) return true;
+  if (databases === undefined) return files.etag !== databaseEtag;
+  const compared = files.databases;
+  if (compared === undefined) return true;
+  const isElsewhere = (place: string | undefined) => place !== undefined && !Object.hasOwn(compared, place);
+  if (names.some((name) => isElsewhere(entities[name]?.table.database))) return true;
+  return Object.entries(compared).some(([name, etag]) => databases[name]?.etag !== etag);
 }

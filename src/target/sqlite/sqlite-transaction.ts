@@ -17,6 +17,7 @@ import type {
   TransactionOptions,
 } from '../mirror-target.ts';
 import {
+  comparedFiles,
   type DatabaseReport,
   type LoadedState,
   type State,
@@ -255,12 +256,7 @@ export class SqliteTransaction implements MirrorTransaction {
       ...{ log, outcome, at: this.#options.at, synced: this.#options.synced },
       ...{ stored: this.#toStore(), dangling: this.#dangling, dropsLeftovers: this.#hasLeftovers, onStored },
     });
-    const state: State = {
-      ...stored,
-      files: files
-        ? { entities: files.entities, etag: files.areComplete ? database.etag : undefined }
-        : this.state.files,
-    };
+    const state: State = { ...stored, files: files ? comparedFiles(files, stored) : this.state.files };
     await this.#save({ state, etag: this.#options.loaded.etag });
     return { database, state };
   }

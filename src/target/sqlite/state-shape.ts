@@ -90,7 +90,9 @@ const state = z.looseObject({
   configured: texts.optional(),
   choices: text.optional(),
   labelsAgainAt: time.optional(),
-  files: z.looseObject({ entities: texts, etag: text.optional() }).optional(),
+  files: z
+    .looseObject({ entities: texts, etag: text.optional(), databases: z.record(name, text).optional() })
+    .optional(),
   closureOpen: z.boolean().optional(),
   tables: text.optional(),
   entities: z.record(name, entity),

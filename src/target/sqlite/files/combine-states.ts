@@ -67,7 +67,8 @@ export function combineStates(
     organizationId,
     labelsAgainAt: states.map(({ labelsAgainAt }) => labelsAgainAt).sort()[0],
     choices: agreed(({ choices }) => choices),
-    files: saved?.files,
+    // A file that was restored can have files that the others do not tell of.
+    files: saved?.files && { entities: saved.files.entities },
     closureOpen: hasFiltered,
     databases: Object.fromEntries(parts.map(({ name, database }) => [name, database])),
     databaseBytes: parts.reduce((sum, { database }) => sum + database.bytes, 0),

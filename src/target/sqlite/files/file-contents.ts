@@ -12,15 +12,20 @@ export class FileContents {
     this.#files = files;
   }
 
-  /** See `MirrorTransaction.compareFiles`. */
+  /** See `MirrorTransaction.compareFiles`. Opens only databases that have such tables, or had files the last time. */
   async compare(tables: readonly Table[]): Promise<FileComparison> {
-    const all: FileComparison = { wanted: [], unwanted: [] };
+    const { isSplit, state } = this.#files;
+    const databases: string[] = [];
+    const all: FileComparison = { wanted: [], unwanted: [], ...(isSplit && { databases }) };
     const names = new Set(tables.map(({ name }) => name));
+    const known = isSplit ? state.files?.databases : undefined;
     for (const database of this.#files.names) {
       const own = tables.filter((table) => this.#files.nameOf(table) === database);
+      if (own.length === 0 && known !== undefined && !Object.hasOwn(known, database)) continue;
       const ownNames = new Set(own.map(({ name }) => name));
       const { work } = await this.#files.get(database);
       const { wanted, unwanted } = await work.compareFiles(own);
+      if (own.length + unwanted.length > 0) databases.push(database);
       all.wanted.push(...wanted);
       for (const file of unwanted) {
         // Its table has moved to another database, whose rows show the same blobs.
