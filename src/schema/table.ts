@@ -83,7 +83,7 @@ export interface ForeignKey {
  * Rows are read again where the type of a column (`reading`) changed. If the conversion of values changes and the type
  * keeps its name, no row is read again: give the type another name, too.
  */
-export const modelVersion = 1;
+export const modelVersion = 2;
 
 /** The name of the table's entity set, for requests to Dataverse. */
 export function entitySetOf({ entitySet, name }: Table): string {

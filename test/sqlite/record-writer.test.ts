@@ -119,7 +119,7 @@ describe('RecordWriter', () => {
     expect(rows).toEqual([
       {
         ...{ id: '1', text: 'b', guid: null, integer: null, real: null, boolean: null, json: null },
-        ...{ base64: null, _version: expect.stringMatching(/^[0-9a-f]{32}$/) },
+        ...{ decimal: null, base64: null, _version: expect.stringMatching(/^[0-9a-f]{32}$/) },
       },
     ]);
   });
