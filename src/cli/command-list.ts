@@ -18,6 +18,7 @@ function command(summary: string, load: () => Promise<Module>): Command {
 export const commands: Readonly<Record<string, Command>> = {
   sync: {
     summary: 'read tables of Dataverse into a SQLite file',
+    needsSqlite: true,
     run: async (args) => (await import('./sync/sync-command.ts')).sync(args),
     help: async () => (await import('./sync/sync-options.ts')).syncHelp,
   },
@@ -28,6 +29,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   verify: {
     summary: 'check all of a mirror: pages, indexes, row counts, references',
+    needsSqlite: true,
     run: async (args) => (await import('./verify/verify-command.ts')).verify(args),
     help: async () => (await import('./verify/verify-command.ts')).verifyHelp,
   },

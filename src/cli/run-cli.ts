@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module';
 import { keepLoopbackDirect } from '../config/proxy-environment.ts';
 import { describeError, SyncError } from '../errors.ts';
 import { printable } from '../safe-text.ts';
@@ -26,6 +27,12 @@ export async function runCli(
   if (args.includes('--help')) {
     process.stdout.write(`${await command.help()}\n`);
     return 0;
+  }
+  if (command.needsSqlite && !isBuiltin('node:sqlite')) {
+    process.stderr.write(
+      `Error: ${name} needs Node.js 22.13 or later. This is ${process.versions.node}.\n  → Install a later version.\n`,
+    );
+    return 1;
   }
   keepLoopbackDirect();
   (await import('../telemetry/sdk-log.ts')).redactSdkLog();

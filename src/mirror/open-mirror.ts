@@ -36,7 +36,9 @@ export async function openMirror(from: string | URL, options: OpenMirrorOptions 
 /** Whether an address is one of Blob storage, in any cloud (learn.microsoft.com: Storage account endpoints). */
 export function isBlobAddress(from: string | URL): boolean {
   const { hostname } = URL.canParse(String(from)) ? new URL(from) : { hostname: '' };
-  return /\.blob\.(?:core\.[a-z.]+|storage\.azure\.net)$/.test(hostname);
+  return /^[a-z0-9-]+\.(?:z\d\d\.)?blob\.(?:core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)|storage\.azure\.net)$/.test(
+    hostname,
+  );
 }
 
 function sourceOf(from: string | URL, { functionKey, credential }: OpenMirrorOptions): MirrorSource {

@@ -104,7 +104,7 @@ export interface State {
   /** Names the schema report that the last run found or stored, by what it was made from; absent if it warns of something. */
   schemaReport?: string;
   /**
-   * The tables whose files are kept, and the ETag of the database when the last of their files was there. If there are several
+   * The tables of the mirror whose files are kept, and the ETag of the database when the last of their files was there. If there are several
    * databases: the ETag of each that has files or such tables, empty while files are missing. Without `databases`, each of
    * them can have files.
    */

@@ -258,6 +258,8 @@ describe('a mirror behind an address', () => {
     expect(isBlobAddress('https://a.z01.blob.storage.azure.net/c/b.db')).toBe(true);
     for (const other of [
       'https://blob.core.windows.net.evil.example/b',
+      'https://a.blob.core.windows.net.evil.example/b',
+      'https://a.blob.core.evil.example/b',
       'my.blob.core.windows.net',
       'https://x/?.blob.core.windows.net',
     ])

@@ -2,7 +2,7 @@ import type { DataverseClient } from '../../dataverse/client.ts';
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import type { Choice } from '../../dataverse/metadata/choices.ts';
 import type { DisplayName } from '../../dataverse/metadata/display-names.ts';
-import { ConfigurationError } from '../../errors.ts';
+import { ConfigurationError, RetriableError } from '../../errors.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
 import { entitySetOf, type Table } from '../../schema/table.ts';
@@ -95,7 +95,7 @@ async function readTexts(
     try {
       texts.set(logicalName, await client.readDisplayNames(logicalName));
     } catch (error) {
-      if (dataverseFault(error) === undefined) throw error;
+      if (dataverseFault(error) === undefined || error instanceof RetriableError) throw error;
       refused += 1;
     }
   });
@@ -111,7 +111,7 @@ async function readLabels(
 ): Promise<Map<string, Map<number, string>>> {
   const names = tables.map(({ logicalName }) => logicalName);
   const refuse = (error: unknown): undefined => {
-    if (dataverseFault(error) === undefined) throw error;
+    if (dataverseFault(error) === undefined || error instanceof RetriableError) throw error;
     return undefined;
   };
   const [language, fromMap] = await Promise.all([

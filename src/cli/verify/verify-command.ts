@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { availableMemory, cacheMegabytesFor } from '../../config/available-memory.ts';
@@ -11,14 +11,16 @@ import { LocalDatabase } from '../../storage/folder/local-database.ts';
 import type { CheckProgress, CheckResult } from '../../target/mirror-check.ts';
 import { SqliteCheck } from '../../target/sqlite/check/sqlite-check.ts';
 import { formatBytes, formatCount, plural } from '../../terminal/format.ts';
-import { localPaths } from '../sync/local-sync.ts';
+import { databasePath, localPaths } from '../sync/local-sync.ts';
 
 export const verifyHelp = `Checks all of a mirror that sync has made: every page of the file, every index, the row counts that the sync keeps, and the
 references whose target is absent.
 
-  dataverse-sqlite-sync verify FILE [--json]
+  dataverse-sqlite-sync verify FILE [--database NAME] [--json]
 
-  --json     print the result as one line of JSON
+  FILE             the file that sync was given as --out
+  --database NAME  check that of tables with this "database" instead: FILE is my.db, and it checks my-NAME.db
+  --json           print the result as one line of JSON
   --help
 
 The next sync corrects row counts that are wrong. Exit status: 0 sound; 1 damaged, or a count is wrong; 2 wrong options.`;
@@ -32,7 +34,7 @@ export async function verify(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false } },
+    options: { json: { type: 'boolean', default: false }, database: { type: 'string' } },
   });
   const [name, ...more] = positionals;
   if (name === undefined || more.length > 0) {
@@ -41,17 +43,22 @@ export async function verify(args: readonly string[]): Promise<number> {
       hint: 'For example: dataverse-sqlite-sync verify my.db',
     });
   }
-  const path = await realpath(resolve(name)).catch(() => {
-    throw new ConfigurationError(`There is no file ${name}.`, {
+  const { database } = values;
+  const main = await realpath(resolve(name)).catch(() => resolve(name));
+  const path = databasePath(main, database);
+  const { state } = localPaths(main);
+  const isThere = async (file: string) => (await stat(file).catch(() => undefined)) !== undefined;
+  if (!(await isThere(path)) || !(await isThere(state))) {
+    throw new ConfigurationError(`There is no file ${path} that sync has made.`, {
       operation: 'open the mirror',
-      hint: 'Name a SQLite file that sync has made.',
+      object: path,
+      hint: 'Name the file that sync was given as --out.',
     });
-  });
-  const { state } = localPaths(path);
+  }
   // A sync meanwhile would cost the time of the check again.
-  const lock = await lockFolder(state, path);
+  const lock = await lockFolder(state, main);
   try {
-    const result = await check(path, state, process.stderr.isTTY === true);
+    const result = await check({ path, database, state }, process.stderr.isTTY === true);
     if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else for (const line of linesOf(result)) process.stdout.write(`${printable(line)}\n`);
     return result.faultCount + result.miscounted.length === 0 ? 0 : 1;
@@ -60,9 +67,13 @@ export async function verify(args: readonly string[]): Promise<number> {
   }
 }
 
-async function check(path: string, state: string, showsProgress: boolean): Promise<CheckResult> {
+async function check(
+  { path, database, state }: { path: string; database: string | undefined; state: string },
+  showsProgress: boolean,
+): Promise<CheckResult> {
   const checker = new SqliteCheck({
     file: new LocalDatabase(path),
+    database,
     documents: new FolderStore(join(state, 'published')),
     sqlite: await loadSqlite(),
     maxBytes: Number.MAX_SAFE_INTEGER,

@@ -39,7 +39,12 @@ export class TokenSource {
     this.#pending ??= this.#request(isValid ? token : undefined).finally(() => {
       this.#pending = undefined;
     });
-    return this.#pending;
+    try {
+      return await this.#pending;
+    } catch (error) {
+      // One error for each request that waits: what happened to a request is noted in its error.
+      throw error instanceof ConfigurationError ? error : tokenError(error);
+    }
   }
 
   /** Discards a token that the server rejected, so that the next one is new. */
@@ -61,7 +66,7 @@ export class TokenSource {
     } catch (error) {
       // Renewal starts minutes before the token expires: use the old token until then.
       if (fallback !== undefined) return fallback.token;
-      throw error instanceof ConfigurationError ? error : tokenError(error);
+      throw error;
     }
   }
 }

@@ -108,11 +108,13 @@ export async function* downloadFile(
       if (start === from && isEmptyColumn(error)) return undefined;
       throw error;
     });
-    if (chunk === undefined) return;
+    if (chunk === undefined && start === from) return;
+    if (chunk === undefined) throw fail('the file was deleted in the meantime');
     if (chunk.total < start) throw fail(`it has ${chunk.total} bytes, not ${start} or more`);
     if (start > from && (chunk.total !== total || chunk.name !== name)) {
       throw fail('the file was replaced in the meantime');
     }
+    if (chunk.body.length === 0 && start < chunk.total) throw fail('a part of it has no bytes');
     ({ total, name } = chunk);
     start += chunk.body.length;
     if (chunk.body.length === 0 && !options.yieldsEmpty) return;

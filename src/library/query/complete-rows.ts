@@ -65,6 +65,8 @@ export function checkComplete(row: Row, expansions: readonly Expansion[]): void 
         hint: 'Read the row outside of a batch, or give the expansion a smaller top.',
       });
     }
-    for (const each of Array.isArray(related) ? related : []) checkComplete(each, state.expand);
+    if (typeof related !== 'object' || related === null) continue;
+    const all = (Array.isArray(related) ? related : [related]) as Row[];
+    for (const each of all) checkComplete(each, state.expand);
   }
 }

@@ -25,6 +25,8 @@ export async function sendMany<T>(
   const { maxRows = batchRows, concurrency } = checkBulkOptions(options);
   const size = Math.min(maxRows, batchRows);
   const { signal } = source.session.options(options);
+  // Without it, each row would ask for it again.
+  if (rows.length > 0) await source.definition(options);
   let next = 0;
   await inParallel(concurrency, async () => {
     while (next < rows.length && !signal?.aborted) {

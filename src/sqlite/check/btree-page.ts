@@ -125,10 +125,12 @@ export class BtreePage {
       const start = varintEnd;
       const exact = row < unknownRow ? row : signedVarint(bytes, rowAt);
       if (exact <= before) this.#fault('has row numbers that are not in order');
-      before = exact;
-      if (row < unknownRow) {
-        if (this.first === unknownRow) this.first = row;
-        this.last = row;
+      else {
+        before = exact;
+        if (row < unknownRow) {
+          if (this.first === unknownRow) this.first = row;
+          this.last = row;
+        }
       }
       this.#payload(bytes, page, cell, start, payload, maxLocal);
     }

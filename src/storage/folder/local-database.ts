@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -34,6 +34,8 @@ export class LocalDatabase implements DatabaseFile {
   readonly #path: string;
   readonly #maxBytes: number;
   readonly #nextPath: string;
+  /** Those of the state that was read last. */
+  #blocks: FileBlocks | undefined;
   /** The last commit. They come one after the other. */
   #committing: Promise<unknown> = Promise.resolve();
 
@@ -75,14 +77,16 @@ export class LocalDatabase implements DatabaseFile {
       const found = await this.#find();
       if (found === undefined) return undefined;
       const { etag, length } = found;
+      if (this.#blocks?.etag === etag) return this.#blocks;
       const buffer = Buffer.alloc(blockSize);
       const blocks: FileBlocks['blocks'] = [];
       for (const block of blocksOf(length)) {
         const into = buffer.subarray(0, block.to - block.from);
         await this.#read([{ at: block.from, into }], etag);
-        blocks.push({ id: hash('sha256', into, 'base64url'), ...block });
+        blocks.push({ id: createHash('sha256').update(into).digest('base64url'), ...block });
       }
-      return { etag, length, blocks };
+      this.#blocks = { etag, length, blocks };
+      return this.#blocks;
     });
   }
 

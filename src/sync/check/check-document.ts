@@ -28,7 +28,7 @@ export interface CheckDocument {
 }
 
 /** Changes when `CheckProgress` does. */
-export const checkFormat = 1;
+export const checkFormat = 2;
 
 /** What the last complete check found, beside the database. Programs may read it. */
 export interface StoredCheck extends CheckResult {

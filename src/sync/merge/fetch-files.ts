@@ -5,7 +5,7 @@ import { comparedFiles, type DatabaseReport, type LoadedState, type State } from
 import { paths } from '../documents/paths.ts';
 import { addCommits, type FileFigures } from '../documents/report.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { areFilesDue, tablesWithFiles } from '../round/files-due.ts';
+import { areFilesDue, mirroredOf, tablesWithFiles } from '../round/files-due.ts';
 import { downloadFile } from './download-file.ts';
 
 /** How many files are fetched at the same time. */
@@ -69,7 +69,8 @@ async function fetchSome(
   const at = services.now().toISOString();
   const options = { loaded, runId, at, synced: [], incomingBytes: 0 };
   return services.mirror.transaction(options, async (mirror) => {
-    const tables = names.flatMap((name) => mirror.state.entities[name]?.table ?? []);
+    const entities = mirroredOf(mirror.state, names);
+    const tables = entities.map((name) => mirror.state.entities[name]!.table);
     const { wanted, unwanted, databases } = await mirror.compareFiles(tables);
     // Blobs first: after a crash in between, `_files` names blobs that do not exist, and they are removed again.
     await forEachConcurrently(unwanted, concurrency, async ({ blob }) => {
@@ -85,14 +86,14 @@ async function fetchSome(
       await mirror.writeFiles(fetched, unwanted, services.now().toISOString());
       const after = isPartial ? undefined : await mirror.compareFiles(tables);
       const files = {
-        entities: names,
+        entities,
         areComplete: after?.wanted.length === 0,
         databases: (after ?? { databases }).databases,
       };
       ({ database } = await mirror.commit({ files }));
     } else {
       const areComplete = wanted.length === 0;
-      await saveComparison(services, loaded, { entities: names, areComplete, databases });
+      await saveComparison(services, loaded, { entities, areComplete, databases });
     }
     const good = fetched.filter(({ error }) => error === null);
     const progress = {

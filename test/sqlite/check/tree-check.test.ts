@@ -192,4 +192,24 @@ describe('the check of a damaged file', () => {
     ]);
     expect(findingsOf(swapped, 'integrity_check')).not.toEqual([]);
   });
+
+  it('finds one fault in a page whose first and last row are swapped', () => {
+    const schema = ['CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT)'];
+    const small = databaseOf(schema, (db) => {
+      const insert = db.prepare('INSERT INTO t VALUES (?, ?)');
+      for (let n = 1; n <= 900; n += 1) insert.run(n * 1000, 'x'.repeat(40));
+    });
+    const { root } = treesOf(small).find(({ name }) => name === 't')!;
+    const above = (root - 1) * pageSize;
+    const leaf = small.readUInt32BE(above + small.readUInt16BE(above + 12));
+    const page = (leaf - 1) * pageSize;
+    const swapped = Buffer.from(small);
+    const last = page + 8 + 2 * (small.readUInt16BE(page + 3) - 1);
+    swapped.writeUInt16BE(small.readUInt16BE(page + 8), last);
+    swapped.writeUInt16BE(small.readUInt16BE(last), page + 8);
+    const { faults } = check(swapped, treesOf(small));
+    expect(faults).toEqual([
+      { table: 't', text: `Page ${leaf} of table t has row numbers that are not in order` },
+    ]);
+  });
 });

@@ -52,3 +52,21 @@ it('opens only databases that have tables with files, once they changed', async 
   org.rows('account', 1);
   expect((await opens())[1]).toBe(0);
 });
+
+it.each([[undefined], ['sales']])(
+  'fetches the files of a table in database %s that was read later than the others',
+  async (database) => {
+    const account = { name: 'account', files: true, ...(database !== undefined && { database }) };
+    const contact = { name: 'contact', ...(database === undefined && { database: 'sales' }) };
+    org = await Organisation.start([account, contact]);
+    org.store.create('account', { entityimage: Buffer.from('an image').toString('base64') });
+    org.rows('contact', 2);
+    org.dataverse.faults.add({ kind: '503', match: /\/accounts/, times: 1000 });
+    await org.sync();
+    org.dataverse.faults.clear();
+    const status = await org.sync();
+    expect(status.totals.failed).toBe(0);
+    // The memory that stands for storage here does not take files.
+    expect(status.files).toMatchObject({ failed: 1 });
+  },
+);

@@ -35,7 +35,8 @@ export class FilesCheck {
       before === undefined ? undefined : (own as CheckProgress),
       options,
     );
-    const place = names.length === 1 && database === defaultName ? {} : { database, checked: done };
+    const place =
+      names.length === 1 && database === defaultName && done.length === 0 ? {} : { database, checked: done };
     if (result === undefined) return { progress: { ...progress, ...place } };
     const checked = [...done, { database, result }];
     const next = names.find((name) => !checked.some((one) => one.database === name));
