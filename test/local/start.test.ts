@@ -293,7 +293,7 @@ test('Ctrl-C during the first sync prints no error', async () => {
 });
 
 // Enough rows that the kill comes long before the end on any machine.
-const manyRows = '2000';
+const manyRows = '1200';
 
 test('after a SIGKILL the next start completes the sync and runs another one', async () => {
   const { child, prints, exit } = start('--once', '--rows', manyRows, '--data', data);

@@ -6,6 +6,7 @@ import type { Column } from '../../src/schema/table.ts';
 import { Shard } from '../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../src/sqlite/sqlite.ts';
 import { rowVersion } from '../../src/sync/fetch/row-version.ts';
+import { isLong } from '../long.ts';
 
 /**
  * The scanner and JSON.parse read the same random pages. A page has a few keys and difficult values in random order,
@@ -13,7 +14,7 @@ import { rowVersion } from '../../src/sync/fetch/row-version.ts';
  */
 
 const sqlite = await loadSqlite();
-const runs = 500;
+const runs = isLong ? 5000 : 150;
 
 const columns: Column[] = (
   [
@@ -258,7 +259,7 @@ describe('the record scanner', { timeout: 180_000 }, () => {
             if (typeof value === 'string') expect(value.isWellFormed()).toBe(true);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs },
     );
   });
 });

@@ -294,7 +294,7 @@ describe('an app that Application Insights refuses', () => {
       expect((await app.sync()).phase).toBe('complete');
       await until(() => refusals(app).length > 0);
       expect((await app.sync()).phase).toBe('complete');
-      await delay(5_000);
+      await delay(1_500);
       // The pauses are 30 seconds, then twice as long each time, however long the syncs take here.
       const passed = (performance.now() - startedAt) / 1000;
       expect(new Set(refusing.statuses)).toEqual(new Set([status]));
@@ -318,7 +318,7 @@ test('an app that cannot reach Application Insights syncs as before, and says so
   expect((await app.sync()).phase).toBe('complete');
   await until(() => refusals(app).length > 0);
   expect((await app.sync()).phase).toBe('complete');
-  await delay(3_000);
+  await delay(1_500);
   expect(refusals(app)).toHaveLength(1);
   expect(refusals(app)[0]!.message).toContain('ECONNREFUSED');
   await app.stop();

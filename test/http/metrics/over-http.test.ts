@@ -28,7 +28,7 @@ beforeAll(async () => {
       DATAVERSE_URL: await dataverse.start(),
       DATAVERSE_ACCESS_TOKEN: 'test',
       SYNC_SCHEDULE: '0 0 0 1 1 *',
-      METRICS_WRITE_TIMEOUT: '0.5',
+      METRICS_WRITE_TIMEOUT: '1.5',
       METRICS_BULK_TIMEOUT: '1',
     },
     connectionString: azurite.connectionString,
@@ -421,7 +421,7 @@ test('the OpenAPI document describes the methods of every resource', async () =>
 });
 
 /** A thousand in the long form. */
-const manyRecords = isLong ? 1000 : 250;
+const manyRecords = isLong ? 1000 : 100;
 
 test(`50 clients write ${manyRecords} records through 429, 503 and timeouts: each is stored once, with its last value`, async () => {
   let seed = 7;

@@ -5,7 +5,7 @@ const cacheMegabytes = 0.25;
 
 histories('with a database of which parts are in memory', {
   seed: 20261126,
-  runs: 12,
+  runs: 6,
   drift: true,
   cacheMegabytes,
 });

@@ -1,3 +1,3 @@
 import { histories } from '../random-histories.ts';
 
-histories('on the storage emulator', { seed: 7, runs: 4, drift: true, onStorageEmulator: true });
+histories('on the storage emulator', { seed: 7, runs: 2, drift: true, onStorageEmulator: true });

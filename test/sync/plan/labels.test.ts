@@ -5,7 +5,6 @@ import { RetriableError } from '../../../src/errors.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { labelIn } from '../../../src/local/sample-dataverse/metadata/labels.ts';
 import { loadChoices, readFirstLabels } from '../../../src/sync/plan/load-choices.ts';
-import { type Azurite, startAzurite } from '../../azurite.ts';
 import { clientFor, startServer } from '../../dataverse/http-server.ts';
 import { Harness } from '../harness.ts';
 import { withDatabase } from '../truth.ts';
@@ -17,20 +16,17 @@ const rows = (db: DatabaseSync, sql: string) =>
     .map((row) => ({ ...row }));
 
 describe('labels', () => {
-  let azurite: Azurite;
   let dataverse: SampleDataverse;
 
   beforeAll(async () => {
-    azurite = await startAzurite();
     dataverse = await startSampleDataverse({ rows: 400 });
   });
   afterAll(async () => {
     await dataverse.stop();
-    await azurite.stop();
   });
 
   const create = (entities: unknown[] = ['account', 'contact', 'systemuser', 'teammembership', 'team']) =>
-    Harness.create({ connectionString: azurite.connectionString, dataverseUrl: dataverse.url, entities });
+    Harness.create({ dataverseUrl: dataverse.url, entities });
 
   /** Every label in the sample's model. */
   function modelled(tables: Record<string, string>) {

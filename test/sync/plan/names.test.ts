@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { isLong } from '../../long.ts';
 import { Organisation, reportOf } from '../organisation.ts';
 import { addColumn } from '../schema-drift.ts';
 
@@ -131,7 +132,7 @@ describe('names that mean something to SQLite or to the sync', () => {
   ];
 
   it.each(taken)(
-    'let the set %s take nothing from another table, on a new mirror and on one that exists',
+    'let the set %s take nothing from another table, on a new mirror or on one that exists',
     async (set) => {
       const configs = [{ name: 'account', history: true, rawJson: true, files: true }, 'contact', 'task'];
       /** The view of accounts must read accounts. */
@@ -139,7 +140,8 @@ describe('names that mean something to SQLite or to the sync', () => {
         org.query(
           `SELECT name, sql LIKE '%FROM "accounts" AS t' AS ok FROM sqlite_master WHERE type = 'view' AND name LIKE 'accounts_labelled'`,
         );
-      for (const exists of [false, true]) {
+      // Names take turns; the long form tries each both ways.
+      for (const exists of isLong ? [false, true] : [taken.indexOf(set) % 2 === 0]) {
         org = await Organisation.start(exists ? configs : configs.slice(0, 1));
         for (const name of ['account', 'contact', 'task']) org.rows(name, 3);
         // The other table that gets a name like this one.
@@ -164,7 +166,7 @@ describe('names that mean something to SQLite or to the sync', () => {
         org.store.create('account', {});
         expect(reportOf(await org.sync(), 'contact')).toMatchObject({ state: 'merged', added: 1 });
         await org.expectIdle();
-        if (!exists) await org.stop();
+        if (isLong && !exists) await org.stop();
       }
     },
   );

@@ -27,7 +27,7 @@ describe('a sync with faults', () => {
     await azurite.stop();
   });
 
-  const create = (storage: 'emulator' | 'memory' = 'emulator') =>
+  const create = (storage: 'emulator' | 'memory' = 'memory') =>
     Harness.create({
       ...(storage === 'emulator' && { connectionString: azurite.connectionString }),
       dataverseUrl: dataverse.url,
