@@ -8,6 +8,8 @@ export interface Finding {
   detail: string;
   /** What to do, or to know. */
   hint?: string | undefined;
+  /** The numbers in `detail`, for programs. */
+  figures?: Record<string, number> | undefined;
 }
 
 export interface Check extends Finding {

@@ -33,12 +33,12 @@ export function dataverseCheck(client: DataverseClient): PendingCheck {
 /**
  * Whether the app's user may read the definitions and every table for the whole organisation, and write campaign metrics.
  * One check a table.
- * @param metricsTable logical name of the table of campaign metrics
+ * @param metricsTable logical name of the table of campaign metrics; undefined: none is written
  */
 export function privilegesCheck(
   client: DataverseClient,
   tables: readonly TableConfig[],
-  metricsTable: string,
+  metricsTable: string | undefined,
 ): PendingCheck {
   return {
     name: 'privileges',
@@ -64,18 +64,22 @@ export function privilegesCheck(
           const finding = await tableFinding(client, config.name, signal, find, absent);
           return { name: `table ${config.name}`, ...finding };
         }),
-        tableFinding(
-          client,
-          metricsTable,
-          signal,
-          ({ privileges }) => {
-            const names = metricsVerbs.map(
-              (verb) => privileges.get(verb)?.name ?? `prv${verb}${metricsTable}`,
-            );
-            return findingOf(names, 'Campaign metrics can be created, read and written.');
-          },
-          noMetricsTable(metricsTable),
-        ).then((finding) => ({ name: `campaign metrics in ${metricsTable}`, ...finding })),
+        ...(metricsTable === undefined
+          ? []
+          : [
+              tableFinding(
+                client,
+                metricsTable,
+                signal,
+                ({ privileges }) => {
+                  const names = metricsVerbs.map(
+                    (verb) => privileges.get(verb)?.name ?? `prv${verb}${metricsTable}`,
+                  );
+                  return findingOf(names, 'Campaign metrics can be created, read and written.');
+                },
+                noMetricsTable(metricsTable),
+              ).then((finding) => ({ name: `campaign metrics in ${metricsTable}`, ...finding })),
+            ]),
       ]);
       const definitions = findingOf(generalPrivileges, 'Definitions of tables and columns can be read.');
       return [{ name: 'privileges', ...definitions }, ...checks];
@@ -83,7 +87,7 @@ export function privilegesCheck(
   };
 }
 
-function noTable(table: string, metricsTable: string): Finding {
+function noTable(table: string, metricsTable: string | undefined): Finding {
   const hint =
     table === metricsTable
       ? 'Remove it from entities.json if you do not use campaign metrics. If you do, run npm run provision.'

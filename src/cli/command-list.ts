@@ -22,6 +22,11 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import('./sync/sync-command.ts')).sync(args),
     help: async () => (await import('./sync/sync-options.ts')).syncHelp,
   },
+  check: {
+    summary: 'check what a sync needs: sign-in, privileges, tables; and what it will read',
+    run: async (args) => (await import('./check/check-command.ts')).check(args),
+    help: async () => (await import('./check/check-command.ts')).checkHelp,
+  },
   query: {
     summary: 'run SQL over a mirror: a file, or one behind an address',
     run: async (args) => (await import('./query/query-command.ts')).query(args),

@@ -3,6 +3,7 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
 import { printableJson } from '../safe-text.ts';
 import { databaseFileOf, databaseNameOf } from '../storage/database/database-names.ts';
+import { type CheckReport, checkLines } from '../terminal/check-report.ts';
 import { formatBytes } from '../terminal/format.ts';
 import { openCommand } from '../terminal/open-command.ts';
 import { createProgress, NoProgress, type Progress } from '../terminal/progress.ts';
@@ -12,7 +13,6 @@ import { DatabaseCopies, DatabaseCopy } from './data-folder/database-copy.ts';
 import { type LocalEnvironment, startLocalEnvironment } from './local-environment.ts';
 import type { StartOptions } from './start-options.ts';
 import { SyncClient } from './sync-client.ts';
-import { type CheckReport, checkLines } from './terminal/check-report.ts';
 import { TerminalLog } from './terminal/terminal-log.ts';
 
 /** The exit status after Ctrl-C before the first sync is complete. */

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { forCommand } from '../../src/cli/sync/hint-for-command.ts';
+import { forCommand } from '../../src/cli/hint-for-command.ts';
 import { databasePath, LocalSync, localPaths } from '../../src/cli/sync/local-sync.ts';
 import { parseSyncOptions } from '../../src/cli/sync/sync-options.ts';
 import { parseEntities } from '../../src/config/entities.ts';

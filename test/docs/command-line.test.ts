@@ -8,6 +8,7 @@ const page = 'docs/command-line.md';
 test('the page of the command line has its help texts', async () => {
   expect(blocks('text', read(page))[0]).toBe(`${overview(commands)}\n`);
   expect(blocks('text', section(page, 'Sync'))).toEqual([`${await commands['sync']!.help()}\n`]);
+  expect(blocks('text', section(page, 'Check'))).toEqual([`${await commands['check']!.help()}\n`]);
   expect(blocks('text', section(page, 'Query'))).toEqual([`${await commands['query']!.help()}\n`]);
   expect(blocks('text', section(page, 'Verify'))).toEqual([`${await commands['verify']!.help()}\n`]);
   expect(blocks('text', section(page, 'Types'))).toEqual([`${await commands['types']!.help()}\n`]);

@@ -1,6 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readSettings, type Settings } from '../../config/settings.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { lockFolder } from '../../storage/folder/folder-lock.ts';
 import type { RunStatus } from '../../sync/run/run-status.ts';
@@ -10,7 +9,8 @@ import { openCommand } from '../../terminal/open-command.ts';
 import { createProgress, NoProgress, type Progress } from '../../terminal/progress.ts';
 import { isSuccess } from '../../terminal/run-outcome.ts';
 import { reportJson, reportLines } from '../../terminal/run-report.ts';
-import { forCommand } from './hint-for-command.ts';
+import { settingsOf } from '../dataverse-options.ts';
+import { forCommand } from '../hint-for-command.ts';
 import { databasePath, LocalSync, localPaths } from './local-sync.ts';
 import { parseSyncOptions, type SyncOptions } from './sync-options.ts';
 
@@ -20,7 +20,7 @@ import { parseSyncOptions, type SyncOptions } from './sync-options.ts';
  */
 export async function sync(args: readonly string[]): Promise<number> {
   const options = parseSyncOptions(args);
-  const settings = settingsOf(options);
+  const settings = settingsOf(options.dataverse);
   await checkFolder(options.out);
   // A symbolic link stays one: what it leads to is the mirror.
   const out = await realpath(options.out).catch(() => options.out);
@@ -84,24 +84,6 @@ function print(status: RunStatus, files: readonly WrittenFile[], progress: Progr
     progress.line(`Database   ${file} (${formatBytes(bytes)})`);
     progress.line(`Open it    ${openCommand(file)}`);
   }
-}
-
-/** Names no storage: what the environment says of one is for the functions app. */
-function settingsOf({ dataverse, verbose: _ }: SyncOptions): Settings {
-  const env: Record<string, string | undefined> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (/^(?:DATAVERSE_|SYNC_)/.test(name) && !/^SYNC_DATABASE_(?:STORAGE|CONTAINER|NAME)/.test(name)) {
-      env[name] = value;
-    }
-  }
-  if (dataverse !== undefined) env['DATAVERSE_URL'] = dataverse;
-  if (!env['DATAVERSE_URL']?.trim()) {
-    throw new ConfigurationError('--dataverse is missing.', {
-      operation: 'read the options',
-      hint: 'Name the environment: --dataverse https://contoso.crm.dynamics.com, or set DATAVERSE_URL.',
-    });
-  }
-  return readSettings({ ...env, AzureWebJobsStorage: 'UseDevelopmentStorage=true' });
 }
 
 /** Warnings and errors are lines above the progress; the rest is for `--verbose`. */

@@ -1,9 +1,10 @@
 import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseEntities, readEntities, type TableConfig } from '../../config/entities.ts';
+import type { TableConfig } from '../../config/entities.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { didYouMean } from '../../schema/did-you-mean.ts';
 import type { RereadRequest } from '../../sync/documents/run.ts';
+import { listOf, tablesReader } from '../dataverse-options.ts';
 
 export const syncHelp = `Reads tables of Dataverse into a SQLite file. The next sync reads only what changed.
 
@@ -64,13 +65,7 @@ export function parseSyncOptions(args: readonly string[]): SyncOptions {
     throw new ConfigurationError(message, { operation: 'read the options', hint });
   };
   if (out === undefined || out === '') return fail('--out is missing.', 'Name the SQLite file: --out my.db');
-  if ((tables === undefined) === (entities === undefined)) {
-    return fail('Give either --tables or --entities.', 'For example: --tables account,contact');
-  }
-  const read =
-    entities === undefined
-      ? () => parseEntities(listOf(tables) ?? [], '--tables')
-      : () => readEntities(resolve(entities), basename(out));
+  const read = tablesReader({ tables, entities }, basename(out));
   // A wrong name is an error before anything is created.
   const named = read().map(({ name }) => name);
   const lists = {
@@ -100,11 +95,4 @@ export function parseSyncOptions(args: readonly string[]): SyncOptions {
     allowMassDelete: listOf(values['allow-mass-delete']),
     dropTables: listOf(values.drop),
   };
-}
-
-function listOf(text: string | undefined): string[] | undefined {
-  return text
-    ?.split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
 }

@@ -1,13 +1,13 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseEntities, readEntities, withDefaults } from '../../config/entities.ts';
-import { readSettings } from '../../config/settings.ts';
+import { withDefaults } from '../../config/entities.ts';
 import { createDataverseClient } from '../../dataverse/client.ts';
 import { createCredential } from '../../dataverse/credential.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { withFileErrors } from '../../storage/folder/file-errors.ts';
 import { plural } from '../../terminal/format.ts';
+import { settingsOf, tablesReader } from '../dataverse-options.ts';
 import { readTables } from './read-tables.ts';
 import { writeTypes } from './write-types.ts';
 
@@ -45,21 +45,8 @@ export async function types(args: readonly string[]): Promise<number> {
   if (only !== undefined && only !== 'client' && only !== 'mirror') {
     return fail(`--only is neither client nor mirror: ${only}`, 'Leave it out for both.');
   }
-  if ((values.tables === undefined) === (values.entities === undefined)) {
-    return fail('Give either --tables or --entities.', 'For example: --tables account,contact');
-  }
-  const { dataverse, sync } = readSettings({
-    ...process.env,
-    ...(values.dataverse !== undefined && { DATAVERSE_URL: values.dataverse }),
-    AzureWebJobsStorage: 'UseDevelopmentStorage=true',
-  });
-  const wanted =
-    values.entities === undefined
-      ? parseEntities(
-          values.tables!.split(',').flatMap((name) => name.trim() || []),
-          '--tables',
-        )
-      : readEntities(resolve(values.entities));
+  const wanted = tablesReader(values)();
+  const { dataverse, sync } = settingsOf(values.dataverse);
   const { url, credential } = dataverse;
   const client = createDataverseClient({ url, credential: createCredential(credential) });
   const { tables, warnings } = await readTables(client, withDefaults(wanted, sync));

@@ -4,7 +4,7 @@ import { needsAnnotations } from '../../schema/table-from-csdl.ts';
 import type { TablePlan } from '../documents/plan.ts';
 
 /** Whole rows by page. */
-export function rowsQuery(table: Table, plan: TablePlan, pageSize: number): PageQuery {
+export function rowsQuery(table: Table, plan: Pick<TablePlan, 'config'>, pageSize: number): PageQuery {
   return {
     entitySet: entitySetOf(table),
     pageSize,
@@ -80,7 +80,10 @@ function propertiesOf(columns: readonly Column[]): string[] {
 }
 
 /** All columns unless some are configured, and the annotations that become columns. */
-function columnsOf(table: Table, plan: TablePlan): Pick<PageQuery, 'annotations' | 'needsSelect' | 'select'> {
+function columnsOf(
+  table: Table,
+  plan: Pick<TablePlan, 'config'>,
+): Pick<PageQuery, 'annotations' | 'needsSelect' | 'select'> {
   // The name in SQLite may be another one. Annotations cannot be selected.
   const selectable = table.columns.flatMap(({ property }) =>
     property === undefined || property.includes('@') ? [] : property,

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { TableConfig } from '../../config/entities.ts';
-import type { EntityDefinition } from '../../dataverse/metadata/entity-definitions.ts';
 import { describeError, type Failure, SkipTableError } from '../../errors.ts';
 import type { ColumnSelection } from '../../schema/column-selection.ts';
 import { parseCsdl } from '../../schema/csdl.ts';
 import { CsdlIndex } from '../../schema/csdl-index.ts';
 import { modelVersion, type Table } from '../../schema/table.ts';
-import type { TableDefinition } from '../../schema/table-from-csdl.ts';
 import { resolveTables } from '../../schema/tables-from-csdl.ts';
 import { unlessDamaged } from '../../storage/document-store.ts';
 import type { State } from '../../target/state.ts';
@@ -17,6 +15,7 @@ import { loadChoices, readFirstLabels } from './load-choices.ts';
 import { markColumns } from './mark-columns.ts';
 import { type Definitions, readDefinitions, readGrantedDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
+import { tableDefinition } from './table-definition.ts';
 
 /** The configured tables as Dataverse has them now. */
 export interface LoadedCatalog extends Catalog {
@@ -217,26 +216,6 @@ function withoutDeletedColumns(
     return !(known !== undefined && sameConfig) && !names.some((one) => mirrored.has(one));
   };
   return { include: selection.include?.filter(isKept), exclude: selection.exclude?.filter(isKept) };
-}
-
-/** What the table model needs of an entity definition. Tables without an entity set are not in the Web API. */
-function tableDefinition(definition: EntityDefinition): TableDefinition[] {
-  const { logicalName, entitySetName, primaryIdAttribute, primaryNameAttribute } = definition;
-  if (entitySetName === undefined) return [];
-  return [
-    {
-      logicalName,
-      entitySetName,
-      primaryId: primaryIdAttribute,
-      primaryName: primaryNameAttribute,
-      changeTracking:
-        definition.isIntersect && !definition.changeTrackingEnabled
-          ? undefined
-          : definition.changeTrackingEnabled,
-      intersect: definition.isIntersect,
-      elastic: definition.isElastic,
-    },
-  ];
 }
 
 function digestOf(value: unknown): string {

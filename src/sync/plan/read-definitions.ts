@@ -36,7 +36,9 @@ export async function readGrantedDefinitions(services: SyncServices): Promise<De
  * The definitions of all tables; none if the application user may not read them. `$metadata`, which every user may read,
  * has the sets, keys, columns and change tracking of the tables as well.
  */
-export async function readDefinitions(services: SyncServices): Promise<Definitions> {
+export async function readDefinitions(
+  services: Pick<SyncServices, 'dataverse' | 'telemetry'>,
+): Promise<Definitions> {
   try {
     return { definitions: await services.dataverse.readEntityDefinitions(), areRefused: false };
   } catch (error) {

@@ -12,6 +12,7 @@ const translations: readonly [RegExp, string][] = [
     'Run the command with --verbose to see it.',
   ],
   [/POST \/api\/sync(?! with)/g, 'the command'],
+  [/npm run role\b/g, 'dataverse-sqlite-sync role'],
 ];
 
 /** A message or hint of the sync for users of the command. @param tables whether `--tables` names them */
