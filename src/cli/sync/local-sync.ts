@@ -44,6 +44,31 @@ export function databasePath(database: string, name: string | undefined): string
   return join(dir, `${stem}-${name}${ext}`);
 }
 
+/** The parts of a sync on plain files. @param queue takes the messages of runs */
+export async function localServices(
+  settings: Settings,
+  paths: LocalPaths,
+  telemetry: Telemetry,
+  queue = new MessageQueue(),
+): Promise<SyncServices> {
+  const file = basename(paths.database);
+  const { databaseMaxBytes: maxBytes } = settings.sync;
+  const own = { ...settings, databaseName: file, sync: { ...settings.sync, checkHours: 0 } };
+  const fileOf = (name: string | undefined) => {
+    const path = databasePath(paths.database, name);
+    return new LocalDatabase(path, { maxBytes, nextPath: join(paths.state, `next-${basename(path)}`) });
+  };
+  const storage = {
+    work: new FolderStore(join(paths.state, 'work')),
+    published: new FolderStore(join(paths.state, 'published')),
+    databaseFile: fileOf(undefined),
+    namedFile: fileOf,
+    files: new LocalFiles(paths.files),
+    ...queue.senders,
+  };
+  return createSyncServices(own, storage, telemetry);
+}
+
 /** A sync that one process does alone, on plain files. */
 export class LocalSync {
   readonly #services: SyncServices;
@@ -61,22 +86,7 @@ export class LocalSync {
     telemetry: Telemetry,
   ): Promise<LocalSync> {
     const queue = new MessageQueue();
-    const file = basename(paths.database);
-    const { databaseMaxBytes: maxBytes } = settings.sync;
-    const own = { ...settings, databaseName: file, sync: { ...settings.sync, checkHours: 0 } };
-    const fileOf = (name: string | undefined) => {
-      const path = databasePath(paths.database, name);
-      return new LocalDatabase(path, { maxBytes, nextPath: join(paths.state, `next-${basename(path)}`) });
-    };
-    const storage = {
-      work: new FolderStore(join(paths.state, 'work')),
-      published: new FolderStore(join(paths.state, 'published')),
-      databaseFile: fileOf(undefined),
-      namedFile: fileOf,
-      files: new LocalFiles(paths.files),
-      ...queue.senders,
-    };
-    const services = await createSyncServices(own, storage, telemetry);
+    const services = await localServices(settings, paths, telemetry, queue);
     return new LocalSync({ ...services, readEntities: () => withDefaults(tables(), settings.sync) }, queue);
   }
 

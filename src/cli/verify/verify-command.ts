@@ -11,19 +11,25 @@ import { LocalDatabase } from '../../storage/folder/local-database.ts';
 import type { CheckProgress, CheckResult } from '../../target/mirror-check.ts';
 import { SqliteCheck } from '../../target/sqlite/check/sqlite-check.ts';
 import { formatBytes, formatCount, plural } from '../../terminal/format.ts';
+import { settingsOf } from '../dataverse-options.ts';
 import { databasePath, localPaths } from '../sync/local-sync.ts';
+import { compareMirror, type MirrorComparison } from './compare/compare-mirror.ts';
+import { comparisonJson, summaryLine, tableLines } from './compare/comparison-lines.ts';
 
 export const verifyHelp = `Checks all of a mirror that sync has made: every page of the file, every index, the row counts that the sync keeps, and the
-references whose target is absent.
+references whose target is absent. With --dataverse it also compares every value of every row with Dataverse.
 
-  dataverse-sqlite-sync verify FILE [--database NAME] [--json]
+  dataverse-sqlite-sync verify FILE [--dataverse URL] [--keys] [--database NAME] [--json]
 
   FILE             the file that sync was given as --out
+  --dataverse URL  compare with this environment, which costs as much as a first sync; sign-in as for sync
+  --keys           compare only the keys and versions of the rows, which is several times cheaper
   --database NAME  check that of tables with this "database" instead: FILE is my.db, and it checks my-NAME.db
   --json           print the result as one line of JSON
   --help
 
-The next sync corrects row counts that are wrong. Exit status: 0 sound; 1 damaged, or a count is wrong; 2 wrong options.`;
+Rows that were changed in Dataverse after the sync are counted apart. The next sync corrects row counts that are wrong.
+Exit status: 0 sound, and equal if compared; 1 damaged, a count is wrong, or rows differ; 2 wrong options.`;
 
 /** A step ends after so many milliseconds, so that progress is shown. */
 const stepMilliseconds = 1000;
@@ -34,7 +40,12 @@ export async function verify(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, database: { type: 'string' } },
+    options: {
+      json: { type: 'boolean', default: false },
+      keys: { type: 'boolean', default: false },
+      database: { type: 'string' },
+      dataverse: { type: 'string' },
+    },
   });
   const [name, ...more] = positionals;
   if (name === undefined || more.length > 0) {
@@ -43,10 +54,18 @@ export async function verify(args: readonly string[]): Promise<number> {
       hint: 'For example: dataverse-sqlite-sync verify my.db',
     });
   }
-  const { database } = values;
+  const { database, dataverse, keys: keysOnly } = values;
+  if (keysOnly && dataverse === undefined) {
+    throw new ConfigurationError('--keys is about a comparison with Dataverse.', {
+      operation: 'read the options',
+      hint: 'Name the environment: --dataverse https://contoso.crm.dynamics.com',
+    });
+  }
+  const settings = dataverse === undefined ? undefined : settingsOf(dataverse);
   const main = await realpath(resolve(name)).catch(() => resolve(name));
   const path = databasePath(main, database);
-  const { state } = localPaths(main);
+  const paths = localPaths(main);
+  const { state } = paths;
   const isThere = async (file: string) => (await stat(file).catch(() => undefined)) !== undefined;
   if (!(await isThere(path)) || !(await isThere(state))) {
     throw new ConfigurationError(`There is no file ${path} that sync has made.`, {
@@ -59,9 +78,22 @@ export async function verify(args: readonly string[]): Promise<number> {
   const lock = await lockFolder(state, main);
   try {
     const result = await check({ path, database, state }, process.stderr.isTTY === true);
-    if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-    else for (const line of linesOf(result)) process.stdout.write(`${printable(line)}\n`);
-    return result.faultCount + result.miscounted.length === 0 ? 0 : 1;
+    const print = (line: string) => void process.stdout.write(`${printable(line)}\n`);
+    if (!values.json) linesOf(result).forEach(print);
+    const isSound = result.faultCount + result.miscounted.length === 0;
+    // Rows of a damaged file cannot be trusted.
+    if (settings === undefined || result.faultCount > 0) {
+      if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+      return isSound ? 0 : 1;
+    }
+    const onTable = (table: MirrorComparison['tables'][number]) => {
+      if (!values.json) tableLines(table).forEach(print);
+    };
+    const comparison = await compareMirror({ settings, paths, database, keysOnly, onTable });
+    if (values.json) {
+      process.stdout.write(`${JSON.stringify({ ...result, comparison: comparisonJson(comparison) })}\n`);
+    } else print(summaryLine(comparison));
+    return isSound && comparison.isEqual ? 0 : 1;
   } finally {
     lock.release();
   }
