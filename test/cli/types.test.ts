@@ -95,7 +95,11 @@ describe('types of tables', () => {
   it('have decimals as texts where the mirror has', async () => {
     const { tables } = await readTables(client, [{ name: 'new_ledgerentry', decimals: 'text' }]);
     const text = writeTypes(tables, both);
-    expect(text).toMatch(/interface NewLedgerentry \{[^}]*new_amount: number \| null;/);
+    expect(text).toMatch(/interface NewLedgerentry \{[^}]*new_amount: string \| null;/);
+    expect(text).toMatch(/interface NewLedgerentry \{[^}]*new_ratio: number \| null;/);
+    expect(text).toMatch(/interface NewLedgerentryWrite \{[^}]*new_amount\?: string \| number \| null;/);
+    expect(text).toMatch(/defineTable<NewLedgerentry, [^}]*decimals: \[[^\]]*"new_amount"/);
+    expect(text).not.toMatch(/decimals: \[[^\]]*"new_ratio"/);
     expect(text).toMatch(/interface NewLedgerentryRow \{[^}]*new_amount: string \| null;/);
     expect(text).toMatch(/interface NewLedgerentryRow \{[^}]*new_ratio: number \| null;/);
   });

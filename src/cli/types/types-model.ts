@@ -7,7 +7,7 @@ export interface TypedTable {
   primaryId: string;
   displayName: string | undefined;
   description: string | undefined;
-  /** How the mirror stores decimals. */
+  /** How the mirror stores decimals, and the client reads them. */
   decimals: 'real' | 'text';
   columns: TypedColumn[];
   /** The single-valued navigation properties of lookups, which writes use. */

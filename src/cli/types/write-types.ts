@@ -89,15 +89,17 @@ function clientTypes(
   // The table that a polymorphic lookup points to is a column in the mirror only.
   const own = columns.filter(({ property }) => !property.includes('@'));
   const reads = own.map((column) => {
-    const type = choices.get(column) ?? webApiType(column.edmType);
+    const type = choices.get(column) ?? (isExact(table, column) ? 'string' : webApiType(column.edmType));
     return `${columnComment(column)}  ${member(column.property)}: ${orNull(type, column)};`;
   });
   const writes = own
     .filter(({ isWritable }) => isWritable)
-    .map(
-      (column) =>
-        `  ${member(column.property)}?: ${orNull(choices.get(column) ?? webApiType(column.edmType), column)};`,
-    );
+    .map((column) => {
+      const type = isExact(table, column) ? 'string | number' : webApiType(column.edmType);
+      return `  ${member(column.property)}?: ${orNull(choices.get(column) ?? type, column)};`;
+    });
+  const exact = own.filter((column) => isExact(table, column)).map(({ property }) => property);
+  const decimals = exact.length === 0 ? '' : `\n  decimals: ${JSON.stringify(exact)},`;
   const binds = lookups.map(({ navigation, target }) => {
     return `${comment([`A row of ${target}.`], '  ')}  ${member(navigation)}?: Reference | typeof noReference;`;
   });
@@ -106,7 +108,7 @@ function clientTypes(
   return [
     `${comment([...about, `A row of \`${logicalName}\` as the Web API returns it.`])}export interface ${base} {\n${reads.join('\n')}\n}`,
     `${comment([`What a write of \`${logicalName}\` accepts.`])}export interface ${write} {\n${[...writes, ...binds].join('\n')}\n}`,
-    `export const ${names.constant(entitySet)} = defineTable<${base}, ${write}>({\n  logicalName: ${text(logicalName)},\n  entitySet: ${text(entitySet)},\n  primaryId: ${text(primaryId)},\n});`,
+    `export const ${names.constant(entitySet)} = defineTable<${base}, ${write}>({\n  logicalName: ${text(logicalName)},\n  entitySet: ${text(entitySet)},\n  primaryId: ${text(primaryId)},${decimals}\n});`,
   ];
 }
 
@@ -117,6 +119,11 @@ function rowType(table: TypedTable, type: string, choices: ReadonlyMap<TypedColu
   });
   const about = [table.displayName, table.description, `A row of \`${table.name}\` in the mirror.`];
   return `${comment(about)}export interface ${type} {\n${members.join('\n')}\n}`;
+}
+
+/** Whether the numbers of a column are texts with every digit, as its table wants them. */
+function isExact({ decimals }: TypedTable, { edmType }: TypedColumn): boolean {
+  return decimals === 'text' && (edmType === 'Edm.Decimal' || edmType === 'Edm.Int64');
 }
 
 function orNull(type: string, { isKey }: TypedColumn): string {

@@ -1,4 +1,5 @@
 import { RetriableError } from '../../errors.ts';
+import { type ExactTexts, parseWithTexts } from '../exact-texts.ts';
 import type { Row } from '../transport/reply.ts';
 
 /**
@@ -32,18 +33,21 @@ export interface Page {
   release?: () => void;
   /** The server's time before it read the rows, in milliseconds since 1970; undefined if it does not state its time. */
   requestedAt?: number;
+  /** The numbers that `parseRows` gives as texts. */
+  exact?: ExactTexts | undefined;
   /** The options that the server rejected, so that the read started again without them. */
   refused?: readonly QueryOption[];
 }
 
 /**
  * Parses the rows of a page. It costs far more than scanning them, and rounds numbers beyond the precision
- * of a double.
+ * of a double, except those that the request wanted as texts.
  * @throws RetriableError if the rows are not JSON; the message never quotes them
  */
 export function parseRows(page: Page): Row[] {
   try {
-    return JSON.parse(`[${page.body.toString('utf8', page.recordsStart, page.recordsEnd)}]`) as Row[];
+    const rows = page.body.toString('utf8', page.recordsStart, page.recordsEnd);
+    return parseWithTexts(`[${rows}]`, page.exact) as Row[];
   } catch {
     throw new RetriableError('The rows of a page are not JSON', { operation: 'parse rows' });
   }

@@ -216,7 +216,7 @@ function pageCall(query: PageQuery, url: string, number: number): Call {
  */
 export function toPage(reply: Reply, entitySet: string): Page {
   try {
-    const page = { ...scanPage(reply.body), requestedAt: reply.requestedAt };
+    const page = { ...scanPage(reply.body), requestedAt: reply.requestedAt, exact: reply.exact };
     if (page.entitySet === undefined || page.entitySet.toLowerCase() === entitySet.toLowerCase()) return page;
     throw new PageFormatError(
       `it belongs to another request: its rows are of ${page.entitySet.slice(0, 60)}`,

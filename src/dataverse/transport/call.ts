@@ -1,4 +1,5 @@
 import type { HttpHeaders, HttpMethods } from '@azure/core-rest-pipeline';
+import type { ExactTexts } from '../exact-texts.ts';
 import type { RetryOptions } from './retry.ts';
 import type { RequestStats } from './stats.ts';
 
@@ -13,6 +14,8 @@ export interface CallOptions {
   retry?: Partial<RetryOptions> | undefined;
   /** Seconds for one attempt of this call, including the body, instead of the limit that fits the request. */
   attemptSeconds?: number | undefined;
+  /** The numbers of the response that become texts. @default none */
+  exact?: ExactTexts | undefined;
   /** Sent with each request of the call, besides its own headers: for example `CallerObjectId`. */
   requestHeaders?: Readonly<Record<string, string | undefined>> | undefined;
 }

@@ -116,7 +116,16 @@ export class HttpExchange {
       hold.complete();
       const requestedAt = serverTime(responseHeaders, performance.now() - sentAt);
       return {
-        reply: { status, headers: responseHeaders, body, url, names, requestedAt, release },
+        reply: {
+          status,
+          headers: responseHeaders,
+          body,
+          url,
+          names,
+          requestedAt,
+          release,
+          exact: call.exact,
+        },
         wireBytes,
       };
     } catch (error) {

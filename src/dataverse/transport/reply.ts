@@ -5,6 +5,7 @@ import {
   type UnreadableBodyError,
   unusableResponse,
 } from '../errors/errors.ts';
+import { type ExactTexts, parseWithTexts } from '../exact-texts.ts';
 
 /** A response to a `Call`. */
 export interface Reply {
@@ -21,6 +22,8 @@ export interface Reply {
   release: () => void;
   /** The request's names, for errors about this response. */
   names: RequestNames;
+  /** The numbers that become texts when the body is parsed. */
+  exact?: ExactTexts | undefined;
 }
 
 /** A parsed row, with `@odata.etag`. Numbers beyond the precision of a double are rounded. */
@@ -29,7 +32,7 @@ export type Row = Record<string, unknown>;
 /** Parses the JSON object in a response. @throws UnexpectedResponseError for any other body */
 export function readObject(reply: Reply): Row {
   try {
-    const value: unknown = JSON.parse(reply.body.toString().replace(/^\uFEFF/, ''));
+    const value: unknown = parseWithTexts(reply.body.toString().replace(/^\uFEFF/, ''), reply.exact);
     if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Row;
   } catch {
     // The error below does not quote the content.

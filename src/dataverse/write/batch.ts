@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createHttpHeaders } from '@azure/core-rest-pipeline';
 import { ConfigurationError } from '../../errors.ts';
 import { errorFromResponse } from '../errors/error-response.ts';
+import type { ExactTexts } from '../exact-texts.ts';
 import type { Call, CallOptions } from '../transport/call.ts';
 import {
   encodePart,
@@ -22,6 +23,8 @@ export interface BatchRequest {
   body?: unknown;
   /** The body as text, instead of `body`. */
   json?: string | undefined;
+  /** The numbers of the response that become texts. */
+  exact?: ExactTexts | undefined;
 }
 
 /** Requests that succeed or fail together. GET is not allowed. Content ids are assigned in order: 1, 2, … */
@@ -151,7 +154,7 @@ function readReplies(reply: Reply, items: readonly (BatchRequest | ChangeSet)[])
       if (part === undefined) return undefined;
       const requests = 'changeSet' in item ? item.changeSet : [item];
       const replies = (part.parts ?? [part]).map((inner, place) =>
-        toReply(reply, inner, index + 1, requests[place]?.method),
+        toReply(reply, inner, index + 1, requests[place]),
       );
       return 'changeSet' in item ? replies : replies[0];
     });
@@ -161,11 +164,12 @@ function readReplies(reply: Reply, items: readonly (BatchRequest | ChangeSet)[])
   }
 }
 
-function toReply(reply: Reply, part: MultipartPart, item: number, method = 'POST'): BatchReply {
+function toReply(reply: Reply, part: MultipartPart, item: number, request?: BatchRequest): BatchReply {
   const { status, body } = part;
+  const { method = 'POST' } = request ?? {};
   const headers = createHttpHeaders(part.headers);
   const names = { ...reply.names, operation: `${reply.names.operation}, item ${item}`, method };
-  const own = { ...reply, names, status, headers, body };
+  const own = { ...reply, names, status, headers, body, exact: request?.exact };
   if (status >= 200 && status < 300) return own;
   return { ...own, error: errorFromResponse(names, status, headers, body) };
 }

@@ -84,6 +84,7 @@ async function requestOf(
     path: call.url,
     headers: mergeHeaders(given, call.headers),
     json: call.body as string | undefined,
+    exact: call.exact,
   };
 }
 

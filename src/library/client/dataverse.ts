@@ -5,6 +5,7 @@ import { Transport } from '../../dataverse/transport/transport.ts';
 import type { ChangeSet, Operation } from '../batch/operation.ts';
 import { type BatchOptions, type OutcomeOf, sendBatch } from '../batch/send-batch.ts';
 import { Metadata } from '../metadata/metadata.ts';
+import { exactTextsOf } from '../rows/exact-numbers.ts';
 import { actionCall, type FunctionParameter, functionCall, resultOf } from './call-function.ts';
 import type { TokenCredential } from './credentials.ts';
 import type { RequestOptions } from './options.ts';
@@ -156,7 +157,10 @@ export class Dataverse {
     options?: RequestOptions,
   ): Promise<Row | undefined> {
     return this.#session.run(options, (transport, call) =>
-      transport.send({ ...call, ...functionCall('', name, parameters) }, resultOf),
+      transport.send(
+        { ...call, ...functionCall('', name, parameters), exact: this.#exact(options) },
+        resultOf,
+      ),
     );
   }
 
@@ -167,7 +171,7 @@ export class Dataverse {
     options?: RequestOptions,
   ): Promise<Row | undefined> {
     return this.#session.run(options, (transport, call) =>
-      transport.send({ ...call, ...actionCall('', name, parameters) }, resultOf),
+      transport.send({ ...call, ...actionCall('', name, parameters), exact: this.#exact(options) }, resultOf),
     );
   }
 
@@ -187,11 +191,15 @@ export class Dataverse {
   ): Promise<unknown> {
     return this.#session.run(options, async (transport, call) => {
       const reply = await transport.send(
-        rawCall(call, method, path, { ...more, responseType }),
+        rawCall({ ...call, exact: this.#exact(options) }, method, path, { ...more, responseType }),
         (received) => received,
       );
       return rawResult(reply, responseType);
     });
+  }
+
+  #exact(options: RequestOptions | undefined) {
+    return exactTextsOf(this.#session.options(options), undefined);
   }
 }
 

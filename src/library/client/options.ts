@@ -19,6 +19,13 @@ export interface RetryOptions {
 /** What every call accepts. `dataverse.with(options)` sets it for all calls. */
 export interface RequestOptions {
   /**
+   * How numbers with fractions are read, and integers of more than 15 digits: as numbers of JavaScript (`real`), or as texts with
+   * every digit that Dataverse sent (`text`). If the definition of a table names its `decimals`, only these are texts, but for
+   * rows of other tables and aggregates.
+   * @default 'text' for the `decimals` of a table definition, else 'real'
+   */
+  decimals?: 'real' | 'text' | undefined;
+  /**
    * Aborts the call, with its retries and waits. The call rejects with the reason of the signal. A signal of `with` applies
    * beside that of the call.
    */

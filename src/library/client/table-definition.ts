@@ -28,12 +28,20 @@ export interface TableDefinition<R extends object = Row, W extends object = Writ
   readonly entitySet: string;
   /** `accountid` */
   readonly primaryId: string;
+  /**
+   * Columns whose numbers are read as texts, digit by digit, and may be written as such: decimals, amounts of money, integers of
+   * 64 bits. The option `decimals: 'real'` reads them as numbers nevertheless.
+   */
+  readonly decimals?: readonly string[] | undefined;
   /** Only for the compiler. */
   readonly ' types'?: { read: R; write: W };
 }
 
 /** A definition whatever its rows. */
-export type AnyTableDefinition = Pick<TableDefinition, 'logicalName' | 'entitySet' | 'primaryId'>;
+export type AnyTableDefinition = Pick<
+  TableDefinition,
+  'logicalName' | 'entitySet' | 'primaryId' | 'decimals'
+>;
 
 /**
  * States the names of a table, so that no request asks for them, and the types of its rows.

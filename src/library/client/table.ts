@@ -15,6 +15,7 @@ import { Query, type QuerySource } from '../query/query.ts';
 import { writeMany } from '../rows/bulk.ts';
 import type { BulkOptions, CreateManyOptions } from '../rows/bulk-options.ts';
 import { BulkResult } from '../rows/bulk-result.ts';
+import { bodyFor, exactTextsOf } from '../rows/exact-numbers.ts';
 import {
   createOperation,
   deleteOperation,
@@ -25,7 +26,7 @@ import {
 } from '../rows/operations.ts';
 import { Outcomes } from '../rows/outcomes.ts';
 import { toExpansions, toReadOptions } from '../rows/read-options.ts';
-import { type Reference, type RowKey, toBody } from '../rows/reference.ts';
+import type { Reference, RowKey } from '../rows/reference.ts';
 import type {
   CreateOptions,
   DeleteOptions,
@@ -72,9 +73,10 @@ export class Table<R extends object = Row, W extends object = Row> {
     options: CreateOptions<C> & { returning: readonly C[] },
   ): Promise<Selected<R, C>>;
   create(values: W, options: CreateOptions<string> = {}): Promise<unknown> {
-    return this.#run(options, async (transport, { entitySet, primaryId }, call) => {
+    return this.#run(options, async (transport, table, call) => {
+      const { entitySet, primaryId } = table;
       const own = { ...call, returning: options.returning, idColumn: primaryId };
-      const { id, row } = await create(transport, entitySet, toBody(values as Row), own);
+      const { id, row } = await create(transport, entitySet, bodyFor(table, values as Row), own);
       return options.returning === undefined ? id : withoutContext(row ?? {});
     });
   }
@@ -84,16 +86,20 @@ export class Table<R extends object = Row, W extends object = Row> {
     key: RowKey,
     options: RetrieveOptions<Selected<R, C>, C> = {},
   ): Promise<Selected<R, C> | undefined> {
-    return this.#run(options, async (transport, { entitySet }, call) => {
-      const own = { ...call, ...toReadOptions(options as RetrieveOptions<object, string>) };
-      const known = options.known as Row | undefined;
-      const row = await readRowIfChanged(transport, entitySet, key, known, own);
-      if (row === undefined || row === known) return row;
-      const expansions = toExpansions(options.expand);
-      const rest = { entitySet, prefer: annotationsPreference(own.annotations) };
-      await completeRows(transport, [row], expansions, rest, call);
-      return withoutContext(row);
-    }) as Promise<Selected<R, C> | undefined>;
+    return this.#run(
+      options,
+      async (transport, { entitySet }, call) => {
+        const own = { ...call, ...toReadOptions(options as RetrieveOptions<object, string>) };
+        const known = options.known as Row | undefined;
+        const row = await readRowIfChanged(transport, entitySet, key, known, own);
+        if (row === undefined || row === known) return row;
+        const expansions = toExpansions(options.expand);
+        const rest = { entitySet, prefer: annotationsPreference(own.annotations) };
+        await completeRows(transport, [row], expansions, rest, call);
+        return withoutContext(row);
+      },
+      { hasOthers: options.expand !== undefined },
+    ) as Promise<Selected<R, C> | undefined>;
   }
 
   /**
@@ -138,7 +144,8 @@ export class Table<R extends object = Row, W extends object = Row> {
     rows: readonly W[],
     { assignIds = false, ...options }: CreateManyOptions = {},
   ): Promise<BulkResult<string>> {
-    const { primaryId } = assignIds ? await this.definition(options) : { primaryId: '' };
+    const table = await this.definition(options);
+    const { primaryId } = table;
     const ids = assignIds ? rows.map(() => randomUUID()) : [];
     // A row that brings its own id may exist already, so that nothing follows from a conflict.
     const areAllOurs = assignIds && rows.every((row) => (row as Row)[primaryId] === undefined);
@@ -148,7 +155,7 @@ export class Table<R extends object = Row, W extends object = Row> {
         message: 'CreateMultiple',
         count: rows.length,
         body: (index) => {
-          const body = toBody(rows[index] as Row);
+          const body = bodyFor(table, rows[index] as Row);
           if (assignIds) body[primaryId] ??= ids[index];
           return body;
         },
@@ -162,13 +169,14 @@ export class Table<R extends object = Row, W extends object = Row> {
 
   /** Updates many rows, each with its primary key among its values. A row that does not exist is rejected. */
   async updateMany(rows: readonly W[], options?: BulkOptions): Promise<BulkResult<undefined>> {
-    const { primaryId } = await this.definition(options);
+    const table = await this.definition(options);
+    const { primaryId } = table;
     return writeMany<undefined>(
       this.#source,
       {
         message: 'UpdateMultiple',
         count: rows.length,
-        body: (index) => toBody(rows[index] as Row),
+        body: (index) => bodyFor(table, rows[index] as Row),
         valueFor: () => undefined,
         single: (_, row) => {
           const { [primaryId]: id, ...values } = row;
@@ -184,7 +192,8 @@ export class Table<R extends object = Row, W extends object = Row> {
     rows: readonly { key: RowKey; values: W }[],
     options?: BulkOptions,
   ): Promise<BulkResult<undefined>> {
-    const { entitySet, primaryId } = await this.definition(options);
+    const table = await this.definition(options);
+    const { entitySet, primaryId } = table;
     return writeMany<undefined>(
       this.#source,
       {
@@ -192,9 +201,9 @@ export class Table<R extends object = Row, W extends object = Row> {
         count: rows.length,
         body: (index) => {
           const { key, values } = rows[index]!;
-          if (typeof key === 'string') return { ...toBody(values as Row), [primaryId]: key };
+          if (typeof key === 'string') return { ...bodyFor(table, values as Row), [primaryId]: key };
           // Dataverse rejects the columns of an alternate key among the values of a row that it creates.
-          const others = without(toBody(values as Row), Object.keys(key));
+          const others = without(bodyFor(table, values as Row), Object.keys(key));
           return { '@odata.id': rowPath(entitySet, key), ...others };
         },
         valueFor: () => undefined,
@@ -270,14 +279,18 @@ export class Table<R extends object = Row, W extends object = Row> {
 
   /** Sums, counts and groups, computed by Dataverse over up to 50,000 rows. */
   aggregate<T extends object = Row>(aggregation: Aggregation<R>, options?: RequestOptions): Promise<T[]> {
-    return this.#run(options, async (transport, { entitySet, primaryId }, call) => {
-      const apply = applyText(aggregation, { primaryId });
-      const rows: T[] = [];
-      for await (const page of followPages(transport, { entitySet, apply }, call)) {
-        rows.push(...(parseRows(page) as T[]));
-      }
-      return rows;
-    });
+    return this.#run(
+      options,
+      async (transport, { entitySet, primaryId }, call) => {
+        const apply = applyText(aggregation, { primaryId });
+        const rows: T[] = [];
+        for await (const page of followPages(transport, { entitySet, apply }, call)) {
+          rows.push(...(parseRows(page) as T[]));
+        }
+        return rows;
+      },
+      { hasOthers: true },
+    );
   }
 
   /** A query in FetchXML, whose entity is this table. */
@@ -304,11 +317,14 @@ export class Table<R extends object = Row, W extends object = Row> {
     parameters?: Readonly<Record<string, FunctionParameter>>,
     options?: RequestOptions,
   ): Promise<Row | undefined> {
-    return this.#run(options, (transport, table, call) =>
-      transport.send(
-        { ...call, ...functionCall(boundTo(table, key), name, parameters), entitySet: table.entitySet },
-        resultOf,
-      ),
+    return this.#run(
+      options,
+      (transport, table, call) =>
+        transport.send(
+          { ...call, ...functionCall(boundTo(table, key), name, parameters), entitySet: table.entitySet },
+          resultOf,
+        ),
+      { hasOthers: true },
     );
   }
 
@@ -319,11 +335,14 @@ export class Table<R extends object = Row, W extends object = Row> {
     parameters?: Readonly<Record<string, unknown>>,
     options?: RequestOptions,
   ): Promise<Row | undefined> {
-    return this.#run(options, (transport, table, call) =>
-      transport.send(
-        { ...call, ...actionCall(boundTo(table, key), name, parameters), entitySet: table.entitySet },
-        resultOf,
-      ),
+    return this.#run(
+      options,
+      (transport, table, call) =>
+        transport.send(
+          { ...call, ...actionCall(boundTo(table, key), name, parameters), entitySet: table.entitySet },
+          resultOf,
+        ),
+      { hasOthers: true },
     );
   }
 
@@ -342,16 +361,24 @@ export class Table<R extends object = Row, W extends object = Row> {
 
   #upsert(key: RowKey, values: W, options: UpsertOptions<string>) {
     const { mode, returning } = options;
-    return this.#run(options, async (transport, { entitySet }, call) => {
+    return this.#run(options, async (transport, table, call) => {
       const own = { ...call, mode, etag: checkedHeader('If-Match', options.etag), returning };
-      return withRow(await upsert(transport, entitySet, key, toBody(values as Row), own));
+      return withRow(await upsert(transport, table.entitySet, key, bodyFor(table, values as Row), own));
     });
   }
 
-  #run<T>(options: RequestOptions | undefined, work: (...args: WorkArguments) => Promise<T>): Promise<T> {
-    return this.#source.session.run(options, async (transport, call) =>
-      work(transport, await this.#source.definition(options), call),
-    );
+  /** @param hasOthers the response has rows of other tables, or values that are not columns */
+  #run<T>(
+    options: RequestOptions | undefined,
+    work: (...args: WorkArguments) => Promise<T>,
+    { hasOthers = false } = {},
+  ): Promise<T> {
+    const { session } = this.#source;
+    return session.run(options, async (transport, call) => {
+      const table = await this.#source.definition(options);
+      const exact = exactTextsOf(session.options(options), table, { hasOthers });
+      return work(transport, table, { ...call, exact });
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import type { Transport } from '../../dataverse/transport/transport.ts';
 import { checkCount } from '../client/check-count.ts';
 import { ChangeTrackingError, UsageError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
+import { exactTextsOf } from '../rows/exact-numbers.ts';
 import type { QuerySource } from './query.ts';
 
 /** A row that was created or updated, or the id of one that was deleted. */
@@ -56,12 +57,14 @@ export class Changes<T> implements AsyncIterable<Change<T>> {
   }
 
   async *#pages(transport: Transport, options: CallOptions): AsyncGenerator<Change<T>[]> {
-    const { entitySet } = await this.#source.definition(this.#options);
+    const table = await this.#source.definition(this.#options);
+    const { entitySet } = table;
+    const exact = exactTextsOf(this.#source.session.options(this.#options), table);
     const { select, since: link, pageSize } = this.#options;
     if (pageSize !== undefined) checkCount(pageSize, 'pageSize');
     const query = { entitySet, select, link, pageSize, trackChanges: true };
     let token: string | undefined;
-    for await (const page of followPages(transport, query, options)) {
+    for await (const page of followPages(transport, query, { ...options, exact })) {
       yield parseRows(page).map((row): Change<T> => {
         const deleted = tombstoneOf(row);
         return deleted === undefined

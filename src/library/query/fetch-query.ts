@@ -7,6 +7,7 @@ import { checkCount } from '../client/check-count.ts';
 import { DataverseError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
 import { rowsOf } from '../client/session.ts';
+import { exactTextsOf } from '../rows/exact-numbers.ts';
 import { displayAnnotations } from './annotations.ts';
 import { pageOf, singlePageOf } from './fetch-xml.ts';
 import type { QuerySource, RowPage } from './query.ts';
@@ -54,7 +55,9 @@ export class FetchXmlQuery<T> implements AsyncIterable<T> {
   }
 
   async *#pages(transport: Transport, options: CallOptions): AsyncGenerator<RowPage<T>> {
-    const { entitySet } = await this.#source.definition(this.#options);
+    const table = await this.#source.definition(this.#options);
+    const { entitySet } = table;
+    const exact = exactTextsOf(this.#source.session.options(this.#options), table, { hasOthers: true });
     const annotations = [...pagingAnnotations, ...(this.#options.formatted ? displayAnnotations : [])];
     const single = singlePageOf(this.#xml);
     const pageSize = checkCount(this.#options.pageSize ?? 5000, 'pageSize');
@@ -63,6 +66,7 @@ export class FetchXmlQuery<T> implements AsyncIterable<T> {
       const xml = single ? this.#xml : pageOf(this.#xml, number, pageSize, cookie);
       const call = {
         ...options,
+        exact,
         operation: `read page ${number} of ${entitySet}`,
         subject: 'fetch page',
         entitySet,

@@ -4,6 +4,7 @@ import { checkCount } from '../client/check-count.ts';
 import { mergeOptions, type RequestOptions } from '../client/options.ts';
 import { rowsOf, type Session } from '../client/session.ts';
 import type { AnyTableDefinition, ColumnOf, Row, Selected } from '../client/table-definition.ts';
+import { exactTextsOf } from '../rows/exact-numbers.ts';
 import { displayAnnotations } from './annotations.ts';
 import { completeRows } from './complete-rows.ts';
 import { countRows } from './count-rows.ts';
@@ -170,8 +171,12 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
     return new Query<R, T>(this.#source, { ...this.#state, ...more }, this.#options);
   }
 
-  async *#pages(...[transport, options]: Parameters<Parameters<Session['iterate']>[1]>) {
-    const { entitySet, primaryId } = await this.#source.definition(this.#options);
+  async *#pages(...[transport, plain]: Parameters<Parameters<Session['iterate']>[1]>) {
+    const table = await this.#source.definition(this.#options);
+    const { entitySet, primaryId } = table;
+    const hasOthers = this.#state.expand.length > 0;
+    const own = this.#source.session.options(this.#options);
+    const options = { ...plain, exact: exactTextsOf(own, table, { hasOthers }) };
     const { formatted, pageSize } = this.#state;
     const { top = Number.POSITIVE_INFINITY, ...rest } = toQueryOptions(this.#state, { primaryId });
     const query = {

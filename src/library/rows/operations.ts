@@ -8,8 +8,9 @@ import { Operation } from '../batch/operation.ts';
 import { checkedHeader, type RequestOptions } from '../client/options.ts';
 import { checkComplete } from '../query/complete-rows.ts';
 import type { QuerySource } from '../query/query.ts';
+import { bodyFor, exactTextsOf } from './exact-numbers.ts';
 import { toExpansions, toReadOptions } from './read-options.ts';
-import { LaterReference, type Reference, type RowKey, toBody } from './reference.ts';
+import { LaterReference, type Reference, type RowKey } from './reference.ts';
 import type {
   CreateOptions,
   DeleteOptions,
@@ -46,8 +47,11 @@ export function createOperation(
   return new Operation<string | Record<string, unknown>>(
     options,
     async (_, resolve) => {
-      const { entitySet } = await source.definition(options);
-      return createCall(entitySet, toBody(values, resolve), { returning: options.returning });
+      const table = await source.definition(options);
+      const exact = exactTextsOf(source.session.options(options), table);
+      return createCall(table.entitySet, bodyFor(table, values, resolve), {
+        ...{ returning: options.returning, exact },
+      });
     },
     (reply) => {
       const { id = '', row } = toWritten(reply);
@@ -66,10 +70,12 @@ export function upsertOperation(
   return new Operation(
     options,
     async (_, resolve) => {
-      const { entitySet } = await source.definition(options);
+      const table = await source.definition(options);
       const { mode, returning } = options;
       const etag = checkedHeader('If-Match', options.etag);
-      return upsertCall(entitySet, key, toBody(values, resolve), { mode, etag, returning });
+      const exact = exactTextsOf(source.session.options(options), table);
+      const body = bodyFor(table, values, resolve);
+      return upsertCall(table.entitySet, key, body, { mode, etag, returning, exact });
     },
     (reply) => {
       const written = withRow(toWritten(reply));
@@ -92,10 +98,12 @@ export function updateOperation(
   return new Operation<Record<string, unknown> | undefined>(
     options,
     async (_, resolve) => {
-      const { entitySet } = await source.definition(options);
+      const table = await source.definition(options);
       const { mode, returning } = upsert;
       const etag = checkedHeader('If-Match', upsert.etag);
-      return upsertCall(entitySet, key, toBody(values, resolve), { mode, etag, returning });
+      const exact = exactTextsOf(source.session.options(options), table);
+      const body = bodyFor(table, values, resolve);
+      return upsertCall(table.entitySet, key, body, { mode, etag, returning, exact });
     },
     (reply) => {
       const { row } = toWritten(reply);
@@ -130,8 +138,10 @@ export function retrieveOperation(
   return new Operation<Record<string, unknown> | undefined>(
     options,
     async () => {
-      const { entitySet } = await source.definition(options);
-      return readRowCall(entitySet, key, toReadOptions(options));
+      const table = await source.definition(options);
+      const hasOthers = options.expand !== undefined;
+      const exact = exactTextsOf(source.session.options(options), table, { hasOthers });
+      return readRowCall(table.entitySet, key, { ...toReadOptions(options), exact });
     },
     (reply) => {
       const row = withoutContext(readObject(reply));
