@@ -6,6 +6,9 @@ export interface MirrorTable {
   name: string;
   /** Dataverse's logical name. */
   logicalName: string;
+  /** How people call it, and what it is for, in the base language of the organisation. */
+  displayName: string | undefined;
+  description: string | undefined;
   rows: number;
   primaryKey: string;
   /** The column whose value names a row, if there is one. */
@@ -18,6 +21,9 @@ export interface MirrorTable {
 
 export interface MirrorColumn {
   name: string;
+  /** As of a table. */
+  displayName: string | undefined;
+  description: string | undefined;
   /** Dataverse's type, such as `Edm.DateTimeOffset`. */
   edmType: string;
   /** The type in SQLite. */
@@ -46,18 +52,39 @@ interface StoredTable {
   };
 }
 
+interface NameRow {
+  display_name: string | null;
+  description: string | null;
+}
+
+/** Mirrors of earlier versions have no names until their next sync. */
+async function hasNames(mirror: Mirror): Promise<boolean> {
+  const found = await mirror.query(
+    "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_sync_columns'",
+  );
+  return found.length > 0;
+}
+
+function textsOf(row: NameRow | undefined): Pick<MirrorTable, 'displayName' | 'description'> {
+  return { displayName: row?.display_name ?? undefined, description: row?.description ?? undefined };
+}
+
 /** The tables that a sync has put into the mirror, by name. */
 export async function describeTables(mirror: Mirror): Promise<MirrorTable[]> {
-  const rows = await mirror.query<StateRow & { view: string | null }>(`
-    SELECT s.entity, s.table_name, s.rows, s.synced_at, s.state, v.name AS view
-    FROM _sync_state s
+  const names = (await hasNames(mirror))
+    ? { columns: 'n.display_name, n.description', join: 'LEFT JOIN _sync_tables n USING (table_name)' }
+    : { columns: 'NULL AS display_name, NULL AS description', join: '' };
+  const rows = await mirror.query<StateRow & NameRow & { view: string | null }>(`
+    SELECT s.entity, s.table_name, s.rows, s.synced_at, s.state, v.name AS view, ${names.columns}
+    FROM _sync_state s ${names.join}
     JOIN sqlite_schema t ON t.type = 'table' AND t.name = s.table_name
     LEFT JOIN sqlite_schema v ON v.type = 'view' AND v.name = s.table_name || '_labelled'
     ORDER BY s.table_name`);
-  return rows.map(({ entity, table_name: name, rows: count, synced_at: syncedAt, state, view }) => {
+  return rows.map((row) => {
+    const { entity, table_name: name, rows: count, synced_at: syncedAt, state, view } = row;
     const { table = {} } = JSON.parse(state) as StoredTable;
     return {
-      ...{ name, logicalName: entity, rows: count, syncedAt },
+      ...{ name, logicalName: entity, ...textsOf(row), rows: count, syncedAt },
       ...{
         primaryKey: table.primaryKey ?? '',
         primaryName: table.primaryName,
@@ -87,9 +114,16 @@ export async function describeColumns(
      ORDER BY column_name, value, language = (SELECT json_extract(value, '$.language') FROM _sync_meta WHERE name = 'choices') DESC`,
     [table],
   );
+  const names = (await hasNames(mirror))
+    ? await mirror.query<NameRow & { column_name: string }>(
+        'SELECT column_name, display_name, description FROM _sync_columns WHERE table_name = ?',
+        [table],
+      )
+    : [];
+  const namesOf = new Map(names.map((row) => [row.column_name, row]));
   const { table: stored = {} } = JSON.parse(state) as StoredTable;
   const columns = (stored.columns ?? []).map(({ name: column, edmType, type }) => ({
-    ...{ name: column, edmType, type },
+    ...{ name: column, ...textsOf(namesOf.get(column)), edmType, type },
     references: references.filter((one) => one.column_name === column).map((one) => one.target_table),
     choices: labelsOf(choices.filter((one) => one.column_name === column)).slice(0, maxChoices),
   }));

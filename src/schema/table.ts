@@ -77,13 +77,13 @@ export interface ForeignKey {
 /**
  * The version of the models that this code makes of the tables. A catalog is used as long as the metadata, entities.json
  * and this number are the same. So raise it with each change by which the same metadata gives another model: another
- * mapping of types, other names, keys or foreign keys, a new member of `Table` or `Column`. The next run then makes the
+ * mapping of types, other names, keys or foreign keys, a new member of `Table` or `Column`, other labels. The next run then makes the
  * catalog anew and compares it with the mirror, as after a change of the schema. A test reminds of it.
  *
  * Rows are read again where the type of a column (`reading`) changed. If the conversion of values changes and the type
  * keeps its name, no row is read again: give the type another name, too.
  */
-export const modelVersion = 2;
+export const modelVersion = 3;
 
 /** The name of the table's entity set, for requests to Dataverse. */
 export function entitySetOf({ entitySet, name }: Table): string {

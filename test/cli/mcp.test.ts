@@ -25,6 +25,10 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'mcp-'));
   file = join(folder, 'mirror.db');
   const dataverse = await startSampleDataverse({ rows: 300 });
+  const account = dataverse.store.table('account');
+  account.description = 'A company';
+  const revenue = account.columns.find(({ name }) => name === 'revenue')!;
+  Object.assign(revenue, { displayName: 'Annual revenue', description: 'In the base currency' });
   const settings = readSettings({
     DATAVERSE_URL: dataverse.url,
     DATAVERSE_ACCESS_TOKEN: 'a-secret-access-token',
@@ -83,6 +87,7 @@ describe('an assistant', () => {
         logicalName: 'account',
         primaryKey: 'accountid',
         labelledView: 'accounts_labelled',
+        description: 'A company',
       },
       { name: 'contacts', logicalName: 'contact', primaryName: 'fullname' },
     ]);
@@ -95,6 +100,10 @@ describe('an assistant', () => {
       ]);
       expect(column('_primarycontactid_value').references).toEqual(['contacts']);
       expect(column('revenue')).toMatchObject({ type: 'REAL', edmType: 'Edm.Decimal' });
+      expect(column('revenue')).toMatchObject({
+        displayName: 'Annual revenue',
+        description: 'In the base currency',
+      });
     }
     expect((await call('describe_table', { table: 'acounts' })).value).toEqual({
       error: 'There is no table acounts.',

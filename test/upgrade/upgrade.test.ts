@@ -53,6 +53,11 @@ async function expectContinued(fixture: Fixture, check: MirrorCheck, status: Run
   for (const name of ['_sync_log', '_sync_deleted', '_sync_schema_changes']) {
     expectKept(after.get(name)!, before.get(name)!);
   }
+  // The previous release did not keep the names of tables and columns.
+  expect(before.has('_sync_tables')).toBe(false);
+  const named = harness.entities.map(({ name }) => org!.store.table(name).entitySetName).sort();
+  expect(after.get('_sync_tables')!.map((row) => row['table_name'])).toEqual(named);
+  expect(after.get('_sync_columns')!.length).toBeGreaterThan(named.length);
   // The previous release did not count what was throttled.
   const counted = after
     .get('_sync_log')!

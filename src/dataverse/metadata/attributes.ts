@@ -2,6 +2,7 @@ import { checkName } from '../read/query.ts';
 import type { CallOptions } from '../transport/call.ts';
 import { readList } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
+import { type Label, labelOf } from './label.ts';
 
 /** An attribute of a table, which is a column of it. */
 export interface Attribute {
@@ -14,6 +15,8 @@ export interface Attribute {
    * column is empty until the user may read it.
    */
   unversioned: 'calculated' | 'rollup' | 'formula' | 'secured' | undefined;
+  displayName: Label | undefined;
+  description: Label | undefined;
 }
 
 /** learn.microsoft.com: AttributeMetadata EntityType, `SourceType`, which is a property of the base type. */
@@ -24,7 +27,7 @@ const kinds = new Map<unknown, Attribute['unversioned']>([
 ]);
 
 /**
- * Reads the attributes of a table with one request: Dataverse does not page attributes. It takes no filter that all versions of the service know, and an entry has some hundred bytes.
+ * Reads the attributes of a table with one request: Dataverse does not page attributes. It takes no filter that all versions of the service know, and an entry has about a kilobyte, most of it its texts in each language.
  * @throws like any request; a user may lack the right to read definitions
  */
 export async function readAttributes(
@@ -37,16 +40,18 @@ export async function readAttributes(
       ...options,
       operation: `read the attributes of ${table}`,
       entitySet: 'EntityDefinitions',
-      url: `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes?$select=LogicalName,MetadataId,SourceType,IsSecured`,
+      url: `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes?$select=LogicalName,MetadataId,SourceType,IsSecured,DisplayName,Description`,
     },
     readList,
   );
-  return rows.flatMap(({ LogicalName, MetadataId, SourceType, IsSecured }) => {
+  return rows.flatMap(({ LogicalName, MetadataId, SourceType, IsSecured, DisplayName, Description }) => {
     if (typeof LogicalName !== 'string') return [];
     return {
       logicalName: LogicalName,
       metadataId: typeof MetadataId === 'string' ? MetadataId : undefined,
       unversioned: kinds.get(SourceType) ?? (IsSecured === true ? 'secured' : undefined),
+      displayName: labelOf(DisplayName),
+      description: labelOf(Description),
     };
   });
 }

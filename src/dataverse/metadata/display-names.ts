@@ -2,6 +2,7 @@ import { checkName } from '../read/query.ts';
 import type { CallOptions } from '../transport/call.ts';
 import { readObject } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
+import { labelOf, textIn } from './label.ts';
 
 /** How a table or a column is called in the language of the user, and whether writes accept it. */
 export interface DisplayName {
@@ -37,24 +38,13 @@ export async function readDisplayNames(
   return { table: nameOf(definition), columns: rows.map(nameOf) };
 }
 
-interface Label {
-  UserLocalizedLabel?: { Label?: unknown } | null;
-  LocalizedLabels?: { Label?: unknown }[] | null;
-}
-
 function nameOf(row: Record<string, unknown>): DisplayName {
   const { LogicalName, DisplayName, Description, IsValidForCreate, IsValidForUpdate } = row;
   const isKnown = typeof IsValidForCreate === 'boolean' && typeof IsValidForUpdate === 'boolean';
   return {
     logicalName: String(LogicalName ?? ''),
-    displayName: textOf(DisplayName),
-    description: textOf(Description),
+    displayName: textIn(labelOf(DisplayName)),
+    description: textIn(labelOf(Description)),
     isWritable: isKnown ? IsValidForCreate || IsValidForUpdate : undefined,
   };
-}
-
-function textOf(label: unknown): string | undefined {
-  const { UserLocalizedLabel: own, LocalizedLabels: all } = (label ?? {}) as Label;
-  const text = own?.Label ?? all?.[0]?.Label;
-  return typeof text === 'string' && text.trim() !== '' ? text : undefined;
 }

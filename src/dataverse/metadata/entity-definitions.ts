@@ -2,6 +2,7 @@ import { dataverseFault } from '../errors/errors.ts';
 import type { CallOptions } from '../transport/call.ts';
 import { readList } from '../transport/reply.ts';
 import type { Transport } from '../transport/transport.ts';
+import { type Label, labelOf } from './label.ts';
 
 /** What Dataverse states about a table besides its columns (learn.microsoft.com: "EntityMetadata EntityType"). */
 export interface EntityDefinition {
@@ -14,10 +15,12 @@ export interface EntityDefinition {
   changeTrackingEnabled: boolean;
   /** Whether it is an elastic table; false as well if Dataverse does not say. */
   isElastic: boolean;
+  displayName: Label | undefined;
+  description: Label | undefined;
 }
 
 const select =
-  'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled';
+  'LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,IsIntersect,ChangeTrackingEnabled,DisplayName,Description';
 
 /** A property that older environments do not have. */
 const newerSelect = `${select},TableType`;
@@ -46,6 +49,8 @@ export async function readEntityDefinitions(
     isIntersect: row['IsIntersect'] === true,
     changeTrackingEnabled: row['ChangeTrackingEnabled'] === true,
     isElastic: row['TableType'] === 'Elastic',
+    displayName: labelOf(row['DisplayName']),
+    description: labelOf(row['Description']),
   }));
 }
 

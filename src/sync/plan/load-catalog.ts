@@ -16,6 +16,7 @@ import { markColumns } from './mark-columns.ts';
 import { type Definitions, readDefinitions, readGrantedDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 import { tableDefinition } from './table-definition.ts';
+import { type NamesIn, namesOf } from './table-names.ts';
 
 /** The configured tables as Dataverse has them now. */
 export interface LoadedCatalog extends Catalog {
@@ -108,14 +109,18 @@ async function readCatalog(
   state: State,
   { configDigest, metadataVersion, definitions }: Found,
 ): Promise<LoadedCatalog> {
-  const names = configs.map(({ name }) => name);
   const [tables, labels, organizationId] = await Promise.all([
     readTables(services, configs, state, definitions),
-    readFirstLabels(services, names),
+    readFirstLabels(
+      services,
+      configs.map(({ name }) => name),
+    ),
     readOrganizationId(services),
   ]);
-  const choices = await loadChoices(services, Object.values(tables.tables), state.choices, labels);
-  const { tryAgain, ...models } = tables;
+  const { tryAgain, names, ...models } = tables;
+  const choices = await loadChoices(services, Object.values(models.tables), state.choices, {
+    ...{ first: labels, names },
+  });
   const catalog: Catalog = { ...models, choices: choices.digest };
   const digest = digestOf(catalog);
   // Also over one of that name that is damaged: the name decides the content.
@@ -161,7 +166,7 @@ async function readTables(
   configs: readonly TableConfig[],
   state: State,
   known: Definitions | undefined,
-): Promise<Catalog & { tryAgain: boolean }> {
+): Promise<Catalog & { tryAgain: boolean; names: NamesIn }> {
   const [{ definitions, areRefused }, document] = await Promise.all([
     known ?? readDefinitions(services),
     services.dataverse.readMetadataDocument(),
@@ -187,8 +192,13 @@ async function readTables(
   const config = new Map(configs.map((one) => [one.name, one]));
   const { tables: storable, rejected } = services.mirror.storableTables(tables, config, state);
   for (const [name, { message, hint }] of rejected) skipped[name] = { error: message, hint };
-  const { tables: marked, tryAgain } = await markColumns(services, storable, state, { areRefused });
+  const {
+    tables: marked,
+    tryAgain,
+    attributes,
+  } = await markColumns(services, storable, state, { areRefused });
   return {
+    names: namesOf(marked, definitions, attributes),
     modelVersion,
     tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])),
     skipped,

@@ -9,6 +9,7 @@ import type { Labels } from '../../target/mirror-target.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { labelsOf, namedGlobalChoices } from './choice-labels.ts';
+import type { NamesIn } from './table-names.ts';
 
 export interface LoadedChoices {
   /** Names `choices/{digest}.json`; undefined if there are no labels, now or from before. */
@@ -61,13 +62,13 @@ function mayPass(error: unknown, limit: AbortSignal): boolean {
  *
  * Labels do not fail a run: an error is logged, and the labels from before stay.
  * @param before the digest of the labels in the mirror
- * @param first what `readFirstLabels` read
+ * @param read `first`: what `readFirstLabels` read; `names`: the display names that were read with the tables
  */
 export async function loadChoices(
   services: SyncServices,
   tables: readonly Table[],
   before: string | undefined,
-  first: FirstLabels,
+  { first, names }: { first: FirstLabels; names: NamesIn },
 ): Promise<LoadedChoices> {
   const { language, choices, limit, tryAgain } = first;
   const keep = (error: unknown): LoadedChoices => {
@@ -85,7 +86,10 @@ export async function loadChoices(
     const all = sorted([...choices, ...labelsOf(more, shared)]);
     if (all.length === 0 && more.refused.length > 0) return keep(more.refused[0]!.error);
     const unlabelled = unlabelledColumns(entities, more, all);
-    const labels: Labels = { language, choices: all, ...(unlabelled.length > 0 && { unlabelled }) };
+    const labels: Labels = {
+      ...{ language, choices: all, names: names(language) },
+      ...(unlabelled.length > 0 && { unlabelled }),
+    };
     const digest = createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 32);
     // Also over labels of that name that are damaged: the name decides the content.
     await services.work.put(paths.choices(digest), labels);

@@ -20,6 +20,8 @@ export interface MarkedTables {
   tables: Table[];
   /** Whether the next run must ask again, because an error may pass. */
   tryAgain: boolean;
+  /** By logical name, of the tables whose attributes could be read. */
+  attributes: ReadonlyMap<string, readonly Attribute[]>;
 }
 
 /**
@@ -58,6 +60,7 @@ export async function markColumns(
     telemetry.log('warn', text, { reason, hint });
   }
   return {
+    attributes: found,
     tables: tables.map((table) => {
       const attributes = found.get(table.logicalName);
       const marks =

@@ -57,6 +57,16 @@ export function declaredKeys(db: SqliteDatabase, { name }: Table): string[] {
     .map(({ from, table, to }) => declaredKey(from, table, to));
 }
 
+/** The tables of the sync with rows about one table. */
+const bookkept = [
+  '_sync_state',
+  '_sync_foreign_keys',
+  '_sync_deleted',
+  '_sync_tables',
+  '_sync_columns',
+  '_choices',
+];
+
 /**
  * Drops a table with everything that belongs to it, except the log, and records it in `_sync_schema_changes`.
  * @param others the tables that stay: one may be called like a history table or view of this one
@@ -79,7 +89,7 @@ export function dropTable(
     for (const own of [name, ...(keepsHistory ? [] : [historyName(table)])].filter(isOwn)) {
       db.exec(`DROP TABLE IF EXISTS main.${quote(own)}`);
     }
-    for (const own of ['_sync_state', '_sync_foreign_keys', '_sync_deleted', '_choices']) {
+    for (const own of bookkept) {
       if (db.hasTable(own)) db.run(`DELETE FROM main.${quote(own)} WHERE table_name = ?`, [name]);
     }
     db.run(

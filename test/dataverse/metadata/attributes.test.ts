@@ -38,7 +38,7 @@ test('reads the attributes of a table, and which change without a new row versio
     { logicalName: 'new_plain', metadataId: id(7) },
   ]);
   expect(server.requests.map(({ url }) => url)).toEqual([
-    "/api/data/v9.2/EntityDefinitions(LogicalName='account')/Attributes?$select=LogicalName,MetadataId,SourceType,IsSecured",
+    "/api/data/v9.2/EntityDefinitions(LogicalName='account')/Attributes?$select=LogicalName,MetadataId,SourceType,IsSecured,DisplayName,Description",
   ]);
 });
 

@@ -34,8 +34,8 @@ function attributeItem(table: Table, column: Column): MetadataItem {
     IsValidForODataAttribute: true,
     IsValidForCreate: column.readOnly !== true,
     IsValidForUpdate: column.readOnly !== true && column.name !== table.primaryId,
-    DisplayName: label(column.logicalName),
-    Description: noLabel,
+    DisplayName: label(column.displayName ?? column.logicalName),
+    Description: column.description === undefined ? noLabel : label(column.description),
   };
   if (column.targets !== undefined) {
     // The service lists the concrete tables of an owner and not their abstract base.

@@ -45,7 +45,7 @@ function entityItem(model: Model, table: Table): MetadataItem {
       ObjectTypeCode: 10_000 + [...model.tables.keys()].indexOf(table.logicalName),
       DataProviderId: null,
       DisplayName: label(table.displayName),
-      Description: noLabel,
+      Description: table.description === undefined ? noLabel : label(table.description),
       DisplayCollectionName: label(`${table.displayName}s`),
     },
     navigations: {

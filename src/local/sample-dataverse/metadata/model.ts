@@ -27,6 +27,9 @@ export interface Column {
   /** The attribute's logical name: `parentcustomerid` for `_parentcustomerid_value`. */
   logicalName: string;
   schemaName?: string;
+  /** By default the logical name. */
+  displayName?: string;
+  description?: string;
   maxLength?: number;
   precision?: number;
   scale?: number;
@@ -73,6 +76,7 @@ export interface Table {
   entitySetName?: string;
   schemaName: string;
   displayName: string;
+  description?: string;
   baseType?: string;
   abstract: boolean;
   /** The key in `$metadata`, possibly of the base type. */

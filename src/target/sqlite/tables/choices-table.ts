@@ -4,6 +4,7 @@ import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import type { Labels } from '../../mirror-target.ts';
 import { choicesMeta, readMeta, writeMeta } from './bookkeeping.ts';
 import { choiceValuesViewSql, labelledViewSql } from './labelled-view.ts';
+import { createNameTables, writeNames } from './names-table.ts';
 
 interface ChoicesMeta {
   digest: string;
@@ -32,7 +33,7 @@ function readChoicesMeta(db: SqliteDatabase): ChoicesMeta | undefined {
 }
 
 /**
- * Updates `_choices` and the views for the tables of the database. Writes only what differs, so that unchanged labels
+ * Updates `_choices`, the names of tables and columns, and the views for the tables of the database. Writes only what differs, so that unchanged labels
  * touch no block of the file.
  * @param tables every table in the database
  * @param read loads the labels; called only if the database has others
@@ -49,10 +50,12 @@ export async function writeChoices(
   const stale = digest !== undefined && (before?.digest !== digest || before.tables !== names.join());
   const stored = stale ? await read(digest) : undefined;
   return db.transaction(() => {
-    const isNew = !db.hasTable('_choices');
+    const areNamesNew = createNameTables(db);
+    const isNew = !db.hasTable('_choices') || areNamesNew;
     db.exec(createChoices);
     if (digest !== undefined && stored !== undefined) {
       writeRows(db, tables, stored);
+      writeNames(db, tables, stored.names ?? []);
       const unlabelled = stored.unlabelled?.map(({ table, column }) => `${table}.${column}`) ?? [];
       const reported = before?.reported?.filter((column) => unlabelled.includes(column)) ?? [];
       const meta: ChoicesMeta = {

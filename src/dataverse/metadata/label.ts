@@ -1,0 +1,28 @@
+/** A text of a definition in the languages that it has (learn.microsoft.com: Label ComplexType). */
+export interface Label {
+  /** In the language of the user. */
+  own: string | undefined;
+  all: { language: number; text: string }[];
+}
+
+/** @returns undefined if the text is empty in every language, or the value is not a label */
+export function labelOf(value: unknown): Label | undefined {
+  const { UserLocalizedLabel: own, LocalizedLabels: all } = Object(value) as Record<string, unknown>;
+  const texts = (Array.isArray(all) ? all : []).flatMap((one) => {
+    const { Label: label, LanguageCode: language } = Object(one) as Record<string, unknown>;
+    const text = textOf(label);
+    return text !== undefined && Number.isSafeInteger(language) ? [{ language: Number(language), text }] : [];
+  });
+  const ownText = textOf((Object(own) as Record<string, unknown>)['Label']);
+  return ownText === undefined && texts.length === 0 ? undefined : { own: ownText, all: texts };
+}
+
+/** The text in a language; if it has none in that language, or the language is not known, in the user's or the first one. */
+export function textIn(label: Label | undefined, language?: number): string | undefined {
+  const found = label?.all.find((one) => one.language === language)?.text;
+  return found ?? label?.own ?? label?.all[0]?.text;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? value.toWellFormed() : undefined;
+}
