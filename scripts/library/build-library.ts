@@ -8,7 +8,7 @@ import { importBuiltins } from './import-builtins.ts';
 import { inlineReader } from './inline-reader.ts';
 
 /** The exports of the package: each is a file in `src/library`. */
-const entries = ['dataverse', 'mirror', 'schema'];
+const entries = ['dataverse', 'metrics-client', 'mirror', 'schema'];
 
 const common: BuildOptions = {
   bundle: true,

@@ -28,7 +28,9 @@ export function writeDeclarations(root: string, out: string, entryPoints: readon
       mkdirSync(dirname(copy), { recursive: true });
       // The compiler leaves the endings of the sources in declarations.
       writeFileSync(copy, text.replaceAll(/(\bfrom '\.[^']*)\.ts'/g, "$1.js'"));
-      for (const [, module = ''] of text.matchAll(/\b(?:from|import)\s*\(?'([^']+)'/g)) {
+      // Examples in comments import packages.
+      const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '');
+      for (const [, module = ''] of code.matchAll(/\b(?:from|import)\s*\(?'([^']+)'/g)) {
         if (!module.startsWith('.'))
           throw new Error(`${relative(all, file)} refers to the package ${module}`);
         waiting.push(join(dirname(file), module.replace(/\.[jt]s$/, '.d.ts')));

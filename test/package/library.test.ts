@@ -1,4 +1,5 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   globSync,
   mkdirSync,
@@ -9,7 +10,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -54,6 +57,7 @@ test('the package brings nothing else, and stays small', () => {
   const bytes = (path: string) => statSync(join(installed, path)).size;
   // A mirror brings SQLite: 660 kB of WebAssembly, as text.
   const limits = { dataverse: [280_000, 75_000], mirror: [1_100_000, 500_000], schema: [200_000, 60_000] };
+  Object.assign(limits, { 'metrics-client': [16_000, 6_000] });
   for (const [entry, [size, zipped]] of Object.entries(limits)) {
     for (const file of [`dist/${entry}.mjs`, `dist/${entry}.cjs`]) {
       expect(bytes(file), file).toBeLessThan(size!);
@@ -171,6 +175,45 @@ test('the command line makes a mirror, and programs read it, in every way', asyn
   }
 });
 
+test('sends campaign metrics, in every way, and in a browser', async () => {
+  const bodies: unknown[] = [];
+  const server = createServer(async (request, response) => {
+    bodies.push(JSON.parse(Buffer.concat(await request.toArray()).toString()));
+    response.writeHead(202, { 'content-type': 'application/json' }).end('[{"status":202}]');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/metrics/campaign`;
+  const send = `
+const main = async ({ CampaignMetricsClient }) => {
+  const client = new CampaignMetricsClient({ url: '${url}', key: 'k' });
+  client.write({ campaignId: 'spring', runId: 'run-1', agentsTotal: 1, agentsSuccessful: 1 });
+  await client.close();
+};`;
+  const programs = {
+    'send.mjs': `import * as metrics from '${name}/metrics-client';${send}await main(metrics);`,
+    'send.cjs': `const metrics = require('${name}/metrics-client');${send}main(metrics);`,
+  };
+  for (const [file, program] of Object.entries(programs)) {
+    writeFileSync(join(folder, file), program);
+    for (const node of nodes) {
+      const { stderr } = await run(node, [join(folder, file)], { cwd: folder });
+      expect({ node, file, stderr }).toEqual({ node, file, stderr: '' });
+      expect(JSON.stringify(bodies.splice(0))).toContain('"runId":"run-1"');
+    }
+  }
+  server.close();
+  // No module of Node.js: a bundle for browsers has everything.
+  const { warnings, errors } = await build({
+    ...{ entryPoints: [join(folder, 'send.mjs')], bundle: true, platform: 'browser', format: 'esm' },
+    ...{ write: false, logLevel: 'silent' },
+  });
+  expect([warnings, errors]).toEqual([[], []]);
+  for (const file of ['mjs', 'cjs'])
+    expect(readFileSync(join(installed, `dist/metrics-client.${file}`), 'utf8')).not.toMatch(
+      /require\("|from "node:/,
+    );
+});
+
 test('a bundler takes it without warnings, and only what is used', async () => {
   writeFileSync(join(folder, 'entry.mjs'), `export { filters } from '${name}/dataverse';\n`);
   const bundle = async (entry: string, conditions: string[]) => {
@@ -196,6 +239,9 @@ test('the types need no other package, as ES module and CommonJS', () => {
 import { createDataverse, createCredential, defineTable, type Row } from '${name}/dataverse';
 import { type Mirror, openMirror, type Value } from '${name}/mirror';
 import { type Table, tablesFromMetadata } from '${name}/schema';
+import { type CampaignMetricsInput, writeCampaignMetrics } from '${name}/metrics-client';
+export const metrics: CampaignMetricsInput = { campaignId: 'spring', runId: 'run-1' } as CampaignMetricsInput;
+void writeCampaignMetrics;
 export async function names(mirror: Mirror): Promise<string[]> {
   const rows = await mirror.query<{ name: string }>('SELECT name FROM accounts');
   const value: Value | undefined = (await mirror.execute('SELECT 1')).rows[0]?.[0];
