@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { changeSet, type Dataverse, type Table } from '../../src/library/dataverse.ts';
+import { changeSet, type Dataverse, type Operation, type Table } from '../../src/library/dataverse.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { connect } from './sample.ts';
 
@@ -65,5 +65,22 @@ test('repeats deletes that continue on error', async () => {
     { continueOnError: true },
   );
   expect(statuses(outcomes)).toEqual(['fulfilled', 'fulfilled']);
+  expect(outcomes[0]).toMatchObject({ value: true });
   expect(truth().has(a!)).toBe(false);
+});
+
+test('a delete that is repeated after a lost answer is done, also alone in its change set', async () => {
+  const lost = () => sample.faults.add({ kind: 'commit-then-reset', match: /\$batch/, times: 1 });
+  for (const wrap of [(one: Operation<boolean>) => one, (one: Operation<boolean>) => changeSet(one)]) {
+    const id = await accounts.create({ name: 'a' });
+    lost();
+    const [outcome] = await dataverse.batch([wrap(accounts.prepare.delete(id))]);
+    const [first] = Array.isArray(outcome) ? outcome : [outcome];
+    expect(first).toEqual({ status: 'fulfilled', value: true });
+    expect(truth().has(id)).toBe(false);
+    // Without a lost answer, the row was not there.
+    const [again] = await dataverse.batch([wrap(accounts.prepare.delete(id))]);
+    const [second] = Array.isArray(again) ? again : [again];
+    expect(second).not.toMatchObject({ value: true });
+  }
 });

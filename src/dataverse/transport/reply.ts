@@ -22,6 +22,8 @@ export interface Reply {
   release: () => void;
   /** The request's names, for errors about this response. */
   names: RequestNames;
+  /** The server may have executed the request for an earlier attempt, whose response was lost. */
+  maybeDoneBefore?: boolean;
   /** The numbers that become texts when the body is parsed. */
   exact?: ExactTexts | undefined;
 }

@@ -109,7 +109,14 @@ export class Transport {
         return await this.#trace(
           requestSpanName(call),
           { kind: 'client', attributes: requestSpanAttributes(call, this.origin) },
-          (span) => this.#attempt(call, names, idempotent, read, span),
+          (span) =>
+            this.#attempt(
+              call,
+              names,
+              idempotent,
+              (reply) => read(maybeDoneBefore ? { ...reply, maybeDoneBefore } : reply),
+              span,
+            ),
         );
       } catch (error) {
         const fault = dataverseFault(error);

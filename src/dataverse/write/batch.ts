@@ -171,5 +171,7 @@ function toReply(reply: Reply, part: MultipartPart, item: number, request?: Batc
   const names = { ...reply.names, operation: `${reply.names.operation}, item ${item}`, method };
   const own = { ...reply, names, status, headers, body, exact: request?.exact };
   if (status >= 200 && status < 300) return own;
-  return { ...own, error: errorFromResponse(names, status, headers, body) };
+  const error = errorFromResponse(names, status, headers, body);
+  if (reply.maybeDoneBefore) error.fault.maybeDoneBefore = true;
+  return { ...own, error };
 }

@@ -1,4 +1,4 @@
-import { isMissingRow } from '../../dataverse/errors/errors.ts';
+import { dataverseFault, isMissingRow } from '../../dataverse/errors/errors.ts';
 import type { Call } from '../../dataverse/transport/call.ts';
 import type { Reply } from '../../dataverse/transport/reply.ts';
 import type { BatchReply } from '../../dataverse/write/batch.ts';
@@ -12,6 +12,13 @@ export type ResolveReference = (later: LaterReference) => string;
 /** @internal Makes the request of an operation, when the names of its table are known. */
 export type MakeCall = (session: Session, resolve: ResolveReference) => Promise<Call>;
 
+/** The results of an operation if the row does not exist. */
+interface IfMissing<T> {
+  value: T;
+  /** If an earlier attempt, whose response was lost, may have removed it. */
+  ifDone?: T;
+}
+
 /**
  * A request that is described and not sent yet: `accounts.prepare.create(…)`. A batch sends it. In the same change set, the
  * row that it creates can be the value of a lookup.
@@ -19,15 +26,15 @@ export type MakeCall = (session: Session, resolve: ResolveReference) => Promise<
 export class Operation<T> extends LaterReference {
   readonly #make: MakeCall;
   readonly #read: (reply: Reply) => T;
-  readonly #ifMissing: (() => T) | undefined;
+  readonly #ifMissing: IfMissing<T> | undefined;
   readonly options: RequestOptions | undefined;
 
-  /** @internal @param ifMissing the result if the row does not exist; without it that is an error */
+  /** @internal @param ifMissing without it, a missing row is an error */
   constructor(
     options: RequestOptions | undefined,
     make: MakeCall,
     read: (reply: Reply) => T,
-    ifMissing?: () => T,
+    ifMissing?: IfMissing<T>,
   ) {
     super();
     this.options = options;
@@ -53,8 +60,12 @@ export class Operation<T> extends LaterReference {
    */
   static read<T>(operation: Operation<T>, reply: BatchReply, isFinal: boolean): T {
     if (reply.error === undefined) return operation.#read(reply);
-    if (isFinal || operation.#ifMissing === undefined || !isMissingRow(reply.error)) throw reply.error;
-    return operation.#ifMissing();
+    if (operation.#ifMissing === undefined || !isMissingRow(reply.error)) throw reply.error;
+    const { value, ifDone } = operation.#ifMissing;
+    // A batch is repeated only where this failure harms nothing else.
+    if (dataverseFault(reply.error)?.maybeDoneBefore === true && ifDone !== undefined) return ifDone;
+    if (isFinal) throw reply.error;
+    return value;
   }
 }
 

@@ -125,7 +125,7 @@ export function deleteOperation(
       return deleteCall(entitySet, key, { etag: checkedHeader('If-Match', options.etag) });
     },
     () => true,
-    () => false,
+    { value: false, ifDone: true },
   );
 }
 
@@ -148,7 +148,7 @@ export function retrieveOperation(
       checkComplete(row, toExpansions(options.expand));
       return row;
     },
-    () => undefined,
+    { value: undefined },
   );
 }
 
