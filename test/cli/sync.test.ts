@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { forCommand } from '../../src/cli/hint-for-command.ts';
@@ -290,6 +290,30 @@ describe('the command sync', () => {
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
     expect(statSync(file).size).toBeGreaterThan(100_000);
     expect(existsSync(localPaths(file).state)).toBe(true);
+  });
+
+  it('follows a symbolic link to a file that does not exist yet, and refuses one that leads nowhere', async () => {
+    const file = newFile();
+    const [link, other, circle] = [`${file}-link`, `${file}-other`, `${file}-circle`] as const;
+    symlinkSync(basename(file), link);
+    symlinkSync(link, other);
+    const args = ['sync', '--dataverse', dataverse.url, '--tables', 'account', '--quiet', '--out'];
+    expect(await run([...args, other])).toMatchObject({ code: 0, stderr: '' });
+    expect(lstatSync(link).isSymbolicLink() && lstatSync(other).isSymbolicLink()).toBe(true);
+    expect(statSync(file).size).toBeGreaterThan(100_000);
+    expect([link, other].some((one) => existsSync(localPaths(one).state))).toBe(false);
+
+    symlinkSync(circle, circle);
+    expect(await run([...args, circle])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('leads to itself'),
+    });
+    const gone = `${file}-gone`;
+    symlinkSync(join(folder, 'no-folder', 'my.db'), gone);
+    expect(await run([...args, gone])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`The folder ${join(folder, 'no-folder')} does not exist.`),
+    });
   });
 
   it('says what to do in words of the command', () => {

@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
 import { lockFolder } from '../../storage/folder/folder-lock.ts';
@@ -11,6 +11,7 @@ import { isSuccess } from '../../terminal/run-outcome.ts';
 import { reportJson, reportLines } from '../../terminal/run-report.ts';
 import { settingsOf } from '../dataverse-options.ts';
 import { forCommand } from '../hint-for-command.ts';
+import { linkTarget } from '../link-target.ts';
 import { databasePath, LocalSync, localPaths } from './local-sync.ts';
 import { parseSyncOptions, type SyncOptions } from './sync-options.ts';
 
@@ -21,9 +22,9 @@ import { parseSyncOptions, type SyncOptions } from './sync-options.ts';
 export async function sync(args: readonly string[]): Promise<number> {
   const options = parseSyncOptions(args);
   const settings = settingsOf(options.dataverse);
-  await checkFolder(options.out);
   // A symbolic link stays one: what it leads to is the mirror.
-  const out = await realpath(options.out).catch(() => options.out);
+  const out = await linkTarget(options.out);
+  await checkFolder(out);
   const paths = localPaths(out);
   const lock = await lockFolder(paths.state, out);
   try {

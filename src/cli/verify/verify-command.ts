@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { availableMemory, cacheMegabytesFor } from '../../config/available-memory.ts';
@@ -12,6 +12,7 @@ import type { CheckProgress, CheckResult } from '../../target/mirror-check.ts';
 import { SqliteCheck } from '../../target/sqlite/check/sqlite-check.ts';
 import { formatBytes, formatCount, plural } from '../../terminal/format.ts';
 import { settingsOf } from '../dataverse-options.ts';
+import { linkTarget } from '../link-target.ts';
 import { databasePath, localPaths } from '../sync/local-sync.ts';
 import { compareMirror, type MirrorComparison } from './compare/compare-mirror.ts';
 import { comparisonJson, summaryLine, tableLines } from './compare/comparison-lines.ts';
@@ -62,7 +63,7 @@ export async function verify(args: readonly string[]): Promise<number> {
     });
   }
   const settings = dataverse === undefined ? undefined : settingsOf(dataverse);
-  const main = await realpath(resolve(name)).catch(() => resolve(name));
+  const main = await linkTarget(resolve(name));
   const path = databasePath(main, database);
   const paths = localPaths(main);
   const { state } = paths;
