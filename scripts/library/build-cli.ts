@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { commonJs } from '../package/bundle.ts';
 import { inlineReader } from './inline-reader.ts';
+import { requireHttp } from './require-http.ts';
 
 /**
  * Bundles the command line. A command loads only its own parts: sign-in, storage and protocols are files that are loaded when
@@ -33,7 +34,7 @@ export async function buildCli(root: string, out: string): Promise<Metafile> {
     lineLimit: 160,
     legalComments: 'none',
     charset: 'utf8',
-    plugins: [inlineReader(root)],
+    plugins: [inlineReader(root), requireHttp],
     metafile: true,
     logLevel: 'warning',
   });

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
 import { isReservedBlob } from './storage-settings.ts';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { availableMemory, cacheMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';

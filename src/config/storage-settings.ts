@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** How to reach a storage account: a connection string, or the addresses of its services and an identity. */
 export interface StorageSettings {

@@ -1,8 +1,6 @@
-const numbers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-
-/** 12345 → `12,345` */
+/** 12345 → `12,345`, rounded. `Intl.NumberFormat` would cost each command 25 ms at its start. */
 export function formatCount(count: number): string {
-  return numbers.format(count);
+  return String(Math.round(count)).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 /** One decimal from 1 MB on, in units of 1,000. */

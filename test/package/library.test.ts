@@ -69,6 +69,14 @@ test('the package brings nothing else, and stays small', () => {
   );
   const isExpected = /\.(mjs|cjs|d\.ts|txt|json)$|^LICENSE$|^README\.md$|^dist\/cli\/[\w-]+\.(js|wasm)$/;
   expect(files.filter((path) => !isExpected.test(path))).toEqual([]);
+  // An import of it loads what no command needs.
+  const importing = files.filter(
+    (path) =>
+      path.startsWith('dist/cli/') &&
+      /\.js$/.test(path) &&
+      /\bfrom\s*"(?:node:)?http"/.test(readFileSync(join(installed, path), 'utf8')),
+  );
+  expect(importing).toEqual([]);
   const ofTheLibrary = files.filter((path) => !/^dist\/(?:cli|mirror)/.test(path));
   expect(ofTheLibrary.reduce((sum, path) => sum + bytes(path), 0)).toBeLessThan(1_100_000);
   expect(files.reduce((sum, path) => sum + bytes(path), 0)).toBeLessThan(10_000_000);
@@ -142,6 +150,12 @@ test('the command line makes a mirror, and programs read it, in every way', asyn
   expect(again.totals).toMatchObject({ added: 0, updated: 0 });
   const asked = await run(process.execPath, [main, 'query', 'my.db', 'SELECT 1 AS one'], { cwd: folder });
   expect(asked.stdout).toBe('one\r\n1\r\n');
+  // The bundle has the texts of what validates.
+  writeFileSync(join(folder, 'entities.json'), '[{ "name": "account", "massDeleteLimit": 5 }]');
+  const wrong = [main, 'check', '--dataverse', sample.url, '--entities', 'entities.json'];
+  await expect(run(process.execPath, wrong, { cwd: folder, env })).rejects.toThrow(
+    'expected number to be <=1',
+  );
   const metadata = await fetch(`${sample.url}/api/data/v9.2/$metadata`, {
     headers: { authorization: 'Bearer token-of-the-package-test' },
   });

@@ -1,6 +1,6 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import { z } from 'zod';
+import * as z from 'zod';
 import { appVersion } from '../../config/app-version.ts';
 import { ConflictError, describeError } from '../../errors.ts';
 import { describeColumns, describeTables } from '../../mirror/describe-mirror.ts';

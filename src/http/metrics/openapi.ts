@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { campaignMetricsInput, maxRecords } from '../../metrics/contract/contract.ts';
 import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';

@@ -1,5 +1,5 @@
 import type { HttpRequest } from '@azure/functions';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Fault, pointerStep } from '../../metrics/contract/exact-json.ts';
 import { toUtc } from '../../metrics/contract/rfc3339.ts';
 import { Problem } from '../problem.ts';

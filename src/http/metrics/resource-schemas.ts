@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { campaignMetricsInput } from '../../metrics/contract/contract.ts';
 
 /** Schemas of the responses: for OpenAPI, and for the tests that check the responses against them. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { didYouMean } from '../../schema/did-you-mean.ts';
 import type { SyncServices } from '../../sync/documents/services.ts';
 import { startRun } from '../../sync/run/start-run.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { typeFault } from '../../config/type-faults.ts';
 import {
   type CampaignMetrics,

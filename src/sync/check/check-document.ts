@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { CheckProgress, CheckResult } from '../../target/mirror-check.ts';
 import { paths } from '../documents/paths.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Labels } from '../../target/mirror-target.ts';
 import type { RoundPlan } from './plan.ts';
 import type { MergedRound } from './report.ts';

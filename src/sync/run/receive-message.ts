@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
 import { inRun } from '../../telemetry/tracing.ts';
 import type { CheckMessage, FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';

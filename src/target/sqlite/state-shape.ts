@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { wholeTableStrategies } from '../../config/strategies.ts';
 import { columnTypes } from '../../schema/column-types.ts';
 
