@@ -29,6 +29,8 @@ export interface TableComparison {
   changedSince: number;
   /** Rows with other values only in columns that change without a new version of their row. */
   computed: number;
+  /** Rows of a filtered table that no row refers to: large mirrors keep them. Absent for other tables. */
+  unneeded?: number;
   /** Rows whose current version in the history table is another one; absent without a history. */
   history?: number;
   /** Some of the rows that differ, and ids of some that are missing or gone. */
@@ -113,10 +115,11 @@ class Comparison {
   async #compareReferenced(): Promise<void> {
     for (const ids of this.#rows.ids(batchSize)) await this.#readById(ids, (page) => this.#compare(page));
     const referrers = this.#states.map(({ table }) => ({ table, path: this.#services.pathOf(table) }));
-    const missing = this.#rows.missingReferences(referrers);
-    for (let at = 0; at < missing.length; at += batchSize) {
-      await this.#readById(missing.slice(at, at + batchSize), (page) => this.#compare(page));
+    this.#rows.collectReferences(referrers);
+    for (const ids of this.#rows.missingReferences(batchSize)) {
+      await this.#readById(ids, (page) => this.#compare(page));
     }
+    this.#result.unneeded = this.#rows.unneededCount();
   }
 
   #compare(page: Page): void {

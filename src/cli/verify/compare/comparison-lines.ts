@@ -9,7 +9,7 @@ export function tableLines(table: Table): string[] {
     const { error, hint } = table;
     return [`${table.table}: NOT COMPARED: ${error}`, ...(hint === undefined ? [] : [`  → ${hint}`])];
   }
-  const { missing, gone, different, changedSince, computed, history = 0, examples } = table;
+  const { missing, gone, different, changedSince, computed, history = 0, unneeded = 0, examples } = table;
   const faults = [
     ...(missing > 0 ? [`${plural(missing, 'row')} missing in the mirror`] : []),
     ...(gone > 0 ? [`${plural(gone, 'row')} that Dataverse does not have`] : []),
@@ -18,6 +18,7 @@ export function tableLines(table: Table): string[] {
   ];
   const others = [
     ...(changedSince > 0 ? [`${formatCount(changedSince)} changed since the sync`] : []),
+    ...(unneeded > 0 ? [`${formatCount(unneeded)} that no row refers to`] : []),
     ...(computed > 0 ? [`${formatCount(computed)} with new computed values`] : []),
   ];
   const besides = others.length === 0 ? '' : `; ${others.join(', ')}`;

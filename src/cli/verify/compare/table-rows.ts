@@ -181,11 +181,11 @@ export class TableRows {
   }
 
   /**
-   * The ids that rows refer to and that the table lacks.
-   * @param referrers tables with references to this one, each with the path of its file
+   * Collects the ids of this table that rows refer to.
+   * @param referrers tables of the mirror, each with the path of its file
    */
-  missingReferences(referrers: readonly { path: string; table: Table }[]): string[] {
-    const found = new Set<string>();
+  collectReferences(referrers: readonly { path: string; table: Table }[]): void {
+    this.#db.exec('CREATE TEMP TABLE referenced (id TEXT PRIMARY KEY) WITHOUT ROWID');
     for (const { path, table } of referrers) {
       const own = path === this.#path ? undefined : path;
       if (own !== undefined) this.#db.exec(`ATTACH ${quoteText(own)} AS other`);
@@ -196,19 +196,37 @@ export class TableRows {
           if (!targets.includes(this.#table.logicalName)) continue;
           const name = `r.${quote(column)}`;
           const ofType = typeColumn === undefined ? 'true' : `coalesce(r.${quote(typeColumn)}, ?1) = ?1`;
-          const rows = this.#db
+          this.#db
             .prepare(
-              `SELECT DISTINCT ${name} AS id FROM ${from} r WHERE ${name} IS NOT NULL AND ${live} AND ${ofType}
-               AND NOT EXISTS (SELECT 1 FROM ${this.#name} t WHERE t.${this.#key} = ${name})`,
+              `INSERT OR IGNORE INTO temp.referenced SELECT ${name} FROM ${from} r
+               WHERE ${name} IS NOT NULL AND ${live} AND ${ofType}`,
             )
-            .all(...(typeColumn === undefined ? [] : [this.#table.logicalName])) as { id: string }[];
-          for (const { id } of rows) found.add(id);
+            .run(...(typeColumn === undefined ? [] : [this.#table.logicalName]));
         }
       } finally {
         if (own !== undefined) this.#db.exec('DETACH other');
       }
     }
-    return [...found];
+  }
+
+  /** The collected ids that the table lacks, so many at a time. */
+  *missingReferences(most: number): Generator<string[]> {
+    const statement = this.#db.prepare(
+      `SELECT id FROM temp.referenced WHERE id > ? AND id NOT IN (SELECT ${this.#key} FROM ${this.#name})
+       ORDER BY id LIMIT ?`,
+    );
+    for (let after = ''; ; ) {
+      const batch = (statement.all(after, most) as { id: string }[]).map(({ id }) => id);
+      if (batch.length === 0) return;
+      after = batch.at(-1)!;
+      yield batch;
+    }
+  }
+
+  /** The rows of the table that are not among the collected ids. */
+  unneededCount(): number {
+    return this.#number(`SELECT count(*) AS n FROM ${this.#name} t
+      WHERE ${this.#isLive} AND t.${this.#key} NOT IN (SELECT id FROM temp.referenced)`);
   }
 
   /** Rows whose current version in the history is another one, or absent. */
