@@ -175,7 +175,10 @@ const maxPendingLog = 40;
 export function withPendingLog(state: State, rows: readonly SyncLogRow[]): State {
   const pending = new Map<string, SyncLogRow>();
   for (const row of [...state.pendingLog, ...rows]) {
-    const key = [row.startedAt.slice(0, 10), row.name, row.state, row.strategy, row.error].join('\0');
+    const { name, state: merged, strategy, error, reason } = row;
+    // The row of several tables says in its reason which these are, if they are not all.
+    const which = name === '*' ? reason?.split(': ')[1] : undefined;
+    const key = [row.startedAt.slice(0, 10), name, merged, strategy, error, which].join('\0');
     const before = pending.get(key);
     // The latest one comes last.
     pending.delete(key);

@@ -63,6 +63,8 @@ export interface SyncStep {
   meanwhile: DataStep[];
   /** Whether a second sync follows, which must find nothing to do. */
   again: boolean;
+  /** The tables of a narrow run, modulo the number of those that are configured. Absent from a sync of all tables. */
+  tables?: number[];
 }
 
 export type Step = DataStep | SchemaStep | SyncStep;
@@ -213,6 +215,28 @@ export function randomHistory(drift: boolean, maxSteps: number): fc.Arbitrary<Ra
     { weight: 3, arbitrary: syncStep },
   );
   return fc.record({ config, steps: fc.array(step, { minLength: 3, maxLength: maxSteps }) });
+}
+
+/** A history whose syncs are of some tables, and now and then of all. */
+export function narrowHistory(maxSteps: number): fc.Arbitrary<RandomHistory> {
+  const tables = fc.array(number, { minLength: 1, maxLength: 3 });
+  const narrow = fc.tuple(syncStep, tables).map(([step, tables]): SyncStep => ({ ...step, tables }));
+  // Faults and deaths make runs whose outcome is not compared.
+  const quiet = narrow.map((step): SyncStep => ({ ...step, faults: [], kill: undefined, meanwhile: [] }));
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 10, arbitrary: dataStep },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('configure-table' as const), choice: entity }) },
+    { weight: 4, arbitrary: quiet },
+    { weight: 1, arbitrary: narrow },
+    { weight: 1, arbitrary: syncStep },
+  );
+  const first: SyncStep = { ...plainSync, again: false };
+  return fc.record({
+    config: config.filter(({ entities }) => entities.length > 2),
+    steps: fc
+      .array(step, { minLength: 6, maxLength: maxSteps })
+      .map((steps) => [...(steps.length % 4 === 0 ? [] : [first]), ...steps]),
+  });
 }
 
 /** A sync without faults. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { it } from 'vitest';
 import { startAzurite } from '../azurite.ts';
 import { isLong } from '../long.ts';
-import { randomHistory } from './history-steps.ts';
+import { narrowHistory, randomHistory } from './history-steps.ts';
 import { World, type WorldOptions } from './history-world.ts';
 
 /** How much more the long form does. */
@@ -23,10 +23,14 @@ const today = Math.floor(Date.now() / 86_400_000);
  */
 export function histories(
   what: string,
-  options: { seed: number; runs: number; drift: boolean; onStorageEmulator?: boolean } & Pick<
-    WorldOptions,
-    'cacheMegabytes' | 'scanRows' | 'databases'
-  >,
+  options: {
+    seed: number;
+    runs: number;
+    drift: boolean;
+    onStorageEmulator?: boolean;
+    /** Most syncs are of some tables. */
+    narrow?: boolean;
+  } & Pick<WorldOptions, 'cacheMegabytes' | 'scanRows' | 'databases'>,
 ): void {
   const { HISTORIES_SEED, HISTORIES_RUNS, HISTORIES_PATH, HISTORIES_SHRINK } = process.env;
   const seed = Number(HISTORIES_SEED ?? (isLong ? today : options.seed));
@@ -40,8 +44,9 @@ export function histories(
       ...{ cacheMegabytes, scanRows, databases },
       ...(azurite && { connectionString: azurite.connectionString }),
     };
+    const length = isLong ? steps.long : steps.short;
     const property = fc.asyncProperty(
-      randomHistory(options.drift, isLong ? steps.long : steps.short),
+      options.narrow ? narrowHistory(length) : randomHistory(options.drift, length),
       async (history) => void (await World.live(history, world)),
     );
     try {

@@ -18,6 +18,8 @@ const startRequest = z.strictObject({
   allowMassDelete: names.optional(),
   /** Tables (logical names) to drop from the mirror, which are not in entities.json any more. */
   dropTables: names.optional(),
+  /** Tables (logical names) that the run is of. Without it, it is of all. */
+  tables: names.min(1, { error: 'expected at least one logical name' }).optional(),
   /** Tables (logical names) to read again in full in this run. */
   reread: z
     .union([z.literal('all'), names], { error: 'expected "all" or a list of logical names' })
@@ -29,8 +31,11 @@ export const postSync: Handler<SyncServices> = async (services, request) => {
   const options = readStartRequest(await request.text());
   checkTables(services, 'allowMassDelete', options.allowMassDelete ?? []);
   if (options.reread !== 'all') checkTables(services, 'reread', options.reread ?? []);
+  checkTables(services, 'tables', options.tables ?? []);
+  checkNarrow(options);
   await checkDropTables(services, options.dropTables);
-  const { runId, outcome, hint } = await startRun(services, { trigger: 'http', ...options });
+  const tables = options.tables && [...new Set(options.tables)];
+  const { runId, outcome, hint } = await startRun(services, { trigger: 'http', ...options, tables });
   const statusUrl = `${address(request, 'sync')}/${runId}`;
   return {
     status: outcome === 'live' ? 409 : 202,
@@ -67,6 +72,25 @@ function checkTables(services: SyncServices, option: string, names: readonly str
   });
 }
 
+/** @throws Problem 400 for options that a run of some tables cannot have */
+function checkNarrow({ tables, ...options }: z.output<typeof startRequest>): void {
+  if (tables === undefined) return;
+  for (const option of ['resume', 'dropTables'] as const) {
+    if (options[option] === undefined) continue;
+    throw new Problem(400, `${option} and tables exclude each other.`, {
+      hint: `Send ${option} in a request of its own.`,
+    });
+  }
+  for (const option of ['allowMassDelete', 'reread'] as const) {
+    const names = options[option] ?? [];
+    const others = names === 'all' ? ['all'] : names.filter((name) => !tables.includes(name));
+    if (others.length === 0) continue;
+    throw new Problem(400, `${option}: the run is not of ${others.join(', ')}.`, {
+      hint: 'Name in it tables that are in "tables", too.',
+    });
+  }
+}
+
 /** @throws Problem 400 that names a table which cannot be dropped */
 async function checkDropTables(services: SyncServices, names: readonly string[] = []): Promise<void> {
   if (names.length === 0) return;
@@ -86,4 +110,4 @@ async function checkDropTables(services: SyncServices, names: readonly string[] 
 }
 
 const hint =
-  'Send no body, or JSON such as {"resume": true} or {"allowMassDelete": ["contact"], "reread": "all"}.';
+  'Send no body, or JSON such as {"resume": true}, {"tables": ["contact"]} or {"allowMassDelete": ["contact"], "reread": "all"}.';

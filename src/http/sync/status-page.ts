@@ -8,7 +8,7 @@ import { pageResponse } from '../pages/page.ts';
 import { bytes, count, seconds, time } from '../pages/page-format.ts';
 import { checkSection } from './check-section.ts';
 
-const starters = { timer: 'the timer', http: 'HTTP', command: 'a command' } as const;
+const starters = { timer: 'the timer', http: 'HTTP', command: 'a command', changes: 'changes' } as const;
 
 /** The page of a live run or check reloads after this many seconds. */
 const refreshSeconds = 3;
@@ -88,6 +88,7 @@ function runSection(run: RunStatus): Html {
   const ended = run.finishedAt && html`, ended at ${time(run.finishedAt)}`;
   return html`<h1 class="${style}">${text}</h1>
 <p class="quiet">Run ${run.runId}, started by ${starters[run.trigger] ?? 'HTTP'} at ${time(run.startedAt)}${ended}</p>
+${run.tables && html`<p class="quiet">It is of some tables alone: ${run.tables.join(', ')}</p>`}
 ${run.error === undefined ? undefined : fault('The run failed', run)}
 ${run.entities.filter(({ error }) => error !== undefined).map((table) => fault(table.name, table))}
 ${isLive(run) ? progressBar(run) : undefined}

@@ -31,6 +31,16 @@ export interface TablePlan extends StrategyRead {
   reason: string;
 }
 
+/** What the rounds of a narrow run know of the tables that the run leaves alone. */
+export interface NarrowPlan {
+  /** Logical names of the tables that the run was asked for. `entities` has these and the filtered ones they lead to. */
+  tables: string[];
+  /** Logical names of all tables whose files are mirrored, in order: files of tables outside the run stay. */
+  withFiles: string[];
+  /** Filtered tables lacked rows, or held too many, before the run. Only a run of all tables settles that. */
+  closureOpen: boolean;
+}
+
 /** What is fetched together and merged in one commit. */
 export interface RoundPlan {
   runId: string;
@@ -50,6 +60,8 @@ export interface RoundPlan {
   /** Names the schema report that is stored; see plan/validate-schema.ts. */
   schemaReport?: string;
   entities: Record<string, TablePlan>;
+  /** Absent from a run of all tables. */
+  narrow?: NarrowPlan;
   /** The first slices of tables that the planning has read already, by logical name; see plan/first-slices.ts. */
   slices?: Record<string, Slice>;
 }

@@ -50,7 +50,7 @@ const run = z.looseObject({
   finishedAt: time.optional(),
   announced: z.boolean().optional(),
   phase: z.enum(['planning', 'fetching', 'merging', 'complete', 'failed', 'abandoned']).optional(),
-  ...optional(['allowMassDelete', 'dropTables'], texts),
+  ...optional(['allowMassDelete', 'dropTables', 'tables'], texts),
   reread: z.union([z.literal('all'), texts]).optional(),
   notDone: z.looseObject(optional(['allowMassDelete', 'dropTables'], texts)).optional(),
   ...optional(['error', 'hint'], text),
@@ -76,6 +76,7 @@ const activeRun = z.looseObject({
   format: count.optional(),
   startedAt: time,
   trigger: text.optional(),
+  tables: texts.optional(),
   resumptions: count,
   released: z.boolean().optional(),
   resumedAt: time.optional(),
@@ -109,6 +110,7 @@ const plan = z.looseObject({
   ...required(['configDigest', 'catalog'], text),
   ...optional(['metadataVersion', 'organizationId', 'labelsAgainAt', 'schemaReport'], text),
   configured: texts,
+  narrow: z.looseObject({ ...required(['tables', 'withFiles'], texts), closureOpen: z.boolean() }).optional(),
   entities: z.record(
     text,
     z.looseObject({

@@ -19,6 +19,8 @@ export interface ActiveRun {
   traceparent?: string;
   /** `trigger` of run.json, in case the start died before it wrote that; absent from an earlier version. */
   trigger?: RunDocument['trigger'];
+  /** `tables` of run.json, for the same reason. */
+  tables?: string[];
   /** How often in a row the run was stale, was resumed, and made no progress. */
   resumptions: number;
   /** The run is over. It left a request in `reread.json`, which the next start must look for. */
@@ -45,12 +47,22 @@ export function asksToReread(request: RereadRequest | undefined, name: string): 
   return request === 'all' || request?.includes(name) === true;
 }
 
+/** The ids of narrow runs end in it, so that a listing of many runs tells them from runs of all tables. */
+export const narrowSuffix = '-tables';
+
+/** Whether a run is of some tables alone. */
+export function isNarrowRun(runId: string): boolean {
+  return runId.endsWith(narrowSuffix);
+}
+
 export type RunPhase = 'planning' | 'fetching' | 'merging' | 'complete' | 'failed' | 'abandoned';
 
 /** `run.json`: how the run started, and its report once it is over. */
 export interface RunDocument {
   runId: string;
-  trigger: 'timer' | 'http' | 'command';
+  trigger: 'timer' | 'http' | 'command' | 'changes';
+  /** Logical names of the tables of a narrow run; absent from a run of all tables. */
+  tables?: string[];
   startedAt: string;
   /** Identifies the run's span (w3.org/TR/trace-context); absent without a monitor. */
   traceparent?: string;

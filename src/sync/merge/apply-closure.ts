@@ -21,8 +21,11 @@ export async function applyClosure(
   const configs = await filteredTables(round);
   const { mirror } = round;
   const { state } = mirror;
+  // What was open outside of a narrow run stays so.
+  const staysOpen = round.plan.narrow?.closureOpen === true;
   if (configs.size === 0) {
-    state.closureOpen &&= false;
+    if (round.plan.narrow === undefined) state.closureOpen &&= false;
+    else if (staysOpen) state.closureOpen = true;
     return undefined;
   }
   const names = new Set(configs.keys());
@@ -61,7 +64,7 @@ export async function applyClosure(
   const isHeldBack = isRemovable && !(await removeUnneeded(round, closure.unneeded, configs));
   // A run that ends before its last round leaves this to the next one, even if nothing changes until then.
   const isLeftOver = failed && [...closure.unneeded.values()].some((ids) => ids.length > 0);
-  state.closureOpen = isOpen || isHeldBack || isUnanswered || isLeftOver;
+  state.closureOpen = staysOpen || isOpen || isHeldBack || isUnanswered || isLeftOver;
   if (isRemovable)
     unresolved.changed([...closure.unneeded].flatMap(([name, ids]) => (ids.length > 0 ? name : [])));
   await unresolved.remember(closure, reads.asked);

@@ -147,7 +147,7 @@ async function commit(round: RoundMerge, isConfigChanged: boolean): Promise<Roun
   mirror.state.choices = catalog.choices ?? mirror.state.choices;
   const merged: MergedRound = {
     round: plan.round,
-    entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog) : [])],
+    entities: [...reports, ...(plan.round === 1 ? skippedReports(catalog, plan) : [])],
     // A table that waits, or is read again, has its own read first. What it lacks after that shows then.
     next: Object.fromEntries(
       [...round.next]

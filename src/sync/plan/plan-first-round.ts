@@ -6,12 +6,13 @@ import type { SyncServices } from '../documents/services.ts';
 import { joinReasons, onRequest, otherOrganization } from '../strategies/reread-reasons.ts';
 import { type FirstSlices, readFirstSlices, storeKept } from './first-slices.ts';
 import { type LoadedCatalog, loadCatalog, loadKnownCatalog } from './load-catalog.ts';
+import { coveredTables, narrowPlan } from './narrow-plan.ts';
 import { planTable } from './plan-table.ts';
 import { startRound } from './start-round.ts';
 import { validateSchema } from './validate-schema.ts';
 
 /** What people asked of the run, as far as its plan depends on it. */
-export type PlanRequests = Pick<RunDocument, 'reread' | 'allowMassDelete'>;
+export type PlanRequests = Pick<RunDocument, 'reread' | 'allowMassDelete' | 'tables'>;
 
 /** The plan of round 1, and what it was made from. It is not stored yet. */
 export interface PlannedRound {
@@ -46,11 +47,12 @@ export async function planFirstRound(
 export async function planKnownRound(
   services: SyncServices,
   runId: string,
+  requests: Pick<PlanRequests, 'tables'>,
 ): Promise<PlannedRound | undefined> {
   const configs = services.readEntities();
   const loaded = await services.mirror.loadState();
   const catalog = await loadKnownCatalog(services, configs, loaded.state);
-  return catalog && planTables(services, runId, configs, loaded, catalog, {});
+  return catalog && planTables(services, runId, configs, loaded, catalog, requests);
 }
 
 async function planTables(
@@ -59,15 +61,17 @@ async function planTables(
   configs: readonly TableConfig[],
   loaded: LoadedState,
   catalog: LoadedCatalog,
-  { reread, allowMassDelete = [] }: PlanRequests,
+  { reread, allowMassDelete = [], tables }: PlanRequests,
   { readsFirst = true }: { readsFirst?: boolean } = {},
 ): Promise<PlannedRound> {
   const { state } = loaded;
   const { rereads, schemaReport } = await validateSchema(services, catalog, state, configs, runId);
   const now = services.now();
   const organizationReason = otherOrganizationReason(services, state, catalog, runId);
+  const covered = tables && coveredTables(tables, configs, catalog, state);
   const entities: RoundPlan['entities'] = {};
   for (const config of configs) {
+    if (covered?.has(config.name) === false) continue;
     const table = catalog.tables[config.name];
     // A table that vanished from Dataverse keeps its rows; the schema report says so.
     if (table === undefined) continue;
@@ -98,6 +102,7 @@ async function planTables(
     schemaReport,
     configured: configs.map(({ name }) => name).sort(),
     entities,
+    narrow: tables && narrowPlan(tables, configs, catalog, state),
   };
   const here = Object.entries(state.entities).filter(([name]) => {
     const table = catalog.tables[name];

@@ -1,9 +1,10 @@
 import type { State } from '../../target/state.ts';
 import type { RoundPlan } from '../documents/plan.ts';
 
-/** The tables of a run whose files are mirrored, in order. */
-export function tablesWithFiles(plan: Pick<RoundPlan, 'entities'> | undefined): string[] {
-  const { entities = {} } = plan ?? {};
+/** The tables whose files a run mirrors, in order; in a narrow run also those outside of it. */
+export function tablesWithFiles(plan: Pick<RoundPlan, 'entities' | 'narrow'> | undefined): string[] {
+  const { entities = {}, narrow } = plan ?? {};
+  if (narrow !== undefined) return narrow.withFiles;
   return Object.keys(entities)
     .filter((name) => entities[name]!.config.files)
     .sort();

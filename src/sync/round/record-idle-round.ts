@@ -59,7 +59,7 @@ export async function recordIdleRound(
   await services.mirror.saveState({ state: saved, etag });
   const merged = {
     round: plan.round,
-    entities: [...reports, ...skippedReports(catalog)],
+    entities: [...reports, ...skippedReports(catalog, plan)],
     database: unchangedReport(state),
     next: {},
     postponed: [...round.postponed],

@@ -49,9 +49,12 @@ export interface RoundResult {
   state: State;
 }
 
+/** How many tables a row of `_sync_log` names. */
+const maxNamed = 20;
+
 /** The rows of `_sync_log`: one for each table that changed or has an error, and one for all others together. */
 export function logRows(
-  { runId, round, createdAt: startedAt }: RoundPlan,
+  { runId, round, createdAt: startedAt, narrow }: RoundPlan,
   reports: readonly TableReport[],
   finishedAt: string,
 ): SyncLogRow[] {
@@ -62,9 +65,17 @@ export function logRows(
   const quiet = reports.filter(isQuiet);
   if (quiet.length === 0) return rows;
   const unchanged = quiet.reduce((sum, report) => sum + report.unchanged, 0);
-  const reason = quiet.length === 1 ? '1 table without changes' : `${quiet.length} tables without changes`;
+  const count = quiet.length === 1 ? '1 table without changes' : `${quiet.length} tables without changes`;
+  // Of a run of all tables, the others are those that are configured.
+  const reason = narrow === undefined ? count : `${count}: ${namesOf(quiet)}`;
   const all = { name: '*', state: 'merged', strategy: '*', reason, ...addFigures(quiet) };
   return [...rows, { ...all, added: 0, updated: 0, deleted: 0, unchanged, ...at }];
+}
+
+function namesOf(reports: readonly TableReport[]): string {
+  const names = reports.map(({ name }) => name).sort();
+  const rest = names.length - maxNamed;
+  return names.slice(0, maxNamed).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 /** The members that `_sync_log` has. */
@@ -85,9 +96,10 @@ function logRow(report: TableReport): Omit<SyncLogRow, 'runId' | 'round' | 'star
   };
 }
 
-/** Reports of configured tables that cannot be mirrored. */
-export function skippedReports(catalog: Catalog): TableReport[] {
-  return Object.entries(catalog.skipped).map(([name, failure]) => ({
+/** Reports of configured tables that cannot be mirrored: of those that the run was asked for. */
+export function skippedReports({ skipped }: Catalog, { narrow }: RoundPlan): TableReport[] {
+  const ofRun = Object.entries(skipped).filter(([name]) => narrow?.tables.includes(name) !== false);
+  return ofRun.map(([name, failure]) => ({
     name,
     strategy: 'full',
     state: 'failed',

@@ -1,4 +1,5 @@
 import { paths } from '../documents/paths.ts';
+import { isNarrowRun } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 /** The reports of old runs are deleted a few at a time: at most this many more are there. */
@@ -35,15 +36,22 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   }
 }
 
-/** The runs beyond `SYNC_KEEP_RUNS`, oldest first. Run ids begin with the time of their start. */
-function oldRuns({ settings, now }: SyncServices, runIds: readonly string[]): string[] {
+/** The runs beyond `SYNC_KEEP_RUNS`, oldest first. Many narrow runs do not displace those of all tables. */
+function oldRuns(services: SyncServices, runIds: readonly string[]): string[] {
+  const narrow = runIds.filter(isNarrowRun);
+  const others = runIds.filter((runId) => !isNarrowRun(runId));
+  return [narrow, others].flatMap((ids) => oldOf(services, ids)).sort();
+}
+
+/** Run ids begin with the time of their start. */
+function oldOf({ settings, now }: SyncServices, runIds: readonly string[]): string[] {
   const { count, seconds = Number.POSITIVE_INFINITY } = settings.sync.keepRuns;
   const before = now().getTime() - seconds * 1000;
   const newestFirst = [...runIds].sort().reverse();
   const kept = newestFirst.findIndex(
     (runId, index) => index >= alwaysKept && (index >= count || startOf(runId) < before),
   );
-  return kept < 0 ? [] : newestFirst.slice(kept).reverse();
+  return kept < 0 ? [] : newestFirst.slice(kept);
 }
 
 /** When a run started, in milliseconds; NaN for a folder of another program. */

@@ -277,11 +277,16 @@ async function reportUnlessDamaged(
  * A run that left a request in `reread.json` leaves its claim, marked as released: a start that finds none does not look
  * for requests.
  */
-async function deleteActive(services: SyncServices, { runId, reread = [] }: RunDocument): Promise<void> {
+async function deleteActive(
+  services: SyncServices,
+  { runId, reread = [], tables }: RunDocument,
+): Promise<void> {
   const { work } = services;
   const active = await readActive(services);
   if (active?.value.runId !== runId) return;
-  const leavesRequest = reread.length > 0 && (await work.exists(paths.keptReread));
+  // A narrow run leaves the requests of others.
+  const mayLeave = reread.length > 0 || tables !== undefined;
+  const leavesRequest = mayLeave && (await work.exists(paths.keptReread));
   if (!leavesRequest) return void (await work.deleteIfUnchanged(paths.active, active.etag));
   await work.replaceIfUnchanged(paths.active, { ...active.value, released: true }, active.etag);
 }

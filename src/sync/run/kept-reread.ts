@@ -24,12 +24,12 @@ export async function keepReread(services: SyncServices, { runId, reread }: RunD
 
 /**
  * Creates `run.json` with what earlier runs left to read again, unless it exists. Then what they left stays for the run
- * after this one.
+ * after this one. A narrow run leaves it as well: it reads other tables.
  * @returns what it created, undefined if it existed
  */
 export async function createRun(services: SyncServices, run: RunDocument): Promise<RunDocument | undefined> {
   const { work, telemetry } = services;
-  const kept = await readKept(services);
+  const kept = run.tables === undefined ? await readKept(services) : undefined;
   const reread = bothRereads(kept?.value.reread, run.reread);
   const created = { ...run, reread };
   const isCreated = await work.createIfAbsent(paths.run(run.runId), created);

@@ -1,6 +1,6 @@
 import { DamagedDocumentError } from '../../storage/document-store.ts';
 import { paths } from '../documents/paths.ts';
-import type { RunDocument } from '../documents/run.ts';
+import { isNarrowRun, type RunDocument } from '../documents/run.ts';
 import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 
@@ -8,12 +8,15 @@ import type { SyncServices } from '../documents/services.ts';
 const maxRuns = 5;
 
 /**
- * When the latest run that is complete and has no failed table ended: ISO 8601, UTC. Undefined if none of the last few is.
+ * When the latest run of all tables that is complete and has no failed table ended: ISO 8601, UTC. Undefined if none of the last few is.
  * Costs one listing and at most five reads.
  */
 export async function lastSuccess(services: Pick<SyncServices, 'work'>): Promise<string | undefined> {
   const ids: string[] = [];
-  for await (const runId of services.work.folders('runs/')) if (isRunId(runId)) ids.push(runId);
+  for await (const runId of services.work.folders('runs/')) {
+    // A narrow run says nothing about the other tables.
+    if (isRunId(runId) && !isNarrowRun(runId)) ids.push(runId);
+  }
   for (const runId of ids.sort().reverse().slice(0, maxRuns)) {
     const run = await readRun(services, runId);
     const hasFailed = run?.entities?.some(({ state }) => state === 'failed') ?? false;

@@ -23,12 +23,12 @@ import { createRun } from './kept-reread.ts';
  */
 export async function runInPlace(
   services: SyncServices,
-  { runId, startedAt, traceparent, trigger = 'timer' }: ActiveRun,
+  { runId, startedAt, traceparent, trigger = 'timer', tables }: ActiveRun,
   etag: string,
 ): Promise<boolean> {
-  const run: RunDocument = { runId, trigger, startedAt, traceparent };
+  const run: RunDocument = { runId, trigger, tables, startedAt, traceparent };
   try {
-    const planned = await planKnownRound(services, runId);
+    const planned = await planKnownRound(services, runId, { tables });
     if (planned === undefined) return false;
     const cleansUp = isFirstOfHour(planned.loaded.state, services.now());
     // An earlier version of the app left requests without a claim that tells of them.

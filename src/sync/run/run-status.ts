@@ -116,8 +116,8 @@ async function readStatus(
 async function claimedRun(runId: string, active: ReadActive): Promise<RunDocument | undefined> {
   const { value } = (await active()) ?? {};
   if (value?.runId !== runId || value.format !== runFormat) return undefined;
-  const { startedAt, trigger = 'timer', traceparent } = value;
-  return { runId, trigger, startedAt, traceparent };
+  const { startedAt, trigger = 'timer', tables, traceparent } = value;
+  return { runId, trigger, tables, startedAt, traceparent };
 }
 
 /** Longer than a run takes from its report to its release, in milliseconds. Older runs cost no request more. */

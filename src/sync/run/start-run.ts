@@ -5,6 +5,7 @@ import { paths } from '../documents/paths.ts';
 import {
   type ActiveRun,
   bothRereads,
+  narrowSuffix,
   type RereadRequest,
   type RunDocument,
   runFormat,
@@ -28,8 +29,16 @@ const waitHint = 'Wait until the run is over, or resume it.';
 const lateHint =
   'The run is being merged. Send allowMassDelete, dropTables and reread again when it is over.';
 
+const narrowHint =
+  'The run is of some tables alone. Send allowMassDelete, dropTables and reread again when it is over.';
+
 export interface StartOptions {
   trigger: RunDocument['trigger'];
+  /**
+   * Logical names of the tables of a narrow run: it reads these and the filtered tables that depend on them, and leaves
+   * the others with their cursors. They are configured tables, and so are those of `allowMassDelete` and `reread`.
+   */
+  tables?: string[];
   /** Resume a live run at once, instead of when it counts as stale. Such a resumption is not counted. */
   resume?: boolean;
   /** Tables that may lose rows beyond `massDeleteLimit` in this run. */
@@ -46,6 +55,8 @@ export interface StartResult {
   outcome: 'started' | 'resumed' | 'live';
   /** What the caller can do about a live run. */
   hint?: string;
+  /** The tables of the run if it is narrow. */
+  tables?: string[];
 }
 
 /**
@@ -60,10 +71,13 @@ export async function startRun(services: SyncServices, options: StartOptions): P
   let { resume: resumes } = options;
   for (let attempt = 0; attempt < 3; attempt++) {
     const startedAt = services.now().toISOString();
-    const { trigger } = options;
-    const runId = newRunId(services);
+    const { trigger, tables } = options;
+    const runId = newRunId(services, tables);
     const traceparent = newRunTrace();
-    const claim: ActiveRun = { runId, format: runFormat, startedAt, traceparent, trigger, resumptions: 0 };
+    const claim: ActiveRun = {
+      ...{ runId, format: runFormat, startedAt, traceparent, trigger, tables },
+      resumptions: 0,
+    };
     const etag = await services.work.create(paths.active, claim);
     const active = etag === undefined ? await readClaim(services) : undefined;
     // An earlier run left a request, which a plan in place would not know.
@@ -103,9 +117,9 @@ async function claimReleased({ work }: SyncServices, claim: ActiveRun, etag: str
 }
 
 /** Run ids sort by time, also those of one second: `20261121T014700123Z-1a2b3c4d`. */
-function newRunId(services: SyncServices): string {
+function newRunId(services: SyncServices, tables: StartOptions['tables']): string {
   const time = services.now().toISOString().replace(/[-:.]/g, '');
-  return `${time}-${services.randomId()}`;
+  return `${time}-${services.randomId()}${tables === undefined ? '' : narrowSuffix}`;
 }
 
 /** The options of a start that name tables. */
@@ -123,7 +137,7 @@ async function begin(
 ): Promise<StartResult | undefined> {
   const { runId } = claim;
   const isInPlace = options.trigger !== 'http' && etag !== undefined && !namesTables(options);
-  const started: StartResult = { runId, outcome: 'started' };
+  const started: StartResult = { runId, outcome: 'started', tables: claim.tables };
   if (isInPlace && (await runInPlace(services, claim, etag))) return started;
   const isCreated = (await createRun(services, documentOf(claim, options))) !== undefined;
   // Another start has resumed the run meanwhile, without the tables.
@@ -134,9 +148,12 @@ async function begin(
 }
 
 const documentOf = (
-  { runId, startedAt, traceparent, trigger = 'timer' }: ActiveRun,
+  { runId, startedAt, traceparent, trigger = 'timer', tables }: ActiveRun,
   { allowMassDelete, dropTables, reread }: TableOptions,
-): RunDocument => ({ runId, trigger, startedAt, traceparent, allowMassDelete, dropTables, reread });
+): RunDocument => ({
+  ...{ runId, trigger, tables, startedAt, traceparent },
+  ...{ allowMassDelete, dropTables, reread },
+});
 
 /**
  * Adds the tables of `options` to those of a live run, in run.json. A start that died may not have written that.
@@ -192,7 +209,7 @@ async function resumeIfStale(
   active: { value: ActiveRun; etag: string },
   options: StartOptions,
 ): Promise<StartResult | undefined> {
-  const { runId, resumptions, format } = active.value;
+  const { runId, resumptions, format, tables } = active.value;
   if (format !== runFormat) {
     await endRun(services, runId, 'abandoned', {
       error: 'Another version of the app started this run.',
@@ -205,18 +222,20 @@ async function resumeIfStale(
     // Its report is written, and its documents are being deleted; or the process has died meanwhile.
     const age = services.now().getTime() - Date.parse(run.finishedAt);
     if (age < endingSeconds * 1000 && options.resume !== true)
-      return { runId, outcome: 'live', hint: waitHint };
+      return { runId, outcome: 'live', hint: waitHint, tables };
     await resumeEnd(services, runId, { isDead: true });
     return undefined;
   }
   const progress = await progressOf(services, runId);
   // The merge may have read these options. Accepting more would promise what it may not do.
-  const isLate = namesTables(options) && (await isMerging(services, runId));
-  const late: StartResult = { runId, outcome: 'live', hint: lateHint };
+  // A narrow run may not read the tables.
+  const isNarrow = tables !== undefined;
+  const isLate = namesTables(options) && (isNarrow || (await isMerging(services, runId)));
+  const late: StartResult = { runId, outcome: 'live', hint: isNarrow ? narrowHint : lateHint, tables };
   if (!isStale(services, active.value, progress)) {
     if (options.resume !== true) {
       services.telemetry.log('info', `Run ${runId} is in progress. Nothing was started.`, { runId });
-      return { runId, outcome: 'live', hint: waitHint };
+      return { runId, outcome: 'live', hint: waitHint, tables };
     }
     if (isLate) return late;
     services.telemetry.log('info', `Run ${runId} is resumed on request.`, { runId });
@@ -243,7 +262,7 @@ async function resumeIfStale(
     await services.work.replaceIfUnchanged(paths.active, counted, active.etag);
   } catch (error) {
     // Another start has resumed or ended it.
-    if (error instanceof ConflictError) return { runId, outcome: 'live' };
+    if (error instanceof ConflictError) return { runId, outcome: 'live', tables };
     throw error;
   }
   services.telemetry.log('warn', `Run ${runId} made no progress and is resumed.`, {
@@ -262,7 +281,7 @@ async function resume(
   active: ActiveRun,
   options: StartOptions,
 ): Promise<StartResult | undefined> {
-  const { runId } = active;
+  const { runId, tables } = active;
   const addsTables = namesTables(options);
   if (addsTables && !(await addTables(services, active, options))) return undefined;
   // A merge that was requested meanwhile may have read them before they were added.
@@ -273,7 +292,7 @@ async function resume(
     if (!addsTables) await createRun(services, documentOf(active, {}));
     await services.sendPlan({ runId });
   }
-  return isLate ? { runId, outcome: 'live', hint: lateHint } : { runId, outcome: 'resumed' };
+  return isLate ? { runId, outcome: 'live', hint: lateHint, tables } : { runId, outcome: 'resumed', tables };
 }
 
 /** Whether the merge of round 1 may have begun, also without tables that wait. */

@@ -57,6 +57,34 @@ describe('POST /api/sync', () => {
     await org.harness.drain();
   });
 
+  it.each([
+    [{ tables: ['leads'] }, 'tables: leads is not in entities.json; did you mean lead?'],
+    [{ tables: [] }, 'expected at least one logical name'],
+    [{ tables: 'lead' }, 'expected array'],
+    [{ tables: ['lead'], resume: true }, 'resume and tables exclude each other.'],
+    [{ tables: ['lead'], dropTables: [] }, 'dropTables and tables exclude each other.'],
+    [{ tables: ['lead'], reread: ['account'] }, 'reread: the run is not of account.'],
+    [{ tables: ['lead'], reread: 'all' }, 'reread: the run is not of all.'],
+    [{ tables: ['lead'], allowMassDelete: ['account'] }, 'allowMassDelete: the run is not of account.'],
+  ])('answers 400 to %j, and starts nothing', async (body, detail) => {
+    const error = await post(body).catch((problem: unknown) => problem);
+    expect((error as Problem).document).toMatchObject({
+      status: 400,
+      detail: expect.stringContaining(detail),
+      hint: expect.any(String),
+    });
+    expect(org.harness.waiting).toBe(0);
+  });
+
+  it('starts a run of some tables, each of them once', async () => {
+    const { jsonBody } = await post({ tables: ['lead', 'lead'], reread: ['lead'] });
+    const { runId } = jsonBody as { runId: string };
+    await org.harness.drain();
+    const run = await org.harness.services.documents.run(runId);
+    expect(run).toMatchObject({ phase: 'complete', tables: ['lead'] });
+    expect(run!.entities!.map(({ name }) => name)).toEqual(['lead']);
+  });
+
   it('answers 202, and 409 with a hint while the run is live', async () => {
     expect(await post({ allowMassDelete: ['lead'] })).toMatchObject({
       status: 202,

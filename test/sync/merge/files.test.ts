@@ -84,6 +84,20 @@ describe('files: true', () => {
     expect([...blobs.keys()].sort()).toEqual(shown.sort());
   }
 
+  it('leaves files alone in a run of other tables', async () => {
+    const harness = await create();
+    await harness.sync();
+    const before = await filesOf(harness);
+    expect(before.length).toBeGreaterThan(0);
+    dataverse.store.create('contact', { firstname: 'Ada' });
+    expect(await harness.sync({ tables: ['contact'] })).toMatchObject({
+      totals: { added: 1 },
+      files: { fetched: 0, removed: 0 },
+    });
+    expect(await filesOf(harness)).toEqual(before);
+    expect((await harness.sync()).files).toBeUndefined();
+  });
+
   it('keeps contents beside the database: fetched once and after each change, removed with the row', async () => {
     const harness = await create();
     // Larger than one chunk of the download.
