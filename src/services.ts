@@ -20,7 +20,7 @@ import { FileBlobs } from './storage/file-blobs.ts';
 import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
 import { WorkStore } from './storage/work-store.ts';
-import { checkQueue, fetchQueue, mergeQueue, planQueue } from './sync/documents/messages.ts';
+import { changesQueue, checkQueue, fetchQueue, mergeQueue, planQueue } from './sync/documents/messages.ts';
 import type { SyncServices } from './sync/documents/services.ts';
 import type { RestoreServices } from './sync/restore/restore-database.ts';
 import { createSyncServices, type SyncStorage } from './sync-services.ts';
@@ -129,6 +129,7 @@ export function openSyncStorage(settings: Settings): SyncStorage {
     sendFetch: send(fetchQueue),
     sendMerge: send(mergeQueue),
     sendCheck: send(checkQueue),
+    sendChanges: send(changesQueue),
     sendTo: (queue, message, delaySeconds) =>
       queueSender(queues.getQueueClient(queue))(message, { visibilityTimeout: delaySeconds }),
     claimQueues: (now) => owner.claim(now),

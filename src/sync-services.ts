@@ -24,6 +24,7 @@ export interface SyncStorage
     | 'sendFetch'
     | 'sendMerge'
     | 'sendCheck'
+    | 'sendChanges'
     | 'sendTo'
     | 'claimQueues'
   > {

@@ -57,6 +57,7 @@ var absence = {
   query: '''
     customEvents
     | where name == "RunEnded" and tostring(customDimensions.phase) == "complete"
+    | where isempty(tostring(customDimensions.tables))
   '''
 }
 

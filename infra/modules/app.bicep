@@ -215,7 +215,7 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClien
       requireAuthentication: true
       unauthenticatedClientAction: 'RedirectToLoginPage'
       redirectToProvider: 'azureactivedirectory'
-      excludedPaths: ['/api/metrics/*', '/api/openapi.json', '/api/health', '/api/check']
+      excludedPaths: ['/api/metrics/*', '/api/changes', '/api/openapi.json', '/api/health', '/api/check']
     }
     httpSettings: { requireHttps: true }
     identityProviders: {

@@ -54,6 +54,8 @@ export interface Settings {
     sliceSeconds: number;
     sliceBytes: number;
     staleAfterSeconds: number;
+    /** From a change in Dataverse to the run that reads it, together with what changes meanwhile. */
+    changesDelaySeconds: number;
     maxWaitSeconds: number;
     overlapSeconds: number;
     /** A time such as `1h`, or a number of runs; see strategies.ts. */
@@ -115,6 +117,7 @@ const appSettings = z.object({
   SYNC_SLICE_MB: number(64, 0.001, 1024),
   SYNC_STALE_AFTER: number(900, 1, 86_400),
   SYNC_MAX_WAIT: number(3600, 0, 86_400),
+  SYNC_CHANGES_DELAY: integer(5, 0, 3600),
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
   SYNC_RECONCILE_EVERY: z
     .string()
@@ -192,6 +195,7 @@ export function readSettings(
       sliceSeconds: s.SYNC_SLICE_SECONDS,
       sliceBytes: Math.round(s.SYNC_SLICE_MB * megabyte),
       staleAfterSeconds: s.SYNC_STALE_AFTER,
+      changesDelaySeconds: s.SYNC_CHANGES_DELAY,
       maxWaitSeconds: s.SYNC_MAX_WAIT,
       overlapSeconds: s.SYNC_OVERLAP_SECONDS,
       reconcileEvery: s.SYNC_RECONCILE_EVERY,

@@ -9,8 +9,8 @@
  */
 export const events = {
   RunEnded: {
-    when: 'A run is over; `phase` is `complete`, `failed` or `abandoned`.',
-    properties: ['runId', 'phase', 'trigger', 'error'],
+    when: 'A run is over; `phase` is `complete`, `failed` or `abandoned`; `tables` are those of a narrow run.',
+    properties: ['runId', 'phase', 'trigger', 'error', 'tables'],
     figures: [
       ...['seconds', 'entities', 'failed', 'rowsRead', 'requests', 'retries', 'throttled', 'waitedSeconds'],
       ...['wireBytes', 'added', 'updated', 'deleted', 'stagedBytes', 'databaseBytes', 'databaseMaxBytes'],
@@ -125,6 +125,7 @@ export const spans = {
   'fetchEntity …': 'A part of a table is read, by logical name',
   'mergeRound …': 'A round is merged',
   'checkDatabase …': 'A step of a check of the database',
+  startChanges: 'A run is started for changes in Dataverse',
   'campaignMetricsWrite …': 'Queued campaign metrics are written to Dataverse',
   'Dataverse …': 'A request to Dataverse: method, entity set and what it reads or writes',
   'Blob …': 'A request for a blob: operation and path, with `{id}` in place of ids',

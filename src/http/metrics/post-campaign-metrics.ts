@@ -6,11 +6,15 @@ import { type Accepted, acceptRecords } from '../../metrics/write/accept-records
 import { address } from '../address.ts';
 import type { Handler } from '../handler.ts';
 import { Problem } from '../problem.ts';
-import { readRequestBody } from './read-request-body.ts';
+import { readRequestBody } from '../read-request-body.ts';
 
 /** `POST /api/metrics/campaign`: writes one record or a list. */
 export const postCampaignMetrics: Handler<MetricsServices> = async (services, request) => {
-  const body = await readRequestBody(request, services.settings.maxBodyBytes);
+  const body = await readRequestBody(
+    request,
+    services.settings.maxBodyBytes,
+    'Split the records over several requests.',
+  );
   const read = readRecords(body, services.now());
   if ('faults' in read) {
     const hint = 'Nothing was written. Correct the faults in `errors` and send the body again.';

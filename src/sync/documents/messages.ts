@@ -5,6 +5,7 @@ export const planQueue = 'sync-plan';
 export const fetchQueue = 'sync-fetch';
 export const mergeQueue = 'sync-merge';
 export const checkQueue = 'sync-verify';
+export const changesQueue = 'sync-changes';
 
 /** Requests the plan of a run that has been started. */
 export interface PlanMessage {
@@ -43,4 +44,11 @@ export interface MergeMessage {
 export interface CheckMessage {
   checkId: string;
   step: number;
+}
+
+/** Requests a run of the tables that have changed in Dataverse. */
+export interface ChangesMessage {
+  wakeId: string;
+  /** How often in a row the changes had to wait for another run. */
+  tries: number;
 }

@@ -3,6 +3,13 @@ export const paths = {
   active: 'active.json',
   /** What runs were asked to read again that ended before they noted it in the state; see run/kept-reread.ts. */
   keptReread: 'reread.json',
+  /** Which tables have changed in Dataverse; see changes/pending-changes.ts. */
+  changesFolder: 'changes/',
+  changed: (table: string) => `changes/${table}.json`,
+  /** No table has this name. */
+  allChanged: 'changes/-all.json',
+  /** Which message starts a run for them; see changes/wake-up.ts. */
+  wakeUp: 'changes.json',
   /** The latest check of the mirror; see check/check-document.ts. */
   check: 'check.json',
   checkFolder: 'check/',

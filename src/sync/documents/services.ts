@@ -8,7 +8,7 @@ import type { ShardCache } from '../../storage/shard-cache.ts';
 import type { MirrorTarget } from '../../target/mirror-target.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { DocumentReader } from './document-reader.ts';
-import type { CheckMessage, FetchMessage, MergeMessage, PlanMessage } from './messages.ts';
+import type { ChangesMessage, CheckMessage, FetchMessage, MergeMessage, PlanMessage } from './messages.ts';
 import type { ProgressTracker } from './progress-tracker.ts';
 
 /** What a run works with. Made once per process; tests make their own. */
@@ -34,6 +34,8 @@ export interface SyncServices {
   /** `delaySeconds`: the message is not delivered before. */
   sendMerge: (message: MergeMessage, delaySeconds?: number) => Promise<void>;
   sendCheck: (message: CheckMessage) => Promise<void>;
+  /** `delaySeconds`: the message is not delivered before. */
+  sendChanges: (message: ChangesMessage, delaySeconds: number) => Promise<void>;
   /** Sends a message to any queue. */
   sendTo: (queue: string, message: object, delaySeconds: number) => Promise<void>;
   /** Makes sure that the queues are not those of another app. @throws ConfigurationError */

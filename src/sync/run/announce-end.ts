@@ -13,6 +13,9 @@ const staleSeconds = 86_400;
 /** Tables with metrics of their own. Those beyond share one series, so that the number of series has a limit. */
 const maxTables = 500;
 
+/** A list of tables has at most so many characters. */
+const maxText = 1000;
+
 /** Says that a run is over, in the log and to the monitor; see `endRun` for how often. */
 export function announceEnd(services: SyncServices, run: RunDocument): void {
   const { runId, phase, trigger, entities = [], finishedAt = '', startedAt, traceparent } = run;
@@ -89,7 +92,8 @@ function sizesOf(
 function sendEvents(services: SyncServices, run: RunDocument, figures: Figures): void {
   const { telemetry } = services;
   const { runId, phase, error, trigger, entities = [], quality } = run;
-  telemetry.event('RunEnded', { runId, phase, trigger, error }, figures);
+  const tables = run.tables?.join(', ').slice(0, maxText);
+  telemetry.event('RunEnded', { runId, phase, trigger, error, tables }, figures);
   for (const entity of entities) {
     const { name: table, strategy, heldBack = 0 } = entity;
     if (heldBack > 0) telemetry.event('DeletesHeldBack', { runId, table }, { rows: heldBack });

@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import { type Envelope, returnMessage } from '../../storage/return-message.ts';
 import { inRun } from '../../telemetry/tracing.ts';
-import type { CheckMessage, FetchMessage, MergeMessage, PlanMessage } from '../documents/messages.ts';
+import type {
+  ChangesMessage,
+  CheckMessage,
+  FetchMessage,
+  MergeMessage,
+  PlanMessage,
+} from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 
 // They become parts of the names of blobs.
@@ -21,6 +27,7 @@ const shapes = {
   fetch: z.looseObject({ ...envelope, runId, round, entity, slice, waiting }),
   merge: z.looseObject({ ...envelope, runId, round }),
   check: z.looseObject({ ...envelope, checkId: runId, step: slice }),
+  changes: z.looseObject({ ...envelope, wakeId: runId, tries: slice }),
 };
 
 interface Messages {
@@ -28,6 +35,7 @@ interface Messages {
   fetch: FetchMessage;
   merge: MergeMessage;
   check: CheckMessage;
+  changes: ChangesMessage;
 }
 
 /** The functions that receive the messages. */
@@ -36,10 +44,11 @@ const functions = {
   fetch: 'fetchEntity',
   merge: 'mergeRound',
   check: 'checkDatabase',
+  changes: 'startChanges',
 } as const;
 
 /** What messages name. */
-type Named = Partial<FetchMessage & CheckMessage>;
+type Named = Partial<FetchMessage & CheckMessage & ChangesMessage>;
 
 /** The part of the invocation's context that is used here. */
 interface Context {
@@ -77,9 +86,9 @@ export function receive<Kind extends keyof Messages>(
       await returnMessage({ ...body, app, returned, traceparent }, queue, send, all.telemetry);
       return;
     }
-    const { runId: ofRun, checkId, entity: table, round, slice, step } = body as Named;
+    const { runId: ofRun, checkId, wakeId, entity: table, round, slice, step } = body as Named;
     // One of them is there. The log names a check as it names a run.
-    const runId = ofRun ?? checkId!;
+    const runId = ofRun ?? checkId ?? wakeId!;
     const isPoison = queue.endsWith('-poison');
     if (isPoison) all.telemetry.event('MessagePoisoned', { queue, runId, table }, {});
     const name = `${functions[kind]}${isPoison ? 'Poison' : ''} ${table ?? ''}`.trim();

@@ -27,7 +27,7 @@ export const securityRules: Record<string, Rule> = {
           unauthenticatedClientAction: 'RedirectToLoginPage',
           redirectToProvider: 'azureactivedirectory',
           // test/infra/sign-in.test.ts compares them with the routes.
-          excludedPaths: ['/api/metrics/*', '/api/openapi.json', '/api/health', '/api/check'],
+          excludedPaths: ['/api/metrics/*', '/api/changes', '/api/openapi.json', '/api/health', '/api/check'],
         },
         'properties.httpSettings.requireHttps': true,
         'properties.login.tokenStore.enabled': false,

@@ -1,13 +1,18 @@
 import type { HttpRequest } from '@azure/functions';
-import { Problem } from '../problem.ts';
+import { Problem } from './problem.ts';
 
-/** Reads a JSON body. @throws Problem 415 for another media type, 413 above `maxBytes` */
-export async function readRequestBody(request: HttpRequest, maxBytes: number): Promise<Uint8Array> {
+/**
+ * Reads a JSON body.
+ * @param hint what the caller can do about a body that is too large
+ * @throws Problem 415 for another media type, 413 above `maxBytes`
+ */
+export async function readRequestBody(
+  request: HttpRequest,
+  maxBytes: number,
+  hint: string,
+): Promise<Uint8Array> {
   checkMediaType(request);
-  const tooLarge = () =>
-    new Problem(413, `The body has more than ${maxBytes} bytes.`, {
-      hint: 'Split the records over several requests.',
-    });
+  const tooLarge = () => new Problem(413, `The body has more than ${maxBytes} bytes.`, { hint });
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;
