@@ -232,7 +232,15 @@ export function narrowHistory(maxSteps: number): fc.Arbitrary<RandomHistory> {
   );
   const first: SyncStep = { ...plainSync, again: false };
   return fc.record({
-    config: config.filter(({ entities }) => entities.length > 2),
+    config: fc.tuple(config, entity, entity).map(([rest, one, two]) => ({
+      ...rest,
+      // Accounts as a whole, and the contacts that they need.
+      entities: [
+        { ...one, table: 0, filtered: false },
+        { ...two, table: 0, filtered: true },
+        ...rest.entities,
+      ],
+    })),
     steps: fc
       .array(step, { minLength: 6, maxLength: maxSteps })
       .map((steps) => [...(steps.length % 4 === 0 ? [] : [first]), ...steps]),
