@@ -13,6 +13,9 @@ export const pages = [
   ...readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs/examples'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+    .map((name) => `docs/examples/${name.replaceAll('\\', '/')}`),
 ];
 
 /** The text below a heading of a page, up to the next heading of the same or a higher level. */

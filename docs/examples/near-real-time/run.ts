@@ -1,0 +1,75 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { openMirror } from 'dataverse-sqlite-sync/mirror';
+import { connect } from '../connect.ts';
+import { register, registration } from './register.ts';
+
+const { APP_URL: app, FUNCTION_KEY: functionKey } = process.env;
+if (app === undefined || functionKey === undefined)
+  throw new Error('Set APP_URL and FUNCTION_KEY, or use npm run example.');
+const headers = { 'x-functions-key': functionKey, accept: 'application/json' };
+const dataverse = connect();
+
+const rows = registration(`${app}/api/changes`, functionKey, ['account', 'contact']);
+if (process.argv.includes('--print')) {
+  console.log({ ...rows.endpoint, authvalue: '(the function key)' }, rows.steps);
+  process.exit();
+}
+if (process.argv.includes('--register')) {
+  await register(dataverse, rows);
+  console.log(`registered ${rows.steps.length} steps`);
+  process.exit();
+}
+
+interface Run {
+  trigger: string;
+  phase: string;
+  tables: string[];
+  totals: { requests: number };
+}
+
+/** Plays the webhook: the sample Dataverse sends no messages. */
+async function sendMessage(table: string, message: string, id: string): Promise<void> {
+  const response = await fetch(`${app}/api/changes?code=${functionKey}`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'x-ms-dynamics-entity-name': table,
+      'x-ms-dynamics-request-name': message,
+    },
+    body: JSON.stringify({
+      ...{ MessageName: message, PrimaryEntityName: table, PrimaryEntityId: id },
+      ...{ OrganizationId: organizationId, Stage: 40, Mode: 1, Depth: 1, InputParameters: [] },
+    }),
+  });
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  console.log(table, message, (await response.json()) as object);
+}
+
+const { organizationId } = await dataverse.whoAmI();
+const accounts = dataverse.table('account');
+const id = await accounts.create({ name: 'Seen in seconds' });
+const began = performance.now();
+await sendMessage('account', 'Create', id);
+
+await using mirror = await openMirror(`${app}/api/database`, { functionKey });
+for (;;) {
+  await mirror.refresh();
+  const [row] = await mirror.query<{ name: string }>('SELECT name FROM accounts WHERE accountid = ?', [id]);
+  if (row !== undefined) {
+    console.log('in the mirror:', row.name);
+    break;
+  }
+  if (performance.now() - began > 120_000) throw new Error('The row did not come within two minutes.');
+  await wait(250);
+}
+console.log(`after ${((performance.now() - began) / 1000).toFixed(1)} seconds`);
+// The file is committed before the run has written its report.
+for (;;) {
+  const { runs } = (await (await fetch(`${app}/api/sync`, { headers })).json()) as { runs: Run[] };
+  const run = runs.find(({ trigger, phase }) => trigger === 'changes' && phase === 'complete');
+  if (run !== undefined) {
+    console.log('run of', run.tables.join(), `${run.totals.requests} requests to Dataverse`);
+    break;
+  }
+  await wait(250);
+}
