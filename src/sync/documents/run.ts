@@ -7,7 +7,7 @@ import type { FileFigures, TableReport } from './report.ts';
  * The format of the documents of a run. It changes with each incompatible change: a run that another version of the app
  * started is abandoned.
  */
-export const runFormat = 3;
+export const runFormat = 4;
 
 /** `active.json`: which run is live. */
 export interface ActiveRun {

@@ -123,7 +123,7 @@ async function withText(store: 'work' | 'published', name: string, text: string,
 
 const active = {
   runId: '20260101T000000Z-00000000',
-  format: 3,
+  format: 4,
   startedAt: '2026-01-01T00:00:00Z',
   trigger: 'timer',
 };
