@@ -33,7 +33,7 @@ function attempt(work: () => unknown): void {
 
 /** Microseconds of processor time, of the shortest of some runs: the others were interrupted. */
 function microseconds(work: () => unknown): number {
-  const times = Array.from({ length: 3 }, () => {
+  const times = Array.from({ length: 2 }, () => {
     const before = process.cpuUsage();
     attempt(work);
     const { user, system } = process.cpuUsage(before);

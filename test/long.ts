@@ -6,7 +6,7 @@ export const isLong = process.env['MODE'] === 'long';
 
 /** Some of a list, evenly spread; all of it in the long form. */
 export function sampleOf<T>(all: readonly T[], count: number): T[] {
-  if (isLong) return [...all];
+  if (isLong || all.length <= count) return [...all];
   const step = all.length / count;
   return Array.from({ length: count }, (_, n) => all[Math.floor((n + 0.5) * step)]!);
 }
