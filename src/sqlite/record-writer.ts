@@ -69,6 +69,8 @@ export class RecordWriter {
   /** `key|version` of the current row. */
   #keyAndVersion = Buffer.alloc(256);
   #max: Buffer | undefined;
+  /** Without its first zeros. */
+  #maxVersion: Buffer | undefined;
   #finished = false;
   /** How many pages with rows had no row with the member, by slot. */
   readonly #pagesWithout: Uint32Array;
@@ -129,7 +131,7 @@ export class RecordWriter {
     let page = Buffer.from(body.buffer, body.byteOffset + start, end - start);
     // JSON is UTF-8 (RFC 8259). Other bytes would become text that no reader of the database can decode.
     if (!isUtf8(page)) page = Buffer.from(page.toString('utf8'));
-    const before = { rows: this.rows, deleted: this.deleted, max: this.#max };
+    const before = { rows: this.rows, deleted: this.deleted, max: this.#max, maxVersion: this.#maxVersion };
     const digest = this.#digest.save();
     const values = this.#values?.save();
     const file = this.#open();
@@ -143,6 +145,7 @@ export class RecordWriter {
       this.rows = before.rows;
       this.deleted = before.deleted;
       this.#max = before.max;
+      this.#maxVersion = before.maxVersion;
       this.#digest.restore(digest);
       if (values !== undefined) this.#values?.restore(values);
       throw error;
@@ -170,6 +173,11 @@ export class RecordWriter {
   /** The greatest text of the `maxOf` property, in the order of its UTF-8 bytes. */
   get max(): string | undefined {
     return this.#max?.toString();
+  }
+
+  /** The greatest version, as a number of any length; undefined if no version is a number. */
+  get maxVersion(): string | undefined {
+    return this.#maxVersion?.toString();
   }
 
   /** How many pages had rows, and none with this property. */
@@ -257,7 +265,7 @@ export class RecordWriter {
       // The usual case takes the digits as bytes from the page.
       if (!this.#surroundsDigits(page, from, to)) {
         version = unwrapped(scanner.text(slot), this.#options.version);
-      }
+      } else this.#noteVersion(page, from, to);
     }
     this.#addToDigest(page, keyLength, version, from, to);
     const row = this.#encoder.encode(scanner, version, from, to);
@@ -314,6 +322,19 @@ export class RecordWriter {
     if (bytes === undefined) page.copy(this.#keyAndVersion, keyLength, from, to);
     else bytes.copy(this.#keyAndVersion, keyLength);
     this.#digest.add(this.#keyAndVersion.subarray(0, length));
+  }
+
+  /** Notes the digits in `page[from, to)` if they are the greatest version so far. */
+  #noteVersion(page: Buffer, from: number, to: number): void {
+    const known = this.#maxVersion;
+    let start = from;
+    while (start < to - 1 && page[start] === 0x30) start++;
+    const isGreater =
+      known === undefined ||
+      to - start > known.length ||
+      (to - start === known.length && page.compare(known, 0, known.length, start, to) > 0);
+    // A copy, because the page is released.
+    if (isGreater) this.#maxVersion = Buffer.from(page.subarray(start, to));
   }
 
   #noteMax(page: Buffer): void {

@@ -18,6 +18,12 @@ export interface TableState {
   /** The greatest modifiedon that was read, at most the time at which the last read began. */
   watermark?: string;
   /**
+   * What the last read for changes had reached: when it began, by the clock of Dataverse if that is known (ISO 8601, UTC),
+   * and the greatest row version that reads showed until then, as text. Nothing else tells later whether the mirror should
+   * have a row: its own rows may be damaged. Absent from earlier versions.
+   */
+  reached?: { at: string; version?: string | undefined };
+  /**
    * Digests of the rows modified at or after `from`: of their keys and versions, and of all their values if the rows
    * were read. A read of the same window with the same digests brings nothing new.
    */

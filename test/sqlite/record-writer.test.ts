@@ -171,6 +171,14 @@ describe('RecordWriter', () => {
     expect(write('{"id":"1"}', { maxOf: 'modifiedon' }).writer.max).toBeUndefined();
   });
 
+  it('notes the greatest version as a number', () => {
+    const row = (tag: string) => JSON.stringify({ id: '1', '@odata.etag': tag });
+    const tags = ['W/"9"', 'W/"9007199254740993"', 'W/"00100"', 'W/"9007199254740992"', '"not a number"'];
+    expect(write(tags.map(row).join()).writer.maxVersion).toBe('9007199254740993');
+    expect(write(row('W/"0070"')).writer.maxVersion).toBe('70');
+    expect(write('{"id":"1"}').writer.maxVersion).toBeUndefined();
+  });
+
   it('passes on a record without a key, and never skips one', () => {
     const tombstone = '{ "@odata.context":"x/$deletedEntity", "id2":"7", "reason":"deleted" }';
     const seen: string[] = [];

@@ -15,7 +15,7 @@ import { settingsOf } from '../dataverse-options.ts';
 import { linkTarget } from '../link-target.ts';
 import { databasePath, localPaths } from '../sync/local-sync.ts';
 import { compareMirror, type MirrorComparison } from './compare/compare-mirror.ts';
-import { comparisonJson, summaryLine, tableLines } from './compare/comparison-lines.ts';
+import { comparisonJson, summaryLines, tableLines } from './compare/comparison-lines.ts';
 
 export const verifyHelp = `Checks all of a mirror that sync has made: every page of the file, every index, the row counts that the sync keeps, and the
 references whose target is absent. With --dataverse it also compares every value of every row with Dataverse.
@@ -72,7 +72,7 @@ export async function verify(args: readonly string[]): Promise<number> {
     throw new ConfigurationError(`There is no file ${path} that sync has made.`, {
       operation: 'open the mirror',
       object: path,
-      hint: 'Name the file that sync was given as --out.',
+      hint: 'Name the file that sync was given as --out, with --database if all its tables are in named databases.',
     });
   }
   // A sync meanwhile would cost the time of the check again.
@@ -93,7 +93,7 @@ export async function verify(args: readonly string[]): Promise<number> {
     const comparison = await compareMirror({ settings, paths, database, keysOnly, onTable });
     if (values.json) {
       process.stdout.write(`${JSON.stringify({ ...result, comparison: comparisonJson(comparison) })}\n`);
-    } else print(summaryLine(comparison));
+    } else summaryLines(comparison).forEach(print);
     return isSound && comparison.isEqual ? 0 : 1;
   } finally {
     lock.release();

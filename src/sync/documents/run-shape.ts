@@ -98,6 +98,7 @@ const slice = z.looseObject({
   ...required(['slice', 'rowsRead', 'deleted', 'keys'], count),
   ...required(['digest', 'keysDigest'], text),
   ...optional(['shard', 'valuesDigest', 'readAt', 'maxModifiedOn', 'deltaLink'], text),
+  maxVersion: z.string().regex(/^\d+$/).optional(),
   ...optional(['refused', 'absent', 'notes'], texts),
   start: sliceStart,
   next: sliceStart.optional(),

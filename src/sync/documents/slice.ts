@@ -84,6 +84,8 @@ export interface Slice extends ReadFigures {
   readAt?: string;
   /** The greatest modifiedon read. */
   maxModifiedOn?: string;
+  /** The greatest row version read, of whole rows and of keys. Absent from earlier versions, and if no version is a number. */
+  maxVersion?: string;
   /** Where the next slice starts; absent in the table's last slice. */
   next?: SliceStart;
   /** The delta link that the read ended with. */

@@ -7,13 +7,22 @@ import { Shard } from '../../sqlite/shard.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import type { TablePlan } from '../documents/plan.ts';
 import type { Slice } from '../documents/slice.ts';
+import { greaterVersion } from '../strategies/delta-version.ts';
 import { columnFindings } from './check-columns.ts';
 import { rowVersion } from './row-version.ts';
 
 /** What a shard says about the slice that it belongs to. */
 type ShardFigures = Pick<
   Slice,
-  'rowsRead' | 'deleted' | 'keys' | 'digest' | 'keysDigest' | 'valuesDigest' | 'rowBytes' | 'maxModifiedOn'
+  | 'rowsRead'
+  | 'deleted'
+  | 'keys'
+  | 'digest'
+  | 'keysDigest'
+  | 'valuesDigest'
+  | 'rowBytes'
+  | 'maxModifiedOn'
+  | 'maxVersion'
 >;
 
 /** Reserved for the shard of a slice of one page, which is small in most runs. */
@@ -97,6 +106,7 @@ export class SliceShard {
       valuesDigest: rows.valuesDigest,
       rowBytes: this.#rowBytes,
       maxModifiedOn: rows.max,
+      maxVersion: greaterVersion(rows.maxVersion, this.#keysWriter?.maxVersion),
     };
   }
 

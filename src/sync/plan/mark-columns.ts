@@ -1,5 +1,6 @@
 import { dataverseFault } from '../../dataverse/errors/errors.ts';
 import type { Attribute } from '../../dataverse/metadata/attributes.ts';
+import { unversionedProperties } from '../../dataverse/metadata/unversioned.ts';
 import { describeError, RetriableError } from '../../errors.ts';
 import type { Column, Table } from '../../schema/table.ts';
 import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
@@ -100,22 +101,17 @@ function knownMarks(table: Table | undefined): Map<string, Mark> {
   return marks;
 }
 
-/**
- * The marks by property. Beside some attributes Dataverse keeps others: the base currency value of an amount, and when
- * and how a rollup column was computed.
- */
+/** The marks by property. */
 function marksOf(attributes: readonly Attribute[]): Map<string, Mark> {
   const marks = new Map<string, Mark>();
-  for (const { logicalName: name, metadataId, unversioned } of attributes) {
+  for (const { logicalName: name, metadataId } of attributes) {
     // Eight digits tell two columns apart, and keep the state small.
     const incarnation = metadataId?.replaceAll('-', '').slice(0, 8).toLowerCase();
     for (const property of [name, `_${name}_value`])
       marks.set(property, { ...marks.get(property), incarnation });
-    if (unversioned === undefined) continue;
-    const beside = unversioned === 'rollup' ? [`${name}_date`, `${name}_state`] : [];
-    for (const property of [name, `_${name}_value`, `${name}_base`, ...beside]) {
-      marks.set(property, { ...marks.get(property), unversioned: true });
-    }
+  }
+  for (const property of unversionedProperties(attributes).keys()) {
+    marks.set(property, { ...marks.get(property), unversioned: true });
   }
   return marks;
 }

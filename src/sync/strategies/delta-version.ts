@@ -13,3 +13,9 @@ export function knownDeltaVersion(known: TableState | undefined): string | undef
   const { deltaVersion, deltaLink } = known ?? {};
   return deltaVersion ?? (deltaLink === undefined ? undefined : deltaTokenVersion(deltaLink)?.toString());
 }
+
+/** The greater one of two versions, which are numbers as texts because they can exceed 2^53. */
+export function greaterVersion(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return BigInt(a) > BigInt(b) ? a : b;
+}

@@ -3,8 +3,14 @@ import { type StrategyName, wholeTableStrategies } from '../../config/strategies
 import type { Table } from '../../schema/table.ts';
 import type { TableState } from '../../target/state.ts';
 import type { Slice } from '../documents/slice.ts';
-import { deltaVersionOf, knownDeltaVersion } from './delta-version.ts';
-import { type FetchedTable, finalStart, type MergeOutcome, watermarkAfter } from './fetched-table.ts';
+import { deltaVersionOf, greaterVersion, knownDeltaVersion } from './delta-version.ts';
+import {
+  type FetchedTable,
+  finalSlices,
+  finalStart,
+  type MergeOutcome,
+  watermarkAfter,
+} from './fetched-table.ts';
 import { refusedStrategies } from './refusal.ts';
 import { readingOf, strategies } from './registry.ts';
 import { isOfMovedBack } from './reread-reasons.ts';
@@ -73,6 +79,10 @@ export async function nextState(
     comparedAt: isVerified ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),
     syncedAt: outcome.startedAt,
     watermark,
+    reached: reachedAfter(known, fetched, outcome.startedAt, {
+      byId,
+      isNew: isComplete || isOfMovedBack(reread),
+    }),
     fallback: fallbackAfter(known, fetched, outcome.at),
     history: fetched.plan.config.history || (known?.history === undefined ? undefined : false),
     refusedOptions: refusedOptionsAfter(known?.refusedOptions, fetched.slices, outcome.at),
@@ -81,6 +91,27 @@ export async function nextState(
     reread: reread === undefined ? known?.reread : undefined,
     uncompared: isNew ? { ...outcome.failure!, at: outcome.at } : isSettled ? undefined : known?.uncompared,
     ...cursor,
+  };
+}
+
+/**
+ * What the reads of a table have reached. Rows read by id afterwards raise the version alone.
+ * @param options `isNew`: versions from before say nothing any more, as after the source moved back
+ */
+function reachedAfter(
+  known: TableState | undefined,
+  fetched: FetchedTable,
+  startedAt: string,
+  options: { byId: boolean; isNew: boolean },
+): TableState['reached'] {
+  const slices = finalSlices(fetched);
+  const { at = startedAt, version } = known?.reached ?? {};
+  return {
+    at: options.byId ? at : (slices[0]?.readAt ?? startedAt),
+    version: slices.reduce(
+      (most, slice) => greaterVersion(most, slice.maxVersion),
+      options.isNew ? undefined : version,
+    ),
   };
 }
 

@@ -45,6 +45,7 @@ const entity = z.looseObject({
   deltaLink: text.optional(),
   deltaVersion: z.string().regex(/^\d+$/).optional(),
   watermark: time.optional(),
+  reached: z.looseObject({ at: time, version: z.string().regex(/^\d+$/).optional() }).optional(),
   window: z.looseObject({ from: time, digest: text, values: text.optional() }).optional(),
   contentDigest: text.optional(),
   valuesDigest: text.optional(),

@@ -18,6 +18,7 @@ const account: Required<TableState> = {
   deltaLink: 'https://example.crm.dynamics.com/api/data/v9.2/accounts?$deltatoken=1',
   deltaVersion: '9007199254740993',
   watermark: '2026-11-20T00:00:00Z',
+  reached: { at: '2026-11-20T00:00:00Z', version: '9007199254740993' },
   window: { from: '2026-11-19T00:00:00Z', digest: 'a', values: 'b' },
   contentDigest: 'c',
   valuesDigest: 'd',

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import type { UnversionedKind } from '../../../dataverse/metadata/unversioned.ts';
 import { anyOf, quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
 import { deletedAtColumn, hasMarks } from '../../../target/sqlite/mirror-table.ts';
@@ -53,18 +54,6 @@ export class TableRows {
 
   count(): number {
     return this.#number(`SELECT count(*) AS n FROM ${this.#name} t WHERE ${this.#isLive}`);
-  }
-
-  /** The greatest version of its rows; undefined for a table whose versions are not numbers. */
-  greatestVersion(): bigint | undefined {
-    const { versionColumn } = this.#table;
-    if (versionColumn === undefined) return undefined;
-    const version = quote(versionColumn);
-    const statement = this.#db.prepare(
-      `SELECT max(${version}) AS n FROM ${this.#name} WHERE typeof(${version}) = 'integer'`,
-    );
-    statement.setReadBigInts(true);
-    return ((statement.get() as { n: bigint | null }).n ?? undefined) as bigint | undefined;
   }
 
   /** Compares the rows of a page with the mirror. @returns how many rows the page has */
@@ -139,6 +128,33 @@ export class TableRows {
     });
   }
 
+  /**
+   * The ids of the rows of a page that differ in columns alone whose values change without a new version of the row: in
+   * secured ones only by a value that one side hides.
+   * @param kindOf of a column
+   */
+  computedRows(file: string, kindOf: (column: Column) => UnversionedKind | undefined): Set<string> {
+    return this.#withPage(file, () => {
+      const differsOutside = this.#columns.flatMap((column) => {
+        const [mirror, dataverse] = [`t.${quote(column.name)}`, `s.${quote(column.name)}`];
+        const kind = kindOf(column);
+        if (kind === 'computed') return [];
+        // A comparison with NULL is NULL, which counts as no difference.
+        return kind === 'secured'
+          ? `coalesce(${mirror} <> ${dataverse}, false)`
+          : `${mirror} IS NOT ${dataverse}`;
+      });
+      if (differsOutside.length === this.#columns.length && !this.#columns.some(kindOf)) return new Set();
+      const rows = this.#db
+        .prepare(
+          `SELECT s.${this.#key} AS id FROM page.rows s JOIN ${this.#name} t ON t.${this.#key} = s.${this.#key}
+           WHERE ${this.#isLive} AND ${this.#differs()} AND NOT ${anyOf(differsOutside)}`,
+        )
+        .all() as { id: string }[];
+      return new Set(rows.map(({ id }) => id));
+    });
+  }
+
   /** The values of a row of a page that differ from those of the mirror. Integers are bigints. */
   differencesOf(file: string, id: string): DifferentRow['columns'] {
     return this.#withPage(file, () => {
@@ -209,11 +225,12 @@ export class TableRows {
     }
   }
 
-  /** The collected ids that the table lacks, so many at a time. */
+  /** The collected ids that the table lacks, or has only marked as deleted, so many at a time. */
   *missingReferences(most: number): Generator<string[]> {
     const statement = this.#db.prepare(
-      `SELECT id FROM temp.referenced WHERE id > ? AND id NOT IN (SELECT ${this.#key} FROM ${this.#name})
-       ORDER BY id LIMIT ?`,
+      `SELECT id FROM temp.referenced WHERE id > ? AND id NOT IN (
+         SELECT t.${this.#key} FROM ${this.#name} t WHERE ${this.#isLive}
+       ) ORDER BY id LIMIT ?`,
     );
     for (let after = ''; ; ) {
       const batch = (statement.all(after, most) as { id: string }[]).map(({ id }) => id);
