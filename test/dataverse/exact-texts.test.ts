@@ -18,6 +18,36 @@ it('gives numbers that a double may change as texts, and no others', () => {
   expect(() => parseWithTexts('{"a":0.10', all)).toThrow(SyntaxError);
 });
 
+it('leaves what is no number of JSON an error', () => {
+  for (const wrong of ['1.5.5', '01.5', '1--', '1.', '1e', '-', '1.5-', '00', '--1']) {
+    for (const exact of [all, { columns: ['n'], fractions: false }]) {
+      expect(() => parseWithTexts(`{"n":${wrong}}`, exact), wrong).toThrow(SyntaxError);
+      expect(() => parseWithTexts(`{"x":["a,",":5.5"],"n":${wrong}}`, exact), wrong).toThrow(SyntaxError);
+    }
+  }
+});
+
+it('takes named members of rows alone, if rows within them are of other tables', () => {
+  const row = '{"n":1.50,"s":"n","one":{"n":2.50,"m":3.5},"many":[{"n":5,"deep":{"n":12345678901234567}}]}';
+  const exact = { columns: ['n'], fractions: false, ofRowsAlone: true };
+  const found = {
+    ...{ n: '1.50', s: 'n', one: { n: 2.5, m: 3.5 } },
+    many: [{ n: 5, deep: { n: Number('12345678901234567') } }],
+  };
+  expect(parseWithTexts(row, exact)).toEqual(found);
+  expect(parseWithTexts(`[${row},${row}]`, exact)).toEqual([found, found]);
+  expect(parseWithTexts(`{"n":1,"value":[${row}]}`, exact)).toMatchObject({ value: [found] });
+  expect(parseWithTexts(row, { ...exact, fractions: true })).toEqual({
+    ...{ n: '1.50', s: 'n', one: { n: '2.50', m: '3.5' } },
+    many: [{ n: 5, deep: { n: '12345678901234567' } }],
+  });
+});
+
+it('reads long texts among texts that look like members', () => {
+  const long = 'a'.repeat(10_000_000);
+  expect(parseWithTexts(`{"x":["a,",":5.5"],"long":"${long}","n":1.50}`, all)).toMatchObject({ n: '1.50' });
+});
+
 it('leaves texts alone that look like members', () => {
   const texts = ['":5.0', ',":5.5"', '{"a": 1.50}', '\\', 'a\\', ',', '":1.5,"b":2.5', ': 12.5 kg', '{'];
   for (const a of texts) {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { changeSet, defineTable } from '../../src/library/dataverse.ts';
+import { changeSet, defineTable, type FilterInput, reference } from '../../src/library/dataverse.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { startServer } from '../dataverse/http-server.ts';
 import { connect } from './sample.ts';
 
 let server: SampleDataverse;
@@ -99,4 +100,63 @@ it('gives them in batches and in what writes return, and writes them as they wer
   await expect(typed.update(key, { new_amount: 'nine' })).rejects.toThrow(
     'The value of new_amount is not a number',
   );
+});
+
+it('takes the texts of such columns as numbers in filters, keys and aggregates', async () => {
+  const entries = connect(server).table(definition);
+  const ids = async (where: FilterInput<Entry>) =>
+    (await entries.query().select('new_ledgerentryid').where(where).toArray()).map(
+      (row) => row.new_ledgerentryid,
+    );
+  const row = await entries.retrieve(id);
+  expect(await ids((f) => f.eq('new_amount', row!.new_amount))).toEqual([id]);
+  expect(await ids((f) => f.and(f.eq('new_serial', row!.new_serial), f.ne('new_amount', '0.10')))).toEqual([
+    id,
+  ]);
+  expect(await ids((f) => f.in('new_amount', [row!.new_amount!]))).toEqual([id]);
+  await expect(ids((f) => f.eq('new_amount', "1' or 1 eq 1"))).rejects.toThrow(
+    'The value of new_amount is not a number',
+  );
+
+  const [total] = await entries.aggregate<Record<string, unknown>>({
+    where: (f) => f.eq('new_amount', row!.new_amount),
+    groupBy: ['new_serial'],
+    values: { largest: ['new_amount', 'max'], rows: 'count', amounts: ['new_amount', 'countdistinct'] },
+  });
+  expect(total).toEqual({ new_serial: '9007199254740993', largest: amount, rows: 1, amounts: 1 });
+  const real = { decimals: 'real' } as const;
+  const [rounded] = await entries.aggregate({ values: { largest: ['new_amount', 'max'] } }, real);
+  expect(rounded).toEqual({ largest: Number(amount) });
+
+  await using requests = await startServer((_, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end('{"new_amount":1.50}');
+  });
+  const keyed = connect(requests).table(definition);
+  const key = { new_amount: '1.50', new_name: '7' };
+  const path = "/new_ledgerentries(new_amount=1.50,new_name='7')";
+  await keyed.retrieve(key);
+  await keyed.update(key, { new_ratio: 1 });
+  await keyed.delete(key);
+  await keyed.clearLookup(key, 'parent');
+  await keyed.callFunction(key, 'new_Function');
+  for (const { url } of requests.requests) expect(decodeURIComponent(url)).toContain(path);
+  expect(requests.requests).toHaveLength(5);
+  expect(String(reference(definition, key))).toBe(path.slice(1));
+  await expect(keyed.retrieve({ new_amount: '1.5.0' })).rejects.toThrow('not a number');
+});
+
+it('leaves columns of the same name in expanded tables as they are', async () => {
+  await using others = await startServer((request, response) => {
+    response.setHeader('content-type', 'application/json');
+    const isRest = request.url?.includes('skip') === true;
+    const entry = '{"new_amount":2.50}';
+    const many = `"many":[${entry}],"many@odata.nextLink":"${others.url}/api/data/v9.2/rest?skip=1"`;
+    const row = `{"new_amount":1.50,"one":${entry},${many}}`;
+    response.end(`{"value":[${isRest ? entry : row}]}`);
+  });
+  const query = connect(others).table(definition).query().expand('one').expand('many');
+  const found = { new_amount: '1.50', one: { new_amount: 2.5 } };
+  expect(await query.toArray()).toEqual([{ ...found, many: [{ new_amount: 2.5 }, { new_amount: 2.5 }] }]);
+  expect(await query.with({ decimals: 'text' }).toArray()).toMatchObject([{ one: { new_amount: '2.50' } }]);
 });

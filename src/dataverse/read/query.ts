@@ -82,7 +82,9 @@ export function annotationsPreference(annotations: readonly string[] | undefined
 }
 
 /** A row's GUID, or the columns of an alternate key with their values. */
-export type RowKey = string | Readonly<Record<string, string | number | boolean>>;
+export type RowKey =
+  | string
+  | Readonly<Record<string, string | number | bigint | boolean | { readonly rawJSON: string }>>;
 
 /** One row of one table, by id. */
 export interface RowReference {
@@ -100,7 +102,8 @@ export function rowPath(entitySet: string, key: RowKey): string {
   if (typeof key === 'string') return `${set}(${checkGuid(key)})`;
   const parts = Object.entries(key).map(([name, value]) => {
     const isBare = typeof value !== 'string' || (/^_.*_value$/.test(name) && guidPattern.test(value));
-    const literal = isBare ? String(value) : stringLiteral(value);
+    const bare = typeof value === 'object' ? value.rawJSON : String(value);
+    const literal = isBare ? bare : stringLiteral(value);
     return `${checkName(name, 'column name')}=${encodeURIComponent(literal.toWellFormed())}`;
   });
   return `${set}(${parts.join(',')})`;

@@ -29,8 +29,8 @@ export interface TableDefinition<R extends object = Row, W extends object = Writ
   /** `accountid` */
   readonly primaryId: string;
   /**
-   * Columns whose numbers are read as texts, digit by digit, and may be written as such: decimals, amounts of money, integers of
-   * 64 bits. The option `decimals: 'real'` reads them as numbers nevertheless.
+   * Columns whose numbers are read as texts, digit by digit, and may be written as such, also in filters and keys: decimals, amounts
+   * of money, integers of 64 bits. The same columns of expanded tables stay numbers. The option `decimals: 'real'` reads them as numbers nevertheless.
    */
   readonly decimals?: readonly string[] | undefined;
   /** Only for the compiler. */

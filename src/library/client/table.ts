@@ -7,7 +7,7 @@ import { associate, disassociate, type Link, setLookup } from '../../dataverse/w
 import { create, deleteRow, upsert } from '../../dataverse/write/write-row.ts';
 import type { Operation } from '../batch/operation.ts';
 import { FileColumn } from '../files/file-column.ts';
-import { type Aggregation, applyText } from '../query/aggregate.ts';
+import { type Aggregation, applyText, exactNames } from '../query/aggregate.ts';
 import { Changes, type ChangesOptions } from '../query/changes.ts';
 import { completeRows } from '../query/complete-rows.ts';
 import { type FetchXmlOptions, FetchXmlQuery } from '../query/fetch-query.ts';
@@ -16,6 +16,7 @@ import { writeMany } from '../rows/bulk.ts';
 import type { BulkOptions, CreateManyOptions } from '../rows/bulk-options.ts';
 import { BulkResult } from '../rows/bulk-result.ts';
 import { bodyFor, exactTextsOf } from '../rows/exact-numbers.ts';
+import { keyFor } from '../rows/number-texts.ts';
 import {
   createOperation,
   deleteOperation,
@@ -88,10 +89,11 @@ export class Table<R extends object = Row, W extends object = Row> {
   ): Promise<Selected<R, C> | undefined> {
     return this.#run(
       options,
-      async (transport, { entitySet }, call) => {
+      async (transport, table, call) => {
+        const { entitySet } = table;
         const own = { ...call, ...toReadOptions(options as RetrieveOptions<object, string>) };
         const known = options.known as Row | undefined;
-        const row = await readRowIfChanged(transport, entitySet, key, known, own);
+        const row = await readRowIfChanged(transport, entitySet, keyFor(table, key), known, own);
         if (row === undefined || row === known) return row;
         const expansions = toExpansions(options.expand);
         const rest = { entitySet, prefer: annotationsPreference(own.annotations) };
@@ -131,8 +133,11 @@ export class Table<R extends object = Row, W extends object = Row> {
 
   /** Deletes a row. Returns whether it existed. @throws ConcurrencyError if it has another version than `etag` */
   delete(key: RowKey, options: DeleteOptions = {}): Promise<boolean> {
-    return this.#run(options, (transport, { entitySet }, call) =>
-      deleteRow(transport, entitySet, key, { ...call, etag: checkedHeader('If-Match', options.etag) }),
+    return this.#run(options, (transport, table, call) =>
+      deleteRow(transport, table.entitySet, keyFor(table, key), {
+        ...call,
+        etag: checkedHeader('If-Match', options.etag),
+      }),
     );
   }
 
@@ -204,7 +209,7 @@ export class Table<R extends object = Row, W extends object = Row> {
           if (typeof key === 'string') return { ...bodyFor(table, values as Row), [primaryId]: key };
           // Dataverse rejects the columns of an alternate key among the values of a row that it creates.
           const others = without(bodyFor(table, values as Row), Object.keys(key));
-          return { '@odata.id': rowPath(entitySet, key), ...others };
+          return { '@odata.id': rowPath(entitySet, keyFor(table, key)), ...others };
         },
         valueFor: () => undefined,
         single: (index, row) => {
@@ -267,9 +272,11 @@ export class Table<R extends object = Row, W extends object = Row> {
 
   /** Clears a lookup. */
   async clearLookup(key: RowKey, navigationProperty: string, options?: RequestOptions): Promise<void> {
-    await this.#run(options, (transport, { entitySet }, call) =>
-      disassociate(transport, { path: rowPath(entitySet, key), entitySet, navigationProperty }, call),
-    );
+    await this.#run(options, (transport, table, call) => {
+      const { entitySet } = table;
+      const path = rowPath(entitySet, keyFor(table, key));
+      return disassociate(transport, { path, entitySet, navigationProperty }, call);
+    });
   }
 
   /** A query on the rows. */
@@ -281,8 +288,12 @@ export class Table<R extends object = Row, W extends object = Row> {
   aggregate<T extends object = Row>(aggregation: Aggregation<R>, options?: RequestOptions): Promise<T[]> {
     return this.#run(
       options,
-      async (transport, { entitySet, primaryId }, call) => {
-        const apply = applyText(aggregation, { primaryId });
+      async (transport, table, plain) => {
+        const { entitySet, decimals } = table;
+        const apply = applyText(aggregation, table);
+        const own = { ...table, decimals: decimals && exactNames(aggregation, decimals) };
+        const { session } = this.#source;
+        const call = { ...plain, exact: exactTextsOf(session.options(options), own, { hasOthers: true }) };
         const rows: T[] = [];
         for await (const page of followPages(transport, { entitySet, apply }, call)) {
           rows.push(...(parseRows(page) as T[]));
@@ -353,8 +364,10 @@ export class Table<R extends object = Row, W extends object = Row> {
     options: RequestOptions | undefined,
     write: (transport: RunArguments[0], link: Link & { target: string }, call: RunArguments[1]) => Promise<T>,
   ): Promise<T> {
-    return this.#run(options, (transport, { entitySet }, call) => {
-      const link = { path: rowPath(entitySet, key), entitySet, navigationProperty, target: String(target) };
+    return this.#run(options, (transport, table, call) => {
+      const { entitySet } = table;
+      const path = rowPath(entitySet, keyFor(table, key));
+      const link = { path, entitySet, navigationProperty, target: String(target) };
       return write(transport, link, call);
     });
   }
@@ -363,7 +376,9 @@ export class Table<R extends object = Row, W extends object = Row> {
     const { mode, returning } = options;
     return this.#run(options, async (transport, table, call) => {
       const own = { ...call, mode, etag: checkedHeader('If-Match', options.etag), returning };
-      return withRow(await upsert(transport, table.entitySet, key, bodyFor(table, values as Row), own));
+      return withRow(
+        await upsert(transport, table.entitySet, keyFor(table, key), bodyFor(table, values as Row), own),
+      );
     });
   }
 
@@ -394,8 +409,11 @@ function sourceOf(session: Session, table: string | AnyTableDefinition): QuerySo
   };
 }
 
-function boundTo({ entitySet }: AnyTableDefinition, key: RowKey | undefined): string {
-  return `${key === undefined ? checkName(entitySet, 'entity set name') : rowPath(entitySet, key)}/`;
+function boundTo(table: AnyTableDefinition, key: RowKey | undefined): string {
+  const { entitySet } = table;
+  const path =
+    key === undefined ? checkName(entitySet, 'entity set name') : rowPath(entitySet, keyFor(table, key));
+  return `${path}/`;
 }
 
 function without(

@@ -35,6 +35,20 @@ export function applyText<R extends object>(aggregation: Aggregation<R>, scope: 
   return where === undefined ? last : `filter(${filterIn(where, scope)})/${last}`;
 }
 
+/**
+ * The names in the result whose numbers are texts: groups and values of columns that are read as texts. Counts are not.
+ * @param decimals those columns
+ */
+export function exactNames<R extends object>(
+  { groupBy = [], values = {} }: Aggregation<R>,
+  decimals: readonly string[],
+): string[] {
+  const isExact = ([, value]: [string, Aggregated<R>]) =>
+    value !== 'count' && value[1] !== 'countdistinct' && decimals.includes(value[0]);
+  const named = Object.entries<Aggregated<R>>(values).filter(isExact);
+  return [...groupBy.filter((column) => decimals.includes(column)), ...named.map(([name]) => name)];
+}
+
 function filterIn<R extends object>(where: FilterInput<R>, scope: FilterScope): string {
   const filter: Filter = toFilter(where);
   return filter.toString(scope);

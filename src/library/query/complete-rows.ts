@@ -37,6 +37,8 @@ export async function completeRows(
         url = guard.follow(row[member], url, part);
         const call = {
           ...options,
+          // These rows are of another table, whose columns the definition does not name.
+          exact: options.exact && { ...options.exact, columns: [] },
           operation: `read part ${part} of ${navigation} of a row of ${entitySet}`,
           ...{ subject: 'expanded page', entitySet, url, headers: { Prefer: prefer } },
         };

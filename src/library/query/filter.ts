@@ -1,12 +1,15 @@
 import { stringLiteral } from '../../dataverse/read/query.ts';
 import { UsageError } from '../client/errors.ts';
 import type { ColumnOf } from '../client/table-definition.ts';
+import { numberOf } from '../rows/number-texts.ts';
 import { bracketSafe, checkPath, type FilterValue, Literal, listTextOf, literalOf } from './literal.ts';
 
 /** What a filter must know of the table to be written. */
 export interface FilterScope {
   /** The primary key, whose texts are GUIDs. */
   primaryId?: string | undefined;
+  /** Columns that are read as texts and are numbers. */
+  decimals?: readonly string[] | undefined;
   /** The variable of a lambda expression, before each column. */
   variable?: string | undefined;
 }
@@ -99,7 +102,7 @@ const compare =
   (column: string, value: FilterValue): Filter =>
     new Filter(
       (scope) =>
-        `${inScope(column, scope)} ${operator} ${literalOf(value, isGuidColumn(column, scope), scope.variable)}`,
+        `${inScope(column, scope)} ${operator} ${literalOf(inColumn(column, value, scope), isGuidColumn(column, scope), scope.variable)}`,
     );
 
 const textFunction =
@@ -165,7 +168,10 @@ export const filters: FilterBuilder<Record<string, unknown>> = {
       ? queryFunction(name, column, value)
       : new Filter((scope) => {
           const property = `PropertyName=${stringLiteral(inScope(column, scope))}`;
-          const rest = value === undefined ? '' : `,PropertyValue=${propertyValue(value as FilterValue)}`;
+          const rest =
+            value === undefined
+              ? ''
+              : `,PropertyValue=${propertyValue(inColumn(column, value as FilterValue, scope))}`;
           return `Microsoft.Dynamics.CRM.${checkFunction(name)}(${property}${rest})`;
         }),
   raw: (text) => new Filter(() => text, true),
@@ -200,6 +206,11 @@ function checkFunction(name: string): string {
 function inScope(column: string, { variable }: FilterScope): string {
   const path = checkPath(column);
   return variable === undefined ? path : `${variable}/${path}`;
+}
+
+/** A text that was read from a column of numbers is a number there. @throws UsageError for a text that is not */
+function inColumn(column: string, value: FilterValue, { decimals }: FilterScope): FilterValue {
+  return typeof value === 'string' && decimals?.includes(column) ? numberOf(column, value) : value;
 }
 
 /** Whether the texts of a column are GUIDs: a lookup's, or the primary key's. */

@@ -173,12 +173,12 @@ export class Query<R extends object, T = R> implements AsyncIterable<T> {
 
   async *#pages(...[transport, plain]: Parameters<Parameters<Session['iterate']>[1]>) {
     const table = await this.#source.definition(this.#options);
-    const { entitySet, primaryId } = table;
+    const { entitySet } = table;
     const hasOthers = this.#state.expand.length > 0;
     const own = this.#source.session.options(this.#options);
     const options = { ...plain, exact: exactTextsOf(own, table, { hasOthers }) };
     const { formatted, pageSize } = this.#state;
-    const { top = Number.POSITIVE_INFINITY, ...rest } = toQueryOptions(this.#state, { primaryId });
+    const { top = Number.POSITIVE_INFINITY, ...rest } = toQueryOptions(this.#state, table);
     const query = {
       entitySet,
       ...rest,

@@ -1,8 +1,7 @@
 import type { ExactTexts } from '../../dataverse/exact-texts.ts';
-import { type ExactNumber, exactNumber } from '../../dataverse/write/exact-number.ts';
-import { UsageError } from '../client/errors.ts';
 import type { RequestOptions } from '../client/options.ts';
 import type { AnyTableDefinition } from '../client/table-definition.ts';
+import { numberOf } from './number-texts.ts';
 import { type LaterReference, toBody } from './reference.ts';
 
 /**
@@ -21,6 +20,7 @@ export function exactTextsOf(
   return {
     columns: columns ?? [],
     fractions: decimals === 'text' && (columns === undefined || hasOthers),
+    ...(hasOthers && { ofRowsAlone: true }),
   };
 }
 
@@ -36,15 +36,4 @@ export function bodyFor(
     if (typeof value === 'string') body[name] = numberOf(name, value);
   }
   return body;
-}
-
-function numberOf(name: string, text: string): ExactNumber {
-  try {
-    return exactNumber(text);
-  } catch (cause) {
-    throw new UsageError(`The value of ${name} is not a number`, {
-      hint: 'Write it as JSON does: 1250000.50',
-      cause,
-    });
-  }
 }

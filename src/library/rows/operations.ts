@@ -9,6 +9,7 @@ import { checkedHeader, type RequestOptions } from '../client/options.ts';
 import { checkComplete } from '../query/complete-rows.ts';
 import type { QuerySource } from '../query/query.ts';
 import { bodyFor, exactTextsOf } from './exact-numbers.ts';
+import { keyFor } from './number-texts.ts';
 import { toExpansions, toReadOptions } from './read-options.ts';
 import { LaterReference, type Reference, type RowKey } from './reference.ts';
 import type {
@@ -75,7 +76,7 @@ export function upsertOperation(
       const etag = checkedHeader('If-Match', options.etag);
       const exact = exactTextsOf(source.session.options(options), table);
       const body = bodyFor(table, values, resolve);
-      return upsertCall(table.entitySet, key, body, { mode, etag, returning, exact });
+      return upsertCall(table.entitySet, keyFor(table, key), body, { mode, etag, returning, exact });
     },
     (reply) => {
       const written = withRow(toWritten(reply));
@@ -103,7 +104,7 @@ export function updateOperation(
       const etag = checkedHeader('If-Match', upsert.etag);
       const exact = exactTextsOf(source.session.options(options), table);
       const body = bodyFor(table, values, resolve);
-      return upsertCall(table.entitySet, key, body, { mode, etag, returning, exact });
+      return upsertCall(table.entitySet, keyFor(table, key), body, { mode, etag, returning, exact });
     },
     (reply) => {
       const { row } = toWritten(reply);
@@ -121,8 +122,10 @@ export function deleteOperation(
   return new Operation<boolean>(
     options,
     async () => {
-      const { entitySet } = await source.definition(options);
-      return deleteCall(entitySet, key, { etag: checkedHeader('If-Match', options.etag) });
+      const table = await source.definition(options);
+      return deleteCall(table.entitySet, keyFor(table, key), {
+        etag: checkedHeader('If-Match', options.etag),
+      });
     },
     () => true,
     { value: false, ifDone: true },
@@ -141,7 +144,7 @@ export function retrieveOperation(
       const table = await source.definition(options);
       const hasOthers = options.expand !== undefined;
       const exact = exactTextsOf(source.session.options(options), table, { hasOthers });
-      return readRowCall(table.entitySet, key, { ...toReadOptions(options), exact });
+      return readRowCall(table.entitySet, keyFor(table, key), { ...toReadOptions(options), exact });
     },
     (reply) => {
       const row = withoutContext(readObject(reply));
@@ -164,8 +167,9 @@ export function linkOperation(
   return new Operation<undefined>(
     options,
     async ({ transport }, resolve) => {
-      const { entitySet } = await source.definition(options);
-      const path = key instanceof LaterReference ? resolve(key) : rowPath(entitySet, key);
+      const table = await source.definition(options);
+      const { entitySet } = table;
+      const path = key instanceof LaterReference ? resolve(key) : rowPath(entitySet, keyFor(table, key));
       const call = linkCall({ path, entitySet, navigationProperty }, 'link', {});
       const id = target instanceof LaterReference ? resolve(target) : `${transport.base}${target}`;
       if (method === 'DELETE') return { ...call, method, url: `${call.url}?$id=${encodeValue(id)}` };

@@ -1,5 +1,6 @@
 import { type RowKey, rowPath } from '../../dataverse/read/query.ts';
 import { UsageError } from '../client/errors.ts';
+import { keyFor } from './number-texts.ts';
 
 export type { RowKey };
 
@@ -24,8 +25,12 @@ export class Reference {
  * @example
  * await contacts.create({ lastname: 'Lovelace', parentcustomerid_account: reference('accounts', id) });
  */
-export function reference(table: string | { readonly entitySet: string }, key: RowKey): Reference {
-  return new Reference(typeof table === 'string' ? table : table.entitySet, key);
+export function reference(
+  table: string | { readonly entitySet: string; readonly decimals?: readonly string[] | undefined },
+  key: RowKey,
+): Reference {
+  if (typeof table === 'string') return new Reference(table, key);
+  return new Reference(table.entitySet, keyFor(table, key));
 }
 
 /** The value that clears a lookup: `{ parentcustomerid_account: noReference }`. */
