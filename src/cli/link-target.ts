@@ -20,7 +20,9 @@ export async function linkTarget(path: string): Promise<string> {
       if (codeOf(error) === 'ELOOP') break;
       const next = await readlink(target).catch(() => undefined);
       if (next === undefined) return target;
-      target = resolve(dirname(target), next);
+      // The system resolves a relative link from the folder that holds it, which links may lead to as well.
+      const folder = dirname(target);
+      target = resolve(await realpath(folder).catch(() => folder), next);
     }
   }
   throw new ConfigurationError(`The symbolic link ${path} leads to itself.`, {
