@@ -1,3 +1,4 @@
+import { dataverseFault } from '../errors/errors.ts';
 import { checkName } from '../read/query.ts';
 import type { CallOptions } from '../transport/call.ts';
 import { readList } from '../transport/reply.ts';
@@ -26,32 +27,48 @@ const kinds = new Map<unknown, Attribute['unversioned']>([
   [3, 'formula'],
 ]);
 
+export interface AttributeOptions extends CallOptions {
+  /** The only language whose texts are wanted. @default all */
+  language?: number | undefined;
+  /** Whether display names and descriptions are wanted. @default true */
+  labels?: boolean;
+}
+
 /**
- * Reads the attributes of a table with one request: Dataverse does not page attributes. It takes no filter that all versions of the service know, and an entry has about a kilobyte, most of it its texts in each language.
+ * Reads the attributes of a table with one request: Dataverse does not page attributes. It takes no filter that all versions of the service know, and an entry has about 400 bytes, and 400 more for each language of its texts. `LabelLanguages` limits these
+ * (learn.microsoft.com: Query table definitions using the Web API, "Limit languages returned").
  * @throws like any request; a user may lack the right to read definitions
  */
 export async function readAttributes(
   transport: Transport,
   table: string,
-  options: CallOptions = {},
+  { language, labels = true, ...options }: AttributeOptions = {},
 ): Promise<Attribute[]> {
-  const rows = await transport.send(
-    {
+  const select = `LogicalName,MetadataId,SourceType,IsSecured${labels ? ',DisplayName,Description' : ''}`;
+  const url = `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes?$select=${select}`;
+  const read = (query: string) => {
+    const call = {
       ...options,
       operation: `read the attributes of ${table}`,
       entitySet: 'EntityDefinitions',
-      url: `EntityDefinitions(LogicalName='${checkName(table, 'logical name')}')/Attributes?$select=LogicalName,MetadataId,SourceType,IsSecured,DisplayName,Description`,
-    },
-    readList,
-  );
+      url: `${url}${query}`,
+    };
+    return transport.send(call, readList);
+  };
+  const isLimited = labels && language !== undefined;
+  const rows = await read(isLimited ? `&LabelLanguages=${language}` : '').catch((error) => {
+    // Another version of the service may not know the parameter.
+    if (!isLimited || dataverseFault(error)?.status !== 400) throw error;
+    return read('');
+  });
   return rows.flatMap(({ LogicalName, MetadataId, SourceType, IsSecured, DisplayName, Description }) => {
     if (typeof LogicalName !== 'string') return [];
     return {
       logicalName: LogicalName,
       metadataId: typeof MetadataId === 'string' ? MetadataId : undefined,
       unversioned: kinds.get(SourceType) ?? (IsSecured === true ? 'secured' : undefined),
-      displayName: labelOf(DisplayName),
-      description: labelOf(Description),
+      displayName: labelOf(DisplayName, language),
+      description: labelOf(Description, language),
     };
   });
 }

@@ -11,8 +11,8 @@ import type { State } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import type { Catalog } from '../documents/plan.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { loadChoices, readFirstLabels } from './load-choices.ts';
-import { markColumns } from './mark-columns.ts';
+import { labelsLimit, loadChoices, readFirstLabels, readLanguage } from './load-choices.ts';
+import { type MarkedTables, markColumns } from './mark-columns.ts';
 import { type Definitions, readDefinitions, readGrantedDefinitions } from './read-definitions.ts';
 import { definedTables, knownTables, readMetadataVersion } from './read-metadata-version.ts';
 import { tableDefinition } from './table-definition.ts';
@@ -109,15 +109,18 @@ async function readCatalog(
   state: State,
   { configDigest, metadataVersion, definitions }: Found,
 ): Promise<LoadedCatalog> {
+  const limit = labelsLimit();
+  const language = readLanguage(services, limit);
   const [tables, labels, organizationId] = await Promise.all([
-    readTables(services, configs, state, definitions),
+    readTables(services, configs, state, { definitions, language }),
     readFirstLabels(
       services,
       configs.map(({ name }) => name),
+      { language, limit },
     ),
     readOrganizationId(services),
   ]);
-  const { tryAgain, names, ...models } = tables;
+  const { tryAgain, isCutShort, names, ...models } = tables;
   const choices = await loadChoices(services, Object.values(models.tables), state.choices, {
     ...{ first: labels, names },
   });
@@ -130,8 +133,9 @@ async function readCatalog(
   // an hour passes before the next try: it costs the whole metadata.
   const unread = metadataVersion === undefined ? undefined : `${metadataVersion} without labels`;
   const mayPass = choices.tryAgain || tryAgain;
-  const isFirstTry = mayPass && state.metadataVersion !== unread;
-  const againHours = mayPass ? failedAgainHours : choices.areIncomplete ? labelsAgainHours : undefined;
+  const isFirstTry = (mayPass || isCutShort) && state.metadataVersion !== unread;
+  const isIncomplete = choices.areIncomplete || isCutShort;
+  const againHours = mayPass ? failedAgainHours : isIncomplete ? labelsAgainHours : undefined;
   return {
     ...catalog,
     digest,
@@ -165,11 +169,13 @@ async function readTables(
   services: SyncServices,
   configs: readonly TableConfig[],
   state: State,
-  known: Definitions | undefined,
-): Promise<Catalog & { tryAgain: boolean; names: NamesIn }> {
-  const [{ definitions, areRefused }, document] = await Promise.all([
-    known ?? readDefinitions(services),
+  read: { definitions: Definitions | undefined; language: Promise<number | undefined> },
+): Promise<Catalog & Pick<MarkedTables, 'tryAgain' | 'isCutShort'> & { names: NamesIn }> {
+  const [{ definitions, areRefused }, document, language] = await Promise.all([
+    read.definitions ?? readDefinitions(services),
     services.dataverse.readMetadataDocument(),
+    // Its error is noted with the labels.
+    read.language.catch(() => undefined),
   ]);
   if (document === 'unchanged') throw new Error('The metadata document was not asked for conditionally.');
   const csdl = parseCsdl(document.document);
@@ -195,14 +201,16 @@ async function readTables(
   const {
     tables: marked,
     tryAgain,
+    isCutShort,
     attributes,
-  } = await markColumns(services, storable, state, { areRefused });
+  } = await markColumns(services, storable, state, { areRefused, language });
   return {
     names: namesOf(marked, definitions, attributes),
     modelVersion,
     tables: Object.fromEntries(marked.map((table) => [table.logicalName, table])),
     skipped,
     tryAgain,
+    isCutShort,
     withoutDefinitions: areRefused ? true : undefined,
   };
 }

@@ -32,14 +32,20 @@ export interface FirstLabels extends Labels {
 /** How long a run reads labels. After that it leaves them to the next run. */
 const limitSeconds = 60;
 
-/** Reads the labels in the string map, at the same time as the metadata document. Never rejects. */
+export const labelsLimit = (): AbortSignal => AbortSignal.timeout(limitSeconds * 1000);
+
+/**
+ * Reads the labels in the string map, at the same time as the metadata document. Never rejects.
+ * @param options `language`: from `readLanguage`; `limit`: ends the time for both
+ */
 export async function readFirstLabels(
   services: SyncServices,
   logicalNames: readonly string[],
-  limit = AbortSignal.timeout(limitSeconds * 1000),
+  options: { language: Promise<number | undefined>; limit: AbortSignal },
 ): Promise<FirstLabels> {
+  const { limit } = options;
   const [language, map] = await Promise.allSettled([
-    readLanguage(services, limit),
+    options.language,
     readStringMap(services, logicalNames, limit),
   ]);
   return {
@@ -102,7 +108,7 @@ export async function loadChoices(
 }
 
 /** Without a base language, labels are shown in English, or else in the language with the lowest code. */
-async function readLanguage(services: SyncServices, limit: AbortSignal): Promise<number | undefined> {
+export async function readLanguage(services: SyncServices, limit: AbortSignal): Promise<number | undefined> {
   try {
     return await services.dataverse.readBaseLanguage({ signal: limit });
   } catch (error) {

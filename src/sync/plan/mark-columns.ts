@@ -7,9 +7,13 @@ import { forEachConcurrently } from '../../storage/for-each-concurrently.ts';
 import type { State } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
 
-/** Requests at the same time, and how long all of them may take. What is missing then comes with the next run. */
+/** Requests at the same time. */
 const concurrency = 4;
-const limitSeconds = 60;
+
+/** How long all of them may take, in seconds. What is missing then comes with a later run. */
+export function secondsFor(tables: number): number {
+  return Math.min(60 + tables, 240);
+}
 
 /** How many tables must be refused before the others are not asked for: a single one may be special. */
 const tablesToTry = 2;
@@ -21,6 +25,8 @@ export interface MarkedTables {
   tables: Table[];
   /** Whether the next run must ask again, because an error may pass. */
   tryAgain: boolean;
+  /** Whether the time did not suffice for all tables. Another try at once would not either. */
+  isCutShort: boolean;
   /** By logical name, of the tables whose attributes could be read. */
   attributes: ReadonlyMap<string, readonly Attribute[]>;
 }
@@ -29,36 +35,45 @@ export interface MarkedTables {
  * Marks the columns with what only the definitions of their tables tell: whether their values change without a new
  * version of their row, and whether a column was deleted and created again under its name.
  * Definitions do not fail a run: where they cannot be read, the marks from before stay.
- * @param options `areRefused`: the user may not read definitions of tables, nor their attributes
+ * @param options `areRefused`: the user may not read definitions of tables, nor their attributes; `language`: that of their
+ * names; `seconds`: the time for all
  */
 export async function markColumns(
   services: SyncServices,
   tables: readonly Table[],
   state: State,
-  options: { areRefused: boolean },
+  options: { areRefused: boolean; language?: number | undefined; seconds?: number },
 ): Promise<MarkedTables> {
   const { dataverse, telemetry } = services;
-  const signal = AbortSignal.timeout(limitSeconds * 1000);
+  const { areRefused, language, seconds = secondsFor(tables.length) } = options;
+  const signal = AbortSignal.timeout(seconds * 1000);
   const found = new Map<string, Attribute[]>();
   const errors: unknown[] = [];
   // Tables that were never answered come first: if the time does not suffice for all, each gets its turn.
   const isKnown = ({ logicalName }: Table): boolean =>
     knownMarks(state.entities[logicalName]?.table).size > 0;
   const inOrder = tables.toSorted((a, b) => Number(isKnown(a)) - Number(isKnown(b)));
-  await forEachConcurrently(options.areRefused ? [] : inOrder, concurrency, async ({ logicalName }) => {
-    if (found.size === 0 && errors.length >= tablesToTry) return;
+  await forEachConcurrently(areRefused ? [] : inOrder, concurrency, async ({ logicalName }) => {
+    if (signal.aborted || (found.size === 0 && errors.length >= tablesToTry)) return;
     try {
-      found.set(logicalName, await dataverse.readAttributes(logicalName, { signal }));
+      found.set(logicalName, await dataverse.readAttributes(logicalName, { signal, language }));
     } catch (error) {
-      errors.push(error);
+      if (!signal.aborted) errors.push(error);
     }
   });
   const unknown = tables.filter(({ logicalName }) => !found.has(logicalName));
-  if (unknown.length > 0 && !options.areRefused) {
-    const { message: reason, hint } = describeError(errors[0]);
+  if (unknown.length > 0 && !areRefused) {
     const names = unknown.map(({ logicalName }) => logicalName).join(', ');
-    const text = `Dataverse does not say which columns are calculated or secured in ${names}. Their values are compared only when all rows are read. Grant prvReadAttribute to the application user.`;
-    telemetry.log('warn', text, { reason, hint });
+    const text = `Dataverse does not say which columns are calculated or secured in ${names}. Their values are compared only when all rows are read.`;
+    if (errors.length === 0) {
+      const next = `The definitions did not come within ${seconds} s. What was known of them stays, and the next read of the metadata asks for these tables first.`;
+      telemetry.log('warn', `${text} ${next}`);
+    } else {
+      const { message: reason, hint } = describeError(errors[0]);
+      const grant =
+        dataverseFault(errors[0])?.status === 403 ? ' Grant prvReadAttribute to the application user.' : '';
+      telemetry.log('warn', `${text}${grant}`, { reason, hint });
+    }
   }
   return {
     attributes: found,
@@ -69,9 +84,9 @@ export async function markColumns(
       return { ...table, columns: table.columns.map((column) => marked(column, table, marks)) };
     }),
     tryAgain: errors.some(
-      (error) =>
-        error instanceof RetriableError || dataverseFault(error)?.transient === true || signal.aborted,
+      (error) => error instanceof RetriableError || dataverseFault(error)?.transient === true,
     ),
+    isCutShort: signal.aborted && unknown.length > 0,
   };
 }
 

@@ -21,7 +21,7 @@ export function namesOf(
 ): NamesIn {
   const definitionOf = new Map(definitions.map((one) => [one.logicalName, one]));
   return (language) => {
-    const text = (label: Label | undefined) => textIn(label, language)?.slice(0, maxLength);
+    const text = (label: Label | undefined) => cut(textIn(label, language));
     return tables.flatMap(({ logicalName, columns }): TableNames[] => {
       const own = attributes.get(logicalName);
       if (own === undefined) return [];
@@ -44,6 +44,11 @@ export function namesOf(
       ];
     });
   };
+}
+
+/** The start of a long text, without half of a character at its end. */
+function cut(text: string | undefined): string | undefined {
+  return text?.slice(0, maxLength).replace(/[\ud800-\udbff]$/, '');
 }
 
 /** `_parentcustomerid_value` is the property of `parentcustomerid`. */

@@ -48,3 +48,35 @@ test('names the table whose attributes are refused', async () => {
   );
   await expect(clientFor(server).readAttributes('account')).rejects.toThrow(/attributes of account/);
 });
+
+test('wants the texts in one language, and keeps those alone', async () => {
+  const label = (texts: Record<string, string>) => ({
+    LocalizedLabels: Object.entries(texts).map(([code, Label]) => ({ Label, LanguageCode: Number(code) })),
+    UserLocalizedLabel: { Label: texts['1033'], LanguageCode: 1033 },
+  });
+  const value = [
+    {
+      ...{ LogicalName: 'name', MetadataId: 'a', DisplayName: label({ 1033: 'Name', 1030: 'Navn' }) },
+      Description: label({ 1033: 'Of the account' }),
+    },
+  ];
+  await using server = await startServer((request, response) => {
+    if (request.url!.includes('LabelLanguages=1030'))
+      return sendError(response, 400, '', 'Unknown parameter.');
+    return sendJson(response, { value });
+  });
+  const [found] = await clientFor(server).readAttributes('account', { language: 1030 });
+  expect(found).toMatchObject({
+    displayName: { own: 'Navn', all: [] },
+    description: { own: 'Of the account', all: [{ language: 1033 }] },
+  });
+  await clientFor(server).readAttributes('account', { language: 1033 });
+  const [plain] = await clientFor(server).readAttributes('account', { language: 1033, labels: false });
+  expect(plain?.logicalName).toBe('name');
+  expect(server.requests.map(({ url }) => url.split('IsSecured')[1])).toEqual([
+    ',DisplayName,Description&LabelLanguages=1030',
+    ',DisplayName,Description',
+    ',DisplayName,Description&LabelLanguages=1033',
+    '',
+  ]);
+});

@@ -315,7 +315,9 @@ describe('labels', () => {
       await using silent = await startServer(() => void limit.abort());
       const { readChoices } = clientFor(silent);
       Object.assign(harness.services, { dataverse: { ...real, readChoices } });
-      const first = await readFirstLabels(harness.services, ['account'], limit.signal);
+      const first = await readFirstLabels(harness.services, ['account'], {
+        ...{ language: Promise.resolve(undefined), limit: limit.signal },
+      });
       expect(silent.requests).toHaveLength(1);
       expect(await loadChoices(harness.services, [], 'those before', { first, names: () => [] })).toEqual({
         digest: 'those before',

@@ -1,4 +1,5 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
+import { secondsFor } from '../../../src/sync/plan/mark-columns.ts';
 import { Organisation } from '../organisation.ts';
 import { dropTable } from '../schema-drift.ts';
 
@@ -63,4 +64,39 @@ it('attributes of one table that can never be read cost the metadata twice, then
   org.clock.now += 3_600_000;
   await org.sync();
   expect(documents()).toBe(before + 1);
+});
+
+it('attributes that take too long are no lack of a privilege, and are asked for again after a day', async () => {
+  org = await Organisation.start(['account', 'contact', 'team']);
+  org.rows('account', 2);
+  const { services } = org.harness;
+  const real = services.dataverse;
+  services.dataverse = {
+    ...real,
+    readAttributes: async (table, options = {}) => {
+      if (table === 'team') await new Promise((done) => options.signal!.addEventListener('abort', done));
+      return real.readAttributes(table, options);
+    },
+  };
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  const allowed = secondsFor(3) * 1000;
+  const spy = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms === allowed ? 300 : ms));
+  try {
+    const documents = countDocuments();
+    await org.sync();
+    await org.sync();
+    const before = documents();
+    org.clock.now += 2 * 3_600_000;
+    await org.sync();
+    expect(documents()).toBe(before);
+    const warnings = org.harness.log.filter(({ message }) => message.includes('did not come within'));
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]!.message).toContain('secured in team.');
+    expect(warnings[0]!.message).not.toContain('prvReadAttribute');
+    org.clock.now += 22 * 3_600_000;
+    await org.sync();
+    expect(documents()).toBe(before + 1);
+  } finally {
+    spy.mockRestore();
+  }
 });

@@ -21,7 +21,7 @@ describe('display names and descriptions', () => {
     Object.assign(org.store.table('account'), { displayName: 'Customer', description: hostile });
     Object.assign(sampleColumn('account', 'name'), {
       displayName: 'Trading name',
-      description: 'As on letters.',
+      description: `${'x'.repeat(1999)}😀`,
     });
     Object.assign(sampleColumn('contact', '_parentcustomerid_value'), { displayName: 'Works for' });
     org.rows('account', 2);
@@ -33,7 +33,7 @@ describe('display names and descriptions', () => {
     ]);
     expect(stored.startsWith(String((await tables())[0]!['description']))).toBe(true);
     expect(await column('accounts', 'name')).toEqual({
-      ...{ display_name: 'Trading name', description: 'As on letters.' },
+      ...{ display_name: 'Trading name', description: 'x'.repeat(1999) },
     });
     expect(await column('contacts', '_parentcustomerid_value')).toMatchObject({ display_name: 'Works for' });
     expect(await column('contacts', '_parentcustomerid_type')).toBeUndefined();

@@ -18,7 +18,7 @@ const limit = 120_000;
 export async function readColumnKinds(dataverse: DataverseClient, table: string): Promise<ColumnKinds> {
   try {
     const kinds = unversionedProperties(
-      await dataverse.readAttributes(table, { signal: AbortSignal.timeout(limit) }),
+      await dataverse.readAttributes(table, { labels: false, signal: AbortSignal.timeout(limit) }),
     );
     // The target table of a lookup is an annotation of its property.
     return { kindOf: ({ property = '' }) => kinds.get(property.split('@')[0]!) };

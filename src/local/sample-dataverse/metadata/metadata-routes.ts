@@ -27,8 +27,25 @@ export function readMetadata(
   found = keyed(found, root);
   for (const segment of rest) found = step(found, segment);
   const context = segments.map((segment) => segment.replace(/\(LogicalName='([^']*)'\)/, "('$1')")).join('/');
-  if (Array.isArray(found)) return { context, items: queryItems(found, options) };
-  return { context: `${context}/$entity`, item: shape(found, options.select, parseExpand(options.expand)) };
+  const inLanguages = <T>(value: T): T =>
+    options.labelLanguages === undefined ? value : (labelsIn(value, options.labelLanguages) as T);
+  if (Array.isArray(found)) return { context, items: inLanguages(queryItems(found, options)) };
+  const item = shape(found, options.select, parseExpand(options.expand));
+  return { context: `${context}/$entity`, item: inLanguages(item) };
+}
+
+/** The value with labels in these languages alone (learn.microsoft.com: Query table definitions, "Limit languages returned"). */
+function labelsIn(value: unknown, languages: readonly number[]): unknown {
+  if (Array.isArray(value)) return value.map((one) => labelsIn(one, languages));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      name === 'LocalizedLabels' && Array.isArray(member)
+        ? member.filter(({ LanguageCode }) => languages.includes(LanguageCode))
+        : labelsIn(member, languages),
+    ]),
+  );
 }
 
 function rootItems(model: Model, root: string): MetadataItem[] {

@@ -13,6 +13,8 @@ export interface QueryOptions {
   skipToken?: string;
   deltaToken?: string;
   annotations: boolean;
+  /** Codes of the languages of labels in metadata. @default all */
+  labelLanguages?: number[];
   /** Values of parameter aliases such as `@p1`. */
   aliases: Map<string, string>;
 }
@@ -68,6 +70,9 @@ function setOption(options: QueryOptions, name: string, value: string): void {
       break;
     case 'annotations':
       options.annotations = value === 'true';
+      break;
+    case 'LabelLanguages':
+      options.labelLanguages = value.split(',').map(Number);
       break;
     default:
       if (name.startsWith('$')) throw badRequest(`The query parameter ${name} is not supported`);
