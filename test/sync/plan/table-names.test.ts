@@ -69,4 +69,32 @@ describe('display names and descriptions', () => {
     expect(await column('accounts', 'name')).toMatchObject({ display_name: 'Trading name' });
     fault.remove();
   });
+
+  it('of one table concern the database of this table alone', async () => {
+    org = await Organisation.start(['account', { name: 'lead', database: 'sales' }]);
+    org.rows('account', 2);
+    org.rows('lead', 2);
+    await org.sync();
+    const etags = async () => {
+      const { state } = await org.harness.services.mirror.loadState();
+      return [state.databases!['dataverse']!.etag, state.databases!['sales']!.etag];
+    };
+    const before = await etags();
+    Object.assign(sampleColumn('account', 'name'), { displayName: 'Trading name' });
+    org.store.schemaChanged(org.store.table('account'));
+    await org.sync();
+    expect(await column('accounts', 'name')).toMatchObject({ display_name: 'Trading name' });
+    const after = await etags();
+    expect(after[0]).not.toBe(before[0]);
+    expect(after[1]).toBe(before[1]);
+    await org.expectIdle();
+
+    org.store.update('lead', [...org.store.truth('lead').keys()][0]!, { subject: 'Changed' });
+    Object.assign(sampleColumn('lead', 'subject'), { displayName: 'Topic' });
+    org.store.schemaChanged(org.store.table('lead'));
+    await org.sync();
+    expect((await etags())[0]).toBe(after[0]);
+    expect((await etags())[1]).not.toBe(after[1]);
+    await org.expectIdle();
+  });
 });

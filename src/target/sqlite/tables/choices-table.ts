@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
@@ -8,6 +9,8 @@ import { createNameTables, writeNames } from './names-table.ts';
 
 interface ChoicesMeta {
   digest: string;
+  /** Digest of what of the labels is in this database. Absent from earlier versions. */
+  own?: string;
   /** The tables whose labels were written, by name. */
   tables: string;
   language?: number;
@@ -37,7 +40,7 @@ function readChoicesMeta(db: SqliteDatabase): ChoicesMeta | undefined {
  * touch no block of the file.
  * @param tables every table in the database
  * @param read loads the labels; called only if the database has others
- * @returns whether anything was written
+ * @returns whether anything was written that is worth a commit: the digest alone, if labels of other databases changed, is not
  */
 export async function writeChoices(
   db: SqliteDatabase,
@@ -52,13 +55,18 @@ export async function writeChoices(
   return db.transaction(() => {
     const areNamesNew = createNameTables(db);
     const isNew = !db.hasTable('_choices') || areNamesNew;
+    const own = stored && ownDigest(tables, stored);
+    const areOther = own !== undefined && (isNew || own !== before?.own);
     db.exec(createChoices);
     if (digest !== undefined && stored !== undefined) {
-      writeRows(db, tables, stored);
-      writeNames(db, tables, stored.names ?? []);
+      if (areOther) {
+        writeRows(db, tables, stored);
+        writeNames(db, tables, stored.names ?? []);
+      }
       const unlabelled = stored.unlabelled?.map(({ table, column }) => `${table}.${column}`) ?? [];
       const reported = before?.reported?.filter((column) => unlabelled.includes(column)) ?? [];
       const meta: ChoicesMeta = {
+        ...(own !== undefined && { own }),
         digest,
         tables: names.join(),
         language: stored.language,
@@ -67,8 +75,20 @@ export async function writeChoices(
       writeMeta(db, choicesMeta, JSON.stringify(meta));
     }
     const haveViewsChanged = writeViews(db, tables, readChoicesMeta(db)?.language);
-    return isNew || stored !== undefined || haveViewsChanged;
+    return isNew || areOther || haveViewsChanged;
   });
+}
+
+/** Of the labels of these tables. */
+function ownDigest(
+  tables: readonly Table[],
+  { language, choices, names = [], unlabelled = [] }: Labels,
+): string {
+  const here = new Set(tables.map(({ logicalName }) => logicalName));
+  const own = [choices, names, unlabelled].map((list) => list.filter(({ table }) => here.has(table)));
+  const places = tables.map(({ name, columns }) => [name, ...columns.map((column) => column.name)].join());
+  const text = JSON.stringify([language, ...own, places.sort()]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
 
 /**
