@@ -28,7 +28,7 @@ export function settingsOf(dataverse: string | undefined): Settings {
 /**
  * What reads the tables that a command is given, each time again.
  * @param databaseName the file of the default database
- * @throws ConfigurationError if neither or both are given
+ * @throws ConfigurationError if neither or both are given; so does the function, for tables that are none, as for wrong options
  */
 export function tablesReader(
   { tables, entities }: { tables?: string | undefined; entities?: string | undefined },
@@ -40,9 +40,17 @@ export function tablesReader(
       hint: 'For example: --tables account,contact',
     });
   }
-  return entities === undefined
-    ? () => parseEntities(listOf(tables) ?? [], '--tables')
-    : () => readEntities(resolve(entities), databaseName);
+  return () => {
+    try {
+      return entities === undefined
+        ? parseEntities(listOf(tables) ?? [], '--tables')
+        : readEntities(resolve(entities), databaseName);
+    } catch (cause) {
+      if (!(cause instanceof ConfigurationError)) throw cause;
+      const { message, object, hint } = cause;
+      throw new ConfigurationError(message, { operation: 'read the options', object, hint, cause });
+    }
+  };
 }
 
 /** `account, contact` → `['account', 'contact']` */

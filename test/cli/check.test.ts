@@ -94,4 +94,11 @@ it('stops at a sign-in that fails, and at wrong options', async () => {
   expect(stdout).not.toContain('table account');
   expect(await check([])).toMatchObject({ code: 2, stderr: expect.stringContaining('--tables') });
   expect(await check(['--tables', 'account', '--wrong'])).toMatchObject({ code: 2 });
+  expect(await check(['--tables', ''])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--tables'),
+  });
+  expect(await check(['--entities', '/no/entities.json'])).toMatchObject({
+    ...{ code: 2, stderr: expect.stringContaining('/no/entities.json') },
+  });
 });
