@@ -168,6 +168,9 @@ describe.each(releases())('storage that release %s left', (release) => {
     const first = await org.sync();
     await expectContinued(fixture, check, first);
     expectOnlyChangesRead(first);
+    // No table is read again because of the release, and the file is not written anew.
+    expect(first.entities.filter(({ reread }) => reread !== undefined)).toEqual([]);
+    expect(first.database?.stagedBlocks).toBeLessThanOrEqual(2);
     await changeRowsAndSchema(org);
     const second = await org.sync();
     await expectContinued(fixture, check, second);
