@@ -100,7 +100,7 @@ var occurrences = [
     threshold: 0
     query: '''
       customEvents
-      | where name == "TableFailed"
+      | where name == "TableFailed" and isempty(tostring(customDimensions.tables))
       | summarize runs = dcount(tostring(customDimensions.runId)) by table = tostring(customDimensions.table)
       | where runs >= 3
     '''
@@ -115,7 +115,7 @@ var occurrences = [
     threshold: 0
     query: '''
       customEvents
-      | where name == "DeletesHeldBack"
+      | where name == "DeletesHeldBack" and isempty(tostring(customDimensions.tables))
       | extend table = tostring(customDimensions.table), rows = todouble(customMeasurements.rows)
     '''
   }

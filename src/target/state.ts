@@ -190,7 +190,15 @@ export function withPendingLog(state: State, rows: readonly SyncLogRow[]): State
     pending.delete(key);
     pending.set(key, before === undefined ? row : addLogRow(before, row));
   }
-  return { ...state, pendingLog: [...pending.values()].slice(-maxPendingLog) };
+  return { ...state, pendingLog: latestOf([...pending.values()]) };
+}
+
+/** The rows that fit. Quiet tables of narrow runs, of which there are many subsets, displace only each other. */
+function latestOf(rows: readonly SyncLogRow[]): SyncLogRow[] {
+  let excess = rows.length - maxPendingLog;
+  const isDropped = ({ name, isNarrow }: SyncLogRow) => name === '*' && isNarrow === true && excess-- > 0;
+  const rest = rows.filter((row) => !isDropped(row));
+  return rest.slice(-maxPendingLog);
 }
 
 function addLogRow(before: SyncLogRow, now: SyncLogRow): SyncLogRow {
@@ -252,6 +260,8 @@ export interface SyncLogRow extends ReadFigures, MergeFigures {
   state: string;
   /** A `StrategyName`, or `*`. */
   strategy: string;
+  /** Whether the run was of some tables alone. */
+  isNarrow?: boolean;
   /** How many runs the row stands for, if not for one. */
   runs?: number;
   reason?: string;

@@ -32,17 +32,17 @@ export const events = {
     ],
   },
   TableFailed: {
-    when: 'A table failed in a run that is over; the run is complete without it.',
-    properties: ['runId', 'table', 'strategy', 'error'],
+    when: 'A table failed in a run that is over; the run is complete without it. `tables` as in `RunEnded`.',
+    properties: ['runId', 'table', 'strategy', 'error', 'tables'],
     figures: ['ageSeconds'],
   },
   DeletesHeldBack: {
-    when: 'A run would have deleted more rows of a table than `massDeleteLimit` allows, and deleted none.',
-    properties: ['runId', 'table'],
+    when: 'A run would have deleted more rows of a table than `massDeleteLimit` allows, and deleted none. `tables` as in `RunEnded`.',
+    properties: ['runId', 'table', 'tables'],
     figures: ['rows'],
   },
   MirrorStale: {
-    when: 'A run is over, and a table has not been read without an error for more than a day.',
+    when: 'A run of all tables is over, and a table has not been read without an error for more than a day.',
     properties: ['runId', 'table'],
     figures: ['ageSeconds'],
   },

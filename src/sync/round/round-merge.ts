@@ -58,7 +58,8 @@ export function logRows(
   reports: readonly TableReport[],
   finishedAt: string,
 ): SyncLogRow[] {
-  const at = { runId, round, startedAt, finishedAt };
+  const isNarrow = narrow === undefined ? undefined : true;
+  const at = { runId, round, startedAt, finishedAt, isNarrow };
   const isQuiet = ({ state, error, added, updated, deleted, corrected = 0 }: TableReport): boolean =>
     state === 'merged' && error === undefined && added + updated + deleted + corrected === 0;
   const rows = reports.filter((report) => !isQuiet(report)).map((report) => ({ ...logRow(report), ...at }));
@@ -79,7 +80,9 @@ function namesOf(reports: readonly TableReport[]): string {
 }
 
 /** The members that `_sync_log` has. */
-function logRow(report: TableReport): Omit<SyncLogRow, 'runId' | 'round' | 'startedAt' | 'finishedAt'> {
+function logRow(
+  report: TableReport,
+): Omit<SyncLogRow, 'runId' | 'round' | 'startedAt' | 'finishedAt' | 'isNarrow'> {
   const { name, state, strategy, reason, added, updated, deleted, unchanged, error, hint } = report;
   return {
     name,

@@ -96,17 +96,18 @@ function sendEvents(services: SyncServices, run: RunDocument, figures: Figures):
   telemetry.event('RunEnded', { runId, phase, trigger, error, tables }, figures);
   for (const entity of entities) {
     const { name: table, strategy, heldBack = 0 } = entity;
-    if (heldBack > 0) telemetry.event('DeletesHeldBack', { runId, table }, { rows: heldBack });
+    if (heldBack > 0) telemetry.event('DeletesHeldBack', { runId, table, tables }, { rows: heldBack });
     if (!hasFailed(entity) || heldBack > 0) continue;
     const figures = { ageSeconds: ageOf(run, entity) };
-    telemetry.event('TableFailed', { runId, table, strategy, error: entity.error }, figures);
+    telemetry.event('TableFailed', { runId, table, strategy, error: entity.error, tables }, figures);
   }
   const { databaseMaxBytes, ageSeconds = 0 } = figures;
   for (const [database, databaseBytes] of sizesOf(services, run, figures)) {
     if (databaseBytes > nearLimit * databaseMaxBytes)
       telemetry.event('DatabaseNearLimit', { runId, database }, { databaseBytes, databaseMaxBytes });
   }
-  if (ageSeconds > staleSeconds) {
+  // A narrow run reads few tables, so it cannot say anything about the age of the others, which a live run may be reading.
+  if (ageSeconds > staleSeconds && run.tables === undefined) {
     const oldest = entities.find(({ syncedAt }) => syncedAt === quality?.oldestSync);
     telemetry.event('MirrorStale', { runId, table: oldest?.name }, { ageSeconds });
   }

@@ -16,18 +16,22 @@ const days = isLong ? 365 : 75;
 const period = days * 86_400_000;
 const begin = Date.parse('2026-01-01T00:00:00Z');
 
-/** What a run says about 50 tables, of which some changed or failed. */
-function logOf(time: number, options: { changed: number; failed: number }) {
+/** What a run says about its tables, 50 unless `tables` names those of a narrow run, of which some changed or failed. */
+function logOf(time: number, options: { changed: number; failed: number; tables?: string[] }) {
   const figures = { rowsRead: 1, pages: 1, requests: 1, retries: 0, bytes: 350, seconds: 0.123456789 };
   const at = new Date(time).toISOString();
-  const reports = Array.from({ length: 50 }, (_, n) => ({
-    ...{ name: `new_some_table_${n}`, strategy: 'delta', reason: 'change tracking is on', state: 'merged' },
+  const { tables = Array.from({ length: 50 }, (_, n) => `new_some_table_${n}`) } = options;
+  const reports = tables.map((name, n) => ({
+    ...{ name, strategy: 'delta', reason: 'change tracking is on', state: 'merged' },
     ...figures,
     ...{ added: 0, updated: n < options.changed ? 1 : 0, deleted: 0, unchanged: 12_345 },
-    ...(n >= 50 - options.failed ? { error: 'Dataverse rejected the request.', hint: 'Grant it.' } : {}),
+    ...(n >= tables.length - options.failed
+      ? { error: 'Dataverse rejected the request.', hint: 'Grant it.' }
+      : {}),
   }));
-  const runId = `${at.replace(/[-:]|\.\d+/g, '')}-1a2b3c4d`;
-  const plan = { runId, round: 1, createdAt: at } as Parameters<typeof logRows>[0];
+  const runId = `${at.replace(/[-:.]/g, '')}-1a2b3c4d${options.tables ? '-tables' : ''}`;
+  const narrow = options.tables && { tables: options.tables, withFiles: [], closureOpen: false };
+  const plan = { runId, round: 1, createdAt: at, narrow } as Parameters<typeof logRows>[0];
   return logRows(plan, reports as Parameters<typeof logRows>[1], at);
 }
 
@@ -62,6 +66,45 @@ describe(`${days} days of runs every 15 minutes with 50 tables`, () => {
     }
     expect(JSON.stringify(state).length).toBeLessThan(20_000);
     expect(state.pendingLog.at(-1)).toMatchObject({ name: '*', runs: 96, requests: 96 * 49 });
+  });
+});
+
+describe('many narrow runs', () => {
+  it('displace no rows of runs of all tables from the log', async () => {
+    const db = SqliteDatabase.open(await loadSqlite());
+    createBookkeeping(db);
+    const write = (time: number, options: Parameters<typeof logOf>[1]) =>
+      db.transaction(() => {
+        for (const row of logOf(time, options)) writeLog(db, row);
+        prune(db, new Date(time).toISOString());
+      });
+    const narrow = { changed: 1, failed: 0, tables: ['account'] };
+    let time = begin;
+    write(time, { changed: 3, failed: 1 });
+    for (let n = 0; n < 6_000; n++) {
+      time += 1_000;
+      write(time, narrow);
+    }
+    write(time, { changed: 3, failed: 1 });
+    const count = (where: string) =>
+      db.get<{ n: number }>(`SELECT count(*) AS n FROM _sync_log WHERE ${where}`)!.n;
+    expect([count("run_id LIKE '%-tables'"), count("run_id NOT LIKE '%-tables'")]).toEqual([5_000, 10]);
+    // A month later, none is left.
+    write(time + 31 * 86_400_000, narrow);
+    expect(count('true')).toBe(1);
+    db.close();
+  });
+
+  it('displace no error from the rows that wait for a commit', () => {
+    const names = ['account', 'contact', 'lead', 'task', 'email', 'phonecall'];
+    let state = withPendingLog(emptyState(), logOf(begin, { changed: 0, failed: 1 }));
+    for (let subset = 1; subset < 64; subset++) {
+      const tables = names.filter((_, n) => (subset >> n) % 2 === 1);
+      state = withPendingLog(state, logOf(begin + subset * 1_000, { changed: 0, failed: 0, tables }));
+    }
+    expect(state.pendingLog.length).toBeLessThanOrEqual(40);
+    expect(state.pendingLog.filter(({ error }) => error !== undefined)).toHaveLength(1);
+    expect(state.pendingLog.filter(({ isNarrow, name }) => !isNarrow && name === '*')).toHaveLength(1);
   });
 });
 

@@ -154,13 +154,28 @@ export function forgetDroppedTables(db: SqliteDatabase): void {
   db.run(`DELETE FROM _sync_foreign_keys WHERE table_name ${dropped}`);
 }
 
+/**
+ * Rows of narrow runs have row ids from here on, so that each kind of run has places of its own: many narrow runs displace
+ * only each other, and nothing has to be counted. After a VACUUM they begin anew, next to the others.
+ */
+const firstOfNarrowRuns = 2 ** 40;
+const logRanges = {
+  all: [1, firstOfNarrowRuns - 1],
+  narrow: [firstOfNarrowRuns, Number.MAX_SAFE_INTEGER],
+} as const;
+
 export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
+  const [first, last] = logRanges[row.isNarrow ? 'narrow' : 'all'];
   db.run(
-    `INSERT INTO _sync_log (run_id, round, entity, state, strategy, reason, started_at, finished_at, seconds, rows_read,
+    `INSERT INTO _sync_log (rowid, run_id, round, entity, state, strategy, reason, started_at, finished_at, seconds, rows_read,
        added, updated, deleted, unchanged, pages, requests, retries, bytes, error, hint, throttled, waited_seconds, wire_bytes)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     VALUES ((SELECT coalesce(max(rowid) + 1, ?) FROM _sync_log WHERE rowid BETWEEN ? AND ?),
+       ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (run_id, round, entity) DO NOTHING`,
     [
+      first,
+      first,
+      last,
       row.runId,
       row.round,
       row.name,
@@ -192,21 +207,38 @@ export function writeLog(db: SqliteDatabase, row: SyncLogRow): void {
 const keptDays = { _sync_log: 30, _sync_deleted: 365, _sync_schema_changes: 365 };
 const timeColumn = { _sync_log: 'finished_at', _sync_deleted: 'deleted_at', _sync_schema_changes: 'at' };
 /** How many rows of each are kept at most. The latest stay. */
-const keptRows = { _sync_log: 20_000, _sync_deleted: 1_000_000, _sync_schema_changes: 5_000 };
+const keptRows = { _sync_deleted: 1_000_000, _sync_schema_changes: 5_000 };
+const keptLogRows = { all: 20_000, narrow: 5_000 };
 
 /**
  * Deletes what is too old or too much. Rows are added in the order of time, so it looks only at the first ones.
  * @param at the time of the merge: ISO 8601, UTC
  */
 export function prune(db: SqliteDatabase, at: string): void {
-  for (const table of ['_sync_log', '_sync_deleted', '_sync_schema_changes'] as const) {
-    const since = new Date(Date.parse(at) - keptDays[table] * 86_400_000).toISOString();
-    const firstKept = `SELECT rowid AS id FROM ${table} WHERE ${timeColumn[table]} >= ? ORDER BY rowid LIMIT 1`;
-    const latest = db.get<{ id: number | null }>(`SELECT max(rowid) AS id FROM ${table}`)!.id;
-    if (latest === null) continue;
-    const byTime = db.get<{ id: number }>(firstKept, [since])?.id ?? latest + 1;
-    db.run(`DELETE FROM ${table} WHERE rowid < ?`, [Math.max(byTime, latest - keptRows[table] + 1)]);
-  }
+  for (const kind of ['all', 'narrow'] as const)
+    pruneRange(db, at, '_sync_log', keptLogRows[kind], logRanges[kind]);
+  for (const table of ['_sync_deleted', '_sync_schema_changes'] as const)
+    pruneRange(db, at, table, keptRows[table], [1, Number.MAX_SAFE_INTEGER]);
+}
+
+function pruneRange(
+  db: SqliteDatabase,
+  at: string,
+  table: keyof typeof timeColumn,
+  kept: number,
+  [first, last]: readonly [first: number, last: number],
+): void {
+  const since = new Date(Date.parse(at) - keptDays[table] * 86_400_000).toISOString();
+  const within = 'rowid BETWEEN ? AND ?';
+  const latest = db.get<{ id: number | null }>(`SELECT max(rowid) AS id FROM ${table} WHERE ${within}`, [
+    first,
+    last,
+  ])!.id;
+  if (latest === null) return;
+  const firstKept = `SELECT rowid AS id FROM ${table} WHERE ${within} AND ${timeColumn[table]} >= ? ORDER BY rowid LIMIT 1`;
+  const byTime = db.get<{ id: number }>(firstKept, [first, latest, since])?.id ?? latest + 1;
+  const before = Math.max(byTime, latest - kept + 1);
+  db.run(`DELETE FROM ${table} WHERE ${within}`, [first, before - 1]);
 }
 
 /** Every foreign key between mirrored tables, one row per possible target. */
