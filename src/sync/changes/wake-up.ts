@@ -5,8 +5,11 @@ import type { ChangesMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 
-/** `changes.json`: which message is on its way to start a run for the changes that wait. */
-const wakeUp = z.looseObject({ wakeId: z.string(), dueAt: z.iso.datetime() });
+/**
+ * `changes.json`: which message is on its way to start a run for the changes that wait, and when it arrives. Until it is
+ * sent, the note is reserved for its sender.
+ */
+const wakeUp = z.looseObject({ wakeId: z.string(), dueAt: z.iso.datetime(), isSent: z.boolean() });
 type WakeUp = z.output<typeof wakeUp>;
 
 /**
@@ -19,20 +22,50 @@ const lostAfterSeconds = 180;
  * Makes sure that a message is on its way that starts a run for all changes stored by now. Many changes share one: a
  * message that is still to come finds them.
  *
- * The message is sent before it is noted. So a note tells of a message that was sent, also if this process dies; without
- * a note, the next change sends another one.
- * @param tries how often in a row the message found another run
+ * The note is reserved before the message is sent, and says afterwards that it was. A message that is handled in between
+ * takes the note away, so no note announces a message that is already gone. A reserved note keeps nobody from sending: its
+ * sender may have died.
+ * @param delay seconds until the message arrives, asked if one is needed
+ * @param options `isUrgent`: a message that arrives later than that is not enough
  */
-export async function requestWakeUp(services: SyncServices, delaySeconds: number, tries = 0): Promise<void> {
-  const { work, now } = services;
-  const noted = (await readWakeUp(services))?.value;
-  const time = now().getTime();
+export async function requestWakeUp(
+  services: SyncServices,
+  delay: () => Promise<number>,
+  { isUrgent = false } = {},
+): Promise<void> {
+  const noted = await readWakeUp(services);
+  const before = noted?.value;
+  const time = services.now().getTime();
+  const isOpen = before !== undefined && time < Date.parse(before.dueAt) + lostAfterSeconds * 1000;
   // A message that is due but late takes its note away before it looks at the changes. It finds these as well.
-  if (noted !== undefined && time < Date.parse(noted.dueAt) + lostAfterSeconds * 1000) return;
-  const wakeId = services.randomId();
-  const next: WakeUp = { wakeId, dueAt: new Date(time + delaySeconds * 1000).toISOString() };
-  await services.sendChanges({ wakeId, tries }, delaySeconds);
-  await work.put(paths.wakeUp, next);
+  if (isOpen && before.isSent && !isUrgent) return;
+  const seconds = await delay();
+  const note: WakeUp = {
+    ...{ wakeId: services.randomId(), dueAt: new Date(time + seconds * 1000).toISOString() },
+    isSent: false,
+  };
+  if (isOpen && before.isSent && before.dueAt <= note.dueAt) return;
+  // Who has reserved the note keeps it, so that one of many senders can complete it.
+  const isReserved = isOpen && !before.isSent;
+  const etag = isReserved ? undefined : await replace(services, note, noted?.etag);
+  await services.sendChanges({ wakeId: note.wakeId }, seconds);
+  // Undefined also if the message was handled meanwhile: after the changes were stored, so it found them.
+  if (etag !== undefined) await replace(services, { ...note, isSent: true }, etag);
+}
+
+/** @returns the ETag of the note; undefined if it has changed meanwhile */
+async function replace(
+  { work }: SyncServices,
+  note: WakeUp,
+  etag: string | undefined,
+): Promise<string | undefined> {
+  if (etag === undefined) return work.create(paths.wakeUp, note);
+  try {
+    return await work.replaceIfUnchanged(paths.wakeUp, note, etag);
+  } catch (error) {
+    if (error instanceof ConflictError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -40,18 +73,19 @@ export async function requestWakeUp(services: SyncServices, delaySeconds: number
  * @returns false if another message is still to come, which does the work of this one
  */
 export async function takeWakeUp(services: SyncServices, { wakeId }: ChangesMessage): Promise<boolean> {
-  const noted = await readWakeUp(services);
-  if (noted === undefined) return true;
-  const { value, etag } = noted;
-  const isLater = value !== undefined && services.now() < new Date(value.dueAt);
-  if (isLater && value.wakeId !== wakeId) return false;
-  try {
-    await services.work.deleteIfUnchanged(paths.wakeUp, etag);
-    return true;
-  } catch (error) {
-    // Another message was noted in between.
-    if (error instanceof ConflictError) return false;
-    throw error;
+  for (;;) {
+    const noted = await readWakeUp(services);
+    if (noted === undefined) return true;
+    const { value, etag } = noted;
+    const isLater = value?.isSent === true && services.now() < new Date(value.dueAt);
+    if (isLater && value.wakeId !== wakeId) return false;
+    try {
+      await services.work.deleteIfUnchanged(paths.wakeUp, etag);
+      return true;
+    } catch (error) {
+      // Another message was noted in between. It may not have been sent yet, so look again.
+      if (!(error instanceof ConflictError)) throw error;
+    }
   }
 }
 

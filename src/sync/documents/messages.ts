@@ -49,6 +49,4 @@ export interface CheckMessage {
 /** Requests a run of the tables that have changed in Dataverse. */
 export interface ChangesMessage {
   wakeId: string;
-  /** How often in a row the changes had to wait for another run. */
-  tries: number;
 }

@@ -10,6 +10,8 @@ export const paths = {
   allChanged: 'changes/-all.json',
   /** Which message starts a run for them; see changes/wake-up.ts. */
   wakeUp: 'changes.json',
+  /** Which run was started last for changes; see changes/next-start.ts. */
+  lastChanges: 'last-changes.json',
   /** The latest check of the mirror; see check/check-document.ts. */
   check: 'check.json',
   checkFolder: 'check/',

@@ -27,7 +27,7 @@ const shapes = {
   fetch: z.looseObject({ ...envelope, runId, round, entity, slice, waiting }),
   merge: z.looseObject({ ...envelope, runId, round }),
   check: z.looseObject({ ...envelope, checkId: runId, step: slice }),
-  changes: z.looseObject({ ...envelope, wakeId: runId, tries: slice }),
+  changes: z.looseObject({ ...envelope, wakeId: runId }),
 };
 
 interface Messages {

@@ -4,7 +4,7 @@ import type { MergeFigures, ReadFigures } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
 import type { TableReport } from '../documents/report.ts';
-import { type RunDocument, type RunPhase, runFormat } from '../documents/run.ts';
+import { isNarrowRun, type RunDocument, type RunPhase, runFormat } from '../documents/run.ts';
 import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
@@ -31,6 +31,9 @@ export async function runStatus(services: SyncServices, runId: string): Promise<
   );
 }
 
+/** So many of the latest runs of all tables are among the latest runs, however many narrow runs came after them. */
+const mostFullRuns = 10;
+
 /** What `GET /api/sync` answers: the live run, if any, and the latest runs, newest first. */
 export async function syncStatus(
   services: SyncServices,
@@ -39,7 +42,9 @@ export async function syncStatus(
   const ids: string[] = [];
   for await (const runId of services.work.folders('runs/')) if (isRunId(runId)) ids.push(runId);
   const active = once(() => readActive(services));
-  const latest = ids.sort().reverse().slice(0, limit);
+  ids.sort().reverse();
+  const full = ids.filter((runId) => !isNarrowRun(runId)).slice(0, mostFullRuns);
+  const latest = ids.filter((runId, place) => place < limit || full.includes(runId));
   const runs = await Promise.all(latest.map((runId) => statusOf(services, runId, active)));
   const liveId = (await active())?.value.runId;
   const live =

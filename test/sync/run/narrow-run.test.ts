@@ -1,6 +1,4 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { acceptChanges, startChanges, startScheduledRun } from '../../../src/sync/changes/start-changes.ts';
-import type { ChangesMessage } from '../../../src/sync/documents/messages.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import { cleanUp } from '../../../src/sync/run/clean-up.ts';
 import { endRun } from '../../../src/sync/run/end-run.ts';
@@ -10,6 +8,8 @@ import { Organisation } from '../organisation.ts';
 
 let org: Organisation;
 afterEach(() => org.stop());
+
+const forbidden = { kind: 'error', status: 403, code: '0x80040220', message: 'No.', times: 1_000 } as const;
 
 const stateOf = async (name: string) => (await org.harness.services.mirror.lastState())!.entities[name];
 const namesOf = ({ entities }: { entities: readonly { name: string }[] }) =>
@@ -90,7 +90,7 @@ describe('a run of some tables', () => {
   it('does not fail for a table outside of it', async () => {
     org = await Organisation.start(['account', 'lead']);
     await org.sync();
-    org.dataverse.faults.add({ kind: '403', match: /\/leads/, times: 1_000 } as never);
+    org.dataverse.faults.add({ ...forbidden, match: /\/leads/ });
     org.rows('account', 1);
     expect((await org.sync({ tables: ['account'] })).totals).toMatchObject({ added: 1, failed: 0 });
   });
@@ -146,167 +146,34 @@ describe('a run of some tables', () => {
   });
 });
 
-describe('changes', () => {
-  let sent: { message: ChangesMessage; delaySeconds: number }[];
-
-  async function startWithQueue(): Promise<void> {
-    org = await Organisation.start(['account', 'contact', 'lead']);
-    sent = [];
-    org.harness.services.sendChanges = async (message, delaySeconds) => {
-      sent.push({ message, delaySeconds });
-    };
+describe('what is told of a run of some tables', () => {
+  it('is told apart in events, and the age of the mirror is left to runs of all tables', async () => {
+    org = await Organisation.start(['account', 'contact']);
     await org.sync();
-  }
-
-  /** Delivers the oldest message when it is due. */
-  async function deliver(): Promise<void> {
-    const { message, delaySeconds } = sent.shift()!;
-    org.clock.now += delaySeconds * 1000 + 1;
-    await startChanges(org.harness.services, message);
-  }
-
-  const runs = async () =>
-    (await syncStatus(org.harness.services)).runs.map(({ tables }) => tables?.join() ?? 'all');
-
-  it('that come together share a run', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    for (let n = 0; n < 20; n++) await acceptChanges(services, [['lead', 'account'][n % 2]!]);
-    expect(sent).toMatchObject([{ delaySeconds: 5 }]);
-    org.rows('account', 1);
-    await deliver();
-    await org.harness.drain();
-    expect(await runs()).toEqual(['account,lead', 'all']);
-    await org.expectMirror('account');
-    expect(sent).toEqual([]);
-  });
-
-  it('wait for a run that is going on, and lose nothing', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    await org.harness.startUnplanned();
-    await acceptChanges(services, ['account']);
-    await deliver();
-    await deliver();
-    expect(sent).toMatchObject([{ message: { tries: 2 } }]);
-    await org.harness.drain();
-    await deliver();
-    await org.harness.drain();
-    expect(await runs()).toEqual(['account', 'all', 'all']);
-    expect(sent).toEqual([]);
-  });
-
-  it('that come while their run starts get another run', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    await acceptChanges(services, ['account']);
-    const { create } = services.work;
-    services.work.create = async (...all) => {
-      services.work.create = create;
-      const etag = await create.apply(services.work, all);
-      await acceptChanges(services, ['account']);
-      return etag;
-    };
-    await deliver();
-    await org.harness.drain();
-    await deliver();
-    await org.harness.drain();
-    expect(await runs()).toEqual(['account', 'account', 'all']);
-  });
-
-  it('survive the death of a process before and after each step', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    const { work } = services;
-    // The storage has the real clock. A run is stale when both say so.
-    org.clock.now = Date.now();
-    const steps = ['put', 'create', 'createIfAbsent', 'deleteIfUnchanged', 'replaceIfUnchanged'] as const;
-    const real = Object.fromEntries(steps.map((step) => [step, work[step].bind(work)]));
-    // A minute passes in a moment.
-    org.harness.mergeDelay = 0.001;
-    org.harness.onWait = (milliseconds) => {
-      org.clock.now += milliseconds * 1100;
-    };
-    // A dead process is replaced by another one.
-    org.harness.onFailure = () => void Object.assign(work, real);
-    let added = 0;
-    for (let death = 1; death <= 24; death++) {
-      org.clock.now += 1_000_000;
-      let left = death >> 1;
-      for (const step of steps) {
-        Object.assign(work, {
-          [step]: async (...all: unknown[]) => {
-            const dies = --left < 0;
-            if (dies && death % 2 === 0) throw new Error('killed');
-            const result = await (real[step] as (...all: unknown[]) => Promise<unknown>)(...all);
-            if (dies) throw new Error('killed');
-            return result;
-          },
-        });
-      }
-      added += 1;
-      org.rows('lead', 1);
-      const accepted = await acceptChanges(services, ['lead']).then(
-        () => true,
-        () => false,
-      );
-      // The queue delivers a message until its handler succeeds.
-      for (let tries = 0; sent.length > 0 && tries < 60; tries++) {
-        const next = sent[0]!;
-        await deliver().catch(() => {
-          sent.unshift(next);
-          Object.assign(work, real);
-        });
-        await org.harness.drain();
-      }
-      Object.assign(work, real);
-      expect(sent).toEqual([]);
-      await org.harness.drain();
-      if (accepted) expect(await org.ids('lead'), `death ${death}`).toHaveLength(added);
-    }
+    const events: { name: string; table?: string; tables?: string | undefined }[] = [];
+    org.harness.services.telemetry.event = (name, properties) => void events.push({ name, ...properties });
+    org.clock.now += 2 * 86_400_000;
+    org.dataverse.faults.add({ ...forbidden, match: /\/accounts/ });
+    await org.sync({ tables: ['account'] });
+    const told = () => events.filter(({ name }) => /TableFailed|MirrorStale/.test(name));
+    expect(told()).toMatchObject([{ name: 'TableFailed', table: 'account', tables: 'account' }]);
+    events.length = 0;
     await org.sync();
-    await org.expectMirror('lead');
+    expect(told()).toMatchObject([
+      { name: 'TableFailed', table: 'account', tables: undefined },
+      { name: 'MirrorStale', table: 'account' },
+    ]);
   });
 
-  it('make way for a run of the timer, which would come too late otherwise', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    org.clock.now += 1_000;
-    await org.harness.startUnplanned({ tables: ['account'] });
-    await startScheduledRun(services);
-    await org.harness.drain();
-    await deliver();
-    await org.harness.drain();
-    expect(await runs()).toEqual(['all', 'account', 'all']);
-    // A run of all tables needs no other one behind it.
-    await org.harness.startUnplanned();
-    await startScheduledRun(services);
-    expect(sent).toEqual([]);
-    await org.harness.drain();
-  });
-
-  it('of a table that left entities.json are forgotten', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    await acceptChanges(services, ['lead']);
-    org.harness.configure(['account', 'contact']);
-    await deliver();
-    expect(org.harness.waiting).toBe(0);
-    expect(await services.work.exists(paths.changed('lead'))).toBe(false);
-  });
-
-  it('send another message if one was lost, or another program damaged their documents', async () => {
-    await startWithQueue();
-    const { services } = org.harness;
-    await acceptChanges(services, ['lead']);
-    sent.length = 0;
-    await services.work.putText(paths.changed('lead'), '{', 'application/json');
-    org.clock.now += 200_000;
-    await acceptChanges(services, ['account']);
-    expect(sent).toHaveLength(1);
-    await services.work.putText(paths.wakeUp, '[', 'application/json');
-    await deliver();
-    await org.harness.drain();
-    expect(await runs()).toEqual(['account,lead', 'all']);
+  it('leaves the latest runs of all tables in the overview', async () => {
+    org = await Organisation.start(['account', 'contact'], {}, { SYNC_KEEP_RUNS: '60' });
+    for (let n = 0; n < 12; n++) await org.sync();
+    for (let n = 0; n < 25; n++) await org.sync({ tables: ['account'] });
+    const { runs } = await syncStatus(org.harness.services);
+    expect(runs.map(({ tables }) => tables?.join() ?? 'all')).toEqual([
+      ...new Array<string>(20).fill('account'),
+      ...new Array<string>(10).fill('all'),
+    ]);
+    expect(runs.map(({ runId }) => runId)).toEqual([...runs.map(({ runId }) => runId)].sort().reverse());
   });
 });
