@@ -12,7 +12,10 @@ import { buildLibrary } from './library/build-library.ts';
 const root = resolve(import.meta.dirname, '..');
 const examples = join(root, 'docs/examples');
 const [name = '', ...rest] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), 'example-'));
+/** A folder that was given is kept, so that a second start finds what the first one left. */
+const given = process.env['EXAMPLE_FOLDER'];
+if (given !== undefined) mkdirSync(given, { recursive: true });
+const folder = given === undefined ? mkdtempSync(join(tmpdir(), 'example-')) : resolve(given);
 const running: ChildProcess[] = [];
 
 /** Starts a program of this checkout. */
@@ -64,7 +67,8 @@ async function prepare(env: Record<string, string>): Promise<Record<string, stri
   if (name === 'query-and-analytics') {
     const file = join(folder, 'my.db');
     const args = ['sync', '--tables', 'account,contact', '--out', file, '--quiet'];
-    await run(join(root, 'dist/cli/main.js'), args, env);
+    const code = await run(join(root, 'dist/cli/main.js'), args, env);
+    if (code !== 0) throw new Error(`The sync of the mirror ended with ${code}.`);
     return { MIRROR_FILE: file };
   }
   if (name === 'near-real-time' && process.env['APP_URL'] === undefined) {
@@ -91,5 +95,5 @@ try {
   process.exitCode = await run(join(examples, name, 'run.ts'), rest, env);
 } finally {
   for (const child of running) child.kill();
-  rmSync(folder, { recursive: true, force: true });
+  if (given === undefined) rmSync(folder, { recursive: true, force: true });
 }

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataverseError } from 'dataverse-sqlite-sync/dataverse';
+import {
+  DataverseError,
+  DuplicateError,
+  NotFoundError,
+  RequestError,
+  ThrottlingError,
+  UsageError,
+} from 'dataverse-sqlite-sync/dataverse';
 import { connect } from '../connect.ts';
 import { Meter } from '../meter.ts';
 
@@ -53,6 +60,21 @@ async function writeProgress(done: number): Promise<void> {
   await rename(`${progressFile}.new`, progressFile);
 }
 
+/** Whether an error is the fault of its row: another value in it, and the row could be written. */
+function isFaultOfRow(error: unknown): boolean {
+  const kinds = [RequestError, DuplicateError, NotFoundError, UsageError];
+  return kinds.some((kind) => error instanceof kind);
+}
+
+/**
+ * Whether the same row may be written when it is sent again. Not after throttling: the client has waited as long as Dataverse
+ * asked, up to its own limit, so the next start continues.
+ */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof DataverseError) || error instanceof ThrottlingError) return false;
+  return error.maybeExecuted || error.isTransient;
+}
+
 /** Writes a chunk. Rows that Dataverse rejects go to a file with the reason; all others are written. */
 async function writeChunk(chunk: readonly InputRow[]): Promise<{ written: number; rejected: number }> {
   let open = [...chunk];
@@ -69,9 +91,11 @@ async function writeChunk(chunk: readonly InputRow[]): Promise<{ written: number
     for (const [index, outcome] of outcomes.entries()) {
       const row = open[index]!;
       if (outcome.status === 'fulfilled') written += 1;
-      else if (outcome.status === 'skipped') again.push(row);
-      else if (outcome.reason instanceof DataverseError && outcome.reason.maybeExecuted) again.push(row);
-      else rejected.push(JSON.stringify({ ...row, reason: (outcome.reason as Error).message }));
+      else if (outcome.status === 'skipped' || mayPass(outcome.reason)) again.push(row);
+      else if (isFaultOfRow(outcome.reason))
+        rejected.push(JSON.stringify({ ...row, reason: (outcome.reason as Error).message }));
+      // A missing privilege, a token that is not accepted: no row is at fault, and the chunk is not done.
+      else throw outcome.reason;
     }
     // Not a fault of the rows: the client has retried for minutes. The next start goes on with this chunk.
     if (again.length > 0 && attempt === 3) throw new Error(`${again.length} rows could not be sent.`);

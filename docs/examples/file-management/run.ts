@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DataverseError, reference, type UploadState } from 'dataverse-sqlite-sync/dataverse';
+import { NotFoundError, RequestError, reference, type UploadState } from 'dataverse-sqlite-sync/dataverse';
 import { connect } from '../connect.ts';
 import { Meter } from '../meter.ts';
 
@@ -12,45 +12,68 @@ const accounts = dataverse.table('account');
 const audit = dataverse.table('new_fileaction');
 const column = 'new_contract';
 
-/** The audit trail is a table of its own: rows are only added. */
-async function createAuditTable(): Promise<void> {
-  const { metadata } = dataverse;
+/** Creates something unless it is there, also if an earlier start died in between or another one is faster. */
+async function ensure(read: () => Promise<unknown>, create: () => Promise<void>): Promise<void> {
+  const isThere = async () => {
+    try {
+      await read();
+      return true;
+    } catch (error) {
+      if (error instanceof NotFoundError) return false;
+      throw error;
+    }
+  };
+  if (await isThere()) return;
   try {
-    await metadata.createTable({
-      schemaName: 'new_FileAction',
-      displayName: 'File action',
-      displayCollectionName: 'File actions',
-      primaryColumn: { schemaName: 'new_Name', displayName: 'File name' },
-      ownership: 'OrganizationOwned',
-      columns: [
-        { type: 'text', schemaName: 'new_Action', displayName: 'Action' },
-        { type: 'text', schemaName: 'new_State', displayName: 'State' },
-        { type: 'text', schemaName: 'new_Sha256', displayName: 'SHA-256' },
-        { type: 'bigint', schemaName: 'new_Bytes', displayName: 'Bytes' },
-      ],
-    });
-    await metadata.createLookup({
-      schemaName: 'new_account_fileaction',
-      from: 'new_fileaction',
-      to: 'account',
-      column: { schemaName: 'new_AccountId', displayName: 'Account' },
-    });
-    await metadata.publish({ tables: ['new_fileaction'] });
+    await create();
   } catch (error) {
-    const exists = error instanceof DataverseError && /already|exist|duplicate/i.test(error.message);
-    if (!exists) throw error;
+    if (!(await isThere())) throw error;
   }
+}
+
+/** The audit trail is a table of its own, with a row for each action. */
+async function ensureAuditTable(): Promise<void> {
+  const { metadata } = dataverse;
+  await ensure(
+    () => metadata.readTable('new_fileaction', { select: ['LogicalName'] }),
+    () =>
+      metadata.createTable({
+        schemaName: 'new_FileAction',
+        displayName: 'File action',
+        displayCollectionName: 'File actions',
+        primaryColumn: { schemaName: 'new_Name', displayName: 'File name' },
+        ownership: 'OrganizationOwned',
+        columns: [
+          { type: 'text', schemaName: 'new_Action', displayName: 'Action' },
+          { type: 'text', schemaName: 'new_State', displayName: 'State' },
+          { type: 'text', schemaName: 'new_Sha256', displayName: 'SHA-256' },
+          { type: 'bigint', schemaName: 'new_Bytes', displayName: 'Bytes' },
+        ],
+      }),
+  );
+  await ensure(
+    () => metadata.readColumn('new_fileaction', 'new_accountid', { select: ['LogicalName'] }),
+    async () => {
+      await metadata.createLookup({
+        schemaName: 'new_account_fileaction',
+        from: 'new_fileaction',
+        to: 'account',
+        column: { schemaName: 'new_AccountId', displayName: 'Account' },
+      });
+      await metadata.publish({ tables: ['new_fileaction'] });
+    },
+  );
 }
 
 /**
  * Does an action between two writes of its audit row: `begun` before it, `done` or `failed` after it. An action that died
- * stays `begun`, so no action is missing from the trail.
+ * stays `begun`, and so does one whose second write fails, so no action is missing from the trail.
  */
-async function audited<T>(
+async function audited(
   action: 'upload' | 'download' | 'delete',
   of: { auditId: string; accountId: string; name: string },
-  work: () => Promise<{ result: T; sha256?: string; bytes?: number }>,
-): Promise<T> {
+  work: () => Promise<{ sha256: string; bytes: number }>,
+): Promise<void> {
   const { auditId, accountId, name } = of;
   await audit.upsert(auditId, {
     new_name: name,
@@ -58,14 +81,17 @@ async function audited<T>(
     new_state: 'begun',
     new_AccountId: reference('accounts', accountId),
   });
+  let done: { sha256: string; bytes: number };
   try {
-    const { result, sha256 = null, bytes = null } = await work();
-    await audit.update(auditId, { new_state: 'done', new_sha256: sha256, new_bytes: bytes });
-    return result;
+    done = await work();
   } catch (error) {
-    await audit.update(auditId, { new_state: 'failed' });
+    // The error of the action is the one to report.
+    await audit.update(auditId, { new_state: 'failed' }).catch((other: Error) => {
+      console.error(`The audit row ${auditId} stays begun: ${other.message}`);
+    });
     throw error;
   }
+  await audit.update(auditId, { new_state: 'done', new_sha256: done.sha256, new_bytes: done.bytes });
 }
 
 /** What an upload needs to go on after a crash; on disk beside the file. */
@@ -74,26 +100,49 @@ interface Job {
   state?: UploadState;
 }
 
-async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text);
+async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(`${path}.new`, content);
   await rename(`${path}.new`, path);
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 async function upload(accountId: string, path: string, name: string): Promise<void> {
   const jobFile = `${path}.upload.json`;
-  const job: Job = await readFile(jobFile, 'utf8').then(
-    (text) => JSON.parse(text) as Job,
-    () => ({ auditId: randomUUID() }),
-  );
+  const stored = await readText(jobFile);
+  const job: Job = stored === undefined ? { auditId: randomUUID() } : (JSON.parse(stored) as Job);
+  const bytes = await readFile(path);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (stored === undefined) await replaceFile(jobFile, JSON.stringify(job));
+  else if (await isUploaded(job, sha256)) return unlink(jobFile);
   if (job.state !== undefined) console.log(`resuming with ${job.state.blocks.length} chunks done`);
-  await replaceFile(jobFile, JSON.stringify(job));
   await audited('upload', { auditId: job.auditId, accountId, name }, async () => {
-    const bytes = await readFile(path);
+    try {
+      await send(job.state);
+    } catch (error) {
+      // Dataverse forgets an upload after some time, and once it is complete.
+      if (job.state === undefined || !(error instanceof RequestError || error instanceof NotFoundError))
+        throw error;
+      console.log(`beginning anew: ${error.message}`);
+      await send(undefined);
+    }
+    return { sha256, bytes: bytes.length };
+  });
+  await unlink(jobFile);
+
+  async function send(resume: UploadState | undefined): Promise<void> {
     let saving = Promise.resolve();
     await accounts.file(accountId, column).upload(name, bytes, {
       mimeType: 'application/pdf',
       chunkBytes: 1024 * 1024,
-      resume: job.state,
+      resume,
       onState: (state) => {
         saving = saving.then(() => replaceFile(jobFile, JSON.stringify({ ...job, state })));
         // For the test of the recovery: the process dies in the middle of the file.
@@ -103,43 +152,48 @@ async function upload(accountId: string, path: string, name: string): Promise<vo
       },
     });
     await saving;
-    return {
-      result: undefined,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-      bytes: bytes.length,
-    };
-  });
-  await unlink(jobFile);
+  }
+}
+
+/** Whether the trail says that the upload is done: the process died after that and before it deleted its job. */
+async function isUploaded({ auditId }: Job, sha256: string): Promise<boolean> {
+  const row = await audit.retrieve(auditId, { select: ['new_state', 'new_sha256'] });
+  return row?.['new_state'] === 'done' && row['new_sha256'] === sha256;
 }
 
 /** Writes chunks to disk as they come, and checks the sum that the upload left in the trail. */
 async function download(accountId: string, path: string, name: string, sha256: string): Promise<void> {
   const of = { auditId: randomUUID(), accountId, name };
   await audited('download', of, async () => {
-    const file = await open(`${path}.part`, 'w');
     const hash = createHash('sha256');
     let bytes = 0;
-    for await (const chunk of accounts.file(accountId, column).download({ chunkBytes: 1024 * 1024 })) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      await file.write(chunk);
+    const file = await open(`${path}.part`, 'w');
+    try {
+      for await (const chunk of accounts.file(accountId, column).download({ chunkBytes: 1024 * 1024 })) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        await file.write(chunk);
+      }
+    } finally {
+      await file.close();
     }
-    await file.close();
     const found = hash.digest('hex');
     if (found !== sha256) throw new Error(`${name} has another SHA-256 than the upload.`);
     await rename(`${path}.part`, path);
-    return { result: undefined, sha256: found, bytes };
+    return { sha256: found, bytes };
   });
 }
 
 const source = join(folder, 'contract.pdf');
 const idFile = join(folder, 'account.txt');
-await createAuditTable();
+await ensureAuditTable();
+// The id is stored before the account exists, so that an earlier start that died in between leaves no second account.
+const accountId = (await readText(idFile)) ?? randomUUID();
+await replaceFile(idFile, accountId);
+await accounts.upsert(accountId, { name: 'With a contract' });
 if ((await stat(source).catch(() => undefined)) === undefined) {
-  await writeFile(source, randomBytes(6 * 1024 * 1024));
-  await writeFile(idFile, await accounts.create({ name: 'With a contract' }));
+  await replaceFile(source, randomBytes(6 * 1024 * 1024));
 }
-const accountId = await readFile(idFile, 'utf8');
 const meter = new Meter();
 await upload(accountId, source, 'contract.pdf');
 const sent = meter.take();

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { openMirror } from 'dataverse-sqlite-sync/mirror';
 import { connect } from '../connect.ts';
-import { register, registration } from './register.ts';
+import { register, registration, unregister } from './register.ts';
 
 const { APP_URL: app, FUNCTION_KEY: functionKey } = process.env;
 if (app === undefined || functionKey === undefined)
@@ -9,14 +9,24 @@ if (app === undefined || functionKey === undefined)
 const headers = { 'x-functions-key': functionKey, accept: 'application/json' };
 const dataverse = connect();
 
-const rows = registration(`${app}/api/changes`, functionKey, ['account', 'contact']);
+const rows = registration({
+  ...{ url: `${app}/api/changes`, functionKey, tables: ['account', 'contact'] },
+  links: process.argv.includes('--links'),
+});
 if (process.argv.includes('--print')) {
   console.log({ ...rows.endpoint, authvalue: '(the function key)' }, rows.steps);
   process.exit();
 }
-if (process.argv.includes('--register')) {
-  await register(dataverse, rows);
-  console.log(`registered ${rows.steps.length} steps`);
+if (process.argv.includes('--register') || process.argv.includes('--remove')) {
+  // Dataverse sends to an address that it can reach: not to this machine, where npm run example starts the app.
+  if (!app.startsWith('https://'))
+    throw new Error(`Set APP_URL to the https address of the app, not ${app}.`);
+  if (process.argv.includes('--remove')) {
+    console.log(`removed the webhook and ${await unregister(dataverse, rows)} steps`);
+  } else {
+    await register(dataverse, rows);
+    console.log(`registered ${rows.steps.length} steps`);
+  }
   process.exit();
 }
 
@@ -64,6 +74,7 @@ for (;;) {
 }
 console.log(`after ${((performance.now() - began) / 1000).toFixed(1)} seconds`);
 // The file is committed before the run has written its report.
+const reported = performance.now();
 for (;;) {
   const { runs } = (await (await fetch(`${app}/api/sync`, { headers })).json()) as { runs: Run[] };
   const run = runs.find(({ trigger, phase }) => trigger === 'changes' && phase === 'complete');
@@ -71,5 +82,6 @@ for (;;) {
     console.log('run of', run.tables.join(), `${run.totals.requests} requests to Dataverse`);
     break;
   }
+  if (performance.now() - reported > 60_000) throw new Error('The run did not end within a minute.');
   await wait(250);
 }

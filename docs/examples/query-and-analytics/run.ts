@@ -43,11 +43,18 @@ await ask('accounts and revenue by state', 'Dataverse', async () => {
     values: { rows: 'count', revenue: ['revenue', 'sum'] },
   });
   return rows
-    .map((row) => ({ statecode: row['statecode'], rows: Number(row['rows']) }))
+    .map((row) => ({
+      statecode: row['statecode'],
+      rows: Number(row['rows']),
+      revenue: Math.round(Number(row['revenue'])),
+    }))
     .sort((a, b) => Number(a.statecode) - Number(b.statecode));
 });
 await ask('accounts and revenue by state', 'mirror', () =>
-  mirror.query('SELECT statecode, count(*) AS rows FROM accounts GROUP BY statecode ORDER BY statecode'),
+  mirror.query(
+    `SELECT statecode, count(*) AS rows, CAST(round(sum(revenue)) AS INTEGER) AS revenue
+     FROM accounts GROUP BY statecode ORDER BY statecode`,
+  ),
 );
 
 // A question over several tables and all of their rows: Dataverse has to send the rows, the mirror answers in place.

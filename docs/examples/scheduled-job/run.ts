@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChangeTrackingError } from 'dataverse-sqlite-sync/dataverse';
@@ -28,10 +28,14 @@ async function readState(): Promise<JobState | undefined> {
   }
 }
 
-/** Replaces the file as a whole, so that a crash leaves the old state or the new one. */
+/**
+ * Replaces the file as a whole, so that a crash leaves the old state or the new one. Two runs at the same time write their own
+ * temporary files; the last one to end decides, and the next run reads a change again at worst.
+ */
 async function writeState(state: JobState): Promise<void> {
-  await writeFile(`${stateFile}.new`, JSON.stringify(state));
-  await rename(`${stateFile}.new`, stateFile);
+  const temporary = `${stateFile}.${randomUUID()}`;
+  await writeFile(temporary, JSON.stringify(state));
+  await rename(temporary, stateFile);
 }
 
 /** An account has one task, whose id follows from the account's. A change that comes twice writes the same task. */
