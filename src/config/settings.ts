@@ -56,6 +56,8 @@ export interface Settings {
     staleAfterSeconds: number;
     /** From a change in Dataverse to the run that reads it, together with what changes meanwhile. */
     changesDelaySeconds: number;
+    /** Least seconds between the starts of two runs for changes; 0: none, however long runs take. */
+    changesIntervalSeconds: number;
     maxWaitSeconds: number;
     overlapSeconds: number;
     /** A time such as `1h`, or a number of runs; see strategies.ts. */
@@ -118,6 +120,7 @@ const appSettings = z.object({
   SYNC_STALE_AFTER: number(900, 1, 86_400),
   SYNC_MAX_WAIT: number(3600, 0, 86_400),
   SYNC_CHANGES_DELAY: integer(5, 0, 3600),
+  SYNC_CHANGES_INTERVAL: integer(30, 0, 86_400),
   SYNC_OVERLAP_SECONDS: number(120, 0, 86_400),
   SYNC_RECONCILE_EVERY: z
     .string()
@@ -196,6 +199,7 @@ export function readSettings(
       sliceBytes: Math.round(s.SYNC_SLICE_MB * megabyte),
       staleAfterSeconds: s.SYNC_STALE_AFTER,
       changesDelaySeconds: s.SYNC_CHANGES_DELAY,
+      changesIntervalSeconds: s.SYNC_CHANGES_INTERVAL,
       maxWaitSeconds: s.SYNC_MAX_WAIT,
       overlapSeconds: s.SYNC_OVERLAP_SECONDS,
       reconcileEvery: s.SYNC_RECONCILE_EVERY,

@@ -28,6 +28,7 @@ describe('POST /api/changes', () => {
     SYNC_WORK_CONTAINER: 'changes-work',
     SYNC_DATABASE_CONTAINER: 'changes-data',
     SYNC_CHANGES_DELAY: '1',
+    SYNC_CHANGES_INTERVAL: '0',
   });
 
   beforeAll(async () => {

@@ -76,7 +76,8 @@ function checkTables(services: SyncServices, option: string, names: readonly str
 function checkNarrow({ tables, ...options }: z.output<typeof startRequest>): void {
   if (tables === undefined) return;
   for (const option of ['resume', 'dropTables'] as const) {
-    if (options[option] === undefined) continue;
+    const value = options[option];
+    if (value === undefined || value === false || (Array.isArray(value) && value.length === 0)) continue;
     throw new Problem(400, `${option} and tables exclude each other.`, {
       hint: `Send ${option} in a request of its own.`,
     });

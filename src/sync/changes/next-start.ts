@@ -11,9 +11,7 @@ import type { SyncServices } from '../documents/services.ts';
 
 /** Between the starts of two runs for changes pass so many times the seconds that the earlier one took. */
 const timesDuration = 10;
-/** And at least so many seconds. */
-const leastSeconds = 30;
-/** But never more: a run that took very long must not make the mirror old. */
+/** But that is at most so many seconds: a run that took very long must not make the mirror old. */
 const mostSeconds = 900;
 /** A live run is looked for at most so many seconds later. */
 const longestLookSeconds = 60;
@@ -28,13 +26,15 @@ export async function noteStart({ work }: SyncServices, runId: string, startedAt
 
 /** Seconds until the next run may start for changes; 0 if it may start now. */
 export async function secondsToNextStart(services: SyncServices): Promise<number> {
+  const least = services.settings.sync.changesIntervalSeconds;
+  if (least === 0) return 0;
   const found = await unlessDamaged(services.work.read(paths.lastChanges));
   const { data: last } = lastChanges.safeParse(found?.value);
   if (last === undefined) return 0;
   const run = await unlessDamaged(services.documents.run(last.runId));
   const startedAt = Date.parse(last.startedAt);
   const took = run?.finishedAt === undefined ? 0 : (Date.parse(run.finishedAt) - startedAt) / 1000;
-  const interval = Math.min(mostSeconds, Math.max(leastSeconds, timesDuration * took));
+  const interval = Math.max(least, Math.min(mostSeconds, timesDuration * took));
   return Math.max(0, Math.ceil(interval - (services.now().getTime() - startedAt) / 1000));
 }
 

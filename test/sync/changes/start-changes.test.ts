@@ -150,6 +150,18 @@ describe('changes', () => {
     expect(looks).toBeLessThan(130);
   });
 
+  it('start a run after each run where no interval is set', async () => {
+    await startWithQueue();
+    org.harness.services.settings.sync.changesIntervalSeconds = 0;
+    for (let n = 0; n < 2; n++) {
+      await acceptChanges(org.harness.services, ['account']);
+      await deliver();
+      await org.harness.drain();
+      expect(sent).toEqual([]);
+    }
+    expect(await runs()).toEqual(['account', 'account', 'all']);
+  });
+
   it('start runs that take no more than a tenth of the time', async () => {
     await startWithQueue();
     const { services } = org.harness;
