@@ -104,6 +104,7 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
     at: round.at,
     isCurrent: merge.heldBack === 0 && outdatedIds.length === 0,
     isHeldBack: merge.heldBack > 0,
+    isNarrow: plan.narrow !== undefined,
     failure,
     digestOf: (since) => mirror.contentDigest(merge.table, since),
   });

@@ -86,6 +86,7 @@ async function planTables(
         ? joinReasons([organizationReason, rereads.get(config.name), known.reread, asked])
         : asked,
       allowsMassDelete: allowMassDelete.includes(config.name),
+      isNarrow: tables !== undefined,
       settings: services.settings.sync,
       now,
     });

@@ -49,6 +49,7 @@ export async function quietTable(
     at,
     isCurrent: true,
     isHeldBack: false,
+    isNarrow: plan.narrow !== undefined,
     failure,
   };
   return { report, state: await nextState(services.settings.sync, known, table, fetched, outcome) };

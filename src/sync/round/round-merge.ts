@@ -1,4 +1,5 @@
 import type { TableConfig } from '../../config/entities.ts';
+import type { Failure } from '../../errors.ts';
 import type { MirrorTransaction } from '../../target/mirror-target.ts';
 import type { State, SyncLogRow } from '../../target/state.ts';
 import type { Catalog, RoundPlan } from '../documents/plan.ts';
@@ -99,9 +100,17 @@ function logRow(
   };
 }
 
-/** Reports of configured tables that cannot be mirrored: of those that the run was asked for. */
-export function skippedReports({ skipped }: Catalog, { narrow }: RoundPlan): TableReport[] {
-  const ofRun = Object.entries(skipped).filter(([name]) => narrow?.tables.includes(name) !== false);
+/**
+ * Reports of configured tables that cannot be mirrored: of those that the run was asked for. A table that vanished from
+ * Dataverse keeps its rows, and the schema report says so; whoever asked for a run of it is told as well.
+ */
+export function skippedReports({ skipped, tables }: Catalog, { narrow }: RoundPlan): TableReport[] {
+  const asked = narrow?.tables ?? [];
+  const vanished = asked.filter((name) => tables[name] === undefined && skipped[name] === undefined);
+  const ofRun = [
+    ...Object.entries(skipped).filter(([name]) => narrow?.tables.includes(name) !== false),
+    ...vanished.map((name) => [name, vanishedFailure(name)] as const),
+  ];
   return ofRun.map(([name, failure]) => ({
     name,
     strategy: 'full',
@@ -114,3 +123,8 @@ export function skippedReports({ skipped }: Catalog, { narrow }: RoundPlan): Tab
     ...failure,
   }));
 }
+
+const vanishedFailure = (name: string): Failure => ({
+  error: `Dataverse no longer has the table ${name}.`,
+  hint: `The mirror keeps its rows. Restore ${name} in Dataverse, or remove it from entities.json.`,
+});

@@ -49,7 +49,7 @@ export async function endRun(
   for (;;) {
     const stored = await storedRun(services, runId);
     if (stored.run?.phase !== undefined) return finish(services, stored.run, stored.etag!);
-    const started = stored.run ?? { runId, trigger: 'timer', startedAt: services.now().toISOString() };
+    const started = stored.run ?? (await claimedRun(services, runId));
     const run = await reportEnd(services, started, phase, end);
     await keepReread(services, run);
     const etag = await write(services, run, stored.etag);
@@ -59,6 +59,15 @@ export async function endRun(
     await startDueCheck(services, run);
     return true;
   }
+}
+
+/** What the claim of a run says of its start, if another program has deleted or damaged run.json. */
+async function claimedRun(services: SyncServices, runId: string): Promise<RunDocument> {
+  const active = (await readActive(services))?.value;
+  const unknown = { trigger: 'timer' as const, startedAt: services.now().toISOString() };
+  if (active?.runId !== runId) return { runId, ...unknown };
+  const { trigger = unknown.trigger, tables, startedAt, traceparent } = active;
+  return { runId, trigger, tables, startedAt, traceparent };
 }
 
 /**

@@ -43,7 +43,9 @@ export async function planRun(services: SyncServices, message: PlanMessage): Pro
     // A page may have killed the process that planned the run before, here or in the function that started it. In a
     // message of its own it fails its table alone.
     const readsFirst = isFirst && active.resumedAt === undefined;
-    const planned = await planFirstRound(services, runId, run, { readsFirst });
+    // The claim knows as well what the run is of, if another program has deleted run.json.
+    const requests = { ...run, tables: run?.tables ?? active.tables };
+    const planned = await planFirstRound(services, runId, requests, { readsFirst });
     const end = await recordIfIdle(services, planned, run ?? {});
     if (end !== undefined) return lookAgain(await endRun(services, runId, 'complete', end));
     await startFirstRound(services, planned);

@@ -23,6 +23,8 @@ export interface MergeOutcome {
   isCurrent: boolean;
   /** Whether deletes were held back. */
   isHeldBack: boolean;
+  /** Whether the run is of some tables alone. */
+  isNarrow?: boolean;
   /** What is to be told about it, or about a comparison that failed. */
   failure?: Failure;
   /** Digest of keys and versions in the database: of all rows, or of those modified since. Absent in an idle round. */

@@ -73,7 +73,7 @@ export async function nextState(
     strategy,
     rows: outcome.rows,
     rowBytes: rowBytesAfter(known, fetched, comparedAll),
-    runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId ? 0 : 1),
+    runsSinceSweep: comparedAll ? 0 : (known?.runsSinceSweep ?? 0) + (byId || outcome.isNarrow ? 0 : 1),
     sweptAt: comparedAll ? outcome.startedAt : known?.sweptAt,
     miscount: counted === undefined || !comparedAll ? known?.miscount : counted - outcome.rows,
     comparedAt: isVerified ? outcome.startedAt : (known?.comparedAt ?? known?.syncedAt),

@@ -72,6 +72,8 @@ export interface PlanContext {
   rereadReason: string | undefined;
   /** Whether this run may delete more rows of the table than the limit allows. */
   allowsMassDelete: boolean;
+  /** Whether the run is of some tables alone. */
+  isNarrow?: boolean;
   settings: Settings['sync'];
   now: Date;
 }

@@ -46,12 +46,13 @@ const slackSeconds = 60;
 
 /** Whether all keys of the table must be compared in this run, because deletes show in no other way. */
 export function isReconciliationDue(context: PlanContext): boolean {
-  const { config, state, settings, now } = context;
+  const { config, state, settings, now, isNarrow = false } = context;
   if (state === undefined || hasJustFailed(context)) return false;
   // One that could not be read, at the time or because of a count, is tried again before its next time.
   if (state.uncompared !== undefined && state.sweepAgain === undefined) return true;
   const every = intervalOf(config.reconcileEvery ?? settings.reconcileEvery);
-  if ('runs' in every) return every.runs > 0 && state.runsSinceSweep + 1 >= every.runs;
+  // Runs of all tables are counted: a webhook would bring narrow runs without number.
+  if ('runs' in every) return !isNarrow && every.runs > 0 && state.runsSinceSweep + 1 >= every.runs;
   const age = Math.abs(now.getTime() - Date.parse(state.sweptAt ?? '')) / 1000;
   // Not if the age is not known.
   return !(age < every.seconds - Math.min(slackSeconds, every.seconds / 10));

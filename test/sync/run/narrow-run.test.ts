@@ -5,6 +5,7 @@ import { endRun } from '../../../src/sync/run/end-run.ts';
 import { lastSuccess } from '../../../src/sync/run/last-success.ts';
 import { syncStatus } from '../../../src/sync/run/run-status.ts';
 import { Organisation } from '../organisation.ts';
+import { dropTable } from '../schema-drift.ts';
 
 let org: Organisation;
 afterEach(() => org.stop());
@@ -131,6 +132,46 @@ describe('a run of some tables', () => {
     const [run] = (await syncStatus(org.harness.services)).runs;
     expect(run).toMatchObject({ phase: 'complete', tables: ['account'] });
     expect(namesOf(run!)).toEqual(['account']);
+  });
+
+  it('stays narrow when another program deletes its run.json before it is planned', async () => {
+    org = await Organisation.start(['account', 'contact']);
+    await org.sync();
+    org.clock.now += 60_000;
+    const { runId } = await org.harness.startUnplanned({ tables: ['account'] });
+    await org.harness.services.work.deletePrefix(paths.run(runId));
+    await org.harness.drain();
+    const [run] = (await syncStatus(org.harness.services)).runs;
+    expect(run).toMatchObject({ runId, phase: 'complete', trigger: 'http', tables: ['account'] });
+    expect(namesOf(run!)).toEqual(['account']);
+  });
+
+  it('tells whoever asked for a table that vanished from Dataverse', async () => {
+    org = await Organisation.start(['account', 'new_box']);
+    org.rows('new_box', 2);
+    await org.sync();
+    dropTable(org.store, 'new_box');
+    org.store.schemaChanged();
+    const status = await org.sync({ tables: ['new_box'] });
+    expect(status.entities).toMatchObject([
+      { name: 'new_box', state: 'failed', error: 'Dataverse no longer has the table new_box.' },
+    ]);
+    expect(await org.query('SELECT count(*) AS rows FROM new_boxes')).toEqual([{ rows: 2 }]);
+    expect((await org.sync()).totals).toMatchObject({ failed: 0 });
+  });
+
+  it('does not count as one of the runs after which all keys are compared', async () => {
+    org = await Organisation.start([{ name: 'lead', reconcileEvery: 3 }]);
+    const [first] = org.rows('lead', 5);
+    await org.sync();
+    org.store.delete('lead', first!);
+    for (let n = 0; n < 4; n++) await org.sync({ tables: ['lead'] });
+    expect(await org.ids('lead')).toHaveLength(5);
+    await org.sync();
+    await org.sync({ tables: ['lead'] });
+    expect(await org.ids('lead')).toHaveLength(5);
+    for (let n = 0; n < 2; n++) await org.sync();
+    expect(await org.ids('lead')).toHaveLength(4);
   });
 
   it('is no success of all tables, and displaces no reports of runs of all tables', async () => {
