@@ -97,9 +97,9 @@ describe('POST /api/changes', () => {
 
   const truth = (table: string) => new Set(dataverse.store.truth(table).keys());
 
-  it('answers a burst of 200 messages with few runs of the tables that changed', async () => {
+  it('answers a burst of 100 messages with few runs of the tables that changed', async () => {
     const before = (await runs()).runs.length;
-    const answers = Array.from({ length: 200 }, async (_, n) => {
+    const answers = Array.from({ length: 100 }, async (_, n) => {
       const table = n % 2 === 0 ? 'account' : 'contact';
       dataverse.store.create(table, {});
       return (await post(message(table, { MessageName: 'Create' }))).status;
@@ -177,15 +177,14 @@ describe('POST /api/changes', () => {
     ['a wrong key', 401, () => fetch(`${app.url}/api/changes?code=wrong`, { method: 'POST', body: '{}' })],
     ['another method', 405, () => app.fetch('changes')],
   ])('rejects %s with %i', async (_, status, send) => {
-    const before = (await runs()).runs.length;
     const answer = await send();
     expect(answer.status).toBe(status);
     if (status !== 401) {
       const problem = (await answer.json()) as { detail: string; hint: string };
       expect(problem).toMatchObject({ status, detail: expect.any(String), hint: expect.any(String) });
     }
-    await quiet();
-    expect((await runs()).runs).toHaveLength(before);
+    // Nothing is stored that would start a run.
+    for await (const { name } of container().listBlobsFlat({ prefix: 'changes' })) expect(name).toBe('');
   });
 
   it('takes the key that a webhook of the type WebhookKey sends', async () => {

@@ -26,6 +26,8 @@ export function histories(
   options: {
     seed: number;
     runs: number;
+    /** How many the long form lives. @default 75 times as many */
+    inLong?: number;
     drift: boolean;
     onStorageEmulator?: boolean;
     /** Most syncs are of some tables. */
@@ -34,7 +36,9 @@ export function histories(
 ): void {
   const { HISTORIES_SEED, HISTORIES_RUNS, HISTORIES_PATH, HISTORIES_SHRINK } = process.env;
   const seed = Number(HISTORIES_SEED ?? (isLong ? today : options.seed));
-  const runs = Number(HISTORIES_RUNS ?? options.runs * (isLong ? longRuns : 1));
+  const runs = Number(
+    HISTORIES_RUNS ?? (isLong ? (options.inLong ?? options.runs * longRuns) : options.runs),
+  );
   it(`equals the truth after each sync of ${runs} random histories ${what} (seed ${seed})`, {
     timeout: runs * (isLong ? 60_000 : 30_000),
   }, async () => {
