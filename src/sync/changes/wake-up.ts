@@ -9,7 +9,12 @@ import type { SyncServices } from '../documents/services.ts';
  * `changes.json`: which message is on its way to start a run for the changes that wait, and when it arrives. Until it is
  * sent, the note is reserved for its sender.
  */
-const wakeUp = z.looseObject({ wakeId: z.string(), dueAt: z.iso.datetime(), isSent: z.boolean() });
+const wakeUp = z.looseObject({
+  wakeId: z.string(),
+  notedAt: z.iso.datetime(),
+  dueAt: z.iso.datetime(),
+  isSent: z.boolean(),
+});
 type WakeUp = z.output<typeof wakeUp>;
 
 /**
@@ -17,6 +22,9 @@ type WakeUp = z.output<typeof wakeUp>;
  * (github.com/Azure/azure-functions-host#10706).
  */
 const lostAfterSeconds = 180;
+
+/** Seconds for which a note stays reserved. A message is sent in less; after that, its sender has died. */
+const reservedSeconds = 10;
 
 /**
  * Makes sure that a message is on its way that starts a run for all changes stored by now. Many changes share one: a
@@ -36,17 +44,16 @@ export async function requestWakeUp(
   const noted = await readWakeUp(services);
   const before = noted?.value;
   const time = services.now().getTime();
-  const isOpen = before !== undefined && time < Date.parse(before.dueAt) + lostAfterSeconds * 1000;
+  const isOnItsWay = before?.isSent === true && time < Date.parse(before.dueAt) + lostAfterSeconds * 1000;
   // A message that is due but late takes its note away before it looks at the changes. It finds these as well.
-  if (isOpen && before.isSent && !isUrgent) return;
+  if (isOnItsWay && !isUrgent) return;
   const seconds = await delay();
-  const note: WakeUp = {
-    ...{ wakeId: services.randomId(), dueAt: new Date(time + seconds * 1000).toISOString() },
-    isSent: false,
-  };
-  if (isOpen && before.isSent && before.dueAt <= note.dueAt) return;
+  const dueAt = new Date(time + seconds * 1000).toISOString();
+  if (isOnItsWay && before.dueAt <= dueAt) return;
+  const notedAt = new Date(time).toISOString();
+  const note: WakeUp = { wakeId: services.randomId(), notedAt, dueAt, isSent: false };
   // Who has reserved the note keeps it, so that one of many senders can complete it.
-  const isReserved = isOpen && !before.isSent;
+  const isReserved = before?.isSent === false && time < Date.parse(before.notedAt) + reservedSeconds * 1000;
   const etag = isReserved ? undefined : await replace(services, note, noted?.etag);
   await services.sendChanges({ wakeId: note.wakeId }, seconds);
   // Undefined also if the message was handled meanwhile: after the changes were stored, so it found them.

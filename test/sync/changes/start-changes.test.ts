@@ -127,6 +127,10 @@ describe('changes', () => {
     services.sendChanges = sendChanges;
     await acceptChanges(services, ['account']);
     expect(sent).toHaveLength(1);
+    // What it reserved counts no longer after some seconds, however late its message would have come.
+    org.clock.now += 11_000;
+    for (let n = 0; n < 3; n++) await acceptChanges(services, ['account']);
+    expect(sent).toHaveLength(2);
     await deliverAll();
     expect(await runs()).toEqual(['account,lead', 'all']);
   });
@@ -288,6 +292,25 @@ describe('changes', () => {
     await startScheduledRun(services);
     expect(sent).toEqual([]);
     await org.harness.drain();
+  });
+
+  it('do not delay the run of the timer by the time that they wait themselves', async () => {
+    await startWithQueue();
+    const { services } = org.harness;
+    org.rows('account', 1);
+    await acceptChanges(services, ['account']);
+    await deliver();
+    await acceptChanges(services, ['lead']);
+    await startScheduledRun(services);
+    expect(sent.map(({ delaySeconds }) => delaySeconds)).toEqual([30, 5]);
+    await org.harness.drain();
+    sent.reverse();
+    await deliver();
+    await org.harness.drain();
+    expect(await runs()).toEqual(['all', 'account', 'all']);
+    // The run of all tables has read the changes as well.
+    await deliver();
+    expect([sent.length, org.harness.waiting]).toEqual([0, 0]);
   });
 
   it('of a table that left entities.json are forgotten', async () => {
