@@ -65,7 +65,7 @@ export async function createSyncServices(
       telemetry,
     }),
     shards: new ShardCache(),
-    progress: new ProgressTracker(),
+    progress: new ProgressTracker(storage.work),
     telemetry,
     now: () => new Date(),
     randomId: () => randomBytes(4).toString('hex'),

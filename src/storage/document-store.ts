@@ -47,6 +47,10 @@ export interface DocumentStore {
   putBytes(name: string, bytes: Uint8Array): Promise<void>;
   putText(name: string, text: string, contentType: string): Promise<void>;
   getBytes(name: string): Promise<Buffer | undefined>;
+  /** Adds text to the end of a file that only this call writes, and creates it. Lost answers may add the text twice. */
+  append(name: string, text: string): Promise<void>;
+  /** The last bytes of a file, at most so many; undefined if there is none. */
+  readEnd(name: string, bytes: number): Promise<Buffer | undefined>;
   /** The names that begin with `prefix`, in order. */
   list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }>;
   /** The names of the folders directly in `prefix`, which ends in `/`, in order. Costs no listing of what is in them. */

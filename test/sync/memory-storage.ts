@@ -121,6 +121,21 @@ class MemoryStore implements DocumentStore {
     return found && Buffer.from(found.bytes);
   }
 
+  async append(name: string, text: string): Promise<void> {
+    await soon();
+    store(
+      this.#blobs,
+      name,
+      Buffer.concat([this.#blobs.get(name)?.bytes ?? Buffer.alloc(0), Buffer.from(text)]),
+    );
+  }
+
+  async readEnd(name: string, bytes: number): Promise<Buffer | undefined> {
+    await soon();
+    const found = this.#blobs.get(name);
+    return found && Buffer.from(found.bytes.subarray(Math.max(0, found.bytes.length - bytes)));
+  }
+
   async *list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }> {
     await soon();
     for (const name of [...this.#blobs.keys()].sort()) {

@@ -68,6 +68,22 @@ describe.each(Object.keys(containers))('documents in %s', (where) => {
     await expect(documents.replaceIfUnchanged('a.json', {}, '"1"')).rejects.toThrow(ConflictError);
   });
 
+  it('take text at the end, and give their end', async () => {
+    const documents = create();
+    expect(await documents.readEnd('a/b.jsonl', 10)).toBeUndefined();
+    await documents.append('a/b.jsonl', 'één\n');
+    await documents.append('a/b.jsonl', 'twee\n');
+    expect((await documents.readEnd('a/b.jsonl', 5))!.toString()).toBe('twee\n');
+    expect((await documents.readEnd('a/b.jsonl', 1000))!.toString()).toBe('één\ntwee\n');
+    expect(await names(documents, 'a/')).toEqual(['a/b.jsonl']);
+    // Of several writers none loses its text.
+    await Promise.all(Array.from({ length: 8 }, (_, n) => documents.append('a/c.jsonl', `${n}\n`)));
+    const all = (await documents.readEnd('a/c.jsonl', 100))!.toString();
+    expect(all.trim().split('\n').sort().join('')).toBe('01234567');
+    expect(await documents.deletePrefix('a/')).toBe(2);
+    expect(await documents.readEnd('a/b.jsonl', 10)).toBeUndefined();
+  });
+
   it('are created once, by one of many', async () => {
     const documents = create();
     const created = await Promise.all([1, 2, 3, 4].map((n) => documents.createIfAbsent('a.json', { n })));

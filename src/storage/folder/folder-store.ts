@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { ConflictError } from '../../errors.ts';
 import { DamagedDocumentError, type DocumentStore } from '../document-store.ts';
@@ -87,6 +98,32 @@ export class FolderStore implements DocumentStore {
   async getBytes(name: string): Promise<Buffer | undefined> {
     const path = this.#path(name);
     return (await withFileErrors('read', path, () => contentOf(path)))?.bytes;
+  }
+
+  append(name: string, text: string): Promise<void> {
+    return this.#change('write', name, async (path) => {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await appendFile(path, text, { mode: 0o600 });
+    });
+  }
+
+  async readEnd(name: string, bytes: number): Promise<Buffer | undefined> {
+    const path = this.#path(name);
+    return withFileErrors('read', path, async () => {
+      const file = await open(path).catch((error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return undefined;
+        throw error;
+      });
+      if (file === undefined) return undefined;
+      try {
+        const { size } = await file.stat();
+        const length = Math.min(bytes, size);
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+        return buffer.subarray(0, bytesRead);
+      } finally {
+        await file.close();
+      }
+    });
   }
 
   async *list(prefix: string): AsyncGenerator<{ name: string; lastModified: Date }> {

@@ -43,6 +43,9 @@ export const paths = {
   /** Until when the table waits, because Dataverse asked to; see waiting.ts. */
   waiting: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/waiting.json`,
+  /** How much of its slice the process that reads it has read; see progress-tracker.ts. */
+  progress: (runId: string, round: number, entity: string) =>
+    `runs/${runId}/rounds/${round}/${entity}/progress.json`,
   /** The latest error of a slice of the table, for the poison handler. */
   lastError: (runId: string, round: number, entity: string) =>
     `runs/${runId}/rounds/${round}/${entity}/last-error.json`,

@@ -302,8 +302,9 @@ class SliceReader implements RowReader {
   #count(page: Page): void {
     this.#pages += 1;
     this.#bytes += page.body.byteLength;
-    const { runId, round, entity } = this.#message;
+    const { runId, round, entity, slice } = this.#message;
     this.#services.progress.set(runId, round, entity, {
+      slice,
       rowsRead: this.#shard.rowsRead,
       pages: this.#pages,
       bytes: this.#bytes,

@@ -1,6 +1,7 @@
 import { paths } from '../documents/paths.ts';
 import { isNarrowRun } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { deleteOldHistory } from '../history/run-history.ts';
 
 /** The reports of old runs are deleted a few at a time: at most this many more are there. */
 const runsAtOnce = 20;
@@ -22,6 +23,7 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   const old = oldRuns(services, runIds);
   if (old.length < Math.max(1, Math.min(runsAtOnce, (runIds.length - old.length) / 5))) return;
   for (const runId of old.slice(0, mostRuns)) await work.deletePrefix(paths.runFolder(runId));
+  await deleteOldHistory(services);
 
   const last = await services.mirror.lastState();
   // Without it, nobody knows what is in use.

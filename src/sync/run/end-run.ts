@@ -9,6 +9,7 @@ import { addCommits } from '../documents/report.ts';
 import type { RunDocument, RunPhase } from '../documents/run.ts';
 import { isRunDocument } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { appendToHistory } from '../history/run-history.ts';
 import { announceEnd } from './announce-end.ts';
 import { cleanUp } from './clean-up.ts';
 import { keepReread } from './kept-reread.ts';
@@ -89,7 +90,7 @@ export async function endFreshRun(
   const { cleansUp } = options;
   // The note costs a call, and is of use if the process dies before it releases the run: a clean-up takes time.
   if (cleansUp) await announce(services, run, reported);
-  else tell(services, run);
+  else await tell(services, run);
   if (cleansUp) await cleanUpOrLog(services, run);
   try {
     await services.work.deleteIfUnchanged(paths.active, claim.etag);
@@ -166,7 +167,7 @@ async function write(
 /** Announces the end before that is noted: a crash in between repeats the announcement rather than losing it. */
 async function announce(services: SyncServices, run: RunDocument, etag: string): Promise<void> {
   const { runId } = run;
-  tell(services, run);
+  await tell(services, run);
   try {
     await services.work.replaceIfUnchanged(paths.run(runId), { ...run, announced: true }, etag);
   } catch (error) {
@@ -176,7 +177,7 @@ async function announce(services: SyncServices, run: RunDocument, etag: string):
   }
 }
 
-function tell(services: SyncServices, run: RunDocument): void {
+async function tell(services: SyncServices, run: RunDocument): Promise<void> {
   try {
     announceEnd(services, run);
   } catch (error) {
@@ -184,6 +185,7 @@ function tell(services: SyncServices, run: RunDocument): void {
     const message = `The end of the run could not be announced: ${describeForLog(error)}`;
     services.telemetry.log('error', message, { runId: run.runId });
   }
+  await appendToHistory(services, run);
 }
 
 /** Deletes the documents of a run that is over, and lets the next one start. */

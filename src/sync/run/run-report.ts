@@ -1,5 +1,7 @@
+import { unlessDamaged } from '../../storage/document-store.ts';
 import { paths } from '../documents/paths.ts';
 import { fetchRoundOf, type RoundPlan } from '../documents/plan.ts';
+import { type Progress, progressIn } from '../documents/progress-tracker.ts';
 import { addCommits, type TableReport, withNotes } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -59,6 +61,14 @@ async function fetchReports(services: SyncServices, roundPlan: RoundPlan): Promi
     }
     return slices;
   };
+  const progressOf = async (entity: string, round: number, slice: number): Promise<Progress | undefined> => {
+    const own = services.progress.get(runId, round, entity);
+    const path = paths.progress(runId, round, entity);
+    const stored = !own && names.has(path) && (await unlessDamaged(work.read(path)));
+    const progress = own ?? progressIn(stored ? stored.value : undefined);
+    // That of an earlier slice is in the figures of that slice.
+    return progress?.slice === slice ? progress : undefined;
+  };
   return Promise.all(
     Object.entries(entities).map(async ([name, plan]): Promise<TableReport> => {
       const round = roundOf(name);
@@ -67,7 +77,7 @@ async function fetchReports(services: SyncServices, roundPlan: RoundPlan): Promi
       const failure = hasFailed ? await documents.failure(runId, round, name) : undefined;
       const last = slices.at(-1);
       const isFetched = last !== undefined && last.next === undefined;
-      const progress = isFetched ? undefined : services.progress.get(runId, round, name);
+      const progress = isFetched ? undefined : await progressOf(name, round, slices.length);
       const isBegun = last !== undefined || progress !== undefined;
       const figures = addFigures(slices);
       return {

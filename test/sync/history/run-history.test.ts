@@ -1,0 +1,132 @@
+import { HttpRequest, type InvocationContext } from '@azure/functions';
+import { afterEach, describe, expect, it } from 'vitest';
+import { SyncError } from '../../../src/errors.ts';
+import { serve } from '../../../src/http/handler.ts';
+import { syncResource } from '../../../src/http/sync/sync-resource.ts';
+import { paths } from '../../../src/sync/documents/paths.ts';
+import { deleteOldHistory, readHistory } from '../../../src/sync/history/run-history.ts';
+import { resumeEnd } from '../../../src/sync/run/end-run.ts';
+import { memoryStorage } from '../memory-storage.ts';
+import { Organisation } from '../organisation.ts';
+
+let org: Organisation | undefined;
+afterEach(async () => {
+  await org?.stop();
+  org = undefined;
+});
+
+const longAgo = new Date(0);
+
+describe('the history', () => {
+  it('has a line for each run, with what it changed', async () => {
+    org = await Organisation.start(['account', 'lead', 'contact']);
+    const { services } = org.harness;
+    org.rows('account', 5);
+    org.store.deniedPrivileges.add('prvReadcontact');
+    const first = await org.sync();
+    const idle = await org.sync();
+    org.store.create('account', {});
+    const third = await org.sync();
+    const { runs } = await readHistory(services, { since: longAgo });
+    expect(runs.map(({ runId }) => runId)).toEqual([third, idle, first].map(({ runId }) => runId));
+    expect(runs[2]).toMatchObject({
+      ...{ phase: 'complete', tables: 3, failed: 1, added: 5, rowsRead: 5 },
+      ...{ startedAt: first.startedAt, finishedAt: first.finishedAt, databaseBytes: first.databaseBytes },
+      changed: { account: { added: 5, rows: 5 }, contact: { error: expect.stringContaining('contact') } },
+    });
+    // The table that failed is the only one to tell of.
+    expect(Object.keys(runs[1]!.changed ?? {})).toEqual(['contact']);
+    expect(runs[1]!.added).toBeUndefined();
+    expect(runs[0]).toMatchObject({ added: 1, rows: 6, changed: { account: { added: 1, rows: 6 } } });
+  });
+
+  it('is no reason for a run to fail', async () => {
+    org = await Organisation.start(['account']);
+    const { published } = org.harness.services;
+    published.append = async () => {
+      throw new SyncError('the disk is full');
+    };
+    expect(await org.sync()).toMatchObject({ phase: 'complete' });
+    const warning = org.harness.log.find(({ message }) => /could not be added to the history/.test(message));
+    expect(warning).toMatchObject({ level: 'warn', message: expect.stringContaining('the disk is full') });
+  });
+
+  it('has a run once whose end was repeated', async () => {
+    org = await Organisation.start(['account']);
+    const { services } = org.harness;
+    const { runId } = await org.sync();
+    // As after a death between the announcement and its note.
+    const report = (await services.work.read<object>(paths.run(runId)))!;
+    await services.work.put(paths.run(runId), { ...report.value, announced: undefined });
+    const active = { runId, format: 3, startedAt: new Date().toISOString(), resumptions: 0 };
+    await services.work.put(paths.active, active);
+    expect(await resumeEnd(services, runId, { isDead: true })).toBe(true);
+    const month = services.now().toISOString().slice(0, 7);
+    const text = (await services.published.getBytes(`history/${month}.jsonl`))!.toString();
+    expect(text.trim().split('\n')).toHaveLength(2);
+    expect((await readHistory(services, { since: longAgo })).runs).toHaveLength(1);
+  });
+
+  it('goes over months, and reads no more than it needs', async () => {
+    const { published } = memoryStorage();
+    const at = Date.UTC(2026, 10, 20);
+    const now = () => new Date(at);
+    const line = (n: number) => {
+      const finishedAt = new Date(at - n * 3_600_000).toISOString();
+      return { runId: `r${n}`, trigger: 'timer', phase: 'complete', startedAt: finishedAt, finishedAt };
+    };
+    for (let n = 2000; n >= 0; n--) {
+      const one = line(n);
+      await published.append(`history/${one.finishedAt.slice(0, 7)}.jsonl`, `${JSON.stringify(one)}\n`);
+    }
+    // What another program wrote, or a process that died.
+    await published.append('history/2026-11.jsonl', '{"runId":"half\nnull\n[]\n{"runId":"../x"}\n');
+    const week = await readHistory({ published, now }, { since: new Date(at - 7 * 86_400_000) });
+    expect(week.runs.map(({ runId }) => runId)).toEqual(Array.from({ length: 169 }, (_, n) => `r${n}`));
+    const all = await readHistory({ published, now }, { since: longAgo });
+    expect(all.runs).toHaveLength(2001);
+    let read = 0;
+    const readEnd = published.readEnd.bind(published);
+    published.readEnd = async (name, bytes) => {
+      const found = await readEnd(name, bytes);
+      read += found?.length ?? 0;
+      return found;
+    };
+    const latest = await readHistory({ published, now }, { since: longAgo, limit: 48 });
+    expect(latest.runs.length).toBeGreaterThanOrEqual(48);
+    expect(latest.runs[0]!.runId).toBe('r0');
+    // All runs from then on are there.
+    expect(latest.runs.at(-1)!.finishedAt).toBe(latest.since);
+    expect(read).toBeLessThan(100_000);
+  });
+
+  it('is kept for thirteen months', async () => {
+    const { published } = memoryStorage();
+    const names = ['2025-09', '2025-10', '2025-11', '2026-11', 'else'].map((name) => `history/${name}.jsonl`);
+    for (const name of names) await published.append(name, '{}\n');
+    await deleteOldHistory({ published, now: () => new Date('2026-11-30T23:00:00Z') });
+    const left: string[] = [];
+    for await (const { name } of published.list('')) left.push(name);
+    expect(left).toEqual(names.slice(1).sort());
+  });
+
+  it('is served, and says what is wrong with days', async () => {
+    org = await Organisation.start(['account']);
+    const { runId } = await org.sync();
+    const { services } = org.harness;
+    const get = async (query: string) => {
+      const url = `http://127.0.0.1:7071/api/sync/history${query}`;
+      const request = new HttpRequest({ method: 'GET', url, params: { runId: 'history' } });
+      const context = { invocationId: 'i', warn: () => {}, error: () => {} } as unknown as InvocationContext;
+      const { handler } = serve(() => services, syncResource);
+      const answer = (await handler(request, context)) as { status?: number; body: string };
+      return { status: answer.status ?? 200, body: JSON.parse(answer.body) };
+    };
+    expect(await get('')).toMatchObject({ status: 200, body: { runs: [{ runId }] } });
+    for (const query of ['?days=0', '?days=401', '?days=x', '?days=', '?days=1e1'])
+      expect(await get(query)).toMatchObject({
+        status: 400,
+        body: { detail: expect.stringContaining('days') },
+      });
+  });
+});
