@@ -14,7 +14,7 @@ export interface Progress {
  * A slice that takes longer says so in storage, for pages that another process makes, and again after this time. Most
  * slices are done before.
  */
-const publishMilliseconds = 2000;
+const usualMilliseconds = 2000;
 
 interface Tracked {
   progress: Progress;
@@ -29,10 +29,15 @@ interface Tracked {
 export class ProgressTracker {
   readonly #slices = new Map<string, Tracked>();
   readonly #work: Pick<DocumentStore, 'put'> | undefined;
+  readonly #milliseconds: number;
 
-  /** @param work where progress is stored, if other processes show it */
-  constructor(work?: Pick<DocumentStore, 'put'>) {
+  /**
+   * @param work where progress is stored, if other processes show it
+   * @param milliseconds how often at most that of one slice is stored
+   */
+  constructor(work?: Pick<DocumentStore, 'put'>, milliseconds = usualMilliseconds) {
     this.#work = work;
+    this.#milliseconds = milliseconds;
   }
 
   set(runId: string, round: number, entity: string, progress: Progress): void {
@@ -40,7 +45,7 @@ export class ProgressTracker {
     const now = performance.now();
     const before = this.#slices.get(path);
     const isSame = before?.progress.slice === progress.slice;
-    const tracked = { progress, publishAt: isSame ? before.publishAt : now + publishMilliseconds };
+    const tracked = { progress, publishAt: isSame ? before.publishAt : now + this.#milliseconds };
     this.#slices.set(path, tracked);
     if (this.#work === undefined || now < tracked.publishAt) return;
     // The next one waits until this one is written.
@@ -48,7 +53,7 @@ export class ProgressTracker {
     const done = (): void => {
       const latest = this.#slices.get(path);
       if (latest?.progress.slice === progress.slice)
-        latest.publishAt = performance.now() + publishMilliseconds;
+        latest.publishAt = performance.now() + this.#milliseconds;
     };
     this.#work.put(path, progress).then(done, done);
   }
