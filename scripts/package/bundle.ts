@@ -1,4 +1,5 @@
 import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 /**
@@ -47,7 +48,7 @@ const monitorApart: Plugin = {
 export async function bundle(root: string, out: string): Promise<Metafile> {
   const functions = globSync('src/functions/**/*.ts', { cwd: root }).sort();
   const places = { absWorkingDir: root, outdir: out };
-  const [app, worker, sdk] = await Promise.all([
+  const [app, worker, sdk, browser] = await Promise.all([
     build({
       ...common,
       ...places,
@@ -80,9 +81,21 @@ export async function bundle(root: string, out: string): Promise<Metafile> {
       format: 'cjs',
       metafile: true,
     }),
+    // The script of the web pages.
+    build({
+      ...common,
+      platform: 'browser',
+      target: 'es2022',
+      absWorkingDir: root,
+      outdir: join(out, 'browser'),
+      entryPoints: ['src/browser/dashboard.ts'],
+      format: 'esm',
+      metafile: true,
+    }),
   ]);
+  const files = [app, worker, sdk, browser].map(({ metafile }) => metafile);
   return {
-    inputs: Object.assign({}, ...[app, worker, sdk].map(({ metafile }) => metafile.inputs)),
-    outputs: Object.assign({}, ...[app, worker, sdk].map(({ metafile }) => metafile.outputs)),
+    inputs: Object.assign({}, ...files.map(({ inputs }) => inputs)),
+    outputs: Object.assign({}, ...files.map(({ outputs }) => outputs)),
   };
 }

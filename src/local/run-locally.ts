@@ -133,6 +133,7 @@ async function runSyncs(
   progress.line(`Open it    ${openCommand(shown[0]?.file ?? out ?? file)}`);
   if (options.once) return success ? 0 : 1;
 
+  progress.line(`Pages      ${host.url}/api/dashboard#key=${host.functionKey}`);
   progress.line(`Status     ${host.url}/api/sync?code=${host.functionKey}`);
   progress.line(`Dataverse  ${dataverseUrl}`);
   const schedule = environment.settings['SYNC_SCHEDULE'];

@@ -1,0 +1,198 @@
+/**
+ * The script of the pages: holds the function key for this tab, loads pages without reloading, brings news while something
+ * is under way, and sends what buttons ask for. All content comes from the server as pages that also work without it.
+ */
+
+const keyName = 'dataverse-mirror-key';
+const isShell = document.documentElement.hasAttribute('data-shell');
+const root = /^(.*?)\/(?:pages|dashboard)(?:\/|$)/i.exec(location.pathname)?.[1] ?? '/api';
+
+function takeKey(): string | null {
+  const given = new URLSearchParams(location.hash.slice(1)).get('key');
+  if (given !== null) {
+    sessionStorage.setItem(keyName, given);
+    // The key stays neither in the address nor in the history of the browser.
+    history.replaceState(null, '', location.pathname + location.search);
+  }
+  return sessionStorage.getItem(keyName);
+}
+
+let key = isShell ? takeKey() : new URLSearchParams(location.search).get('code');
+
+/** The address of the page that belongs to an address of the dashboard. */
+function pageAddress(address: URL): string {
+  if (!isShell) return address.href;
+  const path = address.pathname.slice(`${root}/dashboard`.length);
+  return `${root}/pages${path === '' || path === '/' ? '/overview' : path}${address.search}`;
+}
+
+interface Answer {
+  status: number;
+  page: Document | null;
+}
+
+/** Loads a page. A request parses it as a document, in which no script runs. */
+function load(address: string): Promise<Answer> {
+  return new Promise((done) => {
+    const request = new XMLHttpRequest();
+    request.open('GET', address);
+    request.responseType = 'document';
+    request.setRequestHeader('accept', 'text/html');
+    if (isShell) {
+      request.setRequestHeader('x-dashboard', '1');
+      if (key !== null) request.setRequestHeader('x-functions-key', key);
+    }
+    request.timeout = 60_000;
+    request.onload = () => done({ status: request.status, page: request.response as Document | null });
+    request.onerror = request.ontimeout = () => done({ status: 0, page: null });
+    request.send();
+  });
+}
+
+/** Makes an element like another one and keeps what did not change, so that focus and open details stay. */
+function morph(old: Element, now: Element): void {
+  for (const { name } of [...old.attributes])
+    if (!now.hasAttribute(name) && name !== 'open') old.removeAttribute(name);
+  for (const { name, value } of [...now.attributes])
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const [before, after] = [[...old.childNodes], [...now.childNodes]];
+  after.forEach((node, n) => {
+    const at = before[n];
+    if (at === undefined) old.append(document.adoptNode(node));
+    else if (at instanceof Element && node instanceof Element && at.tagName === node.tagName) morph(at, node);
+    else if (at.nodeType === Node.TEXT_NODE && node.nodeType === Node.TEXT_NODE) {
+      if (at.nodeValue !== node.nodeValue) at.nodeValue = node.nodeValue;
+    } else old.replaceChild(document.adoptNode(node), at);
+  });
+  for (const node of before.slice(after.length)) node.remove();
+}
+
+const notice = (): HTMLElement | null => document.getElementById('notice');
+function say(text: string): void {
+  const place = notice();
+  if (place !== null) place.textContent = text;
+}
+
+function showButtons(): void {
+  for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-post]'))
+    button.hidden = false;
+}
+
+let timer: ReturnType<typeof setTimeout> | undefined;
+let failures = 0;
+/** Counts navigations, so that a late answer to an earlier one is not shown. */
+let navigation = 0;
+
+async function show(address: URL, options: { isNews: boolean }): Promise<void> {
+  const own = options.isNews ? navigation : ++navigation;
+  const { status, page } = await load(pageAddress(address));
+  if (own !== navigation) return;
+  const content = page?.getElementById('content');
+  if (status === 401 || status === 403) return askForKey();
+  if (content == null) {
+    failures += 1;
+    say(
+      status === 0
+        ? 'The app does not answer. The figures may be old.'
+        : `The app answered with status ${status}.`,
+    );
+    return plan();
+  }
+  if (failures > 0) say('');
+  failures = 0;
+  document.title = page!.title;
+  const kept = notice()?.textContent ?? '';
+  morph(document.body, page!.body);
+  if (options.isNews || kept === '') say(kept);
+  showButtons();
+  if (!options.isNews) {
+    document.getElementById('content')!.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+  plan();
+}
+
+/** Plans the next look. Nothing is asked while nobody looks. */
+function plan(): void {
+  clearTimeout(timer);
+  const isLive = document.getElementById('content')?.hasAttribute('data-live') === true;
+  const seconds = Math.min(300, (isLive ? 2 : 30) * 2 ** Math.min(failures, 6));
+  timer = setTimeout(() => {
+    if (!document.hidden) void show(new URL(location.href), { isNews: true });
+  }, seconds * 1000);
+}
+
+function askForKey(): void {
+  clearTimeout(timer);
+  key = null;
+  sessionStorage.removeItem(keyName);
+  const form = document.getElementById('sign-in');
+  // The form is in the document of the shell alone.
+  if (form === null) {
+    location.reload();
+    return;
+  }
+  form.hidden = false;
+  say('Enter a key that opens the pages.');
+  document.getElementById('key')!.focus();
+}
+
+async function post(button: HTMLButtonElement): Promise<void> {
+  const { post: address, body = '{}', confirm: question } = button.dataset;
+  if (address === undefined || (question !== undefined && !confirm(question))) return;
+  button.disabled = true;
+  try {
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (isShell && key !== null) headers['x-functions-key'] = key;
+    const response = await fetch(address, { method: 'POST', headers, body });
+    const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
+    const { detail, hint, outcome } = answer;
+    const texts = [
+      detail,
+      response.ok ? `Done: ${outcome ?? response.status}.` : outcome && `It is ${outcome}.`,
+      hint,
+    ];
+    say(texts.filter((text) => typeof text === 'string').join(' '));
+  } catch {
+    say('The app does not answer. Try again.');
+  }
+  button.disabled = false;
+  await show(new URL(location.href), { isNews: true });
+}
+
+addEventListener('click', (event) => {
+  const target = event.target as Element;
+  const button = target.closest<HTMLButtonElement>('button[data-post]');
+  if (button !== null) return void post(button);
+  const link = target.closest('a');
+  const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+  if (!isShell || link === null || !isPlain || !link.pathname.startsWith(`${root}/dashboard`)) return;
+  if (link.pathname === location.pathname && link.hash !== '') return;
+  event.preventDefault();
+  history.pushState(null, '', link.href);
+  void show(new URL(link.href), { isNews: false });
+});
+
+addEventListener('submit', (event) => {
+  event.preventDefault();
+  key = (document.getElementById('key') as HTMLInputElement).value.trim();
+  sessionStorage.setItem(keyName, key);
+  say('');
+  void show(new URL(location.href), { isNews: false });
+});
+
+addEventListener('popstate', () => void show(new URL(location.href), { isNews: false }));
+addEventListener('hashchange', () => {
+  if (!isShell || !location.hash.startsWith('#key=')) return;
+  key = takeKey();
+  void show(new URL(location.href), { isNews: false });
+});
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) void show(new URL(location.href), { isNews: true });
+});
+
+if (!isShell) {
+  showButtons();
+  plan();
+} else if (key === null) askForKey();
+else void show(new URL(location.href), { isNews: false });

@@ -1,0 +1,66 @@
+import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import type { SyncServices } from '../../sync/documents/services.ts';
+import type { Handler } from '../handler.ts';
+import { html } from '../pages/html.ts';
+import { Problem } from '../problem.ts';
+import { type PageContent, pageResponse } from './layout.ts';
+import { linksOf, type PageName, pageNames } from './links.ts';
+import { overviewPage } from './overview-page.ts';
+import type { PageContext } from './page-context.ts';
+import { qualityPage } from './quality-page.ts';
+import { runPage, runsPage } from './run-pages.ts';
+import { schemaPage } from './schema-page.ts';
+import { tablePage, tablesPage } from './table-pages.ts';
+
+type Page = (context: PageContext) => Promise<PageContent>;
+
+/** Each page, and the page of one item of it. */
+const pages: Readonly<Record<PageName, { all: Page; one?: Page }>> = {
+  overview: { all: overviewPage },
+  runs: { all: runsPage, one: runPage },
+  tables: { all: tablesPage, one: tablePage },
+  schema: { all: schemaPage },
+  quality: { all: qualityPage },
+};
+
+/**
+ * `GET /api/pages/{page?}/{item?}`: a whole page of the dashboard. Its problems are pages, too.
+ * @param schedule reads `SYNC_SCHEDULE`
+ */
+export function getPage(schedule: () => string | undefined): Handler<SyncServices> {
+  return async (services, request) => {
+    const { page = 'overview', item } = request.params;
+    const current = pageNames.find((name) => name === page);
+    const links = linksOf(request);
+    const environment = new URL(services.settings.dataverse.url).host;
+    const answer = (content: PageContent): HttpResponseInit =>
+      pageResponse(content, { links, current: current ?? 'overview', environment });
+    try {
+      const make = current && pages[current][item === undefined ? 'all' : 'one'];
+      if (make === undefined) throw noPage(request);
+      const context = {
+        services,
+        links,
+        item,
+        query: request.query,
+        now: services.now(),
+        schedule: schedule(),
+      };
+      return answer(await make(context as PageContext));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const { title, status, detail, hint } = error.document;
+      return answer({
+        title,
+        status,
+        content: html`<h1>${title}</h1><p>${detail}</p>${hint && html`<p>What to do: ${hint}</p>`}`,
+      });
+    }
+  };
+}
+
+function noPage({ url }: HttpRequest): Problem {
+  return new Problem(404, `There is no page ${new URL(url).pathname}.`, {
+    hint: `The pages are ${pageNames.join(', ')}.`,
+  });
+}

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import type { HttpResponseInit } from '@azure/functions';
+import { type Html, html } from '../pages/html.ts';
+import { assetName } from './assets.ts';
+import { dashboardStyle } from './dashboard-style.ts';
+import type { Links, PageName } from './links.ts';
+
+/** Own scripts and requests only, no inline script, one inline style by its hash. */
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  `style-src 'sha256-${createHash('sha256').update(dashboardStyle.text).digest('base64')}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+].join('; ');
+
+export const pageHeaders = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': contentSecurityPolicy,
+  'cross-origin-opener-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+};
+
+const titles: Readonly<Record<PageName, string>> = {
+  overview: 'Overview',
+  runs: 'Syncs',
+  tables: 'Tables',
+  schema: 'Schema',
+  quality: 'Quality',
+};
+
+export interface PageContent {
+  /** What the page is about, for the title of the window. */
+  title: string;
+  content: Html;
+  /** Something is under way: the page asks for news every two seconds, else every 30. */
+  isLive?: boolean;
+  status?: number;
+}
+
+/** Seconds until a page without a script loads again while something is under way. */
+const refreshSeconds = 5;
+
+/** A whole page. @param environment the host of the Dataverse environment, which every page names */
+export function pageResponse(
+  page: PageContent,
+  { links, current, environment }: { links: Links; current: PageName; environment: string },
+): HttpResponseInit {
+  const { title, content, isLive = false, status = 200 } = page;
+  const entry = (name: PageName): Html =>
+    html`<li><a href="${links.page(name)}"${name === current ? html` aria-current="page"` : undefined}>${titles[name]}</a></li>`;
+  const refresh = isLive
+    ? html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>\n`
+    : undefined;
+  const body = html`<a class="skip" href="#content">Skip to the content</a>
+<header><p>Dataverse mirror of <strong>${environment}</strong></p>
+<nav aria-label="Pages"><ul>${(Object.keys(titles) as PageName[]).map(entry)}</ul></nav></header>
+<p id="notice" role="status"></p>
+<main id="content" tabindex="-1"${isLive ? html` data-live` : undefined}>
+${content}
+</main>
+`;
+  return {
+    status,
+    headers: pageHeaders,
+    body: documentOf(`${title} · ${environment}`, body, { links, head: refresh }),
+  };
+}
+
+/** A document with the style and the script of the pages. */
+export function documentOf(
+  title: string,
+  body: Html,
+  { links, head, attributes }: { links: Links; head?: Html | undefined; attributes?: Html },
+): string {
+  return html`<!doctype html>
+<html lang="en"${attributes}>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+${head}<title>${title}</title>
+<style>${dashboardStyle}</style>
+<script type="module" src="${links.asset(assetName('dashboard.js'))}"></script>
+</head>
+<body>
+${body}</body>
+</html>
+`.text;
+}

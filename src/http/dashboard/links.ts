@@ -1,0 +1,35 @@
+import type { HttpRequest } from '@azure/functions';
+
+/** Where a page is read: in the dashboard, which holds the key, or alone, with the key in its own address. */
+export interface Links {
+  page(name: PageName, item?: string, query?: Record<string, string>): string;
+  /** The address of a route of the app that is no page. */
+  route(path: string, query?: Record<string, string>): string;
+  asset(name: string): string;
+}
+
+export const pageNames = ['overview', 'runs', 'tables', 'schema', 'quality'] as const;
+export type PageName = (typeof pageNames)[number];
+
+/** The header by which the script of the dashboard says that it shows the page. */
+export const dashboardHeader = 'x-dashboard';
+
+/** @param request to a page or to the dashboard */
+export function linksOf(request: Pick<HttpRequest, 'url' | 'headers'>): Links {
+  const { pathname, searchParams } = new URL(request.url);
+  // `/api`, or what the host has in its place.
+  const root = /^(.*?)\/(?:pages|dashboard)(?:\/|$)/i.exec(pathname)?.[1] ?? '/api';
+  const isDashboard = request.headers.get(dashboardHeader) !== null;
+  const code = isDashboard ? null : searchParams.get('code');
+  const link = (path: string, query: Record<string, string>): string => {
+    const search = new URLSearchParams(code === null ? query : { ...query, code }).toString();
+    return search === '' ? `${root}/${path}` : `${root}/${path}?${search}`;
+  };
+  const base = isDashboard ? 'dashboard' : 'pages';
+  return {
+    page: (name, item, query = {}) =>
+      link(`${base}/${name}${item === undefined ? '' : `/${encodeURIComponent(item)}`}`, query),
+    route: (path, query = {}) => link(path, query),
+    asset: (name) => `${root}/assets/${name}`,
+  };
+}

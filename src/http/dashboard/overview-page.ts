@@ -1,0 +1,126 @@
+import { Ncrontab } from '../../config/ncrontab.ts';
+import type { TableReport } from '../../sync/documents/report.ts';
+import type { HistoryLine } from '../../sync/history/history-line.ts';
+import type { RunStatus } from '../../sync/run/run-status.ts';
+import type { State } from '../../target/state.ts';
+import { type Html, html } from '../pages/html.ts';
+import { bytes, count, seconds, time } from '../pages/page-format.ts';
+import { barChart } from './chart.ts';
+import type { PageContent } from './layout.ts';
+import { type PageContext, type Recent, readRecent } from './page-context.ts';
+import { liveTables, runsTable } from './run-tables.ts';
+import { ago, attention, outcomeOf, postButton } from './words.ts';
+
+/** `pages/overview`: how the mirror is, what runs, what needs attention, and the latest syncs. */
+export async function overviewPage(context: PageContext): Promise<PageContent> {
+  const recent = await readRecent(context);
+  const { active, history, last, state } = recent;
+  const { links } = context;
+  const title = titleOf(recent);
+  if (active === undefined && last === undefined && state === undefined) {
+    const content = html`<h1>${title}</h1><p>The timer starts the first sync${nextRun(context)}. To start it now:</p>
+<p>${postButton('Start a sync', links.route('sync'), {})}</p>`;
+    return { title, content };
+  }
+  const content = html`<h1>${title}</h1>
+${freshness(state, context)}
+${active && live(active)}
+<p>${active === undefined ? postButton('Start a sync', links.route('sync'), {}) : postButton('Resume the sync', links.route('sync'), { resume: true }, 'If it makes no progress: start what remains of it again?')}</p>
+${attention(active?.entities.some(({ error }) => error) ? active : last, links)}
+${figures(state, last)}
+${recentSyncs(history.runs, context)}`;
+  return { title, content, isLive: active !== undefined };
+}
+
+function titleOf({ active, last, state }: Recent): string {
+  if (active !== undefined) {
+    const done = active.entities.filter(({ state }) => state !== 'waiting' && state !== 'fetching').length;
+    return active.entities.length === 0
+      ? 'A sync is being planned'
+      : `A sync is ${active.phase}: ${done} of ${active.entities.length} tables are read`;
+  }
+  if (last === undefined) return state === undefined ? 'No sync yet' : 'The mirror is there';
+  if (last.phase !== 'complete') return 'The last sync did not complete';
+  const faults = last.entities.filter(({ error }) => error !== undefined).length;
+  if (faults === 0) return 'The mirror is up to date';
+  return faults === 1 ? 'One table needs attention' : `${faults} tables need attention`;
+}
+
+function freshness(state: State | undefined, context: PageContext): Html | undefined {
+  const tables = Object.entries(state?.entities ?? {}).filter(
+    ([name]) => state?.configured?.includes(name) ?? true,
+  );
+  const [oldest] = tables.sort(([, a], [, b]) => Date.parse(a.syncedAt) - Date.parse(b.syncedAt));
+  if (oldest === undefined) return undefined;
+  const [name, { syncedAt }] = oldest;
+  return html`<p>Of all tables, <a href="${context.links.page('tables', name)}">${name}</a> was read the longest ago: ${ago(syncedAt, context.now)}. ${nextRunSentence(context)}</p>
+`;
+}
+
+function nextRun({ schedule, now }: PageContext): Html | undefined {
+  if (schedule === undefined) return undefined;
+  try {
+    const next = new Ncrontab(schedule).next(now);
+    return next && html` at ${time(next.toISOString())}`;
+  } catch {
+    // The host may accept it all the same. GET /api/check tells.
+    return undefined;
+  }
+}
+
+function nextRunSentence(context: PageContext): Html | undefined {
+  const next = nextRun(context);
+  return next && html`The timer starts the next sync${next}.`;
+}
+
+function live(run: RunStatus): Html {
+  const done = run.entities.filter(({ state }) => state !== 'waiting' && state !== 'fetching').length;
+  return html`<h2>Now</h2>
+<p><label for="progress">${run.phase}: ${done} of ${run.entities.length} tables are read</label></p>
+<progress id="progress" value="${done}" max="${Math.max(1, run.entities.length)}"></progress>
+<p>${count(run.totals.rowsRead)} rows read in ${seconds(run.seconds)} s, ${rate(run.totals.rowsRead, run.seconds)}; ${bytes(run.totals.bytes)}.</p>
+${liveTables(run.entities.filter(isReading))}`;
+}
+
+const isReading = ({ state }: TableReport): boolean => state === 'fetching';
+
+function rate(rows: number, inSeconds: number): string {
+  return inSeconds > 0 ? `${count(Math.round(rows / inSeconds))} rows a second` : '';
+}
+
+function figures(state: State | undefined, last: RunStatus | undefined): Html {
+  const entities = Object.values(state?.entities ?? {});
+  const rows = entities.reduce((sum, table) => sum + table.rows, 0);
+  const pairs: [string, string | undefined][] = [
+    ['Tables', count(entities.length)],
+    ['Rows', count(rows)],
+    ['Database', state?.databaseBytes === undefined ? undefined : bytes(state.databaseBytes)],
+    ['Requests of the last sync', last && count(last.totals.requests)],
+    ['Read by the last sync', last && bytes(last.totals.wireBytes || last.totals.bytes)],
+    ['Written by the last sync', last && bytes(last.database?.stagedBytes ?? 0)],
+  ];
+  return html`<dl>${pairs.map(([term, value]) => value && html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+function recentSyncs(runs: readonly HistoryLine[], { links }: PageContext): Html | undefined {
+  if (runs.length === 0) return undefined;
+  const bars = runs
+    .slice(0, 48)
+    .reverse()
+    .map((run) => {
+      const value = (Date.parse(run.finishedAt) - Date.parse(run.startedAt)) / 1000;
+      const { text, isBad } = outcomeOf(run);
+      return {
+        value,
+        isBad,
+        label: `${run.startedAt.slice(0, 16).replace('T', ' ')}: ${text}, ${seconds(value)} s`,
+      };
+    });
+  const bad = bars.filter(({ isBad }) => isBad).length;
+  const label = `Seconds of the last ${bars.length} syncs; ${bad === 0 ? 'all are complete' : `${bad} with a fault, marked by ×`}.`;
+  return html`<h2>Latest syncs</h2>
+${barChart(label, bars)}<p class="quiet">${label}</p>
+${runsTable(runs.slice(0, 10), links)}
+<p><a href="${links.page('runs')}">All syncs</a></p>
+`;
+}

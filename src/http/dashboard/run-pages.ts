@@ -1,0 +1,118 @@
+import { readHistory } from '../../sync/history/run-history.ts';
+import { type RunStatus, runStatus } from '../../sync/run/run-status.ts';
+import { type Html, html } from '../pages/html.ts';
+import { bytes, count, seconds, time } from '../pages/page-format.ts';
+import { Problem } from '../problem.ts';
+import { barChart } from './chart.ts';
+import type { PageContent } from './layout.ts';
+import type { PageContext } from './page-context.ts';
+import { liveTables, reportTable, runsTable } from './run-tables.ts';
+import { attention, outcomeOf } from './words.ts';
+
+const shownDays = [1, 7, 30, 90, 400];
+/** One page of a table has no more rows: a run a minute makes 1,440 a day. */
+const mostRows = 500;
+
+/** `pages/runs?days=7`: the syncs of the last days, also those whose reports are deleted. */
+export async function runsPage({ services, links, query, now }: PageContext): Promise<PageContent> {
+  const asked = Number(query.get('days') ?? 7);
+  const days = shownDays.includes(asked) ? asked : 7;
+  const { runs, since } = await readHistory(services, { since: new Date(now.getTime() - days * 86_400_000) });
+  const bad = runs.filter((run) => outcomeOf(run).isBad);
+  const choice = shownDays.map(
+    (n) =>
+      html`<a href="${links.page('runs', undefined, { days: String(n) })}"${n === days ? html` aria-current="true"` : undefined}>${n === 400 ? '13 months' : n === 1 ? '1 day' : `${n} days`}</a> `,
+  );
+  const content = html`<h1>Syncs</h1>
+<nav aria-label="Period"><p>${choice}</p></nav>
+<p>${count(runs.length)} syncs since ${time(since)}; ${bad.length === 0 ? 'none had a fault' : `${count(bad.length)} had a fault`}.</p>
+${runs.length === 0 ? undefined : dayChart(runs)}
+${bad.length === 0 ? undefined : html`<h2>Syncs with a fault</h2>${runsTable(bad.slice(0, mostRows), links)}`}
+<h2>All syncs</h2>
+${runs.length > mostRows ? html`<p>The newest ${count(mostRows)}:</p>` : undefined}
+${runsTable(runs.slice(0, mostRows), links)}`;
+  return { title: 'Syncs', content };
+}
+
+/** Rows that changed, by day. */
+function dayChart(
+  runs: readonly {
+    finishedAt: string;
+    added?: number;
+    updated?: number;
+    deleted?: number;
+    failed?: number;
+    phase: 'complete' | 'failed' | 'abandoned';
+  }[],
+): Html {
+  const days = new Map<string, { rows: number; isBad: boolean }>();
+  for (const run of runs.toReversed()) {
+    const day = run.finishedAt.slice(0, 10);
+    const { rows, isBad } = days.get(day) ?? { rows: 0, isBad: false };
+    const changed = (run.added ?? 0) + (run.updated ?? 0) + (run.deleted ?? 0);
+    days.set(day, { rows: rows + changed, isBad: isBad || outcomeOf(run).isBad });
+  }
+  if (days.size < 2) return html``;
+  const bars = [...days].map(([day, { rows, isBad }]) => ({
+    value: rows,
+    isBad,
+    label: `${day}: ${count(rows)} rows changed`,
+  }));
+  const label = `Rows that changed, by day; days with a fault are marked by ×.`;
+  return html`${barChart(label, bars)}<p class="quiet">${label}</p>
+`;
+}
+
+/** `pages/runs/{runId}`: one sync with all its tables. */
+export async function runPage({ services, links, item = '' }: PageContext): Promise<PageContent> {
+  const run = await runStatus(services, item);
+  if (run === undefined) {
+    throw new Problem(404, `There is no report of run ${item} any more.`, {
+      hint: 'Reports are kept for SYNC_KEEP_RUNS. The page of all syncs has a line for each of the last 13 months.',
+    });
+  }
+  const isLive = run.finishedAt === undefined;
+  const ended = run.finishedAt === undefined ? undefined : html`, ended at ${time(run.finishedAt)}`;
+  const title = isLive ? `A sync is ${run.phase}` : `Sync ${outcomeOf(outcome(run)).text}`;
+  const content = html`<h1>${title}</h1>
+<p class="quiet">Run ${run.runId}, started by ${run.trigger} at ${time(run.startedAt)}${ended}</p>
+${attention(run, links)}
+${figures(run)}
+${isLive ? liveTables(run.entities.filter(({ state }) => state === 'fetching')) : undefined}
+${run.entities.length === 0 ? undefined : reportTable(run.entities, links)}`;
+  return { title, content, isLive };
+}
+
+function outcome({ phase, entities }: RunStatus) {
+  const failed = entities.filter(({ error }) => error !== undefined).length;
+  return { phase: phase as 'complete' | 'failed' | 'abandoned', failed };
+}
+
+function figures(run: RunStatus): Html {
+  const { totals, database, quality, danglingReferences, files } = run;
+  const pairs: [string, string | undefined][] = [
+    ['Seconds', seconds(run.seconds)],
+    ['Rounds', count(run.rounds)],
+    ['Rows read', count(totals.rowsRead)],
+    ['Added', count(totals.added)],
+    ['Updated', count(totals.updated)],
+    ['Deleted', count(totals.deleted)],
+    ['Requests', count(totals.requests)],
+    ['Retries', count(totals.retries)],
+    ['Throttled', totals.throttled ? `${count(totals.throttled)} requests` : undefined],
+    ['Waited', totals.waitedSeconds ? `${seconds(totals.waitedSeconds)} s` : undefined],
+    ['Read from Dataverse', bytes(totals.bytes)],
+    ['On the wire', totals.wireBytes ? bytes(totals.wireBytes) : undefined],
+    ['Database', database && bytes(database.bytes)],
+    ['Database written', database && bytes(database.stagedBytes)],
+    ['Files fetched', files && count(files.fetched)],
+    ['Files failed', files && count(files.failed)],
+    ['Total rows', quality && count(quality.rows)],
+    ['Dangling references', danglingReferences === undefined ? undefined : count(danglingReferences)],
+    [
+      'Row count differs from Dataverse',
+      quality?.counted ? quality.miscounted.join(', ') || 'none' : undefined,
+    ],
+  ];
+  return html`<dl>${pairs.map(([term, value]) => value && html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
+}

@@ -1,0 +1,25 @@
+import type { Handler } from '../handler.ts';
+import { html } from '../pages/html.ts';
+import { documentOf, pageHeaders } from './layout.ts';
+import { linksOf } from './links.ts';
+
+/**
+ * `GET /api/dashboard/{page?}/{item?}`, without a key: a document without data. Its script takes the function key from the
+ * fragment of the address, which browsers send nowhere, keeps it for this tab, and loads the pages with it.
+ */
+export const getShell: Handler<undefined> = (_, request) => {
+  const links = linksOf(request);
+  const body = html`<main id="content" tabindex="-1">
+<h1>Dataverse mirror</h1>
+<form id="sign-in" hidden>
+<p><label for="key">Function key of the app</label></p>
+<p><input id="key" type="password" autocomplete="off" required> <button>Show</button></p>
+<p class="quiet">It stays in this tab. <code>az functionapp keys list</code> shows it.</p>
+</form>
+<p id="notice" role="status"></p>
+<noscript><p>This address needs a script. Without one, open <code>${links.page('overview')}?code=</code> with the function key behind it.</p></noscript>
+</main>
+`;
+  const page = documentOf('Dataverse mirror', body, { links, attributes: html` data-shell` });
+  return { headers: pageHeaders, body: page };
+};

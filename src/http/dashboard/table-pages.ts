@@ -1,0 +1,139 @@
+import { readHistory } from '../../sync/history/run-history.ts';
+import type { State, TableState } from '../../target/state.ts';
+import { type Html, html } from '../pages/html.ts';
+import { count, time } from '../pages/page-format.ts';
+import { Problem } from '../problem.ts';
+import { lineChart } from './chart.ts';
+import type { PageContent } from './layout.ts';
+import { type PageContext, readRecent } from './page-context.ts';
+import { dataTable } from './run-tables.ts';
+import { ago, faultOf } from './words.ts';
+
+/** `pages/tables`: all tables of the mirror, those that need attention first. */
+export async function tablesPage(context: PageContext): Promise<PageContent> {
+  const { links, now } = context;
+  const { state, last } = await readRecent(context);
+  const reports = new Map(last?.entities.map((table) => [table.name, table]));
+  const rows = Object.entries(state?.entities ?? {}).map(([name, table]) => ({
+    name,
+    table,
+    error: reports.get(name)?.error,
+    isConfigured: state?.configured?.includes(name) ?? true,
+  }));
+  for (const [name, { error }] of reports)
+    if (error !== undefined && !Object.hasOwn(state?.entities ?? {}, name))
+      rows.push({ name, table: undefined as never, error, isConfigured: true });
+  rows.sort(
+    (a, b) => Number(b.error !== undefined) - Number(a.error !== undefined) || (a.name < b.name ? -1 : 1),
+  );
+  const table = dataTable(
+    'Tables that need attention come first',
+    [
+      { name: 'Table', cell: (row) => html`<a href="${links.page('tables', row.name)}">${row.name}</a>` },
+      {
+        name: 'State',
+        cell: ({ error, isConfigured }) =>
+          error !== undefined
+            ? html`<span class="bad">needs attention</span>`
+            : isConfigured
+              ? html`<span class="good">synced</span>`
+              : html`<span class="live">no longer synced</span>`,
+      },
+      { name: 'In the mirror', cell: ({ table: of }) => of && html`<code>${of.table.name}</code>` },
+      { name: 'Rows', isNumber: true, cell: ({ table: of }) => of && count(of.rows) },
+      { name: 'Columns', isNumber: true, cell: ({ table: of }) => of && count(of.table.columns.length) },
+      { name: 'Strategy', cell: ({ table: of }) => of?.strategy },
+      { name: 'Last read', cell: ({ table: of }) => of && ago(of.syncedAt, now) },
+    ],
+    rows,
+  );
+  const content = html`<h1>Tables</h1>
+${rows.length === 0 ? html`<p>There is no table before the first sync.</p>` : table}`;
+  return { title: 'Tables', content };
+}
+
+const historyDays = 30;
+
+/** `pages/tables/{table}`: one table: how it is read, its rows over time, its columns and references. */
+export async function tablePage(context: PageContext): Promise<PageContent> {
+  const { services, links, item = '', now } = context;
+  const { state, last } = await readRecent(context);
+  const report = last?.entities.find(({ name }) => name === item);
+  const known = Object.hasOwn(state?.entities ?? {}, item) ? state!.entities[item]! : undefined;
+  if (known === undefined && report === undefined) {
+    throw new Problem(404, `The mirror has no table ${item}.`, {
+      hint: 'The page of all tables lists them.',
+    });
+  }
+  const since = new Date(now.getTime() - historyDays * 86_400_000);
+  const { runs } = await readHistory(services, { since, limit: 2000 });
+  const changes = runs.flatMap((run) => {
+    const line = Object.hasOwn(run.changed ?? {}, item) ? run.changed![item]! : undefined;
+    return line === undefined ? [] : [{ run, line }];
+  });
+  const points = changes
+    .flatMap(({ run, line }) =>
+      line.rows === undefined ? [] : [{ at: Date.parse(run.finishedAt), value: line.rows }],
+    )
+    .toReversed();
+  const content = html`<h1>${item}</h1>
+${report?.error === undefined ? undefined : faultOf(report, links)}
+${known && html`<p>${count(known.rows)} rows in <code>${known.table.name}</code>, read ${ago(known.syncedAt, now)} by the strategy ${known.strategy}.${report?.reason && html` Why: ${report.reason}.`}</p>`}
+${points.length < 2 ? undefined : html`<h2>Rows</h2>${lineChart(`Rows of ${item} over the last ${historyDays} days: from ${count(points[0]!.value)} to ${count(points.at(-1)!.value)}.`, points)}<p class="quiet">From ${count(points[0]!.value)} to ${count(points.at(-1)!.value)} rows.</p>`}
+${changes.length === 0 ? undefined : changesTable(changes.slice(0, 20), context)}
+${known && columnsOf(known, state!, context)}`;
+  return { title: item, content };
+}
+
+type Change = {
+  run: Awaited<ReturnType<typeof readHistory>>['runs'][number];
+  line: NonNullable<Awaited<ReturnType<typeof readHistory>>['runs'][number]['changed']>[string];
+};
+
+function changesTable(changes: readonly Change[], { links }: PageContext): Html {
+  return html`<h2>Latest changes</h2>
+${dataTable(
+  'Syncs that changed the table, newest first',
+  [
+    {
+      name: 'Sync',
+      cell: ({ run }: Change) => html`<a href="${links.page('runs', run.runId)}">${time(run.finishedAt)}</a>`,
+    },
+    { name: 'Added', isNumber: true, cell: ({ line }) => count(line.added ?? 0) },
+    { name: 'Updated', isNumber: true, cell: ({ line }) => count(line.updated ?? 0) },
+    { name: 'Deleted', isNumber: true, cell: ({ line }) => count(line.deleted ?? 0) },
+    { name: 'What happened', cell: ({ line }) => line.error ?? line.reread },
+  ],
+  changes,
+)}`;
+}
+
+function columnsOf(known: TableState, state: State, { links }: PageContext): Html {
+  const { table } = known;
+  const targets = new Map(table.foreignKeys.map((key) => [key.column, key.targets]));
+  const link = (name: string): Html =>
+    Object.hasOwn(state.entities, name)
+      ? html`<a href="${links.page('tables', name)}">${name}</a> `
+      : html`${name} `;
+  const references = Object.values(state.entities).flatMap(({ table: other }) =>
+    other.foreignKeys
+      .filter((key) => key.targets.includes(table.logicalName))
+      .map((key) => html`<li>${link(other.logicalName)}by <code>${key.column}</code></li>`),
+  );
+  return html`<h2>Columns</h2>
+${dataTable(
+  `${count(table.columns.length)} columns`,
+  [
+    {
+      name: 'Column',
+      cell: (column: (typeof table.columns)[number]) =>
+        html`<code>${column.name}</code>${column.name === table.primaryKey ? ' key' : undefined}`,
+    },
+    { name: 'Type in SQLite', cell: ({ type }) => type },
+    { name: 'Type in Dataverse', cell: ({ edmType }) => edmType },
+    { name: 'Refers to', cell: ({ name }) => html`${(targets.get(name) ?? []).map(link)}` },
+  ],
+  table.columns,
+)}
+${references.length === 0 ? undefined : html`<h2>Referred to by</h2><ul>${references}</ul>`}`;
+}
