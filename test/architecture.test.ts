@@ -25,6 +25,7 @@ const files: SourceFiles = new Map(
 /** From the top down. A folder imports from the layers below its own, and from nowhere else. */
 const layers = [
   ['local'], //                                            npm start; never deployed
+  ['browser'], //                                          the script of the pages; imports nothing else
   ['functions', 'cli', 'library', 'index.ts'], //          what Azure, the command line and other programs call
   ['commands'],
   ['metrics-services.ts', 'check-services.ts'], //         put the parts together

@@ -78,14 +78,14 @@ function live(run: RunStatus): Html {
   return html`<h2>Now</h2>
 <p><label for="progress">${run.phase}: ${done} of ${run.entities.length} tables are read</label></p>
 <progress id="progress" value="${done}" max="${Math.max(1, run.entities.length)}"></progress>
-<p>${count(run.totals.rowsRead)} rows read in ${seconds(run.seconds)} s, ${rate(run.totals.rowsRead, run.seconds)}; ${bytes(run.totals.bytes)}.</p>
+<p>${count(run.totals.rowsRead)} rows read in ${seconds(run.seconds)} s${rate(run.totals.rowsRead, run.seconds)}; ${bytes(run.totals.bytes)}.</p>
 ${liveTables(run.entities.filter(isReading))}`;
 }
 
 const isReading = ({ state }: TableReport): boolean => state === 'fetching';
 
 function rate(rows: number, inSeconds: number): string {
-  return inSeconds > 0 ? `${count(Math.round(rows / inSeconds))} rows a second` : '';
+  return inSeconds > 0 ? `, ${count(Math.round(rows / inSeconds))} a second` : '';
 }
 
 function figures(state: State | undefined, last: RunStatus | undefined): Html {

@@ -1,0 +1,215 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { chromiumAbsent, chromiumPath } from '../sync/chromium.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface Focusable {
+  matches(selector: string): boolean;
+}
+
+interface Looked {
+  page: Page;
+  context: BrowserContext;
+  /** What the browser complained of, and addresses of requests. */
+  complaints: string[];
+  requests: { url: string; referer: string | undefined; bytes: number }[];
+}
+
+describe.skipIf(chromiumPath === undefined)(
+  `the dashboard in Chromium${chromiumPath === undefined ? ` (skipped: ${chromiumAbsent})` : ''}`,
+  () => {
+    let browser: Browser;
+    let folder: string;
+    let app: ChildProcess;
+    let dataverse: SampleDataverse;
+    let address: string;
+    let key: string;
+    let printed = '';
+    const opened: BrowserContext[] = [];
+
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'dashboard-'));
+      dataverse = await startSampleDataverse({ rows: 300 });
+      dataverse.store.deniedPrivileges.add('prvReadlead');
+      const entities = ['account', 'contact', 'lead', 'systemuser', 'new_ledgerentry'];
+      await writeFile(join(folder, 'entities.json'), JSON.stringify({ entities }));
+      const { PATH, HOME } = process.env;
+      app = spawn(
+        process.execPath,
+        [
+          join(root, 'dist/local/start.js'),
+          ...['--dataverse', dataverse.url, '--entities', join(folder, 'entities.json')],
+          ...['--data', join(folder, 'data'), '--port', '0'],
+        ],
+        { cwd: folder, env: { PATH, HOME, DATAVERSE_ACCESS_TOKEN: 'any' } },
+      );
+      app.stdout!.on('data', (chunk) => (printed += chunk));
+      app.stderr!.on('data', (chunk) => (printed += chunk));
+      browser = await chromium.launch({ executablePath: chromiumPath! });
+      while (!printed.includes('Press Ctrl-C')) {
+        if (app.exitCode !== null) throw new Error(printed);
+        await new Promise((done) => setTimeout(done, 50));
+      }
+      address = /^Pages +(\S+)$/m.exec(printed)![1]!;
+      key = address.split('#key=')[1]!;
+    });
+
+    afterEach(async () => {
+      for (const context of opened.splice(0)) await context.close();
+    });
+
+    afterAll(async () => {
+      await browser?.close();
+      if (app?.exitCode === null) {
+        app.kill('SIGTERM');
+        await once(app, 'close');
+      }
+      await dataverse?.stop();
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    });
+
+    async function look(options: Parameters<Browser['newContext']>[0] = {}): Promise<Looked> {
+      const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+      opened.push(context);
+      const page = await context.newPage();
+      const complaints: string[] = [];
+      const requests: Looked['requests'] = [];
+      page.on('console', (message) => complaints.push(message.text()));
+      page.on('pageerror', (error) => complaints.push(error.message));
+      page.on('response', async (response) => {
+        const request = response.request();
+        const { referer } = await request.allHeaders().catch(() => ({}) as Record<string, string>);
+        const sizes = await request.sizes().catch(() => undefined);
+        requests.push({ url: request.url(), referer, bytes: sizes?.responseBodySize ?? 0 });
+      });
+      return { page, context, complaints, requests };
+    }
+
+    const heading = (page: Page) => page.locator('h1');
+    const open = (page: Page, name: string) =>
+      page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name, exact: true }).click();
+
+    test('opens by the printed address, and the key is in no address that is sent', async () => {
+      const { page, complaints, requests } = await look();
+      await page.goto(address);
+      await heading(page).getByText('One table needs attention').waitFor();
+      // To a table that failed, and why, in two clicks.
+      await open(page, 'Tables');
+      await page.getByRole('link', { name: 'lead', exact: true }).click();
+      await heading(page).getByText('lead', { exact: true }).waitFor();
+      expect(await page.locator('.fault').textContent()).toMatch(/prvReadlead/i);
+      await page.goBack();
+      await heading(page).getByText('Tables').waitFor();
+      for (const name of ['Syncs', 'Schema', 'Quality', 'Overview']) {
+        await open(page, name);
+        await page.locator('nav a[aria-current=page]', { hasText: name }).waitFor();
+      }
+      expect(page.url()).not.toContain(key);
+      // A reload keeps the page and the key.
+      await page.reload();
+      await heading(page).getByText('One table needs attention').waitFor();
+      expect(complaints).toEqual([]);
+      expect(requests.length).toBeGreaterThan(8);
+      for (const { url, referer = '' } of requests) expect(`${url} ${referer}`).not.toContain(key);
+      expect(new Set(requests.map(({ url }) => new URL(url).origin)).size).toBe(1);
+      const log = await readFile(join(folder, 'data/functions.log'), 'utf8');
+      expect(log).not.toContain(key);
+    });
+
+    test('is small', async () => {
+      const { page, requests } = await look();
+      await page.goto(address);
+      await heading(page).getByText('needs attention').waitFor();
+      await page.waitForLoadState('networkidle');
+      // Not compressed: less than the limit for what is.
+      expect(requests.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(60_000);
+    });
+
+    test('asks for the key where the address has none, and again if it is wrong', async () => {
+      const { page } = await look();
+      await page.goto(address.split('#')[0]!);
+      const field = page.getByLabel('Function key of the app');
+      await field.fill('wrong');
+      await page.keyboard.press('Enter');
+      await page.getByText('Enter a key that opens the pages.').waitFor();
+      await field.fill(key);
+      await page.keyboard.press('Enter');
+      await heading(page).getByText('One table needs attention').waitFor();
+      expect(page.url()).not.toContain(key);
+    });
+
+    test('shows a sync as it goes, without a reload, and by keyboard alone', async () => {
+      const { page, complaints } = await look();
+      await page.goto(address);
+      await heading(page).getByText('needs attention').waitFor();
+      await page.evaluate(() => Object.assign(globalThis, { isSame: true }));
+      const button = page.getByRole('button', { name: 'Start a sync' });
+      dataverse.faults.add({ kind: 'delay', match: /contacts/, delayMs: 3000, times: 2 } as never);
+      for (let n = 0; n < 40; n++) {
+        await page.keyboard.press('Tab');
+        if (await button.evaluate((one: Focusable) => one.matches(':focus'))) break;
+      }
+      await page.keyboard.press('Enter');
+      await page.getByText('Done: started.').waitFor();
+      await page.locator('main[data-live]').waitFor();
+      await page.locator('main:not([data-live])').waitFor({ timeout: 60_000 });
+      await heading(page).getByText('needs attention').waitFor();
+      expect(await page.evaluate(() => (globalThis as unknown as { isSame?: boolean }).isSame)).toBe(true);
+      expect(await page.locator('tbody tr').count()).toBeGreaterThan(1);
+      expect(complaints).toEqual([]);
+    });
+
+    test('is whole without a script', async () => {
+      const { page } = await look({ javaScriptEnabled: false });
+      await page.goto(address.replace('/dashboard#key=', '/pages/overview?code='));
+      expect(await heading(page).textContent()).toContain('needs attention');
+      await page.getByRole('link', { name: 'Quality' }).click();
+      expect(await page.locator('main').textContent()).toContain('Row counts');
+      expect(await page.getByRole('button').count()).toBe(0);
+    });
+
+    test.each(['light', 'dark'] as const)('keeps nobody out, %s', async (colorScheme) => {
+      const { page } = await look({ colorScheme });
+      const begin = address.replace('/dashboard#key=', '/pages/overview?code=');
+      const paths = ['overview', 'runs', 'tables', 'tables/account', 'tables/lead', 'schema', 'quality'];
+      for (const path of paths) {
+        await page.goto(begin.replace('overview', path));
+        await page.evaluate(axe);
+        const { found, passes } = await page.evaluate(async () => {
+          const { axe: checker } = globalThis as unknown as {
+            axe: {
+              run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[]; passes: object[] }>;
+            };
+          };
+          const { violations, passes } = await checker.run();
+          return {
+            found: violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+            passes: passes.length,
+          };
+        });
+        expect(passes).toBeGreaterThan(10);
+        expect(found, path).toEqual([]);
+      }
+    });
+
+    test.each([320, 768])('fits into %i pixels', async (width) => {
+      const { page } = await look({ viewport: { width, height: 800 } });
+      const begin = address.replace('/dashboard#key=', '/pages/overview?code=');
+      for (const path of ['overview', 'runs', 'tables', 'tables/account', 'schema', 'quality']) {
+        await page.goto(begin.replace('overview', path));
+        const wide = await page.evaluate<number>('document.documentElement.scrollWidth');
+        expect(wide, path).toBeLessThanOrEqual(width);
+      }
+    });
+  },
+);

@@ -1,0 +1,216 @@
+import { HttpRequest, type InvocationContext } from '@azure/functions';
+import { afterEach, describe, expect, it } from 'vitest';
+import { assetName, getAsset } from '../../../src/http/dashboard/assets.ts';
+import { getPage } from '../../../src/http/dashboard/get-page.ts';
+import { getShell } from '../../../src/http/dashboard/shell.ts';
+import { serve } from '../../../src/http/handler.ts';
+import { Organisation } from '../../sync/organisation.ts';
+
+let org: Organisation | undefined;
+afterEach(async () => {
+  await org?.stop();
+  org = undefined;
+});
+
+const context = { invocationId: 'i', warn: () => {}, error: () => {} } as unknown as InvocationContext;
+
+interface Answer {
+  status: number;
+  headers: Headers;
+  body: string;
+}
+
+/** Sends a request through the stack of the routes. */
+async function get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+  const [, route, page, item] = /^\/api\/(pages|dashboard|assets)\/?([^/?]*)\/?([^/?]*)/.exec(path)!;
+  const params: Record<string, string> = route === 'assets' ? { name: page! } : {};
+  if (route !== 'assets' && page) params['page'] = decodeURIComponent(page);
+  if (item) params['item'] = decodeURIComponent(item);
+  const resources = {
+    pages: serve(() => org!.harness.services, { GET: getPage(() => '0 */15 * * * *') }),
+    dashboard: serve(() => undefined, { GET: getShell }),
+    assets: serve(() => undefined, { GET: getAsset }),
+  };
+  const request = new HttpRequest({ method: 'GET', url: `https://app.example${path}`, params, headers });
+  const answer = await resources[route as keyof typeof resources].handler(request, context);
+  const { status = 200, headers: sent, body } = answer as { status?: number; headers: Headers; body: string };
+  return { status, headers: new Headers(sent), body: String(body) };
+}
+
+/** What a page says, without its markup. */
+const textOf = ({ body }: Answer): string =>
+  body
+    .replace(/[\s\S]*<main/, '<main')
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+
+describe('the pages', () => {
+  it('are there before the first sync', async () => {
+    org = await Organisation.start(['account']);
+    expect(textOf(await get('/api/pages'))).toMatch(/^No sync yet The timer starts the first sync at 2026-/);
+    for (const page of ['runs', 'tables', 'schema', 'quality']) {
+      const answer = await get(`/api/pages/${page}`);
+      expect([page, answer.status]).toEqual([page, 200]);
+    }
+  });
+
+  it('say that all is well', async () => {
+    org = await Organisation.start(['account', 'contact', 'lead']);
+    org.rows('account', 5);
+    org.rows('contact', 1234);
+    await org.sync();
+    const overview = await get('/api/pages/overview');
+    expect(textOf(overview)).toMatch(/^The mirror is up to date Of all tables, .* Rows 1,239 /);
+    expect(overview.body).toContain('Dataverse mirror of <strong>127.0.0.1:');
+    expect(overview.body).not.toContain('data-live');
+    expect(textOf(await get('/api/pages/runs'))).toMatch(/^Syncs .* 1 syncs since .* none had a fault\./);
+    expect(textOf(await get('/api/pages/tables'))).toContain('contact synced contacts 1,234 ');
+    expect(textOf(await get('/api/pages/quality'))).toContain('None: every reference has its row.');
+  });
+
+  it('lead from the overview to a table that failed, and say why and what to do', async () => {
+    org = await Organisation.start(['account', 'lead']);
+    org.store.deniedPrivileges.add('prvReadlead');
+    const { runId } = await org.sync();
+    const overview = await get('/api/pages/overview');
+    expect(textOf(overview)).toMatch(/^One table needs attention .*Needs attention lead : .*What to do: /);
+    expect(overview.body).toContain('href="/api/pages/tables/lead"');
+    expect(overview.body).toContain(`href="/api/pages/runs/${runId}"`);
+    for (const page of ['tables/lead', `runs/${runId}`])
+      expect(textOf(await get(`/api/pages/${page}`))).toMatch(/prvReadlead/i);
+    // The chart marks it by more than a colour.
+    expect(overview.body).toMatch(/<rect class="bar bad"[\s\S]*?>×<\/text>/);
+  });
+
+  it('show a run while it is under way', async () => {
+    org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+    org.rows('contact', 55);
+    const { runId } = await org.harness.start({ reread: ['account'] });
+    const overview = await get('/api/pages/overview');
+    expect(overview.body).toContain('data-live');
+    expect(textOf(overview)).toMatch(/^A sync is fetching: \d of 2 tables are read Now /);
+    expect(overview.body).toMatch(/data-body="{&quot;resume&quot;:true}"[^>]*hidden>Resume the sync/);
+    expect((await get(`/api/pages/runs/${runId}`)).body).toContain('data-live');
+    await org.harness.drain();
+    expect((await get('/api/pages/overview')).body).not.toContain('data-live');
+  });
+
+  it('show rows of a table over time, and its references', async () => {
+    org = await Organisation.start(['account', 'contact']);
+    for (let n = 1; n < 4; n++) {
+      org.rows('account', n);
+      await org.sync();
+    }
+    const page = await get('/api/pages/tables/account');
+    expect(textOf(page)).toMatch(/^account 6 rows in accounts , .* From 1 to 6 rows\. Latest changes /);
+    expect(page.body).toContain('<polyline');
+    expect(textOf(page)).toMatch(/Referred to by .*contact by _parentcustomerid_value/);
+  });
+
+  it('offer to allow deletes that were held back, once', async () => {
+    org = await Organisation.start([{ name: 'account', massDeleteLimit: 0 }]);
+    const ids = org.rows('account', 30);
+    await org.sync();
+    for (const id of ids) org.store.delete('account', id);
+    await org.sync({ reread: ['account'] });
+    for (const page of ['overview', 'quality', 'tables/account']) {
+      const { body } = await get(`/api/pages/${page}`);
+      expect(body).toMatch(/data-body="{&quot;allowMassDelete&quot;:\[&quot;account&quot;\]}"/);
+      expect(body).toContain('Allow 30 deletes once');
+    }
+  });
+
+  it('keep the key in links where it came in the address, and nowhere else', async () => {
+    org = await Organisation.start(['account']);
+    await org.sync();
+    const alone = await get('/api/pages/overview?code=k%26y');
+    expect(alone.body).toContain('href="/api/pages/tables?code=k%26y"');
+    const inDashboard = await get('/api/pages/overview?code=secret', { 'x-dashboard': '1' });
+    expect(inDashboard.body).toContain('href="/api/dashboard/tables"');
+    expect(inDashboard.body).not.toContain('secret');
+  });
+
+  it('turn nothing into markup', async () => {
+    const hostile = `<img src=x onerror=alert(1)>"'&`;
+    org = await Organisation.start(['account']);
+    await org.sync();
+    const { published, work } = org.harness.services;
+    const at = org.harness.services.now().toISOString();
+    const line = {
+      runId: 'r',
+      trigger: 'timer',
+      phase: 'failed',
+      startedAt: at,
+      finishedAt: at,
+      error: hostile,
+    };
+    const changed = { account: { rows: 1, error: hostile }, [hostile]: { added: 1 } };
+    await published.append(`history/${at.slice(0, 7)}.jsonl`, `${JSON.stringify({ ...line, changed })}\n`);
+    const report = (name: string) => ({
+      ...{ name, strategy: hostile, state: 'failed', reason: hostile, error: hostile, hint: hostile },
+      ...{ rowsRead: 1, pages: 1, requests: 1, retries: 0, bytes: 1, seconds: 1 },
+      ...{ added: 0, updated: 0, deleted: 0, unchanged: 0, heldBack: 3 },
+    });
+    const entities = [report('account'), report(hostile)];
+    await work.put('runs/r/run.json', { ...line, hint: hostile, rounds: 1, entities });
+    const paths = ['overview', 'runs', 'runs/r', 'tables', 'tables/account', 'quality', 'schema'];
+    for (const path of [
+      ...paths,
+      `tables/${encodeURIComponent(hostile)}`,
+      `runs/${encodeURIComponent(hostile)}`,
+      encodeURIComponent(hostile),
+    ]) {
+      const { body } = await get(
+        `/api/pages/${path}?show=${encodeURIComponent(hostile)}&code=${encodeURIComponent(hostile)}`,
+      );
+      expect(body, path).not.toContain('<img');
+      expect(body, path).not.toMatch(/="[^"]*<|javascript:/);
+    }
+  });
+
+  it('answer what is not there with a page', async () => {
+    org = await Organisation.start(['account']);
+    for (const path of [
+      'nothing',
+      'overview/x',
+      'runs/20260101T000000Z-00000000',
+      'tables/nothing',
+      'tables/__proto__',
+      'tables/constructor',
+    ]) {
+      const answer = await get(`/api/pages/${path}`);
+      expect([path, answer.status]).toEqual([path, 404]);
+      expect(textOf(answer)).toContain('What to do');
+    }
+  });
+});
+
+describe('the dashboard', () => {
+  it('is a document without data that a strict policy protects', async () => {
+    const { status, body, headers } = await get('/api/dashboard/tables/account');
+    expect(status).toBe(200);
+    expect(body).toContain('data-shell');
+    const policy = headers.get('content-security-policy')!;
+    expect(policy).toMatch(/default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'sha256-/);
+    expect(policy).not.toContain('unsafe');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+    expect(body).not.toMatch(/<script>|<script [^>]*>[^<]|style="| on\w+=/);
+  });
+
+  it('loads its code by an address that changes with it', async () => {
+    const name = assetName('dashboard.js');
+    const { status, headers, body } = await get(`/api/assets/${name}`);
+    expect(status).toBe(200);
+    expect(headers.get('cache-control')).toContain('immutable');
+    expect(headers.get('content-type')).toContain('text/javascript');
+    expect(body.length).toBeLessThan(30_000);
+    for (const other of [
+      'dashboard.js',
+      'dashboard-000000000000.js',
+      '..%2Fpackage-000000000000.json',
+      'constructor-000000000000.',
+    ])
+      expect((await get(`/api/assets/${other}`)).status).toBe(404);
+  });
+});
