@@ -68,7 +68,9 @@ export async function bundle(root: string, out: string): Promise<Metafile> {
     build({
       ...common,
       ...places,
-      entryPoints: ['src/target/sqlite/database/database-worker.ts'],
+      // The thread of a large database, and that of pages which read the mirror.
+      entryPoints: ['src/target/sqlite/database/database-worker.ts', 'src/mirror/reader.ts'],
+      entryNames: '[name]',
       format: 'esm',
       banner: { js: commonJs },
       metafile: true,

@@ -115,8 +115,8 @@ async function show(address: URL, options: { isNews: boolean }): Promise<void> {
 /** Plans the next look. Nothing is asked while nobody looks. */
 function plan(): void {
   clearTimeout(timer);
-  const isLive = document.getElementById('content')?.hasAttribute('data-live') === true;
-  const seconds = Math.min(300, (isLive ? 2 : 30) * 2 ** Math.min(failures, 6));
+  const news = Number(document.getElementById('content')?.dataset['news'] ?? 30);
+  const seconds = Math.min(300, news * 2 ** Math.min(failures, 6));
   timer = setTimeout(() => {
     if (!document.hidden) void show(new URL(location.href), { isNews: true });
   }, seconds * 1000);

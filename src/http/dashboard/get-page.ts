@@ -5,6 +5,7 @@ import { html } from '../pages/html.ts';
 import { Problem } from '../problem.ts';
 import { type PageContent, pageResponse } from './layout.ts';
 import { linksOf, type PageName, pageNames } from './links.ts';
+import { metricsPage } from './metrics-page.ts';
 import { overviewPage } from './overview-page.ts';
 import type { PageContext } from './page-context.ts';
 import { qualityPage } from './quality-page.ts';
@@ -21,13 +22,18 @@ const pages: Readonly<Record<PageName, { all: Page; one?: Page }>> = {
   tables: { all: tablesPage, one: tablePage },
   schema: { all: schemaPage },
   quality: { all: qualityPage },
+  metrics: { all: metricsPage },
 };
 
 /**
  * `GET /api/pages/{page?}/{item?}`: a whole page of the dashboard. Its problems are pages, too.
  * @param schedule reads `SYNC_SCHEDULE`
+ * @param readMetrics reads the records of campaign metrics since a time
  */
-export function getPage(schedule: () => string | undefined): Handler<SyncServices> {
+export function getPage(
+  schedule: () => string | undefined,
+  readMetrics: PageContext['readMetrics'],
+): Handler<SyncServices> {
   return async (services, request) => {
     const { page = 'overview', item } = request.params;
     const current = pageNames.find((name) => name === page);
@@ -45,6 +51,7 @@ export function getPage(schedule: () => string | undefined): Handler<SyncService
         query: request.query,
         now: services.now(),
         schedule: schedule(),
+        readMetrics,
       };
       return answer(await make(context as PageContext));
     } catch (error) {

@@ -30,14 +30,17 @@ const titles: Readonly<Record<PageName, string>> = {
   tables: 'Tables',
   schema: 'Schema',
   quality: 'Quality',
+  metrics: 'Campaigns',
 };
 
 export interface PageContent {
   /** What the page is about, for the title of the window. */
   title: string;
   content: Html;
-  /** Something is under way: the page asks for news every two seconds, else every 30. */
+  /** Something is under way: the page looks for news every two seconds. */
   isLive?: boolean;
+  /** How often it looks for news otherwise, in seconds. @default 30 */
+  newsSeconds?: number;
   status?: number;
 }
 
@@ -49,7 +52,7 @@ export function pageResponse(
   page: PageContent,
   { links, current, environment }: { links: Links; current: PageName; environment: string },
 ): HttpResponseInit {
-  const { title, content, isLive = false, status = 200 } = page;
+  const { title, content, isLive = false, newsSeconds = 30, status = 200 } = page;
   const entry = (name: PageName): Html =>
     html`<li><a href="${links.page(name)}"${name === current ? html` aria-current="page"` : undefined}>${titles[name]}</a></li>`;
   const refresh = isLive
@@ -59,7 +62,7 @@ export function pageResponse(
 <header><p>Dataverse mirror of <strong>${environment}</strong></p>
 <nav aria-label="Pages"><ul>${(Object.keys(titles) as PageName[]).map(entry)}</ul></nav></header>
 <p id="notice" role="status"></p>
-<main id="content" tabindex="-1"${isLive ? html` data-live` : undefined}>
+<main id="content" tabindex="-1" data-news="${isLive ? 2 : newsSeconds}"${isLive ? html` data-live` : undefined}>
 ${content}
 </main>
 `;

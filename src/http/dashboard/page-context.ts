@@ -1,3 +1,4 @@
+import type { RecentRecords } from '../../metrics/read/recent-records.ts';
 import { readActive } from '../../sync/documents/active-run.ts';
 import type { RunDocument } from '../../sync/documents/run.ts';
 import type { SyncServices } from '../../sync/documents/services.ts';
@@ -16,6 +17,8 @@ export interface PageContext {
   now: Date;
   /** `SYNC_SCHEDULE`. */
   schedule?: string | undefined;
+  /** Reads the records of campaign metrics since a time. */
+  readMetrics: (since: Date) => Promise<RecentRecords>;
 }
 
 /** Syncs that the overview shows. */
