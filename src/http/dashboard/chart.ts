@@ -19,7 +19,7 @@ export function barChart(label: string, bars: readonly Bar[]): Html {
   // Few bars are no wider than many.
   const step = width / Math.max(bars.length, 24);
   const drawn = bars.map(({ value, label: what, isBad = false }, n) => {
-    const tall = Math.max(2, (value / most) * (height - 16));
+    const tall = value === 0 && !isBad ? 0 : Math.max(2, (value / most) * (height - 16));
     const x = n * step + step * 0.1;
     const bar = html`<rect class="bar${isBad ? ' bad' : ''}" x="${x.toFixed(1)}" y="${(height - tall).toFixed(1)}" width="${(step * 0.8).toFixed(1)}" height="${tall.toFixed(1)}"><title>${what}</title></rect>`;
     const cross = html`<text x="${(x + step * 0.4).toFixed(1)}" y="${(height - tall - 4).toFixed(1)}" text-anchor="middle">×</text>`;

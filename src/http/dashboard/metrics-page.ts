@@ -62,6 +62,7 @@ export async function metricsPage(context: PageContext): Promise<PageContent> {
 ${only}
 <p class="quiet">${figures.from} to ${figures.to}, compared with the ${days} days before. ${sourceOf(found)}</p>
 ${figuresList(figures.now, figures.before)}
+<p class="quiet">The average latency is weighted by agents. The p95 is the highest of a record.</p>
 <h2>Cost by day</h2>
 ${costChart(figures.days)}
 <h2>Campaigns</h2>
@@ -103,7 +104,7 @@ const shownFigures: [term: string, name: keyof Figures, text: (value: number) =>
   ['Agents', 'agentsTotal', whole],
   ['Successful agents', 'successRate', percent],
   ['Assets', 'assetsGenerated', whole],
-  ['Average latency, weighted by agents', 'latencyAvgMs', milliseconds],
+  ['Average latency', 'latencyAvgMs', milliseconds],
   ['Highest p95 latency', 'latencyP95Ms', milliseconds],
 ];
 

@@ -4,6 +4,7 @@ import { assetName, getAsset } from '../../../src/http/dashboard/assets.ts';
 import { getPage } from '../../../src/http/dashboard/get-page.ts';
 import { getShell } from '../../../src/http/dashboard/shell.ts';
 import { serve } from '../../../src/http/handler.ts';
+import type { RecentRecords } from '../../../src/metrics/read/recent-records.ts';
 import { Organisation } from '../../sync/organisation.ts';
 
 let org: Organisation | undefined;
@@ -11,6 +12,8 @@ afterEach(async () => {
   await org?.stop();
   org = undefined;
 });
+
+let records: RecentRecords = { rows: [], source: 'dataverse', isCut: false };
 
 const context = { invocationId: 'i', warn: () => {}, error: () => {} } as unknown as InvocationContext;
 
@@ -27,7 +30,12 @@ async function get(path: string, headers: Record<string, string> = {}): Promise<
   if (route !== 'assets' && page) params['page'] = decodeURIComponent(page);
   if (item) params['item'] = decodeURIComponent(item);
   const resources = {
-    pages: serve(() => org!.harness.services, { GET: getPage(() => '0 */15 * * * *') }),
+    pages: serve(() => org!.harness.services, {
+      GET: getPage(
+        () => '0 */15 * * * *',
+        async () => records,
+      ),
+    }),
     dashboard: serve(() => undefined, { GET: getShell }),
     assets: serve(() => undefined, { GET: getAsset }),
   };
@@ -49,7 +57,7 @@ describe('the pages', () => {
   it('are there before the first sync', async () => {
     org = await Organisation.start(['account']);
     expect(textOf(await get('/api/pages'))).toMatch(/^No sync yet The timer starts the first sync at 2026-/);
-    for (const page of ['runs', 'tables', 'schema', 'quality']) {
+    for (const page of ['runs', 'tables', 'schema', 'quality', 'metrics']) {
       const answer = await get(`/api/pages/${page}`);
       expect([page, answer.status]).toEqual([page, 200]);
     }
@@ -167,6 +175,64 @@ describe('the pages', () => {
       expect(body, path).not.toContain('<img');
       expect(body, path).not.toMatch(/="[^"]*<|javascript:/);
     }
+  });
+
+  it('show figures of campaigns, compared with the period before', async () => {
+    org = await Organisation.start(['account']);
+    const day = (ago: number) => new Date(org!.clock.now - ago * 86_400_000).toISOString();
+    const of = (id: string, record: object) => ({ id, record: { ...record } as never });
+    const hostile = '<img src=x onerror=alert(1)>';
+    records = {
+      rows: [
+        of('1', {
+          campaignId: 'spring',
+          phase: '1',
+          createdAt: day(1),
+          costUSD: 3,
+          agentsTotal: 10,
+          agentsSuccessful: 5,
+          latencyAvgMs: 100,
+        }),
+        // What another program wrote has no values: they are not zero.
+        of('2', { campaignId: 'spring', phase: '2', createdAt: day(2), costUSD: null, latencyAvgMs: null }),
+        of('3', {
+          campaignId: hostile,
+          phase: null,
+          createdAt: day(3),
+          costUSD: '1.00001',
+          agentsTotal: 30,
+          agentsSuccessful: 30,
+          latencyAvgMs: 500,
+        }),
+        of('4', {
+          campaignId: 'spring',
+          phase: '1',
+          createdAt: day(8),
+          costUSD: 2,
+          agentsTotal: 1,
+          agentsSuccessful: 1,
+          latencyAvgMs: 7,
+        }),
+        of('5', { campaignId: 'spring', phase: '1', createdAt: day(15), costUSD: 1000 }),
+      ],
+      source: 'mirror',
+      mirroredAt: day(0),
+      isCut: false,
+    };
+    const week = await get('/api/pages/metrics?days=7');
+    expect(textOf(week)).toContain('Cost $4.00 +100 %, before: $2.00 ');
+    expect(textOf(week)).toContain('Successful agents 87.5 % −12.5 points ');
+    // (10 × 100 + 30 × 500) / 40
+    expect(textOf(week)).toContain('Average latency 400 ms ');
+    expect(textOf(week)).toMatch(/spring 2 \$3\.00 .*&lt;img/);
+    expect(week.body).not.toContain('<img');
+    expect(week.body).toContain('data-news="10"');
+    const one = await get(`/api/pages/metrics?days=7&campaign=spring&code=k`);
+    expect(textOf(one)).toContain('Only campaign spring .');
+    expect(textOf(one)).toContain('Records 2 +100 %, before: 1 ');
+    expect(one.body).toContain('href="/api/pages/metrics?days=7&amp;campaign=spring&amp;phase=2&amp;code=k"');
+    expect(textOf(await get('/api/pages/metrics?days=7&campaign=spring&phase=2'))).toContain('Cost – ');
+    expect(textOf(await get('/api/pages/metrics?campaign=none'))).toContain('There is no record.');
   });
 
   it('answer what is not there with a page', async () => {

@@ -1,0 +1,73 @@
+import { afterEach, expect, it } from 'vitest';
+import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
+import { RetriableError } from '../../../src/errors.ts';
+import { readMetricsWith } from '../../../src/pages-services.ts';
+import { Organisation } from '../../sync/organisation.ts';
+
+let org: Organisation | undefined;
+afterEach(async () => {
+  await org?.stop();
+  org = undefined;
+});
+
+const since = new Date('2026-11-01T00:00:00Z');
+const at = (hour: number) => `2026-11-20T${String(hour).padStart(2, '0')}:00:00Z`;
+
+async function start(entities: unknown[]) {
+  org = await Organisation.start(entities);
+  const { store, harness } = org;
+  const create = (runId: string, createdAt: string, costUSD: number) =>
+    store.create('apex_campaignmetrics', {
+      ...{ apex_campaignid: 'c', apex_runid: runId, apex_phase: '1', apex_createdat: createdAt },
+      apex_costusd: costUSD,
+    });
+  const settings = readMetricsSettings({});
+  /** What the list of Dataverse says; undefined: Dataverse does not answer. */
+  let listed: { id: string; record: never }[] | undefined = [];
+  const sinces: string[] = [];
+  const reader = {
+    list: async (filter: { since?: string }) => {
+      sinces.push(filter.since!);
+      if (listed === undefined) throw new RetriableError('Dataverse is away.');
+      return { rows: listed };
+    },
+  };
+  const read = readMetricsWith({
+    metrics: () => ({ reader, settings }) as never,
+    sync: async () => harness.services,
+    fileOf: () => harness.storage.databaseFile,
+  });
+  return { create, read, sinces, answer: (rows: typeof listed) => (listed = rows) };
+}
+
+it('records come from the mirror, the newest ones from Dataverse', async () => {
+  const { create, read, sinces, answer } = await start(['apex_campaignmetrics']);
+  const first = create('r1', at(1), 1.5);
+  create('old', '2026-10-01T00:00:00Z', 9);
+  await org!.sync();
+  answer([{ id: 'new', record: { runId: 'r2', createdAt: at(9), costUSD: 2 } as never }]);
+  const found = await read(since);
+  expect(found).toMatchObject({ source: 'mirror', isCut: false });
+  expect(found.rows.map(({ id, record }) => [id, record.runId, Number(record.costUSD)])).toEqual([
+    ['new', 'r2', 2],
+    [first, 'r1', 1.5],
+  ]);
+  // An hour before the table was read last.
+  expect(Date.parse(sinces[0]!)).toBe(Date.parse(found.mirroredAt!) - 3_600_000);
+
+  // The state of the next sync, of which the open mirror knows nothing.
+  answer([]);
+  create('r3', at(11), 4);
+  await org!.sync();
+  expect((await read(since)).rows.map(({ record }) => record.runId)).toEqual(['r3', 'r1']);
+  answer(undefined);
+  expect(await read(since)).toMatchObject({ fault: 'Dataverse is away.', rows: { length: 2 } });
+});
+
+it('records come from Dataverse where their table is not mirrored, and before the first sync', async () => {
+  const { read, sinces } = await start(['account']);
+  expect(await read(since)).toEqual({ source: 'dataverse', rows: [], isCut: false });
+  await org!.sync();
+  expect(await read(since)).toMatchObject({ source: 'dataverse' });
+  expect(sinces).toEqual(['2026-11-01T00:00:00Z', '2026-11-01T00:00:00Z']);
+});
