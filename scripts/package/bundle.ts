@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { buildBrowser } from './browser.ts';
 
 /**
  * CommonJS packages in an ES module need these three. `require` has to be Node's own: the Functions worker answers it for
@@ -83,19 +84,9 @@ export async function bundle(root: string, out: string): Promise<Metafile> {
       format: 'cjs',
       metafile: true,
     }),
-    // The script of the web pages.
-    build({
-      ...common,
-      platform: 'browser',
-      target: 'es2022',
-      absWorkingDir: root,
-      outdir: join(out, 'browser'),
-      entryPoints: ['src/browser/dashboard.ts'],
-      format: 'esm',
-      metafile: true,
-    }),
+    buildBrowser(root, join(out, 'browser')),
   ]);
-  const files = [app, worker, sdk, browser].map(({ metafile }) => metafile);
+  const files = [...[app, worker, sdk].map(({ metafile }) => metafile), browser];
   return {
     inputs: Object.assign({}, ...files.map(({ inputs }) => inputs)),
     outputs: Object.assign({}, ...files.map(({ outputs }) => outputs)),

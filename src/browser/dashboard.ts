@@ -67,6 +67,8 @@ function morph(old: Element, now: Element): void {
   for (const node of before.slice(after.length)) node.remove();
 }
 
+const isData = (path: string): boolean => /\/data\/?$/.test(path);
+
 const notice = (): HTMLElement | null => document.getElementById('notice');
 function say(text: string): void {
   const place = notice();
@@ -105,6 +107,7 @@ async function show(address: URL, options: { isNews: boolean }): Promise<void> {
   morph(document.body, page!.body);
   if (options.isNews || kept === '') say(kept);
   showButtons();
+  document.dispatchEvent(new Event('page-shown'));
   if (!options.isNews) {
     document.getElementById('content')!.focus({ preventScroll: true });
     scrollTo(0, 0);
@@ -116,6 +119,8 @@ async function show(address: URL, options: { isNews: boolean }): Promise<void> {
 function plan(): void {
   clearTimeout(timer);
   const news = Number(document.getElementById('content')?.dataset['news'] ?? 30);
+  // The page brings news by itself.
+  if (news === 0) return;
   const seconds = Math.min(300, news * 2 ** Math.min(failures, 6));
   timer = setTimeout(() => {
     if (!document.hidden) void show(new URL(location.href), { isNews: true });
@@ -168,6 +173,8 @@ addEventListener('click', (event) => {
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!isShell || link === null || !isPlain || !link.pathname.startsWith(`${root}/dashboard`)) return;
   if (link.pathname === location.pathname && link.hash !== '') return;
+  // The page with SQLite has a policy of its own, so it is a document of its own.
+  if (isData(link.pathname) || isData(location.pathname)) return;
   event.preventDefault();
   history.pushState(null, '', link.href);
   void show(new URL(link.href), { isNews: false });
@@ -181,14 +188,16 @@ addEventListener('submit', (event) => {
   void show(new URL(location.href), { isNews: false });
 });
 
-addEventListener('popstate', () => void show(new URL(location.href), { isNews: false }));
+addEventListener('popstate', () => {
+  if (!isData(location.pathname)) void show(new URL(location.href), { isNews: false });
+});
 addEventListener('hashchange', () => {
   if (!isShell || !location.hash.startsWith('#key=')) return;
   key = takeKey();
   void show(new URL(location.href), { isNews: false });
 });
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) void show(new URL(location.href), { isNews: true });
+  if (!document.hidden && !isData(location.pathname)) void show(new URL(location.href), { isNews: true });
 });
 
 if (!isShell) {

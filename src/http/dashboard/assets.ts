@@ -1,15 +1,24 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { SyncError } from '../../errors.ts';
 import type { Handler } from '../handler.ts';
 import { Problem } from '../problem.ts';
 
 /** The files that pages load, by name, with their types. They hold no data. */
-const types: Readonly<Record<string, string>> = { 'dashboard.js': 'text/javascript; charset=utf-8' };
+const script = 'text/javascript; charset=utf-8';
+const types: Readonly<Record<string, string>> = {
+  'dashboard.js': script,
+  'data.js': script,
+  'sqlite-worker.js': script,
+  'sqlite3.wasm': 'application/wasm',
+};
 
 interface Asset {
   bytes: Buffer;
+  /** Made with the first request for it. */
+  gzipped?: Buffer;
   hash: string;
 }
 
@@ -22,15 +31,25 @@ export function assetName(name: string): string {
 
 /** `GET /api/assets/{name}`: code of the pages, without a key. */
 export const getAsset: Handler<undefined> = (_, request) => {
-  const [, stem, hash, ending] = /^(\w+)-([0-9a-f]{12})(\.\w+)$/.exec(request.params['name'] ?? '') ?? [];
+  const [, stem, hash, ending] = /^([\w-]+)-([0-9a-f]{12})(\.\w+)$/.exec(request.params['name'] ?? '') ?? [];
   const name = `${stem}${ending}`;
   const asset = Object.hasOwn(types, name) ? assetOf(name) : undefined;
   if (asset?.hash !== hash || asset === undefined) {
     throw new Problem(404, 'There is no such file.', { hint: 'Load the page again.' });
   }
+  const isZipped = /\bgzip\b/.test(request.headers.get('accept-encoding') ?? '');
+  if (isZipped) asset.gzipped ??= gzipSync(asset.bytes);
   return {
-    body: asset.bytes,
-    headers: { 'content-type': types[name]!, 'cache-control': 'public, max-age=31536000, immutable' },
+    body: isZipped ? asset.gzipped : asset.bytes,
+    headers: {
+      'content-type': types[name]!,
+      'cache-control': 'public, max-age=31536000, immutable',
+      // A thread has the policy of its own code, not that of the page.
+      'content-security-policy':
+        "default-src 'none'; connect-src 'self'; script-src 'self' 'wasm-unsafe-eval'",
+      vary: 'Accept-Encoding',
+      ...(isZipped && { 'content-encoding': 'gzip' }),
+    },
   };
 };
 

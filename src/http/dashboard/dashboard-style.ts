@@ -25,7 +25,19 @@ svg text { fill: var(--quiet); font: 0.75rem system-ui, sans-serif; }
 .bar.bad { fill: var(--bad); }
 .line { fill: none; stroke: var(--link); stroke-width: 2; vector-effect: non-scaling-stroke; }
 .axis { stroke: var(--line); vector-effect: non-scaling-stroke; }
+select, textarea { font: inherit; color: inherit; background: var(--back); border: 1px solid var(--quiet); border-radius: 0.25rem; padding: 0.375rem 0.5rem; max-width: 100%; }
+textarea { width: 100%; font-family: ui-monospace, monospace; }
+.small { padding: 0.125rem 0.5rem; font-size: 0.875rem; }
+.frame { overflow-x: auto; }
+table.data td { max-width: 24rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.row div { flex: 1 1 16rem; }
+.row dd { font-size: 1rem; }
 summary { cursor: pointer; color: var(--link); }
 details { margin: 0.5rem 0; }
+@media (max-width: 60rem) {
+  table.data { display: table; } .data caption { display: table-caption; } .data thead { display: table-header-group; position: static; width: auto; height: auto; clip-path: none; }
+  .data tbody { display: table-row-group; } .data tr { display: table-row; } .data th, .data td { display: table-cell; padding: 0.3rem 0.6rem 0.3rem 0; }
+  .data td::before { content: none; }
+}
 @media (prefers-reduced-motion: no-preference) { progress { transition: none; } }
 `);

@@ -3,6 +3,7 @@ import type { SyncServices } from '../../sync/documents/services.ts';
 import type { Handler } from '../handler.ts';
 import { html } from '../pages/html.ts';
 import { Problem } from '../problem.ts';
+import { dataPage } from './data-page.ts';
 import { type PageContent, pageResponse } from './layout.ts';
 import { linksOf, type PageName, pageNames } from './links.ts';
 import { metricsPage } from './metrics-page.ts';
@@ -23,6 +24,7 @@ const pages: Readonly<Record<PageName, { all: Page; one?: Page }>> = {
   schema: { all: schemaPage },
   quality: { all: qualityPage },
   metrics: { all: metricsPage },
+  data: { all: dataPage },
 };
 
 /**

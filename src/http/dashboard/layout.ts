@@ -6,23 +6,28 @@ import { dashboardStyle } from './dashboard-style.ts';
 import type { Links, PageName } from './links.ts';
 
 /** Own scripts and requests only, no inline script, one inline style by its hash. */
-export const contentSecurityPolicy = [
+const policy = [
   "default-src 'none'",
-  "script-src 'self'",
   "connect-src 'self'",
   `style-src 'sha256-${createHash('sha256').update(dashboardStyle.text).digest('base64')}'`,
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
   "require-trusted-types-for 'script'",
-].join('; ');
+];
 
-export const pageHeaders = {
-  'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': contentSecurityPolicy,
-  'cross-origin-opener-policy': 'same-origin',
-  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
-};
+/** @param hasSqlite the page runs SQLite in a thread, which is WebAssembly */
+export function pageHeaders(hasSqlite = false): Record<string, string> {
+  const own = hasSqlite
+    ? ["script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'", 'trusted-types worker']
+    : ["script-src 'self'", "trusted-types 'none'"];
+  return {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': [...policy, ...own].join('; '),
+    'cross-origin-opener-policy': 'same-origin',
+    'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  };
+}
 
 const titles: Readonly<Record<PageName, string>> = {
   overview: 'Overview',
@@ -31,6 +36,7 @@ const titles: Readonly<Record<PageName, string>> = {
   schema: 'Schema',
   quality: 'Quality',
   metrics: 'Campaigns',
+  data: 'Data',
 };
 
 export interface PageContent {
@@ -41,6 +47,8 @@ export interface PageContent {
   isLive?: boolean;
   /** How often it looks for news otherwise, in seconds. @default 30 */
   newsSeconds?: number;
+  /** The page runs SQLite, whose code is loaded for it alone. */
+  hasSqlite?: boolean;
   status?: number;
 }
 
@@ -52,7 +60,7 @@ export function pageResponse(
   page: PageContent,
   { links, current, environment }: { links: Links; current: PageName; environment: string },
 ): HttpResponseInit {
-  const { title, content, isLive = false, newsSeconds = 30, status = 200 } = page;
+  const { title, content, isLive = false, newsSeconds = 30, hasSqlite = false, status = 200 } = page;
   const entry = (name: PageName): Html =>
     html`<li><a href="${links.page(name)}"${name === current ? html` aria-current="page"` : undefined}>${titles[name]}</a></li>`;
   const refresh = isLive
@@ -68,8 +76,8 @@ ${content}
 `;
   return {
     status,
-    headers: pageHeaders,
-    body: documentOf(`${title} · ${environment}`, body, { links, head: refresh }),
+    headers: pageHeaders(hasSqlite),
+    body: documentOf(`${title} · ${environment}`, body, { links, head: refresh, hasSqlite }),
   };
 }
 
@@ -77,7 +85,12 @@ ${content}
 export function documentOf(
   title: string,
   body: Html,
-  { links, head, attributes }: { links: Links; head?: Html | undefined; attributes?: Html },
+  {
+    links,
+    head,
+    attributes,
+    hasSqlite = false,
+  }: { links: Links; head?: Html | undefined; attributes?: Html; hasSqlite?: boolean },
 ): string {
   return html`<!doctype html>
 <html lang="en"${attributes}>
@@ -88,7 +101,7 @@ export function documentOf(
 ${head}<title>${title}</title>
 <style>${dashboardStyle}</style>
 <script type="module" src="${links.asset(assetName('dashboard.js'))}"></script>
-</head>
+${hasSqlite ? html`<script type="module" src="${links.asset(assetName('data.js'))}"></script>\n` : undefined}</head>
 <body>
 ${body}</body>
 </html>

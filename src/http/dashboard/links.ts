@@ -8,7 +8,7 @@ export interface Links {
   asset(name: string): string;
 }
 
-export const pageNames = ['overview', 'runs', 'tables', 'schema', 'quality', 'metrics'] as const;
+export const pageNames = ['overview', 'runs', 'tables', 'schema', 'quality', 'metrics', 'data'] as const;
 export type PageName = (typeof pageNames)[number];
 
 /** The header by which the script of the dashboard says that it shows the page. */

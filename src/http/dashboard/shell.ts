@@ -9,6 +9,8 @@ import { linksOf } from './links.ts';
  */
 export const getShell: Handler<undefined> = (_, request) => {
   const links = linksOf(request);
+  // A document has one policy. So the script loads this page anew, instead of showing it in the one that is there.
+  const hasSqlite = request.params['page'] === 'data';
   const body = html`<main id="content" tabindex="-1">
 <h1>Dataverse mirror</h1>
 <form id="sign-in" hidden>
@@ -20,6 +22,6 @@ export const getShell: Handler<undefined> = (_, request) => {
 <noscript><p>This address needs a script. Without one, open <code>${links.page('overview')}?code=</code> with the function key behind it.</p></noscript>
 </main>
 `;
-  const page = documentOf('Dataverse mirror', body, { links, attributes: html` data-shell` });
-  return { headers: pageHeaders, body: page };
+  const page = documentOf('Dataverse mirror', body, { links, attributes: html` data-shell`, hasSqlite });
+  return { headers: pageHeaders(hasSqlite), body: page };
 };

@@ -1,0 +1,103 @@
+import type { MirrorReader } from './mirror-reader.ts';
+import { quoted } from './sql.ts';
+
+export interface Relation {
+  name: string;
+  kind: 'table' | 'view';
+}
+
+export interface Column {
+  name: string;
+  type: string;
+  isKey: boolean;
+}
+
+export interface Reference {
+  table: string;
+  column: string;
+  target: string;
+}
+
+/** What the mirror has: read once for each state. */
+export class Catalog {
+  relations: Relation[] = [];
+  /** Rows by table, as the last sync counted them. */
+  rows = new Map<string, number>();
+  references: Reference[] = [];
+  readonly #reader: MirrorReader;
+  readonly #columns = new Map<string, Column[]>();
+  readonly #labels = new Map<string, Map<string, string>>();
+
+  constructor(reader: MirrorReader) {
+    this.#reader = reader;
+  }
+
+  async load(): Promise<void> {
+    this.#columns.clear();
+    this.#labels.clear();
+    const relations = await this.#reader.query(
+      "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY substr(name, 1, 1) = '_', name COLLATE NOCASE",
+      [],
+      { maxRows: 10_000 },
+    );
+    this.relations = relations.rows.map(([name, kind]) => ({
+      name: String(name),
+      kind: kind as Relation['kind'],
+    }));
+    const counts = await this.#ask('SELECT table_name, rows FROM _sync_state');
+    this.rows = new Map(counts.map(([table, rows]) => [String(table), Number(rows)]));
+    const keys = await this.#ask('SELECT table_name, column_name, target_table FROM _sync_foreign_keys');
+    this.references = keys.map(([table, column, target]) => ({
+      table: String(table),
+      column: String(column),
+      target: String(target),
+    }));
+  }
+
+  /** Rows of a bookkeeping table; none if the mirror has no such table. */
+  async #ask(sql: string): Promise<unknown[][]> {
+    const table = / FROM (\w+)/.exec(sql)![1];
+    if (!this.relations.some(({ name }) => name === table)) return [];
+    return (await this.#reader.query(sql, [], { maxRows: 50_000 })).rows;
+  }
+
+  has(name: string): boolean {
+    return this.relations.some((one) => one.name === name);
+  }
+
+  async columns(table: string): Promise<Column[]> {
+    const known = this.#columns.get(table);
+    if (known !== undefined) return known;
+    const { rows } = await this.#reader.query(
+      `SELECT name, type, pk FROM pragma_table_info(${quoted.text(table)})`,
+    );
+    const columns = rows.map(([name, type, key]) => ({
+      name: String(name),
+      type: String(type),
+      isKey: key === 1,
+    }));
+    this.#columns.set(table, columns);
+    return columns;
+  }
+
+  /** The labels of the choices of a table, by `column value`. */
+  async labels(table: string): Promise<Map<string, string>> {
+    const known = this.#labels.get(table);
+    if (known !== undefined) return known;
+    const labels = new Map<string, string>();
+    this.#labels.set(table, labels);
+    if (!this.has('_choices')) return labels;
+    const sql =
+      'SELECT column_name, value, label, language FROM _choices WHERE table_name = ? ORDER BY language = 1033';
+    for (const [column, value, label] of (await this.#reader.query(sql, [table], { maxRows: 50_000 })).rows)
+      labels.set(`${column} ${value}`, String(label));
+    return labels;
+  }
+
+  /** The tables that a column refers to. */
+  targetsOf(table: string, column: string): string[] {
+    return this.references
+      .filter((one) => one.table === table && one.column === column && this.has(one.target))
+      .map(({ target }) => target);
+  }
+}

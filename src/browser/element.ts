@@ -1,0 +1,14 @@
+/** Makes an element. Texts stay texts, whatever they contain. */
+export function element<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  attributes: Record<string, string | boolean | undefined> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Name] {
+  const made = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (value === true) made.setAttribute(attribute, '');
+    else if (typeof value === 'string') made.setAttribute(attribute, value);
+  }
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,76 @@
+import { csvOf, download, jsonOf } from './download.ts';
+import { element } from './element.ts';
+import type { Cell, Table } from './worker-messages.ts';
+
+export interface Shape {
+  caption: string;
+  /** What is in the head of a column instead of its name. */
+  head?: (column: string) => Node | string;
+  cell?: (column: string, value: Cell, row: Cell[]) => (Node | string)[];
+}
+
+/** Rows as a table. On a narrow screen it scrolls within its own frame, which a keyboard reaches. */
+export function resultTable({ columns, rows }: Table, { caption, head, cell }: Shape): HTMLElement {
+  const isNumber = columns.map(
+    (_, n) => rows.some((row) => row[n] !== null) && rows.every((row) => typeof row[n] !== 'string'),
+  );
+  const heads = columns.map((name, n) =>
+    element('th', { scope: 'col', class: isNumber[n] ? 'number' : undefined }, head?.(name) ?? name),
+  );
+  const body = rows.map((row) =>
+    element(
+      'tr',
+      {},
+      ...columns.map((name, n) =>
+        element(
+          'td',
+          { class: isNumber[n] ? 'number' : undefined },
+          ...(cell?.(name, row[n]!, row) ?? [textOf(row[n]!)]),
+        ),
+      ),
+    ),
+  );
+  const table = element(
+    'table',
+    { class: 'data' },
+    element('caption', {}, caption),
+    element('thead', {}, element('tr', {}, ...heads)),
+    element('tbody', {}, ...body),
+  );
+  return element('div', { class: 'frame', tabindex: '0', role: 'region', 'aria-label': caption }, table);
+}
+
+/** NULL is told from an empty text. */
+export function textOf(value: Cell): Node | string {
+  if (value === null) return element('span', { class: 'quiet' }, 'NULL');
+  return String(value);
+}
+
+/** Buttons that save a result. @param whole reads all of it, not only what is shown */
+export function saveButtons(
+  name: string,
+  whole: () => Promise<Table>,
+  say: (text: string) => void,
+): HTMLElement {
+  const save = (format: 'csv' | 'json') => {
+    const button = element('button', { type: 'button' }, format.toUpperCase());
+    button.addEventListener('click', async () => {
+      button.disabled = true;
+      try {
+        const table = await whole();
+        const text = format === 'csv' ? csvOf(table) : jsonOf(table);
+        download(`${name}.${format}`, text, format === 'csv' ? 'text/csv' : 'application/json');
+        say(
+          table.isCut
+            ? `Saved the first ${table.rows.length.toLocaleString('en-US')} rows.`
+            : `Saved ${table.rows.length.toLocaleString('en-US')} rows.`,
+        );
+      } catch (error) {
+        say((error as Error).message);
+      }
+      button.disabled = false;
+    });
+    return button;
+  };
+  return element('p', {}, 'Save as ', save('csv'), ' ', save('json'));
+}

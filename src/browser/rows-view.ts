@@ -1,0 +1,204 @@
+import type { Shown } from './data.ts';
+import { element } from './element.ts';
+import { resultTable, saveButtons, textOf } from './result-table.ts';
+import { type Filter, operators, pageRows, statementOf, type View } from './sql.ts';
+import type { Cell } from './worker-messages.ts';
+
+/** More rows are not saved at once. */
+const mostSaved = 100_000;
+
+/** The rows of a table or view: filtered, sorted, page by page. */
+export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
+  const { reader, catalog, address } = shown;
+  const columns = await catalog.columns(table);
+  const names = new Set(columns.map(({ name }) => name));
+  const key = columns.find(({ isKey }) => isKey)?.name;
+  const labels = await catalog.labels(table);
+  const filters = filtersOf(address).filter(({ column }) => names.has(column));
+  const sorted = address.get('sort');
+  const sort =
+    sorted !== null && names.has(sorted) ? { column: sorted, isDescending: address.has('desc') } : undefined;
+  const view: View = { table, filters, sort, key };
+
+  const pages = element('div');
+  /** Where the pages up to this one begin. */
+  const begins: Pick<View, 'after' | 'offset'>[] = [{}];
+  const showPage = async (): Promise<void> => {
+    const { sql, parameters } = statementOf({ ...view, ...begins.at(-1) });
+    const result = await reader.query(sql, parameters, { maxRows: pageRows + 1, maxText: 200 });
+    const hasMore = result.rows.length > pageRows;
+    const rows = result.rows.slice(0, pageRows);
+    const first = (begins.length - 1) * pageRows + 1;
+    const caption =
+      rows.length === 0
+        ? 'No rows'
+        : `Rows ${first.toLocaleString('en-US')} to ${(first + rows.length - 1).toLocaleString('en-US')}`;
+    const cellOf = (name: string, value: Cell): (Node | string)[] =>
+      cell(shown, table, key, labels, name, value);
+    const shownTable = resultTable(
+      { ...result, rows },
+      { caption, head: (name) => headOf(shown, view, name), cell: cellOf },
+    );
+    const back = element('button', { type: 'button', disabled: begins.length === 1 }, 'Previous');
+    back.addEventListener('click', () => void turn(() => begins.pop()));
+    const next = element('button', { type: 'button', disabled: !hasMore }, 'Next');
+    next.addEventListener('click', () => {
+      const last = rows.at(-1)!;
+      const at = (name: string | undefined): Cell =>
+        name === undefined ? null : last[result.columns.indexOf(name)]!;
+      const after = key === undefined ? undefined : { value: at(sort?.column), key: at(key) };
+      void turn(() => begins.push({ after, offset: begins.length * pageRows }));
+    });
+    pages.replaceChildren(shownTable, element('p', {}, back, ' ', next));
+  };
+  const turn = async (move: () => unknown): Promise<void> => {
+    const before = [...begins];
+    move();
+    try {
+      await showPage();
+      pages.querySelector<HTMLElement>('.frame')?.focus();
+    } catch (error) {
+      begins.splice(0, begins.length, ...before);
+      shown.say((error as Error).message);
+    }
+  };
+  await showPage();
+
+  const statement = statementOf(view, true).sql;
+  const copy = element('button', { type: 'button' }, 'Copy as SQL');
+  copy.addEventListener('click', () => {
+    const box = document.querySelector<HTMLTextAreaElement>('#sql');
+    if (box !== null) box.value = statement;
+    navigator.clipboard.writeText(statement).then(
+      () => shown.say('Copied.'),
+      () => shown.say('The statement is in the SQL box.'),
+    );
+  });
+  const whole = () => {
+    const { sql, parameters } = statementOf(view);
+    const all = sql.replace(/\nLIMIT \d+$/, `\nLIMIT ${mostSaved + 1}`);
+    return reader.query(all, parameters, { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER });
+  };
+  const rows = catalog.rows.get(table);
+  return [
+    chooser(shown, table),
+    element('h2', { tabindex: '-1' }, table),
+    element('p', { class: 'quiet' }, rows === undefined ? '' : `${rows.toLocaleString('en-US')} rows`),
+    filterForm(
+      shown,
+      view,
+      columns.map(({ name }) => name),
+    ),
+    pages,
+    saveButtons(table, whole, shown.say),
+    element('p', {}, copy),
+  ];
+}
+
+/** What the address says of filters: `column|operator|value`. */
+function filtersOf(address: URLSearchParams): Filter[] {
+  return address.getAll('f').flatMap((text) => {
+    const [column = '', operator = '', ...rest] = text.split('|');
+    const known = operators.find((one) => one === operator);
+    return known === undefined ? [] : [{ column, operator: known, value: rest.join('|') }];
+  });
+}
+
+/** What stands in the address for a view, with another order or other filters. */
+function addressOf(
+  { table, filters, sort }: View,
+  change: Partial<View> = {},
+): Record<string, string | string[] | undefined> {
+  const next = { filters, sort, ...change };
+  return {
+    table,
+    f: next.filters.map(({ column, operator, value }) => `${column}|${operator}|${value}`),
+    sort: next.sort?.column,
+    desc: next.sort?.isDescending ? '1' : undefined,
+  };
+}
+
+function chooser({ catalog, go }: Shown, table: string): HTMLElement {
+  const options = catalog.relations.map(({ name, kind }) =>
+    element('option', { value: name, selected: name === table }, kind === 'view' ? `${name} (view)` : name),
+  );
+  const select = element('select', { id: 'table' }, ...options);
+  select.addEventListener('change', () => go({ table: select.value }));
+  return element('p', {}, element('label', { for: 'table' }, 'Table '), select);
+}
+
+function headOf(shown: Shown, view: View, name: string): Node {
+  const isSorted = view.sort?.column === name;
+  const isDescending = isSorted && !view.sort!.isDescending;
+  const sign = isSorted ? (view.sort!.isDescending ? ' ↓' : ' ↑') : '';
+  const href = shown.link(addressOf(view, { sort: { column: name, isDescending } }));
+  return element('a', { href, title: `Sort by ${name}` }, `${name}${sign}`);
+}
+
+/** A value: a link to the row that it names or refers to, a code with its label. */
+export function cell(
+  shown: Shown,
+  table: string,
+  key: string | undefined,
+  labels: ReadonlyMap<string, string>,
+  name: string,
+  value: Cell,
+): (Node | string)[] {
+  if (value === null) return [textOf(value)];
+  if (name === key) return [element('a', { href: shown.link({ table, row: String(value) }) }, String(value))];
+  const targets = shown.catalog.targetsOf(table, name);
+  // With several targets the row view says which one it is.
+  if (targets.length === 1) {
+    return [element('a', { href: shown.link({ table: targets[0]!, row: String(value) }) }, String(value))];
+  }
+  const label = labels.get(`${name} ${value}`);
+  return label === undefined ? [textOf(value)] : [`${value} `, element('span', { class: 'quiet' }, label)];
+}
+
+function filterForm(shown: Shown, view: View, names: readonly string[]): HTMLElement {
+  const column = element(
+    'select',
+    { 'aria-label': 'Column' },
+    ...names.map((name) => element('option', {}, name)),
+  );
+  const operator = element(
+    'select',
+    { 'aria-label': 'Comparison' },
+    ...operators.map((name) => element('option', {}, name)),
+  );
+  const value = element('input', { 'aria-label': 'Value' });
+  const form = element(
+    'form',
+    {},
+    'Only rows where ',
+    column,
+    ' ',
+    operator,
+    ' ',
+    value,
+    ' ',
+    element('button', {}, 'Filter'),
+  );
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    const filter = {
+      column: column.value,
+      operator: operator.value as Filter['operator'],
+      value: value.value,
+    };
+    shown.go(addressOf(view, { filters: [...view.filters, filter] }));
+  });
+  const present = view.filters.map((filter) => {
+    const { column: name, operator: how, value: what } = filter;
+    const without = view.filters.filter((one) => one !== filter);
+    const href = shown.link(addressOf(view, { filters: without }));
+    return element('li', {}, `${name} ${how} ${what} `, element('a', { href }, 'Remove'));
+  });
+  return element(
+    'div',
+    {},
+    form,
+    ...(present.length > 0 ? [element('ul', { 'aria-label': 'Filters' }, ...present)] : []),
+  );
+}

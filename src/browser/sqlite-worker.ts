@@ -1,0 +1,87 @@
+import initSqlite, { type Sqlite3Static } from '@sqlite.org/sqlite-wasm';
+import { installVfs } from './mirror-vfs.ts';
+import { ChangedError, RemoteFile } from './remote-file.ts';
+import type { Answer, Asked, Cell, Table } from './worker-messages.ts';
+
+/*
+ * The thread in which SQLite runs. It can only read. A query that takes too long ends with the thread.
+ */
+
+let sqlite: Promise<Sqlite3Static> | undefined;
+let states = 0;
+let open: { file: RemoteFile; db: InstanceType<Sqlite3Static['oo1']['DB']> } | undefined;
+/** What the last read of the file threw. */
+let fault: unknown;
+
+async function start({ database, key, wasm }: Extract<Asked, { kind: 'open' }>): Promise<Table> {
+  sqlite ??= load(wasm);
+  const sqlite3 = await sqlite;
+  open?.db.close();
+  open = undefined;
+  const file = new RemoteFile(database, key);
+  const name = `mirror-${++states}`;
+  installVfs(sqlite3, name, file, (error) => {
+    fault = error;
+  });
+  const db = new sqlite3.oo1.DB(`file:mirror.db?vfs=${name}&immutable=1`, 'r');
+  db.exec('PRAGMA temp_store = memory; PRAGMA trusted_schema = off; PRAGMA cache_size = -16000');
+  open = { file, db };
+  return { columns: ['etag', 'bytes'], rows: [[file.etag, file.bytes]], isCut: false };
+}
+
+async function load(address: string): Promise<Sqlite3Static> {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`SQLite could not be loaded: status ${response.status}.`);
+  const wasmBinary = await response.arrayBuffer();
+  const quiet = { wasmBinary, print: () => {}, printErr: () => {} };
+  return (initSqlite as unknown as (options: object) => Promise<Sqlite3Static>)(quiet);
+}
+
+/** The rows of the last statement that has any. Text and blobs are cut where they are long. */
+function query({ sql, parameters, maxRows, maxText }: Extract<Asked, { kind: 'query' }>): Table {
+  if (open === undefined) throw new Error('The mirror is not open.');
+  const { db } = open;
+  const statement = db.prepare(sql);
+  try {
+    if (parameters.length > 0) statement.bind(parameters as never);
+    const columns = statement.getColumnNames([]) as string[];
+    const rows: Cell[][] = [];
+    let isCut = false;
+    while (statement.step()) {
+      if (rows.length === maxRows) {
+        isCut = true;
+        break;
+      }
+      rows.push(columns.map((_, n) => shortened(statement.get(n) as Cell | Uint8Array, maxText)));
+    }
+    return { columns, rows, isCut };
+  } finally {
+    statement.finalize();
+  }
+}
+
+function shortened(value: Cell | Uint8Array, maxText: number): Cell {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value === 'string' && value.length > maxText) return `${value.slice(0, maxText)}…`;
+  return value;
+}
+
+async function answer(asked: Asked): Promise<Answer> {
+  fault = undefined;
+  try {
+    const table = asked.kind === 'open' ? await start(asked) : query(asked);
+    const { requests = 0, fetchedBytes = 0 } = open?.file ?? {};
+    return { id: asked.id, table, requests, fetchedBytes };
+  } catch (error) {
+    // SQLite says that there was an error of the disk. The read knows which.
+    const cause = fault ?? error;
+    const message = (cause as Error).message.replace(/^(?:SQLITE_\w+: )?sqlite3 result code \d+: /, '');
+    return { id: asked.id, error: message, isChanged: cause instanceof ChangedError };
+  }
+}
+
+let last: Promise<unknown> = Promise.resolve();
+addEventListener('message', ({ data }: MessageEvent<Asked>) => {
+  // One after the other.
+  last = last.then(async () => postMessage(await answer(data)));
+});
