@@ -1,33 +1,33 @@
 import { readSettings } from './config/settings.ts';
 import { describeError } from './errors.ts';
+import type { DisplayName, PageContext, SchemaChangeLine } from './http/dashboard/pages/page-context.ts';
 import { type RecentRecords, recordsFromDataverse, together } from './metrics/read/recent-records.ts';
 import type { MetricsServices } from './metrics/services.ts';
 import {
+  type CampaignMetricsColumns,
   campaignMetricsColumns,
   type MetricsRow,
   toMetricsRow,
 } from './metrics/table/campaign-metrics-columns.ts';
 import { metricsServices } from './metrics-services.ts';
-import { Mirror } from './mirror/mirror.ts';
+import { OpenMirrors } from './mirror/open-mirrors.ts';
 import { entitySetOf, type Table } from './schema/table.ts';
 import { openSyncStorage, syncServices } from './services.ts';
 import type { DatabaseFile } from './storage/database/database-file.ts';
 import type { SyncServices } from './sync/documents/services.ts';
 
-/** Memory for the parts of a mirror that pages read, in bytes. */
-const cacheBytes = 16 * 1024 * 1024;
-const maxQueryBytes = 128 * 1024 * 1024;
-const timeoutMs = 30_000;
+/** Memory for the parts of a mirror that pages read, and for a query, in bytes. */
+const memory = { cacheBytes: 16 * 1024 * 1024, maxQueryBytes: 128 * 1024 * 1024 };
 /** More records are not read for one page. */
 const mostRecords = 100_000;
 /** Records that were created so long before the mirror read the table may have been written after it. Milliseconds. */
 const overlap = 3_600_000;
 
-/** Reads the records of campaign metrics for a page. */
-export type ReadMetrics = (since: Date) => Promise<RecentRecords>;
+/** What pages read beside the documents of runs. */
+export type PageReads = PageContext['reads'];
 
-/** Reads them with the services of this process. */
-export const readMetrics: ReadMetrics = readMetricsWith({
+/** What pages read with the services of this process. */
+export const pageReads: PageReads = readPagesWith({
   metrics: metricsServices,
   sync: syncServices,
   fileOf: (name) => {
@@ -36,88 +36,90 @@ export const readMetrics: ReadMetrics = readMetricsWith({
   },
 });
 
-/**
- * Records come from the mirror if it has their table, and what is newer from Dataverse; otherwise all from Dataverse.
- * @param fileOf the file of the database with this name; undefined for the default one
- */
-export function readMetricsWith(options: {
+/** @param fileOf the file of the database with this name; undefined for the default one */
+export function readPagesWith(options: {
   metrics: () => MetricsServices;
   sync: () => Promise<SyncServices>;
   fileOf: (name: string | undefined) => DatabaseFile;
-}): ReadMetrics {
-  const mirrors = new Map<string | undefined, Promise<Mirror | undefined>>();
-
-  /** The mirror in its newest state; undefined if there is none. */
-  async function mirrorOf(name: string | undefined): Promise<Mirror | undefined> {
-    const opening = mirrors.get(name) ?? open(options.fileOf(name));
-    mirrors.set(name, opening);
-    const mirror = await opening.catch(() => undefined);
-    if (mirror === undefined) mirrors.delete(name);
-    else await mirror.refresh();
-    return mirror;
-  }
-
-  return async (since) => {
-    const { reader, settings } = options.metrics();
+}): PageReads {
+  const mirrors = new OpenMirrors(options.fileOf, memory);
+  const tablesOf = async (): Promise<Table[]> => {
     const { mirror } = await options.sync();
-    const state = await mirror.lastState();
-    const known = Object.values(state?.entities ?? {}).find(
-      ({ table }) => entitySetOf(table) === settings.entitySet,
-    );
-    const file = known && (await mirrorOf(known.table.database));
-    if (known === undefined || file === undefined) return recordsFromDataverse(reader, since);
-    const { rows, isCut } = await recordsFromMirror(
-      file,
-      known.table,
-      campaignMetricsColumns(settings),
-      since,
-    );
-    const from = Math.max(since.getTime(), Date.parse(known.syncedAt) - overlap);
-    const common = { source: 'mirror' as const, mirroredAt: known.syncedAt, isCut };
-    try {
-      const newer = await recordsFromDataverse(reader, new Date(from));
-      return { ...common, rows: together(rows, newer.rows) };
-    } catch (error) {
-      // The mirror is of use without Dataverse.
-      return { ...common, rows, fault: describeError(error).message };
-    }
+    return Object.values((await mirror.lastState())?.entities ?? {}).map(({ table }) => table);
   };
-}
-
-async function open(file: DatabaseFile): Promise<Mirror | undefined> {
-  const source = {
-    name: 'the mirror',
-    open: async () => {
-      const state = await file.open();
-      if (typeof state === 'string') throw new Error('There is no mirror.');
-      return state;
+  return {
+    metrics: (since) => readMetrics(mirrors, options, since),
+    schemaChanges: async (limit, table) => {
+      const databases = table
+        ? [table.database]
+        : [...new Set((await tablesOf()).map(({ database }) => database))];
+      const lists = await Promise.all(
+        databases.map((name) =>
+          mirrors.query<SchemaChangeLine>(
+            name,
+            `SELECT at, table_name, column_name, change, detail FROM _sync_schema_changes
+             WHERE ? IS NULL OR table_name = ? ORDER BY at DESC LIMIT ?`,
+            [table?.name ?? null, table?.name ?? null, limit],
+          ),
+        ),
+      );
+      return lists
+        .flatMap((list) => list ?? [])
+        .sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0))
+        .slice(0, limit);
+    },
+    displayNames: async ({ name, database }) => {
+      const tables =
+        "SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('_sync_tables', '_sync_columns')";
+      const [found] = (await mirrors.query<{ n: number }>(database, tables)) ?? [];
+      if (Number(found?.n ?? 0) < 2) return [];
+      const sql = `SELECT NULL AS column_name, display_name, description FROM _sync_tables WHERE table_name = ?1
+        UNION ALL SELECT column_name, display_name, description FROM _sync_columns WHERE table_name = ?1`;
+      return (await mirrors.query<DisplayName>(database, sql, [name])) ?? [];
     },
   };
-  const state = await file.open();
-  return typeof state === 'string' ? undefined : new Mirror(source, state, { cacheBytes, maxQueryBytes });
 }
 
-async function recordsFromMirror(
-  mirror: Mirror,
-  table: Table,
-  columns: ReturnType<typeof campaignMetricsColumns>,
+/** Records come from the mirror if it has their table, and what is newer from Dataverse; otherwise all from Dataverse. */
+async function readMetrics(
+  mirrors: OpenMirrors,
+  { metrics, sync }: { metrics: () => MetricsServices; sync: () => Promise<SyncServices> },
   since: Date,
-): Promise<{ rows: MetricsRow[]; isCut: boolean }> {
+): Promise<RecentRecords> {
+  const { reader, settings } = metrics();
+  const state = await (await sync()).mirror.lastState();
+  const known = Object.values(state?.entities ?? {}).find(
+    ({ table }) => entitySetOf(table) === settings.entitySet,
+  );
+  const rows =
+    known && (await recordsFromMirror(mirrors, known.table, campaignMetricsColumns(settings), since));
+  if (known === undefined || rows === undefined) return recordsFromDataverse(reader, since);
+  const from = Math.max(since.getTime(), Date.parse(known.syncedAt) - overlap);
+  const isCut = rows.length === mostRecords;
+  const common = { source: 'mirror' as const, mirroredAt: known.syncedAt, isCut };
+  try {
+    const newer = await recordsFromDataverse(reader, new Date(from));
+    return { ...common, rows: together(rows, newer.rows) };
+  } catch (error) {
+    // The mirror is of use without Dataverse.
+    return { ...common, rows, fault: describeError(error).message };
+  }
+}
+
+/** Undefined if the mirror cannot have records: there is none, or it lacks a column that they need. */
+async function recordsFromMirror(
+  mirrors: OpenMirrors,
+  table: Table,
+  columns: CampaignMetricsColumns,
+  since: Date,
+): Promise<MetricsRow[] | undefined> {
   const inMirror = new Set(table.columns.map(({ name }) => name));
   const selected = columns.all.filter((name) => inMirror.has(name));
   const { createdAt } = columns.column;
-  if (!inMirror.has(createdAt) || !inMirror.has(columns.id)) return { rows: [], isCut: false };
+  if (!inMirror.has(createdAt) || !inMirror.has(columns.id)) return undefined;
   const marked = inMirror.has('_deleted_at') ? ' AND _deleted_at IS NULL' : '';
-  const sql = `SELECT ${selected.map((name) => `"${name}"`).join(', ')} FROM "${table.name.replaceAll('"', '""')}" WHERE "${createdAt}" >= ?${marked} ORDER BY "${createdAt}" DESC LIMIT ${mostRecords}`;
-  const from = `${since.toISOString().slice(0, 19)}Z`;
-  const query = () => mirror.query(sql, [from], { timeoutMs });
-  // A sync may have replaced the state since it was opened.
-  const found = await query().catch(async () => {
-    await mirror.refresh();
-    return query();
-  });
-  return {
-    rows: found.map((row) => toMetricsRow(row as never, columns)),
-    isCut: found.length === mostRecords,
-  };
+  const sql = `SELECT ${selected.map((name) => `"${name}"`).join(', ')} FROM "${table.name.replaceAll('"', '""')}"
+    WHERE "${createdAt}" >= ?${marked} ORDER BY "${createdAt}" DESC LIMIT ${mostRecords}`;
+  const found = await mirrors.query(table.database, sql, [`${since.toISOString().slice(0, 19)}Z`]);
+  return found?.map((row) => toMetricsRow(row as never, columns));
 }

@@ -45,6 +45,7 @@ const neighbours = ['sqlite → schema'];
 
 /** Packages that the functions do not need, with the one file that may import them: the command line has them in its bundle. */
 const bundled: Record<string, string[]> = {
+  '@sqlite.org/sqlite-wasm': ['browser/sqlite-worker.ts', 'browser/mirror-vfs.ts'],
   '@modelcontextprotocol/sdk': ['cli/mcp/mcp-server.ts', 'cli/mcp/mcp-command.ts'],
 };
 

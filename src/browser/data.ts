@@ -3,6 +3,7 @@ import { element } from './element.ts';
 import { MirrorReader, QueryError } from './mirror-reader.ts';
 import { rowView } from './row-view.ts';
 import { rowsView } from './rows-view.ts';
+import type { Shown } from './shown.ts';
 import { sqlBox } from './sql-box.ts';
 
 /*
@@ -13,20 +14,6 @@ import { sqlBox } from './sql-box.ts';
 const keyName = 'dataverse-mirror-key';
 /** How often the page looks whether a sync has committed, in milliseconds. */
 const lookMilliseconds = 30_000;
-
-/** What the parts of the page share. */
-export interface Shown {
-  reader: MirrorReader;
-  catalog: Catalog;
-  /** What is shown, as it stands in the address. */
-  address: URLSearchParams;
-  /** The address of something else that the page can show. */
-  link(change: Record<string, string | string[] | undefined>): string;
-  /** Shows it. */
-  go(change: Record<string, string | string[] | undefined>): void;
-  /** Says something to people, also to those who do not see the page. */
-  say(text: string): void;
-}
 
 /** The parts of the address that belong to this page. */
 const own = ['table', 'row', 'sort', 'desc', 'f', 'sql'];

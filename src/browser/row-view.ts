@@ -1,7 +1,7 @@
-import type { Shown } from './data.ts';
 import { element } from './element.ts';
 import { textOf } from './result-table.ts';
 import { cell } from './rows-view.ts';
+import type { Shown } from './shown.ts';
 import { quoted } from './sql.ts';
 import type { Cell } from './worker-messages.ts';
 

@@ -1,6 +1,6 @@
-import type { Shown } from './data.ts';
 import { element } from './element.ts';
 import { resultTable, saveButtons, textOf } from './result-table.ts';
+import type { Shown } from './shown.ts';
 import { type Filter, operators, pageRows, statementOf, type View } from './sql.ts';
 import type { Cell } from './worker-messages.ts';
 

@@ -1,7 +1,7 @@
-import type { Shown } from './data.ts';
 import { element } from './element.ts';
 import { QueryError } from './mirror-reader.ts';
 import { resultTable, saveButtons } from './result-table.ts';
+import type { Shown } from './shown.ts';
 import { quoted } from './sql.ts';
 
 const mostShown = 1000;

@@ -24,7 +24,9 @@ async function start({ database, key, wasm }: Extract<Asked, { kind: 'open' }>):
     fault = error;
   });
   const db = new sqlite3.oo1.DB(`file:mirror.db?vfs=${name}&immutable=1`, 'r');
-  db.exec('PRAGMA temp_store = memory; PRAGMA trusted_schema = off; PRAGMA cache_size = -16000');
+  db.exec(
+    'PRAGMA temp_store = memory; PRAGMA trusted_schema = off; PRAGMA query_only = on; PRAGMA cache_size = -16000',
+  );
   open = { file, db };
   return { columns: ['etag', 'bytes'], rows: [[file.etag, file.bytes]], isCut: false };
 }
@@ -44,7 +46,7 @@ function query({ sql, parameters, maxRows, maxText }: Extract<Asked, { kind: 'qu
   const statement = db.prepare(sql);
   try {
     if (parameters.length > 0) statement.bind(parameters as never);
-    const columns = statement.getColumnNames([]) as string[];
+    const columns = statement.columnCount === 0 ? [] : (statement.getColumnNames([]) as string[]);
     const rows: Cell[][] = [];
     let isCut = false;
     while (statement.step()) {

@@ -3,16 +3,16 @@ import type { SyncServices } from '../../sync/documents/services.ts';
 import type { Handler } from '../handler.ts';
 import { html } from '../pages/html.ts';
 import { Problem } from '../problem.ts';
-import { dataPage } from './data-page.ts';
 import { type PageContent, pageResponse } from './layout.ts';
 import { linksOf, type PageName, pageNames } from './links.ts';
-import { metricsPage } from './metrics-page.ts';
-import { overviewPage } from './overview-page.ts';
-import type { PageContext } from './page-context.ts';
-import { qualityPage } from './quality-page.ts';
-import { runPage, runsPage } from './run-pages.ts';
-import { schemaPage } from './schema-page.ts';
-import { tablePage, tablesPage } from './table-pages.ts';
+import { dataPage } from './pages/data-page.ts';
+import { metricsPage } from './pages/metrics-page.ts';
+import { overviewPage } from './pages/overview-page.ts';
+import type { PageContext } from './pages/page-context.ts';
+import { qualityPage } from './pages/quality-page.ts';
+import { runPage, runsPage } from './pages/run-pages.ts';
+import { schemaPage } from './pages/schema-page.ts';
+import { tablePage, tablesPage } from './pages/table-pages.ts';
 
 type Page = (context: PageContext) => Promise<PageContent>;
 
@@ -30,11 +30,11 @@ const pages: Readonly<Record<PageName, { all: Page; one?: Page }>> = {
 /**
  * `GET /api/pages/{page?}/{item?}`: a whole page of the dashboard. Its problems are pages, too.
  * @param schedule reads `SYNC_SCHEDULE`
- * @param readMetrics reads the records of campaign metrics since a time
+ * @param reads what pages read beside the documents of runs
  */
 export function getPage(
   schedule: () => string | undefined,
-  readMetrics: PageContext['readMetrics'],
+  reads: PageContext['reads'],
 ): Handler<SyncServices> {
   return async (services, request) => {
     const { page = 'overview', item } = request.params;
@@ -53,7 +53,7 @@ export function getPage(
         query: request.query,
         now: services.now(),
         schedule: schedule(),
-        readMetrics,
+        reads,
       };
       return answer(await make(context as PageContext));
     } catch (error) {

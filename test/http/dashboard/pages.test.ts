@@ -2,6 +2,7 @@ import { HttpRequest, type InvocationContext } from '@azure/functions';
 import { afterEach, describe, expect, it } from 'vitest';
 import { assetName, getAsset } from '../../../src/http/dashboard/assets.ts';
 import { getPage } from '../../../src/http/dashboard/get-page.ts';
+import type { DisplayName, SchemaChangeLine } from '../../../src/http/dashboard/pages/page-context.ts';
 import { getShell } from '../../../src/http/dashboard/shell.ts';
 import { serve } from '../../../src/http/handler.ts';
 import type { RecentRecords } from '../../../src/metrics/read/recent-records.ts';
@@ -13,6 +14,13 @@ afterEach(async () => {
   org = undefined;
 });
 
+const changes: SchemaChangeLine[] = [];
+const names: DisplayName[] = [];
+const reads = {
+  metrics: async () => records,
+  schemaChanges: async () => changes,
+  displayNames: async () => names,
+};
 let records: RecentRecords = { rows: [], source: 'dataverse', isCut: false };
 
 const context = { invocationId: 'i', warn: () => {}, error: () => {} } as unknown as InvocationContext;
@@ -31,10 +39,7 @@ async function get(path: string, headers: Record<string, string> = {}): Promise<
   if (item) params['item'] = decodeURIComponent(item);
   const resources = {
     pages: serve(() => org!.harness.services, {
-      GET: getPage(
-        () => '0 */15 * * * *',
-        async () => records,
-      ),
+      GET: getPage(() => '0 */15 * * * *', reads),
     }),
     dashboard: serve(() => undefined, { GET: getShell }),
     assets: serve(() => undefined, { GET: getAsset }),
@@ -235,6 +240,36 @@ describe('the pages', () => {
     expect(textOf(await get('/api/pages/metrics?campaign=none'))).toContain('There is no record.');
   });
 
+  it('show what changed in the schema, and what Dataverse calls things', async () => {
+    org = await Organisation.start(['account']);
+    await org.sync();
+    const at = new Date(org.clock.now).toISOString();
+    const hostile = '<b onclick=x>';
+    changes.push(
+      {
+        at,
+        table_name: 'accounts',
+        column_name: 'new_size',
+        change: 'new-column',
+        detail: `TEXT ${hostile}`,
+      },
+      { at, table_name: 'accounts', column_name: null, change: 'new-table', detail: 'new' },
+    );
+    names.push(
+      { column_name: null, display_name: 'Customer', description: hostile },
+      { column_name: 'name', display_name: 'Company name', description: null },
+    );
+    const pages = ['overview', 'schema', 'tables/account'].map((page) => get(`/api/pages/${page}`));
+    const [overview, schema, table] = (await Promise.all(pages)) as [Answer, Answer, Answer];
+    expect(textOf(overview)).toMatch(/New in the schema since yesterday .*\+ new column accounts\.new_size/);
+    expect(textOf(overview)).not.toContain('+ new table');
+    expect(textOf(schema)).toMatch(/Changes .*\+ new column accounts\.new_size .*\+ new table accounts/);
+    expect(textOf(table)).toMatch(/^account Customer : &lt;b onclick.* name Company name TEXT Edm\.String/);
+    for (const { body } of [overview, schema, table]) expect(body).not.toContain('<b ');
+    changes.length = 0;
+    names.length = 0;
+  });
+
   it('answer what is not there with a page', async () => {
     org = await Organisation.start(['account']);
     for (const path of [
@@ -258,8 +293,12 @@ describe('the dashboard', () => {
     expect(status).toBe(200);
     expect(body).toContain('data-shell');
     const policy = headers.get('content-security-policy')!;
-    expect(policy).toMatch(/default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'sha256-/);
+    expect(policy).toMatch(
+      /default-src 'none'; connect-src 'self'; style-src 'sha256-.*; script-src 'self'; trusted-types 'none'/,
+    );
     expect(policy).not.toContain('unsafe');
+    const ofData = (await get('/api/dashboard/data')).headers.get('content-security-policy')!;
+    expect(ofData.match(/'[a-z-]*unsafe[a-z-]*'/g)).toEqual(["'wasm-unsafe-eval'"]);
     expect(headers.get('referrer-policy')).toBe('no-referrer');
     expect(body).not.toMatch(/<script>|<script [^>]*>[^<]|style="| on\w+=/);
   });

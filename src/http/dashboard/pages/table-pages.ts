@@ -1,13 +1,14 @@
-import { readHistory } from '../../sync/history/run-history.ts';
-import type { State, TableState } from '../../target/state.ts';
-import { type Html, html } from '../pages/html.ts';
-import { count, time } from '../pages/page-format.ts';
-import { Problem } from '../problem.ts';
-import { lineChart } from './chart.ts';
-import type { PageContent } from './layout.ts';
-import { type PageContext, readRecent } from './page-context.ts';
-import { dataTable } from './run-tables.ts';
-import { ago, faultOf } from './words.ts';
+import { readHistory } from '../../../sync/history/run-history.ts';
+import type { State, TableState } from '../../../target/state.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { count, time } from '../../pages/page-format.ts';
+import { Problem } from '../../problem.ts';
+import type { PageContent } from '../layout.ts';
+import { lineChart } from '../parts/chart.ts';
+import { dataTable } from '../parts/run-tables.ts';
+import { changesTable } from '../parts/schema-changes.ts';
+import { ago, faultOf } from '../parts/words.ts';
+import { type DisplayName, type PageContext, readRecent } from './page-context.ts';
 
 /** `pages/tables`: all tables of the mirror, those that need attention first. */
 export async function tablesPage(context: PageContext): Promise<PageContent> {
@@ -56,7 +57,7 @@ const historyDays = 30;
 
 /** `pages/tables/{table}`: one table: how it is read, its rows over time, its columns and references. */
 export async function tablePage(context: PageContext): Promise<PageContent> {
-  const { services, links, item = '', now } = context;
+  const { services, links, item = '', now, reads } = context;
   const { state, last } = await readRecent(context);
   const report = last?.entities.find(({ name }) => name === item);
   const known = Object.hasOwn(state?.entities ?? {}, item) ? state!.entities[item]! : undefined;
@@ -76,12 +77,18 @@ export async function tablePage(context: PageContext): Promise<PageContent> {
       line.rows === undefined ? [] : [{ at: Date.parse(run.finishedAt), value: line.rows }],
     )
     .toReversed();
+  const [names, schemaChanges] = known
+    ? await Promise.all([reads.displayNames(known.table), reads.schemaChanges(20, known.table)])
+    : [[], []];
+  const own = names.find(({ column_name: column }) => column === null);
   const content = html`<h1>${item}</h1>
+${own?.display_name ? html`<p><strong>${own.display_name}</strong>${own.description ? html`: ${own.description}` : undefined}</p>` : undefined}
 ${report?.error === undefined ? undefined : faultOf(report, links)}
 ${known && html`<p>${count(known.rows)} rows in <code>${known.table.name}</code>, read ${ago(known.syncedAt, now)} by the strategy ${known.strategy}.${report?.reason && html` Why: ${report.reason}.`}</p>`}
 ${points.length < 2 ? undefined : html`<h2>Rows</h2>${lineChart(`Rows of ${item} over the last ${historyDays} days: from ${count(points[0]!.value)} to ${count(points.at(-1)!.value)}.`, points)}<p class="quiet">From ${count(points[0]!.value)} to ${count(points.at(-1)!.value)} rows.</p>`}
-${changes.length === 0 ? undefined : changesTable(changes.slice(0, 20), context)}
-${known && columnsOf(known, state!, context)}`;
+${changes.length === 0 ? undefined : latestChanges(changes.slice(0, 20), context)}
+${known && columnsOf(known, state!, context, names)}
+${schemaChanges.length === 0 ? undefined : html`<h2>Changes of the schema</h2>${changesTable(schemaChanges)}`}`;
   return { title: item, content };
 }
 
@@ -90,7 +97,7 @@ type Change = {
   line: NonNullable<Awaited<ReturnType<typeof readHistory>>['runs'][number]['changed']>[string];
 };
 
-function changesTable(changes: readonly Change[], { links }: PageContext): Html {
+function latestChanges(changes: readonly Change[], { links }: PageContext): Html {
   return html`<h2>Latest changes</h2>
 ${dataTable(
   'Syncs that changed the table, newest first',
@@ -108,7 +115,13 @@ ${dataTable(
 )}`;
 }
 
-function columnsOf(known: TableState, state: State, { links }: PageContext): Html {
+function columnsOf(
+  known: TableState,
+  state: State,
+  { links }: PageContext,
+  names: readonly DisplayName[],
+): Html {
+  const nameOf = new Map(names.map((one) => [one.column_name, one]));
   const { table } = known;
   const targets = new Map(table.foreignKeys.map((key) => [key.column, key.targets]));
   const link = (name: string): Html =>
@@ -128,6 +141,13 @@ ${dataTable(
       name: 'Column',
       cell: (column: (typeof table.columns)[number]) =>
         html`<code>${column.name}</code>${column.name === table.primaryKey ? ' key' : undefined}`,
+    },
+    {
+      name: 'Name in Dataverse',
+      cell: ({ name }) => {
+        const { display_name: shown, description } = nameOf.get(name) ?? {};
+        return html`${shown ?? undefined}${description ? html` <span class="quiet">${description}</span>` : undefined}`;
+      },
     },
     { name: 'Type in SQLite', cell: ({ type }) => type },
     { name: 'Type in Dataverse', cell: ({ edmType }) => edmType },

@@ -1,8 +1,8 @@
-import type { TableReport } from '../../sync/documents/report.ts';
-import type { HistoryLine } from '../../sync/history/history-line.ts';
-import { type Html, html } from '../pages/html.ts';
-import { bytes, count, seconds, time } from '../pages/page-format.ts';
-import type { Links } from './links.ts';
+import type { TableReport } from '../../../sync/documents/report.ts';
+import type { HistoryLine } from '../../../sync/history/history-line.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { bytes, count, seconds, time } from '../../pages/page-format.ts';
+import type { Links } from '../links.ts';
 import { outcomeOf } from './words.ts';
 
 /** A column of a table: heading, cell, and whether it is a number. */

@@ -1,11 +1,11 @@
-import { verify } from '../../sync/run/verify.ts';
-import { type Html, html } from '../pages/html.ts';
-import { count } from '../pages/page-format.ts';
-import { checkSection } from '../sync/check-section.ts';
-import type { PageContent } from './layout.ts';
+import { verify } from '../../../sync/run/verify.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { count } from '../../pages/page-format.ts';
+import { checkSection } from '../../sync/check-section.ts';
+import type { PageContent } from '../layout.ts';
+import { dataTable } from '../parts/run-tables.ts';
+import { ago, faultOf, postButton } from '../parts/words.ts';
 import { type PageContext, readRecent } from './page-context.ts';
-import { dataTable } from './run-tables.ts';
-import { ago, faultOf, postButton } from './words.ts';
 
 /** Longer without a read than this, in seconds, and a table is stale. */
 const staleSeconds = 86_400;

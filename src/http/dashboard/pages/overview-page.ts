@@ -1,15 +1,16 @@
-import { Ncrontab } from '../../config/ncrontab.ts';
-import type { TableReport } from '../../sync/documents/report.ts';
-import type { HistoryLine } from '../../sync/history/history-line.ts';
-import type { RunStatus } from '../../sync/run/run-status.ts';
-import type { State } from '../../target/state.ts';
-import { type Html, html } from '../pages/html.ts';
-import { bytes, count, seconds, time } from '../pages/page-format.ts';
-import { barChart } from './chart.ts';
-import type { PageContent } from './layout.ts';
+import { Ncrontab } from '../../../config/ncrontab.ts';
+import type { TableReport } from '../../../sync/documents/report.ts';
+import type { HistoryLine } from '../../../sync/history/history-line.ts';
+import type { RunStatus } from '../../../sync/run/run-status.ts';
+import type { State } from '../../../target/state.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { bytes, count, seconds, time } from '../../pages/page-format.ts';
+import type { PageContent } from '../layout.ts';
+import { barChart } from '../parts/chart.ts';
+import { liveTables, runsTable } from '../parts/run-tables.ts';
+import { changesTable } from '../parts/schema-changes.ts';
+import { ago, attention, outcomeOf, postButton } from '../parts/words.ts';
 import { type PageContext, type Recent, readRecent } from './page-context.ts';
-import { liveTables, runsTable } from './run-tables.ts';
-import { ago, attention, outcomeOf, postButton } from './words.ts';
 
 /** `pages/overview`: how the mirror is, what runs, what needs attention, and the latest syncs. */
 export async function overviewPage(context: PageContext): Promise<PageContent> {
@@ -28,6 +29,7 @@ ${active && live(active)}
 <p>${active === undefined ? postButton('Start a sync', links.route('sync'), {}) : postButton('Resume the sync', links.route('sync'), { resume: true }, 'If it makes no progress: start what remains of it again?')}</p>
 ${attention(active?.entities.some(({ error }) => error) ? active : last, links)}
 ${figures(state, last)}
+${await newInSchema(active === undefined ? context : undefined)}
 ${recentSyncs(history.runs, context)}`;
   return { title, content, isLive: active !== undefined };
 }
@@ -100,6 +102,16 @@ function figures(state: State | undefined, last: RunStatus | undefined): Html {
     ['Written by the last sync', last && bytes(last.database?.stagedBytes ?? 0)],
   ];
   return html`<dl>${pairs.map(([term, value]) => value && html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+/** Since yesterday. While a sync runs, the page is made every two seconds, and this would read the database each time. */
+async function newInSchema(context: PageContext | undefined): Promise<Html | undefined> {
+  const yesterday = (context?.now.getTime() ?? 0) - 86_400_000;
+  const changes = (await context?.reads.schemaChanges(20)) ?? [];
+  const recent = changes.filter(({ at, change }) => Date.parse(at) > yesterday && change !== 'new-table');
+  return recent.length === 0
+    ? undefined
+    : html`<h2>New in the schema since yesterday</h2>${changesTable(recent)}`;
 }
 
 function recentSyncs(runs: readonly HistoryLine[], { links }: PageContext): Html | undefined {

@@ -1,10 +1,11 @@
-import type { Finding } from '../../schema/compare.ts';
-import { readSchemaReport } from '../../sync/plan/validate-schema.ts';
-import { type Html, html } from '../pages/html.ts';
-import { count, time } from '../pages/page-format.ts';
-import type { PageContent } from './layout.ts';
+import type { Finding } from '../../../schema/compare.ts';
+import { readSchemaReport } from '../../../sync/plan/validate-schema.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { count, time } from '../../pages/page-format.ts';
+import type { PageContent } from '../layout.ts';
+import { dataTable } from '../parts/run-tables.ts';
+import { changesTable } from '../parts/schema-changes.ts';
 import type { PageContext } from './page-context.ts';
-import { dataTable } from './run-tables.ts';
 
 /** Words and signs, so that no colour is needed. */
 const severities: Readonly<Record<Finding['severity'], { text: string; style: string }>> = {
@@ -13,8 +14,10 @@ const severities: Readonly<Record<Finding['severity'], { text: string; style: st
   info: { text: 'i information', style: 'quiet' },
 };
 
+const mostChanges = 200;
+
 /** `pages/schema?show=differences`: how the database differs from Dataverse. */
-export async function schemaPage({ services, links, query }: PageContext): Promise<PageContent> {
+export async function schemaPage({ services, links, query, reads }: PageContext): Promise<PageContent> {
   const report = await readSchemaReport(services);
   if (report === undefined) {
     return {
@@ -31,7 +34,9 @@ export async function schemaPage({ services, links, query }: PageContext): Promi
   const content = html`<h1>${verdict(summary)}</h1>
 <p class="quiet">Dataverse compared with the database. Nothing changed since ${time(generatedAt)}.</p>
 ${findings.length === 0 ? undefined : html`<p>${filter}</p>`}
-${shown.length === 0 ? html`<p>${onlyProblems ? 'No errors and no warnings.' : 'No differences.'}</p>` : table(shown, links)}`;
+${shown.length === 0 ? html`<p>${onlyProblems ? 'No errors and no warnings.' : 'No differences.'}</p>` : table(shown, links)}
+<h2>Changes</h2>
+${changesTable(await reads.schemaChanges(mostChanges))}`;
   return { title: 'Schema', content };
 }
 

@@ -1,13 +1,13 @@
-import { readHistory } from '../../sync/history/run-history.ts';
-import { type RunStatus, runStatus } from '../../sync/run/run-status.ts';
-import { type Html, html } from '../pages/html.ts';
-import { bytes, count, seconds, time } from '../pages/page-format.ts';
-import { Problem } from '../problem.ts';
-import { barChart } from './chart.ts';
-import type { PageContent } from './layout.ts';
+import { readHistory } from '../../../sync/history/run-history.ts';
+import { type RunStatus, runStatus } from '../../../sync/run/run-status.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { bytes, count, seconds, time } from '../../pages/page-format.ts';
+import { Problem } from '../../problem.ts';
+import type { PageContent } from '../layout.ts';
+import { barChart } from '../parts/chart.ts';
+import { liveTables, reportTable, runsTable } from '../parts/run-tables.ts';
+import { attention, outcomeOf } from '../parts/words.ts';
 import type { PageContext } from './page-context.ts';
-import { liveTables, reportTable, runsTable } from './run-tables.ts';
-import { attention, outcomeOf } from './words.ts';
 
 const shownDays = [1, 7, 30, 90, 400];
 /** One page of a table has no more rows: a run a minute makes 1,440 a day. */

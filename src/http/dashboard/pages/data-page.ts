@@ -1,10 +1,10 @@
-import { databaseNameOf } from '../../storage/database/database-names.ts';
-import { html } from '../pages/html.ts';
-import { count } from '../pages/page-format.ts';
-import { assetName } from './assets.ts';
-import type { PageContent } from './layout.ts';
+import { databaseNameOf } from '../../../storage/database/database-names.ts';
+import { html } from '../../pages/html.ts';
+import { count } from '../../pages/page-format.ts';
+import { assetName } from '../assets.ts';
+import type { PageContent } from '../layout.ts';
+import { dataTable } from '../parts/run-tables.ts';
 import type { PageContext } from './page-context.ts';
-import { dataTable } from './run-tables.ts';
 
 /** `pages/data`: the rows of the mirror. The browser reads the file by ranges; without a script the page offers the file. */
 export async function dataPage({ services, links, query }: PageContext): Promise<PageContent> {

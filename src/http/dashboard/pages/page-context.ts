@@ -1,11 +1,31 @@
-import type { RecentRecords } from '../../metrics/read/recent-records.ts';
-import { readActive } from '../../sync/documents/active-run.ts';
-import type { RunDocument } from '../../sync/documents/run.ts';
-import type { SyncServices } from '../../sync/documents/services.ts';
-import { type RunHistory, readHistory } from '../../sync/history/run-history.ts';
-import { type RunStatus, runStatus } from '../../sync/run/run-status.ts';
-import type { State } from '../../target/state.ts';
-import type { Links } from './links.ts';
+import type { RecentRecords } from '../../../metrics/read/recent-records.ts';
+import type { Table } from '../../../schema/table.ts';
+import { readActive } from '../../../sync/documents/active-run.ts';
+import type { RunDocument } from '../../../sync/documents/run.ts';
+import type { SyncServices } from '../../../sync/documents/services.ts';
+import { type RunHistory, readHistory } from '../../../sync/history/run-history.ts';
+import { type RunStatus, runStatus } from '../../../sync/run/run-status.ts';
+import type { State } from '../../../target/state.ts';
+import type { Links } from '../links.ts';
+
+/** A change that a sync made to the schema of the mirror, as `_sync_schema_changes` has it. */
+export interface SchemaChangeLine {
+  /** ISO 8601, UTC. */
+  at: string;
+  /** The name of the table in SQLite. */
+  table_name: string;
+  column_name: string | null;
+  change: string;
+  detail: string;
+}
+
+/** What Dataverse calls a table or a column of the mirror. */
+export interface DisplayName {
+  /** Null for the table itself. */
+  column_name: string | null;
+  display_name: string | null;
+  description: string | null;
+}
 
 /** What a page is made from. */
 export interface PageContext {
@@ -17,8 +37,15 @@ export interface PageContext {
   now: Date;
   /** `SYNC_SCHEDULE`. */
   schedule?: string | undefined;
-  /** Reads the records of campaign metrics since a time. */
-  readMetrics: (since: Date) => Promise<RecentRecords>;
+  /** What pages read beside the documents of runs. */
+  reads: {
+    /** The records of campaign metrics since a time. */
+    metrics: (since: Date) => Promise<RecentRecords>;
+    /** The latest changes of the schema, newest first. @param table one table */
+    schemaChanges: (limit: number, table?: Pick<Table, 'name' | 'database'>) => Promise<SchemaChangeLine[]>;
+    /** What Dataverse calls a table and its columns. */
+    displayNames: (table: Pick<Table, 'name' | 'database'>) => Promise<DisplayName[]>;
+  };
 }
 
 /** Syncs that the overview shows. */

@@ -1,13 +1,18 @@
-import { SyncError } from '../../errors.ts';
-import { beginOf, campaignFigures, type Figures, type Group } from '../../metrics/read/campaign-figures.ts';
-import type { RecentRecords } from '../../metrics/read/recent-records.ts';
-import type { MetricsRow } from '../../metrics/table/campaign-metrics-columns.ts';
-import { type Html, html } from '../pages/html.ts';
-import { count, time } from '../pages/page-format.ts';
-import { barChart } from './chart.ts';
-import type { PageContent } from './layout.ts';
+import { SyncError } from '../../../errors.ts';
+import {
+  beginOf,
+  campaignFigures,
+  type Figures,
+  type Group,
+} from '../../../metrics/read/campaign-figures.ts';
+import type { RecentRecords } from '../../../metrics/read/recent-records.ts';
+import type { MetricsRow } from '../../../metrics/table/campaign-metrics-columns.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { count, time } from '../../pages/page-format.ts';
+import type { PageContent } from '../layout.ts';
+import { barChart } from '../parts/chart.ts';
+import { dataTable } from '../parts/run-tables.ts';
 import type { PageContext } from './page-context.ts';
-import { dataTable } from './run-tables.ts';
 
 const periods = [7, 30, 90];
 const shownRecords = 20;
@@ -16,7 +21,7 @@ const newsSeconds = 10;
 
 /** `pages/metrics?days=30&campaign=…&phase=…`: cost, tokens, success and latency of campaigns. */
 export async function metricsPage(context: PageContext): Promise<PageContent> {
-  const { links, query, now, readMetrics } = context;
+  const { links, query, now, reads } = context;
   const asked = Number(query.get('days') ?? 30);
   const days = periods.includes(asked) ? asked : 30;
   const campaignId = query.get('campaign') ?? undefined;
@@ -24,7 +29,7 @@ export async function metricsPage(context: PageContext): Promise<PageContent> {
   const title = 'Campaign metrics';
   let found: RecentRecords;
   try {
-    found = await readMetrics(beginOf(now, days));
+    found = await reads.metrics(beginOf(now, days));
   } catch (error) {
     if (!(error instanceof SyncError)) throw error;
     const { message, hint } = error;

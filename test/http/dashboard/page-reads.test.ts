@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
 import { RetriableError } from '../../../src/errors.ts';
-import { readMetricsWith } from '../../../src/pages-services.ts';
+import { readPagesWith } from '../../../src/pages-services.ts';
 import { Organisation } from '../../sync/organisation.ts';
 
 let org: Organisation | undefined;
@@ -32,12 +32,23 @@ async function start(entities: unknown[]) {
       return { rows: listed };
     },
   };
-  const read = readMetricsWith({
+  const {
+    metrics: read,
+    schemaChanges,
+    displayNames,
+  } = readPagesWith({
     metrics: () => ({ reader, settings }) as never,
     sync: async () => harness.services,
     fileOf: () => harness.storage.databaseFile,
   });
-  return { create, read, sinces, answer: (rows: typeof listed) => (listed = rows) };
+  return {
+    create,
+    read,
+    schemaChanges,
+    displayNames,
+    sinces,
+    answer: (rows: typeof listed) => (listed = rows),
+  };
 }
 
 it('records come from the mirror, the newest ones from Dataverse', async () => {
@@ -70,4 +81,20 @@ it('records come from Dataverse where their table is not mirrored, and before th
   await org!.sync();
   expect(await read(since)).toMatchObject({ source: 'dataverse' });
   expect(sinces).toEqual(['2026-11-01T00:00:00Z', '2026-11-01T00:00:00Z']);
+});
+
+it('changes of the schema and display names come from the mirror', async () => {
+  const { schemaChanges, displayNames } = await start(['account', 'contact']);
+  expect(await schemaChanges(10)).toEqual([]);
+  expect(await displayNames({ name: 'accounts' })).toEqual([]);
+  await org!.sync();
+  const all = await schemaChanges(10);
+  expect(all.map(({ table_name, change }) => [table_name, change]).sort()).toEqual([
+    ['accounts', 'new-table'],
+    ['contacts', 'new-table'],
+  ]);
+  expect(await schemaChanges(10, { name: 'contacts' })).toMatchObject([{ table_name: 'contacts' }]);
+  expect(await schemaChanges(1)).toHaveLength(1);
+  const names = await displayNames({ name: 'accounts' });
+  expect(names.find(({ column_name }) => column_name === null)).toMatchObject({ display_name: 'Account' });
 });

@@ -1,9 +1,9 @@
-import type { TableReport } from '../../sync/documents/report.ts';
-import type { HistoryLine } from '../../sync/history/history-line.ts';
-import type { RunStatus } from '../../sync/run/run-status.ts';
-import { type Html, html } from '../pages/html.ts';
-import { count, time } from '../pages/page-format.ts';
-import type { Links } from './links.ts';
+import type { TableReport } from '../../../sync/documents/report.ts';
+import type { HistoryLine } from '../../../sync/history/history-line.ts';
+import type { RunStatus } from '../../../sync/run/run-status.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { count, time } from '../../pages/page-format.ts';
+import type { Links } from '../links.ts';
 
 /** How long ago a time is, in the largest unit that fits, with the time itself for those who want it. */
 export function ago(iso: string, now: Date): Html {

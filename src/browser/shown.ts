@@ -1,0 +1,16 @@
+import type { Catalog } from './catalog.ts';
+import type { MirrorReader } from './mirror-reader.ts';
+
+/** What the parts of the page share. */
+export interface Shown {
+  reader: MirrorReader;
+  catalog: Catalog;
+  /** What is shown, as it stands in the address. */
+  address: URLSearchParams;
+  /** The address of something else that the page can show. */
+  link(change: Record<string, string | string[] | undefined>): string;
+  /** Shows it. */
+  go(change: Record<string, string | string[] | undefined>): void;
+  /** Says something to people, also to those who do not see the page. */
+  say(text: string): void;
+}
