@@ -9,7 +9,7 @@ import { startSampleDataverseThread } from './emulators/sample-dataverse-thread.
 import { startStorageEmulator } from './emulators/storage-emulator.ts';
 import type { FunctionsHost, LogEntry } from './functions-host/host.ts';
 import { localSettings } from './local-settings.ts';
-import { type LocalSource, sourceOf } from './local-source.ts';
+import { type LocalSource, liveFolder, sourceOf } from './local-source.ts';
 import { firstTables, tablesOf } from './sample-tables.ts';
 import { DEFAULT_PORT, type StartOptions } from './start-options.ts';
 
@@ -29,6 +29,13 @@ export interface LocalEnvironment {
   defaultTables?: string[];
 }
 
+/** Empties a data folder that no other process uses. */
+async function removeUnlessInUse(folder: string): Promise<void> {
+  const held = await openDataFolder(folder);
+  held.release();
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+}
+
 /**
  * Starts all parts. Each part registers with `parts` how to stop it, in the order of the starts.
  *
@@ -40,7 +47,7 @@ export async function startLocalEnvironment(
   parts: AsyncDisposableStack,
   log: (entry: LogEntry) => void,
 ): Promise<LocalEnvironment> {
-  const { dataverse, rows, once } = options;
+  const { dataverse, rows, once, live = false } = options;
   const metadata = options.metadata === undefined ? undefined : resolve(options.metadata);
   if (dataverse !== undefined) {
     await checkDataverse(dataverse, process.env['DATAVERSE_ACCESS_TOKEN'] || undefined);
@@ -51,13 +58,15 @@ export async function startLocalEnvironment(
   const tables = metadata === undefined ? undefined : (defaultTables ?? (await tablesOf(entitiesFile)));
 
   const source = sourceOf(options, tables);
-  const data = await openDataFolder(resolve(options.data ?? join(appRoot, '.data', source.folderName)));
+  const folder = resolve(options.data ?? join(appRoot, '.data', source.folderName));
+  if (source.folderName === liveFolder && options.data === undefined) await removeUnlessInUse(folder);
+  const data = await openDataFolder(folder);
   parts.defer(() => data.release());
   const state = await readLocalState(data.path, source);
 
   const startSample = async () => {
     const { since, samplePort: port } = state;
-    const sample = await startSampleDataverseThread({ rows, since, metadata, tables, port });
+    const sample = await startSampleDataverseThread({ rows, since, metadata, tables, port, live });
     parts.defer(() => sample.stop());
     state.samplePort = Number(new URL(sample.report.url).port);
     return sample.report.url;
@@ -86,6 +95,7 @@ export async function startLocalEnvironment(
     connectionString,
     entitiesFile,
     once,
+    live,
   });
   const logFile = join(data.path, 'functions.log');
   await rm(logFile, { force: true });

@@ -8,6 +8,8 @@ export interface LocalSettingsInput {
   connectionString: string;
   entitiesFile: string;
   once: boolean;
+  /** A sync starts every 20 seconds, whatever the schedule. */
+  live: boolean;
 }
 
 /**
@@ -37,6 +39,7 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
   });
   // The sample Dataverse accepts any token.
   if (input.isSample) settings['DATAVERSE_ACCESS_TOKEN'] = 'sample';
+  if (input.live) settings['SYNC_SCHEDULE'] = '*/20 * * * * *';
   // `npm start` requests the one sync itself.
   if (input.once) settings['AzureWebJobs.syncTimer.Disabled'] = 'true';
   return settings;

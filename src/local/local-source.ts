@@ -10,12 +10,19 @@ export interface LocalSource {
   folderName: string;
 }
 
+/** Its rows are made anew at each start, so it is emptied before. */
+export const liveFolder = 'live';
+
 /** `tables` are the tables that have rows if the sample Dataverse serves a real metadata document. */
 export function sourceOf(options: StartOptions, tables: readonly string[] | undefined): LocalSource {
   if (options.dataverse !== undefined) {
     return { identity: options.dataverse, folderName: new URL(options.dataverse).host.replace(':', '-') };
   }
   if (options.metadata === undefined) {
+    if (options.live) {
+      const identity = `the sample Dataverse with ${options.rows} rows that keep changing`;
+      return { identity, folderName: liveFolder };
+    }
     const identity = `the sample Dataverse with ${options.rows} rows`;
     return { identity, folderName: options.rows === DEFAULT_ROWS ? 'sample' : `sample-${options.rows}` };
   }

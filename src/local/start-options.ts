@@ -14,6 +14,8 @@ export interface StartOptions {
   data?: string;
   port?: number;
   rows: number;
+  /** The sample Dataverse keeps changing, and a sync starts every 20 seconds. */
+  live?: boolean;
   metadata?: string;
   /** Logical names of tables that may lose rows beyond their limit in the first sync. */
   allowMassDelete?: string[];
@@ -45,6 +47,8 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
   --data DIR         where the storage emulator keeps its files, readable by you only (default: a folder in .data)
   --port N           the port of the functions (default: ${DEFAULT_PORT}; with --once, any free port)
   --rows N           the number of rows in the sample Dataverse (default: ${DEFAULT_ROWS})
+  --live             let the rows of the sample Dataverse keep changing, and sync every 20 seconds, to see
+                     the web pages live; each start begins anew
   --metadata FILE    let the sample Dataverse serve this $metadata document, with generated rows
   --allow-mass-delete TABLE
                      let the first sync delete more rows of this table than its limit allows; can be
@@ -76,6 +80,7 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     once = check,
     quiet = false,
     json = false,
+    live = false,
     dataverse,
     entities,
     out,
@@ -84,6 +89,9 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
   } = values;
   if (dataverse !== undefined && (metadata !== undefined || values.rows !== undefined)) {
     throw new UsageError('--metadata and --rows apply to the sample Dataverse only, not to --dataverse');
+  }
+  if (live && (dataverse !== undefined || once)) {
+    throw new UsageError('--live applies to the sample Dataverse, and not to --once and --check');
   }
   const port = wholeNumber('port', values.port, 65_535);
   const rows = wholeNumber('rows', values.rows, 100_000_000) ?? DEFAULT_ROWS;
@@ -96,6 +104,7 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     quiet,
     json,
     rows,
+    ...(live && { live }),
     port,
     dataverse: origin(dataverse),
     ...files,
@@ -116,6 +125,7 @@ function parse(args: string[]) {
       data: { type: 'string' },
       port: { type: 'string' },
       rows: { type: 'string' },
+      live: { type: 'boolean' },
       metadata: { type: 'string' },
       'allow-mass-delete': { type: 'string', multiple: true },
       reread: { type: 'string', multiple: true },

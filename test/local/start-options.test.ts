@@ -30,6 +30,11 @@ test('every option is parsed and is in the help', () => {
   expect(parseStartOptions(['--help'])).toBe('help');
 });
 
+test('--live is parsed and is in the help', () => {
+  expect(parseStartOptions(['--live'])).toMatchObject({ live: true, once: false });
+  expect(helpText).toContain('  --live ');
+});
+
 test('--reread takes tables, or all of them', () => {
   expect(parseStartOptions(['--reread', 'contact', '--reread', 'lead'])).toMatchObject({
     reread: ['contact', 'lead'],
@@ -53,6 +58,8 @@ test.each([
   [['--rows', '-1'], 'rows'],
   [['--rows', '1e3'], '--rows takes a whole number'],
   [['--dataverse', 'http://contoso.crm.dynamics.com'], 'http:// for loopback addresses only'],
+  [['--live', '--once'], '--live applies to the sample Dataverse'],
+  [['--live', '--dataverse', 'https://contoso.crm.dynamics.com'], '--live applies to'],
   [['--dataverse', 'contoso'], '--dataverse takes a URL'],
   [['--dataverse', 'https://contoso.crm.dynamics.com', '--rows', '1'], 'apply to the sample Dataverse only'],
 ])('%j is rejected', (args, message) => {

@@ -21,6 +21,7 @@ input { font: inherit; color: inherit; background: var(--back); border: 1px soli
 :focus-visible { outline: 0.1875rem solid var(--link); outline-offset: 0.125rem; }
 svg { display: block; width: 100%; height: auto; max-height: 12rem; }
 svg text { fill: var(--quiet); font: 0.75rem system-ui, sans-serif; }
+svg.tall { max-height: none; }
 .bar { fill: var(--link); }
 .bar.bad { fill: var(--bad); }
 .line { fill: none; stroke: var(--link); stroke-width: 2; vector-effect: non-scaling-stroke; }

@@ -7,6 +7,8 @@ export interface SampleThreadOptions extends Pick<SampleDataverseOptions, 'rows'
   since: string;
   /** The port of the last start, because stored delta links contain it. Absent: any free port. */
   port?: number;
+  /** Its rows keep changing. */
+  live?: boolean;
 }
 
 /** @throws ConfigurationError if the port is taken, or the metadata document is absent or lacks a table */

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { isForeign } from '../foreign-requests.ts';
 import { type SampleDataverse, startSampleDataverse } from '../sample-dataverse/index.ts';
+import { keepChanging } from '../sample-dataverse/keep-changing.ts';
 import type { SampleThreadOptions } from './sample-dataverse-thread.ts';
 import { runInWorkerThread } from './worker-thread.ts';
 
@@ -8,7 +9,7 @@ import { runInWorkerThread } from './worker-thread.ts';
 const randomPort = () => randomInt(20_000, 30_000);
 
 /** The sample Dataverse in a thread of its own, so that generating rows and pages does not slow the sync down. */
-await runInWorkerThread(async ({ since, port, ...options }: SampleThreadOptions) => {
+await runInWorkerThread(async ({ since, port, live, ...options }: SampleThreadOptions) => {
   const start = async (triedPort: number): Promise<SampleDataverse> => {
     // The first reading of the clock dates the rows: a fixed time gives the same rows at each start.
     let readings = 0;
@@ -28,5 +29,6 @@ await runInWorkerThread(async ({ since, port, ...options }: SampleThreadOptions)
     }
   };
   const dataverse = await start(port ?? randomPort());
+  if (live) keepChanging(dataverse.store);
   return { report: { url: dataverse.url }, stop: () => dataverse.stop() };
 });

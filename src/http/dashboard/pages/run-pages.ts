@@ -4,7 +4,7 @@ import { type Html, html } from '../../pages/html.ts';
 import { bytes, count, seconds, time } from '../../pages/page-format.ts';
 import { Problem } from '../../problem.ts';
 import type { PageContent } from '../layout.ts';
-import { barChart } from '../parts/chart.ts';
+import { barChart, timeline } from '../parts/chart.ts';
 import { liveTables, reportTable, runsTable } from '../parts/run-tables.ts';
 import { attention, outcomeOf } from '../parts/words.ts';
 import type { PageContext } from './page-context.ts';
@@ -79,8 +79,34 @@ export async function runPage({ services, links, item = '' }: PageContext): Prom
 ${attention(run, links)}
 ${figures(run)}
 ${isLive ? liveTables(run.entities.filter(({ state }) => state === 'fetching')) : undefined}
+${timelineOf(run)}
 ${run.entities.length === 0 ? undefined : reportTable(run.entities, links)}`;
   return { title, content, isLive };
+}
+
+/** Tables that took shorter are left out if there are many. */
+const mostSpans = 40;
+
+/** When each table was read, of the tables that the run read. */
+function timelineOf({ startedAt, entities }: RunStatus): Html | undefined {
+  const begin = Date.parse(startedAt);
+  const spans = entities
+    .map(({ name, syncedAt = '', seconds: taken, error }) => ({
+      name,
+      from: Math.max(0, (Date.parse(syncedAt) - begin) / 1000),
+      seconds: taken,
+      isBad: error !== undefined,
+      // Times of Dataverse have whole seconds. A table that the run did not read has an earlier one.
+      isOf: Date.parse(syncedAt) >= begin - 2000,
+    }))
+    .filter(({ isOf }) => isOf)
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, mostSpans)
+    .sort((a, b) => a.from - b.from);
+  if (spans.length < 2) return undefined;
+  const label = `When each of ${spans.length} tables was read, in seconds from the start. The table below has the seconds of each.`;
+  return html`<h2>When tables were read</h2>
+${timeline(label, spans)}`;
 }
 
 function outcome({ phase, entities }: RunStatus) {

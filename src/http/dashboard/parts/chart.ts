@@ -29,6 +29,32 @@ export function barChart(label: string, bars: readonly Bar[]): Html {
 `;
 }
 
+export interface Span {
+  name: string;
+  /** Seconds from the beginning. */
+  from: number;
+  seconds: number;
+  isBad: boolean;
+}
+
+const spanHeight = 18;
+
+/** What happened when: a bar for each span, one below the other, with its name beside it. */
+export function timeline(label: string, spans: readonly Span[]): Html {
+  const total = Math.max(...spans.map(({ from, seconds }) => from + seconds), 0.1);
+  const left = 240;
+  const place = (seconds: number): number => (seconds / total) * (width - left);
+  const tall = spans.length * spanHeight + 4;
+  const drawn = spans.map(({ name, from, seconds, isBad }, n) => {
+    const y = n * spanHeight + 4;
+    const wide = Math.max(2, place(seconds));
+    const what = `${name}: from ${from.toFixed(1)} s, ${seconds.toFixed(1)} s${isBad ? ', with a fault' : ''}`;
+    return html`<text x="${left - 8}" y="${y + 11}" text-anchor="end">${isBad ? '× ' : ''}${name.slice(0, 34)}</text><rect class="bar${isBad ? ' bad' : ''}" x="${(left + place(from)).toFixed(1)}" y="${y}" width="${wide.toFixed(1)}" height="${spanHeight - 5}"><title>${what}</title></rect>`;
+  });
+  return html`<svg class="tall" viewBox="0 0 ${width} ${tall}" role="img" aria-label="${label}">${drawn}</svg>
+`;
+}
+
 /** A line through values at times, from the smallest value to the greatest. @param points in the order of time */
 export function lineChart(label: string, points: readonly { at: number; value: number }[]): Html {
   const times = points.map(({ at }) => at);
