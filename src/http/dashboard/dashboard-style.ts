@@ -10,7 +10,8 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.25rem; margi
 nav li a { display: block; padding: 0.375rem 0; margin: 0; }
 nav a[aria-current] { color: var(--text); font-weight: 600; text-decoration: none; border-bottom: 0.1875rem solid var(--link); }
 main { padding-top: 0.5rem; }
-thead th.number { white-space: normal; vertical-align: bottom; }
+thead th { overflow-wrap: normal; vertical-align: bottom; }
+thead th.number { white-space: normal; }
 tbody th { min-width: 8rem; }
 main:focus { outline: none; }
 .skip { position: absolute; left: -100rem; }
