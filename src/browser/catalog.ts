@@ -4,6 +4,8 @@ import { quoted } from './sql.ts';
 export interface Relation {
   name: string;
   kind: 'table' | 'view';
+  /** Rows are stored in the order of their `rowid`. */
+  hasRowid: boolean;
 }
 
 export interface Column {
@@ -36,13 +38,14 @@ export class Catalog {
     this.#columns.clear();
     this.#labels.clear();
     const relations = await this.#reader.query(
-      "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY substr(name, 1, 1) = '_', name COLLATE NOCASE",
+      "SELECT name, type, sql LIKE '%WITHOUT ROWID%' FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY substr(name, 1, 1) = '_', name COLLATE NOCASE",
       [],
       { maxRows: 10_000 },
     );
-    this.relations = relations.rows.map(([name, kind]) => ({
+    this.relations = relations.rows.map(([name, kind, isWithout]) => ({
       name: String(name),
       kind: kind as Relation['kind'],
+      hasRowid: kind === 'table' && isWithout === 0,
     }));
     const counts = await this.#ask('SELECT table_name, rows FROM _sync_state');
     this.rows = new Map(counts.map(([table, rows]) => [String(table), Number(rows)]));

@@ -1,7 +1,7 @@
 import { element } from './element.ts';
 import { resultTable, saveButtons, textOf } from './result-table.ts';
 import type { Shown } from './shown.ts';
-import { type Filter, operators, pageRows, statementOf, type View } from './sql.ts';
+import { type Filter, operators, pageRows, positionColumn, statementOf, type View } from './sql.ts';
 import type { Cell } from './worker-messages.ts';
 
 /** More rows are not saved at once. */
@@ -18,7 +18,8 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const sorted = address.get('sort');
   const sort =
     sorted !== null && names.has(sorted) ? { column: sorted, isDescending: address.has('desc') } : undefined;
-  const view: View = { table, filters, sort, key };
+  const hasRowid = catalog.relations.find(({ name }) => name === table)?.hasRowid === true;
+  const view: View = { table, filters, sort, position: hasRowid ? 'rowid' : key };
 
   const pages = element('div');
   /** Where the pages up to this one begin. */
@@ -27,7 +28,10 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     const { sql, parameters } = statementOf({ ...view, ...begins.at(-1) });
     const result = await reader.query(sql, parameters, { maxRows: pageRows + 1, maxText: 200 });
     const hasMore = result.rows.length > pageRows;
-    const rows = result.rows.slice(0, pageRows);
+    const hasPosition = result.columns[0] === positionColumn;
+    const page = result.rows.slice(0, pageRows);
+    const own = <T>(row: T[]): T[] => (hasPosition ? row.slice(1) : row);
+    const rows = page.map(own);
     const first = (begins.length - 1) * pageRows + 1;
     const caption =
       rows.length === 0
@@ -36,17 +40,17 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     const cellOf = (name: string, value: Cell): (Node | string)[] =>
       cell(shown, table, key, labels, name, value);
     const shownTable = resultTable(
-      { ...result, rows },
+      { ...result, columns: own(result.columns), rows },
       { caption, head: (name) => headOf(shown, view, name), cell: cellOf },
     );
     const back = element('button', { type: 'button', disabled: begins.length === 1 }, 'Previous');
     back.addEventListener('click', () => void turn(() => begins.pop()));
     const next = element('button', { type: 'button', disabled: !hasMore }, 'Next');
     next.addEventListener('click', () => {
-      const last = rows.at(-1)!;
-      const at = (name: string | undefined): Cell =>
-        name === undefined ? null : last[result.columns.indexOf(name)]!;
-      const after = key === undefined ? undefined : { value: at(sort?.column), key: at(key) };
+      const last = page.at(-1)!;
+      const isNull =
+        sort !== undefined && last[result.columns.indexOf(sort.column, hasPosition ? 1 : 0)] === null;
+      const after = hasPosition ? { position: last[0]!, isNull } : undefined;
       void turn(() => begins.push({ after, offset: begins.length * pageRows }));
     });
     pages.replaceChildren(shownTable, element('p', {}, back, ' ', next));
@@ -75,7 +79,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     );
   });
   const whole = () => {
-    const { sql, parameters } = statementOf(view);
+    const { sql, parameters } = statementOf({ ...view, position: undefined });
     const all = sql.replace(/\nLIMIT \d+$/, `\nLIMIT ${mostSaved + 1}`);
     return reader.query(all, parameters, { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER });
   };

@@ -18,23 +18,29 @@ export interface View {
   table: string;
   filters: Filter[];
   sort?: { column: string; isDescending: boolean } | undefined;
-  /** The key column; a view has none. */
-  key?: string | undefined;
-  /** Where the page begins: behind this row, by the value of the sorted column and the key. */
-  after?: { value: Cell; key: Cell } | undefined;
-  /** For relations without a key. */
+  /**
+   * What names a row and its place: `rowid`, in whose order rows are stored, so that a page of a large table lies together;
+   * the key column of a table without it; a view has neither.
+   */
+  position?: string | undefined;
+  /** Where the page begins: behind this row. */
+  after?: { position: Cell; isNull: boolean } | undefined;
+  /** For relations without a position. */
   offset?: number;
 }
 
 export const pageRows = 100;
 
+/** The name of the column of a page that has the positions of its rows, before those of the table. */
+export const positionColumn = ' position';
+
 /**
- * The statement of a page. Pages follow each other by the key, so that the last page of a large table costs as little as
+ * The statement of a page. Pages follow each other by position, so that the last page of a large table costs as little as
  * the first.
  * @param isShown with its values in the text, for people to copy
  */
 export function statementOf(view: View, isShown = false): { sql: string; parameters: Cell[] } {
-  const { table, filters, sort, key, after, offset = 0 } = view;
+  const { table, filters, sort, position, after, offset = 0 } = view;
   const parameters: Cell[] = [];
   const bind = (value: Cell): string => {
     if (isShown)
@@ -42,36 +48,38 @@ export function statementOf(view: View, isShown = false): { sql: string; paramet
     parameters.push(value);
     return '?';
   };
-  const conditions = filters.map((filter) => conditionOf(filter, bind));
-  const order = sort?.column === key ? undefined : sort;
+  const place = position === undefined ? undefined : position === 'rowid' ? position : quoted.name(position);
+  const order = sort?.column === position ? undefined : sort;
   const direction = sort?.isDescending ? 'DESC' : 'ASC';
-  if (after !== undefined && key !== undefined) {
+  const conditions = filters.map((filter) => conditionOf(filter, bind));
+  if (after !== undefined && place !== undefined) {
     const sign = sort?.isDescending ? '<' : '>';
-    const keyName = quoted.name(key);
-    if (order === undefined) conditions.push(`${keyName} ${sign} ${bind(after.key)}`);
-    else {
-      const name = quoted.name(order.column);
-      // NULL comes before everything else in ascending order.
-      if (after.value === null)
-        conditions.push(
-          order.isDescending
-            ? `(${name} IS NULL AND ${keyName} ${sign} ${bind(after.key)})`
-            : `(${name} IS NOT NULL OR ${keyName} ${sign} ${bind(after.key)})`,
-        );
-      else {
-        const behind = `(${name}, ${keyName}) ${sign} (${bind(after.value)}, ${bind(after.key)})`;
-        conditions.push(order.isDescending ? `(${behind} OR ${name} IS NULL)` : behind);
-      }
-    }
+    if (order === undefined) conditions.push(`${place} ${sign} ${bind(after.position)}`);
+    else conditions.push(behind(quoted.name(order.column), place, sign, after.isNull));
+  }
+  /** The rows behind that one in an order, in which NULL comes before everything else. */
+  function behind(column: string, at: string, sign: '<' | '>', isNull: boolean): string {
+    const { position: from } = after!;
+    if (isNull)
+      return sign === '<'
+        ? `(${column} IS NULL AND ${at} < ${bind(from)})`
+        : `(${column} IS NOT NULL OR ${at} > ${bind(from)})`;
+    // The value is read here: what the page has of it may be cut.
+    const value = `SELECT ${column} FROM ${quoted.name(table)} WHERE ${at} = ${bind(from)}`;
+    const next = `(${column}, ${at}) ${sign} ((${value}), ${bind(from)})`;
+    return sign === '<' ? `(${next} OR ${column} IS NULL)` : next;
   }
   const where = conditions.length === 0 ? '' : `\nWHERE ${conditions.join('\n  AND ')}`;
-  const columns = [order?.column, key].flatMap((name) =>
-    name === undefined ? [] : [`${quoted.name(name)} ${direction}`],
-  );
-  const by = columns.length === 0 ? '' : `\nORDER BY ${columns.join(', ')}`;
-  const skip = key === undefined && offset > 0 ? ` OFFSET ${offset}` : '';
+  const columns = [order && quoted.name(order.column), place].filter((name) => name !== undefined);
+  const by =
+    columns.length === 0 ? '' : `\nORDER BY ${columns.map((name) => `${name} ${direction}`).join(', ')}`;
+  const skip = place === undefined && offset > 0 ? ` OFFSET ${offset}` : '';
   const limit = isShown ? pageRows : pageRows + 1;
-  return { sql: `SELECT * FROM ${quoted.name(table)}${where}${by}\nLIMIT ${limit}${skip}`, parameters };
+  const selected = isShown || place === undefined ? '*' : `${place} AS ${quoted.name(positionColumn)}, *`;
+  return {
+    sql: `SELECT ${selected} FROM ${quoted.name(table)}${where}${by}\nLIMIT ${limit}${skip}`,
+    parameters,
+  };
 }
 
 function conditionOf({ column, operator, value }: Filter, bind: (value: Cell) => string): string {

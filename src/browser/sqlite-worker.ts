@@ -31,12 +31,16 @@ async function start({ database, key, wasm }: Extract<Asked, { kind: 'open' }>):
   return { columns: ['etag', 'bytes'], rows: [[file.etag, file.bytes]], isCut: false };
 }
 
+// The page shows errors. The console of the browser need not have them as well.
+const quiet = () => {};
+Object.assign(globalThis, { sqlite3ApiConfig: { debug: quiet, log: quiet, warn: quiet, error: quiet } });
+
 async function load(address: string): Promise<Sqlite3Static> {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`SQLite could not be loaded: status ${response.status}.`);
   const wasmBinary = await response.arrayBuffer();
-  const quiet = { wasmBinary, print: () => {}, printErr: () => {} };
-  return (initSqlite as unknown as (options: object) => Promise<Sqlite3Static>)(quiet);
+  const options = { wasmBinary, print: quiet, printErr: quiet };
+  return (initSqlite as unknown as (options: object) => Promise<Sqlite3Static>)(options);
 }
 
 /** The rows of the last statement that has any. Text and blobs are cut where they are long. */

@@ -100,7 +100,7 @@ describe.skipIf(chromiumPath === undefined)(
 
     test('shows rows page by page, sorted and filtered, as SQLite finds them', async () => {
       const { page, complaints } = await open('?table=contacts');
-      const ids = expected('SELECT contactid FROM contacts ORDER BY contactid').map(([id]) => id);
+      const ids = expected('SELECT contactid FROM contacts ORDER BY rowid').map(([id]) => id);
       expect(ids.length).toBeGreaterThan(100);
       await expectColumn(page, 'contactid', ids.slice(0, 100));
       await page.getByRole('button', { name: 'Next' }).click();
@@ -112,7 +112,7 @@ describe.skipIf(chromiumPath === undefined)(
       const sort = page.getByRole('link', { name: 'jobtitle' });
       await sort.click();
       await page.getByRole('link', { name: 'jobtitle ↑' }).click();
-      const sorted = expected('SELECT contactid FROM contacts ORDER BY jobtitle DESC, contactid DESC').map(
+      const sorted = expected('SELECT contactid FROM contacts ORDER BY jobtitle DESC, rowid DESC').map(
         ([id]) => id,
       );
       await expectColumn(page, 'contactid', sorted.slice(0, 100));
@@ -125,7 +125,7 @@ describe.skipIf(chromiumPath === undefined)(
       await form.getByLabel('Value').fill('er');
       await page.keyboard.press('Enter');
       const filtered = expected(
-        "SELECT contactid FROM contacts WHERE lastname LIKE '%er%' ORDER BY jobtitle DESC, contactid DESC LIMIT 100",
+        "SELECT contactid FROM contacts WHERE lastname LIKE '%er%' ORDER BY jobtitle DESC, rowid DESC LIMIT 100",
       ).map(([id]) => id);
       await expectColumn(page, 'contactid', filtered);
       // The address has it all: another tab shows the same.
@@ -147,7 +147,7 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await page.locator('dl.row').textContent()).toMatch(/statecode0 Active/);
       await page.getByRole('link', { name: 'contacts by _parentcustomerid_value' }).click();
       const ids = expected(
-        `SELECT contactid FROM contacts WHERE _parentcustomerid_value = '${pair[1]}' ORDER BY 1`,
+        `SELECT contactid FROM contacts WHERE _parentcustomerid_value = '${pair[1]}' ORDER BY rowid`,
       );
       await expectColumn(
         page,
@@ -212,7 +212,7 @@ describe.skipIf(chromiumPath === undefined)(
       await page.getByText('Copied.').waitFor();
       const copied = await page.evaluate<string>('navigator.clipboard.readText()');
       expect(copied).toBe(
-        `SELECT * FROM "accounts"\nWHERE "description" = '=1+1'\nORDER BY "accountid" ASC\nLIMIT 100`,
+        `SELECT * FROM "accounts"\nWHERE "description" = '=1+1'\nORDER BY rowid ASC\nLIMIT 100`,
       );
       expect(complaints).toEqual([]);
     });
