@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { chromiumAbsent, chromiumPath } from '../http/sync/chromium.ts';
+import { chromiumAbsent, chromiumPath } from '../http/dashboard/chromium.ts';
 import { root } from './pages.ts';
 
 if (chromiumPath === undefined) {

@@ -167,11 +167,13 @@ describe('every route', () => {
     ]);
     const registered = new Map(
       routes.map(({ name, route, authLevel }) => {
-        // Monitors have no key. Everything else needs one.
-        expect(authLevel, name).toBe(name === 'health' ? 'anonymous' : 'function');
+        // Monitors have no key, and what has no data needs none. Everything else needs one.
+        expect(authLevel, name).toBe(
+          ['health', 'dashboard', 'assets'].includes(name) ? 'anonymous' : 'function',
+        );
         // The start of a sync has the optional parameter for the sake of 405, and a ticket is any text.
         const path = name === 'syncStart' ? 'sync' : route.replace('{ticket}', '…');
-        return [name, [name === 'health' ? 'none' : name, path, 'yes']];
+        return [name, [authLevel === 'anonymous' ? 'none' : name, path, 'yes']];
       }),
     );
     expect(said.sort()).toEqual([...registered.values()].sort());
@@ -380,8 +382,10 @@ describe('/api/sync', () => {
     const { runs } = JSON.parse((await send('GET', '/api/sync')).body) as { runs: { runId: string }[] };
     expect(runs.map((run) => run.runId)).toContain(runId);
     const run = await send('GET', `/api/sync/${runId}`, { accept: 'text/html' });
-    expect([run.status, run.headers.vary]).toEqual([200, 'Accept']);
-    expect(run.body).toContain('Sync failed');
+    expect([run.status, run.headers.vary]).toEqual([302, 'Accept']);
+    expect(run.headers.location).toBe(`/api/pages/runs/${runId}`);
     expectSecurityHeaders(run);
+    const page = await send('GET', run.headers.location!);
+    expect(page.body).toContain('Sync failed');
   });
 });

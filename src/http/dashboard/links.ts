@@ -14,11 +14,11 @@ export type PageName = (typeof pageNames)[number];
 /** The header by which the script of the dashboard says that it shows the page. */
 export const dashboardHeader = 'x-dashboard';
 
-/** @param request to a page or to the dashboard */
+/** @param request to a page, to the dashboard, or to `/api/sync` */
 export function linksOf(request: Pick<HttpRequest, 'url' | 'headers'>): Links {
   const { pathname, searchParams } = new URL(request.url);
   // `/api`, or what the host has in its place.
-  const root = /^(.*?)\/(?:pages|dashboard)(?:\/|$)/i.exec(pathname)?.[1] ?? '/api';
+  const root = /^(.*?)\/(?:pages|dashboard|sync)(?:\/|$)/i.exec(pathname)?.[1] ?? '/api';
   const isDashboard = request.headers.get(dashboardHeader) !== null;
   const code = isDashboard ? null : searchParams.get('code');
   const link = (path: string, query: Record<string, string>): string => {

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
-import { chromiumAbsent, chromiumPath } from '../sync/chromium.ts';
+import { chromiumAbsent, chromiumPath } from './chromium.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const hostile = `<img src=x onerror=alert(1)>"',|`;

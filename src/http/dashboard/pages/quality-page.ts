@@ -1,8 +1,8 @@
 import { verify } from '../../../sync/run/verify.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { count } from '../../pages/page-format.ts';
-import { checkSection } from '../../sync/check-section.ts';
 import type { PageContent } from '../layout.ts';
+import { checkSection } from '../parts/check-section.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { ago, faultOf, postButton } from '../parts/words.ts';
 import { type PageContext, readRecent } from './page-context.ts';

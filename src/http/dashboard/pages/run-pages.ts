@@ -130,6 +130,10 @@ function figures(run: RunStatus): Html {
     ['Read from Dataverse', bytes(totals.bytes)],
     ['On the wire', totals.wireBytes ? bytes(totals.wireBytes) : undefined],
     ['Database', database && bytes(database.bytes)],
+    ...Object.entries(run.databases ?? {}).map(([name, file]): [string, string] => [
+      `Database ${name}`,
+      `${bytes(file.bytes)}${file.tables === 0 ? ', no longer used' : ''}`,
+    ]),
     ['Database written', database && bytes(database.stagedBytes)],
     ['Files fetched', files && count(files.fetched)],
     ['Files failed', files && count(files.failed)],

@@ -1,7 +1,7 @@
-import { damageSubject } from '../../sync/check/announce-check.ts';
-import type { CheckStatus, Checks } from '../../sync/check/check-status.ts';
-import { type Html, html } from '../pages/html.ts';
-import { bytes, count, time } from '../pages/page-format.ts';
+import { damageSubject } from '../../../sync/check/announce-check.ts';
+import type { CheckStatus, Checks } from '../../../sync/check/check-status.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { bytes, count, time } from '../../pages/page-format.ts';
 
 /** Faults that the page shows; `GET /api/verify` has more. */
 const shownFaults = 3;
