@@ -19,22 +19,12 @@ import type { SyncServices } from './sync/documents/services.ts';
 /** Memory for the parts of a mirror that pages read, and for a query, in bytes. */
 const memory = { cacheBytes: 16 * 1024 * 1024, maxQueryBytes: 128 * 1024 * 1024 };
 /** More records are not read for one page. */
-const mostRecords = 100_000;
+const mostRecords = 50_000;
 /** Records that were created so long before the mirror read the table may have been written after it. Milliseconds. */
 const overlap = 3_600_000;
 
 /** What pages read beside the documents of runs. */
 export type PageReads = PageContext['reads'];
-
-/** What pages read with the services of this process. */
-export const pageReads: PageReads = readPagesWith({
-  metrics: metricsServices,
-  sync: syncServices,
-  fileOf: (name) => {
-    const { databaseFile, namedFile } = openSyncStorage(readSettings());
-    return name === undefined ? databaseFile : namedFile(name);
-  },
-});
 
 /** @param fileOf the file of the database with this name; undefined for the default one */
 export function readPagesWith(options: {
@@ -43,12 +33,13 @@ export function readPagesWith(options: {
   fileOf: (name: string | undefined) => DatabaseFile;
 }): PageReads {
   const mirrors = new OpenMirrors(options.fileOf, memory);
+  const records = new RecordsReader(mirrors, options);
   const tablesOf = async (): Promise<Table[]> => {
     const { mirror } = await options.sync();
     return Object.values((await mirror.lastState())?.entities ?? {}).map(({ table }) => table);
   };
   return {
-    metrics: (since) => readMetrics(mirrors, options, since),
+    metrics: (since) => records.read(since),
     schemaChanges: async (limit, table) => {
       const databases = table
         ? [table.database]
@@ -80,33 +71,83 @@ export function readPagesWith(options: {
   };
 }
 
-/** Records come from the mirror if it has their table, and what is newer from Dataverse; otherwise all from Dataverse. */
-async function readMetrics(
-  mirrors: OpenMirrors,
-  { metrics, sync }: { metrics: () => MetricsServices; sync: () => Promise<SyncServices> },
-  since: Date,
-): Promise<RecentRecords> {
-  const { reader, settings } = metrics();
-  const state = await (await sync()).mirror.lastState();
-  const known = Object.values(state?.entities ?? {}).find(
-    ({ table }) => entitySetOf(table) === settings.entitySet,
-  );
-  const rows =
-    known && (await recordsFromMirror(mirrors, known.table, campaignMetricsColumns(settings), since));
-  if (known === undefined || rows === undefined) return recordsFromDataverse(reader, since);
-  const from = Math.max(since.getTime(), Date.parse(known.syncedAt) - overlap);
-  const isCut = rows.length === mostRecords;
-  const common = { source: 'mirror' as const, mirroredAt: known.syncedAt, isCut };
-  try {
-    const newer = await recordsFromDataverse(reader, new Date(from));
-    return { ...common, rows: together(rows, newer.rows) };
-  } catch (error) {
-    // The mirror is of use without Dataverse.
-    return { ...common, rows, fault: describeError(error).message };
+/** Records of the mirror, as long as it stays in the same state. */
+interface Kept {
+  etag: string;
+  since: number;
+  rows: MetricsRow[] | undefined;
+}
+
+/**
+ * Records come from the mirror if it has their whole table, and what is newer from Dataverse; otherwise all from Dataverse.
+ * Several readers at a time share one read, and the rows of the mirror are read once for each of its states.
+ */
+class RecordsReader {
+  readonly #mirrors: OpenMirrors;
+  readonly #services: { metrics: () => MetricsServices; sync: () => Promise<SyncServices> };
+  readonly #reading = new Map<number, Promise<RecentRecords>>();
+  #kept: Kept | undefined;
+
+  constructor(
+    mirrors: OpenMirrors,
+    services: { metrics: () => MetricsServices; sync: () => Promise<SyncServices> },
+  ) {
+    this.#mirrors = mirrors;
+    this.#services = services;
+  }
+
+  read(since: Date): Promise<RecentRecords> {
+    const key = since.getTime();
+    const reading = this.#reading.get(key) ?? this.#read(since).finally(() => this.#reading.delete(key));
+    this.#reading.set(key, reading);
+    return reading;
+  }
+
+  async #read(since: Date): Promise<RecentRecords> {
+    const { reader, settings } = this.#services.metrics();
+    const state = await (await this.#services.sync()).mirror.lastState();
+    const [name, known] =
+      Object.entries(state?.entities ?? {}).find(
+        ([, { table }]) => entitySetOf(table) === settings.entitySet,
+      ) ?? [];
+    // A filtered table has some of the rows, and one that is no longer synced has old ones.
+    const isWhole =
+      known !== undefined && known.strategy !== 'filtered' && (state?.configured?.includes(name!) ?? true);
+    const rows = isWhole
+      ? await this.#mirrored(known.table, campaignMetricsColumns(settings), since)
+      : undefined;
+    if (known === undefined || rows === undefined) return recordsFromDataverse(reader, since);
+    const from = Math.max(since.getTime(), Date.parse(known.syncedAt) - overlap);
+    const isCut = rows.length === mostRecords;
+    const common = { source: 'mirror' as const, mirroredAt: known.syncedAt };
+    try {
+      const newer = await recordsFromDataverse(reader, new Date(from));
+      return { ...common, rows: together(rows, newer.rows), isCut: isCut || newer.isCut };
+    } catch (error) {
+      // The mirror is of use without Dataverse.
+      return { ...common, rows, isCut, fault: describeError(error).message };
+    }
+  }
+
+  async #mirrored(
+    table: Table,
+    columns: CampaignMetricsColumns,
+    since: Date,
+  ): Promise<MetricsRow[] | undefined> {
+    const etag = await this.#mirrors.etag(table.database);
+    if (etag === undefined) return undefined;
+    const kept = this.#kept;
+    if (kept?.etag === etag && kept.since <= since.getTime()) {
+      const from = since.toISOString();
+      return kept.rows?.filter(({ record }) => Date.parse(record.createdAt ?? '') >= Date.parse(from));
+    }
+    const rows = await recordsFromMirror(this.#mirrors, table, columns, since);
+    this.#kept = { etag, since: since.getTime(), rows };
+    return rows;
   }
 }
 
-/** Undefined if the mirror cannot have records: there is none, or it lacks a column that they need. */
+/** Undefined if the mirror cannot have records: there is none, or it lacks a column of them. */
 async function recordsFromMirror(
   mirrors: OpenMirrors,
   table: Table,
@@ -114,12 +155,21 @@ async function recordsFromMirror(
   since: Date,
 ): Promise<MetricsRow[] | undefined> {
   const inMirror = new Set(table.columns.map(({ name }) => name));
-  const selected = columns.all.filter((name) => inMirror.has(name));
   const { createdAt } = columns.column;
-  if (!inMirror.has(createdAt) || !inMirror.has(columns.id)) return undefined;
+  if (!columns.all.every((name) => inMirror.has(name))) return undefined;
   const marked = inMirror.has('_deleted_at') ? ' AND _deleted_at IS NULL' : '';
-  const sql = `SELECT ${selected.map((name) => `"${name}"`).join(', ')} FROM "${table.name.replaceAll('"', '""')}"
+  const sql = `SELECT ${columns.all.map((name) => `"${name}"`).join(', ')} FROM "${table.name.replaceAll('"', '""')}"
     WHERE "${createdAt}" >= ?${marked} ORDER BY "${createdAt}" DESC LIMIT ${mostRecords}`;
   const found = await mirrors.query(table.database, sql, [`${since.toISOString().slice(0, 19)}Z`]);
   return found?.map((row) => toMetricsRow(row as never, columns));
 }
+
+/** What pages read with the services of this process. */
+export const pageReads: PageReads = readPagesWith({
+  metrics: metricsServices,
+  sync: syncServices,
+  fileOf: (name) => {
+    const { databaseFile, namedFile } = openSyncStorage(readSettings());
+    return name === undefined ? databaseFile : namedFile(name);
+  },
+});

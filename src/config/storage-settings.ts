@@ -113,7 +113,7 @@ function isConnectionString(text: string): boolean {
 
 /** Blobs that the sync itself writes beside the databases; of some, there is one for each named database. */
 const reserved =
-  /^(?:state\.json|(?:last-check|checked-figures)(?:-.*)?\.json|database-check\.json|schema-report\.(?:json|md)|(?:files|state-tables)\/.*)$/;
+  /^(?:state\.json|(?:last-check|checked-figures)(?:-.*)?\.json|database-check\.json|schema-report\.(?:json|md)|(?:files|state-tables|history)\/.*)$/;
 
 /** Whether a database file cannot have this name. */
 export function isReservedBlob(name: string): boolean {

@@ -28,25 +28,31 @@ export class OpenMirrors {
     const mirror = await this.#mirrorOf(name);
     if (mirror === undefined) return undefined;
     const query = () => mirror.query<Row>(sql, parameters, { timeoutMs });
-    // A sync may have replaced the state since it was opened.
+    const { etag } = mirror;
+    // A sync may have replaced the state since it was opened. Another query may have noticed that first.
     return query().catch(async (error) => {
-      if (!(await mirror.refresh())) throw error;
+      await mirror.refresh();
+      if (mirror.etag === etag) throw error;
       return query();
     });
+  }
+
+  /** Names the newest state; undefined if there is no such database. */
+  async etag(name: string | undefined): Promise<string | undefined> {
+    return (await this.#mirrorOf(name))?.etag;
   }
 
   async #mirrorOf(name: string | undefined): Promise<Mirror | undefined> {
     const opening = this.#open.get(name) ?? this.#opened(name);
     this.#open.set(name, opening);
-    try {
-      const mirror = await opening;
-      if (mirror === undefined) this.#open.delete(name);
-      else await mirror.refresh();
-      return mirror;
-    } catch (error) {
+    const mirror = await opening.catch((error: unknown) => {
       this.#open.delete(name);
       throw error;
-    }
+    });
+    if (mirror === undefined) this.#open.delete(name);
+    // If that fails, the mirror and its thread stay for the next query.
+    else await mirror.refresh();
+    return mirror;
   }
 
   async #opened(name: string | undefined): Promise<Mirror | undefined> {

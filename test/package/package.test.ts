@@ -75,6 +75,14 @@ describe('the deployment package', () => {
     if (hasPython) expect(() => execFileSync('python3', ['-m', 'zipfile', '-t', built.zip])).not.toThrow();
   });
 
+  test('has the code of the web pages, and of threads', () => {
+    const pages = ['dashboard.js', 'data.js', 'sqlite-worker.js', 'sqlite3.wasm'].map(
+      (name) => `browser/${name}`,
+    );
+    for (const name of [...pages, 'reader.js', 'database-worker.js'])
+      expect(statSync(join(built.folder, 'dist', name)).size, name).toBeGreaterThan(1000);
+  });
+
   test('names the licence of each package that is in it', async () => {
     const out = join(folder, 'bundle');
     mkdirSync(out);

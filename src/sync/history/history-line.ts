@@ -20,7 +20,10 @@ export interface TableLine {
 /** One run in the history: one line of JSON. Figures that are 0 are absent. */
 export interface HistoryLine {
   runId: string;
-  trigger: RunDocument['trigger'];
+  /** What started it, as `trigger` of its report. */
+  trigger: string;
+  /** Logical names of the tables that were asked for, of a run of some tables. */
+  only?: string[];
   phase: 'complete' | 'failed' | 'abandoned';
   /** ISO 8601, UTC. */
   startedAt: string;
@@ -56,9 +59,19 @@ export interface HistoryLine {
 const longestText = 300;
 /** So that one run of very many tables does not make the history of a month large. */
 const mostTables = 200;
+/** A line is not longer, in bytes, so that a reader knows how much to read. Tables that failed are left out last. */
+export const longestLine = 16_384;
 
-/** The line of a run that is over. */
-export function historyLine(run: RunDocument): HistoryLine {
+/** The line of a run that is over, as text. */
+export function historyText(run: RunDocument): string {
+  for (let tables = mostTables; ; tables = Math.floor(tables / 2)) {
+    const text = JSON.stringify(historyLine(run, tables));
+    if (tables === 0 || Buffer.byteLength(text) <= longestLine) return text;
+  }
+}
+
+/** @param tables how many tables it names at most */
+export function historyLine(run: RunDocument, tables = mostTables): HistoryLine {
   const { runId, trigger, phase, startedAt, finishedAt, entities = [], quality } = run;
   const read = addFigures(entities);
   const sum = (name: 'added' | 'updated' | 'deleted'): number =>
@@ -86,15 +99,15 @@ export function historyLine(run: RunDocument): HistoryLine {
   const changed = entities.filter(isNews).sort((a, b) => Number(isFailed(b)) - Number(isFailed(a)));
   return {
     ...{ runId, trigger, startedAt },
+    ...(run.tables !== undefined && { only: run.tables.slice(0, tables) }),
     phase: phase as HistoryLine['phase'],
     finishedAt: finishedAt ?? startedAt,
     ...(run.error !== undefined && { error: run.error.slice(0, longestText) }),
     ...withoutZeros(figures),
-    ...(changed.length > 0 && {
-      changed: Object.fromEntries(
-        changed.slice(0, mostTables).map((table) => [table.name, tableLine(table)]),
-      ),
-    }),
+    ...(changed.length > 0 &&
+      tables > 0 && {
+        changed: Object.fromEntries(changed.slice(0, tables).map((table) => [table.name, tableLine(table)])),
+      }),
   };
 }
 
@@ -129,7 +142,8 @@ const tableShape = z.looseObject({
 const time = z.string().refine((value) => !Number.isNaN(Date.parse(value)));
 const lineShape = z.looseObject({
   runId: z.string().regex(/^[\w-]{1,64}$/),
-  trigger: z.enum(['timer', 'http', 'command']),
+  trigger: z.string(),
+  only: z.array(z.string()).optional(),
   phase: z.enum(['complete', 'failed', 'abandoned']),
   startedAt: time,
   finishedAt: time,

@@ -2,7 +2,7 @@ import { describeForLog } from '../../errors.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { type HistoryLine, historyLine, parseHistoryLine } from './history-line.ts';
+import { type HistoryLine, historyText, longestLine, parseHistoryLine } from './history-line.ts';
 
 /*
  * The history of runs: one line of JSON per run, in one file per month beside the database. It outlives the reports of the
@@ -21,7 +21,7 @@ const monthOf = (time: Date): string => time.toISOString().slice(0, 7);
 export async function appendToHistory(services: SyncServices, run: RunDocument): Promise<void> {
   const { published, telemetry } = services;
   try {
-    const line = JSON.stringify(historyLine(run));
+    const line = historyText(run);
     // The month in which it ended, so that files are in the order of their lines.
     await published.append(fileOf(monthOf(new Date(run.finishedAt!))), `${line}\n`);
   } catch (error) {
@@ -53,13 +53,14 @@ export async function readHistory(
   const runs = new Map<string, HistoryLine>();
   let from = since.toISOString();
   for (const month of monthsBetween(since, now())) {
-    const bytes = Math.min(mostBytes, (limit - runs.size) * bytesOfLine);
+    const bytes = Math.min(mostBytes, Math.max(8 * longestLine, (limit - runs.size) * bytesOfLine));
     const { lines, isCut } = await endOf(published, month, bytes);
     for (const line of lines) {
       // The first line of a run is the last one here.
       if (line.finishedAt >= from) runs.set(line.runId, line);
     }
-    const oldest = lines.at(-1)?.finishedAt;
+    // Nothing is known of what is before a part that has no line.
+    const oldest = lines.at(-1)?.finishedAt ?? (isCut ? now().toISOString() : undefined);
     if (oldest === undefined || oldest < from || (!isCut && runs.size < limit)) continue;
     from = oldest;
     break;

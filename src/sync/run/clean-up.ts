@@ -1,3 +1,4 @@
+import { describeForLog } from '../../errors.ts';
 import { paths } from '../documents/paths.ts';
 import { isNarrowRun } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -23,7 +24,12 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   const old = oldRuns(services, runIds);
   if (old.length < Math.max(1, Math.min(runsAtOnce, (runIds.length - old.length) / 5))) return;
   for (const runId of old.slice(0, mostRuns)) await work.deletePrefix(paths.runFolder(runId));
-  await deleteOldHistory(services);
+  try {
+    await deleteOldHistory(services);
+  } catch (error) {
+    // The next clean-up tries again.
+    services.telemetry.log('warn', `Old history could not be deleted: ${describeForLog(error)}`);
+  }
 
   const last = await services.mirror.lastState();
   // Without it, nobody knows what is in use.

@@ -1,6 +1,8 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
-import { RetriableError } from '../../../src/errors.ts';
+import { ConflictError, RetriableError } from '../../../src/errors.ts';
+import { Mirror } from '../../../src/mirror/mirror.ts';
+import { OpenMirrors } from '../../../src/mirror/open-mirrors.ts';
 import { readPagesWith } from '../../../src/pages-services.ts';
 import { Organisation } from '../../sync/organisation.ts';
 
@@ -81,6 +83,55 @@ it('records come from Dataverse where their table is not mirrored, and before th
   await org!.sync();
   expect(await read(since)).toMatchObject({ source: 'dataverse' });
   expect(sinces).toEqual(['2026-11-01T00:00:00Z', '2026-11-01T00:00:00Z']);
+});
+
+it.each([
+  ['a table without a column of the records', { columns: { exclude: ['apex_costusd'] } }],
+  ['a filtered table', { filtered: true }],
+])('records do not come from %s', async (_, option) => {
+  const { create, read } = await start(['account', { name: 'apex_campaignmetrics', ...option }]);
+  create('r1', at(1), 1.5);
+  await org!.sync();
+  expect(await read(since)).toMatchObject({ source: 'dataverse' });
+});
+
+it('several readers at a time share one read, and an unchanged mirror is read once', async () => {
+  const { create, read, sinces } = await start(['apex_campaignmetrics']);
+  create('r1', at(1), 1.5);
+  await org!.sync();
+  await Promise.all([read(since), read(since), read(since)]);
+  expect(sinces).toHaveLength(1);
+  const queries = vi.spyOn(Mirror.prototype, 'query');
+  expect((await read(new Date('2026-11-10T00:00:00Z'))).rows).toHaveLength(1);
+  expect((await read(new Date('2026-11-20T12:00:00Z'))).rows).toHaveLength(0);
+  expect(queries).not.toHaveBeenCalled();
+  queries.mockRestore();
+});
+
+it('reads at the same time survive a commit, and a failure of the storage keeps the mirror open', async () => {
+  const { schemaChanges } = await start(['account']);
+  await org!.sync();
+  const mirrors = new OpenMirrors(() => org!.harness.storage.databaseFile);
+  const count = () => mirrors.query<{ n: number }>(undefined, 'SELECT count(*) AS n FROM accounts');
+  expect(await count()).toEqual([{ n: 0 }]);
+  const refresh = vi.spyOn(Mirror.prototype, 'refresh');
+  // As if the commit came between the look for a newer state and the query.
+  refresh.mockResolvedValueOnce(false).mockResolvedValueOnce(false);
+  const query = vi.spyOn(Mirror.prototype, 'query');
+  query
+    .mockRejectedValueOnce(new ConflictError('changed'))
+    .mockRejectedValueOnce(new ConflictError('changed'));
+  org!.rows('account', 3);
+  await org!.sync();
+  expect(await Promise.all([count(), count()])).toEqual([[{ n: 3 }], [{ n: 3 }]]);
+  refresh.mockRejectedValueOnce(new RetriableError('busy'));
+  await expect(count()).rejects.toThrow('busy');
+  const opened = vi.spyOn(org!.harness.storage.databaseFile, 'open');
+  expect(await count()).toEqual([{ n: 3 }]);
+  // One look for a newer state: the mirror was not opened again.
+  expect(opened).toHaveBeenCalledTimes(1);
+  vi.restoreAllMocks();
+  expect(await schemaChanges(1)).toHaveLength(1);
 });
 
 it('changes of the schema and display names come from the mirror', async () => {

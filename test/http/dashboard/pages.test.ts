@@ -96,6 +96,19 @@ describe('the pages', () => {
     expect(overview.body).toMatch(/<rect class="bar bad"[\s\S]*?>×<\/text>/);
   });
 
+  it('do not forget a table that failed because of a run of other tables', async () => {
+    org = await Organisation.start(['account', 'lead', 'contact']);
+    org.store.deniedPrivileges.add('prvReadlead');
+    await org.sync();
+    await org.sync({ tables: ['account'] });
+    expect(textOf(await get('/api/pages/overview'))).toMatch(/^One table needs attention .*prvReadlead/i);
+    expect(textOf(await get('/api/pages/tables'))).toMatch(/lead needs attention/);
+    // A run of that table says how it is now.
+    org.store.deniedPrivileges.clear();
+    await org.sync({ tables: ['lead'] });
+    expect(textOf(await get('/api/pages/overview'))).toMatch(/^The mirror is up to date/);
+  });
+
   it('show a run while it is under way', async () => {
     org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
     org.rows('contact', 55);

@@ -4,6 +4,7 @@ import { SyncError } from '../../../src/errors.ts';
 import { serve } from '../../../src/http/handler.ts';
 import { syncResource } from '../../../src/http/sync/sync-resource.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
+import { historyText, parseHistoryLine } from '../../../src/sync/history/history-line.ts';
 import { deleteOldHistory, readHistory } from '../../../src/sync/history/run-history.ts';
 import { resumeEnd } from '../../../src/sync/run/end-run.ts';
 import { memoryStorage } from '../memory-storage.ts';
@@ -98,6 +99,59 @@ describe('the history', () => {
     // All runs from then on are there.
     expect(latest.runs.at(-1)!.finishedAt).toBe(latest.since);
     expect(read).toBeLessThan(100_000);
+  });
+
+  it('has runs of a webhook, and of words that a later version may use', () => {
+    const at = '2026-11-21T02:00:00Z';
+    for (const trigger of ['changes', 'something new']) {
+      const run = {
+        runId: 'r',
+        trigger,
+        phase: 'complete',
+        startedAt: at,
+        finishedAt: at,
+        tables: ['account'],
+      };
+      expect(parseHistoryLine(historyText(run as never))).toMatchObject({ trigger, only: ['account'] });
+    }
+  });
+
+  it('has a line of limited length for a run in which everything fails', async () => {
+    const { published } = memoryStorage();
+    const at = '2026-11-21T02:00:00.000Z';
+    const text = 'é'.repeat(500);
+    const entities = Array.from({ length: 300 }, (_, n) => ({
+      ...{ name: `new_table_${n}`, strategy: 'delta', state: 'failed', error: text, reread: text },
+      ...{ rowsRead: 0, pages: 0, requests: 1, retries: 0, bytes: 0, seconds: 0 },
+      ...{ added: 0, updated: 0, deleted: 0, unchanged: 0 },
+    }));
+    const run = { runId: 'r', trigger: 'timer', phase: 'complete', startedAt: at, finishedAt: at, entities };
+    const line = historyText(run as never);
+    expect(Buffer.byteLength(line)).toBeLessThanOrEqual(16_384);
+    expect(parseHistoryLine(line)).toMatchObject({ tables: 300, failed: 300 });
+    for (let n = 0; n < 3; n++) await published.append('history/2026-11.jsonl', `${line}\n`);
+    const now = () => new Date('2026-11-21T03:00:00Z');
+    expect((await readHistory({ published, now }, { since: longAgo, limit: 1 })).runs).toHaveLength(1);
+    // Of another program: nothing is known of what is before it.
+    await published.append('history/2026-11.jsonl', 'x'.repeat(300_000));
+    const cut = await readHistory({ published, now }, { since: longAgo, limit: 1 });
+    expect(cut).toEqual({ since: now().toISOString(), runs: [] });
+  });
+
+  it('that cannot be deleted does not fail a run', async () => {
+    org = await Organisation.start(['account'], {}, { SYNC_KEEP_RUNS: '5' });
+    const { published } = org.harness.services;
+    const list = published.list.bind(published);
+    published.list = (prefix) => {
+      if (prefix.startsWith('history')) throw new SyncError('not allowed');
+      return list(prefix);
+    };
+    for (let n = 0; n < 8; n++) {
+      org.store.create('account', {});
+      await org.sync();
+    }
+    const errors = org.harness.log.filter(({ level }) => level === 'error');
+    expect(errors).toEqual([]);
   });
 
   it('is kept for thirteen months', async () => {

@@ -17,7 +17,7 @@ import type { PageContext } from './page-context.ts';
 const periods = [7, 30, 90];
 const shownRecords = 20;
 /** How often the page looks for records, in seconds. */
-const newsSeconds = 10;
+const newsSeconds = { mirror: 10, dataverse: 60 } as const;
 
 /** `pages/metrics?days=30&campaign=…&phase=…`: cost, tokens, success and latency of campaigns. */
 export async function metricsPage(context: PageContext): Promise<PageContent> {
@@ -66,7 +66,7 @@ export async function metricsPage(context: PageContext): Promise<PageContent> {
 <nav aria-label="Period"><p>${choice}</p></nav>
 ${only}
 <p class="quiet">${figures.from} to ${figures.to}, compared with the ${days} days before. ${sourceOf(found)}</p>
-${figuresList(figures.now, figures.before)}
+${figuresList(figures.now, found.isCut ? undefined : figures.before)}
 <p class="quiet">The average latency is weighted by agents. The p95 is the highest of a record.</p>
 <h2>Cost by day</h2>
 ${costChart(figures.days)}
@@ -76,7 +76,7 @@ ${groupTable('Campaign', figures.campaigns, (name) => link({ campaign: name }))}
 ${groupTable('Phase', figures.phases, (name) => link({ phase: name }))}
 <h2>Latest records</h2>
 ${records.length === 0 ? html`<p>There is no record.</p>` : recordTable(records.slice(0, shownRecords))}`;
-  return { title, content, newsSeconds };
+  return { title, content, newsSeconds: newsSeconds[found.source] };
 }
 
 function sourceOf({ source, mirroredAt, isCut, fault, rows }: RecentRecords): Html {
@@ -117,10 +117,11 @@ const shownFigures: [term: string, name: keyof Figures, text: (value: number) =>
 const shown = (value: number | null, text: (value: number) => string): string =>
   value === null ? '–' : text(value);
 
-function figuresList(now: Figures, before: Figures): Html {
+/** @param before undefined if not all records of the period before are known */
+function figuresList(now: Figures, before: Figures | undefined): Html {
   return html`<dl>${shownFigures.map(
     ([term, name, text]) =>
-      html`<div><dt>${term}</dt><dd>${shown(now[name], text)}</dd><dd class="quiet">${changeOf(now[name], before[name], name, text)}</dd></div>`,
+      html`<div><dt>${term}</dt><dd>${shown(now[name], text)}</dd>${before && html`<dd class="quiet">${changeOf(now[name], before[name], name, text)}</dd>`}</div>`,
   )}</dl>`;
 }
 

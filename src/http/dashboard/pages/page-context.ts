@@ -1,7 +1,8 @@
 import type { RecentRecords } from '../../../metrics/read/recent-records.ts';
 import type { Table } from '../../../schema/table.ts';
 import { readActive } from '../../../sync/documents/active-run.ts';
-import type { RunDocument } from '../../../sync/documents/run.ts';
+import { isNarrowRun } from '../../../sync/documents/run.ts';
+import { isRunId } from '../../../sync/documents/run-shape.ts';
 import type { SyncServices } from '../../../sync/documents/services.ts';
 import { type RunHistory, readHistory } from '../../../sync/history/run-history.ts';
 import { type RunStatus, runStatus } from '../../../sync/run/run-status.ts';
@@ -57,30 +58,54 @@ export interface Recent {
   history: RunHistory;
   /** The run that is under way. */
   active: RunStatus | undefined;
-  /** The latest run that is over, if its report is still there. */
+  /** The latest run of all tables that is over, with what later runs of some tables say of those. */
   last: RunStatus | undefined;
   state: State | undefined;
 }
 
-/** What most pages show: one read of the history, and the reports of one or two runs. */
+/** Of runs of some tables, so many since the last one of all tables are looked at. */
+const narrowRuns = 5;
+
+/** What most pages show: the live run, what is known of each table since the last run of all tables, and the history. */
 export async function readRecent({ services, now }: PageContext): Promise<Recent> {
   const since = new Date(now.getTime() - recentMilliseconds);
-  const [found, history, state] = await Promise.all([
+  const [found, history, state, ids] = await Promise.all([
     readActive(services),
     readHistory(services, { since, limit: recentRuns }),
     services.mirror.lastState(),
+    runIds(services),
   ]);
   const activeId = found?.value.released === true ? undefined : found?.value.runId;
-  const lastId = history.runs.find(({ runId }) => runId !== activeId)?.runId;
-  const [active, last] = await Promise.all([activeId, lastId].map((id) => id && runStatus(services, id)));
+  const over = ids.filter((id) => id !== activeId);
+  const full = over.findIndex((id) => !isNarrowRun(id));
+  const lastIds =
+    full < 0 ? over.slice(0, narrowRuns) : [over[full]!, ...over.slice(0, full).slice(-narrowRuns)];
+  const [active, ...runs] = await Promise.all([
+    activeId === undefined ? undefined : runStatus(services, activeId),
+    ...lastIds.map((id) => runStatus(services, id)),
+  ]);
+  const isLive = active !== undefined && active.finishedAt === undefined;
   return {
     history,
-    active: isOver(active || undefined) ? undefined : active || undefined,
-    last: last || undefined,
+    active: isLive ? active : undefined,
+    last: togetherOf(runs.filter((run) => run !== undefined)),
     state,
   };
 }
 
-function isOver(run: Pick<RunDocument, 'finishedAt'> | undefined): boolean {
-  return run?.finishedAt !== undefined;
+/** The newest first. */
+async function runIds({ work }: SyncServices): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const runId of work.folders('runs/')) if (isRunId(runId)) ids.push(runId);
+  return ids.sort().reverse();
+}
+
+/** The last run of all tables, with what later runs of some tables say of those. */
+function togetherOf(runs: readonly RunStatus[]): RunStatus | undefined {
+  const [first, ...later] = runs.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
+  if (first === undefined) return undefined;
+  const entities = new Map(first.entities.map((table) => [table.name, table]));
+  for (const table of later.flatMap((run) => run.entities)) entities.set(table.name, table);
+  const failed = later.find(({ phase }) => phase !== 'complete');
+  return { ...first, ...(first.phase === 'complete' && failed), entities: [...entities.values()] };
 }

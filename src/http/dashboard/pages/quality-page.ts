@@ -37,7 +37,7 @@ ${counted.length === 0 ? html`<p>The last sync did not ask Dataverse for its cou
 ${referencesOf(report)}
 ${checkSection(report) ?? html`<h2>Check of the database</h2><p>There was no check yet.</p>`}
 <p>${postButton('Check the whole database', links.route('verify'), {})}</p>`;
-  return { title: 'Quality', content, isLive: report.check?.state === 'running' };
+  return { title: 'Quality', content, isLive: report.check?.state === 'running', newsSeconds: 300 };
 }
 
 function countsTable(tables: readonly { name: string; rows?: number; dataverseRows?: number }[]): Html {
