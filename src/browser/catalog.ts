@@ -11,7 +11,8 @@ export interface Relation {
 export interface Column {
   name: string;
   type: string;
-  isKey: boolean;
+  /** Its place in the key, from 1; 0 if it is not in it. */
+  keyPlace: number;
 }
 
 export interface Reference {
@@ -77,10 +78,22 @@ export class Catalog {
     const columns = rows.map(([name, type, key]) => ({
       name: String(name),
       type: String(type),
-      isKey: key === 1,
+      keyPlace: Number(key),
     }));
     this.#columns.set(table, columns);
     return columns;
+  }
+
+  /** The columns of the key, in its order. */
+  async key(table: string): Promise<string[]> {
+    const columns = (await this.columns(table)).filter(({ keyPlace }) => keyPlace > 0);
+    return columns.sort((a, b) => a.keyPlace - b.keyPlace).map(({ name }) => name);
+  }
+
+  /** The column that alone names a row; undefined if there is none. */
+  async naming(table: string): Promise<string | undefined> {
+    const [first, ...others] = await this.key(table);
+    return others.length === 0 ? first : undefined;
   }
 
   /** The labels of the choices of a table, by `column value`. */

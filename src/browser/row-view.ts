@@ -8,11 +8,10 @@ import type { Cell } from './worker-messages.ts';
 /** One row: all values, the rows that it refers to, the rows that refer to it, and its history where that is kept. */
 export async function rowView(shown: Shown, table: string, id: string): Promise<Node[]> {
   const { reader, catalog, link } = shown;
-  const columns = await catalog.columns(table);
-  const key = columns.find(({ isKey }) => isKey)?.name;
+  const key = await catalog.naming(table);
   const back = element('p', {}, element('a', { href: link({ table }) }, `All rows of ${table}`));
   const heading = element('h2', { tabindex: '-1' }, `${table} ${id}`);
-  if (key === undefined) return [back, heading, element('p', {}, 'Rows of it have no key.')];
+  if (key === undefined) return [back, heading, element('p', {}, 'No single column of it names a row.')];
   const sql = `SELECT * FROM ${quoted.name(table)} WHERE ${quoted.name(key)} = ?`;
   const { columns: names, rows } = await reader.query(sql, [id], { maxRows: 1, maxText: 100_000 });
   const row = rows[0];
@@ -81,7 +80,7 @@ async function reference(
   value: Cell,
 ): Promise<(Node | string)[]> {
   for (const table of targets) {
-    const key = (await catalog.columns(table)).find(({ isKey }) => isKey)?.name;
+    const key = await catalog.naming(table);
     if (key === undefined) continue;
     const sql = `SELECT 1 FROM ${quoted.name(table)} WHERE ${quoted.name(key)} = ?`;
     if ((await reader.query(sql, [value], { maxRows: 1 })).rows.length > 0)

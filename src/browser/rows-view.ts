@@ -1,7 +1,15 @@
 import { element } from './element.ts';
 import { resultTable, saveButtons, textOf } from './result-table.ts';
 import type { Shown } from './shown.ts';
-import { type Filter, operators, pageRows, positionColumn, statementOf, type View } from './sql.ts';
+import {
+  type Filter,
+  operators,
+  pageRows,
+  positionColumn,
+  rowidName,
+  statementOf,
+  type View,
+} from './sql.ts';
 import type { Cell } from './worker-messages.ts';
 
 /** More rows are not saved at once. */
@@ -12,14 +20,15 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const { reader, catalog, address } = shown;
   const columns = await catalog.columns(table);
   const names = new Set(columns.map(({ name }) => name));
-  const key = columns.find(({ isKey }) => isKey)?.name;
+  const key = await catalog.naming(table);
   const labels = await catalog.labels(table);
   const filters = filtersOf(address).filter(({ column }) => names.has(column));
   const sorted = address.get('sort');
   const sort =
     sorted !== null && names.has(sorted) ? { column: sorted, isDescending: address.has('desc') } : undefined;
   const hasRowid = catalog.relations.find(({ name }) => name === table)?.hasRowid === true;
-  const view: View = { table, filters, sort, position: hasRowid ? 'rowid' : key };
+  const rowid = hasRowid ? rowidName([...names]) : undefined;
+  const view: View = { table, filters, sort, rowid, key: await catalog.key(table) };
 
   const pages = element('div');
   /** Where the pages up to this one begin. */
@@ -79,7 +88,11 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     );
   });
   const whole = () => {
-    const { sql, parameters } = statementOf({ ...view, position: undefined });
+    const { sql, parameters } = statementOf({
+      ...view,
+      rowid: undefined,
+      key: rowid === undefined ? view.key! : [rowid],
+    });
     const all = sql.replace(/\nLIMIT \d+$/, `\nLIMIT ${mostSaved + 1}`);
     return reader.query(all, parameters, { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER });
   };

@@ -18,14 +18,13 @@ export interface View {
   table: string;
   filters: Filter[];
   sort?: { column: string; isDescending: boolean } | undefined;
-  /**
-   * What names a row and its place: `rowid`, in whose order rows are stored, so that a page of a large table lies together;
-   * the key column of a table without it; a view has neither.
-   */
-  position?: string | undefined;
+  /** The name of the `rowid`, in whose order rows are stored, so that a page of a large table lies together. */
+  rowid?: string | undefined;
+  /** The columns of the key of a table without it, which make the order of its rows the same for each page. */
+  key?: readonly string[];
   /** Where the page begins: behind this row. */
   after?: { position: Cell; isNull: boolean } | undefined;
-  /** For relations without a position. */
+  /** How many rows are before the page, for relations without `rowid`. */
   offset?: number;
 }
 
@@ -34,13 +33,19 @@ export const pageRows = 100;
 /** The name of the column of a page that has the positions of its rows, before those of the table. */
 export const positionColumn = ' position';
 
+/** What the `rowid` of a table is called, whose columns may have taken a name of it (sqlite.org: ROWIDs and the INTEGER PRIMARY KEY). */
+export function rowidName(columns: readonly string[]): string | undefined {
+  const taken = new Set(columns.map((name) => name.toLowerCase()));
+  return ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name));
+}
+
 /**
- * The statement of a page. Pages follow each other by position, so that the last page of a large table costs as little as
- * the first.
+ * The statement of a page. Pages of a table with `rowid` follow each other by it, so that the last page of a large table
+ * costs as little as the first. Other tables are small: their rows are counted off.
  * @param isShown with its values in the text, for people to copy
  */
 export function statementOf(view: View, isShown = false): { sql: string; parameters: Cell[] } {
-  const { table, filters, sort, position, after, offset = 0 } = view;
+  const { table, filters, sort, rowid, key = [], after, offset = 0 } = view;
   const parameters: Cell[] = [];
   const bind = (value: Cell): string => {
     if (isShown)
@@ -48,14 +53,12 @@ export function statementOf(view: View, isShown = false): { sql: string; paramet
     parameters.push(value);
     return '?';
   };
-  const place = position === undefined ? undefined : position === 'rowid' ? position : quoted.name(position);
-  const order = sort?.column === position ? undefined : sort;
   const direction = sort?.isDescending ? 'DESC' : 'ASC';
   const conditions = filters.map((filter) => conditionOf(filter, bind));
-  if (after !== undefined && place !== undefined) {
+  if (after !== undefined && rowid !== undefined) {
     const sign = sort?.isDescending ? '<' : '>';
-    if (order === undefined) conditions.push(`${place} ${sign} ${bind(after.position)}`);
-    else conditions.push(behind(quoted.name(order.column), place, sign, after.isNull));
+    if (sort === undefined) conditions.push(`${rowid} ${sign} ${bind(after.position)}`);
+    else conditions.push(behind(quoted.name(sort.column), rowid, sign, after.isNull));
   }
   /** The rows behind that one in an order, in which NULL comes before everything else. */
   function behind(column: string, at: string, sign: '<' | '>', isNull: boolean): string {
@@ -70,14 +73,19 @@ export function statementOf(view: View, isShown = false): { sql: string; paramet
     return sign === '<' ? `(${next} OR ${column} IS NULL)` : next;
   }
   const where = conditions.length === 0 ? '' : `\nWHERE ${conditions.join('\n  AND ')}`;
-  const columns = [order && quoted.name(order.column), place].filter((name) => name !== undefined);
-  const by =
-    columns.length === 0 ? '' : `\nORDER BY ${columns.map((name) => `${name} ${direction}`).join(', ')}`;
-  const skip = place === undefined && offset > 0 ? ` OFFSET ${offset}` : '';
+  const named = new Set(sort === undefined ? key : [sort.column, ...key]);
+  const columns =
+    rowid === undefined ? [...named].map(quoted.name) : [sort && quoted.name(sort.column), rowid];
+  const by = columns
+    .filter((name) => name !== undefined)
+    .map((name) => `${name} ${direction}`)
+    .join(', ');
+  const order = by === '' ? '' : `\nORDER BY ${by}`;
+  const skip = rowid === undefined && offset > 0 ? ` OFFSET ${offset}` : '';
   const limit = isShown ? pageRows : pageRows + 1;
-  const selected = isShown || place === undefined ? '*' : `${place} AS ${quoted.name(positionColumn)}, *`;
+  const selected = isShown || rowid === undefined ? '*' : `${rowid} AS ${quoted.name(positionColumn)}, *`;
   return {
-    sql: `SELECT ${selected} FROM ${quoted.name(table)}${where}${by}\nLIMIT ${limit}${skip}`,
+    sql: `SELECT ${selected} FROM ${quoted.name(table)}${where}${order}\nLIMIT ${limit}${skip}`,
     parameters,
   };
 }
