@@ -101,12 +101,15 @@ export class Catalog {
     const known = this.#labels.get(table);
     if (known !== undefined) return known;
     const labels = new Map<string, string>();
-    this.#labels.set(table, labels);
     if (!this.has('_choices')) return labels;
-    const sql =
-      'SELECT column_name, value, label, language FROM _choices WHERE table_name = ? ORDER BY language = 1033';
-    for (const [column, value, label] of (await this.#reader.query(sql, [table], { maxRows: 50_000 })).rows)
-      labels.set(`${column} ${value}`, String(label));
+    // The base language of the organisation is the last, and stays.
+    const base = this.has('_sync_meta')
+      ? "(SELECT json_extract(value, '$.language') FROM _sync_meta WHERE name = 'choices')"
+      : '1033';
+    const sql = `SELECT column_name, value, label FROM _choices WHERE table_name = ? ORDER BY language IS ${base}`;
+    const { rows } = await this.#reader.query(sql, [table], { maxRows: 50_000 });
+    for (const [column, value, label] of rows) labels.set(`${column} ${value}`, String(label));
+    this.#labels.set(table, labels);
     return labels;
   }
 

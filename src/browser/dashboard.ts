@@ -194,6 +194,8 @@ addEventListener('popstate', () => {
 addEventListener('hashchange', () => {
   if (!isShell || !location.hash.startsWith('#key=')) return;
   key = takeKey();
+  // What reads the mirror there took the key when it began.
+  if (isData(location.pathname)) return location.reload();
   void show(new URL(location.href), { isNews: false });
 });
 document.addEventListener('visibilitychange', () => {

@@ -42,6 +42,12 @@ async function run(root: HTMLElement): Promise<void> {
   const box = element('div');
   root.replaceChildren(state, box, content);
   let isReloading = false;
+  let isOpen = false;
+  let sql: ReturnType<typeof sqlBox> | undefined;
+  /** Counts what was asked for, so that a late answer to something earlier is not shown. */
+  let navigation = 0;
+  /** The part of the address that is shown. */
+  let at = location.search;
 
   const shown: Shown = {
     reader,
@@ -64,49 +70,67 @@ async function run(root: HTMLElement): Promise<void> {
     say(text) {
       state.textContent = text;
     },
+    fail(error) {
+      if (error instanceof QueryError && error.isChanged) offer();
+      else shown.say((error as Error).message);
+    },
   };
 
   /** Offers the newer state. What is shown stays as it is until then: two states are never mixed. */
   function offer(): void {
     if (isReloading) return;
-    const button = element('button', { type: 'button' }, 'Show the newer state');
-    button.addEventListener('click', () => void reload());
-    state.replaceChildren('A sync has committed a newer state of the mirror. ', button);
+    suggest('A sync has committed a newer state of the mirror.', 'Show the newer state', () => reload(true));
   }
 
-  async function reload(): Promise<void> {
+  function suggest(text: string, action: string, act: () => Promise<void>): void {
+    const button = element('button', { type: 'button' }, action);
+    button.addEventListener('click', () => void act());
+    state.replaceChildren(`${text} `, button);
+  }
+
+  async function reload(isMoved: boolean): Promise<void> {
     isReloading = true;
     try {
-      shown.say('Opening the newer state …');
+      shown.say(isOpen ? 'Opening the newer state …' : 'Opening the mirror …');
       await reader.open();
       await catalog.load();
-      isReloading = false;
-      await show(false);
     } catch (error) {
-      shown.say((error as Error).message);
+      return suggest((error as Error).message, 'Try again', () => reload(true));
     } finally {
       isReloading = false;
     }
+    // A result of the earlier state does not stand beside rows of this one.
+    sql?.clear();
+    sql ??= sqlBox(shown);
+    box.replaceChildren(sql.box);
+    isOpen = true;
+    await show(isMoved);
   }
 
   async function show(isMoved: boolean): Promise<void> {
+    if (!isOpen) return;
+    const asked = ++navigation;
+    at = location.search;
     shown.address = new URLSearchParams(location.search);
     const table = shown.address.get('table') ?? catalog.relations[0]?.name;
     const row = shown.address.get('row');
     shown.say('Reading …');
     try {
-      if (table === undefined || !catalog.has(table)) {
-        content.replaceChildren(element('p', {}, `The mirror has no table ${table ?? ''}.`));
-      } else
-        content.replaceChildren(
-          ...(row === null ? await rowsView(shown, table) : await rowView(shown, table, row)),
-        );
+      const parts =
+        table === undefined || !catalog.has(table)
+          ? [element('p', {}, `The mirror has no table ${table ?? ''}.`)]
+          : row === null
+            ? await rowsView(shown, table)
+            : await rowView(shown, table, row);
+      if (asked !== navigation) return;
+      content.replaceChildren(...parts);
       const size = reader.fetchedBytes;
       shown.say(`Read ${Math.round(size / 1000).toLocaleString('en-US')} kB in ${reader.requests} requests.`);
       if (isMoved) content.querySelector<HTMLElement>('h2')?.focus();
     } catch (error) {
+      if (asked !== navigation) return;
       if (error instanceof QueryError && error.isChanged) offer();
-      else shown.say((error as Error).message);
+      else suggest((error as Error).message, 'Try again', () => show(isMoved));
     }
   }
 
@@ -122,20 +146,14 @@ async function run(root: HTMLElement): Promise<void> {
     history.pushState(null, '', link.href);
     void show(true);
   });
-  addEventListener('popstate', () => void show(true));
+  addEventListener('popstate', () => {
+    // A link within the document, such as the one to the content, changes nothing that is shown.
+    if (location.search !== at) void show(true);
+  });
 
-  shown.say('Opening the mirror …');
-  try {
-    await reader.open();
-    await catalog.load();
-  } catch (error) {
-    shown.say((error as Error).message);
-    return;
-  }
-  box.replaceChildren(await sqlBox(shown, offer));
-  await show(false);
+  await reload(false);
   setInterval(async () => {
-    if (document.hidden || isReloading) return;
+    if (document.hidden || isReloading || !isOpen) return;
     const headers: Record<string, string> = {};
     const key = isShell ? sessionStorage.getItem(keyName) : null;
     if (key !== null) headers['x-functions-key'] = key;

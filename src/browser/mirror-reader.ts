@@ -26,8 +26,9 @@ export class MirrorReader {
   #worker: Worker | undefined;
   #ids = 0;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
-  #opening: Promise<Table> | undefined;
-  /** Of the state that is open. */
+  /** The state that the thread opens or has open. */
+  #opening: Promise<string> | undefined;
+  /** Of the state that is shown: the one that `open` found last. Empty before. */
   etag = '';
   requests = 0;
   fetchedBytes = 0;
@@ -38,24 +39,37 @@ export class MirrorReader {
 
   /** Opens the newest state. */
   async open(): Promise<void> {
-    const { database, key, wasm } = this.#place;
-    this.#opening = this.#ask({ kind: 'open', database, key, wasm });
-    const { rows } = await this.#opening;
-    this.etag = String(rows[0]![0]);
+    this.etag = await this.#reach();
   }
 
-  /** @throws QueryError */
+  /** Opens the state that is there now. One that failed is forgotten, so that the next query tries again. */
+  #reach(): Promise<string> {
+    const { database, key, wasm } = this.#place;
+    const opening = this.#ask({ kind: 'open', database, key, wasm }).then(({ rows }) => String(rows[0]![0]));
+    this.#opening = opening;
+    opening.catch(() => {
+      if (this.#opening === opening) this.#opening = undefined;
+    });
+    return opening;
+  }
+
+  /**
+   * Asks the state that is shown.
+   * @param options.state the state that is meant, where it may be another one by now
+   * @throws QueryError also if the state is no longer there
+   */
   async query(
     sql: string,
     parameters: readonly Cell[] = [],
-    { maxRows = 1000, maxText = 2000 } = {},
+    { maxRows = 1000, maxText = 2000, state = this.etag } = {},
   ): Promise<Table> {
-    if (this.#opening === undefined) await this.open();
-    await this.#opening;
+    const opened = await (this.#opening ?? this.#reach());
+    if (state !== this.etag) throw new QueryError('This belongs to an earlier state of the mirror.', false);
+    if (opened !== state) throw new QueryError('A sync has committed a newer state of the mirror.', true);
     return this.#ask({ kind: 'query', sql, parameters: [...parameters], maxRows, maxText });
   }
 
-  /** Ends what is running. The next query opens the newest state. */
+  /** Ends what is running. The next query opens the file again, and fails if a newer state is there. */
   stop(): void {
     this.#worker?.terminate();
     this.#worker = undefined;

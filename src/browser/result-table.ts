@@ -1,5 +1,6 @@
 import { csvOf, download, jsonOf } from './download.ts';
 import { element } from './element.ts';
+import type { Shown } from './shown.ts';
 import type { Cell, Table } from './worker-messages.ts';
 
 export interface Shape {
@@ -50,7 +51,7 @@ export function textOf(value: Cell): Node | string {
 export function saveButtons(
   name: string,
   whole: () => Promise<Table>,
-  say: (text: string) => void,
+  { say, fail }: Pick<Shown, 'say' | 'fail'>,
 ): HTMLElement {
   const save = (format: 'csv' | 'json') => {
     const button = element('button', { type: 'button' }, format.toUpperCase());
@@ -66,7 +67,7 @@ export function saveButtons(
             : `Saved ${table.rows.length.toLocaleString('en-US')} rows.`,
         );
       } catch (error) {
-        say((error as Error).message);
+        fail(error);
       }
       button.disabled = false;
     });

@@ -18,6 +18,7 @@ const mostSaved = 100_000;
 /** The rows of a table or view: filtered, sorted, page by page. */
 export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const { reader, catalog, address } = shown;
+  const state = reader.etag;
   const columns = await catalog.columns(table);
   const names = new Set(columns.map(({ name }) => name));
   const key = await catalog.naming(table);
@@ -35,7 +36,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const begins: Pick<View, 'after' | 'offset'>[] = [{}];
   const showPage = async (): Promise<void> => {
     const { sql, parameters } = statementOf({ ...view, ...begins.at(-1) });
-    const result = await reader.query(sql, parameters, { maxRows: pageRows + 1, maxText: 200 });
+    const result = await reader.query(sql, parameters, { maxRows: pageRows + 1, maxText: 200, state });
     const hasMore = result.rows.length > pageRows;
     const hasPosition = result.columns[0] === positionColumn;
     const page = result.rows.slice(0, pageRows);
@@ -72,7 +73,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       pages.querySelector<HTMLElement>('.frame')?.focus();
     } catch (error) {
       begins.splice(0, begins.length, ...before);
-      shown.say((error as Error).message);
+      shown.fail(error);
     }
   };
   await showPage();
@@ -94,7 +95,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       key: rowid === undefined ? view.key! : [rowid],
     });
     const all = sql.replace(/\nLIMIT \d+$/, `\nLIMIT ${mostSaved + 1}`);
-    return reader.query(all, parameters, { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER });
+    return reader.query(all, parameters, { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER, state });
   };
   const rows = catalog.rows.get(table);
   return [
@@ -107,7 +108,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       columns.map(({ name }) => name),
     ),
     pages,
-    saveButtons(table, whole, shown.say),
+    saveButtons(table, whole, shown),
     element('p', {}, copy),
   ];
 }

@@ -13,4 +13,6 @@ export interface Shown {
   go(change: Record<string, string | string[] | undefined>): void;
   /** Says something to people, also to those who do not see the page. */
   say(text: string): void;
+  /** Says why something failed. Offers the newer state, if that is why. */
+  fail(error: unknown): void;
 }

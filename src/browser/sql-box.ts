@@ -8,8 +8,8 @@ const mostShown = 1000;
 const mostSaved = 100_000;
 const mostSuggestions = 8;
 
-/** A box for SQL, which can only read. @param onChanged is called if a sync has committed a newer state */
-export async function sqlBox(shown: Shown, onChanged: () => void): Promise<HTMLElement> {
+/** A box for SQL, which can only read. `clear` removes the result, which is of the state that was shown. */
+export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
   const { reader, catalog } = shown;
   const first = catalog.relations.find(({ name }) => !name.startsWith('_'))?.name;
   const box = element('textarea', {
@@ -75,19 +75,21 @@ export async function sqlBox(shown: Shown, onChanged: () => void): Promise<HTMLE
 
   async function execute(): Promise<void> {
     const sql = box.value;
+    const state = reader.etag;
     run.disabled = true;
     stop.disabled = false;
     const began = performance.now();
     shown.say('Running …');
     try {
-      const table = await reader.query(sql, [], { maxRows: mostShown });
+      const table = await reader.query(sql, [], { maxRows: mostShown, state });
       const seconds = ((performance.now() - began) / 1000).toFixed(2);
       const count = `${table.isCut ? 'The first ' : ''}${table.rows.length.toLocaleString('en-US')} rows in ${seconds} s`;
-      const whole = () => reader.query(sql, [], { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER });
-      result.replaceChildren(resultTable(table, { caption: count }), saveButtons('result', whole, shown.say));
+      const whole = () =>
+        reader.query(sql, [], { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER, state });
+      result.replaceChildren(resultTable(table, { caption: count }), saveButtons('result', whole, shown));
       shown.say(count);
     } catch (error) {
-      if (error instanceof QueryError && error.isChanged) onChanged();
+      if (error instanceof QueryError && error.isChanged) shown.fail(error);
       else {
         shown.say('');
         result.replaceChildren(element('p', { class: 'fault', role: 'alert' }, (error as Error).message));
@@ -123,7 +125,7 @@ export async function sqlBox(shown: Shown, onChanged: () => void): Promise<HTMLE
     element('details', {}, element('summary', {}, 'Examples'), element('ul', {}, ...examples)),
     result,
   );
-  return details;
+  return { box: details, clear: () => result.replaceChildren() };
 }
 
 function examplesOf({ catalog }: Shown): [text: string, sql: string][] {

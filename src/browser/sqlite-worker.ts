@@ -15,7 +15,10 @@ let fault: unknown;
 
 async function start({ database, key, wasm }: Extract<Asked, { kind: 'open' }>): Promise<Table> {
   sqlite ??= load(wasm);
-  const sqlite3 = await sqlite;
+  const sqlite3 = await sqlite.catch((error: unknown) => {
+    sqlite = undefined;
+    throw error;
+  });
   open?.db.close();
   open = undefined;
   const file = new RemoteFile(database, key);

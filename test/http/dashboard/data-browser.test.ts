@@ -140,6 +140,13 @@ describe.skipIf(chromiumPath === undefined)(
       return rows.map((row) => Object.values(row));
     }
 
+    const ask = async (page: Page, sql: string): Promise<void> => {
+      const box = page.locator('#sql');
+      if (!(await box.isVisible())) await page.getByText('Ask in SQL').click();
+      await box.fill(sql);
+      await page.getByRole('button', { name: 'Run' }).click();
+    };
+
     const column = async (page: Page, name: string): Promise<string[]> => {
       const heads = await page.locator('table.data').first().locator('thead th').allTextContents();
       const at = heads.findIndex((head) => head.replace(/ [↑↓]$/, '') === name);
@@ -284,6 +291,15 @@ describe.skipIf(chromiumPath === undefined)(
 
     test('never mixes two states: a commit is announced, and the newer state is opened on request', async () => {
       const { page } = await open('?table=accounts');
+      const { page: stopped } = await open('?table=accounts');
+      await ask(page, 'SELECT 31313 AS earlier');
+      await page.getByRole('cell', { name: '31313', exact: true }).waitFor();
+      await ask(
+        stopped,
+        'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n',
+      );
+      await stopped.getByRole('button', { name: 'Stop' }).click();
+      await stopped.getByRole('alert').getByText('Stopped.').waitFor();
       const before = expected('SELECT count(*) FROM accounts')[0]![0] as number;
       dataverse.store.create('account', { name: 'a newer one' });
       const text = printed.length;
@@ -297,8 +313,40 @@ describe.skipIf(chromiumPath === undefined)(
       await button.waitFor();
       await button.click();
       await page.locator('h2', { hasText: 'contacts_labelled' }).waitFor();
+      expect(await page.getByRole('cell', { name: '31313', exact: true }).count()).toBe(0);
       await page.locator('#table').selectOption('accounts');
       await page.getByText(`${(before + 1).toLocaleString('en-US')} rows`, { exact: true }).waitFor();
+
+      // The thread that was stopped had the earlier state: the rows are still those.
+      await ask(stopped, 'SELECT count(*) FROM accounts');
+      await stopped.getByRole('button', { name: 'Show the newer state' }).waitFor();
+      let saved = 0;
+      stopped.on('download', () => saved++);
+      await stopped.getByRole('button', { name: 'JSON' }).click();
+      await stopped.getByRole('button', { name: 'Show the newer state' }).click();
+      await stopped.getByText(`${(before + 1).toLocaleString('en-US')} rows`, { exact: true }).waitFor();
+      expect(saved).toBe(0);
+    });
+
+    test('tries again after a failure, and with another key', async () => {
+      const context = await browser.newContext();
+      opened.push(context);
+      const page = await context.newPage();
+      let failures = 1;
+      await context.route('**/api/database*', (route) =>
+        failures-- > 0 ? route.fulfill({ status: 503 }) : route.continue(),
+      );
+      await page.goto(address.replace('#', '?table=accounts#'));
+      await page.getByText('The app answered with status 503.').waitFor();
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.locator('h2', { hasText: 'accounts' }).waitFor();
+      await page.evaluate(
+        (key) => Object.assign(globalThis, { location: `#key=${key}` }),
+        address.split('#key=')[1],
+      );
+      await page.waitForEvent('load');
+      await page.locator('h2', { hasText: 'accounts' }).waitFor();
+      expect(page.url()).not.toContain('key');
     });
   },
 );
