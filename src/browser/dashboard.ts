@@ -40,7 +40,12 @@ function load(address: string): Promise<Answer> {
     request.setRequestHeader('accept', 'text/html');
     if (isShell) {
       request.setRequestHeader('x-dashboard', '1');
-      if (key !== null) request.setRequestHeader('x-functions-key', key);
+      try {
+        if (key !== null) request.setRequestHeader('x-functions-key', key);
+      } catch {
+        // A header cannot have every character, so this is no key.
+        return done({ status: 401, page: null });
+      }
     }
     request.timeout = 60_000;
     request.onload = () => done({ status: request.status, page: request.response as Document | null });
@@ -51,6 +56,8 @@ function load(address: string): Promise<Answer> {
 
 /** Makes an element like another one and keeps what did not change, so that focus and open details stay. */
 function morph(old: Element, now: Element): void {
+  // What it says is of this script, and is read out whenever it changes.
+  if (old.id === 'notice' && now.id === 'notice') return;
   for (const { name } of [...old.attributes])
     if (!now.hasAttribute(name) && name !== 'open') old.removeAttribute(name);
   for (const { name, value } of [...now.attributes])
@@ -67,6 +74,18 @@ function morph(old: Element, now: Element): void {
   for (const node of before.slice(after.length)) node.remove();
 }
 
+/** Gives the focus to the link or button that has it now, where a page that has more on it put it elsewhere. */
+function focusKeeper(): () => void {
+  const focused = document.activeElement;
+  const nameOf = (one: Element): string => `${one.getAttribute('data-post')} ${one.getAttribute('href')}`;
+  const name = focused?.matches('a[href], button[data-post]') ? nameOf(focused) : undefined;
+  return () => {
+    if (name === undefined || (focused === document.activeElement && nameOf(focused!) === name)) return;
+    const all = [...document.querySelectorAll<HTMLElement>('a[href], button[data-post]')];
+    all.find((one) => nameOf(one) === name)?.focus({ preventScroll: true });
+  };
+}
+
 const isData = (path: string): boolean => /\/data\/?$/.test(path);
 
 const notice = (): HTMLElement | null => document.getElementById('notice');
@@ -75,18 +94,28 @@ function say(text: string): void {
   if (place !== null) place.textContent = text;
 }
 
+/** What is being sent. A button of it does nothing meanwhile, also if the page has changed around it. */
+const posting = new Set<string>();
+const requestOf = ({ dataset }: HTMLButtonElement): string => `${dataset['post']} ${dataset['body']}`;
+
 function showButtons(): void {
-  for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-post]'))
+  for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-post]')) {
     button.hidden = false;
+    if (posting.has(requestOf(button))) button.ariaDisabled = 'true';
+    else button.removeAttribute('aria-disabled');
+  }
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let failures = 0;
 /** Counts navigations, so that a late answer to an earlier one is not shown. */
 let navigation = 0;
+/** The address that is shown. */
+let shownAt = location.pathname + location.search;
 
 async function show(address: URL, options: { isNews: boolean }): Promise<void> {
   const own = options.isNews ? navigation : ++navigation;
+  shownAt = address.pathname + address.search;
   const { status, page } = await load(pageAddress(address));
   if (own !== navigation) return;
   const content = page?.getElementById('content');
@@ -103,10 +132,15 @@ async function show(address: URL, options: { isNews: boolean }): Promise<void> {
   if (failures > 0) say('');
   failures = 0;
   document.title = page!.title;
-  const kept = notice()?.textContent ?? '';
+  if (!options.isNews) {
+    say('');
+    // Nothing of another page stays, such as what was unfolded there.
+    document.getElementById('content')!.replaceWith(document.importNode(content, true));
+  }
+  const refocus = focusKeeper();
   morph(document.body, page!.body);
-  if (options.isNews || kept === '') say(kept);
   showButtons();
+  if (options.isNews) refocus();
   document.dispatchEvent(new Event('page-shown'));
   if (!options.isNews) {
     document.getElementById('content')!.focus({ preventScroll: true });
@@ -144,8 +178,11 @@ function askForKey(): void {
 
 async function post(button: HTMLButtonElement): Promise<void> {
   const { post: address, body = '{}', confirm: question } = button.dataset;
+  const request = requestOf(button);
+  if (posting.has(request)) return;
   if (address === undefined || (question !== undefined && !confirm(question))) return;
-  button.disabled = true;
+  posting.add(request);
+  showButtons();
   try {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (isShell && key !== null) headers['x-functions-key'] = key;
@@ -161,7 +198,8 @@ async function post(button: HTMLButtonElement): Promise<void> {
   } catch {
     say('The app does not answer. Try again.');
   }
-  button.disabled = false;
+  posting.delete(request);
+  showButtons();
   await show(new URL(location.href), { isNews: true });
 }
 
@@ -189,7 +227,9 @@ addEventListener('submit', (event) => {
 });
 
 addEventListener('popstate', () => {
-  if (!isData(location.pathname)) void show(new URL(location.href), { isNews: false });
+  // A link within the document, such as the one to the content, shows nothing else.
+  if (isData(location.pathname) || location.pathname + location.search === shownAt) return;
+  void show(new URL(location.href), { isNews: false });
 });
 addEventListener('hashchange', () => {
   if (!isShell || !location.hash.startsWith('#key=')) return;

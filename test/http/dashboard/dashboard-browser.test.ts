@@ -142,6 +142,12 @@ describe.skipIf(chromiumPath === undefined)(
       await field.fill('wrong');
       await page.keyboard.press('Enter');
       await page.getByText('Enter a key that opens the pages.').waitFor();
+      // No header can have this character.
+      await field.fill('kłucz');
+      await page.keyboard.press('Enter');
+      await expect.poll(() => field.evaluate((one: Focusable) => one.matches(':focus'))).toBe(true);
+      await page.reload();
+      await page.getByText('Enter a key that opens the pages.').waitFor();
       await field.fill(key);
       await page.keyboard.press('Enter');
       await heading(page).getByText('One table needs attention').waitFor();
@@ -159,14 +165,72 @@ describe.skipIf(chromiumPath === undefined)(
         await page.keyboard.press('Tab');
         if (await button.evaluate((one: Focusable) => one.matches(':focus'))) break;
       }
+      // The request takes a while, in which news arrive and the button is pressed again.
+      let posts = 0;
+      await page.route('**/api/sync', async (route) => {
+        posts += 1;
+        await new Promise((done) => setTimeout(done, 500));
+        await route.continue();
+      });
+      await page.evaluate(() => {
+        const { MutationObserver: Observer, document: page } = globalThis as unknown as {
+          MutationObserver: new (changed: () => void) => { observe(target: object, what: object): void };
+          document: { getElementById(id: string): { textContent: string } };
+        };
+        const notice = page.getElementById('notice');
+        const said: string[] = [];
+        new Observer(() => said.push(notice.textContent)).observe(notice, {
+          childList: true,
+          characterData: true,
+          subtree: true,
+        });
+        Object.assign(globalThis, { said });
+      });
+      await page.keyboard.press('Enter');
+      await page.locator('button[aria-disabled=true]').waitFor();
+      const news = page.waitForResponse(/pages\/overview/);
+      await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      await news;
       await page.keyboard.press('Enter');
       await page.getByText('Done: started.').waitFor();
+      expect(posts).toBe(1);
       await page.locator('main[data-live]').waitFor();
       await page.locator('main:not([data-live])').waitFor({ timeout: 60_000 });
       await heading(page).getByText('needs attention').waitFor();
       expect(await page.evaluate(() => (globalThis as unknown as { isSame?: boolean }).isSame)).toBe(true);
+      // The keyboard is where it was, and what was said was said once.
+      expect(await button.evaluate((one: Focusable) => one.matches(':focus'))).toBe(true);
+      expect(await page.evaluate('said')).toEqual(['Done: started.']);
       expect(await page.locator('tbody tr').count()).toBeGreaterThan(1);
       expect(complaints).toEqual([]);
+    });
+
+    test('skips to the content without loading it, and folds what was unfolded elsewhere', async () => {
+      const { page, requests } = await look();
+      await page.goto(address);
+      await heading(page).getByText('needs attention').waitFor();
+      await page.waitForLoadState('networkidle');
+      const before = requests.length;
+      await page.locator('.skip').press('Enter');
+      await page.waitForLoadState('networkidle');
+      expect(requests.length).toBe(before);
+      // No page of the sample has anything to unfold.
+      await page.route(/pages\/(?:schema|quality)$/, async (route) => {
+        const response = await route.fetch();
+        const body = (await response.text()).replace(
+          '<h1>',
+          '<details><summary>More</summary></details><h1>',
+        );
+        await route.fulfill({ response, body });
+      });
+      await open(page, 'Schema');
+      await heading(page).getByText('Schema').waitFor();
+      await page.getByText('More', { exact: true }).click();
+      expect(await page.locator('details[open]').count()).toBe(1);
+      await open(page, 'Quality');
+      await heading(page).getByText('Quality').waitFor();
+      expect(await page.locator('details').count()).toBe(1);
+      expect(await page.locator('details[open]').count()).toBe(0);
     });
 
     test('is whole without a script', async () => {
