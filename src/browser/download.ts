@@ -1,11 +1,16 @@
 import { element } from './element.ts';
 import type { Cell, Table } from './worker-messages.ts';
 
+/** What a spreadsheet takes for a formula, also behind spaces. */
+const formula = /^\s*[=+\-@]|^[\t\r]/;
+/** Decimals are texts in the mirror. */
+const number = /^[+-]?\d+(?:\.\d+)?$/;
+
 /** A result as CSV (RFC 4180). A text that a spreadsheet would take for a formula begins with an apostrophe. */
 export function csvOf({ columns, rows }: Table): string {
   const field = (value: Cell): string => {
     const text = value === null ? '' : String(value);
-    const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    const safe = typeof value === 'string' && formula.test(text) && !number.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   return [columns, ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');

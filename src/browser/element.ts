@@ -12,3 +12,17 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   made.append(...children);
   return made;
 }
+
+/**
+ * Does what a button asks for, once at a time. Meanwhile the button says that it cannot be used, and keeps the focus: one
+ * that is `disabled` loses it.
+ */
+export async function once(button: HTMLButtonElement, task: () => Promise<void>): Promise<void> {
+  if (button.ariaDisabled === 'true') return;
+  button.ariaDisabled = 'true';
+  try {
+    await task();
+  } finally {
+    button.removeAttribute('aria-disabled');
+  }
+}

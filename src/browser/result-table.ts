@@ -1,5 +1,5 @@
 import { csvOf, download, jsonOf } from './download.ts';
-import { element } from './element.ts';
+import { element, once } from './element.ts';
 import type { Shown } from './shown.ts';
 import type { Cell, Table } from './worker-messages.ts';
 
@@ -55,8 +55,7 @@ export function saveButtons(
 ): HTMLElement {
   const save = (format: 'csv' | 'json') => {
     const button = element('button', { type: 'button' }, format.toUpperCase());
-    button.addEventListener('click', async () => {
-      button.disabled = true;
+    const saveAs = async () => {
       try {
         const table = await whole();
         const text = format === 'csv' ? csvOf(table) : jsonOf(table);
@@ -69,8 +68,8 @@ export function saveButtons(
       } catch (error) {
         fail(error);
       }
-      button.disabled = false;
-    });
+    };
+    button.addEventListener('click', () => void once(button, saveAs));
     return button;
   };
   return element('p', {}, 'Save as ', save('csv'), ' ', save('json'));

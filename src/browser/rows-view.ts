@@ -95,7 +95,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       key: rowid === undefined ? view.key! : [rowid],
     });
     const all = sql.replace(/\nLIMIT \d+$/, `\nLIMIT ${mostSaved + 1}`);
-    return reader.query(all, parameters, { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER, state });
+    return reader.query(all, parameters, { maxRows: mostSaved, maxText: Infinity, state });
   };
   const rows = catalog.rows.get(table);
   return [
@@ -141,8 +141,24 @@ function chooser({ catalog, go }: Shown, table: string): HTMLElement {
     element('option', { value: name, selected: name === table }, kind === 'view' ? `${name} (view)` : name),
   );
   const select = element('select', { id: 'table' }, ...options);
-  select.addEventListener('change', () => go({ table: select.value }));
-  return element('p', {}, element('label', { for: 'table' }, 'Table '), select);
+  const show = (): void => {
+    if (select.value !== table) go({ table: select.value });
+  };
+  // Keys go through the tables one by one: each is chosen, but not meant.
+  let isByKeys = false;
+  select.addEventListener('pointerdown', () => {
+    isByKeys = false;
+  });
+  select.addEventListener('keydown', ({ key }) => {
+    isByKeys = true;
+    if (key === 'Enter') show();
+  });
+  select.addEventListener('change', () => {
+    if (!isByKeys) show();
+  });
+  const button = element('button', { type: 'button' }, 'Open');
+  button.addEventListener('click', show);
+  return element('p', {}, element('label', { for: 'table' }, 'Table '), select, ' ', button);
 }
 
 function headOf(shown: Shown, view: View, name: string): Node {

@@ -1,4 +1,4 @@
-import { element } from './element.ts';
+import { element, once } from './element.ts';
 import { QueryError } from './mirror-reader.ts';
 import { resultTable, saveButtons } from './result-table.ts';
 import type { Shown } from './shown.ts';
@@ -65,7 +65,7 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
   box.addEventListener('keydown', async (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      void execute();
+      void once(run, execute);
     } else if (event.key === ' ' && event.ctrlKey) {
       event.preventDefault();
       const [name] = await suggest().catch(() => []);
@@ -76,7 +76,6 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
   async function execute(): Promise<void> {
     const sql = box.value;
     const state = reader.etag;
-    run.disabled = true;
     stop.disabled = false;
     const began = performance.now();
     shown.say('Running …');
@@ -84,8 +83,7 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
       const table = await reader.query(sql, [], { maxRows: mostShown, state });
       const seconds = ((performance.now() - began) / 1000).toFixed(2);
       const count = `${table.isCut ? 'The first ' : ''}${table.rows.length.toLocaleString('en-US')} rows in ${seconds} s`;
-      const whole = () =>
-        reader.query(sql, [], { maxRows: mostSaved, maxText: Number.MAX_SAFE_INTEGER, state });
+      const whole = () => reader.query(sql, [], { maxRows: mostSaved, maxText: Infinity, state });
       result.replaceChildren(resultTable(table, { caption: count }), saveButtons('result', whole, shown));
       shown.say(count);
     } catch (error) {
@@ -95,10 +93,11 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
         result.replaceChildren(element('p', { class: 'fault', role: 'alert' }, (error as Error).message));
       }
     }
-    run.disabled = false;
+    // Who stopped it by keyboard goes on from here.
+    if (document.activeElement === stop) run.focus();
     stop.disabled = true;
   }
-  run.addEventListener('click', () => void execute());
+  run.addEventListener('click', () => void once(run, execute));
   stop.addEventListener('click', () => reader.stop());
 
   const examples = examplesOf(shown).map(([text, sql]) => {

@@ -9,7 +9,9 @@ import type { Answer, Asked, Cell, Table } from './worker-messages.ts';
 
 let sqlite: Promise<Sqlite3Static> | undefined;
 let states = 0;
-let open: { file: RemoteFile; db: InstanceType<Sqlite3Static['oo1']['DB']> } | undefined;
+let open:
+  | { file: RemoteFile; db: InstanceType<Sqlite3Static['oo1']['DB']>; capi: Sqlite3Static['capi'] }
+  | undefined;
 /** What the last read of the file threw. */
 let fault: unknown;
 
@@ -30,7 +32,7 @@ async function start({ database, key, wasm }: Extract<Asked, { kind: 'open' }>):
   db.exec(
     'PRAGMA temp_store = memory; PRAGMA trusted_schema = off; PRAGMA query_only = on; PRAGMA cache_size = -16000',
   );
-  open = { file, db };
+  open = { file, db, capi: sqlite3.capi };
   return { columns: ['etag', 'bytes'], rows: [[file.etag, file.bytes]], isCut: false };
 }
 
@@ -46,12 +48,16 @@ async function load(address: string): Promise<Sqlite3Static> {
   return (initSqlite as unknown as (options: object) => Promise<Sqlite3Static>)(options);
 }
 
-/** The rows of the last statement that has any. Text and blobs are cut where they are long. */
+/** The rows of a statement. Text and blobs are cut where they are long, unless `maxText` is infinite. */
 function query({ sql, parameters, maxRows, maxText }: Extract<Asked, { kind: 'query' }>): Table {
   if (open === undefined) throw new Error('The mirror is not open.');
-  const { db } = open;
+  const { db, capi } = open;
   const statement = db.prepare(sql);
   try {
+    // SQLite keeps what it has read of the text: one statement (sqlite.org: sqlite3_sql).
+    const read = capi.sqlite3_sql(statement.pointer as number) ?? '';
+    if (!nothing.test(sql.slice(read.length)))
+      throw new Error('Only one statement runs at a time. Remove what is behind the first semicolon.');
     if (parameters.length > 0) statement.bind(parameters as never);
     const columns = statement.columnCount === 0 ? [] : (statement.getColumnNames([]) as string[]);
     const rows: Cell[][] = [];
@@ -69,8 +75,16 @@ function query({ sql, parameters, maxRows, maxText }: Extract<Asked, { kind: 'qu
   }
 }
 
+/** Spaces, semicolons and comments. */
+const nothing = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))*$/;
+
 function shortened(value: Cell | Uint8Array, maxText: number): Cell {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (value instanceof Uint8Array) {
+    if (maxText !== Infinity) return `${value.length} bytes`;
+    return `X'${Array.from(value, (byte) => byte.toString(16).padStart(2, '0'))
+      .join('')
+      .toUpperCase()}'`;
+  }
   if (typeof value === 'string' && value.length > maxText) return `${value.slice(0, maxText)}…`;
   return value;
 }

@@ -1,4 +1,4 @@
-/** A value of a row. A blob is shown as its length. */
+/** A value of a row. A blob is shown as its length, and saved as SQL writes it: `X'00FF'`. */
 export type Cell = string | number | bigint | null;
 
 export interface Table {

@@ -199,6 +199,19 @@ describe.skipIf(chromiumPath === undefined)(
       expect(complaints).toEqual([]);
     });
 
+    test('opens a table by keyboard when it is meant, not while going through the list', async () => {
+      const { page } = await open('?table=accounts');
+      await page.locator('#table').focus();
+      const url = page.url();
+      await page.keyboard.press('ArrowDown');
+      const chosen = await page.locator('#table').inputValue();
+      expect(chosen).not.toBe('accounts');
+      expect(page.url()).toBe(url);
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Enter');
+      await page.locator('h2', { hasText: new RegExp(`^${chosen}$`) }).waitFor();
+    });
+
     test('links to a row only by a column that names it alone', async () => {
       const { page } = await open('?table=accounts_history');
       await expectColumn(
@@ -259,6 +272,21 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await readFile(await second.path(), 'utf8')).toBe(
         `name,description,big,absent\r\n"${hostile.replaceAll('"', '""')}",'=1+1,9007199254740993,\r\n`,
       );
+      await box.fill(
+        "SELECT 70707 AS marker, X'00ff' AS blob, '-12.50' AS decimal, ' =1' AS one, '\n=1' AS two; -- no more",
+      );
+      await page.keyboard.press('Control+Enter');
+      await page.getByRole('cell', { name: '70707', exact: true }).waitFor();
+      const [third] = await Promise.all([
+        page.waitForEvent('download'),
+        page.locator('details').getByRole('button', { name: 'CSV' }).click(),
+      ]);
+      expect(await readFile(await third.path(), 'utf8')).toBe(
+        `marker,blob,decimal,one,two\r\n70707,X'00FF',-12.50,' =1,"'\n=1"\r\n`,
+      );
+      await box.fill('SELECT 1; SELECT 2');
+      await page.getByRole('button', { name: 'Run' }).click();
+      await page.getByRole('alert').getByText('Only one statement runs at a time').waitFor();
       await box.fill('SELECT * FROM no_such');
       await page.getByRole('button', { name: 'Run' }).click();
       await page.getByRole('alert').getByText('no such table: no_such').waitFor();
