@@ -17,7 +17,7 @@ main:focus { outline: none; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { left: 0.5rem; top: 0.5rem; background: var(--back); padding: 0.5rem; }
 button { font: inherit; color: var(--back); background: var(--link); border: 0; border-radius: 0.25rem; padding: 0.375rem 0.875rem; cursor: pointer; }
-button:disabled { opacity: 0.6; cursor: default; }
+button:disabled, button[aria-disabled="true"] { opacity: 0.6; cursor: default; }
 input { font: inherit; color: inherit; background: var(--back); border: 1px solid var(--quiet); border-radius: 0.25rem; padding: 0.375rem 0.5rem; max-width: 100%; }
 :focus-visible { outline: 0.1875rem solid var(--link); outline-offset: 0.125rem; }
 svg { display: block; width: 100%; height: auto; max-height: 12rem; }
