@@ -218,8 +218,9 @@ test('a server that quotes the token gets it into nothing that the product write
   // Pages have links with the key that their reader came with.
   const { functionKey: _, ...others } = secrets;
   expectNoSecret('the answers', answers.join('\n'), others);
-  // The address with the key is printed on purpose.
-  expectNoSecret('the terminal', output().replaceAll(address, ''), secrets);
+  // The addresses with the key are printed on purpose.
+  const pages = /^Pages +(\S+)$/m.exec(output())![1]!;
+  expectNoSecret('the terminal', output().replaceAll(address, '').replaceAll(pages, ''), secrets);
   await expectNoSecretIn(data, secrets);
   expect(await readFile(join(data, 'functions.log'), 'utf8')).toMatch(/You sent .*\[secret\]/);
 });

@@ -331,7 +331,7 @@ describe('pages', () => {
     for (const [method, path] of await operations()) {
       if (method !== 'GET') continue;
       injected.error = new errors.RetriableError('Busy.');
-      const isPage = path.startsWith('/api/sync');
+      const isPage = path.startsWith('/api/sync') || path.startsWith('/api/pages');
       const answer = await send('GET', path, browser);
       expect(answer.headers.vary, path).toBe(isPage ? 'Accept' : undefined);
       if (!isPage) expect(problem(answer)).toMatchObject({ detail: 'Busy.' });

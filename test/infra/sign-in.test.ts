@@ -22,7 +22,10 @@ it('pages ask for a sign-in, and so does what has their path; programs with a ke
   const paths = routes.map(({ path }) => path);
   expect(paths).toContain('/api/metrics/campaign');
   expect([...new Set(paths.filter((path) => !isExcluded(path)))].sort()).toEqual([
+    '/api/assets/{name}',
+    '/api/dashboard/{page?}/{item?}',
     '/api/database',
+    '/api/pages/{page?}/{item?}',
     '/api/schema',
     '/api/sync/{runId?}',
     '/api/verify',
