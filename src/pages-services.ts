@@ -138,8 +138,7 @@ class RecordsReader {
     if (etag === undefined) return undefined;
     const kept = this.#kept;
     if (kept?.etag === etag && kept.since <= since.getTime()) {
-      const from = since.toISOString();
-      return kept.rows?.filter(({ record }) => Date.parse(record.createdAt ?? '') >= Date.parse(from));
+      return kept.rows?.filter(({ record }) => Date.parse(record.createdAt ?? '') >= since.getTime());
     }
     const rows = await recordsFromMirror(this.#mirrors, table, columns, since);
     this.#kept = { etag, since: since.getTime(), rows };

@@ -1,6 +1,7 @@
 import type { RecentRecords } from '../../../metrics/read/recent-records.ts';
 import type { Table } from '../../../schema/table.ts';
 import { readActive } from '../../../sync/documents/active-run.ts';
+import type { TableReport } from '../../../sync/documents/report.ts';
 import { isNarrowRun } from '../../../sync/documents/run.ts';
 import { isRunId } from '../../../sync/documents/run-shape.ts';
 import type { SyncServices } from '../../../sync/documents/services.ts';
@@ -63,8 +64,8 @@ export interface Recent {
   state: State | undefined;
 }
 
-/** Of runs of some tables, so many since the last one of all tables are looked at. */
-const narrowRuns = 5;
+/** Of the runs of some tables since the last one of all tables, the latest so many are looked at. */
+const narrowRuns = 20;
 
 /** What most pages show: the live run, what is known of each table since the last run of all tables, and the history. */
 export async function readRecent({ services, now }: PageContext): Promise<Recent> {
@@ -78,8 +79,8 @@ export async function readRecent({ services, now }: PageContext): Promise<Recent
   const activeId = found?.value.released === true ? undefined : found?.value.runId;
   const over = ids.filter((id) => id !== activeId);
   const full = over.findIndex((id) => !isNarrowRun(id));
-  const lastIds =
-    full < 0 ? over.slice(0, narrowRuns) : [over[full]!, ...over.slice(0, full).slice(-narrowRuns)];
+  const narrow = over.slice(0, full < 0 ? undefined : full).slice(0, narrowRuns);
+  const lastIds = full < 0 ? narrow : [over[full]!, ...narrow];
   const [active, ...runs] = await Promise.all([
     activeId === undefined ? undefined : runStatus(services, activeId),
     ...lastIds.map((id) => runStatus(services, id)),
@@ -88,7 +89,10 @@ export async function readRecent({ services, now }: PageContext): Promise<Recent
   return {
     history,
     active: isLive ? active : undefined,
-    last: togetherOf(runs.filter((run) => run !== undefined)),
+    last: togetherOf(
+      runs.filter((run) => run !== undefined),
+      state,
+    ),
     state,
   };
 }
@@ -101,11 +105,22 @@ async function runIds({ work }: SyncServices): Promise<string[]> {
 }
 
 /** The last run of all tables, with what later runs of some tables say of those. */
-function togetherOf(runs: readonly RunStatus[]): RunStatus | undefined {
+function togetherOf(runs: readonly RunStatus[], state: State | undefined): RunStatus | undefined {
   const [first, ...later] = runs.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
   if (first === undefined) return undefined;
   const entities = new Map(first.entities.map((table) => [table.name, table]));
   for (const table of later.flatMap((run) => run.entities)) entities.set(table.name, table);
-  const failed = later.find(({ phase }) => phase !== 'complete');
-  return { ...first, ...(first.phase === 'complete' && failed), entities: [...entities.values()] };
+  // There may be more runs of some tables than are looked at. The mirror knows when it read a table without an error.
+  const isRead = ({ name, error, heldBack = 0 }: TableReport): boolean =>
+    error !== undefined &&
+    heldBack === 0 &&
+    Date.parse(state?.entities[name]?.syncedAt ?? '') > Date.parse(first.finishedAt ?? first.startedAt);
+  for (const table of first.entities) {
+    if (entities.get(table.name) !== table || !isRead(table)) continue;
+    const { error: _, hint: __, ...report } = table;
+    entities.set(table.name, { ...report, state: 'merged' });
+  }
+  const latest = later.at(-1);
+  const failed = first.phase === 'complete' && latest?.phase !== 'complete' ? latest : undefined;
+  return { ...first, ...failed, entities: [...entities.values()] };
 }

@@ -2,7 +2,7 @@ import type { TableReport } from '../../../sync/documents/report.ts';
 import type { HistoryLine } from '../../../sync/history/history-line.ts';
 import type { RunStatus } from '../../../sync/run/run-status.ts';
 import { type Html, html } from '../../pages/html.ts';
-import { count, time } from '../../pages/page-format.ts';
+import { count } from '../../pages/page-format.ts';
 import type { Links } from '../links.ts';
 
 /** How long ago a time is, in the largest unit that fits, with the time itself for those who want it. */
@@ -72,5 +72,3 @@ function fault(subject: Html, { error, hint }: { error?: string; hint?: string }
   return html`<div class="fault"><p><strong>${subject}</strong>: ${error}</p>${hint && html`<p>What to do: ${hint}</p>`}${more}</div>
 `;
 }
-
-export { time };
