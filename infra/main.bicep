@@ -89,7 +89,7 @@ param clientSecretApplicationId string = ''
 @maxLength(36)
 param clientSecretTenantId string = ''
 
-@description('Client id of an app registration that people sign in with before they see pages. Empty: the function key is enough.')
+@description('Client id of an app registration that people sign in with to see pages. Empty: the function key opens them.')
 @maxLength(36)
 param signInClientId string = ''
 

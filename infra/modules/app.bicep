@@ -95,7 +95,12 @@ var dataverseSignIn = empty(clientSecretApplicationId)
     }
 
 // Easy Auth signs in as the app registration with the app's identity instead of a client secret.
-var pageSignIn = empty(signInClientId) ? {} : { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId }
+var pageSignIn = empty(signInClientId)
+  ? {}
+  : {
+      DASHBOARD_AUTH: 'entra'
+      OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
+    }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
@@ -204,18 +209,17 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   )
 }
 
-// People sign in before they see a page. Programs with a function key pass: metrics, health and the deployment's checks.
-// Paths are excluded, not methods: `POST /api/sync` has the path of a page. `*` stands for all that follows.
+// People sign in before they see a page. Every request gets through, and the app asks for who sent it where it needs that
+// (DASHBOARD_AUTH). So every request is handled by Easy Auth, which takes away what a caller claims to be, and one place
+// decides which routes need a sign-in. Programs with a function key pass: metrics, health and the deployment's checks.
 resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
   parent: app
   name: 'authsettingsV2'
   properties: {
     platform: { enabled: true }
     globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: 'RedirectToLoginPage'
-      redirectToProvider: 'azureactivedirectory'
-      excludedPaths: ['/api/metrics/*', '/api/changes', '/api/openapi.json', '/api/health', '/api/check']
+      requireAuthentication: false
+      unauthenticatedClientAction: 'AllowAnonymous'
     }
     httpSettings: { requireHttps: true }
     identityProviders: {

@@ -38,6 +38,7 @@ function load(address: string): Promise<Answer> {
     request.open('GET', address);
     request.responseType = 'document';
     request.setRequestHeader('accept', 'text/html');
+    request.setRequestHeader('x-requested-with', 'dashboard');
     if (isShell) {
       request.setRequestHeader('x-dashboard', '1');
       try {
@@ -184,7 +185,11 @@ async function post(button: HTMLButtonElement): Promise<void> {
   posting.add(request);
   showButtons();
   try {
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    // Another site cannot make a browser send this header (src/http/sign-in.ts).
+    const headers: Record<string, string> = {
+      'content-type': 'application/json',
+      'x-requested-with': 'dashboard',
+    };
     if (isShell && key !== null) headers['x-functions-key'] = key;
     const response = await fetch(address, { method: 'POST', headers, body });
     const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;

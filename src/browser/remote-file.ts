@@ -103,6 +103,7 @@ export class RemoteFile {
 
 function problemOf(status: number): string {
   if (status === 404) return 'There is no database before the first sync.';
-  if (status === 401 || status === 403) return 'The key does not open GET /api/database: use a host key.';
+  if (status === 401) return 'GET /api/database is closed: sign in again, or use a host key.';
+  if (status === 403) return 'GET /api/database is closed to you.';
   return `The app answered with status ${status}.`;
 }

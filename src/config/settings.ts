@@ -149,6 +149,7 @@ const appSettings = z.object({
   SYNC_KEEP_VERSIONS: keepSetting('0', 0, 1000),
   // GET /api/health looks at the newest five, GET /api/sync shows 20.
   SYNC_KEEP_RUNS: keepSetting('100', 5, 10_000),
+  DASHBOARD_AUTH: z.enum(['key', 'entra']).default('key'),
 });
 
 /** All app settings of the sync. */

@@ -5,6 +5,13 @@ import { logLine } from '../telemetry/telemetry.ts';
 import { prefersHtml } from './accept.ts';
 import { problemPage } from './pages/problem-page.ts';
 import { Problem, problemOf } from './problem.ts';
+import {
+  forbidOtherSites,
+  readDashboardAuth,
+  requestedWithHeader,
+  signedInName,
+  toSignIn,
+} from './sign-in.ts';
 
 /** Answers one request. What it throws becomes a problem document. */
 export type Handler<Services> = (
@@ -36,6 +43,7 @@ const commonHeaders = {
  * A new route is a handler in a file of src/http and a function in a file of src/functions.
  *
  * @param services called for each request; an error in it is answered like an error in the handler
+ * @param options `isOfPages`: the pages are made of it, so it asks for what `DASHBOARD_AUTH` says; others ask for a key
  * @example
  * // src/http/sync/get-version.ts
  * export const getVersion: Handler<SyncServices> = async (services, request) => {
@@ -50,12 +58,14 @@ const commonHeaders = {
 export function serve<Services>(
   services: () => Services | Promise<Services>,
   resource: Resource<Services> | ((request: HttpRequest) => Resource<Services>),
+  { isOfPages = false }: { isOfPages?: boolean } = {},
 ): Pick<HttpFunctionOptions, 'methods' | 'authLevel' | 'handler'> {
+  const hasSignIn = isOfPages && readDashboardAuth() === 'entra';
   return {
     // All, so that `serve` answers 405. The host answers 404 to a method that a function does not list
     // (github.com/Azure/azure-functions-host#10098).
     methods: ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    authLevel: 'function',
+    authLevel: hasSignIn ? 'anonymous' : 'function',
     handler: inInvocation(async (request: HttpRequest, context: InvocationContext) => {
       const { GET, POST, hasPages } = typeof resource === 'function' ? resource(request) : resource;
       const method = request.method.toUpperCase();
@@ -66,6 +76,10 @@ export function serve<Services>(
       if (method === 'OPTIONS') return { status: 204, headers: { ...headers, allow } };
       const finish = (response: HttpResponseInit) => finished(response, headers, method === 'HEAD');
       try {
+        if (hasSignIn) {
+          signedInName(request);
+          if (!isRead) forbidOtherSites(request);
+        }
         const handler = isRead ? GET : method === 'POST' ? POST : undefined;
         if (handler === undefined) throw methodNotAllowed(method, allow);
         return finish(await handler(await services(), request));
@@ -73,6 +87,10 @@ export function serve<Services>(
         const problem = problemOf(error, { invocationId: context.invocationId });
         logError(error, problem, request, context);
         const asPage = hasPages && isRead && prefersHtml(request.headers.get('accept'));
+        // The script of the pages would not get past the sign-in: it loads the page anew, which does.
+        const isNavigation = request.headers.get(requestedWithHeader) === null;
+        if (hasSignIn && asPage && isNavigation && problem.document.status === 401)
+          return finish(toSignIn(request));
         return finish(asPage ? problemPage(problem) : problemResponse(problem));
       }
     }),

@@ -38,7 +38,7 @@ describe('the documentation agrees with the code', () => {
     const named = settings.map(([name]) => plain(name!));
     const files = ['settings', 'storage-settings', 'metrics-settings'].map((name) => `src/config/${name}.ts`);
     const inCode = files.flatMap((path) =>
-      [...read(path).matchAll(/^ {2}((?:DATAVERSE|SYNC|METRICS|AzureWebJobsStorage)\w*):/gm)].map(
+      [...read(path).matchAll(/^ {2}((?:DATAVERSE|SYNC|METRICS|DASHBOARD|AzureWebJobsStorage)\w*):/gm)].map(
         ([, name]) => name!,
       ),
     );
@@ -61,7 +61,7 @@ describe('the documentation agrees with the code', () => {
     expect(readSettings({ ...required, ...defaults })).toEqual(readSettings(required));
     expect(readMetricsSettings(defaults)).toEqual(readMetricsSettings({}));
     const withDefault = inCode.filter((name) =>
-      /^(?:SYNC_(?!DATABASE_STORAGE)|METRICS_)|_MAX_CONCURRENCY$|_PAGE_SIZE$/.test(name),
+      /^(?:SYNC_(?!DATABASE_STORAGE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$/.test(name),
     );
     expect(Object.keys(defaults).sort()).toEqual(withDefault.sort());
 

@@ -17,11 +17,14 @@ const injected = vi.hoisted(() => ({ error: undefined as unknown }));
 vi.mock('../../dist/http/handler.js', async (importOriginal) => {
   const { serve } = await importOriginal<typeof import('../../src/http/handler.ts')>();
   return {
-    serve: (services: () => unknown, resource: Parameters<typeof serve>[1]) =>
-      serve(() => {
-        if (injected.error !== undefined) throw injected.error;
-        return services();
-      }, resource),
+    serve: (services: () => unknown, ...rest: [Parameters<typeof serve>[1], Parameters<typeof serve>[2]?]) =>
+      serve(
+        () => {
+          if (injected.error !== undefined) throw injected.error;
+          return services();
+        },
+        ...rest,
+      ),
   };
 });
 

@@ -42,8 +42,8 @@ const faults: Fault[] = [
     "type: 'StorageAccountConnectionString'",
     'authentication.type must be',
   ],
-  ['app', "'RedirectToLoginPage'", "'AllowAnonymous'", 'globalValidation must be'],
-  ['app', "'/api/metrics/*', ", "'/api/*', ", 'globalValidation must be'],
+  ['app', "'AllowAnonymous'", "'RedirectToLoginPage'", 'globalValidation must be'],
+  ['app', "DASHBOARD_AUTH: 'entra'", "DASHBOARD_AUTH: 'key'", 'DASHBOARD_AUTH must be entra'],
   ['monitoring', 'DisableLocalAuth: true', 'DisableLocalAuth: false', 'DisableLocalAuth must be true'],
   [
     'key-vault',

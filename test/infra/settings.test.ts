@@ -13,7 +13,7 @@ const instead = /^(?:AzureWebJobsStorage|SYNC_DATABASE_STORAGE)__/;
 
 const ofAzure = Object.keys(settingsOfAzure);
 const isOfApp = (name: string): boolean =>
-  /^(?:DATAVERSE|SYNC|METRICS|APPLICATIONINSIGHTS|AzureWebJobsStorage)/.test(name) &&
+  /^(?:DATAVERSE|SYNC|METRICS|DASHBOARD|APPLICATIONINSIGHTS|AzureWebJobsStorage)/.test(name) &&
   !elsewhere.test(name) &&
   !ofAzure.includes(name);
 const documented = rows(section('docs/configuration.md', 'App settings'));

@@ -7,5 +7,9 @@ import { syncServices } from '../../services.ts';
 /** `GET /api/pages/{page?}/{item?}`: the pages of the dashboard. */
 app.http('pages', {
   route: 'pages/{page?}/{item?}',
-  ...serve(syncServices, { GET: getPage(() => process.env['SYNC_SCHEDULE'], pageReads), hasPages: true }),
+  ...serve(
+    syncServices,
+    { GET: getPage(() => process.env['SYNC_SCHEDULE'], pageReads), hasPages: true },
+    { isOfPages: true },
+  ),
 });

@@ -4,4 +4,7 @@ import { getDatabase } from '../../http/sync/get-database.ts';
 import { publishedDatabase } from '../../services.ts';
 
 /** `GET /api/database`: the database file, or a range of it. */
-app.http('database', { route: 'database', ...serve(() => publishedDatabase, { GET: getDatabase }) });
+app.http('database', {
+  route: 'database',
+  ...serve(() => publishedDatabase, { GET: getDatabase }, { isOfPages: true }),
+});

@@ -8,4 +8,7 @@ import { syncServices } from '../../services.ts';
  * `GET /api/verify`: references in the database whose target row is missing, and what checks of the whole database found.
  * `POST /api/verify` starts such a check: 202, or 409 if one is running.
  */
-app.http('verify', { route: 'verify', ...serve(syncServices, { GET: getVerify, POST: postVerify }) });
+app.http('verify', {
+  route: 'verify',
+  ...serve(syncServices, { GET: getVerify, POST: postVerify }, { isOfPages: true }),
+});

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { HttpResponseInit } from '@azure/functions';
 import { type Html, html } from '../pages/html.ts';
+import { signOutPath } from '../sign-in.ts';
 import { assetName } from './assets.ts';
 import { dashboardStyle } from './dashboard-style.ts';
 import type { Links, PageName } from './links.ts';
@@ -55,10 +56,19 @@ export interface PageContent {
 /** Seconds until a page without a script loads again while something is under way. */
 const refreshSeconds = 5;
 
-/** A whole page. @param environment the host of the Dataverse environment, which every page names */
+/**
+ * A whole page.
+ * @param environment the host of the Dataverse environment, which every page names
+ * @param signedInAs who signed in with Entra ID
+ */
 export function pageResponse(
   page: PageContent,
-  { links, current, environment }: { links: Links; current: PageName; environment: string },
+  {
+    links,
+    current,
+    environment,
+    signedInAs,
+  }: { links: Links; current: PageName; environment: string; signedInAs?: string | undefined },
 ): HttpResponseInit {
   const { title, content, isLive = false, newsSeconds = 30, hasSqlite = false, status = 200 } = page;
   const entry = (name: PageName): Html =>
@@ -68,7 +78,11 @@ export function pageResponse(
     : undefined;
   const body = html`<a class="skip" href="#content">Skip to the content</a>
 <header><p>Dataverse mirror of <strong>${environment}</strong></p>
-<nav aria-label="Pages"><ul>${(Object.keys(titles) as PageName[]).map(entry)}</ul></nav></header>
+<nav aria-label="Pages"><ul>${(Object.keys(titles) as PageName[]).map(entry)}</ul></nav>${
+    signedInAs &&
+    html`
+<p class="quiet">Signed in as ${signedInAs}. <a href="${signOutPath}">Sign out</a></p>`
+  }</header>
 <p id="notice" role="status"></p>
 <main id="content" tabindex="-1" data-news="${isLive ? 2 : newsSeconds}"${isLive ? html` data-live` : undefined}>
 ${content}

@@ -1,14 +1,18 @@
+import type { HttpRequest } from '@azure/functions';
 import type { Handler } from '../handler.ts';
 import { html } from '../pages/html.ts';
+import { readDashboardAuth } from '../sign-in.ts';
 import { documentOf, pageHeaders } from './layout.ts';
 import { linksOf } from './links.ts';
 
 /**
  * `GET /api/dashboard/{page?}/{item?}`, without a key: a document without data. Its script takes the function key from the
  * fragment of the address, which browsers send nowhere, keeps it for this tab, and loads the pages with it.
+ * Where people sign in with Entra ID, it leads to the pages, which need no key.
  */
 export const getShell: Handler<undefined> = (_, request) => {
   const links = linksOf(request);
+  if (readDashboardAuth() === 'entra') return { status: 302, headers: { location: pageOf(request) } };
   // A document has one policy. So the script loads this page anew, instead of showing it in the one that is there.
   const hasSqlite = request.params['page'] === 'data';
   const body = html`<main id="content" tabindex="-1">
@@ -25,3 +29,9 @@ export const getShell: Handler<undefined> = (_, request) => {
   const page = documentOf('Dataverse mirror', body, { links, attributes: html` data-shell`, hasSqlite });
   return { headers: pageHeaders(hasSqlite), body: page };
 };
+
+/** The address of the page that `/api/dashboard/…` shows. */
+function pageOf({ url }: Pick<HttpRequest, 'url'>): string {
+  const { pathname, search } = new URL(url);
+  return `${pathname.replace(/^(.*?)\/dashboard(?=\/|$)/i, '$1/pages')}${search}`;
+}

@@ -111,7 +111,6 @@ export const allowedProperties: Record<string, string[]> = {
   'Microsoft.Web/sites/config': [
     'properties.platform.enabled',
     ...within('properties.globalValidation', 'requireAuthentication', 'unauthenticatedClientAction'),
-    ...within('properties.globalValidation', 'redirectToProvider', 'excludedPaths[]'),
     ...within('properties', 'httpSettings.requireHttps', 'login.tokenStore.enabled'),
     'properties.identityProviders.azureActiveDirectory.enabled',
     ...within(

@@ -42,7 +42,9 @@ function findSettings(): Set<string> {
     const text = readSource(path);
     const isSchema = path.startsWith(join('src', 'config'));
     const patterns = [
-      ...(isSchema ? [/^ {2}((?:DATAVERSE|SYNC|METRICS|AzureWebJobsStorage|WEBSITE)_?\w*):/gm] : []),
+      ...(isSchema
+        ? [/^ {2}((?:DATAVERSE|SYNC|METRICS|DASHBOARD|AzureWebJobsStorage|WEBSITE)_?\w*):/gm]
+        : []),
       /\benv(?:ironment)?\[['"](\w+)['"]\]/g,
       /%([A-Z]\w+)%/g,
     ];
@@ -89,7 +91,10 @@ export const settingRules: Record<string, Rule> = {
         DATAVERSE_TENANT_ID: parameters['clientSecretTenantId'] ?? '00000000-0000-4000-8000-000000000002',
         DATAVERSE_CLIENT_SECRET: `@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/dataverse-client-secret)`,
       }),
-      ...(parameters['signInClientId'] !== undefined && { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: clientId }),
+      ...(parameters['signInClientId'] !== undefined && {
+        DASHBOARD_AUTH: 'entra',
+        OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: clientId,
+      }),
       ...(parameters['extraSettings'] as object | undefined),
     };
     const settings = settingsOf(planned);
