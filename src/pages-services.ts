@@ -1,5 +1,6 @@
+import { countTables } from './check/count-tables.ts';
 import { readSettings } from './config/settings.ts';
-import { describeError } from './errors.ts';
+import { describeError, describeForLog, SyncError } from './errors.ts';
 import type { DisplayName, PageContext, SchemaChangeLine } from './http/dashboard/pages/page-context.ts';
 import { type RecentRecords, recordsFromDataverse, together } from './metrics/read/recent-records.ts';
 import type { MetricsServices } from './metrics/services.ts';
@@ -23,6 +24,9 @@ const mostRecords = 50_000;
 /** Records that were created so long before the mirror read the table may have been written after it. Milliseconds. */
 const overlap = 3_600_000;
 
+/** The counts of Dataverse are given up after this time, in milliseconds. */
+const countMilliseconds = 60_000;
+
 /** What pages read beside the documents of runs. */
 export type PageReads = PageContext['reads'];
 
@@ -34,6 +38,7 @@ export function readPagesWith(options: {
 }): PageReads {
   const mirrors = new OpenMirrors(options.fileOf, memory);
   const records = new RecordsReader(mirrors, options);
+  const counts = new RowCounts();
   const tablesOf = async (): Promise<Table[]> => {
     const { mirror } = await options.sync();
     return Object.values((await mirror.lastState())?.entities ?? {}).map(({ table }) => table);
@@ -68,7 +73,49 @@ export function readPagesWith(options: {
         UNION ALL SELECT column_name, display_name, description FROM _sync_columns WHERE table_name = ?1`;
       return (await mirrors.query<DisplayName>(database, sql, [name])) ?? [];
     },
+    rowCounts: async (runId, tables) => {
+      const { dataverse, telemetry } = await options.sync();
+      return counts.of(runId, tables, async (names) => {
+        const asked = names.map((logicalName) => ({ logicalName }));
+        try {
+          return await countTables(dataverse, asked, AbortSignal.timeout(countMilliseconds));
+        } catch (error) {
+          // Figures that a page can do without.
+          const level = error instanceof SyncError ? 'info' : 'error';
+          telemetry.log(level, `Dataverse did not count rows for the pages: ${describeForLog(error)}`, {
+            runId,
+          });
+          return new Map();
+        }
+      });
+    },
   };
+}
+
+/**
+ * What Dataverse counted for the run that is live. Pages are made every two seconds, so each table is counted once in a
+ * run, and no page waits for it: the next one has it.
+ */
+class RowCounts {
+  #runId = '';
+  #counts = new Map<string, number | undefined>();
+
+  of(
+    runId: string,
+    tables: readonly string[],
+    count: (tables: string[]) => Promise<ReadonlyMap<string, number>>,
+  ): ReadonlyMap<string, number> {
+    if (runId !== this.#runId) this.#counts = new Map();
+    this.#runId = runId;
+    const counts = this.#counts;
+    const missing = tables.filter((name) => !counts.has(name));
+    for (const name of missing) counts.set(name, undefined);
+    if (missing.length > 0)
+      void count(missing).then((found) => {
+        for (const [name, rows] of found) counts.set(name, rows);
+      });
+    return new Map([...counts].flatMap(([name, rows]) => (rows === undefined ? [] : [[name, rows]])));
+  }
 }
 
 /** Records of the mirror, as long as it stays in the same state. */

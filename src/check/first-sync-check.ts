@@ -1,8 +1,5 @@
 import type { TableConfig } from '../config/entities.ts';
 import type { DataverseClient } from '../dataverse/client.ts';
-import { dataverseFault } from '../dataverse/errors/errors.ts';
-import { encodeValue } from '../dataverse/read/query.ts';
-import { readObject } from '../dataverse/transport/reply.ts';
 import { SyncError } from '../errors.ts';
 import { parseCsdl } from '../schema/csdl.ts';
 import type { Table } from '../schema/table.ts';
@@ -13,6 +10,7 @@ import { readDefinitions } from '../sync/plan/read-definitions.ts';
 import { tableDefinition } from '../sync/plan/table-definition.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type Check, failed, type PendingCheck } from './check.ts';
+import { countTables } from './count-tables.ts';
 
 /** Rows that show that a table can be read, and how heavy its rows are. */
 const sampleRows = 50;
@@ -52,7 +50,7 @@ export function firstSyncCheck(
       );
       const configOf = new Map(configs.map((config) => [config.name, config]));
       const whole = tables.filter(({ logicalName }) => configOf.get(logicalName)?.filtered === false);
-      const counts = await countRows(dataverse, whole, signal);
+      const counts = await countTables(dataverse, whole, signal);
       const expected: Expected[] = [];
       await forEachConcurrently(tables, concurrency, async (table) => {
         const config = configOf.get(table.logicalName)!;
@@ -138,56 +136,5 @@ function total(expected: readonly Expected[], filtered: number): Omit<Check, 'na
     ok: true,
     detail: `A first sync reads about ${shown(rows)} rows in ${shown(requests)} requests, ${(bytes / 1_000_000).toFixed(1)} MB of JSON before compression.${more}`,
     figures: { rows, requests, bytes },
-  };
-}
-
-/** By logical name. Tables that Dataverse does not count are left out. */
-async function countRows(
-  dataverse: DataverseClient,
-  tables: readonly Table[],
-  signal: AbortSignal,
-): Promise<Map<string, number>> {
-  const names = tables.map(({ logicalName }) => logicalName);
-  if (names.length === 0) return new Map();
-  const all = await totalCounts(dataverse, names, signal);
-  if (all !== undefined) return all;
-  // One table that it does not count fails the request for all.
-  const counts = new Map<string, number>();
-  await forEachConcurrently(tables, concurrency, async ({ logicalName, entitySet, name }) => {
-    const own = (await totalCounts(dataverse, [logicalName], signal))?.get(logicalName);
-    const count =
-      own ?? (await dataverse.count(entitySet ?? name, { signal }).catch(unlessRefused(undefined)));
-    if (count !== undefined) counts.set(logicalName, count);
-  });
-  return counts;
-}
-
-/** @returns undefined if Dataverse rejects the request */
-async function totalCounts(
-  dataverse: DataverseClient,
-  names: readonly string[],
-  signal: AbortSignal,
-): Promise<Map<string, number> | undefined> {
-  const url = `RetrieveTotalRecordCount(EntityNames=@p1)?@p1=${encodeValue(JSON.stringify(names))}`;
-  const reply = await dataverse
-    .request({ operation: 'count the rows of tables', url, signal })
-    .catch(unlessRefused(undefined));
-  if (reply === undefined) return undefined;
-  const { EntityRecordCountCollection: counts } = readObject(reply);
-  const { Keys: keys, Values: values } = Object(counts) as { Keys?: unknown; Values?: unknown };
-  if (!Array.isArray(keys) || !Array.isArray(values)) return undefined;
-  return new Map(
-    keys.flatMap((key, at) => {
-      const count = Number(values[at]);
-      return names.includes(key) && Number.isSafeInteger(count) && count >= 0 ? [[String(key), count]] : [];
-    }),
-  );
-}
-
-/** For `catch`: the value if Dataverse answered with a fault. Other errors are thrown. */
-function unlessRefused<T>(value: T): (error: unknown) => T {
-  return (error) => {
-    if (dataverseFault(error) === undefined) throw error;
-    return value;
   };
 }

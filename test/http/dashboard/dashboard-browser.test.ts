@@ -245,9 +245,13 @@ describe.skipIf(chromiumPath === undefined)(
     test.each(['light', 'dark'] as const)('keeps nobody out, %s', async (colorScheme) => {
       const { page } = await look({ colorScheme });
       const begin = address.replace('/dashboard#key=', '/pages/overview?code=');
-      const paths = ['overview', 'runs', 'tables', 'tables/account', 'tables/lead', 'schema', 'quality'];
+      const paths = [
+        ...['overview', 'runs', 'tables', 'tables/account', 'tables/lead', 'schema', 'quality'],
+        ...['metrics', 'data', 'data?table=accounts&'],
+      ];
       for (const path of paths) {
-        await page.goto(begin.replace('overview', path));
+        await page.goto(begin.replace('overview?', path.includes('?') ? path : `${path}?`));
+        if (path.startsWith('data')) await page.locator('#data h2').first().waitFor();
         await page.evaluate(axe);
         const { found, passes } = await page.evaluate(async () => {
           const { axe: checker } = globalThis as unknown as {
@@ -266,11 +270,13 @@ describe.skipIf(chromiumPath === undefined)(
       }
     });
 
-    test.each([320, 768])('fits into %i pixels', async (width) => {
+    test.each([320, 768, 1400])('fits into %i pixels', async (width) => {
       const { page } = await look({ viewport: { width, height: 800 } });
       const begin = address.replace('/dashboard#key=', '/pages/overview?code=');
-      for (const path of ['overview', 'runs', 'tables', 'tables/account', 'schema', 'quality']) {
+      const paths = ['overview', 'runs', 'tables', 'tables/account', 'schema', 'quality', 'metrics', 'data'];
+      for (const path of paths) {
         await page.goto(begin.replace('overview', path));
+        if (path === 'data') await page.locator('#data h2').first().waitFor();
         const wide = await page.evaluate<number>('document.documentElement.scrollWidth');
         expect(wide, path).toBeLessThanOrEqual(width);
       }

@@ -38,6 +38,7 @@ async function start(entities: unknown[]) {
     metrics: read,
     schemaChanges,
     displayNames,
+    rowCounts,
   } = readPagesWith({
     metrics: () => ({ reader, settings }) as never,
     sync: async () => harness.services,
@@ -48,6 +49,7 @@ async function start(entities: unknown[]) {
     read,
     schemaChanges,
     displayNames,
+    rowCounts,
     sinces,
     answer: (rows: typeof listed) => (listed = rows),
   };
@@ -148,4 +150,27 @@ it('changes of the schema and display names come from the mirror', async () => {
   expect(await schemaChanges(1)).toHaveLength(1);
   const names = await displayNames({ name: 'accounts' });
   expect(names.find(({ column_name }) => column_name === null)).toMatchObject({ display_name: 'Account' });
+});
+
+it('counts of Dataverse are asked for once in a run, and no page waits for them', async () => {
+  const { rowCounts } = await start(['account', 'contact']);
+  org!.rows('account', 12);
+  const sent = vi.spyOn(org!.harness.services.dataverse, 'request');
+  const requests = () => sent.mock.calls.length;
+  expect(await rowCounts('r1', ['account'])).toEqual(new Map());
+  await expect.poll(() => rowCounts('r1', ['account'])).toEqual(new Map([['account', 12]]));
+  expect(requests()).toBe(1);
+  await expect.poll(() => rowCounts('r1', ['account', 'contact']).then(({ size }) => size)).toBe(2);
+  expect(requests()).toBe(2);
+  // One that Dataverse does not count hides no other, and is not asked for again.
+  await expect.poll(() => rowCounts('r2', ['none', 'account'])).toEqual(new Map([['account', 12]]));
+  const asked = requests();
+  await rowCounts('r2', ['none', 'account']);
+  expect(requests()).toBe(asked);
+  // One failure is logged, and not tried again in this run.
+  sent.mockRejectedValueOnce(new RetriableError('Dataverse is away.'));
+  await rowCounts('r3', ['account']);
+  await expect
+    .poll(() => org!.harness.log.some(({ message }) => message.includes('did not count')))
+    .toBe(true);
 });

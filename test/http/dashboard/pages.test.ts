@@ -1,5 +1,6 @@
 import { HttpRequest, type InvocationContext } from '@azure/functions';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { RetriableError } from '../../../src/errors.ts';
 import { assetName, getAsset } from '../../../src/http/dashboard/assets.ts';
 import { getPage } from '../../../src/http/dashboard/get-page.ts';
 import type { DisplayName, SchemaChangeLine } from '../../../src/http/dashboard/pages/page-context.ts';
@@ -16,10 +17,12 @@ afterEach(async () => {
 
 const changes: SchemaChangeLine[] = [];
 const names: DisplayName[] = [];
+let counts: ReadonlyMap<string, number> = new Map();
 const reads = {
   metrics: async () => records,
   schemaChanges: async () => changes,
   displayNames: async () => names,
+  rowCounts: async () => counts,
 };
 let records: RecentRecords = { rows: [], source: 'dataverse', isCut: false };
 
@@ -125,6 +128,73 @@ describe('the pages', () => {
     expect((await get(`/api/pages/runs/${runId}`)).body).toContain('data-live');
     await org.harness.drain();
     expect((await get('/api/pages/overview')).body).not.toContain('data-live');
+  });
+
+  it('say how many rows are about to come, where that is known', async () => {
+    org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+    org.rows('account', 40);
+    await org.sync();
+    org.rows('contact', 55);
+    const { runId } = await org.harness.start({ reread: ['account'] });
+    const { progress } = org.harness.services;
+    const read = (name: string, rowsRead: number) =>
+      progress.set(runId!, 1, name, { slice: 0, rowsRead, pages: 1, bytes: 1 });
+    read('account', 10);
+    // The mirror knows how many rows the one has that is read again. Of changes nobody knows how many come.
+    for (const page of ['overview', `runs/${runId}`]) {
+      const text = textOf(await get(`/api/pages/${page}`));
+      expect(text).toMatch(/account 10 30 1 /);
+      expect(text).toMatch(/contact \d+ not known 1 /);
+    }
+    read('account', 41);
+    expect(textOf(await get('/api/pages/overview'))).toMatch(/account 41 not known 1 /);
+    await org.harness.drain();
+  });
+
+  it('say how many rows are about to come of a table that is new, as Dataverse counts them', async () => {
+    org = await Organisation.start(['account'], {}, { DATAVERSE_PAGE_SIZE: '10' });
+    org.rows('account', 40);
+    const { runId } = await org.harness.start({});
+    org.harness.services.progress.set(runId!, 1, 'account', { slice: 0, rowsRead: 10, pages: 1, bytes: 1 });
+    counts = new Map([['account', 38]]);
+    expect(textOf(await get('/api/pages/overview'))).toMatch(/account 10 28 1 /);
+    counts = new Map();
+    expect(textOf(await get('/api/pages/overview'))).toMatch(/account 10 not known 1 /);
+    await org.harness.drain();
+  });
+
+  it('show the rest where a part of them cannot be read', async () => {
+    org = await Organisation.start(['account']);
+    await org.sync();
+    const { services } = org.harness;
+    const logged: string[] = [];
+    const log = vi.spyOn(services.telemetry, 'log').mockImplementation((level, line) => {
+      logged.push(`${level} ${line}`);
+    });
+    const find = vi.spyOn(services.mirror, 'findDangling').mockRejectedValue(new Error('secret row'));
+    const away = vi
+      .spyOn(reads, 'schemaChanges')
+      .mockRejectedValue(new RetriableError('The storage does not answer.', { hint: 'Wait.' }));
+    const unnamed = vi.spyOn(reads, 'displayNames').mockRejectedValue(new Error('secret row'));
+    const rest = {
+      overview: /^The mirror is up to date .*Latest syncs/,
+      schema: /^The schemas fit/,
+      'tables/account': /^account 0 rows in accounts .*Columns .*accountid key/,
+      quality: /^Quality .*Row counts/,
+    };
+    for (const [page, shown] of Object.entries(rest)) {
+      logged.length = 0;
+      const answer = await get(`/api/pages/${page}`);
+      expect([page, answer.status]).toEqual([page, 200]);
+      expect(textOf(answer)).toMatch(shown);
+      expect(textOf(answer)).toContain(' cannot be shown: The ');
+      expect(answer.body).not.toContain('secret row');
+      expect(logged).toHaveLength(page === 'tables/account' ? 2 : 1);
+    }
+    expect(textOf(await get('/api/pages/schema'))).toContain(
+      'The storage does not answer. What to do: Wait.',
+    );
+    for (const spy of [log, find, away, unnamed]) spy.mockRestore();
   });
 
   it('show rows of a table over time, and its references', async () => {

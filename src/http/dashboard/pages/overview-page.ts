@@ -1,13 +1,14 @@
 import { Ncrontab } from '../../../config/ncrontab.ts';
-import type { TableReport } from '../../../sync/documents/report.ts';
 import type { HistoryLine } from '../../../sync/history/history-line.ts';
 import type { RunStatus } from '../../../sync/run/run-status.ts';
 import type { State } from '../../../target/state.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { bytes, count, seconds, time } from '../../pages/page-format.ts';
 import type { PageContent } from '../layout.ts';
+import { attempt } from '../parts/attempt.ts';
 import { barChart } from '../parts/chart.ts';
-import { liveTables, runsTable } from '../parts/run-tables.ts';
+import { liveTables } from '../parts/live-tables.ts';
+import { runsTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
 import { ago, attention, outcomeOf, postButton } from '../parts/words.ts';
 import { type PageContext, type Recent, readRecent } from './page-context.ts';
@@ -25,11 +26,11 @@ export async function overviewPage(context: PageContext): Promise<PageContent> {
   }
   const content = html`<h1>${title}</h1>
 ${freshness(state, context)}
-${active && live(active)}
+${active && (await live(active, state, context))}
 <p>${active === undefined ? postButton('Start a sync', links.route('sync'), {}) : postButton('Resume the sync', links.route('sync'), { resume: true }, 'If it makes no progress: start what remains of it again?')}</p>
 ${attention(active?.entities.some(({ error }) => error) ? active : last, links)}
 ${figures(state, last)}
-${await newInSchema(active === undefined ? context : undefined)}
+${active === undefined ? await newInSchema(context) : undefined}
 ${recentSyncs(history.runs, context)}`;
   return { title, content, isLive: active !== undefined };
 }
@@ -75,16 +76,14 @@ function nextRunSentence(context: PageContext): Html | undefined {
   return next && html`The timer starts the next sync${next}.`;
 }
 
-function live(run: RunStatus): Html {
+async function live(run: RunStatus, state: State | undefined, context: PageContext): Promise<Html> {
   const done = run.entities.filter(({ state }) => state !== 'waiting' && state !== 'fetching').length;
   return html`<h2>Now</h2>
 <p><label for="progress">${run.phase}: ${done} of ${run.entities.length} tables are read</label></p>
 <progress id="progress" value="${done}" max="${Math.max(1, run.entities.length)}"></progress>
 <p>${count(run.totals.rowsRead)} rows read in ${seconds(run.seconds)} s${rate(run.totals.rowsRead, run.seconds)}; ${bytes(run.totals.bytes)}.</p>
-${liveTables(run.entities.filter(isReading))}`;
+${await liveTables(run, state, context)}`;
 }
-
-const isReading = ({ state }: TableReport): boolean => state === 'fetching';
 
 function rate(rows: number, inSeconds: number): string {
   return inSeconds > 0 ? `, ${count(Math.round(rows / inSeconds))} a second` : '';
@@ -105,19 +104,32 @@ function figures(state: State | undefined, last: RunStatus | undefined): Html {
 }
 
 /** Since yesterday. While a sync runs, the page is made every two seconds, and this would read the database each time. */
-async function newInSchema(context: PageContext | undefined): Promise<Html | undefined> {
-  const yesterday = (context?.now.getTime() ?? 0) - 86_400_000;
-  const changes = (await context?.reads.schemaChanges(20)) ?? [];
-  const recent = changes.filter(({ at, change }) => Date.parse(at) > yesterday && change !== 'new-table');
+async function newInSchema({ now, reads, services }: PageContext): Promise<Html | undefined> {
+  const yesterday = now.getTime() - 86_400_000;
+  const { value, fault } = await attempt(services, 'What is new in the schema', () =>
+    reads.schemaChanges(20),
+  );
+  if (value === undefined) return fault;
+  const recent = value.filter(({ at, change }) => Date.parse(at) > yesterday && change !== 'new-table');
   return recent.length === 0
     ? undefined
     : html`<h2>New in the schema since yesterday</h2>${changesTable(recent)}`;
 }
 
+const recentBars = 48;
+
+/** What a sync costs: Azure bills time and storage requests by bytes, Dataverse counts requests. */
+function averages(runs: readonly HistoryLine[]): Html {
+  const mean = (of: (run: HistoryLine) => number | undefined): number =>
+    runs.reduce((sum, run) => sum + (of(run) ?? 0), 0) / runs.length;
+  const took = mean((run) => (Date.parse(run.finishedAt) - Date.parse(run.startedAt)) / 1000);
+  return html`<p>On average each took ${seconds(took)} s and ${count(Math.round(mean((run) => run.requests)))} requests to Dataverse, read ${bytes(mean((run) => run.wireBytes))} and wrote ${bytes(mean((run) => run.stagedBytes))}.</p>`;
+}
+
 function recentSyncs(runs: readonly HistoryLine[], { links }: PageContext): Html | undefined {
   if (runs.length === 0) return undefined;
   const bars = runs
-    .slice(0, 48)
+    .slice(0, recentBars)
     .reverse()
     .map((run) => {
       const value = (Date.parse(run.finishedAt) - Date.parse(run.startedAt)) / 1000;
@@ -132,6 +144,7 @@ function recentSyncs(runs: readonly HistoryLine[], { links }: PageContext): Html
   const label = `Seconds of the last ${bars.length} syncs; ${bad === 0 ? 'all are complete' : `${bad} with a fault, marked by ×`}.`;
   return html`<h2>Latest syncs</h2>
 ${barChart(label, bars)}<p class="quiet">${label}</p>
+${averages(runs.slice(0, recentBars))}
 ${runsTable(runs.slice(0, 10), links)}
 <p><a href="${links.page('runs')}">All syncs</a></p>
 `;

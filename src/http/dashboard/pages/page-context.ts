@@ -47,6 +47,8 @@ export interface PageContext {
     schemaChanges: (limit: number, table?: Pick<Table, 'name' | 'database'>) => Promise<SchemaChangeLine[]>;
     /** What Dataverse calls a table and its columns. */
     displayNames: (table: Pick<Table, 'name' | 'database'>) => Promise<DisplayName[]>;
+    /** About how many rows Dataverse has of tables that a run reads, by logical name, as far as it is known by now. */
+    rowCounts: (runId: string, tables: readonly string[]) => Promise<ReadonlyMap<string, number>>;
   };
 }
 

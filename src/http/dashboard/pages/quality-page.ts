@@ -2,6 +2,7 @@ import { verify } from '../../../sync/run/verify.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { count } from '../../pages/page-format.ts';
 import type { PageContent } from '../layout.ts';
+import { attempt } from '../parts/attempt.ts';
 import { checkSection } from '../parts/check-section.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { ago, faultOf, postButton } from '../parts/words.ts';
@@ -13,8 +14,12 @@ const staleSeconds = 86_400;
 /** `pages/quality`: row counts against Dataverse, references without a target, stale tables, deletes that were held back. */
 export async function qualityPage(context: PageContext): Promise<PageContent> {
   const { services, links, now } = context;
-  const [{ last, state }, report] = await Promise.all([readRecent(context), verify(services)]);
-  if (report === undefined) {
+  const [{ last, state }, searched] = await Promise.all([
+    readRecent(context),
+    attempt(services, 'References and checks', () => verify(services)),
+  ]);
+  const { value: report, fault } = searched;
+  if (report === undefined && fault === undefined) {
     return {
       title: 'Quality',
       content: html`<h1>Quality</h1><p>There is no database before the first sync.</p>`,
@@ -33,11 +38,14 @@ ${held.length === 0 ? undefined : html`<h2>Deletes that were held back</h2>${hel
 ${stale.length === 0 ? html`<p>Every table was read within a day.</p>` : html`<ul>${stale.map(([name, { syncedAt }]) => html`<li><a href="${links.page('tables', name)}">${name}</a>, read ${ago(syncedAt, now)}</li>`)}</ul>`}
 <h2>Row counts</h2>
 ${counted.length === 0 ? html`<p>The last sync did not ask Dataverse for its counts. It asks when a table changed.</p>` : countsTable(counted)}
-<h2>References without a target</h2>
-${referencesOf(report)}
-${checkSection(report) ?? html`<h2>Check of the database</h2><p>There was no check yet.</p>`}
+${
+  fault ??
+  html`<h2>References without a target</h2>
+${referencesOf(report!)}
+${checkSection(report!) ?? html`<h2>Check of the database</h2><p>There was no check yet.</p>`}`
+}
 <p>${postButton('Check the whole database', links.route('verify'), {})}</p>`;
-  return { title: 'Quality', content, isLive: report.check?.state === 'running', newsSeconds: 300 };
+  return { title: 'Quality', content, isLive: report?.check?.state === 'running', newsSeconds: 300 };
 }
 
 function countsTable(tables: readonly { name: string; rows?: number; dataverseRows?: number }[]): Html {

@@ -5,7 +5,8 @@ import { bytes, count, seconds, time } from '../../pages/page-format.ts';
 import { Problem } from '../../problem.ts';
 import type { PageContent } from '../layout.ts';
 import { barChart, timeline } from '../parts/chart.ts';
-import { liveTables, reportTable, runsTable } from '../parts/run-tables.ts';
+import { liveTables } from '../parts/live-tables.ts';
+import { reportTable, runsTable } from '../parts/run-tables.ts';
 import { attention, outcomeOf } from '../parts/words.ts';
 import type { PageContext } from './page-context.ts';
 
@@ -64,7 +65,8 @@ function dayChart(
 }
 
 /** `pages/runs/{runId}`: one sync with all its tables. */
-export async function runPage({ services, links, item = '' }: PageContext): Promise<PageContent> {
+export async function runPage(context: PageContext): Promise<PageContent> {
+  const { services, links, item = '' } = context;
   const run = await runStatus(services, item);
   if (run === undefined) {
     throw new Problem(404, `There is no report of run ${item} any more.`, {
@@ -75,10 +77,10 @@ export async function runPage({ services, links, item = '' }: PageContext): Prom
   const ended = run.finishedAt === undefined ? undefined : html`, ended at ${time(run.finishedAt)}`;
   const title = isLive ? `A sync is ${run.phase}` : `Sync ${outcomeOf(outcome(run)).text}`;
   const content = html`<h1>${title}</h1>
-<p class="quiet">Run ${run.runId}, started by ${run.trigger} at ${time(run.startedAt)}${ended}</p>
+<p class="quiet">Run ${run.runId}, started by ${run.trigger} at ${time(run.startedAt)}${ended}${run.tables && html`, for ${run.tables.join(', ')} alone`}</p>
 ${attention(run, links)}
 ${figures(run)}
-${isLive ? liveTables(run.entities.filter(({ state }) => state === 'fetching')) : undefined}
+${isLive ? await liveTables(run, await services.mirror.lastState(), context) : undefined}
 ${timelineOf(run)}
 ${run.entities.length === 0 ? undefined : reportTable(run.entities, links)}`;
   return { title, content, isLive };

@@ -3,6 +3,7 @@ import { readSchemaReport } from '../../../sync/plan/validate-schema.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { count, time } from '../../pages/page-format.ts';
 import type { PageContent } from '../layout.ts';
+import { attempt } from '../parts/attempt.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
 import type { PageContext } from './page-context.ts';
@@ -31,12 +32,13 @@ export async function schemaPage({ services, links, query, reads }: PageContext)
   const filter = onlyProblems
     ? html`<a href="${links.page('schema')}">Show all ${count(findings.length)}</a>`
     : html`<a href="${links.page('schema', undefined, { show: 'problems' })}">Only errors and warnings</a>`;
+  const changes = await attempt(services, 'What syncs changed', () => reads.schemaChanges(mostChanges));
   const content = html`<h1>${verdict(summary)}</h1>
 <p class="quiet">Dataverse compared with the database. Nothing changed since ${time(generatedAt)}.</p>
 ${findings.length === 0 ? undefined : html`<p>${filter}</p>`}
 ${shown.length === 0 ? html`<p>${onlyProblems ? 'No errors and no warnings.' : 'No differences.'}</p>` : table(shown, links)}
 <h2>Changes</h2>
-${changesTable(await reads.schemaChanges(mostChanges))}`;
+${changes.fault ?? changesTable(changes.value)}`;
   return { title: 'Schema', content };
 }
 

@@ -4,6 +4,7 @@ import { type Html, html } from '../../pages/html.ts';
 import { count, time } from '../../pages/page-format.ts';
 import { Problem } from '../../problem.ts';
 import type { PageContent } from '../layout.ts';
+import { attempt } from '../parts/attempt.ts';
 import { lineChart } from '../parts/chart.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
@@ -77,9 +78,13 @@ export async function tablePage(context: PageContext): Promise<PageContent> {
       line.rows === undefined ? [] : [{ at: Date.parse(run.finishedAt), value: line.rows }],
     )
     .toReversed();
-  const [names, schemaChanges] = known
-    ? await Promise.all([reads.displayNames(known.table), reads.schemaChanges(20, known.table)])
-    : [[], []];
+  const [shownNames, schemaChanges] = known
+    ? await Promise.all([
+        attempt(services, 'What Dataverse calls the columns', () => reads.displayNames(known.table)),
+        attempt(services, 'The changes of the schema', () => reads.schemaChanges(20, known.table)),
+      ])
+    : [{ value: [] }, { value: [] }];
+  const names = shownNames.value ?? [];
   const own = names.find(({ column_name: column }) => column === null);
   const content = html`<h1>${item}</h1>
 ${own?.display_name ? html`<p><strong>${own.display_name}</strong>${own.description ? html`: ${own.description}` : undefined}</p>` : undefined}
@@ -87,8 +92,9 @@ ${report?.error === undefined ? undefined : faultOf(report, links)}
 ${known && html`<p>${count(known.rows)} rows in <code>${known.table.name}</code>, read ${ago(known.syncedAt, now)} by the strategy ${known.strategy}.${report?.reason && html` Why: ${report.reason}.`}</p>`}
 ${points.length < 2 ? undefined : html`<h2>Rows</h2>${lineChart(`Rows of ${item} over the last ${historyDays} days: from ${count(points[0]!.value)} to ${count(points.at(-1)!.value)}.`, points)}<p class="quiet">From ${count(points[0]!.value)} to ${count(points.at(-1)!.value)} rows.</p>`}
 ${changes.length === 0 ? undefined : latestChanges(changes.slice(0, 20), context)}
+${shownNames.fault}
 ${known && columnsOf(known, state!, context, names)}
-${schemaChanges.length === 0 ? undefined : html`<h2>Changes of the schema</h2>${changesTable(schemaChanges)}`}`;
+${schemaChanges.fault ?? (schemaChanges.value.length === 0 ? undefined : html`<h2>Changes of the schema</h2>${changesTable(schemaChanges.value)}`)}`;
   return { title: item, content };
 }
 

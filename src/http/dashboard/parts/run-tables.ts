@@ -1,12 +1,12 @@
 import type { TableReport } from '../../../sync/documents/report.ts';
 import type { HistoryLine } from '../../../sync/history/history-line.ts';
 import { type Html, html } from '../../pages/html.ts';
-import { bytes, count, seconds, time } from '../../pages/page-format.ts';
+import { count, seconds, time } from '../../pages/page-format.ts';
 import type { Links } from '../links.ts';
 import { outcomeOf } from './words.ts';
 
 /** A column of a table: heading, cell, and whether it is a number. */
-interface Column<T> {
+export interface Column<T> {
   name: string;
   cell: (row: T) => Html | string | undefined;
   isNumber?: boolean;
@@ -52,7 +52,11 @@ export function runsTable(runs: readonly HistoryLine[], links: Links): Html {
         return html`<span class="${isBad ? 'bad' : 'good'}">${text}</span>`;
       },
     },
-    { name: 'Started by', cell: ({ trigger }) => trigger },
+    {
+      name: 'Started by',
+      cell: ({ trigger, only }) =>
+        html`${trigger}${only && html` <span class="quiet">for ${only.join(', ')}</span>`}`,
+    },
     number('Read', ({ rowsRead }) => rowsRead),
     number('Added', ({ added }) => added),
     number('Updated', ({ updated }) => updated),
@@ -65,18 +69,6 @@ export function runsTable(runs: readonly HistoryLine[], links: Links): Html {
     },
   ];
   return dataTable('Newest first, times in UTC', columns, runs);
-}
-
-/** The tables that are being read now. */
-export function liveTables(tables: readonly TableReport[]): Html | undefined {
-  if (tables.length === 0) return undefined;
-  const columns: Column<TableReport>[] = [
-    { name: 'Table', cell: ({ name }) => name },
-    number('Rows so far', ({ rowsRead }) => rowsRead),
-    number('Pages', ({ pages }) => pages),
-    { name: 'JSON', isNumber: true, cell: (table) => bytes(table.bytes) },
-  ];
-  return dataTable('Tables that are being read', columns, tables);
 }
 
 /** The tables of a run. Those that need attention come first, then those that changed. */
