@@ -10,6 +10,9 @@ export class OpenMirrors {
   readonly #options: MirrorOptions;
   readonly #open = new Map<string | undefined, Promise<Mirror | undefined>>();
 
+  /** Those whose database was deleted after they were opened. */
+  readonly #deleted = new WeakSet<Mirror>();
+
   /** @param fileOf the file of the database with this name; undefined for the default one */
   constructor(fileOf: (name: string | undefined) => DatabaseFile, options: MirrorOptions = {}) {
     this.#fileOf = fileOf;
@@ -52,7 +55,10 @@ export class OpenMirrors {
     if (mirror === undefined) this.#open.delete(name);
     // If that fails, the mirror and its thread stay for the next query.
     else await mirror.refresh();
-    return mirror;
+    if (mirror === undefined || !this.#deleted.has(mirror)) return mirror;
+    this.#open.delete(name);
+    await mirror.close();
+    return undefined;
   }
 
   async #opened(name: string | undefined): Promise<Mirror | undefined> {
@@ -63,10 +69,12 @@ export class OpenMirrors {
       name: 'the mirror',
       open: async () => {
         const next = await file.open();
-        // It was deleted. The next query reads what is left, and fails.
-        return typeof next === 'string' ? state : next;
+        if (typeof next !== 'string') return next;
+        this.#deleted.add(mirror);
+        return state;
       },
     };
-    return new Mirror(source, state, this.#options);
+    const mirror: Mirror = new Mirror(source, state, this.#options);
+    return mirror;
   }
 }

@@ -52,7 +52,7 @@ export class FiguresTotal {
       this.#latency.weight += weight;
     }
     const p95 = numberOf(record.latencyP95Ms);
-    if (p95 !== undefined) this.#p95 = Math.max(this.#p95 ?? 0, p95);
+    if (p95 !== undefined) this.#p95 = Math.max(this.#p95 ?? p95, p95);
   }
 
   figures(): Figures {
@@ -76,7 +76,7 @@ export class FiguresTotal {
 
 /** Decimals of a mirror with `decimals: "text"` are texts. */
 function numberOf(value: unknown): number | undefined {
-  if (value === null || value === undefined || value === '') return undefined;
+  if (value === null || value === undefined || String(value).trim() === '') return undefined;
   const number = Number(value);
   return Number.isFinite(number) ? number : undefined;
 }
@@ -93,7 +93,7 @@ export interface CampaignFigures {
   from: string;
   to: string;
   now: Figures;
-  /** The period of the same length before. */
+  /** The period of the same length before, up to the same time of its last day. */
   before: Figures;
   /** Every day of the period, also those without records. */
   days: { day: string; figures: Figures }[];
@@ -112,7 +112,8 @@ export function beginOf(now: Date, days: number): Date {
 }
 
 /**
- * Figures of the last days up to today, and of as many days before.
+ * Figures of the last days up to now, and of as many days before: whole ones but the last, which ends at the same time of
+ * day. Otherwise each morning would compare a day that has just begun with a whole one.
  * @param filter of totals, days and phases
  */
 export function campaignFigures(
@@ -123,6 +124,8 @@ export function campaignFigures(
   const begin = beginOf(now, days).getTime();
   const middle = begin + days * dayMilliseconds;
   const end = middle + days * dayMilliseconds;
+  // A record of now has the time of its sender, whose clock may be ahead: today is taken whole.
+  const comparable = now.getTime() - days * dayMilliseconds;
   const perDay = new Map<string, FiguresTotal>();
   for (let at = middle; at < end; at += dayMilliseconds) perDay.set(dayOf(at), new FiguresTotal());
   const totals = [new FiguresTotal(), new FiguresTotal()] as const;
@@ -132,6 +135,7 @@ export function campaignFigures(
     const at = Date.parse(record.createdAt ?? '');
     if (!(at >= begin && at < end)) continue;
     const isNow = at >= middle;
+    if (!isNow && at > comparable) continue;
     const isCampaign = campaignId === undefined || record.campaignId === campaignId;
     const isPhase = phase === undefined || record.phase === phase;
     if (isPhase) campaigns.add(record.campaignId, record, isNow);

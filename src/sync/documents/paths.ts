@@ -3,6 +3,8 @@ export const paths = {
   active: 'active.json',
   /** What runs were asked to read again that ended before they noted it in the state; see run/kept-reread.ts. */
   keptReread: 'reread.json',
+  /** What went wrong with which table last; see history/table-faults.ts. */
+  faults: 'faults.json',
   /** Which tables have changed in Dataverse; see changes/pending-changes.ts. */
   changesFolder: 'changes/',
   changed: (table: string) => `changes/${table}.json`,

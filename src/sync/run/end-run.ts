@@ -10,6 +10,7 @@ import type { RunDocument, RunPhase } from '../documents/run.ts';
 import { isRunDocument } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { appendToHistory } from '../history/run-history.ts';
+import { rememberFaults } from '../history/table-faults.ts';
 import { announceEnd } from './announce-end.ts';
 import { cleanUp } from './clean-up.ts';
 import { keepReread } from './kept-reread.ts';
@@ -186,6 +187,7 @@ async function tell(services: SyncServices, run: RunDocument): Promise<void> {
     services.telemetry.log('error', message, { runId: run.runId });
   }
   await appendToHistory(services, run);
+  await rememberFaults(services, run);
 }
 
 /** Deletes the documents of a run that is over, and lets the next one start. */

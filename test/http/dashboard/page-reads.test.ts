@@ -136,6 +136,18 @@ it('reads at the same time survive a commit, and a failure of the storage keeps 
   expect(await schemaChanges(1)).toHaveLength(1);
 });
 
+it('a mirror that was deleted is not there, and its successor is found', async () => {
+  const { schemaChanges } = await start(['account']);
+  await org!.sync();
+  expect(await schemaChanges(10)).toHaveLength(1);
+  const { storage } = org!.harness;
+  const open = vi.spyOn(storage.databaseFile, 'open').mockResolvedValue('absent');
+  expect(await schemaChanges(10)).toEqual([]);
+  expect(await schemaChanges(10)).toEqual([]);
+  open.mockRestore();
+  expect(await schemaChanges(10)).toHaveLength(1);
+});
+
 it('changes of the schema and display names come from the mirror', async () => {
   const { schemaChanges, displayNames } = await start(['account', 'contact']);
   expect(await schemaChanges(10)).toEqual([]);

@@ -56,14 +56,16 @@ it('figures of a period, of the one before, and of its parts are those of plain 
       const days = 7;
       const figures = campaignFigures(records, { now, days });
       const middle = beginOf(now, days).getTime() + days * 86_400_000;
-      const inPeriod = (from: number) =>
+      const inPeriod = (from: number, until = from + days * 86_400_000 - 1) =>
         records.filter(({ createdAt }) => {
           const at = Date.parse(createdAt!);
-          return at >= from && at < from + days * 86_400_000;
+          return at >= from && at <= until;
         });
       const present = inPeriod(middle);
       expect(short(figures.now)).toEqual(plain(present));
-      expect(short(figures.before)).toEqual(plain(inPeriod(middle - days * 86_400_000)));
+      expect(short(figures.before)).toEqual(
+        plain(inPeriod(middle - days * 86_400_000, now.getTime() - days * 86_400_000)),
+      );
       expect(figures.days).toHaveLength(days);
       for (const { day, figures: ofDay } of figures.days)
         expect(short(ofDay)).toEqual(plain(present.filter(({ createdAt }) => createdAt!.startsWith(day))));
@@ -76,4 +78,20 @@ it('figures of a period, of the one before, and of its parts are those of plain 
     }),
     { numRuns: 150 },
   );
+});
+
+it('a day that has just begun is compared with as much of a day, and what is blank or negative is no zero', () => {
+  const morning = new Date('2026-11-21T00:05:00Z');
+  const records = Array.from({ length: 24 * 20 }, (_, n) => ({
+    campaignId: 'a',
+    createdAt: new Date(morning.getTime() - n * 3_600_000).toISOString(),
+    costUSD: 1,
+  }));
+  const { now: present, before } = campaignFigures(records, { now: morning, days: 7 });
+  expect([present.records, before.records]).toEqual([24 * 6 + 1, 24 * 6 + 1]);
+  const odd = { campaignId: 'a', createdAt: morning.toISOString(), costUSD: ' ', latencyP95Ms: -5 };
+  expect(campaignFigures([odd as never], { now: morning, days: 7 }).now).toMatchObject({
+    costUSD: null,
+    latencyP95Ms: -5,
+  });
 });

@@ -65,7 +65,7 @@ export async function metricsPage(context: PageContext): Promise<PageContent> {
   const content = html`<h1>${title}</h1>
 <nav aria-label="Period"><p>${choice}</p></nav>
 ${only}
-<p class="quiet">${figures.from} to ${figures.to}, compared with the ${days} days before. ${sourceOf(found)}</p>
+<p class="quiet">${figures.from} to ${figures.to}, compared with the ${days} days before, up to the same time of day. ${sourceOf(found)}</p>
 ${figuresList(figures.now, found.isCut ? undefined : figures.before)}
 <p class="quiet">The average latency is weighted by agents. The p95 is the highest of a record.</p>
 <h2>Cost by day</h2>
@@ -132,11 +132,12 @@ function changeOf(
   name: keyof Figures,
   text: (value: number) => string,
 ): string {
-  if (before === null || (before === 0 && name !== 'successRate')) return 'nothing before';
+  if (before === null || (before === 0 && name === 'records')) return 'nothing before';
   if (now === null) return `before: ${text(before)}`;
   const sign = (value: number): string => (value > 0 ? '+' : value < 0 ? '−' : '±');
   if (name === 'successRate') return `${sign(now - before)}${Math.abs(now - before).toFixed(1)} points`;
-  const change = (100 * (now - before)) / before;
+  if (before === 0) return `before: ${text(before)}`;
+  const change = (100 * (now - before)) / Math.abs(before);
   return `${sign(change)}${count(Math.round(Math.abs(change)))} %, before: ${text(before)}`;
 }
 

@@ -10,7 +10,7 @@ import { barChart } from '../parts/chart.ts';
 import { liveTables } from '../parts/live-tables.ts';
 import { runsTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
-import { ago, attention, outcomeOf, postButton } from '../parts/words.ts';
+import { ago, attention, outcomeOf, postButton, staleTables } from '../parts/words.ts';
 import { type PageContext, type Recent, readRecent } from './page-context.ts';
 
 /** `pages/overview`: how the mirror is, what runs, what needs attention, and the latest syncs. */
@@ -18,7 +18,7 @@ export async function overviewPage(context: PageContext): Promise<PageContent> {
   const recent = await readRecent(context);
   const { active, history, last, state } = recent;
   const { links } = context;
-  const title = titleOf(recent);
+  const title = titleOf(recent, context.now);
   if (active === undefined && last === undefined && state === undefined) {
     const content = html`<h1>${title}</h1><p>The timer starts the first sync${nextRun(context)}. To start it now:</p>
 <p>${postButton('Start a sync', links.route('sync'), {})}</p>`;
@@ -35,7 +35,7 @@ ${recentSyncs(history.runs, context)}`;
   return { title, content, isLive: active !== undefined };
 }
 
-function titleOf({ active, last, state }: Recent): string {
+function titleOf({ active, last, state }: Recent, now: Date): string {
   if (active !== undefined) {
     const done = active.entities.filter(({ state }) => state !== 'waiting' && state !== 'fetching').length;
     return active.entities.length === 0
@@ -43,8 +43,13 @@ function titleOf({ active, last, state }: Recent): string {
       : `A sync is ${active.phase}: ${done} of ${active.entities.length} tables are read`;
   }
   if (last === undefined) return state === undefined ? 'No sync yet' : 'The mirror is there';
+  // Without it nothing is known of the tables, although there were syncs.
+  if (state === undefined) return 'The state of the mirror cannot be read';
   if (last.phase !== 'complete') return 'The last sync did not complete';
   const faults = last.entities.filter(({ error }) => error !== undefined).length;
+  const stale = staleTables(state, now).length;
+  if (faults === 0 && stale > 0)
+    return stale === 1 ? 'One table is out of date' : `${stale} tables are out of date`;
   if (faults === 0) return 'The mirror is up to date';
   return faults === 1 ? 'One table needs attention' : `${faults} tables need attention`;
 }
@@ -93,8 +98,8 @@ function figures(state: State | undefined, last: RunStatus | undefined): Html {
   const entities = Object.values(state?.entities ?? {});
   const rows = entities.reduce((sum, table) => sum + table.rows, 0);
   const pairs: [string, string | undefined][] = [
-    ['Tables', count(entities.length)],
-    ['Rows', count(rows)],
+    ['Tables', state && count(entities.length)],
+    ['Rows', state && count(rows)],
     ['Database', state?.databaseBytes === undefined ? undefined : bytes(state.databaseBytes)],
     ['Requests of the last sync', last && count(last.totals.requests)],
     ['Read by the last sync', last && bytes(last.totals.wireBytes || last.totals.bytes)],

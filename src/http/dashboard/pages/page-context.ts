@@ -5,7 +5,10 @@ import type { TableReport } from '../../../sync/documents/report.ts';
 import { isNarrowRun } from '../../../sync/documents/run.ts';
 import { isRunId } from '../../../sync/documents/run-shape.ts';
 import type { SyncServices } from '../../../sync/documents/services.ts';
+import { addFigures } from '../../../sync/documents/slice.ts';
+import type { HistoryLine } from '../../../sync/history/history-line.ts';
 import { type RunHistory, readHistory } from '../../../sync/history/run-history.ts';
+import { isNow, readFaults, type TableFault } from '../../../sync/history/table-faults.ts';
 import { type RunStatus, runStatus } from '../../../sync/run/run-status.ts';
 import type { State } from '../../../target/state.ts';
 import type { Links } from '../links.ts';
@@ -61,15 +64,12 @@ export interface Recent {
   history: RunHistory;
   /** The run that is under way. */
   active: RunStatus | undefined;
-  /** The latest run of all tables that is over, with what later runs of some tables say of those. */
+  /** The latest run of all tables that is over, with what is wrong with each table now. */
   last: RunStatus | undefined;
   state: State | undefined;
 }
 
-/** Of the runs of some tables since the last one of all tables, the latest so many are looked at. */
-const narrowRuns = 20;
-
-/** What most pages show: the live run, what is known of each table since the last run of all tables, and the history. */
+/** What most pages show: the live run, what is known of each table, and the history. */
 export async function readRecent({ services, now }: PageContext): Promise<Recent> {
   const since = new Date(now.getTime() - recentMilliseconds);
   const [found, history, state, ids] = await Promise.all([
@@ -79,22 +79,15 @@ export async function readRecent({ services, now }: PageContext): Promise<Recent
     runIds(services),
   ]);
   const activeId = found?.value.released === true ? undefined : found?.value.runId;
-  const over = ids.filter((id) => id !== activeId);
-  const full = over.findIndex((id) => !isNarrowRun(id));
-  const narrow = over.slice(0, full < 0 ? undefined : full).slice(0, narrowRuns);
-  const lastIds = full < 0 ? narrow : [over[full]!, ...narrow];
-  const [active, ...runs] = await Promise.all([
+  const [active, faults] = await Promise.all([
     activeId === undefined ? undefined : runStatus(services, activeId),
-    ...lastIds.map((id) => runStatus(services, id)),
+    readFaults(services, state),
   ]);
-  const isLive = active !== undefined && active.finishedAt === undefined;
+  const last = await lastOver(services, ids, active);
   return {
     history,
-    active: isLive ? active : undefined,
-    last: togetherOf(
-      runs.filter((run) => run !== undefined),
-      state,
-    ),
+    active: active?.finishedAt === undefined ? active : undefined,
+    last: last && asItIsNow(last, { faults, state, latest: history.runs[0] }),
     state,
   };
 }
@@ -106,23 +99,52 @@ async function runIds({ work }: SyncServices): Promise<string[]> {
   return ids.sort().reverse();
 }
 
-/** The last run of all tables, with what later runs of some tables say of those. */
-function togetherOf(runs: readonly RunStatus[], state: State | undefined): RunStatus | undefined {
-  const [first, ...later] = runs.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
-  if (first === undefined) return undefined;
-  const entities = new Map(first.entities.map((table) => [table.name, table]));
-  for (const table of later.flatMap((run) => run.entities)) entities.set(table.name, table);
-  // There may be more runs of some tables than are looked at. The mirror knows when it read a table without an error.
-  const isRead = ({ name, error, heldBack = 0 }: TableReport): boolean =>
-    error !== undefined &&
-    heldBack === 0 &&
-    Date.parse(state?.entities[name]?.syncedAt ?? '') > Date.parse(first.finishedAt ?? first.startedAt);
-  for (const table of first.entities) {
-    if (entities.get(table.name) !== table || !isRead(table)) continue;
-    const { error: _, hint: __, ...report } = table;
-    entities.set(table.name, { ...report, state: 'merged' });
+/** The latest run of all tables that is over, or of some tables while there is none of all. */
+async function lastOver(
+  services: SyncServices,
+  ids: readonly string[],
+  active: RunStatus | undefined,
+): Promise<RunStatus | undefined> {
+  const full = ids.filter((id) => !isNarrowRun(id));
+  // One can be live, and another one can have started since that was read.
+  for (const id of (full.length > 0 ? full : ids).slice(0, 3)) {
+    const run = id === active?.runId ? active : await runStatus(services, id);
+    if (run?.finishedAt !== undefined) return run;
   }
-  const latest = later.at(-1);
-  const failed = first.phase === 'complete' && latest?.phase !== 'complete' ? latest : undefined;
-  return { ...first, ...failed, entities: [...entities.values()] };
+  return undefined;
+}
+
+/** The last run of all tables, with what is wrong with each table now, whichever run found it out. */
+function asItIsNow(
+  run: RunStatus,
+  {
+    faults,
+    state,
+    latest,
+  }: { faults: ReadonlyMap<string, TableFault>; state: State | undefined; latest: HistoryLine | undefined },
+): RunStatus {
+  const entities = run.entities.map((table): TableReport => {
+    const { error, hint, heldBack, ...others } = table;
+    const fault = faults.get(table.name) ?? (error !== undefined && isNow(table.name, table, state) && table);
+    if (fault)
+      return { ...others, error: fault.error, hint: fault.hint, heldBack: fault.heldBack } as TableReport;
+    return error === undefined ? table : { ...others, state: 'merged' };
+  });
+  for (const [name, { runId, error, hint, heldBack }] of faults) {
+    // A table that is newer than the last run of all tables.
+    if (runId <= run.runId || entities.some((table) => table.name === name)) continue;
+    const figures = { ...addFigures([]), added: 0, updated: 0, deleted: 0, unchanged: 0 };
+    entities.push({
+      name,
+      strategy: 'full',
+      state: 'failed',
+      ...figures,
+      error,
+      hint,
+      heldBack,
+    } as TableReport);
+  }
+  const isLater = latest !== undefined && latest.finishedAt > (run.finishedAt ?? '');
+  const failed = run.phase === 'complete' && isLater && latest.phase !== 'complete' ? latest : undefined;
+  return { ...run, ...(failed && { phase: failed.phase, error: failed.error }), entities } as RunStatus;
 }

@@ -5,11 +5,8 @@ import type { PageContent } from '../layout.ts';
 import { attempt } from '../parts/attempt.ts';
 import { checkSection } from '../parts/check-section.ts';
 import { dataTable } from '../parts/run-tables.ts';
-import { ago, faultOf, postButton } from '../parts/words.ts';
+import { ago, faultOf, postButton, staleTables, withoutState } from '../parts/words.ts';
 import { type PageContext, readRecent } from './page-context.ts';
-
-/** Longer without a read than this, in seconds, and a table is stale. */
-const staleSeconds = 86_400;
 
 /** `pages/quality`: row counts against Dataverse, references without a target, stale tables, deletes that were held back. */
 export async function qualityPage(context: PageContext): Promise<PageContent> {
@@ -22,15 +19,11 @@ export async function qualityPage(context: PageContext): Promise<PageContent> {
   if (report === undefined && fault === undefined) {
     return {
       title: 'Quality',
-      content: html`<h1>Quality</h1><p>There is no database before the first sync.</p>`,
+      content: html`<h1>Quality</h1>${withoutState(last !== undefined)}`,
     };
   }
   const held = last?.entities.filter(({ heldBack = 0 }) => heldBack > 0) ?? [];
-  const stale = Object.entries(state?.entities ?? {}).filter(
-    ([name, { syncedAt }]) =>
-      (state?.configured?.includes(name) ?? true) &&
-      now.getTime() - Date.parse(syncedAt) > staleSeconds * 1000,
-  );
+  const stale = staleTables(state, now);
   const counted = last?.entities.filter(({ dataverseRows }) => dataverseRows !== undefined) ?? [];
   const content = html`<h1>Quality</h1>
 ${held.length === 0 ? undefined : html`<h2>Deletes that were held back</h2>${held.map((table) => faultOf(table, links))}`}

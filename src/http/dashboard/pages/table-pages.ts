@@ -8,25 +8,30 @@ import { attempt } from '../parts/attempt.ts';
 import { lineChart } from '../parts/chart.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
-import { ago, faultOf } from '../parts/words.ts';
+import { ago, faultOf, staleTables, withoutState } from '../parts/words.ts';
 import { type DisplayName, type PageContext, readRecent } from './page-context.ts';
 
 /** `pages/tables`: all tables of the mirror, those that need attention first. */
 export async function tablesPage(context: PageContext): Promise<PageContent> {
   const { links, now } = context;
   const { state, last } = await readRecent(context);
+  const stale = new Map(staleTables(state, now));
   const reports = new Map(last?.entities.map((table) => [table.name, table]));
   const rows = Object.entries(state?.entities ?? {}).map(([name, table]) => ({
     name,
     table,
     error: reports.get(name)?.error,
     isConfigured: state?.configured?.includes(name) ?? true,
+    isStale: stale.has(name),
   }));
   for (const [name, { error }] of reports)
     if (error !== undefined && !Object.hasOwn(state?.entities ?? {}, name))
-      rows.push({ name, table: undefined as never, error, isConfigured: true });
+      rows.push({ name, table: undefined as never, error, isConfigured: true, isStale: false });
   rows.sort(
-    (a, b) => Number(b.error !== undefined) - Number(a.error !== undefined) || (a.name < b.name ? -1 : 1),
+    (a, b) =>
+      Number(b.error !== undefined) - Number(a.error !== undefined) ||
+      Number(b.isStale) - Number(a.isStale) ||
+      (a.name < b.name ? -1 : 1),
   );
   const table = dataTable(
     'Tables that need attention come first',
@@ -34,11 +39,13 @@ export async function tablesPage(context: PageContext): Promise<PageContent> {
       { name: 'Table', cell: (row) => html`<a href="${links.page('tables', row.name)}">${row.name}</a>` },
       {
         name: 'State',
-        cell: ({ error, isConfigured }) =>
+        cell: ({ error, isConfigured, isStale }) =>
           error !== undefined
             ? html`<span class="bad">needs attention</span>`
             : isConfigured
-              ? html`<span class="good">synced</span>`
+              ? isStale
+                ? html`<span class="bad">out of date</span>`
+                : html`<span class="good">synced</span>`
               : html`<span class="live">no longer synced</span>`,
       },
       { name: 'In the mirror', cell: ({ table: of }) => of && html`<code>${of.table.name}</code>` },
@@ -50,7 +57,7 @@ export async function tablesPage(context: PageContext): Promise<PageContent> {
     rows,
   );
   const content = html`<h1>Tables</h1>
-${rows.length === 0 ? html`<p>There is no table before the first sync.</p>` : table}`;
+${rows.length === 0 ? withoutState(last !== undefined) : table}`;
   return { title: 'Tables', content };
 }
 

@@ -1,6 +1,7 @@
 import type { TableReport } from '../../../sync/documents/report.ts';
 import type { HistoryLine } from '../../../sync/history/history-line.ts';
 import type { RunStatus } from '../../../sync/run/run-status.ts';
+import type { State, TableState } from '../../../target/state.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { count } from '../../pages/page-format.ts';
 import type { Links } from '../links.ts';
@@ -23,6 +24,25 @@ export function duration(inSeconds: number): string {
   const [unit, size] = units.find(([, length]) => inSeconds >= length) ?? ['second', 1];
   const value = Math.floor(inSeconds / size);
   return `${count(value)} ${unit}${value === 1 ? '' : 's'}`;
+}
+
+/** Longer without a read than this, in seconds, and a table is stale. */
+const staleSeconds = 86_400;
+
+/** The tables that are synced and were not read for a day, with the state of each. */
+export function staleTables(state: State | undefined, now: Date): [name: string, table: TableState][] {
+  return Object.entries(state?.entities ?? {}).filter(
+    ([name, { syncedAt }]) =>
+      (state?.configured?.includes(name) ?? true) &&
+      now.getTime() - Date.parse(syncedAt) > staleSeconds * 1000,
+  );
+}
+
+/** What a page says that needs the state of the mirror, while there is none. */
+export function withoutState(hasRuns: boolean): Html {
+  return hasRuns
+    ? html`<p>The state of the mirror cannot be read: <code>state.json</code> is absent or damaged. The next sync makes it again from the database.</p>`
+    : html`<p>There is nothing to show before the first sync.</p>`;
 }
 
 /** How a run ended, in a few words. They say everything that a colour says. */
