@@ -47,7 +47,7 @@ export interface DocumentStore {
   putBytes(name: string, bytes: Uint8Array): Promise<void>;
   putText(name: string, text: string, contentType: string): Promise<void>;
   getBytes(name: string): Promise<Buffer | undefined>;
-  /** Adds text to the end of a file that only this call writes, and creates it. Lost answers may add the text twice. */
+  /** Adds lines to the end of a file that only this call writes, and creates it. Lost answers may add them twice. */
   append(name: string, text: string): Promise<void>;
   /** The last bytes of a file, at most so many; undefined if there is none. */
   readEnd(name: string, bytes: number): Promise<Buffer | undefined>;

@@ -278,3 +278,14 @@ describe.each(Object.keys(containers))('a database file in %s', (where) => {
     expect(await loadFile(file)).toMatchObject({ bytes: expected });
   });
 });
+
+it('a folder does not let a line that was cut take the next one with it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'contract-'));
+  folders.push(folder);
+  const documents = new FolderStore(folder);
+  await documents.append('a.jsonl', 'one\n');
+  await documents.append('a.jsonl', 'tw');
+  await documents.append('a.jsonl', 'three\n');
+  await documents.append('a.jsonl', 'four\n');
+  expect((await documents.getBytes('a.jsonl'))!.toString()).toBe('one\ntw\nthree\nfour\n');
+});

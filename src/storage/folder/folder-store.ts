@@ -103,7 +103,10 @@ export class FolderStore implements DocumentStore {
   append(name: string, text: string): Promise<void> {
     return this.#change('write', name, async (path) => {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await appendFile(path, text, { mode: 0o600 });
+      // A process that died while it wrote left a part of a line, which would take this one with it.
+      const end = await this.readEnd(name, 1);
+      const isTorn = end !== undefined && end.length > 0 && end[0] !== 0x0a;
+      await appendFile(path, isTorn ? `\n${text}` : text, { mode: 0o600 });
     });
   }
 

@@ -144,7 +144,8 @@ const lineShape = z.looseObject({
   runId: z.string().regex(/^[\w-]{1,64}$/),
   trigger: z.string(),
   only: z.array(z.string()).optional(),
-  phase: z.enum(['complete', 'failed', 'abandoned']),
+  // A later version may have other phases and causes.
+  phase: z.string(),
   startedAt: time,
   finishedAt: time,
   error: z.string().optional(),
@@ -154,6 +155,11 @@ const lineShape = z.looseObject({
   danglingReferences: figure,
   changed: z.record(z.string(), tableShape).optional(),
 });
+
+/** Whether the run did not complete, or something failed in one of its tables. */
+export function hasFault({ phase, failed = 0 }: Pick<HistoryLine, 'phase' | 'failed'>): boolean {
+  return phase !== 'complete' || failed > 0;
+}
 
 /** The line that a text is; undefined for a text that is none, such as one that was cut. */
 export function parseHistoryLine(text: string): HistoryLine | undefined {

@@ -2,6 +2,7 @@ import { describeForLog } from '../../errors.ts';
 import { paths } from '../documents/paths.ts';
 import { isNarrowRun } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { closeMonths } from '../history/history-days.ts';
 import { deleteOldHistory } from '../history/run-history.ts';
 
 /** The reports of old runs are deleted a few at a time: at most this many more are there. */
@@ -26,9 +27,10 @@ export async function cleanUp(services: SyncServices): Promise<void> {
   for (const runId of old.slice(0, mostRuns)) await work.deletePrefix(paths.runFolder(runId));
   try {
     await deleteOldHistory(services);
+    await closeMonths(services);
   } catch (error) {
     // The next clean-up tries again.
-    services.telemetry.log('warn', `Old history could not be deleted: ${describeForLog(error)}`);
+    services.telemetry.log('warn', `The history could not be tidied up: ${describeForLog(error)}`);
   }
 
   const last = await services.mirror.lastState();

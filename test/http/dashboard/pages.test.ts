@@ -256,7 +256,7 @@ describe('the pages', () => {
       error: hostile,
     };
     const changed = { account: { rows: 1, error: hostile }, [hostile]: { added: 1 } };
-    await published.append(`history/${at.slice(0, 7)}.jsonl`, `${JSON.stringify({ ...line, changed })}\n`);
+    await published.append(`history/${at.slice(0, 10)}.jsonl`, `${JSON.stringify({ ...line, changed })}\n`);
     const report = (name: string) => ({
       ...{ name, strategy: hostile, state: 'failed', reason: hostile, error: hostile, hint: hostile },
       ...{ rowsRead: 1, pages: 1, requests: 1, retries: 0, bytes: 1, seconds: 1 },

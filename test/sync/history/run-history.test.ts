@@ -62,13 +62,13 @@ describe('the history', () => {
     const active = { runId, format: 3, startedAt: new Date().toISOString(), resumptions: 0 };
     await services.work.put(paths.active, active);
     expect(await resumeEnd(services, runId, { isDead: true })).toBe(true);
-    const month = services.now().toISOString().slice(0, 7);
-    const text = (await services.published.getBytes(`history/${month}.jsonl`))!.toString();
+    const day = services.now().toISOString().slice(0, 10);
+    const text = (await services.published.getBytes(`history/${day}.jsonl`))!.toString();
     expect(text.trim().split('\n')).toHaveLength(2);
     expect((await readHistory(services, { since: longAgo })).runs).toHaveLength(1);
   });
 
-  it('goes over months, and reads no more than it needs', async () => {
+  it('goes over days, and reads no more than it needs', async () => {
     const { published } = memoryStorage();
     const at = Date.UTC(2026, 10, 20);
     const now = () => new Date(at);
@@ -78,10 +78,10 @@ describe('the history', () => {
     };
     for (let n = 2000; n >= 0; n--) {
       const one = line(n);
-      await published.append(`history/${one.finishedAt.slice(0, 7)}.jsonl`, `${JSON.stringify(one)}\n`);
+      await published.append(`history/${one.finishedAt.slice(0, 10)}.jsonl`, `${JSON.stringify(one)}\n`);
     }
     // What another program wrote, or a process that died.
-    await published.append('history/2026-11.jsonl', '{"runId":"half\nnull\n[]\n{"runId":"../x"}\n');
+    await published.append('history/2026-11-20.jsonl', '{"runId":"half\nnull\n[]\n{"runId":"../x"}\n');
     const week = await readHistory({ published, now }, { since: new Date(at - 7 * 86_400_000) });
     expect(week.runs.map(({ runId }) => runId)).toEqual(Array.from({ length: 169 }, (_, n) => `r${n}`));
     const all = await readHistory({ published, now }, { since: longAgo });
@@ -129,11 +129,11 @@ describe('the history', () => {
     const line = historyText(run as never);
     expect(Buffer.byteLength(line)).toBeLessThanOrEqual(16_384);
     expect(parseHistoryLine(line)).toMatchObject({ tables: 300, failed: 300 });
-    for (let n = 0; n < 3; n++) await published.append('history/2026-11.jsonl', `${line}\n`);
+    for (let n = 0; n < 3; n++) await published.append('history/2026-11-21.jsonl', `${line}\n`);
     const now = () => new Date('2026-11-21T03:00:00Z');
     expect((await readHistory({ published, now }, { since: longAgo, limit: 1 })).runs).toHaveLength(1);
     // Of another program: nothing is known of what is before it.
-    await published.append('history/2026-11.jsonl', 'x'.repeat(300_000));
+    await published.append('history/2026-11-21.jsonl', 'x'.repeat(300_000));
     const cut = await readHistory({ published, now }, { since: longAgo, limit: 1 });
     expect(cut).toEqual({ since: now().toISOString(), runs: [] });
   });
@@ -156,12 +156,15 @@ describe('the history', () => {
 
   it('is kept for thirteen months', async () => {
     const { published } = memoryStorage();
-    const names = ['2025-09', '2025-10', '2025-11', '2026-11', 'else'].map((name) => `history/${name}.jsonl`);
+    const names = ['2025-09-30', '2025-10-01', '2025-11-02', '2026-11-30', 'else'].map(
+      (name) => `history/${name}.jsonl`,
+    );
     for (const name of names) await published.append(name, '{}\n');
+    for (const month of ['2025-09', '2025-10']) await published.put(`history/${month}.json`, {});
     await deleteOldHistory({ published, now: () => new Date('2026-11-30T23:00:00Z') });
     const left: string[] = [];
     for await (const { name } of published.list('')) left.push(name);
-    expect(left).toEqual(names.slice(1).sort());
+    expect(left).toEqual([...names.slice(1), 'history/2025-10.json'].sort());
   });
 
   it('is served, and says what is wrong with days', async () => {

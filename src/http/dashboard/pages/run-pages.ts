@@ -1,4 +1,4 @@
-import { readHistory } from '../../../sync/history/run-history.ts';
+import { type DaySums, readDays } from '../../../sync/history/history-days.ts';
 import { type RunStatus, runStatus } from '../../../sync/run/run-status.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { bytes, count, seconds, time } from '../../pages/page-format.ts';
@@ -18,46 +18,37 @@ const mostRows = 500;
 export async function runsPage({ services, links, query, now }: PageContext): Promise<PageContent> {
   const asked = Number(query.get('days') ?? 7);
   const days = shownDays.includes(asked) ? asked : 7;
-  const { runs, since } = await readHistory(services, { since: new Date(now.getTime() - days * 86_400_000) });
-  const bad = runs.filter((run) => outcomeOf(run).isBad);
+  const since = new Date(now.getTime() - days * 86_400_000);
+  const found = await readDays(services, { since, limit: mostRows });
+  const sum = (of: (day: DaySums) => number): number => found.days.reduce((all, day) => all + of(day), 0);
+  const [runs, faults] = [sum((day) => day.runs), sum((day) => day.faults)];
   const choice = shownDays.map(
     (n) =>
       html`<a href="${links.page('runs', undefined, { days: String(n) })}"${n === days ? html` aria-current="true"` : undefined}>${n === 400 ? '13 months' : n === 1 ? '1 day' : `${n} days`}</a> `,
   );
   const content = html`<h1>Syncs</h1>
 <nav aria-label="Period"><p>${choice}</p></nav>
-<p>${count(runs.length)} syncs since ${time(since)}; ${bad.length === 0 ? 'none had a fault' : `${count(bad.length)} had a fault`}.</p>
-${runs.length === 0 ? undefined : dayChart(runs)}
-${bad.length === 0 ? undefined : html`<h2>Syncs with a fault</h2>${runsTable(bad.slice(0, mostRows), links)}`}
+<p>${count(runs)} syncs since ${time(since.toISOString())}; ${faults === 0 ? 'none had a fault' : `${count(faults)} had a fault`}.</p>
+${dayChart(found.days)}
+${found.faults.length === 0 ? undefined : html`<h2>Syncs with a fault</h2>${newestOf(faults, found.faults)}${runsTable(found.faults, links)}`}
 <h2>All syncs</h2>
-${runs.length > mostRows ? html`<p>The newest ${count(mostRows)}:</p>` : undefined}
-${runsTable(runs.slice(0, mostRows), links)}`;
-  return { title: 'Syncs', content };
+${newestOf(runs, found.runs)}
+${runsTable(found.runs, links)}`;
+  // Many days take time to read, and change little.
+  return { title: 'Syncs', content, newsSeconds: days > 1 ? 300 : 30 };
+}
+
+function newestOf(all: number, shown: readonly unknown[]): Html | undefined {
+  return all > shown.length ? html`<p>The newest ${count(shown.length)}:</p>` : undefined;
 }
 
 /** Rows that changed, by day. */
-function dayChart(
-  runs: readonly {
-    finishedAt: string;
-    added?: number;
-    updated?: number;
-    deleted?: number;
-    failed?: number;
-    phase: 'complete' | 'failed' | 'abandoned';
-  }[],
-): Html {
-  const days = new Map<string, { rows: number; isBad: boolean }>();
-  for (const run of runs.toReversed()) {
-    const day = run.finishedAt.slice(0, 10);
-    const { rows, isBad } = days.get(day) ?? { rows: 0, isBad: false };
-    const changed = (run.added ?? 0) + (run.updated ?? 0) + (run.deleted ?? 0);
-    days.set(day, { rows: rows + changed, isBad: isBad || outcomeOf(run).isBad });
-  }
-  if (days.size < 2) return html``;
-  const bars = [...days].map(([day, { rows, isBad }]) => ({
-    value: rows,
-    isBad,
-    label: `${day}: ${count(rows)} rows changed`,
+function dayChart(days: readonly DaySums[]): Html | undefined {
+  if (days.length < 2) return undefined;
+  const bars = days.map(({ day, changed, faults }) => ({
+    value: changed,
+    isBad: faults > 0,
+    label: `${day}: ${count(changed)} rows changed`,
   }));
   const label = `Rows that changed, by day; days with a fault are marked by ×.`;
   return html`${barChart(label, bars)}<p class="quiet">${label}</p>

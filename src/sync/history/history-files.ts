@@ -1,0 +1,43 @@
+import type { DocumentStore } from '../../storage/document-store.ts';
+import { type HistoryLine, parseHistoryLine } from './history-line.ts';
+
+/*
+ * The files of the history, beside the database: `history/{day}.jsonl` with one line of JSON for each run that ended on the
+ * day, and `history/{month}.json` with the sums of the days of a month that is over. An append blob takes 50,000 blocks
+ * (learn.microsoft.com: Append Block): a run every two seconds, all day. A run whose end was repeated may have two lines.
+ */
+
+export const historyFolder = 'history/';
+
+/** `2026-11-26` */
+export const dayOf = (time: Date | string): string => new Date(time).toISOString().slice(0, 10);
+export const dayFile = (day: string): string => `${historyFolder}${day}.jsonl`;
+export const monthFile = (month: string): string => `${historyFolder}${month}.json`;
+
+export interface HistoryFiles {
+  /** `2026-11-26`, the newest first. */
+  days: string[];
+  /** The months with sums: `2026-10`. */
+  months: Set<string>;
+}
+
+export async function listHistory(published: Pick<DocumentStore, 'list'>): Promise<HistoryFiles> {
+  const days: string[] = [];
+  const months = new Set<string>();
+  for await (const { name } of published.list(historyFolder)) {
+    const [, day, month] = /^history\/(?:(\d{4}-\d\d-\d\d)\.jsonl|(\d{4}-\d\d)\.json)$/.exec(name) ?? [];
+    if (day !== undefined) days.push(day);
+    if (month !== undefined) months.add(month);
+  }
+  return { days: days.sort().reverse(), months };
+}
+
+/** The runs that a text of lines has, newest first. Of two lines of one run the first one counts. */
+export function runsIn(text: string): HistoryLine[] {
+  const runs = new Map<string, HistoryLine>();
+  for (const line of text.split('\n').reverse()) {
+    const run = line === '' ? undefined : parseHistoryLine(line);
+    if (run !== undefined) runs.set(run.runId, run);
+  }
+  return [...runs.values()].sort((a, b) => (a.finishedAt < b.finishedAt ? 1 : -1));
+}
