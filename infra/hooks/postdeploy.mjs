@@ -26,8 +26,10 @@ await runHook(async () => {
   const advice = await patiently(() => checkItself(url, key), sayWait);
   say('It reaches storage and Dataverse, and has the privileges that it needs.', ...advice);
   say(await startSync(url, key), '');
+  // Behind # it is sent nowhere.
+  const pages = process.env['SYNC_SIGN_IN_CLIENT_ID'] ? '' : '#key=KEY';
   say(
-    `Status page: ${url}/api/sync?code=KEY`,
+    `Pages:       ${url}/api/dashboard${pages}`,
     `Database:    ${database}`,
     `KEY is what this prints: az functionapp keys list --resource-group ${app.group} --name ${app.name} --query functionKeys.default --output tsv`,
   );

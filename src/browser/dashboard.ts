@@ -100,6 +100,8 @@ const posting = new Set<string>();
 const requestOf = ({ dataset }: HTMLButtonElement): string => `${dataset['post']} ${dataset['body']}`;
 
 function showButtons(): void {
+  // Who is signed in may read alone.
+  if (document.getElementById('content')?.hasAttribute('data-read-only')) return;
   for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-post]')) {
     button.hidden = false;
     if (posting.has(requestOf(button))) button.ariaDisabled = 'true';

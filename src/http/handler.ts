@@ -5,13 +5,7 @@ import { logLine } from '../telemetry/telemetry.ts';
 import { prefersHtml } from './accept.ts';
 import { problemPage } from './pages/problem-page.ts';
 import { Problem, problemOf } from './problem.ts';
-import {
-  forbidOtherSites,
-  readDashboardAuth,
-  requestedWithHeader,
-  signedInName,
-  toSignIn,
-} from './sign-in.ts';
+import { forbidOtherSites, readDashboardAuth, requestedWithHeader, signedIn, toSignIn } from './sign-in.ts';
 
 /** Answers one request. What it throws becomes a problem document. */
 export type Handler<Services> = (
@@ -77,7 +71,7 @@ export function serve<Services>(
       const finish = (response: HttpResponseInit) => finished(response, headers, method === 'HEAD');
       try {
         if (hasSignIn) {
-          signedInName(request);
+          signedIn(request);
           if (!isRead) forbidOtherSites(request);
         }
         const handler = isRead ? GET : method === 'POST' ? POST : undefined;

@@ -21,56 +21,68 @@ export const requestedWithHeader = 'x-requested-with';
 
 /** Where App Service signs people in with Entra ID, and out (learn.microsoft.com: App Service authentication, "Feature architecture"). */
 const signInPath = '/.auth/login/aad';
-export const signOutPath = '/.auth/logout?post_logout_redirect_uri=/.auth/login/aad';
+export const signOutPath = '/.auth/logout';
 
 /** What App Service says of the caller, base64 of JSON (learn.microsoft.com: Work with user identities in App Service authentication). */
 const clientPrincipal = z.object({
   auth_typ: z.literal('aad'),
   role_typ: z.string().optional(),
-  claims: z.array(z.object({ typ: z.string(), val: z.string() })),
+  claims: z.array(z.looseObject({ typ: z.unknown(), val: z.unknown() })),
 });
+
+/** Who is signed in. */
+export interface SignedIn {
+  /** The name to greet them by. */
+  name: string;
+  /** Whether they may press buttons. */
+  mayOperate: boolean;
+}
 
 /**
  * Lets people and programs pass that App Service has signed in and that have a role for this. App Service sets the
  * headers that say so, and lets no request from outside set them; without App Service anybody could.
  * @throws Problem 403 unless App Service authentication is on (`WEBSITE_AUTH_ENABLED`), 401 if nobody is signed in, 403
  * without a role
- * @returns the name to greet them by
  */
-export function signedInName(
+export function signedIn(
   { headers, method }: Pick<HttpRequest, 'headers' | 'method'>,
   env: Record<string, string | undefined> = process.env,
-): string {
+): SignedIn {
   if (env['WEBSITE_AUTH_ENABLED']?.toLowerCase() !== 'true') {
     throw new Problem(403, 'The pages stay closed: App Service authentication is off.', {
       hint: 'Turn it on, or remove the app setting DASHBOARD_AUTH: then the function key opens the pages.',
     });
   }
-  const principal = principalOf(headers.get('x-ms-client-principal'));
-  if (principal === undefined) {
+  const header = headers.get('x-ms-client-principal');
+  if (header === null) {
     throw new Problem(401, 'Nobody is signed in.', {
       hint: `Open ${signInPath} in a browser, or send a token of Entra ID for this app in Authorization.`,
     });
   }
-  const { claims, role_typ: roleType = 'roles' } = principal;
-  const roles = claims.filter(({ typ }) => typ === 'roles' || typ === roleType).map(({ val }) => val);
+  const roles = rolesIn(header);
   const isRead = ['GET', 'HEAD'].includes(method.toUpperCase());
   const needed = isRead ? [appRoles.read, appRoles.operate] : [appRoles.operate];
   if (!needed.some((role) => roles.includes(role))) {
     throw new Problem(403, `This needs the app role ${needed.join(' or ')}.`, {
-      hint: 'In Entra ID, under Enterprise applications, assign it to the person, group or program. Then sign in again.',
+      hint: `In Entra ID, under Enterprise applications, assign it to the person, group or program. Then open ${signOutPath} and sign in again.`,
     });
   }
-  return headers.get('x-ms-client-principal-name')?.trim() || 'a program';
+  const name = headers.get('x-ms-client-principal-name')?.trim() || 'a program';
+  return { name, mayOperate: roles.includes(appRoles.operate) };
 }
 
-function principalOf(header: string | null): z.infer<typeof clientPrincipal> | undefined {
-  if (header === null) return undefined;
+/** The roles of the caller; none if somebody other than Entra ID signed them in. */
+function rolesIn(header: string): string[] {
+  let value: unknown;
   try {
-    return clientPrincipal.safeParse(JSON.parse(Buffer.from(header, 'base64').toString())).data;
+    value = JSON.parse(Buffer.from(header, 'base64').toString());
   } catch {
-    return undefined;
+    return [];
   }
+  const { claims, role_typ: roleType = 'roles' } = clientPrincipal.safeParse(value).data ?? { claims: [] };
+  return claims
+    .filter(({ typ }) => typ === 'roles' || typ === roleType)
+    .flatMap(({ val }) => (typeof val === 'string' ? [val] : []));
 }
 
 /**
@@ -90,7 +102,13 @@ export function forbidOtherSites({ headers }: Pick<HttpRequest, 'headers'>): voi
 
 /** Leads a browser to the sign-in and from there back to the page. */
 export function toSignIn({ url }: Pick<HttpRequest, 'url'>): HttpResponseInit {
-  const { pathname, search } = new URL(url);
-  const back = encodeURIComponent(`${pathname}${search}`);
+  const back = encodeURIComponent(pathWithoutKey(url));
   return { status: 302, headers: { location: `${signInPath}?post_login_redirect_uri=${back}` } };
+}
+
+/** The path and the query of an address. The function key, which opens other routes still, goes no further. */
+export function pathWithoutKey(address: string): string {
+  const { pathname, searchParams } = new URL(address);
+  searchParams.delete('code');
+  return searchParams.size === 0 ? pathname : `${pathname}?${searchParams}`;
 }

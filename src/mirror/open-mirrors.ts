@@ -56,7 +56,8 @@ export class OpenMirrors {
     // If that fails, the mirror and its thread stay for the next query.
     else await mirror.refresh();
     if (mirror === undefined || !this.#deleted.has(mirror)) return mirror;
-    this.#open.delete(name);
+    // Another query may have opened its successor meanwhile.
+    if (this.#open.get(name) === opening) this.#open.delete(name);
     await mirror.close();
     return undefined;
   }

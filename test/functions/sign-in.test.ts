@@ -119,11 +119,17 @@ describe('where people sign in with Entra ID', () => {
       '{"auth_typ":"aad"}',
       JSON.stringify({ auth_typ: 'google', claims }),
     ];
-    for (const text of broken) expect((await send('/api/database', of(text))).status, text).toBe(401);
+    for (const text of broken) expect((await send('/api/database', of(text))).status, text).toBe(403);
     // The name of the claim that holds roles can be another one.
     const long = 'http://schemas.microsoft.com/ws/2008/06/identity/claims/role';
     const other = { auth_typ: 'aad', role_typ: long, claims: [{ typ: long, val: 'Mirror.Read' }] };
     expect((await send('/api/schema', of(JSON.stringify(other)))).status).not.toBe(403);
+    // A claim without a value is no reason to send a browser to the sign-in again and again.
+    const odd = { auth_typ: 'aad', claims: [{ typ: 'x', val: null }, ...claims] };
+    expect((await send('/api/schema', of(JSON.stringify(odd)))).status).not.toBe(403);
+    const inBrowser = await send('/api/pages/overview', { ...of('{'), accept: 'text/html' });
+    expect(inBrowser.status).toBe(403);
+    expect(await inBrowser.text()).toContain('/.auth/logout');
   });
 
   test('only who may operate can post, and only from the pages or with a token', async () => {
@@ -148,6 +154,19 @@ describe('where people sign in with Entra ID', () => {
       '/.auth/login/aad?post_login_redirect_uri=%2Fapi%2Fpages%2Fruns%3Fdays%3D7',
     ]);
     expect((await send('/api/pages/runs', { ...accept, 'x-requested-with': 'dashboard' })).status).toBe(401);
+    // A key that opens other routes goes neither to Entra nor into links.
+    const withKey = await send('/api/sync?code=SECRET&days=7', accept);
+    expect(withKey.headers.get('location')).toBe(
+      '/.auth/login/aad?post_login_redirect_uri=%2Fapi%2Fsync%3Fdays%3D7',
+    );
+    for (const path of [
+      '/api/sync?code=SECRET',
+      '/api/dashboard?code=SECRET',
+      '/api/pages/runs?code=SECRET',
+    ]) {
+      const answer = await send(path, { ...accept, ...signedIn(['Mirror.Read']) });
+      expect(`${answer.headers.get('location')} ${await answer.text()}`, path).not.toContain('SECRET');
+    }
     const dashboard = await send('/api/dashboard/tables/account?x=1', accept);
     expect([dashboard.status, dashboard.headers.get('location')]).toEqual([
       302,
@@ -161,6 +180,7 @@ describe('where people sign in with Entra ID', () => {
     ).text();
     expect(text).toContain('Signed in as &lt;img src=x onerror=alert(1)&gt;');
     expect(text).toContain('/.auth/logout');
+    expect(text).toContain('data-read-only');
     expect(text).not.toContain('code=');
   });
 

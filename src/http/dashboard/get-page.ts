@@ -3,7 +3,7 @@ import type { SyncServices } from '../../sync/documents/services.ts';
 import type { Handler } from '../handler.ts';
 import { html } from '../pages/html.ts';
 import { Problem } from '../problem.ts';
-import { readDashboardAuth, signedInName } from '../sign-in.ts';
+import { readDashboardAuth, signedIn } from '../sign-in.ts';
 import { type PageContent, pageResponse } from './layout.ts';
 import { linksOf, type PageName, pageNames } from './links.ts';
 import { dataPage } from './pages/data-page.ts';
@@ -42,9 +42,9 @@ export function getPage(
     const current = pageNames.find((name) => name === page);
     const links = linksOf(request);
     const environment = new URL(services.settings.dataverse.url).host;
-    const signedInAs = readDashboardAuth() === 'entra' ? signedInName(request) : undefined;
+    const user = readDashboardAuth() === 'entra' ? signedIn(request) : undefined;
     const answer = (content: PageContent): HttpResponseInit =>
-      pageResponse(content, { links, current: current ?? 'overview', environment, signedInAs });
+      pageResponse(content, { links, current: current ?? 'overview', environment, user });
     try {
       const make = current && pages[current][item === undefined ? 'all' : 'one'];
       if (make === undefined) throw noPage(request);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { HttpResponseInit } from '@azure/functions';
 import { type Html, html } from '../pages/html.ts';
-import { signOutPath } from '../sign-in.ts';
+import { type SignedIn, signOutPath } from '../sign-in.ts';
 import { assetName } from './assets.ts';
 import { dashboardStyle } from './dashboard-style.ts';
 import type { Links, PageName } from './links.ts';
@@ -59,7 +59,7 @@ const refreshSeconds = 5;
 /**
  * A whole page.
  * @param environment the host of the Dataverse environment, which every page names
- * @param signedInAs who signed in with Entra ID
+ * @param user who signed in with Entra ID; undefined where a key opens the pages
  */
 export function pageResponse(
   page: PageContent,
@@ -67,8 +67,8 @@ export function pageResponse(
     links,
     current,
     environment,
-    signedInAs,
-  }: { links: Links; current: PageName; environment: string; signedInAs?: string | undefined },
+    user,
+  }: { links: Links; current: PageName; environment: string; user?: SignedIn | undefined },
 ): HttpResponseInit {
   const { title, content, isLive = false, newsSeconds = 30, hasSqlite = false, status = 200 } = page;
   const entry = (name: PageName): Html =>
@@ -79,12 +79,12 @@ export function pageResponse(
   const body = html`<a class="skip" href="#content">Skip to the content</a>
 <header><p>Dataverse mirror of <strong>${environment}</strong></p>
 <nav aria-label="Pages"><ul>${(Object.keys(titles) as PageName[]).map(entry)}</ul></nav>${
-    signedInAs &&
+    user &&
     html`
-<p class="quiet">Signed in as ${signedInAs}. <a href="${signOutPath}">Sign out</a></p>`
+<p class="quiet">Signed in as ${user.name}. <a href="${signOutPath}">Sign out</a></p>`
   }</header>
 <p id="notice" role="status"></p>
-<main id="content" tabindex="-1" data-news="${isLive ? 2 : newsSeconds}"${isLive ? html` data-live` : undefined}>
+<main id="content" tabindex="-1" data-news="${isLive ? 2 : newsSeconds}"${isLive ? html` data-live` : undefined}${user?.mayOperate === false ? html` data-read-only` : undefined}>
 ${content}
 </main>
 `;

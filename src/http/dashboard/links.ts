@@ -1,4 +1,5 @@
 import type { HttpRequest } from '@azure/functions';
+import { readDashboardAuth } from '../sign-in.ts';
 
 /** Where a page is read: in the dashboard, which holds the key, or alone, with the key in its own address. */
 export interface Links {
@@ -20,7 +21,8 @@ export function linksOf(request: Pick<HttpRequest, 'url' | 'headers'>): Links {
   // `/api`, or what the host has in its place.
   const root = /^(.*?)\/(?:pages|dashboard|sync)(?:\/|$)/i.exec(pathname)?.[1] ?? '/api';
   const isDashboard = request.headers.get(dashboardHeader) !== null;
-  const code = isDashboard ? null : searchParams.get('code');
+  const hasKey = !isDashboard && readDashboardAuth() === 'key';
+  const code = hasKey ? searchParams.get('code') : null;
   const link = (path: string, query: Record<string, string>): string => {
     const search = new URLSearchParams(code === null ? query : { ...query, code }).toString();
     return search === '' ? `${root}/${path}` : `${root}/${path}?${search}`;

@@ -1,7 +1,7 @@
 import type { HttpRequest } from '@azure/functions';
 import type { Handler } from '../handler.ts';
 import { html } from '../pages/html.ts';
-import { readDashboardAuth } from '../sign-in.ts';
+import { pathWithoutKey, readDashboardAuth } from '../sign-in.ts';
 import { documentOf, pageHeaders } from './layout.ts';
 import { linksOf } from './links.ts';
 
@@ -32,6 +32,5 @@ export const getShell: Handler<undefined> = (_, request) => {
 
 /** The address of the page that `/api/dashboard/…` shows. */
 function pageOf({ url }: Pick<HttpRequest, 'url'>): string {
-  const { pathname, search } = new URL(url);
-  return `${pathname.replace(/^(.*?)\/dashboard(?=\/|$)/i, '$1/pages')}${search}`;
+  return pathWithoutKey(url).replace(/^(.*?)\/dashboard(?=[/?]|$)/i, '$1/pages');
 }

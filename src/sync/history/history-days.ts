@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { unlessDamaged } from '../../storage/document-store.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { dayFile, dayOf, listHistory, monthFile, runsIn } from './history-files.ts';
+import { closedAfter, dayOf, listHistory, monthFile, readDay } from './history-files.ts';
 import { type HistoryLine, hasFault, parseHistoryLine } from './history-line.ts';
 
 /** The runs that ended on one day, UTC, together. */
@@ -28,9 +28,6 @@ export interface HistoryDays {
 const mostFaults = 200;
 /** So many days are read at the same time. */
 const daysAtOnce = 8;
-/** After its end, so that runs of a process whose clock is late are in the sums of a month. Milliseconds. */
-const closedAfter = 2 * 86_400_000;
-
 const sumsShape = z.object({
   days: z.array(z.object({ day: z.string(), runs: z.number(), faults: z.number(), changed: z.number() })),
   faults: z.array(z.unknown()),
@@ -46,39 +43,40 @@ export async function readDays(
   services: Services,
   { since, limit }: { since: Date; limit: number },
 ): Promise<HistoryDays> {
-  const { published } = services;
-  const files = await listHistory(published);
+  const files = await listHistory(services.published);
   const first = dayOf(since);
   const wanted = files.days.filter((day) => day >= first);
-  // The day on which the period begins is counted from its time on.
-  const isSummed = (day: string): boolean => day > first && files.months.has(day.slice(0, 7));
+  const isSummed = (day: string): boolean => files.months.has(day.slice(0, 7));
   const single = await addUp(
     services,
     wanted.filter((day) => !isSummed(day)),
     { since, limit },
   );
-  const summed = [...new Set(wanted.filter(isSummed).map((day) => day.slice(0, 7)))];
-  const months = await Promise.all(summed.map((month) => readMonth(services, month)));
-  const days = [...single.days, ...months.flatMap((month) => month.days.filter(({ day }) => day > first))];
-  const faults = months.flatMap((month) => month.faults.filter((run) => dayOf(run.finishedAt) > first));
+  // The day on which the period begins is counted from its time on, also in a month that is over.
+  const begin = await addUp(
+    services,
+    wanted.filter((day) => day === first && isSummed(day)),
+    { since, limit },
+  );
+  const summed = wanted.filter((day) => day > first && isSummed(day));
+  const names = [...new Set(summed.map((day) => day.slice(0, 7)))];
+  const months = await Promise.all(names.map((month) => readMonth(services, month)));
   const { runs } = single;
-  for (const day of wanted.filter(isSummed)) {
+  for (const day of summed) {
     if (runs.length >= limit) break;
-    runs.push(...(await runsOf(services, day)));
+    runs.push(...(await readDay(services, day)).runs);
   }
+  const days = months.flatMap((month) => month.days.filter(({ day }) => day > first));
+  const faults = months.flatMap((month) => month.faults.filter((run) => dayOf(run.finishedAt) > first));
   return {
-    days: days.sort((a, b) => (a.day < b.day ? -1 : 1)),
-    faults: newest([...single.faults, ...faults], limit),
-    runs: newest(runs, limit),
+    days: [...begin.days, ...days, ...single.days].sort((a, b) => (a.day < b.day ? -1 : 1)),
+    faults: newest([...single.faults, ...faults, ...begin.faults], limit),
+    runs: newest([...runs, ...begin.runs], limit),
   };
 }
 
 function newest(runs: readonly HistoryLine[], limit: number): HistoryLine[] {
   return runs.toSorted((a, b) => (a.finishedAt < b.finishedAt ? 1 : -1)).slice(0, limit);
-}
-
-async function runsOf({ published }: Services, day: string): Promise<HistoryLine[]> {
-  return runsIn((await published.getBytes(dayFile(day)))?.toString() ?? '');
 }
 
 /** @param days the newest first */
@@ -91,8 +89,8 @@ async function addUp(
   const from = since?.toISOString() ?? '';
   for (let at = 0; at < days.length; at += daysAtOnce) {
     const some = days.slice(at, at + daysAtOnce);
-    const read = await Promise.all(some.map((day) => runsOf(services, day)));
-    for (const [n, all] of read.entries()) {
+    const read = await Promise.all(some.map((day) => readDay(services, day)));
+    for (const [n, { runs: all }] of read.entries()) {
       const runs = all.filter(({ finishedAt }) => finishedAt >= from);
       const faults = runs.filter(hasFault);
       const changed = runs.reduce(

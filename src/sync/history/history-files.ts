@@ -41,3 +41,44 @@ export function runsIn(text: string): HistoryLine[] {
   }
   return [...runs.values()].sort((a, b) => (a.finishedAt < b.finishedAt ? 1 : -1));
 }
+
+interface DayRead {
+  /** Newest first. */
+  runs: HistoryLine[];
+  /** Bytes that were read. */
+  bytes: number;
+  /** There are earlier runs of the day, which were not read. */
+  isCut: boolean;
+}
+
+/** Days that are over, by the store that has them: pages look every few seconds. */
+const kept = new WeakMap<object, Map<string, HistoryLine[]>>();
+/** More runs are not kept. */
+const mostKept = 20_000;
+/** After this time no process adds to a day, even if its clock is late. Milliseconds. */
+export const closedAfter = 2 * 86_400_000;
+
+/** The runs that ended on a day. @param most bytes that are read; without it the whole day is */
+export async function readDay(
+  { published, now }: { published: DocumentStore; now: () => Date },
+  day: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<DayRead> {
+  const days = kept.get(published) ?? new Map<string, HistoryLine[]>();
+  kept.set(published, days);
+  const known = days.get(day);
+  if (known !== undefined) return { runs: known, bytes: 0, isCut: false };
+  const name = dayFile(day);
+  const read = Number.isFinite(most) ? published.readEnd(name, most) : published.getBytes(name);
+  const content = await read;
+  const isCut = content?.length === most;
+  const text = content?.toString() ?? '';
+  // The first line may be a part of one.
+  const runs = runsIn(isCut ? text.slice(text.indexOf('\n') + 1) : text);
+  if (!isCut && day < dayOf(new Date(now().getTime() - closedAfter))) {
+    const count = [...days.values()].reduce((sum, { length }) => sum + length, runs.length);
+    if (count > mostKept) days.clear();
+    if (runs.length <= mostKept) days.set(day, runs);
+  }
+  return { runs, bytes: content?.length ?? 0, isCut };
+}

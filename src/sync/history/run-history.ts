@@ -1,7 +1,7 @@
 import { describeForLog } from '../../errors.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
-import { dayFile, dayOf, listHistory, monthFile, runsIn } from './history-files.ts';
+import { dayFile, dayOf, listHistory, monthFile, readDay } from './history-files.ts';
 import { type HistoryLine, historyText, longestLine } from './history-line.ts';
 
 /** How many months stay, beside the current one. */
@@ -49,20 +49,17 @@ export async function readHistory(
   let left = mostBytes;
   for (let at = 0; at < wanted.length; at += daysAtOnce) {
     const bytes = Math.min(left, Math.max(8 * longestLine, (limit - runs.length) * bytesOfLine));
-    const ends = await Promise.all(
-      wanted.slice(at, at + daysAtOnce).map((day) => published.readEnd(dayFile(day), bytes)),
+    const read = await Promise.all(
+      wanted.slice(at, at + daysAtOnce).map((day) => readDay({ published, now }, day, bytes)),
     );
-    for (const end of ends) {
-      const isCut = (end?.length ?? 0) === bytes;
-      const text = end?.toString() ?? '';
-      // The first line may be a part of one.
-      const ofDay = runsIn(isCut ? text.slice(text.indexOf('\n') + 1) : text);
+    for (const { runs: ofDay, bytes: length, isCut } of read) {
       runs.push(...ofDay.filter(({ finishedAt }) => finishedAt >= from));
-      left -= end?.length ?? 0;
+      left -= length;
       const oldest = ofDay.at(-1)?.finishedAt;
       // Nothing is known of what is before a part that has no line.
-      if (isCut && (oldest ?? from) >= from) return { since: oldest ?? now().toISOString(), runs };
-      if (runs.length >= limit) return { since: oldest ?? from, runs };
+      if (isCut && (oldest ?? from) >= from)
+        return { since: oldest ?? runs.at(-1)?.finishedAt ?? now().toISOString(), runs };
+      if (runs.length >= limit) return { since: oldest !== undefined && oldest > from ? oldest : from, runs };
     }
     if (left <= 0) return { since: runs.at(-1)?.finishedAt ?? now().toISOString(), runs };
   }

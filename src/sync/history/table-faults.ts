@@ -48,8 +48,9 @@ export async function rememberFaults(services: SyncServices, run: RunDocument): 
   try {
     const stored = new Map(Object.entries(await readStored(services)));
     for (const { name, error, hint, heldBack, syncedAt } of entities) {
-      if (error === undefined) stored.delete(name);
-      else stored.set(name, { runId, error, hint, heldBack, syncedAt });
+      if (error !== undefined) stored.set(name, { runId, error, hint, heldBack, syncedAt });
+      // A table that the run planned and did not get to merge is as it was.
+      else if (stored.get(name)?.syncedAt !== syncedAt) stored.delete(name);
     }
     await services.work.put(paths.faults, Object.fromEntries(stored));
   } catch (error) {
@@ -58,11 +59,15 @@ export async function rememberFaults(services: SyncServices, run: RunDocument): 
   }
 }
 
-/** What is wrong with tables now, by logical name: what went wrong last, unless they were read without an error since. */
+/**
+ * What is wrong with tables now, by logical name: what went wrong last, unless they were read without an error since.
+ * Nothing while there is no state, which alone says that.
+ */
 export async function readFaults(
   services: Pick<SyncServices, 'work'>,
   state: State | undefined,
 ): Promise<Map<string, TableFault>> {
+  if (state === undefined) return new Map();
   const stored = Object.entries(await readStored(services));
   return new Map(stored.filter(([name, fault]) => isNow(name, fault, state)));
 }

@@ -126,6 +126,41 @@ describe('the pages', () => {
     expect(textOf(await get('/api/pages/overview'))).toMatch(/^The mirror is up to date/);
   });
 
+  it('keep what is wrong with tables over a run that planned nothing or merged nothing', async () => {
+    org = await Organisation.start(['account', 'lead', { name: 'contact', massDeleteLimit: 0 }]);
+    org.store.deniedPrivileges.add('prvReadlead');
+    const ids = org.rows('contact', 30);
+    await org.sync();
+    for (const id of ids) org.store.delete('contact', id);
+    await org.sync({ reread: ['contact'] });
+    const { services } = org.harness;
+    const isWrong = async () => {
+      expect(textOf(await get('/api/pages/tables'))).toMatch(
+        /contact needs attention .*lead needs attention/,
+      );
+      expect((await get('/api/pages/quality')).body).toContain('Allow 30 deletes once');
+    };
+    await isWrong();
+    // The storage is away when the run is planned, so it has no tables.
+    const state = vi
+      .spyOn(services.mirror, 'loadState')
+      .mockRejectedValue(new RetriableError('The storage is away.'));
+    org.clock.now += 60_000;
+    await expect(org.harness.sync({})).rejects.toThrow('The storage is away.');
+    expect(textOf(await get('/api/pages/overview'))).toMatch(/^The last sync did not complete/);
+    await isWrong();
+    state.mockRestore();
+    // And when it merges.
+    const transaction = vi
+      .spyOn(services.mirror, 'transaction')
+      .mockRejectedValue(new RetriableError('The storage is away.'));
+    org.rows('account', 1);
+    org.clock.now += 60_000;
+    expect((await org.harness.sync({})).phase).toBe('failed');
+    transaction.mockRestore();
+    await isWrong();
+  });
+
   it('show a run while it is under way', async () => {
     org = await Organisation.start(['account', 'contact'], {}, { DATAVERSE_PAGE_SIZE: '10' });
     org.rows('contact', 55);

@@ -70,7 +70,7 @@ it('checks the app, starts a sync and prints the addresses, but no key', async (
   expect(status).toBe(0);
   expect(routes(server)).toEqual(['GET /api/health', 'GET /api/check', 'POST /api/sync']);
   expect(out).toContain(`A first sync has started: ${server.url}/api/sync/run-1`);
-  expect(out).toContain(`Status page: ${server.url}/api/sync?code=KEY`);
+  expect(out).toContain(`Pages:       ${server.url}/api/dashboard#key=KEY`);
   expect(out).toContain('https://x.example/dataverse/dataverse.db');
   expect(out).not.toContain(key);
   expect(calls).toEqual([

@@ -99,6 +99,25 @@ describe('the history', () => {
     // All runs from then on are there.
     expect(latest.runs.at(-1)!.finishedAt).toBe(latest.since);
     expect(read).toBeLessThan(100_000);
+    // A reader that looks again reads what is not over yet.
+    read = 0;
+    const again = await readHistory({ published, now }, { since: longAgo, limit: 480 });
+    expect(again.runs.length).toBeGreaterThanOrEqual(480);
+    expect(read).toBeLessThan(15_000);
+  });
+
+  it('says from when on all runs are there, never earlier than asked', async () => {
+    const { published } = memoryStorage();
+    const at = Date.UTC(2026, 10, 20, 23);
+    for (let n = 120; n >= 0; n--) {
+      const finishedAt = new Date(at - n * 600_000).toISOString();
+      const line = { runId: `r${n}`, trigger: 'timer', phase: 'complete', startedAt: finishedAt, finishedAt };
+      await published.append(`history/${finishedAt.slice(0, 10)}.jsonl`, `${JSON.stringify(line)}\n`);
+    }
+    const since = new Date(at - 11 * 3_600_000);
+    const found = await readHistory({ published, now: () => new Date(at) }, { since, limit: 48 });
+    expect(found.runs).toHaveLength(67);
+    expect(found.since).toBe(since.toISOString());
   });
 
   it('has runs of a webhook, and of words that a later version may use', () => {

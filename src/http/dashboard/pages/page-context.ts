@@ -123,16 +123,20 @@ function asItIsNow(
     latest,
   }: { faults: ReadonlyMap<string, TableFault>; state: State | undefined; latest: HistoryLine | undefined },
 ): RunStatus {
+  const left = new Map(faults);
   const entities = run.entities.map((table): TableReport => {
     const { error, hint, heldBack, ...others } = table;
-    const fault = faults.get(table.name) ?? (error !== undefined && isNow(table.name, table, state) && table);
-    if (fault)
+    const isSame = error !== undefined && (state === undefined || isNow(table.name, table, state));
+    const fault = left.get(table.name) ?? (isSame ? table : undefined);
+    left.delete(table.name);
+    if (fault !== undefined)
       return { ...others, error: fault.error, hint: fault.hint, heldBack: fault.heldBack } as TableReport;
     return error === undefined ? table : { ...others, state: 'merged' };
   });
-  for (const [name, { runId, error, hint, heldBack }] of faults) {
-    // A table that is newer than the last run of all tables.
-    if (runId <= run.runId || entities.some((table) => table.name === name)) continue;
+  for (const [name, { runId, error, hint, heldBack }] of left) {
+    // One that was never read, and that the run would have named if it were still configured.
+    const isGone = !Object.hasOwn(state?.entities ?? {}, name) && entities.length > 0 && runId < run.runId;
+    if (isGone) continue;
     const figures = { ...addFigures([]), added: 0, updated: 0, deleted: 0, unchanged: 0 };
     entities.push({
       name,
@@ -146,5 +150,9 @@ function asItIsNow(
   }
   const isLater = latest !== undefined && latest.finishedAt > (run.finishedAt ?? '');
   const failed = run.phase === 'complete' && isLater && latest.phase !== 'complete' ? latest : undefined;
-  return { ...run, ...(failed && { phase: failed.phase, error: failed.error }), entities } as RunStatus;
+  return {
+    ...run,
+    ...(failed && { phase: failed.phase, error: failed.error, hint: undefined }),
+    entities,
+  } as RunStatus;
 }
