@@ -111,10 +111,22 @@ function showButtons(): void {
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let failures = 0;
+/** What the latest failure of a page said. */
+let fault = '';
 /** Counts navigations, so that a late answer to an earlier one is not shown. */
 let navigation = 0;
 /** The address that is shown. */
 let shownAt = location.pathname + location.search;
+
+const answered = (status: number): string => `The app answered with status ${status}.`;
+
+/** What a page that is a problem says: what happened, and what to do. */
+function problemOf(page: Document | null): string | undefined {
+  const [title, ...texts] = [...(page?.querySelector('main')?.children ?? [])].map((one) =>
+    one.textContent!.trim(),
+  );
+  return texts.length === 0 ? undefined : `${title}: ${texts.join(' ')}`;
+}
 
 async function show(address: URL, options: { isNews: boolean }): Promise<void> {
   const own = options.isNews ? navigation : ++navigation;
@@ -125,14 +137,15 @@ async function show(address: URL, options: { isNews: boolean }): Promise<void> {
   if (status === 401 || status === 403) return askForKey();
   if (content == null) {
     failures += 1;
-    say(
+    fault =
       status === 0
         ? 'The app does not answer. The figures may be old.'
-        : `The app answered with status ${status}.`,
-    );
+        : (problemOf(page) ?? answered(status));
+    say(fault);
     return plan();
   }
-  if (failures > 0) say('');
+  // What a button said meanwhile stays.
+  if (failures > 0 && notice()?.textContent === fault) say('');
   failures = 0;
   document.title = page!.title;
   if (!options.isNews) {
@@ -179,6 +192,13 @@ function askForKey(): void {
   document.getElementById('key')!.focus();
 }
 
+/** What an answer without a document means. The platform refuses a key, or a session that has ended, with nothing else. */
+function refusal(status: number): string {
+  if (status !== 401 && status !== 403) return answered(status);
+  const next = key === null ? 'Sign in again.' : 'This button needs a host key: open the pages with one.';
+  return `${answered(status)} ${next}`;
+}
+
 async function post(button: HTMLButtonElement): Promise<void> {
   const { post: address, body = '{}', confirm: question } = button.dataset;
   const request = requestOf(button);
@@ -194,14 +214,14 @@ async function post(button: HTMLButtonElement): Promise<void> {
     };
     if (isShell && key !== null) headers['x-functions-key'] = key;
     const response = await fetch(address, { method: 'POST', headers, body });
-    const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-    const { detail, hint, outcome } = answer;
+    const answer = (await response.json().catch(() => null)) as Record<string, unknown> | null;
+    const { detail, hint, outcome } = answer ?? {};
     const texts = [
       detail,
       response.ok ? `Done: ${outcome ?? response.status}.` : outcome && `It is ${outcome}.`,
       hint,
-    ];
-    say(texts.filter((text) => typeof text === 'string').join(' '));
+    ].filter((text) => typeof text === 'string');
+    say(texts.length > 0 ? texts.join(' ') : refusal(response.status));
   } catch {
     say('The app does not answer. Try again.');
   }

@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { problemPage } from '../../../src/http/pages/problem-page.ts';
+import { Problem } from '../../../src/http/problem.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { chromiumAbsent, chromiumPath } from './chromium.ts';
 
@@ -203,6 +205,51 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await page.evaluate('said')).toEqual(['Done: started.']);
       expect(await page.locator('tbody tr').count()).toBeGreaterThan(1);
       expect(complaints).toEqual([]);
+    });
+
+    test('says why a button or a page failed, also where the answer has no problem document', async () => {
+      const { page } = await look();
+      await page.goto(address);
+      await heading(page).getByText('needs attention').waitFor();
+      const notice = page.locator('#notice');
+      const document = { detail: 'This needs the app role Mirror.Operate.', hint: 'Assign it.' };
+      const answers = [
+        [401, '', /status 401.*host key/],
+        [403, '', /status 403.*host key/],
+        [404, '', /status 404/],
+        [500, 'null', /status 500/],
+        [502, '<html>Bad gateway</html>', /status 502/],
+        [403, JSON.stringify(document), /^This needs the app role Mirror\.Operate\. Assign it\.$/],
+      ] as const;
+      for (const [status, body, said] of answers) {
+        await page.route('**/api/sync', (route) => route.fulfill({ status, body }), { times: 1 });
+        const news = page.waitForResponse(/pages\/overview/);
+        await page.getByRole('button', { name: 'Start a sync' }).click();
+        await expect.poll(() => notice.textContent()).toMatch(said);
+        await news;
+      }
+      // What the button did stays, also if the page answers again only after it.
+      await page.route('**/pages/overview', (route) => route.abort());
+      await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      await notice.getByText('The app does not answer. The figures may be old.').waitFor();
+      await page.unroute('**/pages/overview');
+      await page.route('**/api/sync', (route) => route.fulfill({ status: 404 }), { times: 1 });
+      const recovered = page.waitForResponse(/pages\/overview/);
+      await page.getByRole('button', { name: 'Start a sync' }).click();
+      await recovered;
+      await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+      await page.waitForLoadState('networkidle');
+      expect(await notice.textContent()).toMatch(/status 404/);
+
+      const problem = new Problem(500, 'The mirror <b>cannot</b> be read.', { hint: 'Restore it.' });
+      const { body } = problemPage(problem);
+      await page.route('**/pages/schema', (route) =>
+        route.fulfill({ status: 500, contentType: 'text/html', body: String(body) }),
+      );
+      await open(page, 'Schema');
+      await notice
+        .getByText('Internal Server Error: The mirror <b>cannot</b> be read. What to do: Restore it.')
+        .waitFor();
     });
 
     test('skips to the content without loading it, and folds what was unfolded elsewhere', async () => {
