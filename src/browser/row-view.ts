@@ -2,7 +2,7 @@ import { element } from './element.ts';
 import { textOf } from './result-table.ts';
 import { cell } from './rows-view.ts';
 import type { Shown } from './shown.ts';
-import { quoted } from './sql.ts';
+import { conditionOf, filterOf, filterText, quoted } from './sql.ts';
 import type { Cell } from './worker-messages.ts';
 
 /** One row: all values, the rows that it refers to, the rows that refer to it, and its history where that is kept. */
@@ -12,8 +12,14 @@ export async function rowView(shown: Shown, table: string, id: string): Promise<
   const back = element('p', {}, element('a', { href: link({ table }) }, `All rows of ${table}`));
   const heading = element('h2', { tabindex: '-1' }, `${table} ${id}`);
   if (key === undefined) return [back, heading, element('p', {}, 'No single column of it names a row.')];
-  const sql = `SELECT * FROM ${quoted.name(table)} WHERE ${quoted.name(key)} = ?`;
-  const { columns: names, rows } = await reader.query(sql, [id], { maxRows: 1, maxText: 100_000 });
+  const filter = filterOf(
+    filterText({ column: key, operator: '=', value: id }),
+    await catalog.columns(table),
+  )!;
+  const parameters: Cell[] = [];
+  const condition = conditionOf(filter, (value) => `?${parameters.push(value)}`);
+  const sql = `SELECT * FROM ${quoted.name(table)} WHERE ${condition}`;
+  const { columns: names, rows } = await reader.query(sql, parameters, { maxRows: 1, maxText: 100_000 });
   const row = rows[0];
   if (row === undefined) {
     const why = 'The mirror does not have this row: the application user may not see it, or it was deleted.';
@@ -38,7 +44,11 @@ export async function rowView(shown: Shown, table: string, id: string): Promise<
       element(
         'li',
         {},
-        element('a', { href: link({ table: from, f: [`${column}|=|${id}`] }) }, `${from} by ${column}`),
+        element(
+          'a',
+          { href: link({ table: from, f: [filterText({ column, operator: '=', value: id })] }) },
+          `${from} by ${column}`,
+        ),
       ),
     );
   const history = `${table}_history`;
@@ -52,7 +62,7 @@ export async function rowView(shown: Shown, table: string, id: string): Promise<
             {
               href: link({
                 table: history,
-                f: [`${key}|=|${String(at(key))}`],
+                f: [filterText({ column: key, operator: '=', value: String(at(key)) })],
                 sort: 'valid_from',
                 desc: '1',
               }),

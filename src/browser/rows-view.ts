@@ -3,6 +3,8 @@ import { resultTable, saveButtons, textOf } from './result-table.ts';
 import type { Shown } from './shown.ts';
 import {
   type Filter,
+  filterOf,
+  filterText,
   operators,
   pageRows,
   positionColumn,
@@ -23,7 +25,9 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const names = new Set(columns.map(({ name }) => name));
   const key = await catalog.naming(table);
   const labels = await catalog.labels(table);
-  const filters = filtersOf(address).filter(({ column }) => names.has(column));
+  const texts = address.getAll('f');
+  const filters = texts.map((text) => filterOf(text, columns)).filter((one) => one !== undefined);
+  const unknown = texts.filter((text) => filterOf(text, columns) === undefined);
   const sorted = address.get('sort');
   const sort =
     sorted !== null && names.has(sorted) ? { column: sorted, isDescending: address.has('desc') } : undefined;
@@ -107,19 +111,13 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       view,
       columns.map(({ name }) => name),
     ),
+    ...unknown.map((text) =>
+      element('p', { class: 'fault' }, `Not filtered by ${text}: ${table} has no such column or comparison.`),
+    ),
     pages,
     saveButtons(table, whole, shown),
     element('p', {}, copy),
   ];
-}
-
-/** What the address says of filters: `column|operator|value`. */
-function filtersOf(address: URLSearchParams): Filter[] {
-  return address.getAll('f').flatMap((text) => {
-    const [column = '', operator = '', ...rest] = text.split('|');
-    const known = operators.find((one) => one === operator);
-    return known === undefined ? [] : [{ column, operator: known, value: rest.join('|') }];
-  });
 }
 
 /** What stands in the address for a view, with another order or other filters. */
@@ -130,7 +128,7 @@ function addressOf(
   const next = { filters, sort, ...change };
   return {
     table,
-    f: next.filters.map(({ column, operator, value }) => `${column}|${operator}|${value}`),
+    f: next.filters.map(filterText),
     sort: next.sort?.column,
     desc: next.sort?.isDescending ? '1' : undefined,
   };

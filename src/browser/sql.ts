@@ -10,9 +10,33 @@ export interface Filter {
   column: string;
   operator: '=' | '<>' | '<' | '>' | 'contains' | 'is empty' | 'is not empty';
   value: string;
+  /** The column has no type: it may hold numbers beside texts, and SQLite converts neither to the other. */
+  isUntyped?: boolean;
 }
 
 export const operators: Filter['operator'][] = ['=', '<>', '<', '>', 'contains', 'is empty', 'is not empty'];
+
+/** How a filter stands in the address. */
+export const filterText = ({ column, operator, value }: Omit<Filter, 'isUntyped'>): string =>
+  `${column}|${operator}|${value}`;
+
+/** The filter that a text of the address means; undefined if no column has its name. Names may hold `|`. */
+export function filterOf(
+  text: string,
+  columns: readonly { name: string; type: string }[],
+): Filter | undefined {
+  for (const { name, type } of [...columns].sort((a, b) => b.name.length - a.name.length)) {
+    for (const operator of operators) {
+      const begin = filterText({ column: name, operator, value: '' });
+      if (text.startsWith(begin))
+        return { column: name, operator, value: text.slice(begin.length), isUntyped: isUntyped(type) };
+    }
+  }
+  return undefined;
+}
+
+/** Whether a declared type gives no affinity (sqlite.org: Determination Of Column Affinity; STRICT Tables, for ANY). */
+export const isUntyped = (type: string): boolean => type === '' || /blob|^any$/i.test(type);
 
 export interface View {
   table: string;
@@ -90,7 +114,14 @@ export function statementOf(view: View, isShown = false): { sql: string; paramet
   };
 }
 
-function conditionOf({ column, operator, value }: Filter, bind: (value: Cell) => string): string {
+/** Whether a text is a number as SQL writes it. */
+const number = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/** The condition of a filter. @param bind returns what stands for a value in the statement */
+export function conditionOf(
+  { column, operator, value, isUntyped = false }: Filter,
+  bind: (value: Cell) => string,
+): string {
   const name = quoted.name(column);
   if (operator === 'is empty') return `(${name} IS NULL OR ${name} = '')`;
   if (operator === 'is not empty') return `${name} <> ''`;
@@ -98,6 +129,10 @@ function conditionOf({ column, operator, value }: Filter, bind: (value: Cell) =>
     const pattern = `%${value.replaceAll(/[\\%_]/g, '\\$&')}%`;
     return `${name} LIKE ${bind(pattern)} ESCAPE '\\'`;
   }
-  // A column compares a text that looks like a number as its type says: its affinity is applied.
-  return `${name} ${operator} ${bind(value)}`;
+  const asText = `${name} ${operator} ${bind(value)}`;
+  const trimmed = value.trim();
+  // A column with a type compares a text that looks like a number as its type says: its affinity is applied.
+  if (!isUntyped || !number.test(trimmed)) return asText;
+  // Numbers as numbers, texts as texts: neither in the place of the other, as in the order of the rows.
+  return `iif(typeof(${name}) IN ('integer', 'real'), ${name} ${operator} ${trimmed}, ${asText})`;
 }

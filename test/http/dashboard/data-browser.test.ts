@@ -6,7 +6,16 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { positionColumn, rowidName, statementOf, type View } from '../../../src/browser/sql.ts';
+import {
+  type Filter,
+  filterOf,
+  filterText,
+  operators,
+  positionColumn,
+  rowidName,
+  statementOf,
+  type View,
+} from '../../../src/browser/sql.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { chromiumAbsent, chromiumPath } from './chromium.ts';
 
@@ -64,6 +73,68 @@ describe('the pages of a table', () => {
       );
       expect(values).toEqual(ordered.all().map(({ one }) => one));
     }
+  });
+});
+
+describe('a filter', () => {
+  const values = [-7, 0, 1.5, 9, 10, 100000000, 9007199254740993n, '9', '10', '1e1', 'ten', '', null];
+
+  test.each(['', 'BLOB', 'ANY'])('compares numbers as numbers and texts as texts: type "%s"', (type) => {
+    using db = new DatabaseSync(':memory:');
+    db.exec(`CREATE TABLE t (id INTEGER PRIMARY KEY, v ${type})${type === 'ANY' ? ' STRICT' : ''}`);
+    for (const value of values) db.prepare('INSERT INTO t (v) VALUES (?)').run(value);
+    const columns = [{ name: 'v', type }];
+    for (const value of [
+      '10',
+      ' 10 ',
+      '1e1',
+      '1.5',
+      '-7',
+      '+9',
+      '100000000',
+      '9007199254740993',
+      'ten',
+      '',
+    ]) {
+      for (const operator of operators.slice(0, 4)) {
+        const filter = filterOf(filterText({ column: 'v', operator, value }), columns)!;
+        const view = { table: 't', filters: [filter], rowid: 'id' };
+        const { sql, parameters } = statementOf(view);
+        const read = (statement: string, given: typeof parameters = []): unknown[] => {
+          const prepared = db.prepare(statement);
+          prepared.setReadBigInts(true);
+          return prepared.all(...given).map(({ v }) => (typeof v === 'bigint' ? Number(v) : v));
+        };
+        const isNumber = value !== '' && Number.isFinite(Number(value));
+        const compare = (one: number | string, other: number | string): boolean =>
+          ({ '=': one === other, '<>': one !== other, '<': one < other, '>': one > other })[
+            operator as '=' | '<>' | '<' | '>'
+          ];
+        const wanted = values
+          .filter((one) => {
+            if (one === null) return false;
+            if (typeof one === 'string') return compare(one, value);
+            // Numbers come before texts.
+            return isNumber ? compare(Number(one), Number(value)) : ['<', '<>'].includes(operator);
+          })
+          .map((one) => (typeof one === 'bigint' ? Number(one) : one));
+        expect(read(sql, parameters), `${operator} ${value}`).toEqual(wanted);
+        // What people copy finds the same.
+        expect(read(statementOf(view, true).sql), `${operator} ${value}`).toEqual(wanted);
+      }
+    }
+  });
+
+  test('is read from the address, whatever the columns are called', () => {
+    const columns = ['a', 'a|b', '|', 'a|=', ''].map((name) => ({ name, type: 'TEXT' }));
+    for (const { name: column } of columns) {
+      for (const operator of operators) {
+        const filter: Filter = { column, operator, value: 'x|=|y', isUntyped: false };
+        expect(filterOf(filterText(filter), columns)).toEqual(filter);
+      }
+    }
+    expect(filterOf('b|=|1', columns)).toBeUndefined();
+    expect(filterOf('a|is|1', columns)).toBeUndefined();
   });
 });
 
