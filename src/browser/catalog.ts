@@ -35,34 +35,36 @@ export class Catalog {
     this.#reader = reader;
   }
 
+  /** Reads what the state that is open has. Columns and labels are read once they are needed. */
   async load(): Promise<void> {
-    this.#columns.clear();
-    this.#labels.clear();
-    const relations = await this.#reader.query(
+    const found = await this.#reader.query(
       "SELECT name, type, sql LIKE '%WITHOUT ROWID%' FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY substr(name, 1, 1) = '_', name COLLATE NOCASE",
       [],
       { maxRows: 10_000 },
     );
-    this.relations = relations.rows.map(([name, kind, isWithout]) => ({
+    const relations = found.rows.map(([name, kind, isWithout]) => ({
       name: String(name),
       kind: kind as Relation['kind'],
       hasRowid: kind === 'table' && isWithout === 0,
     }));
-    const counts = await this.#ask('SELECT table_name, rows FROM _sync_state');
+    /** Rows of a bookkeeping table; none if the mirror has no such table. */
+    const ask = async (sql: string): Promise<unknown[][]> => {
+      const table = / FROM (\w+)/.exec(sql)![1];
+      if (!relations.some(({ name }) => name === table)) return [];
+      return (await this.#reader.query(sql, [], { maxRows: 50_000 })).rows;
+    };
+    const counts = await ask('SELECT table_name, rows FROM _sync_state');
+    const keys = await ask('SELECT table_name, column_name, target_table FROM _sync_foreign_keys');
+    // All of it, or nothing: what failed leaves the earlier state as it was.
+    this.#columns.clear();
+    this.#labels.clear();
+    this.relations = relations;
     this.rows = new Map(counts.map(([table, rows]) => [String(table), Number(rows)]));
-    const keys = await this.#ask('SELECT table_name, column_name, target_table FROM _sync_foreign_keys');
     this.references = keys.map(([table, column, target]) => ({
       table: String(table),
       column: String(column),
       target: String(target),
     }));
-  }
-
-  /** Rows of a bookkeeping table; none if the mirror has no such table. */
-  async #ask(sql: string): Promise<unknown[][]> {
-    const table = / FROM (\w+)/.exec(sql)![1];
-    if (!this.relations.some(({ name }) => name === table)) return [];
-    return (await this.#reader.query(sql, [], { maxRows: 50_000 })).rows;
   }
 
   has(name: string): boolean {
@@ -111,6 +113,13 @@ export class Catalog {
     for (const [column, value, label] of rows) labels.set(`${column} ${value}`, String(label));
     this.#labels.set(table, labels);
     return labels;
+  }
+
+  /** The columns whose values lead to rows: the one that names a row of the table, and references. */
+  async leading(table: string): Promise<string[]> {
+    const references = this.references.filter((one) => one.table === table).map(({ column }) => column);
+    const naming = await this.naming(table);
+    return naming === undefined ? references : [naming, ...references];
   }
 
   /** The tables that a column refers to. */

@@ -1,5 +1,5 @@
 import { Catalog } from './catalog.ts';
-import { element } from './element.ts';
+import { element, once } from './element.ts';
 import { MirrorReader, QueryError } from './mirror-reader.ts';
 import { rowView } from './row-view.ts';
 import { rowsView } from './rows-view.ts';
@@ -14,6 +14,9 @@ import { sqlBox } from './sql-box.ts';
 const keyName = 'dataverse-mirror-key';
 /** How often the page looks whether a sync has committed, in milliseconds. */
 const lookMilliseconds = 30_000;
+
+/** A read that takes longer keeps the button that stops it in sight, in milliseconds. */
+const longMilliseconds = 500;
 
 /** The parts of the address that belong to this page. */
 const own = ['table', 'row', 'sort', 'desc', 'f', 'sql'];
@@ -38,9 +41,27 @@ async function run(root: HTMLElement): Promise<void> {
   });
   const catalog = new Catalog(reader);
   const state = element('p', { role: 'status', class: 'quiet' });
+  const newer = element('p', { role: 'status' });
+  const stop = element(
+    'button',
+    { type: 'button', id: 'stop', class: 'small', 'aria-disabled': 'true' },
+    'Stop',
+  );
+  const bar = element('div', { class: 'reading' }, stop, state);
   const content = element('div');
   const box = element('div');
-  root.replaceChildren(state, box, content);
+  root.replaceChildren(bar, newer, box, content);
+  stop.addEventListener('click', () => {
+    if (stop.ariaDisabled !== 'true') reader.stop();
+  });
+  let busy: ReturnType<typeof setTimeout> | undefined;
+  reader.onBusy = (isBusy) => {
+    stop.ariaDisabled = String(!isBusy);
+    clearTimeout(busy);
+    // What takes a while can be stopped from every place of the page.
+    if (isBusy) busy = setTimeout(() => bar.classList.add('long'), longMilliseconds);
+    else bar.classList.remove('long');
+  };
   let isReloading = false;
   let isOpen = false;
   let sql: ReturnType<typeof sqlBox> | undefined;
@@ -48,11 +69,15 @@ async function run(root: HTMLElement): Promise<void> {
   let navigation = 0;
   /** The part of the address that is shown. */
   let at = location.search;
+  let outdated = new AbortController();
+  /** The state of which it was tried without being asked, where none could be opened. */
+  let tried: string | null | undefined;
 
   const shown: Shown = {
     reader,
     catalog,
     address: new URLSearchParams(location.search),
+    signal: outdated.signal,
     link(change) {
       const next = new URLSearchParams(location.search);
       for (const name of own) next.delete(name);
@@ -70,35 +95,60 @@ async function run(root: HTMLElement): Promise<void> {
     say(text) {
       state.textContent = text;
     },
+    sayRead() {
+      const size = Math.round(reader.fetchedBytes / 1000).toLocaleString('en-US');
+      shown.say(`Read ${size} kB in ${reader.requests} requests.`);
+    },
     fail(error) {
-      if (error instanceof QueryError && error.isChanged) offer();
-      else shown.say((error as Error).message);
+      if (error instanceof QueryError && error.isChanged) {
+        shown.say('');
+        offer();
+      } else shown.say((error as Error).message);
     },
   };
 
+  const isOffered = (): boolean => newer.firstChild !== null;
+
   /** Offers the newer state. What is shown stays as it is until then: two states are never mixed. */
   function offer(): void {
-    if (isReloading) return;
-    suggest('A sync has committed a newer state of the mirror.', 'Show the newer state', () => reload(true));
+    if (isReloading || isOffered()) return;
+    const button = element('button', { type: 'button' }, 'Show the newer state');
+    button.addEventListener('click', () => void once(button, () => reload(true)));
+    newer.replaceChildren('A sync has committed a newer state of the mirror. ', button);
   }
 
-  function suggest(text: string, action: string, act: () => Promise<void>): void {
-    const button = element('button', { type: 'button' }, action);
-    button.addEventListener('click', () => void act());
+  /** Says what failed, with a button that tries again and keeps the focus if that fails. */
+  function suggest(text: string, act: () => Promise<void>): void {
+    const button = element('button', { type: 'button' }, 'Try again');
+    button.addEventListener('click', async () => {
+      await act();
+      if (document.activeElement === document.body) state.querySelector('button')?.focus();
+    });
     state.replaceChildren(`${text} `, button);
   }
 
+  /** Ends what is read for something else. */
+  function move(): number {
+    outdated.abort();
+    outdated = new AbortController();
+    shown.signal = outdated.signal;
+    return ++navigation;
+  }
+
   async function reload(isMoved: boolean): Promise<void> {
+    if (isReloading) return;
     isReloading = true;
+    move();
     try {
       shown.say(isOpen ? 'Opening the newer state …' : 'Opening the mirror …');
-      await reader.open();
-      await catalog.load();
+      await reader.open(() => catalog.load());
     } catch (error) {
-      return suggest((error as Error).message, 'Try again', () => reload(true));
+      if (isOffered()) return shown.say((error as Error).message);
+      return suggest((error as Error).message, () => reload(true));
     } finally {
       isReloading = false;
     }
+    newer.replaceChildren();
     // A result of the earlier state does not stand beside rows of this one.
     sql?.clear();
     sql ??= sqlBox(shown);
@@ -108,8 +158,10 @@ async function run(root: HTMLElement): Promise<void> {
   }
 
   async function show(isMoved: boolean): Promise<void> {
-    if (!isOpen) return;
-    const asked = ++navigation;
+    if (!isOpen) return reload(isMoved);
+    // The state that is being opened shows what the address says then.
+    if (isReloading) return;
+    const asked = move();
     at = location.search;
     shown.address = new URLSearchParams(location.search);
     const table = shown.address.get('table') ?? catalog.relations[0]?.name;
@@ -124,13 +176,12 @@ async function run(root: HTMLElement): Promise<void> {
             : await rowView(shown, table, row);
       if (asked !== navigation) return;
       content.replaceChildren(...parts);
-      const size = reader.fetchedBytes;
-      shown.say(`Read ${Math.round(size / 1000).toLocaleString('en-US')} kB in ${reader.requests} requests.`);
+      shown.sayRead();
       if (isMoved) content.querySelector<HTMLElement>('h2')?.focus();
     } catch (error) {
       if (asked !== navigation) return;
-      if (error instanceof QueryError && error.isChanged) offer();
-      else suggest((error as Error).message, 'Try again', () => show(isMoved));
+      if (error instanceof QueryError && error.isChanged) shown.fail(error);
+      else suggest((error as Error).message, () => show(true));
     }
   }
 
@@ -153,12 +204,18 @@ async function run(root: HTMLElement): Promise<void> {
 
   await reload(false);
   setInterval(async () => {
-    if (document.hidden || isReloading || !isOpen) return;
+    if (document.hidden || isReloading || isOffered()) return;
     const headers: Record<string, string> = {};
     const key = isShell ? sessionStorage.getItem(keyName) : null;
     if (key !== null) headers['x-functions-key'] = key;
     const answer = await fetch(database, { method: 'HEAD', headers }).catch(() => undefined);
-    if (answer?.ok && answer.headers.get('etag') !== reader.etag) offer();
+    if (!answer?.ok) return;
+    const etag = answer.headers.get('etag');
+    if (isOpen && etag !== reader.etag) offer();
+    if (isOpen || etag === tried) return;
+    // Such as the state of the first sync.
+    tried = etag;
+    await reload(state.contains(document.activeElement));
   }, lookMilliseconds);
 }
 

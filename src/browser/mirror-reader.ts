@@ -1,4 +1,12 @@
-import type { Answer, Asked, Cell, Table } from './worker-messages.ts';
+import type { Answer, Asked, Cell, Format, Results, Saved, Table } from './worker-messages.ts';
+
+/** A file to save has no more rows, and no more bytes than one row beyond these. */
+const mostSavedRows = 100_000;
+const mostSavedBytes = 500_000_000;
+/**
+ * So long an outdated read may end before its thread is ended, in milliseconds: a new thread reads again what this one has.
+ */
+const graceMilliseconds = 300;
 
 /** A query failed. `isChanged`: because a sync has committed a newer state. */
 export class QueryError extends Error {
@@ -18,92 +26,157 @@ export interface Place {
   key: string | null;
 }
 
-type Unsent = Asked extends infer A ? (A extends { id: number } ? Omit<A, 'id'> : never) : never;
+interface Options {
+  /** The state that is meant, where another one may be shown by now. */
+  state?: string;
+  /** Aborted once nobody waits for the rows. */
+  signal?: AbortSignal | undefined;
+}
 
-/** Reads the mirror in a thread. All queries see the state that was opened. */
+/** Reads the mirror in a thread, one read after the other. All see the state that was opened. */
 export class MirrorReader {
   readonly #place: Place;
   #worker: Worker | undefined;
-  #ids = 0;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
-  /** The state that the thread opens or has open. */
-  #opening: Promise<string> | undefined;
-  /** Of the state that is shown: the one that `open` found last. Empty before. */
+  /** The state that the thread has open. */
+  #opened: string | undefined;
+  /** Takes the answer to what the thread was asked. */
+  #take: ((answer: Answer) => void) | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #opens = 0;
+  /** Of the state that is shown. Empty before. */
   etag = '';
   requests = 0;
   fetchedBytes = 0;
+  /** Called when a read begins to run or wait, and when none does any more. */
+  onBusy: (isBusy: boolean) => void = () => {};
 
   constructor(place: Place) {
     this.#place = place;
   }
 
-  /** Opens the newest state. */
-  async open(): Promise<void> {
-    this.etag = await this.#reach();
-  }
-
-  /** Opens the state that is there now. One that failed is forgotten, so that the next query tries again. */
-  #reach(): Promise<string> {
-    const { database, key, wasm } = this.#place;
-    const opening = this.#ask({ kind: 'open', database, key, wasm }).then(({ rows }) => String(rows[0]![0]));
-    this.#opening = opening;
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = undefined;
-    });
-    return opening;
-  }
-
   /**
-   * Asks the state that is shown.
-   * @param options.state the state that is meant, where it may be another one by now
-   * @throws QueryError also if the state is no longer there
+   * Opens the newest state in a new thread, so that nothing of the earlier one stays in memory. Ends what is read of that.
+   * @param load reads what belongs to the state; if it fails, the earlier state stays the one that is shown
    */
-  async query(
+  async open(load: () => Promise<void>): Promise<void> {
+    this.#opens += 1;
+    this.stop();
+    const before = this.etag;
+    this.etag = await this.#inTurn(() => this.#reach());
+    try {
+      await load();
+    } catch (error) {
+      this.etag = before;
+      throw error;
+    }
+  }
+
+  /** The rows of a statement. @throws QueryError also if the state is no longer there */
+  query(
     sql: string,
     parameters: readonly Cell[] = [],
-    { maxRows = 1000, maxText = 2000, state = this.etag } = {},
+    {
+      maxRows = 1000,
+      maxText = 2000,
+      whole = [],
+      ...options
+    }: Options & { maxRows?: number; maxText?: number; whole?: readonly string[] } = {},
   ): Promise<Table> {
-    const opened = await (this.#opening ?? this.#reach());
-    if (state !== this.etag) throw new QueryError('This belongs to an earlier state of the mirror.', false);
-    if (opened !== state) throw new QueryError('A sync has committed a newer state of the mirror.', true);
-    return this.#ask({ kind: 'query', sql, parameters: [...parameters], maxRows, maxText });
+    const asked = { sql, parameters: [...parameters], maxRows, maxText, whole: [...whole] };
+    return this.#read(options, () => this.#ask({ kind: 'query', ...asked }));
   }
 
-  /** Ends what is running. The next query opens the file again, and fails if a newer state is there. */
-  stop(): void {
+  /** The rows of a statement as a file. @throws QueryError like `query` */
+  save(
+    sql: string,
+    parameters: readonly Cell[],
+    { format, ...options }: Options & { format: Format },
+  ): Promise<Saved> {
+    const limits = { maxRows: mostSavedRows, maxBytes: mostSavedBytes };
+    return this.#read(options, () =>
+      this.#ask({ kind: 'save', sql, parameters: [...parameters], format, ...limits }),
+    );
+  }
+
+  /** Ends what is running. The next read opens the file again, and fails if a newer state is there. */
+  stop(error = 'Stopped.'): void {
     this.#worker?.terminate();
     this.#worker = undefined;
-    this.#opening = undefined;
-    for (const [id, done] of this.#waiting) done({ id, error: 'Stopped.', isChanged: false });
-    this.#waiting.clear();
+    this.#opened = undefined;
+    this.#take?.({ error, isChanged: false });
+    this.#take = undefined;
   }
 
-  async #ask(unsent: Unsent): Promise<Table> {
-    const id = ++this.#ids;
+  #read<T>({ state = this.etag, signal }: Options, ask: () => Promise<T>): Promise<T> {
+    const opens = this.#opens;
+    return this.#inTurn(async () => {
+      if (opens !== this.#opens || state !== this.etag)
+        throw new QueryError('This belongs to an earlier state of the mirror.', false);
+      const end = (): void => {
+        if (signal?.aborted) throw new QueryError('Stopped.', false);
+      };
+      end();
+      let grace: ReturnType<typeof setTimeout> | undefined;
+      const outdate = (): void => {
+        grace = setTimeout(() => this.stop(), graceMilliseconds);
+      };
+      signal?.addEventListener('abort', outdate);
+      try {
+        const opened = this.#opened ?? (await this.#reach());
+        if (opened !== state) throw new QueryError('A sync has committed a newer state of the mirror.', true);
+        end();
+        return await ask();
+      } finally {
+        signal?.removeEventListener('abort', outdate);
+        clearTimeout(grace);
+      }
+    });
+  }
+
+  /** Opens the state that is there now. */
+  async #reach(): Promise<string> {
+    const { database, key, wasm } = this.#place;
+    try {
+      const { etag } = await this.#ask<'open'>({ kind: 'open', database, key, wasm });
+      this.#opened = etag;
+      return etag;
+    } catch (error) {
+      // A thread opens once.
+      this.stop();
+      throw error;
+    }
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    if (++this.#waiting === 1) this.onBusy(true);
+    const turn = this.#last.then(task).finally(() => {
+      if (--this.#waiting === 0) this.onBusy(false);
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #ask<Kind extends Asked['kind']>(asked: Asked & { kind: Kind }): Promise<Results[Kind]> {
     this.#worker ??= this.#start();
-    const answer = await new Promise<Answer>((done) => {
-      this.#waiting.set(id, done);
-      this.#worker!.postMessage({ ...unsent, id });
+    const answer = await new Promise<Answer>((take) => {
+      this.#take = take;
+      this.#worker!.postMessage(asked);
     });
     if ('error' in answer) throw new QueryError(answer.error, answer.isChanged);
     this.requests = answer.requests;
     this.fetchedBytes = answer.fetchedBytes;
-    return answer.table;
+    return answer.result as Results[Kind];
   }
 
   #start(): Worker {
     const worker = new Worker(trusted(this.#place.worker) as unknown as string, { type: 'module' });
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-      this.#waiting.get(data.id)?.(data);
-      this.#waiting.delete(data.id);
+      if (worker === this.#worker) this.#take?.(data);
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      const error = event.message || 'SQLite could not be started.';
-      for (const [id, done] of this.#waiting) done({ id, error, isChanged: false });
-      this.#waiting.clear();
-      this.#worker = undefined;
-      this.#opening = undefined;
+      if (worker === this.#worker) this.stop(event.message || 'SQLite could not be started.');
     };
     return worker;
   }

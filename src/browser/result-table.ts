@@ -1,7 +1,6 @@
-import { csvOf, download, jsonOf } from './download.ts';
 import { element, once } from './element.ts';
 import type { Shown } from './shown.ts';
-import type { Cell, Table } from './worker-messages.ts';
+import type { Cell, Format, Saved, Table } from './worker-messages.ts';
 
 export interface Shape {
   caption: string;
@@ -47,24 +46,28 @@ export function textOf(value: Cell): Node | string {
   return String(value);
 }
 
-/** Buttons that save a result. @param whole reads all of it, not only what is shown */
+/** Offers a file. */
+function download(name: string, file: Blob): void {
+  const address = URL.createObjectURL(file);
+  const link = element('a', { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+/** Buttons that save a result. @param read reads all of it, not only what is shown */
 export function saveButtons(
   name: string,
-  whole: () => Promise<Table>,
+  read: (format: Format) => Promise<Saved>,
   { say, fail }: Pick<Shown, 'say' | 'fail'>,
 ): HTMLElement {
-  const save = (format: 'csv' | 'json') => {
+  const save = (format: Format) => {
     const button = element('button', { type: 'button' }, format.toUpperCase());
     const saveAs = async () => {
+      say('Saving …');
       try {
-        const table = await whole();
-        const text = format === 'csv' ? csvOf(table) : jsonOf(table);
-        download(`${name}.${format}`, text, format === 'csv' ? 'text/csv' : 'application/json');
-        say(
-          table.isCut
-            ? `Saved the first ${table.rows.length.toLocaleString('en-US')} rows.`
-            : `Saved ${table.rows.length.toLocaleString('en-US')} rows.`,
-        );
+        const { file, rows, isCut } = await read(format);
+        download(`${name}.${format}`, file);
+        say(`Saved ${isCut ? 'the first ' : ''}${rows.toLocaleString('en-US')} rows.`);
       } catch (error) {
         fail(error);
       }

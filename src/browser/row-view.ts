@@ -7,7 +7,7 @@ import type { Cell } from './worker-messages.ts';
 
 /** One row: all values, the rows that it refers to, the rows that refer to it, and its history where that is kept. */
 export async function rowView(shown: Shown, table: string, id: string): Promise<Node[]> {
-  const { reader, catalog, link } = shown;
+  const { reader, catalog, link, signal } = shown;
   const key = await catalog.naming(table);
   const back = element('p', {}, element('a', { href: link({ table }) }, `All rows of ${table}`));
   const heading = element('h2', { tabindex: '-1' }, `${table} ${id}`);
@@ -19,7 +19,12 @@ export async function rowView(shown: Shown, table: string, id: string): Promise<
   const parameters: Cell[] = [];
   const condition = conditionOf(filter, (value) => `?${parameters.push(value)}`);
   const sql = `SELECT * FROM ${quoted.name(table)} WHERE ${condition}`;
-  const { columns: names, rows } = await reader.query(sql, parameters, { maxRows: 1, maxText: 100_000 });
+  const { columns: names, rows } = await reader.query(sql, parameters, {
+    maxRows: 1,
+    maxText: 100_000,
+    whole: await catalog.leading(table),
+    signal,
+  });
   const row = rows[0];
   if (row === undefined) {
     const why = 'The mirror does not have this row: the application user may not see it, or it was deleted.';
@@ -85,7 +90,7 @@ export async function rowView(shown: Shown, table: string, id: string): Promise<
 
 /** A link to the one of several tables that has the row. */
 async function reference(
-  { reader, catalog, link }: Shown,
+  { reader, catalog, link, signal }: Shown,
   targets: readonly string[],
   value: Cell,
 ): Promise<(Node | string)[]> {
@@ -93,7 +98,7 @@ async function reference(
     const key = await catalog.naming(table);
     if (key === undefined) continue;
     const sql = `SELECT 1 FROM ${quoted.name(table)} WHERE ${quoted.name(key)} = ?`;
-    if ((await reader.query(sql, [value], { maxRows: 1 })).rows.length > 0)
+    if ((await reader.query(sql, [value], { maxRows: 1, signal })).rows.length > 0)
       return [element('a', { href: link({ table, row: String(value) }) }, String(value)), ` in ${table}`];
   }
   return [textOf(value)];

@@ -1,4 +1,4 @@
-import { element } from './element.ts';
+import { element, once } from './element.ts';
 import { resultTable, saveButtons, textOf } from './result-table.ts';
 import type { Shown } from './shown.ts';
 import {
@@ -12,10 +12,10 @@ import {
   statementOf,
   type View,
 } from './sql.ts';
-import type { Cell } from './worker-messages.ts';
+import type { Cell, Format } from './worker-messages.ts';
 
-/** More rows are not saved at once. */
-const mostSaved = 100_000;
+/** A text is shown up to here, in characters. */
+const shownText = 200;
 
 /** The rows of a table or view: filtered, sorted, page by page. */
 export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
@@ -25,6 +25,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const names = new Set(columns.map(({ name }) => name));
   const key = await catalog.naming(table);
   const labels = await catalog.labels(table);
+  const whole = await catalog.leading(table);
   const texts = address.getAll('f');
   const filters = texts.map((text) => filterOf(text, columns)).filter((one) => one !== undefined);
   const unknown = texts.filter((text) => filterOf(text, columns) === undefined);
@@ -38,9 +39,15 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const pages = element('div');
   /** Where the pages up to this one begin. */
   const begins: Pick<View, 'after' | 'offset'>[] = [{}];
-  const showPage = async (): Promise<void> => {
+  const showPage = async ({ signal }: Shown): Promise<void> => {
     const { sql, parameters } = statementOf({ ...view, ...begins.at(-1) });
-    const result = await reader.query(sql, parameters, { maxRows: pageRows + 1, maxText: 200, state });
+    const result = await reader.query(sql, parameters, {
+      maxRows: pageRows + 1,
+      maxText: shownText,
+      whole,
+      state,
+      signal,
+    });
     const hasMore = result.rows.length > pageRows;
     const hasPosition = result.columns[0] === positionColumn;
     const page = result.rows.slice(0, pageRows);
@@ -58,29 +65,36 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       { caption, head: (name) => headOf(shown, view, name), cell: cellOf },
     );
     const back = element('button', { type: 'button', disabled: begins.length === 1 }, 'Previous');
-    back.addEventListener('click', () => void turn(() => begins.pop()));
     const next = element('button', { type: 'button', disabled: !hasMore }, 'Next');
+    // One move at a time: the next one begins at the rows that are shown then.
+    const turnOnce = (move: () => unknown) => void once(back, () => once(next, () => turn(move)));
+    back.addEventListener('click', () => turnOnce(() => begins.pop()));
     next.addEventListener('click', () => {
       const last = page.at(-1)!;
       const isNull =
         sort !== undefined && last[result.columns.indexOf(sort.column, hasPosition ? 1 : 0)] === null;
       const after = hasPosition ? { position: last[0]!, isNull } : undefined;
-      void turn(() => begins.push({ after, offset: begins.length * pageRows }));
+      turnOnce(() => begins.push({ after, offset: begins.length * pageRows }));
     });
     pages.replaceChildren(shownTable, element('p', {}, back, ' ', next));
   };
   const turn = async (move: () => unknown): Promise<void> => {
     const before = [...begins];
     move();
+    // That of now: these rows are still shown if another view could not be.
+    const { signal } = shown;
+    shown.say('Reading …');
     try {
-      await showPage();
+      await showPage(shown);
+      if (signal.aborted) return;
+      shown.sayRead();
       pages.querySelector<HTMLElement>('.frame')?.focus();
     } catch (error) {
       begins.splice(0, begins.length, ...before);
-      shown.fail(error);
+      if (!signal.aborted) shown.fail(error);
     }
   };
-  await showPage();
+  await showPage(shown);
 
   const statement = statementOf(view, true).sql;
   const copy = element('button', { type: 'button' }, 'Copy as SQL');
@@ -92,14 +106,13 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       () => shown.say('The statement is in the SQL box.'),
     );
   });
-  const whole = () => {
+  const save = (format: Format) => {
     const { sql, parameters } = statementOf({
       ...view,
       rowid: undefined,
       key: rowid === undefined ? view.key! : [rowid],
     });
-    const all = sql.replace(/\nLIMIT \d+$/, `\nLIMIT ${mostSaved + 1}`);
-    return reader.query(all, parameters, { maxRows: mostSaved, maxText: Infinity, state });
+    return reader.save(sql.replace(/\nLIMIT \d+$/, ''), parameters, { format, state });
   };
   const rows = catalog.rows.get(table);
   return [
@@ -115,7 +128,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
       element('p', { class: 'fault' }, `Not filtered by ${text}: ${table} has no such column or comparison.`),
     ),
     pages,
-    saveButtons(table, whole, shown),
+    saveButtons(table, save, shown),
     element('p', {}, copy),
   ];
 }
@@ -177,12 +190,17 @@ export function cell(
   value: Cell,
 ): (Node | string)[] {
   if (value === null) return [textOf(value)];
-  if (name === key) return [element('a', { href: shown.link({ table, row: String(value) }) }, String(value))];
+  const text = String(value);
+  const leadTo = (target: string): Node =>
+    element(
+      'a',
+      { href: shown.link({ table: target, row: text }) },
+      text.length > shownText ? `${text.slice(0, shownText)}…` : text,
+    );
+  if (name === key) return [leadTo(table)];
   const targets = shown.catalog.targetsOf(table, name);
   // With several targets the row view says which one it is.
-  if (targets.length === 1) {
-    return [element('a', { href: shown.link({ table: targets[0]!, row: String(value) }) }, String(value))];
-  }
+  if (targets.length === 1) return [leadTo(targets[0]!)];
   const label = labels.get(`${name} ${value}`);
   return label === undefined ? [textOf(value)] : [`${value} `, element('span', { class: 'quiet' }, label)];
 }

@@ -3,9 +3,9 @@ import { QueryError } from './mirror-reader.ts';
 import { resultTable, saveButtons } from './result-table.ts';
 import type { Shown } from './shown.ts';
 import { quoted } from './sql.ts';
+import type { Format } from './worker-messages.ts';
 
 const mostShown = 1000;
-const mostSaved = 100_000;
 const mostSuggestions = 8;
 
 /** A box for SQL, which can only read. `clear` removes the result, which is of the state that was shown. */
@@ -26,7 +26,6 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
   const suggestions = element('p', { id: 'suggestions', 'aria-label': 'Names that fit' });
   const result = element('div');
   const run = element('button', { type: 'button' }, 'Run');
-  const stop = element('button', { type: 'button', disabled: true }, 'Stop');
 
   /** The name that is being written. */
   const word = (): string => /[\w"]*$/.exec(box.value.slice(0, box.selectionStart))![0].replace('"', '');
@@ -76,15 +75,14 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
   async function execute(): Promise<void> {
     const sql = box.value;
     const state = reader.etag;
-    stop.disabled = false;
     const began = performance.now();
     shown.say('Running …');
     try {
       const table = await reader.query(sql, [], { maxRows: mostShown, state });
       const seconds = ((performance.now() - began) / 1000).toFixed(2);
       const count = `${table.isCut ? 'The first ' : ''}${table.rows.length.toLocaleString('en-US')} rows in ${seconds} s`;
-      const whole = () => reader.query(sql, [], { maxRows: mostSaved, maxText: Infinity, state });
-      result.replaceChildren(resultTable(table, { caption: count }), saveButtons('result', whole, shown));
+      const save = (format: Format) => reader.save(sql, [], { format, state });
+      result.replaceChildren(resultTable(table, { caption: count }), saveButtons('result', save, shown));
       shown.say(count);
     } catch (error) {
       if (error instanceof QueryError && error.isChanged) shown.fail(error);
@@ -94,11 +92,9 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
       }
     }
     // Who stopped it by keyboard goes on from here.
-    if (document.activeElement === stop) run.focus();
-    stop.disabled = true;
+    if (document.activeElement?.id === 'stop') run.focus();
   }
   run.addEventListener('click', () => void once(run, execute));
-  stop.addEventListener('click', () => reader.stop());
 
   const examples = examplesOf(shown).map(([text, sql]) => {
     const button = element('button', { type: 'button', class: 'small' }, text);
@@ -120,7 +116,7 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
       'Ctrl+Enter runs it, Ctrl+Space completes a name. A query that counts a large table reads that table.',
     ),
     suggestions,
-    element('p', {}, run, ' ', stop),
+    element('p', {}, run),
     element('details', {}, element('summary', {}, 'Examples'), element('ul', {}, ...examples)),
     result,
   );

@@ -1,39 +1,32 @@
 import initSqlite, { type Sqlite3Static } from '@sqlite.org/sqlite-wasm';
 import { installVfs } from './mirror-vfs.ts';
 import { ChangedError, RemoteFile } from './remote-file.ts';
-import type { Answer, Asked, Cell, Table } from './worker-messages.ts';
+import { SavedFile } from './saved-file.ts';
+import type { Answer, Asked, Cell, Results, Saved, Table } from './worker-messages.ts';
 
 /*
- * The thread in which SQLite runs. It can only read. A query that takes too long ends with the thread.
+ * The thread in which SQLite runs. It can only read, and has one state open. It ends with that, or with a query that takes
+ * too long.
  */
 
-let sqlite: Promise<Sqlite3Static> | undefined;
-let states = 0;
 let open:
   | { file: RemoteFile; db: InstanceType<Sqlite3Static['oo1']['DB']>; capi: Sqlite3Static['capi'] }
   | undefined;
 /** What the last read of the file threw. */
 let fault: unknown;
 
-async function start({ database, key, wasm }: Extract<Asked, { kind: 'open' }>): Promise<Table> {
-  sqlite ??= load(wasm);
-  const sqlite3 = await sqlite.catch((error: unknown) => {
-    sqlite = undefined;
-    throw error;
-  });
-  open?.db.close();
-  open = undefined;
+async function start({ database, key, wasm }: Asked & { kind: 'open' }): Promise<Results['open']> {
+  const sqlite3 = await load(wasm);
   const file = new RemoteFile(database, key);
-  const name = `mirror-${++states}`;
-  installVfs(sqlite3, name, file, (error) => {
+  installVfs(sqlite3, 'mirror', file, (error) => {
     fault = error;
   });
-  const db = new sqlite3.oo1.DB(`file:mirror.db?vfs=${name}&immutable=1`, 'r');
+  const db = new sqlite3.oo1.DB('file:mirror.db?vfs=mirror&immutable=1', 'r');
   db.exec(
     'PRAGMA temp_store = memory; PRAGMA trusted_schema = off; PRAGMA query_only = on; PRAGMA cache_size = -16000',
   );
   open = { file, db, capi: sqlite3.capi };
-  return { columns: ['etag', 'bytes'], rows: [[file.etag, file.bytes]], isCut: false };
+  return { etag: file.etag };
 }
 
 // The page shows errors. The console of the browser need not have them as well.
@@ -48,63 +41,98 @@ async function load(address: string): Promise<Sqlite3Static> {
   return (initSqlite as unknown as (options: object) => Promise<Sqlite3Static>)(options);
 }
 
-/** The rows of a statement. Text and blobs are cut where they are long, unless `maxText` is infinite. */
-function query({ sql, parameters, maxRows, maxText }: Extract<Asked, { kind: 'query' }>): Table {
+type Row = (Cell | Uint8Array)[];
+
+/** Runs a statement. @param begin gets the names of the columns, and returns what takes each row and says whether to go on */
+function run(
+  { sql, parameters }: { sql: string; parameters: Cell[] },
+  begin: (columns: string[]) => (row: Row) => boolean,
+): void {
   if (open === undefined) throw new Error('The mirror is not open.');
   const { db, capi } = open;
   const statement = db.prepare(sql);
   try {
     // SQLite keeps what it has read of the text: one statement (sqlite.org: sqlite3_sql).
     const read = capi.sqlite3_sql(statement.pointer as number) ?? '';
-    if (!nothing.test(sql.slice(read.length)))
+    if (!isNothing(sql.slice(read.length)))
       throw new Error('Only one statement runs at a time. Remove what is behind the first semicolon.');
     if (parameters.length > 0) statement.bind(parameters as never);
     const columns = statement.columnCount === 0 ? [] : (statement.getColumnNames([]) as string[]);
-    const rows: Cell[][] = [];
-    let isCut = false;
+    const take = begin(columns);
     while (statement.step()) {
-      if (rows.length === maxRows) {
-        isCut = true;
-        break;
-      }
-      rows.push(columns.map((_, n) => shortened(statement.get(n) as Cell | Uint8Array, maxText)));
+      if (!take(columns.map((_, n) => statement.get(n) as Cell | Uint8Array))) break;
     }
-    return { columns, rows, isCut };
   } finally {
     statement.finalize();
   }
 }
 
-/** Spaces, semicolons and comments. */
-const nothing = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))*$/;
+/** Whether a text has only spaces, semicolons and comments. */
+function isNothing(text: string): boolean {
+  // Part by part: as one expression it would take for a comment what ends at a later end of one.
+  const part = /[\s;]+|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/y;
+  let at = 0;
+  while (part.test(text)) at = part.lastIndex;
+  return at === text.length;
+}
+
+function query({ maxRows, maxText, whole, ...statement }: Asked & { kind: 'query' }): Table {
+  const table: Table = { columns: [], rows: [], isCut: false };
+  run(statement, (columns) => {
+    table.columns = columns;
+    const most = columns.map((name) => (whole.includes(name) ? Infinity : maxText));
+    return (row) => {
+      table.isCut = table.rows.length === maxRows;
+      if (!table.isCut) table.rows.push(row.map((value, n) => shortened(value, most[n]!)));
+      return !table.isCut;
+    };
+  });
+  return table;
+}
 
 function shortened(value: Cell | Uint8Array, maxText: number): Cell {
-  if (value instanceof Uint8Array) {
-    if (maxText !== Infinity) return `${value.length} bytes`;
-    return `X'${Array.from(value, (byte) => byte.toString(16).padStart(2, '0'))
-      .join('')
-      .toUpperCase()}'`;
-  }
-  if (typeof value === 'string' && value.length > maxText) return `${value.slice(0, maxText)}…`;
-  return value;
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  return typeof value === 'string' && value.length > maxText ? `${value.slice(0, maxText)}…` : value;
+}
+
+function save({ maxRows, maxBytes, format, ...statement }: Asked & { kind: 'save' }): Saved {
+  let file: SavedFile | undefined;
+  let isCut = false;
+  run(statement, (columns) => {
+    const into = new SavedFile(format, columns, maxBytes);
+    file = into;
+    let isFull = false;
+    return (row) => {
+      isCut = isFull || into.rows === maxRows;
+      if (!isCut) isFull = !into.add(row.map(asSql));
+      return !isCut;
+    };
+  });
+  return { file: file!.end(), rows: file!.rows, isCut };
+}
+
+/** A blob as SQL writes it. */
+function asSql(value: Cell | Uint8Array): Cell {
+  if (!(value instanceof Uint8Array)) return value;
+  let hex = '';
+  for (let at = 0; at < value.length; at += 4096)
+    hex += Array.from(value.subarray(at, at + 4096), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return `X'${hex.toUpperCase()}'`;
 }
 
 async function answer(asked: Asked): Promise<Answer> {
   fault = undefined;
   try {
-    const table = asked.kind === 'open' ? await start(asked) : query(asked);
+    const result =
+      asked.kind === 'open' ? await start(asked) : asked.kind === 'query' ? query(asked) : save(asked);
     const { requests = 0, fetchedBytes = 0 } = open?.file ?? {};
-    return { id: asked.id, table, requests, fetchedBytes };
+    return { result, requests, fetchedBytes };
   } catch (error) {
     // SQLite says that there was an error of the disk. The read knows which.
     const cause = fault ?? error;
     const message = (cause as Error).message.replace(/^(?:SQLITE_\w+: )?sqlite3 result code \d+: /, '');
-    return { id: asked.id, error: message, isChanged: cause instanceof ChangedError };
+    return { error: message, isChanged: cause instanceof ChangedError };
   }
 }
 
-let last: Promise<unknown> = Promise.resolve();
-addEventListener('message', ({ data }: MessageEvent<Asked>) => {
-  // One after the other.
-  last = last.then(async () => postMessage(await answer(data)));
-});
+addEventListener('message', async ({ data }: MessageEvent<Asked>) => postMessage(await answer(data)));

@@ -8,13 +8,35 @@ export interface Table {
   isCut: boolean;
 }
 
-/** What the page asks the thread of SQLite. */
-export type Asked = { id: number } & (
-  | { kind: 'open'; database: string; key: string | null; wasm: string }
-  | { kind: 'query'; sql: string; parameters: Cell[]; maxRows: number; maxText: number }
-);
+/** The formats of saved files. */
+export type Format = 'csv' | 'json';
 
-export type Answer = { id: number } & (
-  | { table: Table; requests: number; fetchedBytes: number }
-  | { error: string; isChanged: boolean }
-);
+export interface Saved {
+  file: Blob;
+  rows: number;
+  /** There are more rows. */
+  isCut: boolean;
+}
+
+interface Statement {
+  sql: string;
+  parameters: Cell[];
+  maxRows: number;
+}
+
+/** What the page asks the thread of SQLite, one after the other. */
+export type Asked =
+  | { kind: 'open'; database: string; key: string | null; wasm: string }
+  /** Texts longer than `maxText` are cut, but not those of the columns `whole`. */
+  | ({ kind: 'query'; maxText: number; whole: string[] } & Statement)
+  | ({ kind: 'save'; format: Format; maxBytes: number } & Statement);
+
+export interface Results {
+  open: { etag: string };
+  query: Table;
+  save: Saved;
+}
+
+export type Answer =
+  | { result: Results[keyof Results]; requests: number; fetchedBytes: number }
+  | { error: string; isChanged: boolean };

@@ -36,6 +36,8 @@ table.data td { max-width: 24rem; overflow: hidden; text-overflow: ellipsis; whi
 .row dd { font-size: 1rem; }
 summary { cursor: pointer; color: var(--link); }
 details { margin: 0.5rem 0; }
+.reading { display: flex; gap: 0.75rem; align-items: baseline; background: var(--back); }
+.reading.long { position: sticky; top: 0; z-index: 1; }
 @media (max-width: 60rem) {
   table.data { display: table; } .data caption { display: table-caption; } .data thead { display: table-header-group; position: static; width: auto; height: auto; clip-path: none; }
   .data tbody { display: table-row-group; } .data tr { display: table-row; } .data th, .data td { display: table-cell; padding: 0.3rem 0.6rem 0.3rem 0; }

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { SavedFile } from '../../../src/browser/saved-file.ts';
 import {
   type Filter,
   filterOf,
@@ -138,6 +140,65 @@ describe('a filter', () => {
   });
 });
 
+describe('a saved file', () => {
+  test('as CSV has nothing that a spreadsheet computes', async () => {
+    const file = new SavedFile('csv', ['=a', 'b'], Infinity);
+    for (const text of ['=1', '+1+1', '-1+2', '@a', ' =1', '\t=1', '＝1', '＋1', '－1', '＠a', ' ＝1'])
+      file.add([text, null]);
+    for (const value of ['-12.50', '+7', 'a=1', 'x;=1+1', 'a"b', 'a\nb', 'x\t=1', -1.5, 2n, -Infinity])
+      file.add([value, 'é']);
+    const text = Buffer.from(await file.end().arrayBuffer()).toString();
+    const guarded = ['=1', '+1+1', '-1+2', '@a', ' =1', '"\t=1"', '＝1', '＋1', '－1', '＠a', ' ＝1'].map(
+      (one) => (one.startsWith('"') ? `"'${one.slice(1)},` : `'${one},`),
+    );
+    const others = [
+      '-12.50',
+      '+7',
+      'a=1',
+      '"x;=1+1"',
+      '"a""b"',
+      '"a\nb"',
+      '"x\t=1"',
+      '-1.5',
+      '2',
+      '-Infinity',
+    ];
+    expect(text.split('\r\n')).toEqual(["\uFEFF'=a,b", ...guarded, ...others.map((one) => `${one},é`), '']);
+  });
+
+  test('as JSON has each value under a name of its own', async () => {
+    const file = new SavedFile('json', ['a', 'a', 'a_2', 'a', '__proto__', '1'], Infinity);
+    file.add([1, 2, 3, 4, Infinity, -Infinity]);
+    file.add([9007199254740993n, null, 'x"', 0.5, '', -1]);
+    const [first, second, ...others] = JSON.parse(await file.end().text()).map(Object.entries);
+    expect(new Map(first)).toEqual(
+      new Map<string, unknown>([
+        ['a', 1],
+        ['a_3', 2],
+        ['a_2', 3],
+        ['a_4', 4],
+        ['__proto__', 'Infinity'],
+        ['1', '-Infinity'],
+      ]),
+    );
+    expect(new Map(second).get('a')).toBe('9007199254740993');
+    expect(others).toEqual([]);
+    expect(JSON.parse(await new SavedFile('json', ['a'], 1).end().text())).toEqual([]);
+  });
+
+  test.each(['csv', 'json'] as const)('ends with the row that fills it: %s', async (format) => {
+    const file = new SavedFile(format, ['a'], 3_000_000);
+    let rows = 1;
+    while (file.add(['é'.repeat(10_000)])) rows += 1;
+    expect(file.rows).toBe(rows);
+    const blob = file.end();
+    expect(blob.size).toBeGreaterThan(3_000_000);
+    expect(blob.size).toBeLessThan(6_000_000);
+    const text = await blob.text();
+    expect(format === 'csv' ? text.split('\r\n').length - 2 : JSON.parse(text).length).toBe(rows);
+  });
+});
+
 describe.skipIf(chromiumPath === undefined)(
   `the data of the mirror in Chromium${chromiumPath === undefined ? ` (skipped: ${chromiumAbsent})` : ''}`,
   () => {
@@ -210,6 +271,65 @@ describe.skipIf(chromiumPath === undefined)(
       db.close();
       return rows.map((row) => Object.values(row));
     }
+
+    /** What stands in the place of the mirror: `make` replaces it, as a commit does. */
+    interface Served {
+      make(sql: string): void;
+      /** Gets each request for a part of the file. Nothing is answered before it has ended. */
+      hold: () => Promise<unknown>;
+      status: number;
+    }
+
+    /** Opens the page with a database that the test makes. */
+    async function openOwn(
+      sql: string,
+      query = '',
+      prepare?: (page: Page, served: Served) => Promise<unknown>,
+    ) {
+      const context = await browser.newContext({ acceptDownloads: true });
+      opened.push(context);
+      let bytes: Buffer;
+      let states = 0;
+      const served: Served = {
+        make(text) {
+          const path = join(folder, 'own.db');
+          using db = new DatabaseSync(path);
+          db.exec(text);
+          bytes = readFileSync(path);
+          states += 1;
+        },
+        hold: async () => {},
+        status: 200,
+      };
+      await rm(join(folder, 'own.db'), { force: true });
+      served.make(sql);
+      await context.route('**/api/database*', async (route) => {
+        const { range, 'if-match': match } = await route.request().allHeaders();
+        const etag = `"${states}"`;
+        if (range !== undefined) await served.hold();
+        if (served.status !== 200) return route.fulfill({ status: served.status }).catch(() => {});
+        if (range === undefined)
+          return route.fulfill({ headers: { etag, 'content-length': String(bytes.length) } });
+        if (match !== etag) return route.fulfill({ status: 412 }).catch(() => {});
+        const [from, to] = /(\d+)-(\d+)/.exec(range)!.slice(1).map(Number) as [number, number];
+        // Nobody waits for it once its thread has ended.
+        await route.fulfill({ status: 206, body: bytes.subarray(from, to + 1) }).catch(() => {});
+      });
+      const page = await context.newPage();
+      await prepare?.(page, served);
+      await page.goto(address.replace('#', `${query}#`));
+      return { page, served };
+    }
+
+    const rowsOf = (name: string, count: number, text = "'x' || n"): string =>
+      `CREATE TABLE ${name} (id TEXT PRIMARY KEY, t TEXT);
+       WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ${count})
+       INSERT INTO ${name} SELECT printf('%05d', n), ${text} FROM c;`;
+    const expectedIds = (count: number): string[] =>
+      Array.from({ length: count }, (_, n) => String(n + 1).padStart(5, '0'));
+    const status = (page: Page) => page.locator('#data .reading [role=status]');
+    const isFocused = (locator: ReturnType<Page['locator']>): Promise<boolean> =>
+      locator.evaluate((one: { matches(selector: string): boolean }) => one.matches(':focus'));
 
     const ask = async (page: Page, sql: string): Promise<void> => {
       const box = page.locator('#sql');
@@ -341,7 +461,7 @@ describe.skipIf(chromiumPath === undefined)(
         page.locator('details').getByRole('button', { name: 'CSV' }).click(),
       ]);
       expect(await readFile(await second.path(), 'utf8')).toBe(
-        `name,description,big,absent\r\n"${hostile.replaceAll('"', '""')}",'=1+1,9007199254740993,\r\n`,
+        `\uFEFFname,description,big,absent\r\n"${hostile.replaceAll('"', '""')}",'=1+1,9007199254740993,\r\n`,
       );
       await box.fill(
         "SELECT 70707 AS marker, X'00ff' AS blob, '-12.50' AS decimal, ' =1' AS one, '\n=1' AS two; -- no more",
@@ -353,11 +473,16 @@ describe.skipIf(chromiumPath === undefined)(
         page.locator('details').getByRole('button', { name: 'CSV' }).click(),
       ]);
       expect(await readFile(await third.path(), 'utf8')).toBe(
-        `marker,blob,decimal,one,two\r\n70707,X'00FF',-12.50,' =1,"'\n=1"\r\n`,
+        `\uFEFFmarker,blob,decimal,one,two\r\n70707,X'00FF',-12.50,' =1,"'\n=1"\r\n`,
       );
-      await box.fill('SELECT 1; SELECT 2');
-      await page.getByRole('button', { name: 'Run' }).click();
-      await page.getByRole('alert').getByText('Only one statement runs at a time').waitFor();
+      // Alone, comments are nothing.
+      for (const second of ['SELECT 2', '/* x */ SELECT 2 /* y */', '-- x\n;SELECT 2', '/* * /']) {
+        await box.fill(`SELECT 5151515 AS one; ${second}`);
+        await page.getByRole('button', { name: 'Run' }).click();
+        if (second === '/* * /') await page.getByRole('cell', { name: '5151515', exact: true }).waitFor();
+        else await page.getByRole('alert').getByText('Only one statement runs at a time').waitFor();
+        await page.evaluate("document.querySelector('#data [role=alert]')?.remove()");
+      }
       await box.fill('SELECT * FROM no_such');
       await page.getByRole('button', { name: 'Run' }).click();
       await page.getByRole('alert').getByText('no such table: no_such').waitFor();
@@ -425,6 +550,144 @@ describe.skipIf(chromiumPath === undefined)(
       await stopped.getByRole('button', { name: 'Show the newer state' }).click();
       await stopped.getByText(`${(before + 1).toLocaleString('en-US')} rows`, { exact: true }).waitFor();
       expect(saved).toBe(0);
+    });
+
+    test('turns one page at a time, however fast its buttons are pressed', async () => {
+      const { page } = await openOwn(rowsOf('a', 350));
+      const numbers = (from: number): string[] => expectedIds(350).slice(from, from + 100);
+      const press = (...names: string[]): Promise<unknown> =>
+        page.evaluate(
+          `{ const all = [...document.querySelectorAll('#data button')];
+             for (const name of ${JSON.stringify(names)}) all.find((one) => one.textContent === name).click(); }`,
+        );
+      await expectColumn(page, 'id', numbers(0));
+      await press('Next', 'Next', 'Next');
+      await page.getByText('Rows 101 to 200').waitFor();
+      await expectColumn(page, 'id', numbers(100));
+      await press('Next', 'Previous', 'Next');
+      await page.getByText('Rows 201 to 300').waitFor();
+      await expectColumn(page, 'id', numbers(200));
+      await press('Previous', 'Previous', 'Next');
+      await page.getByText('Rows 101 to 200').waitFor();
+      await expectColumn(page, 'id', numbers(100));
+    });
+
+    test('leads by whole values, and filters columns of any name and of no type', async () => {
+      const key = 'k'.repeat(300);
+      const { page } = await openOwn(
+        `CREATE TABLE a (id TEXT PRIMARY KEY, "b|c" TEXT, b TEXT, other TEXT);
+         CREATE TABLE _sync_foreign_keys (table_name TEXT, column_name TEXT, target_table TEXT);
+         INSERT INTO _sync_foreign_keys VALUES ('a', 'other', 'a');
+         INSERT INTO a VALUES ('${key}1', 'x', 'y', '${key}2'), ('${key}2', 'y', 'x', '${key}1');
+         CREATE VIEW v AS SELECT a.id AS id, value FROM a, json_each('[100000000, 5, "5"]')`,
+        `?table=a&f=${encodeURIComponent('b|c|=|x')}&f=${encodeURIComponent('gone|=|1')}`,
+      );
+      await expectColumn(page, 'b', ['y']);
+      await page.getByText('Not filtered by gone|=|1').waitFor();
+      await page.locator('tbody td:nth-child(4) a').click();
+      await page.locator('h2', { hasText: `a ${key}2` }).waitFor();
+      await page.locator('dl a').last().click();
+      await page.locator('h2', { hasText: `a ${key}1` }).waitFor();
+      await page.getByRole('link', { name: 'All rows of a' }).click();
+      await page.locator('#table').selectOption('v');
+      await page.locator('h2', { hasText: /^v$/ }).waitFor();
+      const form = page.locator('#data form');
+      await form.getByLabel('Column').selectOption('value');
+      await form.getByLabel('Value').fill('100000000');
+      await page.keyboard.press('Enter');
+      await expectColumn(page, 'value', [100000000, 100000000]);
+    });
+
+    test('stops whatever runs, and ends what is outdated', async () => {
+      const { page, served } = await openOwn(
+        rowsOf('a', 150) +
+          rowsOf('b', 3000, 'hex(zeroblob(500)) || n') +
+          rowsOf('c', 3000, 'hex(zeroblob(500))'),
+      );
+      await expectColumn(page, 'id', expectedIds(100));
+      const stop = page.getByRole('button', { name: 'Stop' });
+      await expect.poll(() => stop.getAttribute('aria-disabled')).toBe('true');
+      let held = 0;
+      const never = () => new Promise(() => (held += 1));
+      const atOnce = async (): Promise<void> => {};
+      served.hold = never;
+      await page.locator('#table').selectOption('b');
+      await expect.poll(() => held).toBe(1);
+      await stop.focus();
+      await page.keyboard.press('Enter');
+      await status(page).getByText('Stopped.').waitFor();
+      expect(await isFocused(stop)).toBe(true);
+      // The rows that are still shown can be turned.
+      served.hold = atOnce;
+      await page.getByRole('button', { name: 'Next' }).click();
+      await page.getByText('Rows 101 to 150').waitFor();
+      served.hold = never;
+      await page.locator('#table').selectOption('c');
+      await expect.poll(() => held).toBe(2);
+      served.hold = atOnce;
+      await page.locator('#table').selectOption('b');
+      await page.locator('h2', { hasText: /^b$/ }).waitFor();
+      await status(page).getByText('Read ').waitFor();
+      expect(page.workers()).toHaveLength(1);
+      // A file that is being read for saving.
+      served.hold = never;
+      await page.getByRole('button', { name: 'CSV' }).click();
+      await expect.poll(() => held).toBe(3);
+      await stop.click();
+      await status(page).getByText('Stopped.').waitFor();
+    });
+
+    test('offers a newer state once, and keeps the earlier one if that cannot be opened', async () => {
+      const { page, served } = await openOwn(rowsOf('a', 10), '', (page) => page.clock.install());
+      await expectColumn(page, 'id', expectedIds(10));
+      served.make(rowsOf('b', 20));
+      await page.clock.runFor(30_000);
+      const offer = page.getByRole('button', { name: 'Show the newer state' });
+      await offer.focus();
+      await page.evaluate(
+        `globalThis.said = 0;
+         new MutationObserver(() => said++).observe(document.querySelector('#data p:has(button)'), { childList: true });`,
+      );
+      const look = page.waitForRequest(/api\/database/, { timeout: 500 }).catch(() => undefined);
+      await page.clock.runFor(60_000);
+      await look;
+      await page
+        .getByRole('button', { name: 'Copy as SQL' })
+        .evaluate((one: { click(): void }) => one.click());
+      await status(page)
+        .getByText(/Copied|SQL box/)
+        .waitFor();
+      expect(await isFocused(offer)).toBe(true);
+      expect(await page.evaluate('said')).toBe(0);
+
+      // The file opens, and what it has cannot be read.
+      served.hold = async () => (served.status = 503);
+      await page.keyboard.press('Enter');
+      await status(page).getByText('The app answered with status 503.').waitFor();
+      expect(await isFocused(offer)).toBe(true);
+      served.hold = async () => {};
+      served.status = 200;
+      await page.getByRole('link', { name: 'id', exact: true }).click();
+      await expect.poll(() => status(page).textContent()).toBe('');
+      await expectColumn(page, 'id', expectedIds(10));
+      await offer.click();
+      await page.locator('#table option', { hasText: 'b' }).waitFor({ state: 'attached' });
+      expect(await offer.count()).toBe(0);
+      // The thread of the earlier state has ended with what it kept.
+      await expect.poll(() => page.workers().length).toBe(1);
+    });
+
+    test('notices the first sync', async () => {
+      const { page, served } = await openOwn(rowsOf('a', 10), '', async (page, served) => {
+        await page.clock.install();
+        served.status = 404;
+      });
+      await page.getByText('There is no database before the first sync.').waitFor();
+      await page.clock.runFor(30_000);
+      await page.getByText('There is no database before the first sync.').waitFor();
+      served.status = 200;
+      await page.clock.runFor(30_000);
+      await expectColumn(page, 'id', expectedIds(10));
     });
 
     test('tries again after a failure, and with another key', async () => {
