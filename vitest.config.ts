@@ -27,6 +27,8 @@ export default defineConfig({
     // For a test that hangs, not for a slow one: a CI machine may stall for seconds, and tests of processes are slow.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    // The same holds for what a test waits for.
+    expect: { poll: { timeout: 30_000 } },
     // Of three at once one is usually waiting, for a retry or another process: what two cores carry.
     maxWorkers: 3,
     projects: [

@@ -27,6 +27,8 @@ export class Catalog {
   /** Rows by table, as the last sync counted them. */
   rows = new Map<string, number>();
   references: Reference[] = [];
+  /** Aborted once nobody waits for what is read any more. */
+  signal: AbortSignal | undefined;
   readonly #reader: MirrorReader;
   readonly #columns = new Map<string, Column[]>();
   readonly #labels = new Map<string, Map<string, string>>();
@@ -76,6 +78,8 @@ export class Catalog {
     if (known !== undefined) return known;
     const { rows } = await this.#reader.query(
       `SELECT name, type, pk FROM pragma_table_info(${quoted.text(table)})`,
+      [],
+      { signal: this.signal },
     );
     const columns = rows.map(([name, type, key]) => ({
       name: String(name),
@@ -109,7 +113,7 @@ export class Catalog {
       ? "(SELECT json_extract(value, '$.language') FROM _sync_meta WHERE name = 'choices')"
       : '1033';
     const sql = `SELECT column_name, value, label FROM _choices WHERE table_name = ? ORDER BY language IS ${base}`;
-    const { rows } = await this.#reader.query(sql, [table], { maxRows: 50_000 });
+    const { rows } = await this.#reader.query(sql, [table], { maxRows: 50_000, signal: this.signal });
     for (const [column, value, label] of rows) labels.set(`${column} ${value}`, String(label));
     this.#labels.set(table, labels);
     return labels;

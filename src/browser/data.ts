@@ -131,7 +131,7 @@ async function run(root: HTMLElement): Promise<void> {
   function move(): number {
     outdated.abort();
     outdated = new AbortController();
-    shown.signal = outdated.signal;
+    shown.signal = catalog.signal = outdated.signal;
     return ++navigation;
   }
 
@@ -149,7 +149,8 @@ async function run(root: HTMLElement): Promise<void> {
       isReloading = false;
     }
     newer.replaceChildren();
-    // A result of the earlier state does not stand beside rows of this one.
+    // Neither rows nor a result of the earlier state stand beside what is read of this one.
+    content.replaceChildren();
     sql?.clear();
     sql ??= sqlBox(shown);
     box.replaceChildren(sql.box);
@@ -180,8 +181,12 @@ async function run(root: HTMLElement): Promise<void> {
       if (isMoved) content.querySelector<HTMLElement>('h2')?.focus();
     } catch (error) {
       if (asked !== navigation) return;
+      // What else the view asked for is of no use.
+      move();
       if (error instanceof QueryError && error.isChanged) shown.fail(error);
       else suggest((error as Error).message, () => show(true));
+      if (isMoved && document.activeElement === document.body)
+        (state.querySelector('button') ?? newer.querySelector('button'))?.focus();
     }
   }
 
@@ -208,8 +213,10 @@ async function run(root: HTMLElement): Promise<void> {
     const headers: Record<string, string> = {};
     const key = isShell ? sessionStorage.getItem(keyName) : null;
     if (key !== null) headers['x-functions-key'] = key;
+    const before = reader.etag;
     const answer = await fetch(database, { method: 'HEAD', headers }).catch(() => undefined);
-    if (!answer?.ok) return;
+    // A newer state may have been opened since.
+    if (!answer?.ok || reader.etag !== before || isReloading) return;
     const etag = answer.headers.get('etag');
     if (isOpen && etag !== reader.etag) offer();
     if (isOpen || etag === tried) return;

@@ -26,8 +26,8 @@ export const signOutPath = '/.auth/logout';
 /** What App Service says of the caller, base64 of JSON (learn.microsoft.com: Work with user identities in App Service authentication). */
 const clientPrincipal = z.object({
   auth_typ: z.literal('aad'),
-  role_typ: z.string().optional(),
-  claims: z.array(z.looseObject({ typ: z.unknown(), val: z.unknown() })),
+  role_typ: z.string().nullish(),
+  claims: z.array(z.looseObject({ typ: z.unknown().optional(), val: z.unknown().optional() })),
 });
 
 /** Who is signed in. */
@@ -79,7 +79,10 @@ function rolesIn(header: string): string[] {
   } catch {
     return [];
   }
-  const { claims, role_typ: roleType = 'roles' } = clientPrincipal.safeParse(value).data ?? { claims: [] };
+  const { claims, role_typ: roleType } = clientPrincipal.safeParse(value).data ?? {
+    claims: [],
+    role_typ: null,
+  };
   return claims
     .filter(({ typ }) => typ === 'roles' || typ === roleType)
     .flatMap(({ val }) => (typeof val === 'string' ? [val] : []));
@@ -109,6 +112,7 @@ export function toSignIn({ url }: Pick<HttpRequest, 'url'>): HttpResponseInit {
 /** The path and the query of an address. The function key, which opens other routes still, goes no further. */
 export function pathWithoutKey(address: string): string {
   const { pathname, searchParams } = new URL(address);
-  searchParams.delete('code');
+  // The host reads names of parameters in any case.
+  for (const name of [...searchParams.keys()]) if (name.toLowerCase() === 'code') searchParams.delete(name);
   return searchParams.size === 0 ? pathname : `${pathname}?${searchParams}`;
 }

@@ -125,7 +125,11 @@ describe('where people sign in with Entra ID', () => {
     const other = { auth_typ: 'aad', role_typ: long, claims: [{ typ: long, val: 'Mirror.Read' }] };
     expect((await send('/api/schema', of(JSON.stringify(other)))).status).not.toBe(403);
     // A claim without a value is no reason to send a browser to the sign-in again and again.
-    const odd = { auth_typ: 'aad', claims: [{ typ: 'x', val: null }, ...claims] };
+    const odd = {
+      auth_typ: 'aad',
+      role_typ: null,
+      claims: [{ typ: 'x', val: null }, { typ: 'y' }, ...claims],
+    };
     expect((await send('/api/schema', of(JSON.stringify(odd)))).status).not.toBe(403);
     const inBrowser = await send('/api/pages/overview', { ...of('{'), accept: 'text/html' });
     expect(inBrowser.status).toBe(403);
@@ -161,7 +165,7 @@ describe('where people sign in with Entra ID', () => {
     );
     for (const path of [
       '/api/sync?code=SECRET',
-      '/api/dashboard?code=SECRET',
+      '/api/dashboard?Code=SECRET',
       '/api/pages/runs?code=SECRET',
     ]) {
       const answer = await send(path, { ...accept, ...signedIn(['Mirror.Read']) });

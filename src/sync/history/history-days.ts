@@ -61,17 +61,18 @@ export async function readDays(
   const summed = wanted.filter((day) => day > first && isSummed(day));
   const names = [...new Set(summed.map((day) => day.slice(0, 7)))];
   const months = await Promise.all(names.map((month) => readMonth(services, month)));
-  const { runs } = single;
-  for (const day of summed) {
+  const runs: HistoryLine[] = [];
+  for (const day of wanted) {
     if (runs.length >= limit) break;
-    runs.push(...(await readDay(services, day)).runs);
+    const known = single.newest.get(day) ?? begin.newest.get(day);
+    runs.push(...(known ?? (await readDay(services, day)).runs));
   }
   const days = months.flatMap((month) => month.days.filter(({ day }) => day > first));
   const faults = months.flatMap((month) => month.faults.filter((run) => dayOf(run.finishedAt) > first));
   return {
     days: [...begin.days, ...days, ...single.days].sort((a, b) => (a.day < b.day ? -1 : 1)),
     faults: newest([...single.faults, ...faults, ...begin.faults], limit),
-    runs: newest([...runs, ...begin.runs], limit),
+    runs: newest(runs, limit),
   };
 }
 
@@ -79,13 +80,19 @@ function newest(runs: readonly HistoryLine[], limit: number): HistoryLine[] {
   return runs.toSorted((a, b) => (a.finishedAt < b.finishedAt ? 1 : -1)).slice(0, limit);
 }
 
+/** The sums of days, and the runs of the newest of them, until they are as many as `limit`. */
+interface Added extends Omit<HistoryDays, 'runs'> {
+  newest: Map<string, HistoryLine[]>;
+}
+
 /** @param days the newest first */
 async function addUp(
   services: Services,
   days: readonly string[],
   { since, limit }: { since?: Date; limit: number },
-): Promise<HistoryDays> {
-  const sums: HistoryDays = { days: [], faults: [], runs: [] };
+): Promise<Added> {
+  const sums: Added = { days: [], faults: [], newest: new Map() };
+  let count = 0;
   const from = since?.toISOString() ?? '';
   for (let at = 0; at < days.length; at += daysAtOnce) {
     const some = days.slice(at, at + daysAtOnce);
@@ -100,7 +107,8 @@ async function addUp(
       if (runs.length > 0)
         sums.days.push({ day: some[n]!, runs: runs.length, faults: faults.length, changed });
       if (sums.faults.length < limit) sums.faults.push(...faults);
-      if (sums.runs.length < limit) sums.runs.push(...runs);
+      if (count < limit) sums.newest.set(some[n]!, runs);
+      count += runs.length;
     }
   }
   return sums;
@@ -128,7 +136,7 @@ export async function closeMonths(services: Services): Promise<void> {
   const { days, months } = await listHistory(services.published);
   const open = dayOf(new Date(services.now().getTime() - closedAfter)).slice(0, 7);
   const closed = new Set(days.map((day) => day.slice(0, 7)).filter((month) => month < open));
-  for (const month of closed) {
+  for (const month of [...closed].sort()) {
     if (months.has(month)) continue;
     const own = days.filter((day) => day.startsWith(month));
     const { days: sums, faults } = await addUp(services, own, { limit: mostFaults });

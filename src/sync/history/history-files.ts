@@ -52,9 +52,9 @@ interface DayRead {
 }
 
 /** Days that are over, by the store that has them: pages look every few seconds. */
-const kept = new WeakMap<object, Map<string, HistoryLine[]>>();
-/** More runs are not kept. */
-const mostKept = 20_000;
+const kept = new WeakMap<object, Map<string, DayRead>>();
+/** More is not kept of one store, in bytes of text. */
+const mostKept = 8 * 1024 * 1024;
 /** After this time no process adds to a day, even if its clock is late. Milliseconds. */
 export const closedAfter = 2 * 86_400_000;
 
@@ -64,21 +64,22 @@ export async function readDay(
   day: string,
   most = Number.POSITIVE_INFINITY,
 ): Promise<DayRead> {
-  const days = kept.get(published) ?? new Map<string, HistoryLine[]>();
+  const days = kept.get(published) ?? new Map<string, DayRead>();
   kept.set(published, days);
   const known = days.get(day);
-  if (known !== undefined) return { runs: known, bytes: 0, isCut: false };
+  if (known !== undefined && known.bytes < most) return known;
   const name = dayFile(day);
   const read = Number.isFinite(most) ? published.readEnd(name, most) : published.getBytes(name);
   const content = await read;
-  const isCut = content?.length === most;
+  const bytes = content?.length ?? 0;
+  const isCut = bytes === most;
   const text = content?.toString() ?? '';
   // The first line may be a part of one.
-  const runs = runsIn(isCut ? text.slice(text.indexOf('\n') + 1) : text);
+  const found = { runs: runsIn(isCut ? text.slice(text.indexOf('\n') + 1) : text), bytes, isCut };
   if (!isCut && day < dayOf(new Date(now().getTime() - closedAfter))) {
-    const count = [...days.values()].reduce((sum, { length }) => sum + length, runs.length);
-    if (count > mostKept) days.clear();
-    if (runs.length <= mostKept) days.set(day, runs);
+    const sum = [...days.values()].reduce((total, one) => total + one.bytes, bytes);
+    if (sum > mostKept) days.clear();
+    if (bytes <= mostKept) days.set(day, found);
   }
-  return { runs, bytes: content?.length ?? 0, isCut };
+  return found;
 }

@@ -677,6 +677,47 @@ describe.skipIf(chromiumPath === undefined)(
       await expect.poll(() => page.workers().length).toBe(1);
     });
 
+    test('shows no rows of the earlier state beside a newer one that was opened, and ends a view with one Stop', async () => {
+      const references = `CREATE TABLE _sync_foreign_keys (table_name, column_name, target_table);
+        INSERT INTO _sync_foreign_keys VALUES ('a', 't', 'b'), ('a', 't', 'c'), ('a', 'u', 'b'), ('a', 'u', 'c');`;
+      const { page, served } = await openOwn(
+        `${rowsOf('a', 10)} ALTER TABLE a ADD COLUMN u TEXT DEFAULT 'x2'; ${references}
+         ${rowsOf('b', 4000, 'hex(zeroblob(400)) || n')} ${rowsOf('c', 4000, 'hex(zeroblob(400)) || n')}`,
+        '',
+        (page) => page.clock.install(),
+      );
+      await expectColumn(page, 'id', expectedIds(10));
+      const [stop, again] = ['Stop', 'Try again'].map((name) => page.getByRole('button', { name }));
+      const atOnce = async (): Promise<void> => {};
+      const never = () => new Promise(() => {});
+      // The rows that a row refers to are looked for in two tables for each of two columns.
+      served.hold = never;
+      await page.getByRole('link', { name: '00001' }).click();
+      await expect.poll(() => stop!.getAttribute('aria-disabled')).toBe('false');
+      await stop!.click();
+      await again!.waitFor();
+      await expect.poll(() => stop!.getAttribute('aria-disabled')).toBe('true');
+      served.hold = atOnce;
+      await again!.click();
+      await page.locator('h2', { hasText: 'a 00001' }).waitFor();
+
+      served.make('CREATE TABLE more (x);');
+      await page.clock.runFor(30_000);
+      // It opens, its catalog is read, and then the row cannot be.
+      served.hold = async () => {
+        if ((await status(page).textContent()) === 'Reading …') served.status = 503;
+      };
+      await page.getByRole('button', { name: 'Show the newer state' }).click();
+      await status(page).getByText('status 503').waitFor();
+      served.hold = atOnce;
+      served.status = 200;
+      expect(await page.locator('#data h2').count()).toBe(0);
+      expect(await page.getByRole('button', { name: 'Show the newer state' }).count()).toBe(0);
+      expect(await isFocused(again!)).toBe(true);
+      await page.keyboard.press('Enter');
+      await page.locator('h2', { hasText: 'a 00001' }).waitFor();
+    });
+
     test('notices the first sync', async () => {
       const { page, served } = await openOwn(rowsOf('a', 10), '', async (page, served) => {
         await page.clock.install();
