@@ -34,8 +34,8 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
     SYNC_DATABASE_STORAGE__blobServiceUri: '',
     SYNC_DATABASE_STORAGE__clientId: '',
     SYNC_ENTITIES_FILE: input.entitiesFile,
-    // The emulator tells of new messages. Polls find those that become visible again.
-    AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:01',
+    // The emulator tells of each message that becomes visible. Polls find those of a process that was killed.
+    AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:05',
   });
   // The sample Dataverse accepts any token.
   if (input.isSample) settings['DATAVERSE_ACCESS_TOKEN'] = 'sample';

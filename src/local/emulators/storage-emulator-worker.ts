@@ -89,13 +89,19 @@ function changesSomething(req: IncomingMessage): boolean {
   return req.method !== 'GET' && req.method !== 'HEAD' && !/[?&]comp=block(&|$)/.test(req.url ?? '');
 }
 
-/** The queue that the request puts a message into. */
-function queueOf({ method, url = '' }: IncomingMessage): string | undefined {
-  if (method !== 'POST') return undefined;
-  return /^\/[^/]+\/([^/?]+)\/messages(?:\?|$)/.exec(url)?.[1];
+/** The queue in which the request makes a message visible, and after how many seconds: a new message, or a released one. */
+function messageOf({ method, url = '' }: IncomingMessage): { queue: string; seconds: number } | undefined {
+  const [path, query] = url.split('?');
+  const pattern = method === 'POST' ? /^\/[^/]+\/([^/]+)\/messages$/ : /^\/[^/]+\/([^/]+)\/messages\/[^/]+$/;
+  const queue = method === 'POST' || method === 'PUT' ? pattern.exec(path!)?.[1] : undefined;
+  if (queue === undefined) return undefined;
+  return { queue, seconds: Number(new URLSearchParams(query).get('visibilitytimeout')) };
 }
 
-/** Delays the end of each response until the request's changes are saved. @param onMessage with the queue of a new message */
+/**
+ * Delays the end of each response until the request's changes are saved.
+ * @param onMessage with the queue of a message that a listener can receive now
+ */
 function respondWhenSaved(server: AzuriteServer, onMessage: (queue: string) => void): void {
   const listeners = server.httpServer.listeners('request') as RequestListener[];
   server.httpServer.removeAllListeners('request');
@@ -103,7 +109,7 @@ function respondWhenSaved(server: AzuriteServer, onMessage: (queue: string) => v
     if (isForeign(req)) return sendForeign(res);
     if (changesSomething(req)) {
       const end = res.end;
-      const queue = queueOf(req);
+      const message = messageOf(req);
       res.end = ((...args: Parameters<typeof end>) => {
         res.end = end;
         // Save the extents first: the metadata refers to them.
@@ -112,7 +118,11 @@ function respondWhenSaved(server: AzuriteServer, onMessage: (queue: string) => v
           .then(
             () => {
               res.end(...args);
-              if (queue !== undefined && res.statusCode === 201) onMessage(queue);
+              if (message === undefined || res.statusCode >= 300) return;
+              const { queue, seconds } = message;
+              if (seconds === 0) onMessage(queue);
+              // A timer can be early by a millisecond.
+              else setTimeout(onMessage, seconds * 1000 + 10, queue).unref();
             },
             (error: Error) => res.destroy(error),
           );

@@ -18,7 +18,10 @@ export interface StorageEmulatorPorts {
 
 export interface StorageEmulator extends StorageEmulatorPorts {
   connectionString: string;
-  /** Calls the listener with the name of a queue each time that a message was put into it. */
+  /**
+   * Calls the listener with the name of a queue each time that a message in it becomes visible: a new one or one that was
+   * released, after the time for which it stays hidden. What was hidden before this process started is not told of.
+   */
   onQueueMessage(listener: (queue: string) => void): void;
   /** Saves what is not saved yet, and stops. */
   stop(): Promise<void>;

@@ -59,18 +59,26 @@ test('blobs and messages survive a stop', async () => {
   await second.stop();
 });
 
-test('a new message is told of, a message that was read is not', async () => {
+test('a message is told of when it becomes visible: a new, a delayed and a released one', async () => {
   const emulator = await startStorageEmulator({ folder });
   const told: string[] = [];
   emulator.onQueueMessage((name) => told.push(name));
   const client = queue(emulator.connectionString);
   await client.create();
   await client.sendMessage('message');
+  await expect.poll(() => told).toEqual(['kept']);
+
+  // Nobody is told of a message that is read or refused.
   const [message] = (await client.receiveMessages()).receivedMessageItems;
-  await client.updateMessage(message!.messageId, message!.popReceipt, 'again', 0);
   await expect(client.sendMessage('x'.repeat(70_000))).rejects.toThrow();
-  await client.sendMessage('second');
+  await client.updateMessage(message!.messageId, message!.popReceipt, 'again', 0);
   await expect.poll(() => told).toEqual(['kept', 'kept']);
+  expect((await client.receiveMessages()).receivedMessageItems).toHaveLength(1);
+
+  await client.sendMessage('later', { visibilityTimeout: 1 });
+  await expect.poll(() => told, { timeout: 30_000 }).toHaveLength(3);
+  const later = await client.receiveMessages();
+  expect(later.receivedMessageItems.map(({ messageText }) => messageText)).toEqual(['later']);
   await emulator.stop();
 });
 
