@@ -13,6 +13,10 @@ import { isLong } from '../../long.ts';
 import { type Fault, FaultyDataverse, foreign } from '../../metrics/faulty-dataverse.ts';
 import { input } from '../../metrics/metrics-world.ts';
 
+const queuesOfSyncs = ['planRun', 'fetchEntity', 'mergeRound', 'checkDatabase', 'startChanges'].flatMap(
+  (name) => [name, `${name}Poison`],
+);
+
 let azurite: Azurite;
 let dataverse: FaultyDataverse;
 let host: FunctionsHost;
@@ -30,6 +34,9 @@ beforeAll(async () => {
       SYNC_SCHEDULE: '0 0 0 1 1 *',
       METRICS_WRITE_TIMEOUT: '1.5',
       METRICS_BULK_TIMEOUT: '1',
+      // Only campaign metrics have messages here. Their queue is looked at often, the others are not.
+      AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.200',
+      ...Object.fromEntries(queuesOfSyncs.map((name) => [`AzureWebJobs.${name}.Disabled`, 'true'])),
     },
     connectionString: azurite.connectionString,
     log: (entry) => logged.push(entry),
