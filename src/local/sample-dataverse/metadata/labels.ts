@@ -5,9 +5,18 @@ import type { ChoiceOption } from './model.ts';
 /** The languages of the organization: English, its base language, and Danish. */
 export const languages = [1033, 1030] as const;
 
+/** Each request for metadata names thousands of items. */
+const ids = new Map<string, string>();
+
 /** The id of a metadata item, the same at each start. */
 export function metadataId(...path: string[]): string {
-  return new Random(7, path.join('/')).guid();
+  const key = path.join('/');
+  let id = ids.get(key);
+  if (id === undefined) {
+    id = new Random(7, key).guid();
+    ids.set(key, id);
+  }
+  return id;
 }
 
 /** A label in one of the languages; what has no translation is marked as Danish. */
