@@ -42,7 +42,7 @@ beforeAll(async () => {
       SYNC_ENTITIES_FILE: join(folder, 'entities.json'),
       METRICS_WRITE_TIMEOUT: '60',
       AzureFunctionsJobHost__extensions__queues__visibilityTimeout: '00:00:00',
-      AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.100',
+      AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.300',
     },
     connectionString: azurite.connectionString,
   });

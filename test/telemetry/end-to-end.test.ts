@@ -44,7 +44,7 @@ function settingsOf(name: string, more: Record<string, string> = {}): Record<str
     SYNC_DATABASE_CONTAINER: `database-${name}`,
     SYNC_QUEUE_PREFIX: name,
     METRICS_WRITE_TIMEOUT: '0.5',
-    AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.100',
+    AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.300',
     ...more,
   };
 }
