@@ -246,7 +246,10 @@ test('writes a file for each database that entities.json names', async () => {
 });
 
 test('syncs until Ctrl-C, prints working addresses, and exits cleanly', async () => {
-  const { child, output, exit, prints } = start('--rows', '200', '--data', data, '--port', '0');
+  const entities = join(folder, 'entities.json');
+  await writeFile(entities, '["account", "contact", "email"]');
+  const options = ['--rows', '200', '--entities', entities, '--data', data, '--port', '0'];
+  const { child, output, exit, prints } = start(...options);
   await prints('Press Ctrl-C to stop.');
   const address = /^Status +(\S+)$/m.exec(output.stdout)?.[1];
   const { runs } = (await (await fetch(address!)).json()) as { runs: { phase: string }[] };
