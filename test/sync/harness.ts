@@ -72,6 +72,8 @@ export class Harness {
   readonly #waiting: Message[] = [];
   /** A fraction of the delay with which merges and plans are requested, for tests that do not wait a minute. */
   mergeDelay = 1;
+  /** A fraction of the delay after which a slice continues. */
+  fetchDelay = 1;
   readonly #pick: (waiting: number) => number;
   readonly #scanRows: number | undefined;
   #mirror: SqliteMirror | undefined;
@@ -101,7 +103,7 @@ export class Harness {
           queue: 'fetch',
           body,
           tries: 0,
-          visibleAt: performance.now() + delaySeconds * 1000,
+          visibleAt: performance.now() + delaySeconds * 1000 * this.fetchDelay,
         }),
       sendMerge: async (body, delaySeconds = 0) =>
         void this.#waiting.push({

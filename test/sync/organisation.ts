@@ -43,19 +43,35 @@ export class Organisation {
       ...sample,
     });
     const harness = await Harness.create({ dataverseUrl: dataverse.url, entities, settings, scanRows });
-    const { url, credential } = harness.services.settings.dataverse;
-    Object.assign(harness.services, {
-      now: () => new Date(clock.now),
-      dataverse: createDataverseClient({
-        url,
-        credential: createCredential(credential),
-        retry: { baseDelaySeconds: 0.001, maxTries: 3, maxPauseSeconds: 1.5 },
-      }),
-    });
+    Object.assign(harness.services, { now: () => new Date(clock.now) });
     harness.onWait = (milliseconds) => {
       clock.now += milliseconds;
     };
-    return new Organisation(dataverse, harness, clock);
+    const organisation = new Organisation(dataverse, harness, clock);
+    organisation.#connect(1.5);
+    return organisation;
+  }
+
+  /** @param maxPauseSeconds up to which the client waits itself for what Dataverse asks for */
+  #connect(maxPauseSeconds: number): void {
+    const { services } = this.harness;
+    const { url, credential } = services.settings.dataverse;
+    services.dataverse = createDataverseClient({
+      url,
+      credential: createCredential(credential),
+      retry: { baseDelaySeconds: 0.001, maxTries: 3, maxPauseSeconds },
+    });
+  }
+
+  /**
+   * Leaves waits to the queue that Dataverse asks for, and lets a second of them take a quarter. The queue waits one and a
+   * half times as long as it is asked to, and at least a second.
+   * @returns the `Retry-After` for which that second is enough
+   */
+  waitInQueue(): number {
+    this.#connect(0.1);
+    this.harness.fetchDelay = 1 / 4;
+    return 0.15;
   }
 
   get store(): Store {

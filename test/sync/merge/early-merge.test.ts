@@ -6,8 +6,6 @@ let org: Organisation;
 afterEach(() => org.stop());
 
 const account = (id: string) => ({ id, table: 'account' });
-/** Longer than the client waits for itself, so that the queue must. */
-const retryAfter = 1;
 
 /** Delivers messages until the mirror has a table. */
 async function untilMirrored(table: string): Promise<void> {
@@ -39,11 +37,11 @@ describe('a table that Dataverse makes wait', () => {
     const ids = org.rows('account', 3);
     org.rows('lead', 4, (n) => ({ _customerid_value: account(ids[n % 2]!) }));
     org.rows('contact', 4, () => ({ _parentcustomerid_value: account(ids[2]!) }));
-    // A minute of the queue takes a second.
-    org.harness.mergeDelay = 1 / 60;
+    // A minute of the queue takes a quarter of a second, as that of the table which waits does.
+    org.harness.mergeDelay = 1 / 240;
     const fault = org.dataverse.faults.add({
       kind: '429',
-      retryAfter,
+      retryAfter: org.waitInQueue(),
       match: /\/contacts(?!.*top=1)/,
       times: 3,
     });
@@ -74,17 +72,17 @@ describe('a table that Dataverse makes wait', () => {
     org = await Organisation.start(
       ['lead', filtered('account'), filtered('contact')],
       {},
-      { SYNC_MAX_WAIT: '2' },
+      { SYNC_MAX_WAIT: '1' },
     );
     await org.sync();
     const [one] = org.rows('account', 1) as [string];
     const [person] = org.rows('contact', 1) as [string];
     org.rows('lead', 1, () => ({ _customerid_value: account(one) }));
     org.rows('lead', 1, () => ({ _customerid_value: { id: person, table: 'contact' } }));
-    org.harness.mergeDelay = 1 / 60;
+    org.harness.mergeDelay = 1 / 240;
     const fault = org.dataverse.faults.add({
       kind: '429',
-      retryAfter: 2,
+      retryAfter: org.waitInQueue(),
       match: ({ path, query }) => path.endsWith('/accounts') && query.includes(one),
       times: 1000,
     });
@@ -110,8 +108,13 @@ describe('a table that Dataverse makes wait', () => {
     org = await Organisation.start(['lead', 'contact']);
     org.rows('lead', 4);
     org.rows('contact', 4);
-    org.harness.mergeDelay = 1 / 60;
-    org.dataverse.faults.add({ kind: '429', retryAfter, match: /\/contacts(?!.*top=1)/, times: 3 });
+    org.harness.mergeDelay = 1 / 240;
+    org.dataverse.faults.add({
+      kind: '429',
+      retryAfter: org.waitInQueue(),
+      match: /\/contacts(?!.*top=1)/,
+      times: 3,
+    });
     const { runId } = await org.harness.start();
     await untilMirrored('lead');
     const request = { resume: true, allowMassDelete: ['lead'] };
@@ -129,10 +132,10 @@ describe('a table that Dataverse makes wait', () => {
     org = await Organisation.start(['lead', 'contact', { name: 'account', filtered: true }]);
     await org.sync();
     org.rows('lead', 1, () => ({ _customerid_value: account(late) }));
-    org.harness.mergeDelay = 1 / 60;
+    org.harness.mergeDelay = 1 / 240;
     const fault = org.dataverse.faults.add({
       kind: '429',
-      retryAfter: 2,
+      retryAfter: org.waitInQueue(),
       match: /\/contacts(?!.*top=1)/,
       times: 1000,
     });
@@ -154,15 +157,15 @@ describe('a table that Dataverse makes wait', () => {
   });
 
   it('leaves the others committed when it fails in the end', async () => {
-    org = await Organisation.start(['lead', 'contact'], {}, { SYNC_MAX_WAIT: '2' });
+    org = await Organisation.start(['lead', 'contact'], {}, { SYNC_MAX_WAIT: '1' });
     org.rows('lead', 4);
     org.rows('contact', 4);
     await org.sync();
     org.store.create('lead', {});
-    org.harness.mergeDelay = 1 / 60;
+    org.harness.mergeDelay = 1 / 240;
     const fault = org.dataverse.faults.add({
       kind: '429',
-      retryAfter,
+      retryAfter: org.waitInQueue(),
       match: /\/contacts(?!.*top=1)/,
       times: 1000,
     });
