@@ -13,6 +13,7 @@ import {
   startSampleDataverse,
 } from '../../src/local/sample-dataverse/index.ts';
 import { startAzurite } from '../azurite.ts';
+import { compileCache } from '../compile-cache.ts';
 import { deploy } from '../package/deployed-app.ts';
 import { read, root, section } from './pages.ts';
 
@@ -52,7 +53,10 @@ function run(
   args: string[] = [],
 ): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [join(copy, name, 'run.ts'), ...args], {
-    env: { DATAVERSE_URL: sample.url, DATAVERSE_ACCESS_TOKEN: 'test', EXAMPLE_FOLDER: folder, ...env },
+    env: {
+      ...{ DATAVERSE_URL: sample.url, DATAVERSE_ACCESS_TOKEN: 'test', EXAMPLE_FOLDER: folder },
+      ...{ ...compileCache, ...env },
+    },
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { compileCache } from '../compile-cache.ts';
 
 /** A package that runs in a process of its own, as it would on Azure. */
 export interface DeployedApp {
@@ -16,12 +17,16 @@ export interface DeployedApp {
 
 /**
  * Starts a deployment package in the functions host of this repository.
- * @param env all environment variables of the process: nothing is inherited
+ * @param env all environment variables of the app: nothing is inherited
  * @param cwd the working directory
  */
 export async function deploy(folder: string, env: Record<string, string>, cwd: string): Promise<DeployedApp> {
   const script = join(import.meta.dirname, 'run-host.ts');
-  const child = spawn(process.execPath, [script, folder], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [script, folder], {
+    cwd,
+    env: { ...compileCache, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const endWithUs = () => child.kill('SIGKILL');
   process.once('exit', endWithUs);
   let log = '';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
+import { compileCache } from '../compile-cache.ts';
 
 /** The built app in a process of its own. */
 export class AppProcess {
@@ -28,7 +29,7 @@ export class AppProcess {
   static async start(settings: Record<string, string>): Promise<AppProcess> {
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], SYNC_SCHEDULE: '0 0 0 1 1 *' };
     const child = fork(join(import.meta.dirname, 'run-app.ts'), {
-      env: { ...env, ...settings } as NodeJS.ProcessEnv,
+      env: { ...compileCache, ...env, ...settings } as NodeJS.ProcessEnv,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     const app = new AppProcess(child);

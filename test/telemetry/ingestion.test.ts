@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EndedSpan, MetricPoint, MonitorEvent } from '../../src/telemetry/monitor-client.ts';
 import type { Batch } from '../../src/telemetry/outbox.ts';
 import { newSpanId, newTraceId } from '../../src/telemetry/traceparent.ts';
+import { compileCache } from '../compile-cache.ts';
 import { IngestionEndpoint } from './ingestion-endpoint.ts';
 
 let endpoint: IngestionEndpoint;
@@ -37,7 +38,8 @@ async function send(batches: Batch[], env: Record<string, string> = {}): Promise
   const file = join(folder, 'batches.json');
   await writeFile(file, JSON.stringify(batches));
   const args = [join(import.meta.dirname, 'send-batches.ts'), file];
-  const options = { env: { PATH: process.env['PATH'], ...endpoint.settings, ...env } as NodeJS.ProcessEnv };
+  const own = { ...compileCache, PATH: process.env['PATH'] };
+  const options = { env: { ...own, ...endpoint.settings, ...env } as NodeJS.ProcessEnv };
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args, options);
   const at = stdout.lastIndexOf('{"answers"');
   return { ...(JSON.parse(stdout.slice(at)) as Sent), printed: stdout.slice(0, at) + stderr };

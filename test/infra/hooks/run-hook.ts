@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { compileCache } from '../../compile-cache.ts';
 
 const hooks = resolve(import.meta.dirname, '../../../infra/hooks');
 
@@ -52,6 +53,7 @@ export async function runHook(
       answers === null ? dirname(process.execPath) : `${folder}${delimiter}${dirname(process.execPath)}`;
     const result = await new Promise<{ status: number; out: string }>((done) => {
       const env = {
+        ...compileCache,
         PATH: path,
         SYNC_HOOK_WAIT_SECONDS: '0.3',
         SYNC_HOOK_INTERVAL_SECONDS: '0.01',
