@@ -281,6 +281,8 @@ const refusals = (app: AppProcess) =>
   app.log.filter(({ message }) => message.includes('does not accept telemetry'));
 
 describe('an app that Application Insights refuses', () => {
+  beforeAll(() => configure(['account']));
+
   test.each([
     ['with a wrong token', 401],
     ['without the role', 403],
