@@ -289,8 +289,8 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await page.getByRole('button').count()).toBe(0);
     });
 
-    test.each(['light', 'dark'] as const)('keeps nobody out, %s', async (colorScheme) => {
-      const { page } = await look({ colorScheme });
+    test('keeps nobody out, light or dark', async () => {
+      const { page } = await look();
       const begin = address.replace('/dashboard#key=', '/pages/overview?code=');
       const paths = [
         ...['overview', 'runs', 'tables', 'tables/account', 'tables/lead', 'schema', 'quality'],
@@ -300,32 +300,48 @@ describe.skipIf(chromiumPath === undefined)(
         await page.goto(begin.replace('overview?', path.includes('?') ? path : `${path}?`));
         if (path.startsWith('data')) await page.locator('#data h2').first().waitFor();
         await page.evaluate(axe);
-        const { found, passes } = await page.evaluate(async () => {
-          const { axe: checker } = globalThis as unknown as {
-            axe: {
-              run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[]; passes: object[] }>;
-            };
-          };
-          const { violations, passes } = await checker.run();
-          return {
-            found: violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
-            passes: passes.length,
-          };
-        });
-        expect(passes).toBeGreaterThan(10);
-        expect(found, path).toEqual([]);
+        // The schemes differ in colours alone.
+        for (const [colorScheme, rules, fewest] of [
+          ['light', undefined, 11],
+          ['dark', ['color-contrast', 'link-in-text-block'], 1],
+        ] as const) {
+          await page.emulateMedia({ colorScheme });
+          const { found, passes } = await page.evaluate(
+            async (runOnly) => {
+              const { axe: checker } = globalThis as unknown as {
+                axe: {
+                  run(options: object): Promise<{
+                    violations: { id: string; nodes: { html: string }[] }[];
+                    passes: object[];
+                  }>;
+                };
+              };
+              const { violations, passes } = await checker.run(runOnly === undefined ? {} : { runOnly });
+              return {
+                found: violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+                passes: passes.length,
+              };
+            },
+            rules && [...rules],
+          );
+          expect(passes, path).toBeGreaterThanOrEqual(fewest);
+          expect(found, `${path}, ${colorScheme}`).toEqual([]);
+        }
       }
     });
 
-    test.each([320, 768, 1400])('fits into %i pixels', async (width) => {
-      const { page } = await look({ viewport: { width, height: 800 } });
+    test('fits into 320, 768 and 1,400 pixels', async () => {
+      const { page } = await look({ viewport: { width: 320, height: 800 } });
       const begin = address.replace('/dashboard#key=', '/pages/overview?code=');
       const paths = ['overview', 'runs', 'tables', 'tables/account', 'schema', 'quality', 'metrics', 'data'];
       for (const path of paths) {
         await page.goto(begin.replace('overview', path));
         if (path === 'data') await page.locator('#data h2').first().waitFor();
-        const wide = await page.evaluate<number>('document.documentElement.scrollWidth');
-        expect(wide, path).toBeLessThanOrEqual(width);
+        for (const width of [320, 768, 1400]) {
+          await page.setViewportSize({ width, height: 800 });
+          const wide = await page.evaluate<number>('document.documentElement.scrollWidth');
+          expect(wide, path).toBeLessThanOrEqual(width);
+        }
       }
     });
   },
