@@ -9,6 +9,7 @@ import type {
   StoredFile,
 } from '../../src/storage/database/database-file.ts';
 import { DamagedDocumentError, type DocumentStore } from '../../src/storage/document-store.ts';
+import type { FileStore } from '../../src/storage/file-blobs.ts';
 
 interface Stored {
   bytes: Buffer;
@@ -25,6 +26,7 @@ export function memoryStorage(): {
   published: DocumentStore;
   databaseFile: DatabaseFile;
   namedFile: (name: string) => DatabaseFile;
+  files: FileStore;
 } {
   const container = new Map<string, Stored>();
   return {
@@ -32,8 +34,17 @@ export function memoryStorage(): {
     published: new MemoryStore(container),
     databaseFile: new MemoryFile(container, 'dataverse.db'),
     namedFile: (name) => new MemoryFile(container, `${name}.db`),
+    files: noFiles,
   };
 }
+
+/** Fails at once. Without an emulator, the client of the storage account would try for six seconds. */
+const noFiles: FileStore = {
+  write: async (name) => {
+    throw new SyncError(`Storage in memory takes no file: ${name}`);
+  },
+  remove: async () => undefined,
+};
 
 let writes = 0;
 
