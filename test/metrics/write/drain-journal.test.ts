@@ -97,7 +97,13 @@ test('a long outage ends the drain with a scheduled message, and other drains do
   const { services, table, queue } = createWorld(azurite);
   await acceptRecords(services, numbered(3), true);
   table.random = () => 'busy';
+  // The next pause takes four seconds, which the drain sleeps. The one after it is too long.
+  const lease = (await services.journal.lease())!;
+  await lease.change({ failures: 3 });
+  await lease.release();
+  const before = table.bulks.length;
   const report = await drainJournal(services, { budgetMs: 20_000 });
+  expect(table.bulks.length - before).toBe(2);
   expect(report.stopped).toBe('waiting for Dataverse');
   const bulks = table.bulks.length;
   expect((await drainJournal(services)).stopped).toBe('waiting for Dataverse');
