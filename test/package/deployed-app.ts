@@ -15,6 +15,9 @@ export interface DeployedApp {
   stop(): void;
 }
 
+/** Tests wait for each message, which the host finds when it looks. */
+const queuesOften = { AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:00.300' };
+
 /**
  * Starts a deployment package in the functions host of this repository.
  * @param env all environment variables of the app: nothing is inherited
@@ -24,7 +27,7 @@ export async function deploy(folder: string, env: Record<string, string>, cwd: s
   const script = join(import.meta.dirname, 'run-host.ts');
   const child = spawn(process.execPath, [script, folder], {
     cwd,
-    env: { ...compileCache, ...env },
+    env: { ...compileCache, ...queuesOften, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const endWithUs = () => child.kill('SIGKILL');
