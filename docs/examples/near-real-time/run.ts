@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { openMirror } from 'dataverse-sqlite-sync/mirror';
+import { ConflictError, openMirror } from 'dataverse-sqlite-sync/mirror';
 import { connect } from '../connect.ts';
 import { register, registration, unregister } from './register.ts';
 
@@ -62,9 +62,15 @@ const began = performance.now();
 await sendMessage('account', 'Create', id);
 
 await using mirror = await openMirror(`${app}/api/database`, { functionKey });
+const named = (account: string) =>
+  mirror.query<{ name: string }>('SELECT name FROM accounts WHERE accountid = ?', [account]);
 for (;;) {
   await mirror.refresh();
-  const [row] = await mirror.query<{ name: string }>('SELECT name FROM accounts WHERE accountid = ?', [id]);
+  const [row] = await named(id).catch((error: unknown) => {
+    // A sync has replaced the state that was opened.
+    if (error instanceof ConflictError) return [];
+    throw error;
+  });
   if (row !== undefined) {
     console.log('in the mirror:', row.name);
     break;
