@@ -438,8 +438,12 @@ test(`50 clients write ${manyRecords} records through 429, 503 and timeouts: eac
   };
   const faults: Fault[] = ['429', '503', 'lost', 'hang', 'late'];
   let failed = 0;
-  // In turn, so that each comes in few requests, too.
-  dataverse.fault = () => (random() < 0.15 ? faults[failed++ % faults.length] : undefined);
+  let requests = 0;
+  // In turn, and at first of every second request, so that each comes in few requests, too.
+  dataverse.fault = () => {
+    const isFailing = failed < faults.length ? requests++ % 2 === 1 : random() < 0.15;
+    return isFailing ? faults[failed++ % faults.length] : undefined;
+  };
   const before = dataverse.rows.size;
   const statuses = new Map<number, number>();
   const expected = new Map<string, number>();
