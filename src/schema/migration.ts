@@ -70,24 +70,9 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
  * Table Schema Changes"). Dropped columns keep their last values.
  */
 export function migrationSql(from: Table, to: Table, options: MigrationOptions = {}): Migration {
-  const plan = planColumns(from, to);
-  const declared = withDeclaredKeys(to, options);
-  const table: Table = plan.stale.length === 0 ? declared : { ...declared, staleColumns: plan.stale };
-  const changes = [...plan.changes];
-  const note = (change: SchemaChangeKind, detail: string, needsReread: boolean): void => {
-    changes.push({ table: to.logicalName, change, detail, needsReread });
-  };
-  if (from.name !== to.name) {
-    note('renamed-table', `the entity set ${from.name} is now called ${to.name}`, false);
-  }
-  const newKey = from.primaryKey !== to.primaryKey;
-  if (newKey) note('new-key', `the key is now ${to.primaryKey}; it was ${from.primaryKey}`, true);
-  const foreignKeyChanges = compareForeignKeys(from, to, options);
-  const newForeignKeys = foreignKeyChanges.length > 0;
-  if (newForeignKeys) note('foreign-keys', `foreign keys: ${foreignKeyChanges.join('; ')}`, false);
-
+  const { columns: plan, changes, table, hasNewKey, haveKeysChanged } = planMigration(from, to, options);
   const statements: string[] = [];
-  if (newKey || newForeignKeys || plan.rebuild) {
+  if (hasNewKey || haveKeysChanged || plan.rebuild) {
     statements.push(...rebuild(from, table, plan.kept, options));
   } else {
     if (from.name !== to.name) {
@@ -101,6 +86,33 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
   }
   if (changes.length > 0) statements.push(...indexSql(to, options));
   return { statements, changes, table };
+}
+
+/** What brings a table from one schema to another, whatever the database. */
+export interface MigrationPlan extends Omit<Migration, 'statements'> {
+  columns: ColumnPlan;
+  hasNewKey: boolean;
+  haveKeysChanged: boolean;
+}
+
+/** Compares the schema of a table in the database with the one that it is to have. */
+export function planMigration(from: Table, to: Table, options: MigrationOptions = {}): MigrationPlan {
+  const plan = planColumns(from, to);
+  const declared = withDeclaredKeys(to, options);
+  const table: Table = plan.stale.length === 0 ? declared : { ...declared, staleColumns: plan.stale };
+  const changes = [...plan.changes];
+  const note = (change: SchemaChangeKind, detail: string, needsReread: boolean): void => {
+    changes.push({ table: to.logicalName, change, detail, needsReread });
+  };
+  if (from.name !== to.name) {
+    note('renamed-table', `the entity set ${from.name} is now called ${to.name}`, false);
+  }
+  const hasNewKey = from.primaryKey !== to.primaryKey;
+  if (hasNewKey) note('new-key', `the key is now ${to.primaryKey}; it was ${from.primaryKey}`, true);
+  const foreignKeyChanges = compareForeignKeys(from, to, options);
+  const haveKeysChanged = foreignKeyChanges.length > 0;
+  if (haveKeysChanged) note('foreign-keys', `foreign keys: ${foreignKeyChanges.join('; ')}`, false);
+  return { columns: plan, changes, table, hasNewKey, haveKeysChanged };
 }
 
 /** The change of a column that is only in SQLite now. */
@@ -117,17 +129,21 @@ function removedOption(table: string, column: string): SchemaChange {
 
 const isOfOption = ({ edmType }: Column): boolean => edmType === 'sync';
 
-interface ColumnPlan {
+export interface ColumnPlan {
   /** The columns of both schemas, with their old and new names. */
   kept: { from: string; to: string }[];
   added: Column[];
+  /** Columns that keep their last values. */
   stale: Column[];
+  /** Columns that go with the option that added them, or are added anew after it was given up. */
+  gone: string[];
+  /** Whether SQLite needs a new table for it. */
   rebuild: boolean;
   changes: SchemaChange[];
 }
 
 function planColumns(from: Table, to: Table): ColumnPlan {
-  const plan: ColumnPlan = { kept: [], added: [], stale: [], rebuild: false, changes: [] };
+  const plan: ColumnPlan = { kept: [], added: [], stale: [], gone: [], rebuild: false, changes: [] };
   const note = (change: SchemaChangeKind, column: string, detail: string, needsReread: boolean): void => {
     plan.changes.push({ table: to.logicalName, change, column, detail, needsReread });
   };
@@ -143,7 +159,10 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     const before = live.get(key) ?? stale.get(key);
     if (before === undefined || (!live.has(key) && isOfOption(column))) {
       // The old values of an option that was given up say nothing about the rows of today.
-      if (before !== undefined) plan.rebuild = true;
+      if (before !== undefined) {
+        plan.rebuild = true;
+        plan.gone.push(before.name);
+      }
       plan.added.push(column);
       note('new-column', name, `column ${name} (${column.edmType}) is new`, true);
       continue;
@@ -170,6 +189,7 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     if (wanted.has(key)) continue;
     if (isOfOption(column)) {
       plan.rebuild = true;
+      plan.gone.push(column.name);
       plan.changes.push(removedOption(to.logicalName, column.name));
       continue;
     }

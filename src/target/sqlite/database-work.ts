@@ -4,6 +4,8 @@ import type { Tree } from '../../sqlite/check/tree-check.ts';
 import type { Pages } from '../../sqlite/paged/page-prefetch.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import { liveRows } from '../common/mirror-table.ts';
+import { referableTables } from '../common/referable-tables.ts';
 import type { ReferenceCounts } from '../mirror-check.ts';
 import type {
   DanglingReport,
@@ -20,9 +22,9 @@ import type {
 import { configuredTables, type State, type SyncLogRow, type TableState, tablesOf } from '../state.ts';
 import type { CheckedFigures } from './check/checked-figures.ts';
 import { readTrees } from './check/read-trees.ts';
-import { applyMigration, declaredKeys, dropTable, migrationOf, referableTables } from './migrations.ts';
-import { countRows, liveRows } from './mirror-table.ts';
+import { applyMigration, declaredKeys, dropTable, migrationOf } from './migrations.ts';
 import { type FileClosure, findClosure } from './rows/closure.ts';
+import { countRows } from './rows/count-rows.ts';
 import {
   countDangling,
   type DanglingCounts,

@@ -2,19 +2,8 @@ import { declaredKey, type Migration, migrationSql, newTableMigration } from '..
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
-import { type State, tablesOf } from '../state.ts';
-import { hasMarks } from './mirror-table.ts';
+import { hasMarks, historyName } from '../common/mirror-table.ts';
 import { removeMarkedRows } from './rows/delete-rows.ts';
-import { historyName } from './rows/history.ts';
-
-/**
- * The tables that foreign keys may refer to: those of the run, and those that the database keeps though the run does not
- * mirror them any more. So removing a table from entities.json, or adding it again, rebuilds no table that refers to it.
- */
-export function referableTables(synced: readonly Table[], state: State): Table[] {
-  const names = new Set(synced.map(({ logicalName }) => logicalName));
-  return [...synced, ...tablesOf(state).filter(({ logicalName }) => !names.has(logicalName))];
-}
 
 /** What brings one table from the schema in the database to that of the catalog; no changes if they are equal. */
 export function migrationOf(

@@ -4,6 +4,8 @@ import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
+import { referableTables } from '../common/referable-tables.ts';
+import { storableTables } from '../common/storable-tables.ts';
 import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
 import type {
   DanglingReport,
@@ -19,11 +21,11 @@ import { combinedEtag, Databases, type DatabasesOptions } from './files/database
 import { OpenFiles } from './files/open-files.ts';
 import { addEtags, ofTheseFiles, readStates } from './files/read-states.ts';
 import { stateOfFile } from './files/state-of-file.ts';
-import { migrationOf, referableTables } from './migrations.ts';
+import { migrationOf } from './migrations.ts';
 import { RecountSchedule } from './recount-schedule.ts';
+import { sqliteEngine } from './sqlite-engine.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
 import { StateFile } from './state-file.ts';
-import { storableTables } from './storable-tables.ts';
 
 /** Of a database that is larger than its cache so many times, every part would be read many times. */
 const readCaches = 8;
@@ -71,7 +73,7 @@ export class SqliteMirror implements MirrorTarget {
     configs: ReadonlyMap<string, TableConfig>,
     state: State,
   ): { tables: Table[]; rejected: Map<string, SkipTableError> } {
-    return storableTables(tables, configs, state);
+    return storableTables(tables, configs, state, sqliteEngine);
   }
 
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {

@@ -7,7 +7,8 @@ import { modelVersion } from '../../../src/schema/table.ts';
 import { resolveTables } from '../../../src/schema/tables-from-csdl.ts';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import type { Catalog } from '../../../src/sync/documents/plan.ts';
-import { storableTables } from '../../../src/target/sqlite/storable-tables.ts';
+import { storableTables } from '../../../src/target/common/storable-tables.ts';
+import { sqliteEngine } from '../../../src/target/sqlite/sqlite-engine.ts';
 import { emptyState } from '../../../src/target/state.ts';
 import { schemaDocument } from '../../schema/documents.ts';
 import { Organisation } from '../organisation.ts';
@@ -77,7 +78,7 @@ it('is raised when the same metadata gives other models', () => {
   const requests = configs.map(({ name, columns }) => ({ logicalName: name, columns }));
   const { tables, failures } = resolveTables(parseCsdl(document), definitions, requests);
   const byName = new Map(configs.map((config) => [config.name, config]));
-  const { tables: stored, rejected } = storableTables(tables, byName, emptyState());
+  const { tables: stored, rejected } = storableTables(tables, byName, emptyState(), sqliteEngine);
   expect([...failures, ...rejected]).toEqual([]);
   expect(stored.map(({ columns }) => columns.length)).toEqual([36, 3, 4]);
   const text = JSON.stringify([columnTypes, stored]);

@@ -14,8 +14,8 @@ import type {
   StoredFile,
 } from '../../../src/storage/database/database-file.ts';
 import { rowVersion } from '../../../src/sync/fetch/row-version.ts';
+import { mirrorTable } from '../../../src/target/common/mirror-table.ts';
 import type { MirrorTarget, ShardPart } from '../../../src/target/mirror-target.ts';
-import { mirrorTable } from '../../../src/target/sqlite/mirror-table.ts';
 import { SqliteMirror } from '../../../src/target/sqlite/sqlite-mirror.ts';
 import type { TableState } from '../../../src/target/state.ts';
 import { column, table } from '../../schema/tables.ts';

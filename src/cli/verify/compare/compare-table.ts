@@ -5,7 +5,7 @@ import { type Column, entitySetOf, type Table } from '../../../schema/table.ts';
 import { needsAnnotations } from '../../../schema/table-from-csdl.ts';
 import type { Sqlite } from '../../../sqlite/sqlite.ts';
 import { pageSizeFor } from '../../../sync/fetch/slice-queries.ts';
-import { historyName } from '../../../target/sqlite/rows/history.ts';
+import { historyName } from '../../../target/common/mirror-table.ts';
 import type { TableState } from '../../../target/state.ts';
 import { changeTimeOf, type SyncPoint, syncPointOf } from './changed-since.ts';
 import { type ColumnKinds, readColumnKinds } from './column-kinds.ts';

@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { UnversionedKind } from '../../../dataverse/metadata/unversioned.ts';
 import { anyOf, quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
-import { deletedAtColumn, hasMarks } from '../../../target/sqlite/mirror-table.ts';
+import { deletedAtColumn, hasMarks } from '../../../target/common/mirror-table.ts';
 
 /** A row with other values in the mirror. */
 export interface DifferentRow {

@@ -1,10 +1,10 @@
 import { SyncError } from '../../../errors.ts';
 import type { SummarizedFile } from '../../../sqlite/check/summarized-file.ts';
 import { checkTrees, type FileCheck, type Tree } from '../../../sqlite/check/tree-check.ts';
+import { hasMarks } from '../../common/mirror-table.ts';
 import type { DatabaseFault, Miscount, PagesResult } from '../../mirror-check.ts';
 import type { State } from '../../state.ts';
 import type { MirrorDatabase } from '../database/mirror-database.ts';
-import { hasMarks } from '../mirror-table.ts';
 
 /** What SQLite knows about a state of the file; a fault if it cannot read it. */
 interface Known {

@@ -1,8 +1,8 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { andLive, liveRows } from '../../common/mirror-table.ts';
 import type { Closure } from '../../mirror-target.ts';
-import { andLive, liveRows } from '../mirror-table.ts';
 
 export interface ClosureOptions {
   /** The tables of which the ids that they have and need are wanted, too. */

@@ -2,7 +2,7 @@ import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import { DigestSum } from '../../../sqlite/row-digest.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { andLive } from '../mirror-table.ts';
+import { andLive } from '../../common/mirror-table.ts';
 
 /**
  * The digest of the keys and versions of the rows in the database: the same that the record writer computes of the rows

@@ -1,7 +1,7 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { andLive, deletedAtColumn, hasMarks } from '../mirror-table.ts';
+import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
 import type { openHistory } from './history.ts';
 
 export interface DeleteOptions {

@@ -1,10 +1,7 @@
 import { anyOf, quoteIdentifier as quote, renameTableSql } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { andLive, deletedAtColumn, liveRows } from '../mirror-table.ts';
-
-/** The table with every version of the rows of a table. */
-export const historyName = (table: Pick<Table, 'name'>): string => `${table.name}_history`;
+import { andLive, deletedAtColumn, historyName, liveRows } from '../../common/mirror-table.ts';
 
 /**
  * Opens the history of a table: every version of a row with `valid_from` (inclusive) and `valid_to` (exclusive, NULL for

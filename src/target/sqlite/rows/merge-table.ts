@@ -1,7 +1,8 @@
 import { anyOf, quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
-import { andLive, countRows, deletedAtColumn, hasMarks, rawJsonColumn } from '../mirror-table.ts';
+import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
+import { countRows } from './count-rows.ts';
 import { deleteRows } from './delete-rows.ts';
 import { openHistory } from './history.ts';
 

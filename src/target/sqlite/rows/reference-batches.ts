@@ -1,17 +1,11 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { type CheckedKey, checkedKeys, maxExamples } from '../../common/checked-keys.ts';
+import { andLive, hasMarks } from '../../common/mirror-table.ts';
 import type { ReferenceCounts, ReferencePlace } from '../../mirror-check.ts';
 import { configuredTables, type State } from '../../state.ts';
-import { andLive, hasMarks } from '../mirror-table.ts';
-import {
-  absentSql,
-  absentTargetSql,
-  type CheckedKey,
-  checkedKeys,
-  danglingSql,
-  maxExamples,
-} from './dangling-references.ts';
+import { absentSql, absentTargetSql, danglingSql } from './dangling-references.ts';
 
 /** What is counted in one go: a foreign key by its index, or several by the rows of their table. */
 type Unit = { name: string; table: Table } & ({ key: CheckedKey } | { keys: CheckedKey[] });

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { andLive, versionColumn as ownVersion } from '../../common/mirror-table.ts';
 import type { Referrers } from '../../mirror-target.ts';
-import { andLive, versionColumn as ownVersion } from '../mirror-table.ts';
 
 /**
  * Digests of the rows that refer to ids, by the logical name of their table and by id: of how many they are, of their

@@ -16,9 +16,6 @@ export interface LabelledViewOptions {
   language?: number;
 }
 
-/** The ends of the names of views: `accounts_labelled`, `accounts_choice_values`. */
-export const viewSuffixes = ['_labelled', '_choice_values'] as const;
-
 /** The most columns in the result of a query (sqlite.org: Implementation Limits). */
 const maxColumns = 2000;
 

@@ -2,7 +2,6 @@ import type { TableConfig } from '../../config/entities.ts';
 import { ofType } from '../../schema/column-types.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Column, Table } from '../../schema/table.ts';
-import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 
 /** When a row was deleted in Dataverse that the mirror keeps (`deletes: "mark"`): ISO 8601, UTC. */
 export const deletedAtColumn = '_deleted_at';
@@ -13,19 +12,26 @@ export const versionColumn = '_version';
 
 const ownColumn = (name: string): Column => ({ name, edmType: 'sync', ...ofType('text') });
 
-/** The table as the mirror holds it: the columns of Dataverse, and those that the options of the table add. */
-export function mirrorTable(table: Table, config: TableConfig): Table {
+/**
+ * The table as the mirror holds it: the columns of Dataverse, and those that the options of the table add.
+ * @param options `exact`: the database has exact numbers, so decimals keep every digit whatever the configuration says
+ */
+export function mirrorTable(
+  table: Table,
+  config: Pick<TableConfig, 'deletes' | 'rawJson' | 'decimals'>,
+  options: { exact?: boolean } = {},
+): Table {
   const added: Column[] = [];
   if (table.versionColumn === undefined) added.push(ownColumn(versionColumn));
   if (config.deletes === 'mark') added.push(ownColumn(deletedAtColumn));
   if (config.rawJson) added.push(ownColumn(rawJsonColumn));
-  const known = config.decimals === 'text' ? table.columns.map(exact) : table.columns;
+  const known = config.decimals === 'text' || options.exact ? table.columns.map(exact) : table.columns;
   if (added.length === 0 && known === table.columns) return table;
   const columns = [...known, ...added];
   return { ...table, columns, versionColumn: table.versionColumn ?? versionColumn };
 }
 
-/** A decimal as text: SQLite's numbers round its last digits. Doubles are what Dataverse has, too. */
+/** A decimal with every digit: SQLite's numbers round the last ones. Doubles are what Dataverse has, too. */
 function exact(column: Column): Column {
   const isDecimal = column.reading === 'real' && !/^Edm\.(?:Double|Single)$/.test(column.edmType);
   return isDecimal ? { ...column, ...ofType('decimal') } : column;
@@ -47,7 +53,8 @@ export function andLive(table: Table, alias?: string): string {
   return hasMarks(table) ? ` AND ${column} IS NULL` : '';
 }
 
-/** The rows of the table that are not marked as deleted. */
-export function countRows(db: SqliteDatabase, table: Table): number {
-  return db.get<{ n: number }>(`SELECT count(*) AS n FROM main.${quote(table.name)}${liveRows(table)}`)!.n;
-}
+/** The table with every version of the rows of a table. */
+export const historyName = (table: Pick<Table, 'name'>): string => `${table.name}_history`;
+
+/** The ends of the names of views: `accounts_labelled`, `accounts_choice_values`. */
+export const viewSuffixes = ['_labelled', '_choice_values'] as const;

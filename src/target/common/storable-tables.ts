@@ -3,15 +3,24 @@ import { SkipTableError } from '../../errors.ts';
 import { reservedColumns } from '../../schema/reserved-names.ts';
 import { entitySetOf, type Table } from '../../schema/table.ts';
 import type { State, TableState } from '../state.ts';
-import { hasMarks, mirrorTable } from './mirror-table.ts';
-import { historyName } from './rows/history.ts';
-import { viewSuffixes } from './tables/labelled-view.ts';
+import { hasMarks, historyName, mirrorTable, viewSuffixes } from './mirror-table.ts';
 
-/** The most columns that SQLite, as every build has it, stores in a table (sqlite.org: Implementation Limits). */
-const maxColumns = 2000;
-
-/** Names in lower case that tables of Dataverse cannot have: those of SQLite and of the sync itself. */
-const reservedTables = /^(?:sqlite_|_sync_|_choices$|_files$)/;
+/** What a database can store. */
+export interface Engine {
+  name: string;
+  /** The most columns of a table. */
+  maxColumns: number;
+  /** Names in lower case that tables of Dataverse cannot have: those of the database and of the sync itself. */
+  reserved: RegExp;
+  /** The name as the database can store it: another one, always the same, if it is too long. @default as it is */
+  nameOf?: (name: string) => string;
+  /** The table with names of columns that the database can store. @default as they are */
+  withColumns?: (table: Table) => Table;
+  /** Whether it has numbers that keep every digit of decimals. */
+  isExact?: boolean;
+  /** Whether the mirror is one database, whatever the configuration says. */
+  isOne?: boolean;
+}
 
 /**
  * The tables as the mirror holds them, and those that it cannot hold, each with the reason. A table has the name of its
@@ -23,8 +32,9 @@ export function storableTables(
   tables: readonly Table[],
   configs: ReadonlyMap<string, TableConfig>,
   state: State,
+  engine: Engine,
 ): { tables: Table[]; rejected: Map<string, SkipTableError> } {
-  const names = new TableNames(state);
+  const names = new TableNames(state, engine);
   const rejected = new Map<string, SkipTableError>();
   const stored = new Map<string, Table>();
   // Those in the database first, and those with a history before others: a table can have another name, a history not.
@@ -36,13 +46,15 @@ export function storableTables(
   for (const table of tables.toSorted((a, b) => rank(a) - rank(b))) {
     const { logicalName } = table;
     const config = configs.get(logicalName)!;
-    const named = names.nameTable(table);
-    const { database } = config;
-    const mirrored = { ...mirrorTable(named, config), ...(database !== undefined && { database }) };
+    const { withColumns = (one: Table) => one } = engine;
+    const named = withColumns(names.nameTable(table));
+    const database = engine.isOne ? undefined : config.database;
+    const own = mirrorTable(named, config, { exact: engine.isExact === true });
+    const mirrored = { ...own, ...(database !== undefined && { database }) };
     const error =
       wrongKey(table) ??
       (config.history ? names.takeHistory(named) : undefined) ??
-      tooWide(mirrored, config, state.entities[logicalName]);
+      tooWide(mirrored, config, state.entities[logicalName], engine);
     if (error === undefined) stored.set(logicalName, mirrored);
     else rejected.set(logicalName, error);
   }
@@ -58,17 +70,19 @@ function tableOfView(name: string): string | undefined {
 /** Which names tables and histories have. Names in SQLite are case-insensitive. */
 class TableNames {
   readonly #state: State;
+  readonly #engine: Engine;
   /** Logical names of the tables by the names that they or their histories have, in lower case. */
   readonly #holders = new Map<string, string>();
   /** The same of tables alone: histories have no views. */
   readonly #tables = new Map<string, string>();
 
-  constructor(state: State) {
+  constructor(state: State, engine: Engine) {
     this.#state = state;
+    this.#engine = engine;
     for (const [logicalName, { table, history }] of Object.entries(state.entities)) {
       this.#take(table.name, logicalName);
       // A history that is no longer kept stays in the database.
-      if (history !== undefined) this.#holders.set(historyName(table).toLowerCase(), logicalName);
+      if (history !== undefined) this.#holders.set(this.#stored(historyName(table)), logicalName);
     }
   }
 
@@ -85,8 +99,8 @@ class TableNames {
   takeHistory(table: Table): SkipTableError | undefined {
     const { logicalName } = table;
     const name = historyName(table);
-    const holder = this.#holders.get(name.toLowerCase()) ?? logicalName;
-    this.#holders.set(name.toLowerCase(), holder);
+    const holder = this.#holders.get(this.#stored(name)) ?? logicalName;
+    this.#holders.set(this.#stored(name), holder);
     if (holder === logicalName) return undefined;
     return new SkipTableError(
       `Table ${logicalName} cannot have a history: the database has another table with the name ${name}, that of ${holder}.`,
@@ -97,19 +111,26 @@ class TableNames {
     );
   }
 
+  /** As the database compares names. */
+  #stored(name: string): string {
+    const { nameOf = (one: string) => one } = this.#engine;
+    return nameOf(name).toLowerCase();
+  }
+
   #take(name: string, logicalName: string): void {
     this.#holders.set(name.toLowerCase(), logicalName);
     this.#tables.set(name.toLowerCase(), logicalName);
   }
 
   #freeName(name: string, logicalName: string): string {
-    const base = reservedTables.test(name.toLowerCase()) ? `_${name}` : name;
-    let free = base;
+    const { reserved, nameOf = (one: string) => one } = this.#engine;
+    const base = reserved.test(name.toLowerCase()) ? `_${name}` : name;
+    let free = nameOf(base);
     const isOther = (holder: string | undefined) => holder !== undefined && holder !== logicalName;
     const isTaken = () =>
-      ['', ...viewSuffixes].some((suffix) => isOther(this.#holders.get(`${free}${suffix}`.toLowerCase()))) ||
+      ['', ...viewSuffixes].some((suffix) => isOther(this.#holders.get(this.#stored(`${free}${suffix}`)))) ||
       isOther(this.#tables.get(tableOfView(free) ?? ''));
-    for (let n = 2; isTaken(); n++) free = `${base}_${n}`;
+    for (let n = 2; isTaken(); n++) free = nameOf(`${base}_${n}`);
     return free;
   }
 }
@@ -128,6 +149,7 @@ function tooWide(
   table: Table,
   { history }: TableConfig,
   known: TableState | undefined,
+  { name: engine, maxColumns }: Engine,
 ): SkipTableError | undefined {
   const names = new Set(table.columns.map(({ name }) => name.toLowerCase()));
   const { columns = [], staleColumns = [] } = known?.table ?? {};
@@ -140,7 +162,7 @@ function tooWide(
   if (most <= maxColumns) return undefined;
   const { logicalName } = table;
   return new SkipTableError(
-    `Table ${logicalName} cannot be mirrored: with its options it needs ${most} columns, and a table in SQLite has at most ${maxColumns}.`,
+    `Table ${logicalName} cannot be mirrored: with its options it needs ${most} columns, and a table in ${engine} has at most ${maxColumns}.`,
     {
       object: logicalName,
       hint: `Leave out columns of ${logicalName} in entities.json: "columns": { "exclude": […] }.`,
