@@ -197,6 +197,8 @@ export interface TableMerge {
   otherValues: number;
   /** Rows of the mirror that a comparison of all keys did not find and that nothing else named as deleted. */
   absent: number;
+  /** What people should know about values that the mirror could not store, as sentences. */
+  notes?: string[];
 }
 
 /** By logical name of the filtered table. */

@@ -68,7 +68,8 @@ async function fetchSome(
   if (loaded.state.databaseEtag === undefined) return { progress: before, isPartial: false };
   const at = services.now().toISOString();
   const options = { loaded, runId, at, synced: [], incomingBytes: 0 };
-  return services.mirror.transaction(options, async (mirror) => {
+  let comparison: Parameters<typeof comparedFiles>[0] | undefined;
+  const result = await services.mirror.transaction(options, async (mirror) => {
     const entities = mirroredOf(mirror.state, names);
     const tables = entities.map((name) => mirror.state.entities[name]!.table);
     const { wanted, unwanted, databases } = await mirror.compareFiles(tables);
@@ -93,7 +94,7 @@ async function fetchSome(
       ({ database } = await mirror.commit({ files }));
     } else {
       const areComplete = wanted.length === 0;
-      await saveComparison(services, loaded, { entities, areComplete, databases });
+      comparison = { entities, areComplete, databases };
     }
     const good = fetched.filter(({ error }) => error === null);
     const progress = {
@@ -106,6 +107,9 @@ async function fetchSome(
     };
     return { progress, isPartial };
   });
+  // Once the transaction is over: it may keep other writers of the state out.
+  if (comparison !== undefined) await saveComparison(services, loaded, comparison);
+  return result;
 }
 
 /** Saves that no file had to be written, without a commit: it would upload blocks in every idle run. */

@@ -9,6 +9,7 @@ import type { TableMerge } from '../../target/mirror-target.ts';
 import { stateIn } from '../../target/state.ts';
 import { readShard } from '../documents/open-shard.ts';
 
+import { withNotes } from '../documents/report.ts';
 import { readStoredIds } from '../documents/stored-ids.ts';
 import { fetchReport, openFailure } from '../round/fetched-round.ts';
 import { isKnownToHaveMoved, tokenSign } from '../round/moved-back.ts';
@@ -140,6 +141,10 @@ function addReport(
   if (corrected !== undefined && corrected > 0) {
     report.corrected = corrected;
     report.reason += `. ${corrected} rows differed from those of Dataverse`;
+  }
+  if (merge.notes !== undefined && merge.notes.length > 0) {
+    report.reason = withNotes(report.reason, merge.notes);
+    report.notes = [...(report.notes ?? []), ...merge.notes];
   }
   Object.assign(report, failure);
   if (heldBack > 0) report.heldBack = heldBack;
