@@ -24,8 +24,11 @@ import { failPoisonedPlan, planRun } from '../../src/sync/run/plan-run.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
 import { createSyncServices, type SyncStorage } from '../../src/sync-services.ts';
+import { connectionOptions } from '../../src/target/postgres/connection/connection-options.ts';
+import { PostgresMirror } from '../../src/target/postgres/postgres-mirror.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel, Properties, Telemetry } from '../../src/telemetry/telemetry.ts';
+import { exportPostgres } from '../postgres-export.ts';
 import { loadFile } from '../storage/whole-file.ts';
 import { memoryStorage } from './memory-storage.ts';
 
@@ -44,11 +47,15 @@ export interface HarnessOptions {
   settings?: Record<string, string>;
   /** Tables with more rows are large, where the database is not in memory as a whole. */
   scanRows?: number | undefined;
+  /** A connection string: the mirror is in the schema `mirror` of this PostgreSQL database. */
+  postgres?: string | undefined;
   /** Picks the next message to deliver. @default the first one */
   pick?: (waiting: number) => number;
 }
 
 const maxDequeueCount = 5;
+/** The schema of a mirror in PostgreSQL. */
+const mirrorSchema = 'mirror';
 const silent: Telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
 
 /** The same object for the same name, so that a test can make its methods fail. */
@@ -76,7 +83,8 @@ export class Harness {
   fetchDelay = 1;
   readonly #pick: (waiting: number) => number;
   readonly #scanRows: number | undefined;
-  #mirror: SqliteMirror | undefined;
+  readonly #postgres: string | undefined;
+  #mirror: SqliteMirror | PostgresMirror | undefined;
   /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
   onWait: (milliseconds: number) => void = () => undefined;
   /** Called when a handler has failed, before its message is queued again or poison: a test can replace a dead process. */
@@ -87,6 +95,7 @@ export class Harness {
     this.storage = storage;
     this.#pick = options.pick ?? (() => 0);
     this.#scanRows = options.scanRows;
+    this.#postgres = options.postgres;
     this.entities = parseEntities(options.entities);
     this.services = {
       ...services,
@@ -156,10 +165,29 @@ export class Harness {
 
   /** Restarts the process: it loses its memory, and the messages stay in the queue. */
   restarted(): void {
-    const { work, published, sqlite, settings, telemetry } = this.services;
-    // Its memory goes with the process, and its thread.
+    const { work } = this.services;
+    // Its memory goes with the process, its thread, and its connections.
     void this.#mirror?.close();
-    this.#mirror = new SqliteMirror({
+    this.#mirror = this.#postgres === undefined ? this.#openSqlite() : this.#openPostgres(this.#postgres);
+    Object.assign(this.services, {
+      documents: new DocumentReader(work),
+      mirror: this.#mirror,
+      shards: new ShardCache(),
+      progress: new ProgressTracker(),
+    });
+  }
+
+  #openPostgres(address: string): PostgresMirror {
+    const connection = { ...connectionOptions(address), schema: mirrorSchema };
+    const options = { sqlite: this.services.sqlite, connection };
+    return new PostgresMirror(
+      this.#scanRows === undefined ? options : { ...options, scanRows: this.#scanRows },
+    );
+  }
+
+  #openSqlite(): SqliteMirror {
+    const { published, sqlite, settings, telemetry } = this.services;
+    return new SqliteMirror({
       sqlite,
       file: this.storage.databaseFile,
       named: { defaultName: 'dataverse', fileOf: this.storage.namedFile },
@@ -169,12 +197,6 @@ export class Harness {
       checkHours: settings.sync.checkHours,
       scanRows: this.#scanRows,
       telemetry,
-    });
-    Object.assign(this.services, {
-      documents: new DocumentReader(work),
-      mirror: this.#mirror,
-      shards: new ShardCache(),
-      progress: new ProgressTracker(),
     });
   }
 
@@ -257,15 +279,17 @@ export class Harness {
   }
 
   /** The ETags of these databases. @param names undefined for the default one */
-  etags(...names: (string | undefined)[]): Promise<(string | undefined)[]> {
+  async etags(...names: (string | undefined)[]): Promise<(string | undefined)[]> {
     const { databaseFile, namedFile } = this.storage;
+    if (this.#postgres !== undefined) return [(await this.services.mirror.lastState())?.databaseEtag];
     return Promise.all(
       names.map((name) => (name === undefined ? databaseFile : namedFile(name)).currentEtag()),
     );
   }
 
-  /** A database as a reader downloads it. @param name undefined for the default one */
+  /** A database as a reader downloads it; a copy as SQLite of what a reader of PostgreSQL sees. @param name undefined for the default one */
   async databaseBytes(name?: string): Promise<Buffer> {
+    if (this.#postgres !== undefined) return exportPostgres(this.#postgres, mirrorSchema);
     const { databaseFile, namedFile } = this.storage;
     const loaded = await loadFile(name === undefined ? databaseFile : namedFile(name));
     if (typeof loaded === 'string') throw new Error(`the database is ${loaded}`);

@@ -11,6 +11,7 @@ import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import type { StartOptions } from '../../src/sync/run/start-run.ts';
 import type { State } from '../../src/target/state.ts';
+import type { PostgresProxy } from '../postgres-proxy.ts';
 import { Harness } from './harness.ts';
 import { compute, isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
 import {
@@ -53,6 +54,8 @@ const types = [
 export interface WorldOptions {
   /** Of a storage emulator; without it the storage is in memory. */
   connectionString?: string;
+  /** The PostgreSQL database for the mirror. @default the mirror is SQLite */
+  postgres?: PostgresProxy | undefined;
   /** The memory for the database. @default all of it fits */
   cacheMegabytes?: number | undefined;
   /** Tables with more rows are large, where the database does not fit. */
@@ -111,6 +114,7 @@ export class World {
     let world: World | undefined;
     const harness = await Harness.create({
       ...options,
+      postgres: options.postgres?.address,
       dataverseUrl: dataverse.url,
       entities: ['account'],
       settings: {
@@ -126,6 +130,7 @@ export class World {
     });
     world = new World(dataverse, harness, clock, options);
     world.#prepareServices();
+    if (options.postgres !== undefined) world.#mortalIn(options.postgres);
     world.#prepareTables(config);
     return world;
   }
@@ -210,6 +215,18 @@ export class World {
         };
       }
     }
+  }
+
+  /** Makes the process die at statements of PostgreSQL, too: each commit counts as a write, and some of the others. */
+  #mortalIn(postgres: PostgresProxy): void {
+    let statements = 0;
+    postgres.onStatement = (sql) => {
+      if (this.#dead) return 'before';
+      statements += 1;
+      const dying = (sql === 'COMMIT' || statements % 7 === 0) && --this.#writesLeft <= 0;
+      if (!dying) return undefined;
+      return this.#random.chance(0.5) ? 'before' : 'after';
+    };
   }
 
   get #dead(): boolean {
@@ -480,6 +497,8 @@ export class World {
       dataverse.faults.add({ ...fault, ...aimed, retryAfter: 0, delayMs: 3 });
     }
     if (isDivided && step.seed % 2 === 0) await this.#restoreOne(step.seed);
+    // As the database has it: a process that died may have left an older state.json.
+    const before = (await harness.services.mirror.loadState()).state.entities;
     this.#writesLeft = step.kill ?? Number.POSITIVE_INFINITY;
     const meanwhile = [...step.meanwhile];
     // Runs that the timer starts are planned where they start.
@@ -487,8 +506,6 @@ export class World {
     const trigger = step.seed % 2 === 0 ? 'http' : inPlace;
     const configured = harness.entities.map(({ name }) => name);
     const tables = step.tables && [...new Set(step.tables.map((n) => configured[n % configured.length]!))];
-    // As the database has it: a process that died may have left an older state.json.
-    const before = (await harness.services.mirror.loadState()).state.entities;
     let runId = await this.#start({ trigger, tables });
     for (let turn = 0; harness.waiting > 0 || this.#dead; turn++) {
       if (this.#dead) {

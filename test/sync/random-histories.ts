@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { it } from 'vitest';
 import { startAzurite } from '../azurite.ts';
 import { isLong } from '../long.ts';
+import { startPostgres } from '../postgres.ts';
+import { startPostgresProxy } from '../postgres-proxy.ts';
 import { narrowHistory, randomHistory } from './history-steps.ts';
 import { World, type WorldOptions } from './history-world.ts';
 
@@ -30,6 +32,7 @@ export function histories(
     inLong?: number;
     drift: boolean;
     onStorageEmulator?: boolean;
+    inPostgres?: boolean;
     /** Most syncs are of some tables. */
     narrow?: boolean;
   } & Pick<WorldOptions, 'cacheMegabytes' | 'scanRows' | 'databases'>,
@@ -51,7 +54,16 @@ export function histories(
     const length = isLong ? steps.long : steps.short;
     const property = fc.asyncProperty(
       options.narrow ? narrowHistory(length) : randomHistory(options.drift, length),
-      async (history) => void (await World.live(history, world)),
+      async (history) => {
+        const postgres = options.inPostgres
+          ? await startPostgresProxy(await (await startPostgres()).createDatabase())
+          : undefined;
+        try {
+          await World.live(history, { ...world, postgres });
+        } finally {
+          await postgres?.stop();
+        }
+      },
     );
     try {
       await fc.assert(property, {

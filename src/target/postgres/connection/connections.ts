@@ -1,0 +1,110 @@
+import type { Pool, PoolClient, PoolConfig } from 'pg';
+import { isLoopback, type PostgresOptions } from './connection-options.ts';
+import { postgresError } from './postgres-errors.ts';
+import { Session } from './session.ts';
+
+/** Merges of one process that run at the same time, and readers beside them. */
+const maxConnections = 5;
+const connectSeconds = 20;
+
+/** Where another writer holds the mirror for longer, the queue tries again. */
+const lockSeconds = 120;
+/** After this long without a statement, the server ends a transaction whose process is gone. */
+const idleSeconds = 900;
+
+/** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
+const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
+
+/** The connections of a process. They are made when they are needed. */
+export class Connections {
+  readonly #options: PostgresOptions;
+  #pool: Promise<Pool> | undefined;
+
+  constructor(options: PostgresOptions) {
+    this.#options = options;
+  }
+
+  /** Runs `work` in a transaction that only reads, and sees one state of the mirror. */
+  async read<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#with(async (client) => {
+      const session = new Session(client, this.#options.schema);
+      await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      const result = await work(session);
+      await session.run('COMMIT');
+      return result;
+    });
+  }
+
+  /**
+   * Runs `work` in a transaction while no other writer works on the mirror. It is rolled back unless `work` calls `commit`.
+   */
+  async write<T>(work: (session: Session, commit: () => Promise<void>) => Promise<T>): Promise<T> {
+    return this.#with(async (client) => {
+      const { schema } = this.#options;
+      const session = new Session(client, schema);
+      await session.run('BEGIN');
+      await session.run(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
+      await session.run(`SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`);
+      await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `dataverse mirror ${schema}`,
+      ]);
+      let isDone = false;
+      const result = await work(session, async () => {
+        await session.run('COMMIT');
+        isDone = true;
+      });
+      if (!isDone) await session.run('ROLLBACK');
+      return result;
+    });
+  }
+
+  /** A connection on which something failed is closed, which rolls back. */
+  async #with<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const { host, database } = this.#options;
+    const client = await this.#connect().catch((error: unknown) => {
+      throw postgresError(error, 'connect to', `${host}/${database}`);
+    });
+    // Without a listener, a connection that is lost between two statements would end the process.
+    const ignore = () => undefined;
+    client.on('error', ignore);
+    try {
+      const result = await work(client);
+      client.off('error', ignore);
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<PoolClient> {
+    this.#pool ??= this.#open();
+    return (await this.#pool).connect();
+  }
+
+  async #open(): Promise<Pool> {
+    const { default: pg } = await import('pg');
+    const { schema: _, host, ...options } = this.#options;
+    const pool = new pg.Pool({
+      ...options,
+      host,
+      ssl: isLoopback(host) ? false : { rejectUnauthorized: true },
+      max: maxConnections,
+      connectionTimeoutMillis: connectSeconds * 1000,
+      idleTimeoutMillis: 30_000,
+      keepAlive: true,
+      allowExitOnIdle: true,
+      types: asText,
+      application_name: 'dataverse-sqlite-sync',
+    });
+    pool.on('error', () => undefined);
+    return pool;
+  }
+
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    await (await pool)?.end();
+  }
+}

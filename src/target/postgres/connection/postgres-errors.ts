@@ -1,0 +1,96 @@
+import {
+  ConfigurationError,
+  ConflictError,
+  RetriableError,
+  SkipTableError,
+  SyncError,
+} from '../../../errors.ts';
+
+/** postgresql.org: PostgreSQL Error Codes. */
+const conflicts = new Set(['40001', '40P01']);
+/** A lock, a query or an open transaction took too long; the server ends, starts, or has become a replica. */
+const transient = new Set([
+  '55P03',
+  '57014',
+  '25P03',
+  '25P04',
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '25006',
+  '40003',
+]);
+/** Connections, and resources such as disk, memory and the number of connections. */
+const transientClasses = new Set(['08', '53', '58']);
+
+const access = 'Check the name of the user, its password or token, and what it may do in the database.';
+const configuration: Record<string, string> = {
+  '28000': access,
+  '28P01': access,
+  '42501': access,
+  '3D000': 'Create the database, or correct its name.',
+};
+
+/** A connection that is not verified, or not encrypted. */
+const tlsFault =
+  /^(?:ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_SSL_)|does not support SSL/;
+
+interface DatabaseError extends Error {
+  code?: string;
+  /** Names of what the error is about. */
+  table?: string;
+  column?: string;
+}
+
+/**
+ * A failure of PostgreSQL as an error of this project, by what the caller must do next. The server's own text is left out:
+ * it can quote rows. A fault of the SQL itself is returned as it is.
+ */
+export function postgresError(error: unknown, operation: string, object: string): unknown {
+  if (error instanceof SyncError || !(error instanceof Error)) return error;
+  const { code = '', column } = error as DatabaseError;
+  const details = { operation, object, cause: new Error(code || error.message) };
+  const message = `Cannot ${operation} ${object}: PostgreSQL reports ${code}`;
+  if (conflicts.has(code)) return new ConflictError(message, details);
+  const hint = configuration[code];
+  if (hint !== undefined) return new ConfigurationError(message, { ...details, hint });
+  if (tlsFault.test(code) || tlsFault.test(error.message)) {
+    return new ConfigurationError(`Cannot ${operation} ${object}: the connection cannot be trusted`, {
+      ...details,
+      hint: 'Use the full name of the server, and a server with TLS and a certificate of a public authority.',
+    });
+  }
+  if (transient.has(code) || transientClasses.has(code.slice(0, 2)) || !isOfServer(code)) {
+    const what = isOfServer(code) ? message : `Cannot ${operation} ${object}: the connection was lost`;
+    return new RetriableError(what, {
+      ...details,
+      hint: 'Check that the server runs, its disk, and its network rules.',
+    });
+  }
+  if (code === '2BP01' || code === '0A000') {
+    return new SkipTableError(`${message}: something else in the database depends on it`, {
+      ...details,
+      hint: `Drop the views that use tables of ${object}, and create them again after the next run.`,
+    });
+  }
+  if (code === '42P07') {
+    return new SkipTableError(`${message}: the schema has another table or view with the name`, {
+      ...details,
+      hint: 'Rename or drop it: the schema of the mirror belongs to the sync.',
+    });
+  }
+  // Values, and limits of the database such as the size of a row.
+  if (code.startsWith('22') || code.startsWith('54') || code.startsWith('23')) {
+    return new SkipTableError(`${message}${column === undefined ? '' : ` in column ${column}`}`, {
+      ...details,
+      hint: 'The database cannot store a value or a row of the table. Leave out columns in entities.json.',
+    });
+  }
+  return error;
+}
+
+/** Whether the code is one of the server: five characters. Others are of Node.js, and `pg` has errors without one. */
+function isOfServer(code: string): boolean {
+  return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code);
+}

@@ -1,0 +1,104 @@
+import { pipeline } from 'node:stream/promises';
+import type { ClientBase } from 'pg';
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import { postgresError } from './postgres-errors.ts';
+
+/** What a parameter can be. Every type of PostgreSQL reads its values from text. */
+export type Parameter = string | number | boolean | null | readonly string[];
+
+/** A row, whose values are the texts of PostgreSQL. */
+export type Row = Record<string, string | null>;
+
+/**
+ * One connection, and the schema of the mirror. Statements have no names and set nothing that outlives a transaction, so
+ * that connections can be pooled on the way (PgBouncer: transaction mode).
+ */
+export class Session {
+  readonly schema: string;
+  readonly #client: ClientBase;
+  /** Names the object of errors. */
+  #object: string;
+
+  constructor(client: ClientBase, schema: string) {
+    this.#client = client;
+    this.schema = schema;
+    this.#object = schema;
+  }
+
+  /** The quoted name of the schema. */
+  get schemaName(): string {
+    return quote(this.schema);
+  }
+
+  /** The quoted name of a table or view of the mirror. */
+  name(name: string): string {
+    return `${this.schemaName}.${quote(name)}`;
+  }
+
+  /** Errors of `work` name this table. */
+  async about<T>(object: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#object;
+    this.#object = object;
+    try {
+      return await work();
+    } finally {
+      this.#object = before;
+    }
+  }
+
+  /** All rows of a query. */
+  async all<T = Row>(sql: string, parameters: readonly Parameter[] = []): Promise<T[]> {
+    return (await this.#query(sql, parameters)).rows as T[];
+  }
+
+  /** The first row of a query. */
+  async get<T = Row>(sql: string, parameters: readonly Parameter[] = []): Promise<T | undefined> {
+    return (await this.all<T>(sql, parameters))[0];
+  }
+
+  /** The number in the first column of the first row. */
+  async number(sql: string, parameters: readonly Parameter[] = []): Promise<number> {
+    const row = await this.get(sql, parameters);
+    return Number(Object.values(row ?? {})[0] ?? 0);
+  }
+
+  /** Runs one statement. @returns how many rows it changed */
+  async run(sql: string, parameters: readonly Parameter[] = []): Promise<number> {
+    return (await this.#query(sql, parameters)).rowCount ?? 0;
+  }
+
+  async #query(sql: string, parameters: readonly Parameter[]) {
+    try {
+      return await this.#client.query(sql, parameters as unknown[]);
+    } catch (error) {
+      throw postgresError(error, 'work on', this.#object);
+    }
+  }
+
+  /** Runs `COPY … FROM STDIN` with these chunks of its text format. */
+  async copy(sql: string, chunks: Iterable<Buffer>): Promise<void> {
+    const { from } = await import('pg-copy-streams');
+    try {
+      await pipeline(chunks, this.#client.query(from(sql)));
+    } catch (error) {
+      throw postgresError(error, 'load rows into', this.#object);
+    }
+  }
+
+  /** Undoes what `work` did if PostgreSQL refuses it. @returns whether it was done */
+  async attempt(work: () => Promise<void>): Promise<boolean> {
+    await this.run('SAVEPOINT attempt');
+    try {
+      await work();
+      await this.run('RELEASE SAVEPOINT attempt');
+      return true;
+    } catch (error) {
+      // Fails, too, if the connection is lost.
+      await this.run('ROLLBACK TO SAVEPOINT attempt').catch(() => {
+        throw error;
+      });
+      await this.run('RELEASE SAVEPOINT attempt');
+      return false;
+    }
+  }
+}

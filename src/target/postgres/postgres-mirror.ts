@@ -1,0 +1,122 @@
+import type { TableConfig } from '../../config/entities.ts';
+import type { SkipTableError } from '../../errors.ts';
+import type { SchemaChange } from '../../schema/migration.ts';
+import type { Table } from '../../schema/table.ts';
+import type { Sqlite } from '../../sqlite/sqlite.ts';
+import { referableTables } from '../common/referable-tables.ts';
+import { storableTables } from '../common/storable-tables.ts';
+import type { CheckProgress, CheckStep } from '../mirror-check.ts';
+import type {
+  DanglingReport,
+  MirrorTarget,
+  MirrorTransaction,
+  TransactionOptions,
+} from '../mirror-target.ts';
+import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
+import { createBookkeeping } from './bookkeeping/bookkeeping-tables.ts';
+import { lockState, readState, writeState } from './bookkeeping/stored-state.ts';
+import type { PostgresOptions } from './connection/connection-options.ts';
+import { Connections } from './connection/connections.ts';
+import { checkMirror } from './postgres-check.ts';
+import { PostgresTransaction } from './postgres-transaction.ts';
+import { findDangling } from './rows/dangling-references.ts';
+import { planOf } from './schema/migrate-table.ts';
+import { postgresEngine } from './schema/names.ts';
+
+/** A mirror with more rows is not searched for references while somebody waits. */
+const searchedRows = 1_000_000;
+
+export interface PostgresMirrorOptions {
+  /** For shards. */
+  sqlite: Sqlite;
+  connection: PostgresOptions;
+  /** Tables with more rows are not gone through for a figure about them that is kept. */
+  scanRows?: number;
+}
+
+/**
+ * The mirror as the tables of one schema of PostgreSQL, with the state beside them. Rows, cursors and log of a round are one
+ * transaction, so readers see whole rounds.
+ */
+export class PostgresMirror implements MirrorTarget {
+  readonly #options: PostgresMirrorOptions;
+  readonly #connections: Connections;
+  /** The state as it was read last. */
+  #known: LoadedState | undefined;
+
+  constructor(options: PostgresMirrorOptions) {
+    this.#options = options;
+    this.#connections = new Connections(options.connection);
+  }
+
+  /** Closes the connections. */
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+
+  storableTables(
+    tables: readonly Table[],
+    configs: ReadonlyMap<string, TableConfig>,
+    state: State,
+  ): { tables: Table[]; rejected: Map<string, SkipTableError> } {
+    return storableTables(tables, configs, state, postgresEngine);
+  }
+
+  schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[] {
+    const before = state.entities[table.logicalName]?.table;
+    return planOf(before, table, { synced: referableTables(synced, state), syncedBefore: tablesOf(state) })
+      .changes;
+  }
+
+  async loadState(): Promise<LoadedState> {
+    const loaded = await this.#connections.read((session) => readState(session, this.#known));
+    this.#known = structuredClone(loaded);
+    return loaded;
+  }
+
+  async lastState(): Promise<State | undefined> {
+    const { state, etag } = await this.loadState();
+    return etag === undefined ? undefined : state;
+  }
+
+  saveState({ state, etag }: LoadedState): Promise<void> {
+    return this.#connections.write(async (session, commit) => {
+      await createBookkeeping(session);
+      await lockState(session, etag);
+      await writeState(session, state);
+      await commit();
+    });
+  }
+
+  transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
+    const { sqlite, scanRows } = this.#options;
+    return this.#connections.write(async (session, commit) => {
+      await createBookkeeping(session);
+      await lockState(session, options.loaded.etag);
+      return work(new PostgresTransaction({ session, sqlite, transaction: options, commit, scanRows }));
+    });
+  }
+
+  findDangling(): Promise<DanglingReport | 'large' | undefined> {
+    return this.#connections.read(async (session) => {
+      const { state } = await readState(session, this.#known);
+      const { databaseEtag: etag, databaseBytes: bytes = 0 } = state;
+      if (etag === undefined) return undefined;
+      const rows = Object.values(state.entities).reduce((sum, one) => sum + one.rows, 0);
+      if (rows > searchedRows) return 'large';
+      const tables = configuredTables(state);
+      return {
+        database: { etag, bytes },
+        tables: tables.length,
+        foreignKeys: await findDangling(session, tables),
+      };
+    });
+  }
+
+  checkStep(_before: CheckProgress | undefined): Promise<CheckStep> {
+    return this.#connections.read(async (session) => {
+      const { state } = await readState(session, this.#known);
+      return checkMirror(session, state);
+    });
+  }
+}

@@ -1,0 +1,285 @@
+import { randomUUID } from 'node:crypto';
+import { quoteIdentifier as quote } from '../../schema/sql.ts';
+import type { Table } from '../../schema/table.ts';
+import { Shard } from '../../sqlite/shard.ts';
+import type { Sqlite } from '../../sqlite/sqlite.ts';
+import { liveRows } from '../common/mirror-table.ts';
+import { referableTables } from '../common/referable-tables.ts';
+import type {
+  Closure,
+  CommitContents,
+  FetchedFile,
+  FileComparison,
+  FileKey,
+  FoundOutcome,
+  Labels,
+  MergeOptions,
+  MirrorTransaction,
+  Referrers,
+  RemovedRows,
+  RemoveOptions,
+  ShardPart,
+  TableMerge,
+  TransactionOptions,
+} from '../mirror-target.ts';
+import {
+  comparedFiles,
+  configuredTables,
+  type DatabaseReport,
+  type State,
+  type SyncLogRow,
+  tablesOf,
+  unchangedReport,
+  withPendingLog,
+} from '../state.ts';
+import { metaNames, readMeta, writeMeta } from './bookkeeping/bookkeeping-tables.ts';
+import { writeState } from './bookkeeping/stored-state.ts';
+import { prune, writeLog } from './bookkeeping/sync-log.ts';
+import { writeForeignKeys, writeNames } from './bookkeeping/table-lists.ts';
+import type { Session } from './connection/session.ts';
+import { findUnlabelled, writeLabels } from './labels/choices.ts';
+import { findClosure } from './rows/closure.ts';
+import { countDangling, type DanglingCounts, totalDangling } from './rows/dangling-references.ts';
+import { databaseBytes } from './rows/database-size.ts';
+import { deleteRows } from './rows/delete-rows.ts';
+import { contentDigest, findReferrers } from './rows/digests.ts';
+import { compareFiles, writeFiles } from './rows/files.ts';
+import { History } from './rows/history.ts';
+import { countRows } from './rows/live-rows.ts';
+import { mergeTable } from './rows/merge-table.ts';
+import { dropTable } from './schema/drop-table.ts';
+import { migrateTable, planOf } from './schema/migrate-table.ts';
+
+/** Tables with more rows are not gone through for a figure about them that is kept. */
+const defaultScanRows = 200_000;
+/** How often all references are counted again, in hours. */
+const recountHours = 24;
+
+export interface PostgresTransactionOptions {
+  session: Session;
+  sqlite: Sqlite;
+  transaction: TransactionOptions;
+  /** Ends the transaction. */
+  commit: () => Promise<void>;
+  scanRows?: number | undefined;
+}
+
+/** Works on the database in one transaction. `commit` ends it. */
+export class PostgresTransaction implements MirrorTransaction {
+  readonly state: State;
+  readonly #session: Session;
+  readonly #sqlite: Sqlite;
+  readonly #options: TransactionOptions;
+  readonly #end: () => Promise<void>;
+  readonly #scanRows: number;
+  /** The tables that the database held before. */
+  readonly #before: readonly Table[];
+  /** How many rows the tables have, by logical name. */
+  readonly #rows: Map<string, number>;
+  #isChanged = false;
+
+  constructor({ session, sqlite, transaction, commit, scanRows }: PostgresTransactionOptions) {
+    const { state } = transaction.loaded;
+    this.state = { ...state, entities: { ...state.entities } };
+    this.#session = session;
+    this.#sqlite = sqlite;
+    this.#options = transaction;
+    this.#end = commit;
+    this.#scanRows = scanRows ?? defaultScanRows;
+    this.#before = tablesOf(state);
+    this.#rows = new Map(Object.entries(state.entities).map(([name, { rows }]) => [name, rows]));
+  }
+
+  async findOutcome(isOwn: (outcome: unknown) => boolean): Promise<FoundOutcome | undefined> {
+    const text = await readMeta(this.#session, metaNames.outcome);
+    const outcome = text === undefined ? undefined : (JSON.parse(text) as unknown);
+    if (!isOwn(outcome)) return undefined;
+    return { outcome, isComplete: true, of: () => outcome };
+  }
+
+  /** A table without news costs nothing if nothing is done with it. */
+  isOpen(): boolean {
+    return false;
+  }
+
+  #isLarge({ logicalName }: Pick<Table, 'logicalName'>): boolean {
+    return (this.#rows.get(logicalName) ?? 0) > this.#scanRows;
+  }
+
+  /** The rows of the table that are not marked as deleted. */
+  #rowsOf(table: Table): Promise<number> | number {
+    return this.#isLarge(table) ? this.#rows.get(table.logicalName)! : countRows(this.#session, table);
+  }
+
+  mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
+    return this.#session.about(table.logicalName, async () => {
+      const { runId, at, synced } = this.#options;
+      const before = this.state.entities[table.logicalName]?.table;
+      const migrated = await migrateTable(this.#session, before, table, {
+        ...{ runId, at, synced: referableTables(synced, this.state), syncedBefore: this.#before },
+      });
+      if (before === undefined || migrated.hasNewKey) this.#rows.delete(table.logicalName);
+      const isLarge = this.#isLarge(migrated.table);
+      const parts = shards.map(({ read, isFinal }) => ({
+        open: async () => Shard.open(this.#sqlite, await read()).db,
+        isFinal,
+      }));
+      const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
+        ...options,
+        ...{ runId, at, rowsBefore: await this.#rowsOf(migrated.table), isCounted: !isLarge },
+      });
+      this.#rows.set(table.logicalName, counts.rows);
+      const schemaChanges = migrated.changes + Number(historyChanged);
+      this.#isChanged ||= schemaChanges + counts.added + counts.updated + counts.deleted > 0;
+      return { ...counts, table: migrated.table, schemaChanges };
+    });
+  }
+
+  /** Takes the keys of all rows at once, so not of a large table. */
+  async contentDigest(table: Table, since?: string): Promise<string | undefined> {
+    return this.#isLarge(table) ? undefined : contentDigest(this.#session, table, since);
+  }
+
+  async rowIds(table: Table): Promise<string[]> {
+    const rows = await this.#session.all<{ id: string }>(
+      `SELECT ${quote(table.primaryKey)}::text COLLATE "C" AS id FROM ${this.#session.name(table.name)}${liveRows(table)}
+       ORDER BY 1`,
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  findClosure(
+    tables: readonly Table[],
+    filtered: ReadonlySet<string>,
+    withPresent: ReadonlySet<string> = new Set(),
+  ): Promise<Closure> {
+    return findClosure(this.#session, tables, filtered, withPresent);
+  }
+
+  referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers> {
+    return findReferrers(this.#session, tables, target, ids);
+  }
+
+  removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows> {
+    return this.#session.about(table.logicalName, async () => {
+      const session = this.#session;
+      const { runId, at } = this.#options;
+      const type =
+        table.columns.find(({ name }) => name === table.primaryKey)?.reading === 'guid' ? 'uuid' : 'text';
+      await session.run(
+        `CREATE TEMP TABLE unneeded_rows ON COMMIT DROP AS SELECT unnest($1::text[])::${type} AS id`,
+        [ids],
+      );
+      const { deleted, heldBack } = await deleteRows(session, table, 'pg_temp.unneeded_rows', {
+        ...{
+          runId,
+          at,
+          massDeleteLimit: options.massDeleteLimit,
+          rowsBefore: await this.#rowsOf(table),
+          mark: false,
+        },
+        history: options.history ? await History.open(session, table, { at }) : undefined,
+      });
+      await session.run('DROP TABLE pg_temp.unneeded_rows');
+      const before = this.#rows.get(table.logicalName);
+      if (before !== undefined) this.#rows.set(table.logicalName, before - deleted);
+      this.#isChanged ||= deleted > 0;
+      return { removed: deleted, heldBack };
+    });
+  }
+
+  async dropTable(logicalName: string): Promise<void> {
+    const { entities } = this.state;
+    const { runId, at, synced } = this.#options;
+    const dropped = entities[logicalName];
+    if (dropped === undefined) return;
+    delete entities[logicalName];
+    await this.#session.about(logicalName, () =>
+      dropTable(this.#session, dropped.table, tablesOf(this.state), { runId, at }),
+    );
+    this.#isChanged = true;
+    // Tables of the run list other foreign keys as they are merged. Others would never lose theirs.
+    const merged = new Set(synced.map((table) => table.logicalName));
+    const referable = referableTables(synced, this.state);
+    for (const [name, known] of Object.entries(entities)) {
+      if (merged.has(name)) continue;
+      const { table } = planOf(known.table, known.table, { synced: referable, syncedBefore: this.#before });
+      entities[name] = { ...known, table };
+    }
+  }
+
+  async writeLabels(
+    digest: string | undefined,
+    read: (digest: string) => Promise<Labels | undefined>,
+  ): Promise<boolean> {
+    const isChanged = await writeLabels(this.#session, tablesOf(this.state), digest, read);
+    this.#isChanged ||= isChanged;
+    return isChanged;
+  }
+
+  findUnlabelled(): Promise<{ logicalName: string; table: string; column: string }[]> {
+    const { runId, at } = this.#options;
+    return findUnlabelled(this.#session, tablesOf(this.state), { runId, at });
+  }
+
+  async countDangling(changed: ReadonlySet<string>): Promise<number> {
+    const session = this.#session;
+    const { at } = this.#options;
+    const before = JSON.parse((await readMeta(session, metaNames.dangling)) ?? '{}') as DanglingCounts;
+    const countedAt = await readMeta(session, metaNames.countedAt);
+    const isDue =
+      countedAt === undefined || Date.parse(at) - Date.parse(countedAt) > recountHours * 3_600_000;
+    const tables = configuredTables(this.state);
+    const counts = await countDangling(session, tables, {
+      before,
+      changed: isDue ? undefined : changed,
+      isKept: (table) => this.#isLarge(table),
+    });
+    await writeMeta(session, metaNames.dangling, JSON.stringify(counts));
+    if (isDue) await writeMeta(session, metaNames.countedAt, at);
+    return totalDangling(counts);
+  }
+
+  compareFiles(tables: readonly Table[]): Promise<FileComparison> {
+    return compareFiles(this.#session, tables);
+  }
+
+  async writeFiles(fetched: readonly FetchedFile[], removed: readonly FileKey[], at: string): Promise<void> {
+    this.#isChanged ||= fetched.length + removed.length > 0;
+    await writeFiles(this.#session, fetched, removed, at);
+  }
+
+  async saveUnchanged(
+    log: readonly SyncLogRow[],
+  ): Promise<{ database: DatabaseReport; state: State } | undefined> {
+    if (this.#isChanged || this.state.databaseEtag === undefined) return undefined;
+    const state = withPendingLog(this.state, log);
+    await writeState(this.#session, state);
+    await this.#end();
+    return { database: unchangedReport(state), state };
+  }
+
+  async commit({
+    log = [],
+    outcome,
+    files,
+  }: CommitContents): Promise<{ database: DatabaseReport; state: State }> {
+    const session = this.#session;
+    const { runId, at } = this.#options;
+    await writeLog(session, [...this.state.pendingLog, ...log]);
+    await prune(session, at);
+    const tables = tablesOf(this.state);
+    await writeForeignKeys(session, tables);
+    await writeNames(session, tables);
+    if (outcome !== undefined) await writeMeta(session, metaNames.outcome, JSON.stringify(outcome));
+    const bytes = await databaseBytes(session);
+    const committed: State = { ...this.state, pendingLog: [], databaseBytes: bytes };
+    // The rows have another ETag now.
+    const etag = randomUUID();
+    const state: State = { ...committed, databaseEtag: etag };
+    const stored: State = { ...state, files: files ? comparedFiles(files, state) : state.files };
+    await writeState(session, stored, runId);
+    await this.#end();
+    return { database: { bytes, stagedBlocks: 0, stagedBytes: 0, etag }, state: stored };
+  }
+}

@@ -1,0 +1,363 @@
+import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
+import type { Session } from '../connection/session.ts';
+import type { PostgresType } from '../schema/column-types.ts';
+import { storedColumns } from '../schema/stored-columns.ts';
+import { anyDiffers } from './any-differs.ts';
+import { convert } from './convert.ts';
+import { deleteRows } from './delete-rows.ts';
+import { History } from './history.ts';
+import { countRows } from './live-rows.ts';
+import { type LoadedColumn, loadShard, shardRow, shardVersion } from './load-shard.ts';
+import { Repairs } from './repairs.ts';
+
+/** What a merge did to a table. See `TableMerge`. */
+export interface MergeCounts {
+  added: number;
+  updated: number;
+  deleted: number;
+  rows: number;
+  heldBack: number;
+  outdatedIds: string[];
+  otherValues: number;
+  absent: number;
+  movedBack: number;
+  /** Whether the history table was created or got other columns. */
+  historyChanged: boolean;
+  notes: string[];
+}
+
+export interface MergeTableOptions {
+  runId: string;
+  /** The time of the merge for history, tombstones and marks: ISO 8601, UTC. */
+  at: string;
+  history: boolean;
+  startHistory: boolean;
+  /** Rows in the table before; those only marked as deleted do not count. */
+  rowsBefore: number;
+  /** Count the rows afterwards, and compare the count with what was added and deleted. */
+  isCounted: boolean;
+  massDeleteLimit: number;
+  /** Whether rows absent from the shards are deleted rows. */
+  isComplete: boolean;
+  comparedKeys: 'all' | readonly string[] | undefined;
+}
+
+/** One shard of a table, and whether it belongs to the read that counts as complete. */
+export interface ShardPart {
+  open: () => Promise<SqliteDatabase>;
+  isFinal: boolean;
+}
+
+/** Merges the shards of a table in order: rows first, then deletes. It writes only rows that differ. */
+export async function mergeTable(
+  session: Session,
+  table: Table,
+  shards: readonly ShardPart[],
+  options: MergeTableOptions,
+): Promise<MergeCounts> {
+  const merger = await TableMerger.begin(session, table, options);
+  for (const [index, shard] of shards.entries()) {
+    const db = await shard.open();
+    try {
+      await merger.merge(db, shard.isFinal, index === shards.length - 1);
+    } finally {
+      db.close();
+    }
+  }
+  return merger.finish();
+}
+
+const rowsOfShard = 'shard_rows';
+const keysOfShard = 'shard_keys';
+const staged = `pg_temp.${rowsOfShard}`;
+const swept = `pg_temp.${keysOfShard}`;
+
+/**
+ * What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of rows of earlier
+ * shards, ids of received rows, swept keys with their versions, and those of them whose rows have other values.
+ */
+const lists = ['merge_gone', 'merge_written', 'merge_received', 'merge_swept', 'merge_differing'] as const;
+const [gone, written, received, compared, differing] = lists.map((name) => `pg_temp.${name}`) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
+
+class TableMerger {
+  readonly #session: Session;
+  readonly #table: Table;
+  readonly #options: MergeTableOptions;
+  readonly #name: string;
+  readonly #key: string;
+  readonly #keyType: PostgresType;
+  readonly #columns: readonly LoadedColumn[];
+  readonly #history: History | undefined;
+  readonly #repairs = new Repairs();
+  #movedBack = 0;
+  #added = 0;
+  #updated = 0;
+
+  private constructor(
+    session: Session,
+    table: Table,
+    options: MergeTableOptions,
+    columns: readonly LoadedColumn[],
+    history: History | undefined,
+  ) {
+    this.#session = session;
+    this.#table = table;
+    this.#options = options;
+    this.#name = session.name(table.name);
+    this.#key = quote(table.primaryKey);
+    this.#columns = columns;
+    this.#keyType = columns.find(({ name }) => name === table.primaryKey)!.type;
+    this.#history = history;
+  }
+
+  static async begin(session: Session, table: Table, options: MergeTableOptions): Promise<TableMerger> {
+    const types = await storedColumns(session, table.name);
+    // As the table has them: an integer column that was wider before stays so.
+    const columns = table.columns
+      .filter(({ name }) => name !== deletedAtColumn)
+      .map(({ name }) => ({ name, type: types.get(name) as PostgresType }));
+    const { at, startHistory: compare } = options;
+    const history = options.history ? await History.open(session, table, { at, compare }) : undefined;
+    const merger = new TableMerger(session, table, options, columns, history);
+    for (const name of lists) {
+      const version = name === 'merge_swept' ? ', version text' : '';
+      await session.run(
+        `CREATE TEMP TABLE ${name} (id ${merger.#keyType} PRIMARY KEY${version}) ON COMMIT DROP`,
+      );
+    }
+    return merger;
+  }
+
+  async merge(db: SqliteDatabase, isFinal: boolean, isLast: boolean): Promise<void> {
+    const session = this.#session;
+    const key = this.#key;
+    await loadShard(session, rowsOfShard, { db, table: 'rows' }, this.#table, this.#columns, this.#repairs);
+    await this.#upsert(isLast);
+    if (this.#options.isComplete && isFinal) {
+      await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`);
+    }
+    // A later shard can restore a row. Within a shard deletes come after rows.
+    await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${staged})`);
+    await this.#addIds(
+      gone,
+      db.all<{ id: string }>('SELECT id FROM deleted').map(({ id }) => id),
+    );
+    if (this.#options.comparedKeys !== undefined && db.hasTable('keys')) await this.#sweep(db);
+    await session.run(`DROP TABLE ${staged}`);
+  }
+
+  /** @param ids those that the key cannot have are ids of no row */
+  async #addIds(list: string, ids: readonly string[]): Promise<void> {
+    const valid = ids.filter((id) => convert(id, this.#keyType, () => undefined) !== null);
+    if (valid.length === 0) return;
+    await this.#session.run(
+      `INSERT INTO ${list} SELECT unnest($1::text[])::${this.#keyType} ON CONFLICT DO NOTHING`,
+      [valid],
+    );
+  }
+
+  /** Takes the keys of the table, and compares the values beside them. Rows came before, so the table has the latest. */
+  async #sweep(db: SqliteDatabase): Promise<void> {
+    const session = this.#session;
+    const key = this.#key;
+    const present = new Set(
+      db.all<{ name: string }>("SELECT name FROM pragma_table_info('keys')").map(({ name }) => name),
+    );
+    const columns = this.#columns.filter(({ name }) => present.has(name));
+    // What a repaired value is was counted with its row.
+    await loadShard(session, keysOfShard, { db, table: 'keys' }, this.#table, columns, new Repairs());
+    await session.run(
+      `INSERT INTO ${compared} SELECT DISTINCT ON (${key}) ${key}, ${quote(shardVersion)} FROM ${swept}
+       ORDER BY ${key}, ${quote(shardRow)} DESC ON CONFLICT (id) DO UPDATE SET version = excluded.version`,
+    );
+    const names = columns.map(({ name }) => name).filter((name) => name !== this.#table.primaryKey);
+    if (names.length > 0) {
+      await session.run(
+        `INSERT INTO ${differing} SELECT k.${key} FROM ${swept} k JOIN ${this.#name} t ON t.${key} = k.${key}
+         WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
+      );
+    }
+    await session.run(`DROP TABLE ${swept}`);
+  }
+
+  async #upsert(isLast: boolean): Promise<void> {
+    const session = this.#session;
+    const key = this.#key;
+    const totals = await session.get<{ total: string; ids: string }>(
+      `SELECT count(*) AS total, count(DISTINCT ${key}) AS ids FROM ${staged}`,
+    );
+    const [total, ids] = [Number(totals!.total), Number(totals!.ids)];
+    if (total === 0) return;
+    if (total > ids) await this.#dropDuplicates();
+    const isLive = `(true${andLive(this.#table, 't')})`;
+    const before = await session.get<{ known: string; lower: string }>(
+      `SELECT count(*) FILTER (WHERE ${isLive}) AS known,
+         count(*) FILTER (WHERE ${isLive} AND ${this.#isLower(`s.${quote(shardVersion)}`)}
+           AND NOT EXISTS (SELECT 1 FROM ${written} w WHERE w.id = t.${key})) AS lower
+       FROM ${staged} s JOIN ${this.#name} t ON t.${key} = s.${key}`,
+    );
+    this.#movedBack += Number(before!.lower);
+    // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
+    if (!isLast && this.#options.rowsBefore > 0) {
+      await session.run(`INSERT INTO ${written} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`);
+    }
+    await this.#history?.record(staged, this.#changedCondition('t', 's'));
+    const changed = await session.run(
+      `INSERT INTO ${this.#name} AS t (${this.#names()}) SELECT ${this.#names()} FROM ${staged}
+       ORDER BY ${quote(shardRow)} ON CONFLICT (${key}) ${this.#action()}`,
+    );
+    const added = ids - Number(before!.known);
+    this.#added += added;
+    this.#updated += changed - added;
+    await session.run(
+      `DELETE FROM ${session.name('_sync_deleted')} WHERE table_name = $1 AND id IN (SELECT ${key}::text FROM ${staged})`,
+      [this.#table.name],
+    );
+  }
+
+  #names(): string {
+    return this.#columns.map(({ name }) => quote(name)).join(', ');
+  }
+
+  /** What becomes of a row that is there. Its key stays: it may decide where the row is stored (Citus). */
+  #action(): string {
+    const assignments = this.#columns
+      .filter(({ name }) => name !== this.#table.primaryKey)
+      .map(({ name }) => `${quote(name)} = excluded.${quote(name)}`);
+    if (hasMarks(this.#table)) assignments.push(`${quote(deletedAtColumn)} = NULL`);
+    if (assignments.length === 0) return 'DO NOTHING';
+    return `DO UPDATE SET ${assignments.join(', ')} WHERE ${this.#changedCondition('t', 'excluded')}`;
+  }
+
+  /**
+   * The condition that a version in a shard is lower than that of the row `t`. ETags of tables without `versionnumber`, such
+   * as virtual ones, are text and say nothing.
+   */
+  #isLower(version: string): string {
+    const column = this.#table.versionColumn;
+    const type = this.#columns.find(({ name }) => name === column)?.type;
+    // Without rows before, those in the table are of this merge.
+    if (column === undefined || type !== 'bigint' || this.#options.rowsBefore === 0) return 'false';
+    return `(CASE WHEN ${version} ~ '^[0-9]+$' THEN ${version}::numeric < t.${quote(column)} ELSE false END)`;
+  }
+
+  /** Dynamic paging can return a row twice. Keeps the greatest version, and the last row of equal versions. */
+  async #dropDuplicates(): Promise<void> {
+    const version = quote(shardVersion);
+    await this.#session.run(
+      `DELETE FROM ${staged} WHERE ${quote(shardRow)} IN (SELECT place_of FROM (
+         SELECT ${quote(shardRow)} AS place_of, row_number() OVER (PARTITION BY ${this.#key} ORDER BY
+           CASE WHEN ${version} ~ '^[0-9]+$' THEN ${version}::numeric ELSE 0 END DESC, ${quote(shardRow)} DESC) AS place
+         FROM ${staged}) AS places WHERE place > 1)`,
+    );
+  }
+
+  #changedCondition(existing: string, incoming: string): string {
+    const { primaryKey, versionColumn } = this.#table;
+    const names = this.#columns
+      .map(({ name }) => name)
+      .filter((name) => name !== primaryKey && name !== rawJsonColumn);
+    // The version first: it differs whenever Dataverse wrote the row, so most comparisons end there.
+    names.sort((a, b) => Number(b === versionColumn) - Number(a === versionColumn));
+    const terms = [anyDiffers(existing, incoming, names)];
+    // Rows from before `rawJson` was turned on lack their records.
+    if (this.#columns.some(({ name }) => name === rawJsonColumn)) {
+      terms.push(`${existing}.${quote(rawJsonColumn)} IS NULL`);
+    }
+    if (hasMarks(this.#table)) terms.push(`${existing}.${quote(deletedAtColumn)} IS NOT NULL`);
+    return `(${terms.join(' OR ')})`;
+  }
+
+  async finish(): Promise<MergeCounts> {
+    const session = this.#session;
+    const { rowsBefore, isComplete, isCounted } = this.#options;
+    const keys = await this.#compareKeys();
+    if (isComplete) await this.#addAbsent(received);
+    const deletes = await this.#delete();
+    for (const name of lists) await session.run(`DROP TABLE pg_temp.${name}`);
+    const rows = rowsBefore + this.#added - deletes.deleted;
+    const counted = isCounted ? await countRows(session, this.#table) : rows;
+    if (counted !== rows) {
+      throw new Error(`Merging ${this.#table.name} left ${counted} rows instead of ${rows}.`);
+    }
+    return {
+      added: this.#added,
+      updated: this.#updated,
+      rows,
+      movedBack: this.#movedBack,
+      historyChanged: this.#history?.isChanged === true,
+      notes: this.#repairs.notes(),
+      ...keys,
+      ...deletes,
+    };
+  }
+
+  /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has otherwise. */
+  async #compareKeys(): Promise<Pick<MergeCounts, 'outdatedIds' | 'otherValues' | 'absent'>> {
+    const { comparedKeys: keys } = this.#options;
+    if (keys === undefined) return { outdatedIds: [], otherValues: 0, absent: 0 };
+    const session = this.#session;
+    let absent = 0;
+    if (keys === 'all') {
+      // The sweep came after the tombstones: such a row exists again, and is read again.
+      await session.run(
+        `INSERT INTO ${differing} SELECT id FROM ${gone} WHERE id IN (SELECT id FROM ${compared}) ON CONFLICT DO NOTHING`,
+      );
+      await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT id FROM ${compared})`);
+      absent = await this.#addAbsent(compared);
+    } else {
+      const found = await session.all<{ id: string }>(`SELECT id::text AS id FROM ${compared}`);
+      const present = new Set(found.map(({ id }) => id));
+      await this.#addIds(
+        gone,
+        keys.filter((id) => !present.has(id)),
+      );
+    }
+    const key = `t.${this.#key}`;
+    this.#movedBack += await session.number(
+      `SELECT count(*) AS n FROM ${compared} k JOIN ${this.#name} t ON ${key} = k.id
+       WHERE ${this.#isLower('k.version')}${andLive(this.#table, 't')}`,
+    );
+    const version = this.#table.versionColumn;
+    const differs = version === undefined ? '' : ` OR t.${quote(version)}::text IS DISTINCT FROM k.version`;
+    const marked = hasMarks(this.#table) ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';
+    const missed = await session.all<{ id: string }>(
+      `SELECT k.id::text AS id FROM ${compared} k LEFT JOIN ${this.#name} t ON ${key} = k.id
+       WHERE ${key} IS NULL${differs}${marked}`,
+    );
+    const outdated = new Set(missed.map(({ id }) => id));
+    const others = await session.all<{ id: string }>(`SELECT id::text AS id FROM ${differing}`);
+    for (const { id } of others) outdated.add(id);
+    return { outdatedIds: [...outdated], otherValues: outdated.size - missed.length, absent };
+  }
+
+  /** Adds the rows that a list of all existing ids lacks to the deleted ones. @returns how many it added */
+  #addAbsent(existing: string): Promise<number> {
+    return this.#session.run(
+      `INSERT INTO ${gone} SELECT t.${this.#key} FROM ${this.#name} t
+       WHERE NOT EXISTS (SELECT 1 FROM ${existing} e WHERE e.id = t.${this.#key})${andLive(this.#table, 't')}
+       ON CONFLICT DO NOTHING`,
+    );
+  }
+
+  #delete(): Promise<{ deleted: number; heldBack: number }> {
+    const { runId, at, massDeleteLimit, rowsBefore } = this.#options;
+    return deleteRows(this.#session, this.#table, gone, {
+      runId,
+      at,
+      massDeleteLimit,
+      rowsBefore,
+      mark: true,
+      history: this.#history,
+    });
+  }
+}
