@@ -38,12 +38,12 @@ export function exportPostgres(address: string, schema: string): Promise<Buffer>
 
 async function copyTables(client: pg.Client, schema: string, db: DatabaseSync): Promise<void> {
   const found = await client.query(
-    `SELECT c.relname AS name, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
+    `SELECT c.relname AS name, c.relkind AS kind, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
        coalesce(a.attnum = ANY (i.indkey), false) AS key
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-     WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY 1, a.attnum`,
+     WHERE n.nspname = $1 AND c.relkind IN ('r', 'v') ORDER BY 1, a.attnum`,
     [schema],
   );
   const tables = Map.groupBy(found.rows, ({ name }) => String(name));
@@ -55,10 +55,12 @@ async function copyTables(client: pg.Client, schema: string, db: DatabaseSync): 
       return `${quote(column.name)} ${sqliteType(column.type)}${target === undefined ? '' : ` REFERENCES ${quote(target)}`}`;
     });
     const key = columns.filter(({ isKey }) => isKey).map((column) => quote(column.name));
-    db.exec(
-      `CREATE TABLE ${quote(name)} (${[...definitions, `PRIMARY KEY (${key.join(', ')})`].join(', ')})`,
-    );
-    const insert = db.prepare(`INSERT INTO ${quote(name)} VALUES (${columns.map(() => '?').join(', ')})`);
+    if (key.length > 0) definitions.push(`PRIMARY KEY (${key.join(', ')})`);
+    const isView = rows[0]!.kind === 'v';
+    const table = isView ? `rows of ${name}` : name;
+    db.exec(`CREATE TABLE ${quote(table)} (${definitions.join(', ')})`);
+    if (isView) db.exec(`CREATE VIEW ${quote(name)} AS SELECT * FROM ${quote(table)}`);
+    const insert = db.prepare(`INSERT INTO ${quote(table)} VALUES (${columns.map(() => '?').join(', ')})`);
     const selected = columns.map(
       ({ name: column, type }) => `${selectSql(column, type)} AS ${quote(column)}`,
     );

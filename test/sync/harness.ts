@@ -28,6 +28,7 @@ import { connectionOptions } from '../../src/target/postgres/connection/connecti
 import { PostgresMirror } from '../../src/target/postgres/postgres-mirror.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel, Properties, Telemetry } from '../../src/telemetry/telemetry.ts';
+import { startPostgres } from '../postgres.ts';
 import { exportPostgres } from '../postgres-export.ts';
 import { loadFile } from '../storage/whole-file.ts';
 import { memoryStorage } from './memory-storage.ts';
@@ -149,9 +150,21 @@ export class Harness {
     const real = openSyncStorage(settings);
     const chosen = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
     const storage = { ...chosen, namedFile: oncePerName(chosen.namedFile) };
-    const harness = new Harness(await createSyncServices(settings, storage, silent), storage, options);
+    // `MIRROR_TARGET=postgres npx vitest run test/sync`: every mirror is in PostgreSQL.
+    const inPostgres = process.env['MIRROR_TARGET'] === 'postgres';
+    const postgres =
+      options.postgres ?? (inPostgres ? await (await startPostgres()).createDatabase() : undefined);
+    const harness = new Harness(await createSyncServices(settings, storage, silent), storage, {
+      ...options,
+      postgres,
+    });
     harness.restarted();
     return harness;
+  }
+
+  /** Whether versions of rows have texts where a column has had several types: PostgreSQL has one type for a column. */
+  get haveTexts(): boolean {
+    return this.#postgres !== undefined;
   }
 
   /** Replaces entities.json, from the next run on. */

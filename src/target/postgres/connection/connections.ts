@@ -43,6 +43,8 @@ export class Connections {
       const { schema } = this.#options;
       const session = new Session(client, schema);
       await session.run('BEGIN');
+      // Times become the same texts whatever the server's settings are.
+      await session.run(`SET LOCAL TIME ZONE 'UTC'`);
       await session.run(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
       await session.run(`SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`);
       await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [

@@ -121,8 +121,10 @@ async function writeViews(
   const taken = new Set(tables.map(({ name }) => name));
   let isChanged = false;
   const views = new Map<string, string>();
+  // In the same order, whatever the one of the state is: another text of a view would be another view.
+  const synced = tables.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   for (const table of tables) {
-    const options = { choices: await choiceColumns(session, table), synced: tables, language };
+    const options = { choices: await choiceColumns(session, table), synced, language };
     for (const { name, sql } of viewsOf(session, table, options)) if (!taken.has(name)) views.set(name, sql);
   }
   for (const [name, sql] of views) {
