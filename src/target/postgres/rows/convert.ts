@@ -38,7 +38,9 @@ function convertPresent(
   if (type === 'bytea')
     return value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : undefined;
   if (value instanceof Uint8Array) return undefined;
-  const text = String(value);
+  // No text of PostgreSQL has the character 0.
+  const text = typeof value === 'string' ? value.replaceAll('\0', '') : String(value);
+  if (typeof value === 'string' && text !== value) onRepair('characters');
   switch (type) {
     case 'text':
       return text;

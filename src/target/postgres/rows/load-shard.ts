@@ -58,8 +58,7 @@ function* chunksOf(
   columns: readonly LoadedColumn[],
   repairs: Repairs,
 ): Generator<{ bytes: Buffer; rows: number }> {
-  const selected = selectList(db, from, columns, repairs);
-  const sql = `SELECT rowid AS r, ${[...selected, `CAST(_version AS TEXT) AS v`].join(', ')}
+  const sql = `SELECT rowid AS r, ${[...selectList(columns), 'CAST(_version AS TEXT) AS v'].join(', ')}
     FROM ${quote(from)} WHERE rowid > ? ORDER BY rowid LIMIT ${batchRows}`;
   let text = '';
   let rows = 0;
@@ -79,26 +78,11 @@ function* chunksOf(
   if (rows > 0) yield { bytes: Buffer.from(text), rows };
 }
 
-/** Integers as texts, because JavaScript's numbers are not exact; texts without the character 0, which they may not have. */
-function selectList(
-  db: SqliteDatabase,
-  from: string,
-  columns: readonly LoadedColumn[],
-  repairs: Repairs,
-): string[] {
-  const isText = ({ type }: LoadedColumn): boolean => type !== 'double precision' && type !== 'bytea';
-  const texts = columns.flatMap((column, index) => (isText(column) ? { ...column, as: `c${index}` } : []));
-  const counts = texts.map(({ name, as }) => `sum(instr(${quote(name)}, char(0)) > 0) AS ${as}`);
-  const found =
-    counts.length === 0
-      ? undefined
-      : db.get<Record<string, number | null>>(`SELECT ${counts.join(', ')} FROM ${quote(from)}`);
-  for (const { name, as } of texts) if (found?.[as]) repairs.add(name, 'characters', found[as]);
-  return columns.map((column, index) => {
-    const as = `c${index}`;
-    if (!isText(column)) return `${quote(column.name)} AS ${as}`;
-    const value = `CAST(${quote(column.name)} AS TEXT)`;
-    return `${found?.[as] ? `replace(${value}, char(0), '')` : value} AS ${as}`;
+/** Integers as texts, because JavaScript's numbers are not exact. */
+function selectList(columns: readonly LoadedColumn[]): string[] {
+  return columns.map(({ name, type }, index) => {
+    const isAsItIs = type === 'double precision' || type === 'bytea';
+    return `${isAsItIs ? quote(name) : `CAST(${quote(name)} AS TEXT)`} AS c${index}`;
   });
 }
 

@@ -1,0 +1,238 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startPostgres, withClient } from '../../postgres.ts';
+import { Organisation, reportOf } from '../../sync/organisation.ts';
+import { addColumn, dropColumn, retypeColumn } from '../../sync/schema-drift.ts';
+
+let address: string;
+let org: Organisation;
+
+beforeEach(async () => {
+  address = await (await startPostgres()).createDatabase();
+});
+afterEach(() => org.stop());
+
+async function start(entities: unknown[]): Promise<void> {
+  org = await Organisation.start(entities, {}, {}, undefined, address);
+}
+
+/** Asks as a reader would. */
+const query = <T = Record<string, unknown>>(sql: string): Promise<T[]> =>
+  withClient(address, async (client) => (await client.query(sql)).rows as T[]);
+
+const typesOf = async (table: string): Promise<Record<string, string>> => {
+  const rows = await query<{ name: string; type: string }>(
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+     WHERE attrelid = 'mirror."${table}"'::regclass AND attnum > 0 AND NOT attisdropped`,
+  );
+  return Object.fromEntries(rows.map(({ name, type }) => [name, type]));
+};
+
+describe('the tables', () => {
+  it('have the exact types of Dataverse, a key, an index for each reference, and comments', async () => {
+    await start(['account', 'contact', { name: 'new_ledgerentry', history: true }]);
+    org.rows('account', 2);
+    await org.sync();
+    expect(await typesOf('accounts')).toMatchObject({
+      accountid: 'uuid',
+      _primarycontactid_value: 'uuid',
+      name: 'text',
+      numberofemployees: 'integer',
+      revenue: 'numeric',
+      creditonhold: 'boolean',
+      createdon: 'timestamp with time zone',
+      versionnumber: 'bigint',
+    });
+    const keys = await query(
+      `SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+       WHERE i.indrelid = 'mirror.accounts'::regclass ORDER BY i.indisprimary DESC, 1`,
+    );
+    expect(keys[0]).toEqual({ name: 'accountid' });
+    expect(keys).toContainEqual({ name: '_primarycontactid_value' });
+    // They would reject rows that arrive before the rows that they refer to.
+    expect(await query(`SELECT conname FROM pg_constraint WHERE contype = 'f'`)).toEqual([]);
+    const listed = await query(
+      `SELECT target_table FROM mirror._sync_foreign_keys WHERE table_name = 'accounts' AND column_name = '_primarycontactid_value'`,
+    );
+    expect(listed).toEqual([{ target_table: 'contacts' }]);
+    const [comments] = await query(
+      `SELECT obj_description('mirror.accounts'::regclass) AS one, col_description('mirror.accounts'::regclass, attnum) AS two
+       FROM pg_attribute WHERE attrelid = 'mirror.accounts'::regclass AND attname = 'name'`,
+    );
+    expect(comments).toEqual({
+      one: expect.stringContaining('Account'),
+      two: 'name',
+    });
+    const [labelled] = await query('SELECT count(*)::integer AS n FROM mirror.accounts_labelled');
+    expect(labelled).toEqual({ n: 2 });
+    expect(await typesOf('new_ledgerentries_history')).toMatchObject({
+      valid_from: 'timestamp with time zone',
+    });
+  });
+
+  it('are altered in place: a column is added, retyped, dropped and back, and no row is lost', async () => {
+    await start([{ name: 'account', history: true }]);
+    const { store } = org;
+    addColumn(store, 'account', 'new_code', 'int', () => 7);
+    const ids = org.rows('account', 3, () => ({ new_code: 7 }));
+    await org.sync();
+    expect((await typesOf('accounts'))['new_code']).toBe('integer');
+    retypeColumn(store, 'account', 'new_code', 'text', () => 'seven');
+    await org.sync();
+    expect((await typesOf('accounts'))['new_code']).toBe('text');
+    await org.expectMirror('account');
+    retypeColumn(store, 'account', 'new_code', 'guid', () => ids[0]!);
+    await org.sync();
+    expect((await typesOf('accounts'))['new_code']).toBe('uuid');
+    dropColumn(store, 'account', 'new_code');
+    await org.sync();
+    expect((await typesOf('accounts'))['new_code']).toBe('uuid');
+    const [values] = await query('SELECT count(new_code)::integer AS n FROM mirror.accounts');
+    expect(values).toEqual({ n: 3 });
+    addColumn(store, 'account', 'new_code', 'bool', () => true);
+    await org.sync();
+    expect((await typesOf('accounts'))['new_code']).toBe('boolean');
+    await org.expectMirror('account');
+    const versions = await query<{ v: string }>(
+      'SELECT DISTINCT new_code AS v, min(valid_from) FROM mirror.accounts_history GROUP BY 1 ORDER BY 2',
+    );
+    expect(versions.map(({ v }) => v)).toEqual(['7', 'seven', ids[0], 'true']);
+    await org.expectIdle();
+  });
+
+  it('have names that PostgreSQL can store, and a list of those that were cut', async () => {
+    await start([{ name: 'account', history: true }]);
+    const long = ['a', 'b'].map((end) => `new_${'long'.repeat(16)}${end}`);
+    for (const name of long) addColumn(org.store, 'account', name, 'text', () => name);
+    org.rows('account', 1, () => Object.fromEntries(long.map((name) => [name, name])));
+    await org.sync();
+    const names = await query<{ stored_name: string; name: string }>(
+      `SELECT stored_name, name FROM mirror._sync_names WHERE table_name = 'accounts' ORDER BY name`,
+    );
+    expect(names.map(({ name }) => name)).toEqual(long);
+    const [row] = await query('SELECT * FROM mirror.accounts');
+    for (const { stored_name, name } of names) expect(row![stored_name]).toBe(name);
+    await org.expectIdle();
+  });
+
+  it('stay as they are where a view of somebody else uses them, and other tables go on', async () => {
+    await start(['account', 'lead']);
+    addColumn(org.store, 'account', 'new_code', 'int', () => 7);
+    org.rows('account', 2, () => ({ new_code: 7 }));
+    await org.sync();
+    await query('CREATE VIEW public.mine AS SELECT new_code FROM mirror.accounts');
+    retypeColumn(org.store, 'account', 'new_code', 'text', () => 'seven');
+    org.rows('lead', 2);
+    const status = await org.sync();
+    expect(reportOf(status, 'account')).toMatchObject({
+      state: 'failed',
+      error: expect.stringContaining('depends on it'),
+      hint: expect.stringContaining('views'),
+    });
+    expect(reportOf(status, 'lead')).toMatchObject({ state: 'merged', added: 2 });
+    await query('DROP VIEW public.mine');
+    await org.sync();
+    await org.expectMirror('account', 'lead');
+  });
+
+  it('keep a labelled view that somebody else’s view uses', async () => {
+    await start(['account']);
+    org.rows('account', 2);
+    await org.sync();
+    await query('CREATE VIEW public.mine AS SELECT name FROM mirror.accounts_labelled');
+    addColumn(org.store, 'account', 'new_code', 'int', () => 7);
+    expect(reportOf(await org.sync(), 'account')).toMatchObject({ state: 'merged' });
+    await org.expectMirror('account');
+    expect(await query('SELECT name FROM public.mine')).toHaveLength(2);
+    await org.expectIdle();
+  });
+});
+
+describe('values that PostgreSQL cannot store', () => {
+  it('are repaired, and reported with their table, and no other is affected', async () => {
+    await start(['account', 'lead']);
+    org.rows('account', 3, (n) =>
+      n === 0 ? { name: 'a\0b', description: '\0\0' } : { name: `fine ${n}`, description: null },
+    );
+    org.rows('lead', 1);
+    const status = await org.sync();
+    const report = reportOf(status, 'account');
+    expect(report).toMatchObject({ state: 'merged', added: 3 });
+    for (const column of ['name', 'description'])
+      expect(report.reason).toContain(
+        `PostgreSQL cannot store some characters of 1 values of ${column}: they were left out`,
+      );
+    expect(reportOf(status, 'lead').reason).not.toContain('PostgreSQL');
+    const rows = await query('SELECT name, description FROM mirror.accounts ORDER BY name');
+    expect(rows[0]).toEqual({ name: 'ab', description: '' });
+    // The row is stored as it can be, so it is not read again and again.
+    await org.expectIdle();
+  });
+
+  it('are NULL where there is no such value, as in a year 0 or beyond 64 bits', async () => {
+    await start(['account']);
+    addColumn(org.store, 'account', 'new_when', 'datetime', () => null);
+    addColumn(org.store, 'account', 'new_day', 'date', () => null);
+    org.rows('account', 2, (n) =>
+      n === 0
+        ? { new_when: '0000-01-01T00:00:00Z', new_day: 'infinity' }
+        : { new_when: '9999-12-31T23:59:59Z', new_day: null },
+    );
+    const report = reportOf(await org.sync(), 'account');
+    for (const column of ['new_day', 'new_when'])
+      expect(report.reason).toContain(`PostgreSQL cannot store 1 values of ${column}: they are NULL`);
+    const [count] = await query(
+      'SELECT count(*)::integer AS rows, count(new_when)::integer AS times FROM mirror.accounts',
+    );
+    expect(count).toEqual({ rows: 2, times: 1 });
+  });
+});
+
+describe('a mirror', () => {
+  it('that the owner of the database empties is made again', async () => {
+    await start(['account', 'lead']);
+    org.rows('account', 2);
+    org.rows('lead', 2);
+    await org.sync();
+    await query('DROP TABLE mirror.leads CASCADE');
+    await org.sync();
+    await org.expectMirror('account', 'lead');
+    await query('DROP SCHEMA mirror CASCADE');
+    await org.sync();
+    await org.expectMirror('account', 'lead');
+    await org.expectIdle();
+  });
+
+  it('drops a table on request, with its history, views and rows about it', async () => {
+    await start(['account', { name: 'lead', history: true }]);
+    org.rows('lead', 2);
+    await org.sync();
+    org.harness.configure(['account']);
+    await org.sync({ dropTables: ['lead'] });
+    const left = await query(
+      `SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = 'mirror' AND relname LIKE 'leads%'`,
+    );
+    expect(left).toEqual([]);
+    await org.expectMirror('account');
+  });
+
+  it('counts references to absent rows, and shows them', async () => {
+    await start(['account', 'contact']);
+    const [contact] = org.rows('contact', 1);
+    org.rows('account', 2, () => ({ _primarycontactid_value: { id: contact!, table: 'contact' } }));
+    await org.sync();
+    await query(`DELETE FROM mirror.contacts`);
+    const { mirror } = org.harness.services;
+    const found = await mirror.findDangling();
+    if (found === undefined || found === 'large') throw new Error('nothing was found');
+    expect(found.foreignKeys).toMatchObject([
+      { table: 'accounts', column: '_primarycontactid_value', targets: ['contacts'], count: 2 },
+    ]);
+    const options = { startedAt: '', checkpoint: undefined as never, isTimeOver: () => false };
+    const { result } = await mirror.checkStep(undefined, options);
+    expect(result).toMatchObject({
+      danglingReferences: 2,
+      miscounted: [{ table: 'contact', kept: 1, counted: 0 }],
+    });
+  });
+});
