@@ -99,6 +99,32 @@ describe('the tables', () => {
     await org.expectIdle();
   });
 
+  it('follow the name of their entity set, with their indexes, and views of somebody else go on', async () => {
+    await start(['account', { name: 'contact', history: true }]);
+    const [contact] = org.rows('contact', 1);
+    org.rows('account', 2, () => ({ _primarycontactid_value: { id: contact!, table: 'contact' } }));
+    await org.sync();
+    await query('CREATE VIEW public.mine AS SELECT contactid FROM mirror.contacts');
+    const { store } = org;
+    const renamed = store.table('contact');
+    store.model.remove(renamed);
+    renamed.entitySetName = 'people';
+    store.model.add(renamed);
+    store.schemaChanged();
+    await org.sync();
+    await org.expectMirror('account', 'contact');
+    await org.expectSound();
+    expect(await query('SELECT * FROM public.mine')).toHaveLength(1);
+    const names = await query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = 'mirror' AND relname LIKE 'contacts%' AND relname NOT LIKE '%pkey' ORDER BY 1`,
+    );
+    // Earlier versions stay where readers know them.
+    expect(names).toEqual([{ name: 'contacts_history' }]);
+    expect(await query('SELECT contactid FROM mirror.people_labelled')).toHaveLength(1);
+    await org.expectIdle();
+  });
+
   it('have names that PostgreSQL can store, and a list of those that were cut', async () => {
     await start([{ name: 'account', history: true }]);
     const long = ['a', 'b'].map((end) => `new_${'long'.repeat(16)}${end}`);
@@ -120,6 +146,8 @@ describe('the tables', () => {
     org.rows('account', 2, () => ({ new_code: 7 }));
     await org.sync();
     await query('CREATE VIEW public.mine AS SELECT new_code FROM mirror.accounts');
+    // A view of the mirror that another table's changes leave alone.
+    await query('CREATE VIEW public.other AS SELECT leadid FROM mirror.leads_labelled');
     retypeColumn(org.store, 'account', 'new_code', 'text', () => 'seven');
     org.rows('lead', 2);
     const status = await org.sync();

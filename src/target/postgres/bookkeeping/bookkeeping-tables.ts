@@ -103,10 +103,10 @@ const definitions: Record<string, string> = {
     PRIMARY KEY (table_name, row_id, column_name)`,
 };
 
-/** By the table, the columns of its index. */
-const indexes: Record<string, string> = {
-  _sync_deleted: 'run_id, table_name',
-  _sync_log: 'finished_at',
+/** By the table, the columns of its indexes. */
+const indexes: Record<string, string[]> = {
+  _sync_deleted: ['run_id, table_name', 'deleted_at', 'place'],
+  _sync_log: ['finished_at', 'place'],
 };
 
 /** Whether the schema has the sync's tables: it is that of a mirror. */
@@ -132,8 +132,9 @@ export async function createBookkeeping(session: Session): Promise<void> {
   for (const [name, columns] of Object.entries(definitions)) {
     if (present.has(name)) continue;
     await session.run(`CREATE TABLE ${session.name(name)} (${columns})`);
-    const indexed = indexes[name];
-    if (indexed !== undefined) await session.run(`CREATE INDEX ON ${session.name(name)} (${indexed})`);
+    for (const indexed of indexes[name] ?? []) {
+      await session.run(`CREATE INDEX ON ${session.name(name)} (${indexed})`);
+    }
   }
 }
 

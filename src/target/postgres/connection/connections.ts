@@ -1,4 +1,5 @@
 import type { Pool, PoolClient, PoolConfig } from 'pg';
+import { RetriableError } from '../../../errors.ts';
 import { isLoopback, type PostgresOptions } from './connection-options.ts';
 import { postgresError } from './postgres-errors.ts';
 import { Session } from './session.ts';
@@ -15,6 +16,11 @@ const idleSeconds = 900;
 /** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
 const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
 
+/** TLS with a certificate that is verified, for every connection that leaves this machine. */
+export function tlsOf(host: string): false | { rejectUnauthorized: true } {
+  return isLoopback(host) ? false : { rejectUnauthorized: true };
+}
+
 /** The connections of a process. They are made when they are needed. */
 export class Connections {
   readonly #options: PostgresOptions;
@@ -24,8 +30,20 @@ export class Connections {
     this.#options = options;
   }
 
-  /** Runs `work` in a transaction that only reads, and sees one state of the mirror. */
+  /**
+   * Runs `work` in a transaction that only reads, and sees one state of the mirror. A connection that was not used for a
+   * while may be gone, so a read that fails is tried again with another one.
+   */
   async read<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await this.#readOnce(work);
+    } catch (error) {
+      if (!(error instanceof RetriableError)) throw error;
+      return this.#readOnce(work);
+    }
+  }
+
+  #readOnce<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -91,7 +109,7 @@ export class Connections {
     const pool = new pg.Pool({
       ...options,
       host,
-      ssl: isLoopback(host) ? false : { rejectUnauthorized: true },
+      ssl: tlsOf(host),
       max: maxConnections,
       connectionTimeoutMillis: connectSeconds * 1000,
       idleTimeoutMillis: 30_000,

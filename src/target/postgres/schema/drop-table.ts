@@ -3,7 +3,7 @@ import { historyName } from '../../common/mirror-table.ts';
 import { type ChangeContext, recordChange } from '../bookkeeping/table-lists.ts';
 import type { Session } from '../connection/session.ts';
 import { storedName } from './names.ts';
-import { dropViews } from './own-views.ts';
+import { dropViewsOf } from './own-views.ts';
 import { hasTable } from './stored-columns.ts';
 
 /** The tables of the sync with rows about one table. */
@@ -28,7 +28,7 @@ export async function dropTable(
 ): Promise<void> {
   const { name } = table;
   const kept = new Set(others.map((other) => other.name));
-  await dropViews(session);
+  await dropViewsOf(session, name);
   for (const own of [name, storedName(historyName(table))]) {
     if (!kept.has(own) && (await hasTable(session, own)))
       await session.run(`DROP TABLE ${session.name(own)}`);

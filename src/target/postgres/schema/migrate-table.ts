@@ -6,7 +6,7 @@ import { type ChangeContext, recordChange } from '../bookkeeping/table-lists.ts'
 import type { Session } from '../connection/session.ts';
 import { castSql, holds, postgresType } from './column-types.ts';
 import { indexName } from './names.ts';
-import { dropViews } from './own-views.ts';
+import { dropViews, dropViewsOf } from './own-views.ts';
 import { storedColumns } from './stored-columns.ts';
 
 export interface MigrateOptions extends ChangeContext {
@@ -90,8 +90,8 @@ async function alterTable(session: Session, from: Table, plan: MigrationPlan): P
     return isFit ? [] : { before, column, type };
   });
   const renamed = columns.kept.filter((pair) => pair.from !== pair.to);
-  // Views stand in the way of all but added columns. They are created again with the labels.
-  if (columns.gone.length + retyped.length + renamed.length > 0 || hasNewKey) await dropViews(session);
+  // Views stand in the way of these changes. They are created again with the labels.
+  await dropViewsOf(session, to.name, [...columns.gone, ...retyped.map(({ before }) => before)]);
   for (const column of columns.gone) await alter(`DROP COLUMN IF EXISTS ${quote(column)}`);
   for (const { before, column, type } of retyped) {
     const wantedType = postgresType(column);

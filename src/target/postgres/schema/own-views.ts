@@ -2,14 +2,36 @@ import type { Session } from '../connection/session.ts';
 
 /**
  * Drops views of the mirror, which it creates again with the labels. A view of somebody else that uses one of them stops it.
- * @param names @default all
+ * @param names of views that may be there
  */
-export async function dropViews(session: Session, names?: readonly string[]): Promise<void> {
+export async function dropViews(session: Session, names: readonly string[]): Promise<void> {
   const list = session.name('_sync_views');
-  const which = names === undefined ? '' : ' WHERE name = ANY ($1::text[])';
+  const sql = `DELETE FROM ${list} WHERE name = ANY ($1::text[]) RETURNING name`;
+  for (const { name } of await session.all<{ name: string }>(sql, [names])) {
+    await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
+  }
+}
+
+/**
+ * Drops the views of the mirror that use a table, or these columns of it, and so stand in the way of changing them.
+ * @param columns @default all of the table
+ */
+export async function dropViewsOf(
+  session: Session,
+  table: string,
+  columns?: readonly string[],
+): Promise<void> {
   const found = await session.all<{ name: string }>(
-    `DELETE FROM ${list}${which} RETURNING name`,
-    names === undefined ? [] : [names],
+    `SELECT DISTINCT v.relname AS name FROM pg_catalog.pg_depend d
+     JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass
+     JOIN pg_catalog.pg_class v ON v.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE d.refobjid = to_regclass($1) AND n.nspname = $2 AND v.relkind = 'v'
+       AND ($3::text[] IS NULL OR a.attname = ANY ($3::text[]))`,
+    [session.name(table), session.schema, columns ?? null],
   );
-  for (const { name } of found) await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
+  await dropViews(
+    session,
+    found.map(({ name }) => name),
+  );
 }

@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { ConfigurationError, RetriableError } from '../../../src/errors.ts';
+import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
+import { Connections, tlsOf } from '../../../src/target/postgres/connection/connections.ts';
+import { entraPassword } from '../../../src/target/postgres/connection/entra-password.ts';
+import { startPostgres, withClient } from '../../postgres.ts';
+import { startPostgresProxy } from '../../postgres-proxy.ts';
+
+let address: string;
+let open: Connections[] = [];
+
+beforeEach(async () => {
+  address = await (await startPostgres()).createDatabase();
+});
+afterEach(async () => {
+  for (const connections of open) await connections.close();
+  open = [];
+});
+
+function connect(options: Partial<ReturnType<typeof connectionOptions>> = {}, to = address): Connections {
+  const connections = new Connections({ ...connectionOptions(to), ...options, schema: 'mirror' });
+  open.push(connections);
+  return connections;
+}
+
+const one = (connections: Connections): Promise<number> =>
+  connections.read((session) => session.number('SELECT 1 AS one'));
+
+describe('an identity', () => {
+  const user = `identity_${randomBytes(4).toString('hex')}`;
+
+  it('signs in with a token for each new connection', async () => {
+    await withClient(address, (client) => client.query(`CREATE ROLE ${user} LOGIN PASSWORD 'the-token'`));
+    const scopes: unknown[] = [];
+    const credential = {
+      getToken: async (scope: string | string[]) => {
+        scopes.push(scope);
+        return { token: 'the-token', expiresOnTimestamp: Date.now() + 60_000 };
+      },
+    };
+    const connections = connect({ user, password: entraPassword(credential) });
+    expect(await one(connections)).toBe(1);
+    expect(await one(connections)).toBe(1);
+    expect(scopes).toEqual(['https://ossrdbms-aad.database.windows.net/.default']);
+    const secret = 'wrong-token';
+    const expired = { getToken: async () => ({ token: secret, expiresOnTimestamp: 0 }) };
+    const error = await one(connect({ user, password: entraPassword(expired) })).catch((reason) => reason);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(JSON.stringify([error.message, error.hint, String(error.cause)])).not.toContain(secret);
+  });
+
+  it('without a token is tried again later', async () => {
+    const none = { getToken: () => Promise.reject(new Error('secret-in-a-request')) };
+    const error = await one(connect({ user, password: entraPassword(none) })).catch((reason) => reason);
+    expect(error).toBeInstanceOf(RetriableError);
+    expect(JSON.stringify([error.message, error.hint, String(error.cause)])).not.toContain('secret');
+  });
+});
+
+test('connections that leave the machine have verified TLS', () => {
+  for (const host of ['/var/run', 'localhost', '127.0.0.1', '::1']) expect(tlsOf(host)).toBe(false);
+  for (const host of ['db.postgres.database.azure.com', '10.0.0.4', 'localhost.example.net']) {
+    expect(tlsOf(host)).toEqual({ rejectUnauthorized: true });
+  }
+});
+
+test('a database that does not exist is a mistake in the configuration, and names it', async () => {
+  const error = await one(connect({ database: 'absent' })).catch((reason) => reason);
+  expect(error).toBeInstanceOf(ConfigurationError);
+  expect(error.message).toContain('absent');
+});
+
+test('a server that does not answer is tried again later', async () => {
+  await expect(one(connect({ host: '127.0.0.1', port: 1 }))).rejects.toThrow(RetriableError);
+});
+
+test('a connection that was lost while nobody used it is replaced', async () => {
+  const proxy = await startPostgresProxy(address);
+  const connections = connect({}, proxy.address);
+  expect(await one(connections)).toBe(1);
+  let cuts = 0;
+  proxy.onStatement = () => (cuts++ === 0 ? 'before' : undefined);
+  expect(await one(connections)).toBe(1);
+  expect(cuts).toBeGreaterThan(1);
+  await connections.close();
+  await proxy.stop();
+});
+
+test('a transaction leaves nothing behind on its connection', async () => {
+  const connections = connect();
+  const settings = ['lock_timeout', 'idle_in_transaction_session_timeout', 'TimeZone', 'search_path'];
+  const shown = () =>
+    connections.read(async (session) => {
+      const values: unknown[] = [];
+      for (const name of settings) values.push(await session.get(`SHOW ${name}`));
+      const locks = await session.number(`SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'`);
+      const temporary = await session.number(`SELECT count(*) AS n FROM pg_class WHERE relpersistence = 't'`);
+      return {
+        values,
+        locks,
+        temporary,
+        prepared: await session.number('SELECT count(*) AS n FROM pg_prepared_statements'),
+      };
+    });
+  const before = await shown();
+  await connections.write(async (session, commit) => {
+    await session.run('CREATE TEMP TABLE things (n integer) ON COMMIT DROP');
+    await commit();
+  });
+  await connections.write(async () => undefined);
+  await connections.write(() => Promise.reject(new Error('failed'))).catch(() => undefined);
+  expect(await shown()).toEqual(before);
+});
