@@ -78,8 +78,9 @@ function pass(client: Socket, upstream: Socket, decide: (sql: string) => Cut | u
   });
   upstream.on('data', (bytes) => {
     if (!isCut) client.write(bytes);
-    const isReady = fromServer.add(bytes).some(({ type }) => type === 'Z' || type === 'C');
-    if (isCut && isReady) client.destroy();
+    // Ready, done, failed, or waiting for the rows of a COPY.
+    const isAnswered = fromServer.add(bytes).some(({ type }) => ['Z', 'C', 'E', 'G'].includes(type));
+    if (isCut && isAnswered) client.destroy();
   });
 }
 

@@ -14,7 +14,7 @@ import type {
 } from '../mirror-target.ts';
 import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
 import { createBookkeeping } from './bookkeeping/bookkeeping-tables.ts';
-import { lockState, readState, writeState } from './bookkeeping/stored-state.ts';
+import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import type { PostgresOptions } from './connection/connection-options.ts';
 import { Connections } from './connection/connections.ts';
 import { checkMirror } from './postgres-check.ts';
@@ -42,7 +42,7 @@ export class PostgresMirror implements MirrorTarget {
   readonly #options: PostgresMirrorOptions;
   readonly #connections: Connections;
   /** The state as it was read last. */
-  #known: LoadedState | undefined;
+  #known: ReadState | undefined;
 
   constructor(options: PostgresMirrorOptions) {
     this.#options = options;
@@ -69,9 +69,10 @@ export class PostgresMirror implements MirrorTarget {
   }
 
   async loadState(): Promise<LoadedState> {
-    const loaded = await this.#connections.read((session) => readState(session, this.#known));
-    this.#known = structuredClone(loaded);
-    return loaded;
+    const read = await this.#connections.read((session) => readState(session, this.#known));
+    this.#known = read.isWhole ? structuredClone(read) : undefined;
+    const { state, etag } = read;
+    return { state, etag };
   }
 
   async lastState(): Promise<State | undefined> {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, test } from 'vitest';
 import { ConflictError } from '../../../src/errors.ts';
 import { runStatus } from '../../../src/sync/run/run-status.ts';
 import type { TransactionOptions } from '../../../src/target/mirror-target.ts';
-import { sampleOf } from '../../long.ts';
+import { isLong, sampleOf } from '../../long.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
 import { type Cut, type PostgresProxy, startPostgresProxy } from '../../postgres-proxy.ts';
 import { Organisation } from '../../sync/organisation.ts';
@@ -86,7 +86,8 @@ async function expectOnce(runId: string): Promise<void> {
 }
 
 describe('a connection that is lost', () => {
-  it('at any statement of a run, or at its answer, costs nothing but time', async () => {
+  const timeout = isLong ? 3_600_000 : 180_000;
+  it('at any statement of a run, or at its answer, costs nothing but time', { timeout }, async () => {
     await start();
     change(0);
     const { sent } = await syncCutting(-1, 'before');
