@@ -49,6 +49,7 @@ import { countRows } from './rows/live-rows.ts';
 import { mergeTable } from './rows/merge-table.ts';
 import { dropTable } from './schema/drop-table.ts';
 import { migrateTable, planOf } from './schema/migrate-table.ts';
+import { storedColumns } from './schema/stored-columns.ts';
 
 /** Tables with more rows are not gone through for a figure about them that is kept. */
 const defaultScanRows = 200_000;
@@ -164,8 +165,7 @@ export class PostgresTransaction implements MirrorTransaction {
     return this.#session.about(table.logicalName, async () => {
       const session = this.#session;
       const { runId, at } = this.#options;
-      const type =
-        table.columns.find(({ name }) => name === table.primaryKey)?.reading === 'guid' ? 'uuid' : 'text';
+      const type = (await storedColumns(session, table.name)).get(table.primaryKey);
       await session.run(
         `CREATE TEMP TABLE unneeded_rows ON COMMIT DROP AS SELECT unnest($1::text[])::${type} AS id`,
         [ids],
