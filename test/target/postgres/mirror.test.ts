@@ -162,6 +162,29 @@ describe('the tables', () => {
     await org.expectMirror('account', 'lead');
   });
 
+  it('keep their readers, and those of their views, whatever changes', async () => {
+    const reader = `"Reader ${address.slice(-30, -15).replaceAll(/\W/g, '')}"`;
+    await start(['account']);
+    addColumn(org.store, 'account', 'new_code', 'int', () => 7);
+    org.rows('account', 2, () => ({ new_code: 7 }));
+    await org.sync();
+    await query(`CREATE ROLE ${reader}`);
+    await query(`GRANT USAGE ON SCHEMA mirror TO ${reader}`);
+    await query(`GRANT SELECT ON mirror.accounts, mirror.accounts_labelled TO ${reader}`);
+    retypeColumn(org.store, 'account', 'new_code', 'text', () => 'seven');
+    await org.sync();
+    addColumn(org.store, 'account', 'new_more', 'text', () => 'more');
+    await org.sync();
+    for (const relation of ['accounts', 'accounts_labelled']) {
+      const rows = await withClient(address, async (client) => {
+        await client.query(`SET ROLE ${reader}`);
+        return (await client.query(`SELECT new_code, new_more FROM mirror.${relation}`)).rows;
+      });
+      expect(rows).toEqual(Array(2).fill({ new_code: 'seven', new_more: 'more' }));
+    }
+    await org.expectIdle();
+  });
+
   it('keep a labelled view that somebody else’s view uses', async () => {
     await start(['account']);
     org.rows('account', 2);

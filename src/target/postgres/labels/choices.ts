@@ -5,6 +5,7 @@ import type { Labels } from '../../mirror-target.ts';
 import { metaNames, readMeta, writeMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import { type ChangeContext, recordChange } from '../bookkeeping/table-lists.ts';
 import type { Session } from '../connection/session.ts';
+import { type Grant, grantsOf } from '../schema/own-views.ts';
 import { writeDisplayNames } from './display-names.ts';
 import { type ChoiceColumn, viewsOf } from './views.ts';
 
@@ -113,11 +114,11 @@ async function writeViews(
   language: number | undefined,
 ): Promise<boolean> {
   const list = session.name('_sync_views');
-  const stored = await session.all<{ name: string; sql: string }>(
-    `SELECT name, CASE WHEN to_regclass($1 || quote_ident(name)) IS NULL THEN '' ELSE sql END AS sql FROM ${list}`,
+  const stored = await session.all<{ name: string; sql: string; grants: string | null }>(
+    `SELECT name, grants, CASE WHEN to_regclass($1 || quote_ident(name)) IS NULL THEN '' ELSE sql END AS sql FROM ${list}`,
     [`${session.schemaName}.`],
   );
-  const existing = new Map(stored.map(({ name, sql }) => [name, sql]));
+  const existing = new Map(stored.map(({ name, ...one }) => [name, one]));
   const taken = new Set(tables.map(({ name }) => name));
   let isChanged = false;
   const views = new Map<string, string>();
@@ -128,21 +129,30 @@ async function writeViews(
     for (const { name, sql } of viewsOf(session, table, options)) if (!taken.has(name)) views.set(name, sql);
   }
   for (const [name, sql] of views) {
-    if (existing.get(name) === sql) continue;
+    const before = existing.get(name);
+    if (before?.sql === sql) continue;
     const isDone = await session.attempt(async () => {
+      // Readers keep their access, also to a view that was dropped before a change of its table.
+      const kept = before?.grants ? (JSON.parse(before.grants) as Grant[]) : undefined;
+      const grants = kept ?? (await grantsOf(session, name));
       await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
       await session.run(`CREATE VIEW ${session.name(name)} AS ${sql}`);
       await session.run(
-        `INSERT INTO ${list} VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET sql = excluded.sql`,
+        `INSERT INTO ${list} (name, sql) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET sql = excluded.sql, grants = NULL`,
         [name, sql],
       );
+      for (const { role, privilege } of grants) {
+        await session.run(`GRANT ${privilege} ON ${session.name(name)} TO ${role}`);
+      }
     });
     isChanged ||= isDone;
   }
-  for (const name of existing.keys()) {
+  for (const [name, { sql }] of existing) {
     if (views.has(name)) continue;
     const isDone = await session.attempt(async () => {
-      await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
+      // A table may have the name of a view that is gone.
+      if (sql !== '') await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
       await session.run(`DELETE FROM ${list} WHERE name = $1`, [name]);
     });
     isChanged ||= isDone;
