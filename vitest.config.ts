@@ -37,7 +37,7 @@ export default defineConfig({
         test: {
           name: 'isolated',
           include: withIsolation,
-          globalSetup: 'test/shared-azurite.ts',
+          globalSetup: ['test/shared-azurite.ts', 'test/shared-postgres.ts'],
         },
       },
       {
@@ -47,7 +47,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: withIsolation,
           isolate: false,
-          globalSetup: 'test/shared-azurite.ts',
+          globalSetup: ['test/shared-azurite.ts', 'test/shared-postgres.ts'],
         },
       },
     ],

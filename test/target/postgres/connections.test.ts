@@ -94,7 +94,9 @@ test('a transaction leaves nothing behind on its connection', async () => {
     connections.read(async (session) => {
       const values: unknown[] = [];
       for (const name of settings) values.push(await session.get(`SHOW ${name}`));
-      const locks = await session.number(`SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'`);
+      const locks = await session.number(
+        `SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()`,
+      );
       const temporary = await session.number(`SELECT count(*) AS n FROM pg_class WHERE relpersistence = 't'`);
       return {
         values,
