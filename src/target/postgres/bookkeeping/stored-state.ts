@@ -3,6 +3,7 @@ import { ConflictError } from '../../../errors.ts';
 import type { Table } from '../../../schema/table.ts';
 import { emptyState, type LoadedState, type State, type TableState } from '../../state.ts';
 import type { Session } from '../connection/session.ts';
+import { storableJson } from '../connection/storable-text.ts';
 import { hasBookkeeping, metaNames, readMeta, writeMeta } from './bookkeeping-tables.ts';
 
 /** Which state of the mirror it is. */
@@ -127,7 +128,7 @@ async function writeModels(session: Session, rows: readonly StoredTable[], runId
      ON CONFLICT (entity) DO UPDATE SET ${columns.map((one) => `${one} = excluded.${one}`).join(', ')},
        last_run = coalesce(excluded.last_run, s.last_run)
      WHERE (s.state, s.model) IS DISTINCT FROM (excluded.state, excluded.model)`,
-    [JSON.stringify(rows), runId ?? null],
+    [storableJson(rows), runId ?? null],
   );
 }
 
@@ -138,6 +139,6 @@ async function writeStates(session: Session, rows: readonly StoredTable[], runId
     `UPDATE ${name} s SET ${stateColumns.map((one) => `${one} = i.${one}`).join(', ')},
        last_run = coalesce($2::text, s.last_run)
      FROM json_populate_recordset(NULL::${name}, $1::json) i WHERE i.entity = s.entity AND s.state <> i.state`,
-    [JSON.stringify(rows.map(({ model: _, ...row }) => row)), runId ?? null],
+    [storableJson(rows.map(({ model: _, ...row }) => row)), runId ?? null],
   );
 }

@@ -1,5 +1,6 @@
 import type { SyncLogRow } from '../../state.ts';
 import type { Session } from '../connection/session.ts';
+import { storableJson } from '../connection/storable-text.ts';
 
 /** How long rows are kept, in days, and how many of each list at most. The latest stay. */
 const lists = [
@@ -42,7 +43,7 @@ export async function writeLog(session: Session, rows: readonly SyncLogRow[]): P
   await session.run(
     `INSERT INTO ${name} (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::${name}, $1::json)
      ON CONFLICT (run_id, round, entity) DO NOTHING`,
-    [JSON.stringify(records).replaceAll('\\u0000', '')],
+    [storableJson(records)],
   );
 }
 

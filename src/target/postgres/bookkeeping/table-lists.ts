@@ -2,6 +2,7 @@ import type { SchemaChange } from '../../../schema/migration.ts';
 import { entitySetOf, type Table } from '../../../schema/table.ts';
 import { historyName } from '../../common/mirror-table.ts';
 import type { Session } from '../connection/session.ts';
+import { storableJson } from '../connection/storable-text.ts';
 import { storedName } from '../schema/names.ts';
 
 export interface ChangeContext {
@@ -65,7 +66,7 @@ async function replaceRows(
   rows: readonly Record<string, string | undefined>[],
 ): Promise<void> {
   const name = session.name(table);
-  const records = JSON.stringify(rows);
+  const records = storableJson(rows);
   const incoming = `json_populate_recordset(NULL::${name}, $1::json)`;
   const same = key.map((one) => `i.${one} = t.${one}`).join(' AND ');
   await session.run(

@@ -2,12 +2,18 @@ import { pipeline } from 'node:stream/promises';
 import type { ClientBase } from 'pg';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import { postgresError } from './postgres-errors.ts';
+import { storableText } from './storable-text.ts';
 
 /** What a parameter can be. Every type of PostgreSQL reads its values from text. */
 export type Parameter = string | number | boolean | null | readonly string[];
 
 /** A row, whose values are the texts of PostgreSQL. */
 export type Row = Record<string, string | null>;
+
+function storable(parameter: Parameter): unknown {
+  if (typeof parameter === 'string') return storableText(parameter);
+  return Array.isArray(parameter) ? parameter.map(storableText) : parameter;
+}
 
 /**
  * One connection, and the schema of the mirror. Statements have no names and set nothing that outlives a transaction, so
@@ -69,7 +75,7 @@ export class Session {
 
   async #query(sql: string, parameters: readonly Parameter[]) {
     try {
-      return await this.#client.query(sql, parameters as unknown[]);
+      return await this.#client.query(sql, parameters.map(storable));
     } catch (error) {
       throw postgresError(error, 'work on', this.#object);
     }

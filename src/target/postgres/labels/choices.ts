@@ -5,6 +5,7 @@ import type { Labels } from '../../mirror-target.ts';
 import { metaNames, readMeta, writeMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import { type ChangeContext, recordChange } from '../bookkeeping/table-lists.ts';
 import type { Session } from '../connection/session.ts';
+import { storableJson } from '../connection/storable-text.ts';
 import { type Grant, grantsOf } from '../schema/own-views.ts';
 import { writeDisplayNames } from './display-names.ts';
 import { type ChoiceColumn, viewsOf } from './views.ts';
@@ -84,12 +85,12 @@ async function writeRows(session: Session, tables: readonly Table[], { choices }
   );
   const rows = choices.flatMap(({ table, column, value, label, language }) => {
     const found = columns.get(`${table}.${column}`);
-    if (found === undefined) return [];
-    const text = label.replaceAll('\0', '');
-    return { table_name: found.table.name, column_name: found.column.name, value, language, label: text };
+    // No column of PostgreSQL that is a choice has such a value.
+    if (found === undefined || !isInteger32(value) || !isInteger32(language)) return [];
+    return { table_name: found.table.name, column_name: found.column.name, value, language, label };
   });
   const name = session.name('_choices');
-  const records = JSON.stringify(rows);
+  const records = storableJson(rows);
   const key = ['table_name', 'column_name', 'value', 'language'];
   const incoming = `(SELECT DISTINCT ON (${key.join(', ')}) * FROM json_populate_recordset(NULL::${name}, $1::json)) i`;
   const same = key.map((one) => `i.${one} = c.${one}`).join(' AND ');
@@ -102,6 +103,8 @@ async function writeRows(session: Session, tables: readonly Table[], { choices }
     [records],
   );
 }
+
+const isInteger32 = (value: number): boolean => value === (value | 0);
 
 /**
  * Creates the views again whose SQL differs: tables, columns and labels may have changed. A view that somebody else's view

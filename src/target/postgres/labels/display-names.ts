@@ -2,6 +2,7 @@ import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { TableNames } from '../../mirror-target.ts';
 import type { Session } from '../connection/session.ts';
+import { storableText } from '../connection/storable-text.ts';
 
 type Texts = Pick<TableNames, 'displayName' | 'description'>;
 
@@ -41,7 +42,7 @@ async function writeNamesOf(session: Session, table: Table, names: TableNames): 
     if (own !== undefined && !wanted.has(own)) wanted.set(own, texts);
   }
   for (const [column, { displayName, description }] of wanted) {
-    const texts = [displayName, description].map((text) => text?.replaceAll('\0', '') ?? null);
+    const texts = [displayName, description].map((text) => (text === undefined ? null : storableText(text)));
     if (stored.get(column) === keyOf(texts[0], texts[1])) continue;
     if (column === '') {
       await session.run(
