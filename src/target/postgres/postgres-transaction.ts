@@ -47,6 +47,7 @@ import { compareFiles, writeFiles } from './rows/files.ts';
 import { History } from './rows/history.ts';
 import { countRows } from './rows/live-rows.ts';
 import { mergeTable } from './rows/merge-table.ts';
+import { TemporaryTables } from './rows/temporary-tables.ts';
 import { dropTable } from './schema/drop-table.ts';
 import { migrateTable, planOf } from './schema/migrate-table.ts';
 import { storedColumns } from './schema/stored-columns.ts';
@@ -69,6 +70,7 @@ export interface PostgresTransactionOptions {
 export class PostgresTransaction implements MirrorTransaction {
   readonly state: State;
   readonly #session: Session;
+  readonly #temporary: TemporaryTables;
   readonly #sqlite: Sqlite;
   readonly #options: TransactionOptions;
   readonly #end: () => Promise<void>;
@@ -83,6 +85,7 @@ export class PostgresTransaction implements MirrorTransaction {
     const { state } = transaction.loaded;
     this.state = { ...state, entities: { ...state.entities } };
     this.#session = session;
+    this.#temporary = new TemporaryTables(session);
     this.#sqlite = sqlite;
     this.#options = transaction;
     this.#end = commit;
@@ -127,6 +130,7 @@ export class PostgresTransaction implements MirrorTransaction {
       }));
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
         ...options,
+        temporary: this.#temporary,
         ...{ runId, at, rowsBefore: await this.#rowsOf(migrated.table), isCounted: !isLarge },
       });
       this.#rows.set(table.logicalName, counts.rows);

@@ -41,6 +41,8 @@ interface DatabaseError extends Error {
   /** Names of what the error is about. */
   table?: string;
   column?: string;
+  /** The function of the server that reported it. */
+  routine?: string;
 }
 
 /**
@@ -49,10 +51,17 @@ interface DatabaseError extends Error {
  */
 export function postgresError(error: unknown, operation: string, object: string): unknown {
   if (error instanceof SyncError || !(error instanceof Error)) return error;
-  const { code = '', column } = error as DatabaseError;
+  const { code = '', column, routine = '' } = error as DatabaseError;
   const details = { operation, object, cause: new Error(code || error.message) };
   const message = `Cannot ${operation} ${object}: PostgreSQL reports ${code}`;
   if (conflicts.has(code)) return new ConflictError(message, details);
+  // Out of shared memory for locks. Another try would need as many.
+  if (code === '53200' && /lock/i.test(routine)) {
+    return new ConfigurationError(`${message}: the transaction needs more locks than the server has`, {
+      ...details,
+      hint: 'Raise max_locks_per_transaction of the server, for example to 1024, and restart it.',
+    });
+  }
   const hint = configuration[code];
   if (hint !== undefined) return new ConfigurationError(message, { ...details, hint });
   if (tlsFault.test(code) || tlsFault.test(error.message)) {

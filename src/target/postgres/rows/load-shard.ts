@@ -6,6 +6,7 @@ import type { Session } from '../connection/session.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 import { convert, copyField, type ShardValue } from './convert.ts';
 import type { Repairs } from './repairs.ts';
+import type { TemporaryTables } from './temporary-tables.ts';
 
 /** The version of a row in a shard, and its place there, in the order of the read. */
 export const shardVersion = '_shard_version';
@@ -22,22 +23,20 @@ export interface LoadedColumn {
 }
 
 /**
- * Loads a table of a shard into a new temporary table, which goes with the transaction: the columns, the version and the
- * place of each row.
- * @param name of the temporary table
- * @returns how many rows it has
+ * Loads a table of a shard into an empty temporary table: the columns, the version and the place of each row.
+ * @returns the name of the temporary table, quoted
  */
 export async function loadShard(
   session: Session,
-  name: string,
+  temporary: TemporaryTables,
   shard: { db: SqliteDatabase; table: string },
   table: Table,
   columns: readonly LoadedColumn[],
   repairs: Repairs,
-): Promise<number> {
+): Promise<string> {
   const definitions = columns.map((column) => `${quote(column.name)} ${column.type}`);
   definitions.push(`${quote(shardVersion)} text`, `${quote(shardRow)} bigint`);
-  await session.run(`CREATE TEMP TABLE ${quote(name)} (${definitions.join(', ')}) ON COMMIT DROP`);
+  const name = await temporary.open(`shard_${shard.table}`, definitions.join(', '));
   const names = [...columns.map((column) => column.name), shardVersion, shardRow].map(quote);
   let rows = 0;
   const count = function* () {
@@ -46,9 +45,9 @@ export async function loadShard(
       yield chunk.bytes;
     }
   };
-  await session.copy(`COPY pg_temp.${quote(name)} (${names.join(', ')}) FROM STDIN`, count());
-  if (rows > 0) await session.run(`ANALYZE pg_temp.${quote(name)}`);
-  return rows;
+  await session.copy(`COPY ${name} (${names.join(', ')}) FROM STDIN`, count());
+  if (rows > 0) await session.run(`ANALYZE ${name}`);
+  return name;
 }
 
 function* chunksOf(

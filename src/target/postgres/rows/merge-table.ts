@@ -12,6 +12,7 @@ import { History } from './history.ts';
 import { countRows } from './live-rows.ts';
 import { type LoadedColumn, loadShard, shardRow, shardVersion } from './load-shard.ts';
 import { Repairs } from './repairs.ts';
+import type { TemporaryTables } from './temporary-tables.ts';
 
 /** What a merge did to a table. See `TableMerge`. */
 export interface MergeCounts {
@@ -43,6 +44,8 @@ export interface MergeTableOptions {
   /** Whether rows absent from the shards are deleted rows. */
   isComplete: boolean;
   comparedKeys: 'all' | readonly string[] | undefined;
+  /** Those of the transaction. */
+  temporary: TemporaryTables;
 }
 
 /** One shard of a table, and whether it belongs to the read that counts as complete. */
@@ -70,23 +73,30 @@ export async function mergeTable(
   return merger.finish();
 }
 
-const rowsOfShard = 'shard_rows';
-const keysOfShard = 'shard_keys';
-const staged = `pg_temp.${rowsOfShard}`;
-const swept = `pg_temp.${keysOfShard}`;
-
 /**
  * What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of rows of earlier
  * shards, ids of received rows, swept keys with their versions, and those of them whose rows have other values.
  */
-const lists = ['merge_gone', 'merge_written', 'merge_received', 'merge_swept', 'merge_differing'] as const;
-const [gone, written, received, compared, differing] = lists.map((name) => `pg_temp.${name}`) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+interface Lists {
+  gone: string;
+  written: string;
+  received: string;
+  compared: string;
+  differing: string;
+}
+
+/** Empty lists for keys of this type. All tables of a transaction with such keys use the same. */
+async function openLists(temporary: TemporaryTables, keyType: PostgresType): Promise<Lists> {
+  const list = (name: string, columns = '') =>
+    temporary.open(`merge_${name}`, `id ${keyType} PRIMARY KEY${columns}`);
+  return {
+    gone: await list('gone'),
+    written: await list('written'),
+    received: await list('received'),
+    compared: await list('swept', ', version text'),
+    differing: await list('differing'),
+  };
+}
 
 class TableMerger {
   readonly #session: Session;
@@ -96,6 +106,7 @@ class TableMerger {
   readonly #key: string;
   readonly #keyType: PostgresType;
   readonly #columns: readonly LoadedColumn[];
+  readonly #lists: Lists;
   readonly #history: History | undefined;
   readonly #repairs = new Repairs();
   #movedBack = 0;
@@ -107,6 +118,8 @@ class TableMerger {
     table: Table,
     options: MergeTableOptions,
     columns: readonly LoadedColumn[],
+    keyType: PostgresType,
+    lists: Lists,
     history: History | undefined,
   ) {
     this.#session = session;
@@ -115,7 +128,8 @@ class TableMerger {
     this.#name = session.name(table.name);
     this.#key = quote(table.primaryKey);
     this.#columns = columns;
-    this.#keyType = columns.find(({ name }) => name === table.primaryKey)!.type;
+    this.#keyType = keyType;
+    this.#lists = lists;
     this.#history = history;
   }
 
@@ -127,21 +141,17 @@ class TableMerger {
       .map(({ name }) => ({ name, type: types.get(name) as PostgresType }));
     const { at, startHistory: compare } = options;
     const history = options.history ? await History.open(session, table, { at, compare }) : undefined;
-    const merger = new TableMerger(session, table, options, columns, history);
-    for (const name of lists) {
-      const version = name === 'merge_swept' ? ', version text' : '';
-      await session.run(
-        `CREATE TEMP TABLE ${name} (id ${merger.#keyType} PRIMARY KEY${version}) ON COMMIT DROP`,
-      );
-    }
-    return merger;
+    const keyType = columns.find(({ name }) => name === table.primaryKey)!.type;
+    const lists = await openLists(options.temporary, keyType);
+    return new TableMerger(session, table, options, columns, keyType, lists, history);
   }
 
   async merge(db: SqliteDatabase, isFinal: boolean, isLast: boolean): Promise<void> {
     const session = this.#session;
     const key = this.#key;
-    await loadShard(session, rowsOfShard, { db, table: 'rows' }, this.#table, this.#columns, this.#repairs);
-    await this.#upsert(isLast);
+    const { gone, received } = this.#lists;
+    const staged = await this.#load(db, 'rows', this.#columns, this.#repairs);
+    await this.#upsert(staged, isLast);
     if (this.#options.isComplete && isFinal) {
       await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`);
     }
@@ -152,7 +162,18 @@ class TableMerger {
       db.all<{ id: string }>('SELECT id FROM deleted').map(({ id }) => id),
     );
     if (this.#options.comparedKeys !== undefined && db.hasTable('keys')) await this.#sweep(db);
-    await session.run(`DROP TABLE ${staged}`);
+    await this.#options.temporary.empty(staged);
+  }
+
+  /** @returns the temporary table with the rows */
+  #load(
+    db: SqliteDatabase,
+    table: string,
+    columns: readonly LoadedColumn[],
+    repairs: Repairs,
+  ): Promise<string> {
+    const { temporary } = this.#options;
+    return loadShard(this.#session, temporary, { db, table }, this.#table, columns, repairs);
   }
 
   /** @param ids those that the key cannot have are ids of no row */
@@ -168,13 +189,14 @@ class TableMerger {
   /** Takes the keys of the table, and compares the values beside them. Rows came before, so the table has the latest. */
   async #sweep(db: SqliteDatabase): Promise<void> {
     const session = this.#session;
+    const { compared, differing } = this.#lists;
     const key = this.#key;
     const present = new Set(
       db.all<{ name: string }>("SELECT name FROM pragma_table_info('keys')").map(({ name }) => name),
     );
     const columns = this.#columns.filter(({ name }) => present.has(name));
     // What a repaired value is was counted with its row.
-    await loadShard(session, keysOfShard, { db, table: 'keys' }, this.#table, columns, new Repairs());
+    const swept = await this.#load(db, 'keys', columns, new Repairs());
     await session.run(
       `INSERT INTO ${compared} SELECT DISTINCT ON (${key}) ${key}, ${quote(shardVersion)} FROM ${swept}
        ORDER BY ${key}, ${quote(shardRow)} DESC ON CONFLICT (id) DO UPDATE SET version = excluded.version`,
@@ -186,10 +208,10 @@ class TableMerger {
          WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
       );
     }
-    await session.run(`DROP TABLE ${swept}`);
+    await this.#options.temporary.empty(swept);
   }
 
-  async #upsert(isLast: boolean): Promise<void> {
+  async #upsert(staged: string, isLast: boolean): Promise<void> {
     const session = this.#session;
     const key = this.#key;
     const totals = await session.get<{ total: string; ids: string }>(
@@ -197,18 +219,20 @@ class TableMerger {
     );
     const [total, ids] = [Number(totals!.total), Number(totals!.ids)];
     if (total === 0) return;
-    if (total > ids) await this.#dropDuplicates();
+    if (total > ids) await this.#dropDuplicates(staged);
     const isLive = `(true${andLive(this.#table, 't')})`;
     const before = await session.get<{ known: string; lower: string }>(
       `SELECT count(*) FILTER (WHERE ${isLive}) AS known,
          count(*) FILTER (WHERE ${isLive} AND ${this.#isLower(`s.${quote(shardVersion)}`)}
-           AND NOT EXISTS (SELECT 1 FROM ${written} w WHERE w.id = t.${key})) AS lower
+           AND NOT EXISTS (SELECT 1 FROM ${this.#lists.written} w WHERE w.id = t.${key})) AS lower
        FROM ${staged} s JOIN ${this.#name} t ON t.${key} = s.${key}`,
     );
     this.#movedBack += Number(before!.lower);
     // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
     if (!isLast && this.#options.rowsBefore > 0) {
-      await session.run(`INSERT INTO ${written} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`);
+      await session.run(
+        `INSERT INTO ${this.#lists.written} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`,
+      );
     }
     await this.#history?.record(staged, this.#changedCondition('t', 's'));
     const changed = await session.run(
@@ -251,7 +275,7 @@ class TableMerger {
   }
 
   /** Dynamic paging can return a row twice. Keeps the greatest version, and the last row of equal versions. */
-  async #dropDuplicates(): Promise<void> {
+  async #dropDuplicates(staged: string): Promise<void> {
     const version = quote(shardVersion);
     await this.#session.run(
       `DELETE FROM ${staged} WHERE ${quote(shardRow)} IN (SELECT place_of FROM (
@@ -281,9 +305,9 @@ class TableMerger {
     const session = this.#session;
     const { rowsBefore, isComplete, isCounted } = this.#options;
     const keys = await this.#compareKeys();
-    if (isComplete) await this.#addAbsent(received);
+    if (isComplete) await this.#addAbsent(this.#lists.received);
     const deletes = await this.#delete();
-    for (const name of lists) await session.run(`DROP TABLE pg_temp.${name}`);
+    await this.#options.temporary.empty(...Object.values(this.#lists));
     const rows = rowsBefore + this.#added - deletes.deleted;
     const counted = isCounted ? await countRows(session, this.#table) : rows;
     if (counted !== rows) {
@@ -306,6 +330,7 @@ class TableMerger {
     const { comparedKeys: keys } = this.#options;
     if (keys === undefined) return { outdatedIds: [], otherValues: 0, absent: 0 };
     const session = this.#session;
+    const { gone, compared, differing } = this.#lists;
     let absent = 0;
     if (keys === 'all') {
       // The sweep came after the tombstones: such a row exists again, and is read again.
@@ -343,7 +368,7 @@ class TableMerger {
   /** Adds the rows that a list of all existing ids lacks to the deleted ones. @returns how many it added */
   #addAbsent(existing: string): Promise<number> {
     return this.#session.run(
-      `INSERT INTO ${gone} SELECT t.${this.#key} FROM ${this.#name} t
+      `INSERT INTO ${this.#lists.gone} SELECT t.${this.#key} FROM ${this.#name} t
        WHERE NOT EXISTS (SELECT 1 FROM ${existing} e WHERE e.id = t.${this.#key})${andLive(this.#table, 't')}
        ON CONFLICT DO NOTHING`,
     );
@@ -351,7 +376,7 @@ class TableMerger {
 
   #delete(): Promise<{ deleted: number; heldBack: number }> {
     const { runId, at, massDeleteLimit, rowsBefore } = this.#options;
-    return deleteRows(this.#session, this.#table, gone, {
+    return deleteRows(this.#session, this.#table, this.#lists.gone, {
       runId,
       at,
       massDeleteLimit,
