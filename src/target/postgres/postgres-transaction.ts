@@ -54,7 +54,7 @@ import { storedColumns } from './schema/stored-columns.ts';
 
 /** Tables with more rows are not gone through for a figure about them that is kept. */
 const defaultScanRows = 200_000;
-/** How often all references are counted again, in hours. */
+/** How often all references, and the rows of each large table, are counted again, in hours. */
 const recountHours = 24;
 
 export interface PostgresTransactionOptions {
@@ -64,6 +64,11 @@ export interface PostgresTransactionOptions {
   /** Ends the transaction. */
   commit: () => Promise<void>;
   scanRows?: number | undefined;
+}
+
+/** Whether the last count was too long ago. */
+function isDue(countedAt: string | undefined, at: string): boolean {
+  return countedAt === undefined || Date.parse(at) - Date.parse(countedAt) > recountHours * 3_600_000;
 }
 
 /** Works on the database in one transaction. `commit` ends it. */
@@ -110,9 +115,24 @@ export class PostgresTransaction implements MirrorTransaction {
     return (this.#rows.get(logicalName) ?? 0) > this.#scanRows;
   }
 
-  /** The rows of the table that are not marked as deleted. */
+  /** The rows of the table that are not marked as deleted, as they are kept if it is large. */
   #rowsOf(table: Table): Promise<number> | number {
     return this.#isLarge(table) ? this.#rows.get(table.logicalName)! : countRows(this.#session, table);
+  }
+
+  /** Another writer can have changed a large table, whose kept number of rows would be wrong for ever. */
+  async #isRecountDue({ logicalName }: Table): Promise<boolean> {
+    const { recounts, at } = this.#options;
+    return recounts === true && isDue((await this.#countTimes())[logicalName], at);
+  }
+
+  async #countTimes(): Promise<Record<string, string>> {
+    return JSON.parse((await readMeta(this.#session, metaNames.rowsCountedAt)) ?? '{}');
+  }
+
+  async #noteCount({ logicalName }: Table): Promise<void> {
+    const times = { ...(await this.#countTimes()), [logicalName]: this.#options.at };
+    await writeMeta(this.#session, metaNames.rowsCountedAt, JSON.stringify(times));
   }
 
   mergeTable(table: Table, shards: readonly ShardPart[], options: MergeOptions): Promise<TableMerge> {
@@ -124,6 +144,7 @@ export class PostgresTransaction implements MirrorTransaction {
       });
       if (before === undefined || migrated.hasNewKey) this.#rows.delete(table.logicalName);
       const isLarge = this.#isLarge(migrated.table);
+      const isRecounted = isLarge && (await this.#isRecountDue(table));
       const parts = shards.map(({ read, isFinal }) => ({
         open: async () => Shard.open(this.#sqlite, await read()).db,
         isFinal,
@@ -131,9 +152,13 @@ export class PostgresTransaction implements MirrorTransaction {
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
         ...options,
         temporary: this.#temporary,
-        ...{ runId, at, rowsBefore: await this.#rowsOf(migrated.table), isCounted: !isLarge },
+        ...{ runId, at, isCounted: !isLarge },
+        rowsBefore: await (isRecounted
+          ? countRows(this.#session, migrated.table)
+          : this.#rowsOf(migrated.table)),
       });
       this.#rows.set(table.logicalName, counts.rows);
+      if (isRecounted || (!isLarge && this.#isLarge(table))) await this.#noteCount(table);
       const schemaChanges = migrated.changes + Number(historyChanged);
       this.#isChanged ||= schemaChanges + counts.added + counts.updated + counts.deleted > 0;
       return { ...counts, table: migrated.table, schemaChanges };
@@ -231,16 +256,15 @@ export class PostgresTransaction implements MirrorTransaction {
     const { at } = this.#options;
     const before = JSON.parse((await readMeta(session, metaNames.dangling)) ?? '{}') as DanglingCounts;
     const countedAt = await readMeta(session, metaNames.countedAt);
-    const isDue =
-      countedAt === undefined || Date.parse(at) - Date.parse(countedAt) > recountHours * 3_600_000;
+    const isRecounted = isDue(countedAt, at);
     const tables = configuredTables(this.state);
     const counts = await countDangling(session, tables, {
       before,
-      changed: isDue ? undefined : changed,
+      changed: isRecounted ? undefined : changed,
       isKept: (table) => this.#isLarge(table),
     });
     await writeMeta(session, metaNames.dangling, JSON.stringify(counts));
-    if (isDue) await writeMeta(session, metaNames.countedAt, at);
+    if (isRecounted) await writeMeta(session, metaNames.countedAt, at);
     return totalDangling(counts);
   }
 

@@ -267,6 +267,23 @@ describe('a mirror', () => {
     await org.expectMirror('account');
   });
 
+  it('counts the rows of a large table again once a day', async () => {
+    org = await Organisation.start(['account'], {}, {}, 2, address);
+    org.rows('account', 4);
+    await org.sync();
+    await query(`INSERT INTO mirror.accounts (accountid, versionnumber) VALUES (gen_random_uuid(), 1)`);
+    const kept = async () => {
+      org.rows('account', 1);
+      await org.sync();
+      const [state] = await query('SELECT rows::integer FROM mirror._sync_state');
+      return state!['rows'];
+    };
+    expect(await kept()).toBe(5);
+    org.clock.now += 25 * 3_600_000;
+    const [counted, rows] = [await kept(), await query('SELECT 1 FROM mirror.accounts')];
+    expect(counted).toBe(rows.length);
+  });
+
   it('counts references to absent rows, and shows them', async () => {
     await start(['account', 'contact']);
     const [contact] = org.rows('contact', 1);

@@ -10,6 +10,8 @@ export const metaNames = {
   choices: 'choices',
   dangling: 'dangling-references',
   countedAt: 'dangling-references-counted-at',
+  /** When the rows of large tables were counted last, by logical name. */
+  rowsCountedAt: 'rows-counted-at',
 } as const;
 
 /** The sync's own tables. Queries depend on the names of these tables and columns: do not change them. */
