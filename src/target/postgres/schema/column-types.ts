@@ -64,16 +64,48 @@ export function holds(type: string, wanted: PostgresType): boolean {
   return needs >= 0 && has >= needs;
 }
 
-/** The values of a column as those of another type; NULL where they say nothing there: such rows are read again. */
+/** Without what the owner of the database may have added, such as `numeric(20,4)`. */
+const withoutModifiers = (type: string): string => type.replace(/\(-?\d+(?:,-?\d+)?\)/, '');
+
+/** What a text has to be so that the cast to the type cannot fail. Without `\d`, which can match other digits, too. */
+const patterns: Partial<Record<PostgresType, string>> = {
+  uuid: '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$',
+  boolean: '^(t|f|true|false|0|1)$',
+  numeric: '^[+-]?[0-9]{1,100}([.][0-9]{1,100})?(e[+-]?[0-9]{1,2})?$',
+  'double precision': '^[+-]?[0-9]{1,100}([.][0-9]{1,100})?(e[+-]?[0-9]{1,2})?$',
+};
+const integerPattern = '^[+-]?[0-9]{1,40}([.]0{1,40})?$';
+const integerBits: Partial<Record<PostgresType, number>> = { smallint: 15, integer: 31, bigint: 63 };
+
+/**
+ * The values of a column as those of another type, whoever changed it; NULL where they say nothing there, until the rows are
+ * read again.
+ */
 export function castSql(column: string, from: string, to: PostgresType): string {
   const name = quote(column);
-  const isNumber = [...integers, 'numeric', 'double precision'].includes(from as PostgresType);
-  const toNumber = ['bigint', 'integer', 'numeric', 'double precision'].includes(to);
-  if (to === 'text') return `${name}::text`;
-  if (from === 'boolean' && toNumber) return `${name}::integer::${to}`;
-  if (integers.includes(from as PostgresType) && holds(to, from as PostgresType)) return `${name}::${to}`;
+  const type = withoutModifiers(from);
+  const isNumber = [...integers, 'numeric', 'double precision'].includes(type as PostgresType);
+  const toNumber = [...integers, 'numeric', 'double precision'].includes(to);
+  if (to === 'text' || type === to || (type === 'json' && to === 'jsonb')) return `${name}::${to}`;
+  if (type === 'boolean' && toNumber) return `${name}::integer::${to}`;
+  if (integers.includes(type as PostgresType) && holds(to, type as PostgresType)) return `${name}::${to}`;
   if (isNumber && (to === 'numeric' || to === 'double precision')) return `${name}::${to}`;
-  if (from === 'date' && to === 'timestamp with time zone') return `(${name}::timestamp AT TIME ZONE 'UTC')`;
-  if (from === 'timestamp with time zone' && to === 'date') return `(${name} AT TIME ZONE 'UTC')::date`;
-  return `NULL::${to}`;
+  if (to === 'timestamp with time zone') {
+    if (type === 'timestamp without time zone') return `(${name} AT TIME ZONE 'UTC')`;
+    if (type === 'date') return `(${name}::timestamp AT TIME ZONE 'UTC')`;
+  }
+  if (to === 'date') {
+    if (type === 'timestamp without time zone') return `${name}::date`;
+    if (type === 'timestamp with time zone') return `(${name} AT TIME ZONE 'UTC')::date`;
+  }
+  const text = `${name}::text`;
+  const bits = integerBits[to];
+  if (bits !== undefined) {
+    // A condition of one CASE does not protect another of the same one.
+    const number = `CASE WHEN ${text} ~ '${integerPattern}' THEN ${text}::numeric END`;
+    const [least, most] = [-(2n ** BigInt(bits)), 2n ** BigInt(bits) - 1n];
+    return `CASE WHEN ${number} BETWEEN ${least} AND ${most} THEN ${number} END::${to}`;
+  }
+  const pattern = patterns[to];
+  return pattern === undefined ? `NULL::${to}` : `CASE WHEN ${text} ~* '${pattern}' THEN ${text}::${to} END`;
 }
