@@ -36,6 +36,9 @@ describe('values that PostgreSQL has, too', () => {
     ['bigint', '-9223372036854775808'],
     ['numeric', '-12345678901234567890.1234567890'],
     ['numeric', '1E-7'],
+    ['numeric', `${'9'.repeat(131_072)}.${'9'.repeat(16_383)}`],
+    ['jsonb', `[1e131071,1e-16383,-1.5E-7,"1e200000",${'9'.repeat(131_072)}]`],
+    ['jsonb', `${'['.repeat(1000)}${']'.repeat(1000)}`],
     ['double precision', 1.5e300],
     ['double precision', -0.1],
     ['timestamp with time zone', '0001-01-01T00:00:00Z'],
@@ -46,7 +49,7 @@ describe('values that PostgreSQL has, too', () => {
     ['jsonb', '{"a":[1,"\\ud83d\\ude42"]}'],
     ['text', 'a\tb\\n\n'],
   ];
-  it.each(cases)('%s %s', async (type, value) => {
+  it.each(cases)('%s %.40s', async (type, value) => {
     const [text, notes] = converted(value, type);
     expect(notes).toEqual([]);
     await stored(text!, type);
@@ -70,6 +73,15 @@ describe('values that PostgreSQL does not have', () => {
     ['integer', '1.5'],
     ['numeric', '1e9999999'],
     ['numeric', 'NaN or so'],
+    ['numeric', '9'.repeat(131_073)],
+    ['numeric', `0.${'9'.repeat(16_384)}`],
+    ['numeric', `${'9'.repeat(131_000)}e999`],
+    ['jsonb', '{"a":[1e200000]}'],
+    ['jsonb', '[1e131072]'],
+    ['numeric', '1e-16384'],
+    ['double precision', '1e400'],
+    ['jsonb', `[0.${'1'.repeat(16_384)}]`],
+    ['jsonb', `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`],
     ['boolean', '2'],
     ['timestamp with time zone', 'infinity'],
     ['timestamp with time zone', '0000-01-01T00:00:00Z'],
@@ -80,8 +92,13 @@ describe('values that PostgreSQL does not have', () => {
     ['date', '2023-13-01'],
     ['jsonb', '{"a":'],
   ];
-  it.each(cases)('%s %s is NULL, and counts', (type, value) => {
+  it.each(cases)('%s %.40s is NULL, and counts', (type, value) => {
     expect(converted(value, type)).toEqual([null, isNull]);
+  });
+
+  it('JSON with a long text of escapes is read to its end', () => {
+    const json = `["${'\\n'.repeat(9_000_000)}\\"",1e999999]`;
+    expect(converted(json, 'jsonb')).toEqual([null, isNull]);
   });
 
   it('JSON loses the character 0 and halves of pairs, and nothing else', async () => {

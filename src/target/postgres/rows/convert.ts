@@ -8,7 +8,7 @@ export type Repair = 'characters' | 'value';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const integer = /^[+-]?\d{1,40}$/;
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?$/i;
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,6})?$/i;
 const day = /^(\d{4})-(\d\d)-(\d\d)$/;
 const instant =
   /^(\d{4}-\d\d-\d\d)T((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)(\.\d+)?(Z|[+-](?:0\d|1[0-4]):[0-5]\d)$/;
@@ -53,7 +53,7 @@ function convertPresent(
     case 'bigint':
       return integer.test(text) && isWithin(BigInt(text), integerBits[type]!) ? text : undefined;
     case 'numeric':
-      return decimal.test(text) ? text : undefined;
+      return isNumeric(text) ? text : undefined;
     case 'double precision':
       // Also `Infinity` and `NaN`, which SQLite computes.
       return typeof value === 'number' || (decimal.test(text) && Number.isFinite(Number(text)))
@@ -70,6 +70,20 @@ function convertPresent(
 
 function isWithin(value: bigint, bits: bigint): boolean {
   return value >= -(2n ** bits) && value < 2n ** bits;
+}
+
+/** The most digits of a number before and after its point (postgresql.org: Numeric Types). */
+const maxIntegerDigits = 131_072;
+const maxFractionDigits = 16_383;
+
+function isNumeric(text: string): boolean {
+  if (!decimal.test(text)) return false;
+  const [mantissa = '', exponent = '0'] = text.toLowerCase().replace(/^[+-]/, '').split('e');
+  const [whole = '', fraction = ''] = mantissa.split('.');
+  return (
+    whole.length + Math.max(Number(exponent), 0) <= maxIntegerDigits &&
+    fraction.length + Math.max(-Number(exponent), 0) <= maxFractionDigits
+  );
 }
 
 /** A day of the calendar, in a year that PostgreSQL has: there is no year 0. */
@@ -107,8 +121,42 @@ function jsonText(text: string, onRepair: (repair: Repair) => void): string | un
   } catch {
     return undefined;
   }
+  if (!canBeJsonb(repaired)) return undefined;
   if (isRepaired) onRepair('characters');
   return repaired;
+}
+
+/** PostgreSQL reads JSON with a stack of 2 MB or more, which is some thousand levels. */
+const maxLevels = 1_000;
+/** The most bytes of a text in `jsonb`, and nearly that of an array or object (postgresql.org: JEntry). */
+const maxJsonLength = 0x0fff_ffff;
+
+/** Whether numbers and levels of valid JSON are such that `jsonb` takes. */
+function canBeJsonb(json: string): boolean {
+  if (json.length > maxJsonLength) return false;
+  let level = 0;
+  const number = /[\d.eE+-]+/y;
+  for (let place = 0; place < json.length; place++) {
+    const character = json[place]!;
+    if (character === '"') place = endOfText(json, place);
+    else if (character === '[' || character === '{') level += 1;
+    else if (character === ']' || character === '}') level -= 1;
+    else if (character === '-' || (character >= '0' && character <= '9')) {
+      number.lastIndex = place;
+      const [text] = number.exec(json)!;
+      if (!isNumeric(text)) return false;
+      place += text.length - 1;
+    }
+    if (level > maxLevels) return false;
+  }
+  return true;
+}
+
+/** Not by a regular expression, which needs a stack for each escape. @returns the place of the closing quote */
+function endOfText(json: string, start: number): number {
+  let place = start + 1;
+  while (json[place] !== '"') place += json[place] === '\\' ? 2 : 1;
+  return place;
 }
 
 const escapes: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
