@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Table } from '../../../src/schema/table.ts';
 import { createBookkeeping } from '../../../src/target/postgres/bookkeeping/bookkeeping-tables.ts';
 import { writeState } from '../../../src/target/postgres/bookkeeping/stored-state.ts';
-import { writeLog } from '../../../src/target/postgres/bookkeeping/sync-log.ts';
+import { prune, writeLog } from '../../../src/target/postgres/bookkeeping/sync-log.ts';
 import { recordChange, writeNames } from '../../../src/target/postgres/bookkeeping/table-lists.ts';
 import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { Connections } from '../../../src/target/postgres/connection/connections.ts';
@@ -101,4 +101,25 @@ test('and labels and names; a label of a value that no choice can have is left o
     [{ column_name: 'code', description: repaired }],
     [{ comment: repaired }],
   ]);
+});
+
+test('the oldest tombstones go, and the limit costs the same however many there are', async () => {
+  const { ids, read } = await within(async (session) => {
+    await session.run(
+      `INSERT INTO mirror._sync_deleted (table_name, id, deleted_at, run_id, place) OVERRIDING SYSTEM VALUE
+       SELECT 'accounts', 'id ' || n, $1::timestamptz, 'run', n + CASE WHEN n > 2 THEN 1000000 - 30000 ELSE 0 END
+       FROM generate_series(1, 30002) n`,
+      [at],
+    );
+    await session.run('ANALYZE mirror._sync_deleted');
+    const scanned = () =>
+      session.number(
+        `SELECT seq_tup_read AS n FROM pg_stat_xact_user_tables WHERE relid = 'mirror._sync_deleted'::regclass`,
+      );
+    const before = await scanned();
+    await prune(session, at);
+    const read = (await scanned()) - before;
+    return { ids: await session.all('SELECT id FROM mirror._sync_deleted ORDER BY place LIMIT 1'), read };
+  });
+  expect({ ids, read }).toEqual({ ids: [{ id: 'id 3' }], read: 0 });
 });
