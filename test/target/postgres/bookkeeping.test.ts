@@ -123,3 +123,52 @@ test('the oldest tombstones go, and the limit costs the same however many there 
   });
   expect({ ids, read }).toEqual({ ids: [{ id: 'id 3' }], read: 0 });
 });
+
+test('names of many columns take a few statements', async () => {
+  const count = 450;
+  const columns = Array.from({ length: count }, (_, n) => ({
+    ...table.columns[1]!,
+    name: `c${n}`,
+    property: `c${n}`,
+  }));
+  const wide = { ...table, columns: [table.columns[0]!, ...columns] };
+  const namesOf = (prefix: string) => ({
+    choices: [],
+    names: [
+      {
+        table: 'account',
+        displayName: "O'Neill; DROP TABLE mirror.accounts; --",
+        columns: columns.map(({ name }) => ({ column: name, displayName: `${prefix}'\\${name}` })),
+      },
+    ],
+  });
+  const { first, second, statements, comments, last } = await within(async (session) => {
+    const definitions = columns.map(({ name }) => `${name} integer`);
+    await session.run(`CREATE TABLE mirror.accounts (accountid uuid PRIMARY KEY, ${definitions.join()})`);
+    let statements = 0;
+    const counted = new Proxy(session, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        if (['all', 'run', 'get'].includes(String(name))) statements += 1;
+        return value.bind(target);
+      },
+    });
+    const first = await writeLabels(counted, [wide], 'one', async () => namesOf('a'));
+    const comments = await session.all(
+      `SELECT count(*) AS n, min(col_description(attrelid, attnum)) AS least FROM pg_attribute
+       WHERE attrelid = 'mirror.accounts'::regclass AND col_description(attrelid, attnum) IS NOT NULL`,
+    );
+    const taken = statements;
+    const narrow = { ...wide, columns: wide.columns.slice(0, 3) };
+    const second = await writeLabels(session, [narrow], 'two', async () => namesOf('b'));
+    const last = await session.all('SELECT column_name, display_name FROM mirror._sync_columns ORDER BY 1');
+    return { first, second, statements: taken, comments, last };
+  });
+  expect({ first, second, comments, last }).toEqual({
+    ...{ first: true, second: true },
+    comments: [{ n: String(count), least: "a'\\c0" }],
+    last: ['c0', 'c1'].map((name) => ({ column_name: name, display_name: `b'\\${name}` })),
+  });
+  expect(statements).toBeLessThan(40);
+});
