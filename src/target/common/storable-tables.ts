@@ -52,7 +52,7 @@ export function storableTables(
     const own = mirrorTable(named, config, { exact: engine.isExact === true });
     const mirrored = { ...own, ...(database !== undefined && { database }) };
     const error =
-      wrongKey(table) ??
+      wrongKey(table, named, engine) ??
       (config.history ? names.takeHistory(named) : undefined) ??
       tooWide(mirrored, config, state.entities[logicalName], engine);
     if (error === undefined) stored.set(logicalName, mirrored);
@@ -136,12 +136,19 @@ class TableNames {
 }
 
 /** The key has its own name in every query, so it cannot have another one in the database. */
-function wrongKey({ logicalName, primaryKey }: Table): SkipTableError | undefined {
-  if (!reservedColumns.has(primaryKey.toLowerCase())) return undefined;
-  return new SkipTableError(
-    `Table ${logicalName} cannot be mirrored: the name of its key, ${primaryKey}, is reserved in the database.`,
-    { object: logicalName, hint: `Remove ${logicalName} from entities.json.` },
-  );
+function wrongKey(table: Table, named: Table, engine: Engine): SkipTableError | undefined {
+  const { logicalName, primaryKey } = table;
+  const isReserved = reservedColumns.has(primaryKey.toLowerCase());
+  const key = named.columns.find(({ name }) => name === named.primaryKey);
+  const isRenamed = key?.property !== undefined && key.property !== key.name;
+  if (!isReserved && !isRenamed) return undefined;
+  const why = isReserved
+    ? `the name of its key, ${primaryKey}, is reserved in the database`
+    : `${engine.name} cannot have a column with the name of its key, ${key!.property}, which is too long or reserved`;
+  return new SkipTableError(`Table ${logicalName} cannot be mirrored: ${why}.`, {
+    object: logicalName,
+    hint: `Remove ${logicalName} from entities.json.`,
+  });
 }
 
 /** Counts the columns that the widest of the table's tables would have: the table, its history, or a shard. */

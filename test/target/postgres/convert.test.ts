@@ -1,9 +1,13 @@
 import { beforeAll, describe, expect, it, test } from 'vitest';
+import type { TableConfig } from '../../../src/config/entities.ts';
+import type { Table } from '../../../src/schema/table.ts';
+import { storableTables } from '../../../src/target/common/storable-tables.ts';
 import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { convert, copyField } from '../../../src/target/postgres/rows/convert.ts';
 import { Repairs } from '../../../src/target/postgres/rows/repairs.ts';
 import type { PostgresType } from '../../../src/target/postgres/schema/column-types.ts';
-import { storedName } from '../../../src/target/postgres/schema/names.ts';
+import { postgresEngine, storedName } from '../../../src/target/postgres/schema/names.ts';
+import { emptyState } from '../../../src/target/state.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
 
 let address: string;
@@ -132,6 +136,26 @@ describe('names', () => {
     expect(long[0]).toBe(storedName(`new_${'ü'.repeat(40)}_a`));
     expect(long[0]).toMatch(/^new_ü+_[0-9a-f]{10}$/);
   });
+});
+
+describe('the name of a key', () => {
+  it.each(['ctid', `new_${'long'.repeat(16)}id`])(
+    'that is stored under another one rejects the table: %s',
+    (key) => {
+      const table = (logicalName: string, primaryKey: string): Table => ({
+        ...{ logicalName, name: `${logicalName}s`, primaryKey, changeTracking: true, intersect: false },
+        columns: [
+          { name: primaryKey, property: primaryKey, edmType: 'Edm.Guid', reading: 'guid' },
+        ] as Table['columns'],
+        foreignKeys: [],
+      });
+      const configs = new Map(['odd', 'even'].map((name) => [name, { name } as TableConfig]));
+      const both = [table('odd', key), table('even', 'evenid')];
+      const { tables, rejected } = storableTables(both, configs, emptyState(), postgresEngine);
+      expect(tables.map(({ logicalName }) => logicalName)).toEqual(['even']);
+      expect(rejected.get('odd')?.message).toContain(key);
+    },
+  );
 });
 
 describe('a connection string', () => {
