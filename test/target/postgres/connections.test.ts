@@ -4,6 +4,7 @@ import { ConfigurationError, RetriableError } from '../../../src/errors.ts';
 import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { Connections, tlsOf } from '../../../src/target/postgres/connection/connections.ts';
 import { entraPassword } from '../../../src/target/postgres/connection/entra-password.ts';
+import { postgresError } from '../../../src/target/postgres/connection/postgres-errors.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
 import { startPostgresProxy } from '../../postgres-proxy.ts';
 
@@ -89,7 +90,13 @@ test('a connection that was lost while nobody used it is replaced', async () => 
 
 test('a transaction leaves nothing behind on its connection', async () => {
   const connections = connect();
-  const settings = ['lock_timeout', 'idle_in_transaction_session_timeout', 'TimeZone', 'search_path'];
+  const settings = [
+    'lock_timeout',
+    'statement_timeout',
+    'idle_in_transaction_session_timeout',
+    'TimeZone',
+    'search_path',
+  ];
   const shown = () =>
     connections.read(async (session) => {
       const values: unknown[] = [];
@@ -113,4 +120,48 @@ test('a transaction leaves nothing behind on its connection', async () => {
   await connections.write(async () => undefined);
   await connections.write(() => Promise.reject(new Error('failed'))).catch(() => undefined);
   expect(await shown()).toEqual(before);
+});
+
+test('a limit of the database for statements does not end those of the mirror', async () => {
+  await withClient(address, async (client) => {
+    const { rows } = await client.query('SELECT current_database() AS name');
+    await client.query(`ALTER DATABASE ${rows[0].name} SET statement_timeout = '100ms'`);
+  });
+  const connections = connect();
+  await connections.read((session) => session.run('SELECT pg_sleep(0.3)'));
+  await connections.write(async (session, commit) => {
+    await session.run('SELECT pg_sleep(0.3)');
+    await commit();
+  });
+});
+
+describe('a failure', () => {
+  const failed = (code: string) => Object.assign(new Error('failed'), { code });
+
+  it.each([
+    ['55P03', 'pg_stat_activity'],
+    ['57014', 'cancelled'],
+  ])('%s says what to do', (code, hint) => {
+    const error = postgresError(failed(code), 'work on', 'account');
+    expect(error).toBeInstanceOf(RetriableError);
+    expect((error as RetriableError).hint).toContain(hint);
+  });
+
+  it('of this program is not one of the connection', async () => {
+    const fault = new TypeError('x is not a function');
+    expect(postgresError(fault, 'work on', 'account')).toBe(fault);
+    const thrown = Object.assign(new TypeError('wrong'), { code: 'ERR_INVALID_ARG_TYPE' });
+    const connections = connect();
+    const work = connections.write(async (session) => {
+      await session.run('CREATE TEMP TABLE copied (n integer) ON COMMIT DROP');
+      await session.copy(
+        'COPY copied FROM STDIN',
+        (function* () {
+          yield Buffer.from('1\n');
+          throw thrown;
+        })(),
+      );
+    });
+    await expect(work).rejects.toBe(thrown);
+  });
 });

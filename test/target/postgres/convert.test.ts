@@ -167,6 +167,7 @@ describe('a connection string', () => {
 
   it.each([
     ['no URL', 'secret-text'],
+    ['a % that is not an escape', 'postgresql://u:secret-text%w@h/d'],
     ['another protocol', 'mysql://u:secret-text@h/d'],
     ['no database', 'postgresql://u:secret-text@h'],
     ['no user', 'postgresql://h/secret-text'],

@@ -23,15 +23,15 @@ const setting = 'POSTGRES_URL';
 export function connectionOptions(text: string): Omit<PostgresOptions, 'schema'> {
   const url = parsed(text);
   const host = url.searchParams.get('host') ?? url.hostname;
-  const database = decodeURIComponent(url.pathname.slice(1));
-  const user = decodeURIComponent(url.username);
+  const database = decoded(url.pathname.slice(1));
+  const user = decoded(url.username);
   if (host === '' || database === '' || user === '')
     throw wrong('it lacks the host, the database or the user');
   const mode = url.searchParams.get('sslmode');
   if (mode !== null && !isLoopback(host) && !['require', 'verify-ca', 'verify-full'].includes(mode)) {
     throw wrong('its sslmode would allow a connection without TLS, which is always verified');
   }
-  const password = url.password === '' ? undefined : decodeURIComponent(url.password);
+  const password = url.password === '' ? undefined : decoded(url.password);
   return { host, port: Number(url.port || 5432), database, user, password };
 }
 
@@ -43,6 +43,14 @@ function parsed(text: string): URL {
     // Without the error, which quotes the password.
   }
   throw wrong('it is not a URL of PostgreSQL');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw wrong('a % in it is not the beginning of an escape: write %25');
+  }
 }
 
 function wrong(why: string): ConfigurationError {

@@ -10,8 +10,13 @@ const connectSeconds = 20;
 
 /** Where another writer holds the mirror for longer, the queue tries again. */
 const lockSeconds = 120;
+/** Firewalls forget connections that are silent for a few minutes, as during a long statement. */
+const keepAliveSeconds = 30;
 /** After this long without a statement, the server ends a transaction whose process is gone. */
 const idleSeconds = 900;
+
+/** A limit for the statements of other clients could be too short for a large table, in each try again. */
+const noStatementLimit = 'SET LOCAL statement_timeout = 0';
 
 /** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
 const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
@@ -47,6 +52,7 @@ export class Connections {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await session.run(noStatementLimit);
       const result = await work(session);
       await session.run('COMMIT');
       return result;
@@ -63,6 +69,7 @@ export class Connections {
       await session.run('BEGIN');
       // Times become the same texts whatever the server's settings are.
       await session.run(`SET LOCAL TIME ZONE 'UTC'`);
+      await session.run(noStatementLimit);
       await session.run(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
       await session.run(`SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`);
       await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
@@ -114,6 +121,7 @@ export class Connections {
       connectionTimeoutMillis: connectSeconds * 1000,
       idleTimeoutMillis: 30_000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveSeconds * 1000,
       allowExitOnIdle: true,
       types: asText,
       application_name: 'dataverse-sqlite-sync',

@@ -32,6 +32,14 @@ const configuration: Record<string, string> = {
   '3D000': 'Create the database, or correct its name.',
 };
 
+/** What to do if a failure that is tried again does not end. */
+const hints: Record<string, string> = {
+  '55P03':
+    'Another session holds a lock on the mirror for long. Find it in pg_stat_activity: end transactions that are left open, and readers that take hours.',
+  '57014':
+    'Somebody cancelled the statement, or a limit of the server did. Find out who with the log of the server.',
+};
+
 /** A connection that is not verified, or not encrypted. */
 const tlsFault =
   /^(?:ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_SSL_)|does not support SSL/;
@@ -50,7 +58,7 @@ interface DatabaseError extends Error {
  * it can quote rows. A fault of the SQL itself is returned as it is.
  */
 export function postgresError(error: unknown, operation: string, object: string): unknown {
-  if (error instanceof SyncError || !(error instanceof Error)) return error;
+  if (error instanceof SyncError || !(error instanceof Error) || isOfCode(error)) return error;
   const { code = '', column, routine = '' } = error as DatabaseError;
   const details = { operation, object, cause: new Error(code || error.message) };
   const message = `Cannot ${operation} ${object}: PostgreSQL reports ${code}`;
@@ -74,7 +82,7 @@ export function postgresError(error: unknown, operation: string, object: string)
     const what = isOfServer(code) ? message : `Cannot ${operation} ${object}: the connection was lost`;
     return new RetriableError(what, {
       ...details,
-      hint: 'Check that the server runs, its disk, and its network rules.',
+      hint: hints[code] ?? 'Check that the server runs, its disk, and its network rules.',
     });
   }
   if (code === '2BP01' || code === '0A000') {
@@ -97,6 +105,11 @@ export function postgresError(error: unknown, operation: string, object: string)
     });
   }
   return error;
+}
+
+/** A fault of this program, such as a TypeError: neither the server nor the connection has it. */
+function isOfCode(error: Error): boolean {
+  return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);
 }
 
 /** Whether the code is one of the server: five characters. Others are of Node.js, and `pg` has errors without one. */
