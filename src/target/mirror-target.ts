@@ -99,7 +99,10 @@ export interface MirrorTransaction {
   referrers(tables: readonly Table[], target: string, ids: readonly string[]): Promise<Referrers>;
   /** Removes rows that Dataverse may still have, under the limit for deletes. They leave tombstones. */
   removeRows(table: Table, ids: readonly string[], options: RemoveOptions): Promise<RemovedRows>;
-  /** Drops a table with its history, views, labels and bookkeeping. Tables that refer to it declare no key to it then. */
+  /**
+   * Drops a table with its history, views, labels and bookkeeping. Tables that refer to it declare no key to it then.
+   * @throws SkipTableError if something else in the database needs the table: it stays, and the transaction can go on
+   */
   dropTable(logicalName: string): Promise<void>;
   /**
    * Updates labels and views for the tables.

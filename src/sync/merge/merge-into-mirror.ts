@@ -1,3 +1,4 @@
+import { describeError, SkipTableError } from '../../errors.ts';
 import { unlessDamaged } from '../../storage/document-store.ts';
 import type { FoundOutcome, Labels } from '../../target/mirror-target.ts';
 import { type LoadedState, sourceOf } from '../../target/state.ts';
@@ -113,10 +114,18 @@ function addEarlier({ catalog, reports }: RoundMerge, earlier: FoundOutcome): vo
 }
 
 /** Drops tables on request, in the first round: those that are not configured any more. */
-async function dropTables({ plan, dropTables: names, mirror, changed }: RoundMerge): Promise<void> {
+async function dropTables({ services, plan, dropTables: names, mirror, changed }: RoundMerge): Promise<void> {
   for (const name of plan.round === 1 ? names : []) {
     if (!Object.hasOwn(mirror.state.entities, name) || plan.configured.includes(name)) continue;
-    await mirror.dropTable(name);
+    try {
+      await mirror.dropTable(name);
+    } catch (error) {
+      if (!(error instanceof SkipTableError)) throw error;
+      const { message, hint } = describeError(error);
+      const text = `Table ${name} was not dropped: ${message}. ${hint ?? ''} Then ask for it again.`;
+      services.telemetry.log('warn', text, { runId: plan.runId, entity: name });
+      continue;
+    }
     // Its name is free: the next run looks again at tables that were rejected for it.
     mirror.state.metadataVersion = undefined;
     changed.add(name);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { RetriableError, SkipTableError } from '../../errors.ts';
 import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import { Shard } from '../../sqlite/shard.ts';
@@ -222,10 +223,17 @@ export class PostgresTransaction implements MirrorTransaction {
     const { runId, at, synced } = this.#options;
     const dropped = entities[logicalName];
     if (dropped === undefined) return;
-    delete entities[logicalName];
-    await this.#session.about(logicalName, () =>
-      dropTable(this.#session, dropped.table, tablesOf(this.state), { runId, at }),
+    const others = tablesOf(this.state).filter((table) => table.logicalName !== logicalName);
+    const refusal = await this.#session.refusal(() =>
+      this.#session.about(logicalName, () => dropTable(this.#session, dropped.table, others, { runId, at })),
     );
+    // It stays as it was, and the transaction can go on.
+    if (refusal instanceof RetriableError) {
+      const { message, operation, object, hint } = refusal;
+      throw new SkipTableError(message, { operation, object, hint, cause: refusal });
+    }
+    if (refusal !== undefined) throw refusal;
+    delete entities[logicalName];
     this.#isChanged = true;
     // Tables of the run list other foreign keys as they are merged. Others would never lose theirs.
     const merged = new Set(synced.map((table) => table.logicalName));

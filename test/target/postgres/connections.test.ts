@@ -135,6 +135,20 @@ test('a limit of the database for statements does not end those of the mirror', 
   });
 });
 
+test('what changes a definition waits shortly, because readers wait behind it', async () => {
+  const limits = await connect().write(async (session) => {
+    const shown = () => session.get('SHOW lock_timeout');
+    const before = await shown();
+    await session.define(`SELECT set_config('mirror.seen', current_setting('lock_timeout'), true)`);
+    return [
+      before,
+      await session.get(`SELECT current_setting('mirror.seen') AS lock_timeout`),
+      await shown(),
+    ];
+  });
+  expect(limits.map((one) => one!['lock_timeout'])).toEqual(['2min', '5s', '2min']);
+});
+
 describe('a failure', () => {
   const failed = (code: string) => Object.assign(new Error('failed'), { code });
 

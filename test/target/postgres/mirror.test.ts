@@ -267,6 +267,21 @@ describe('a mirror', () => {
     await org.expectMirror('account');
   });
 
+  it('keeps a table that somebody else’s view uses, and the run goes on', async () => {
+    await start(['account', 'lead']);
+    org.rows('lead', 2);
+    await org.sync();
+    await query('CREATE VIEW public.mine AS SELECT leadid FROM mirror.leads');
+    org.harness.configure(['account']);
+    org.rows('account', 1);
+    const status = await org.sync({ dropTables: ['lead'] });
+    expect(reportOf(status, 'account')).toMatchObject({ state: 'merged', added: 1 });
+    expect(await query('SELECT leadid FROM public.mine')).toHaveLength(2);
+    await query('DROP VIEW public.mine');
+    await org.sync({ dropTables: ['lead'] });
+    expect(await query(`SELECT relname FROM pg_class WHERE relname LIKE 'leads%'`)).toEqual([]);
+  });
+
   it('counts the rows of a large table again once a day', async () => {
     org = await Organisation.start(['account'], {}, {}, 2, address);
     org.rows('account', 4);

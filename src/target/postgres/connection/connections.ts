@@ -2,14 +2,12 @@ import type { Pool, PoolClient, PoolConfig } from 'pg';
 import { RetriableError } from '../../../errors.ts';
 import { isLoopback, type PostgresOptions } from './connection-options.ts';
 import { postgresError } from './postgres-errors.ts';
-import { Session } from './session.ts';
+import { lockSeconds, Session } from './session.ts';
 
 /** Merges of one process that run at the same time, and readers beside them. */
 const maxConnections = 5;
 const connectSeconds = 20;
 
-/** Where another writer holds the mirror for longer, the queue tries again. */
-const lockSeconds = 120;
 /** Firewalls forget connections that are silent for a few minutes, as during a long statement. */
 const keepAliveSeconds = 30;
 /** After this long without a statement, the server ends a transaction whose process is gone. */

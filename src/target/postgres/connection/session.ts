@@ -4,6 +4,11 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import { postgresError } from './postgres-errors.ts';
 import { storableText } from './storable-text.ts';
 
+/** Where another writer holds the mirror for longer, the queue tries again. */
+export const lockSeconds = 120;
+/** Readers wait behind a statement that waits to change a table, so it gives up early. */
+const definitionLockSeconds = 5;
+
 /** What a parameter can be. Every type of PostgreSQL reads its values from text. */
 export type Parameter = string | number | boolean | null | readonly string[];
 
@@ -73,6 +78,12 @@ export class Session {
     return (await this.#query(sql, parameters)).rowCount ?? 0;
   }
 
+  /** Changes definitions: runs a statement that locks a table or view against readers. */
+  async define(sql: string): Promise<void> {
+    const limit = (seconds: number) => `SET LOCAL lock_timeout = '${seconds}s'`;
+    await this.#query([limit(definitionLockSeconds), sql, limit(lockSeconds)].join(';\n'), []);
+  }
+
   async #query(sql: string, parameters: readonly Parameter[]) {
     try {
       return await this.#client.query(sql, parameters.map(storable));
@@ -93,18 +104,23 @@ export class Session {
 
   /** Undoes what `work` did if PostgreSQL refuses it. @returns whether it was done */
   async attempt(work: () => Promise<void>): Promise<boolean> {
+    return (await this.refusal(work)) === undefined;
+  }
+
+  /** The same. @returns why PostgreSQL refused it; undefined if it was done */
+  async refusal(work: () => Promise<void>): Promise<unknown> {
     await this.run('SAVEPOINT attempt');
     try {
       await work();
       await this.run('RELEASE SAVEPOINT attempt');
-      return true;
+      return undefined;
     } catch (error) {
       // Fails, too, if the connection is lost.
       await this.run('ROLLBACK TO SAVEPOINT attempt').catch(() => {
         throw error;
       });
       await this.run('RELEASE SAVEPOINT attempt');
-      return false;
+      return error;
     }
   }
 }

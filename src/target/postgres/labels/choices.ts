@@ -138,8 +138,8 @@ async function writeViews(
       // Readers keep their access, also to a view that was dropped before a change of its table.
       const kept = before?.grants ? (JSON.parse(before.grants) as Grant[]) : undefined;
       const grants = kept ?? (await grantsOf(session, name));
-      await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
-      await session.run(`CREATE VIEW ${session.name(name)} AS ${sql}`);
+      await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
+      await session.define(`CREATE VIEW ${session.name(name)} AS ${sql}`);
       await session.run(
         `INSERT INTO ${list} (name, sql) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET sql = excluded.sql, grants = NULL`,
@@ -155,7 +155,7 @@ async function writeViews(
     if (views.has(name)) continue;
     const isDone = await session.attempt(async () => {
       // A table may have the name of a view that is gone.
-      if (sql !== '') await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
+      if (sql !== '') await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
       await session.run(`DELETE FROM ${list} WHERE name = $1`, [name]);
     });
     isChanged ||= isDone;

@@ -31,7 +31,7 @@ export async function dropTable(
   await dropViewsOf(session, name);
   for (const own of [name, storedName(historyName(table))]) {
     if (!kept.has(own) && (await hasTable(session, own)))
-      await session.run(`DROP TABLE ${session.name(own)}`);
+      await session.define(`DROP TABLE ${session.name(own)}`);
   }
   for (const own of bookkept) {
     await session.run(`DELETE FROM ${session.name(own)} WHERE table_name = $1`, [name]);

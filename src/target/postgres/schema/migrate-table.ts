@@ -61,7 +61,7 @@ async function createTable(session: Session, table: Table): Promise<void> {
   const columns = table.columns.map((column) => `${quote(column.name)} ${postgresType(column)}`);
   // A view of another table may have had the name until now.
   await dropViews(session, [table.name]);
-  await session.run(
+  await session.define(
     `CREATE TABLE ${session.name(table.name)} (${columns.join(', ')}, PRIMARY KEY (${quote(table.primaryKey)}))`,
   );
 }
@@ -70,11 +70,11 @@ async function alterTable(session: Session, from: Table, plan: MigrationPlan): P
   const { table: to, columns, hasNewKey } = plan;
   const found: SchemaChange[] = [];
   const name = session.name(to.name);
-  const alter = (what: string) => session.run(`ALTER TABLE ${name} ${what}`);
+  const alter = (what: string) => session.define(`ALTER TABLE ${name} ${what}`);
   if (from.name !== to.name) {
-    await session.run(`ALTER TABLE ${session.name(from.name)} RENAME TO ${quote(to.name)}`);
+    await session.define(`ALTER TABLE ${session.name(from.name)} RENAME TO ${quote(to.name)}`);
     for (const { column } of from.foreignKeys) {
-      await session.run(`DROP INDEX IF EXISTS ${session.name(indexName(from, column))}`);
+      await session.define(`DROP INDEX IF EXISTS ${session.name(indexName(from, column))}`);
     }
   }
   // `deletes: "mark"` was given up: rows that were only marked are deleted now, and the marks go.
@@ -116,8 +116,8 @@ async function addColumn(
 ): Promise<void> {
   // A column that the owner added has the values of nobody.
   if (stored.has(column.name))
-    await session.run(`ALTER TABLE ${table} DROP COLUMN IF EXISTS ${quote(column.name)}`);
-  await session.run(`ALTER TABLE ${table} ADD COLUMN ${quote(column.name)} ${postgresType(column)}`);
+    await session.define(`ALTER TABLE ${table} DROP COLUMN IF EXISTS ${quote(column.name)}`);
+  await session.define(`ALTER TABLE ${table} ADD COLUMN ${quote(column.name)} ${postgresType(column)}`);
 }
 
 /** Two old rows can have the same new key, or a row none: such rows go, and are read again. */
@@ -134,10 +134,10 @@ async function changeKey(
     [name],
   );
   if (constraint !== undefined)
-    await session.run(`ALTER TABLE ${name} DROP CONSTRAINT ${quote(constraint.name)}`);
+    await session.define(`ALTER TABLE ${name} DROP CONSTRAINT ${quote(constraint.name)}`);
   const before = kept.find((pair) => pair.from === from.primaryKey);
   if (before !== undefined) {
-    await session.run(`ALTER TABLE ${name} ALTER COLUMN ${quote(before.to)} DROP NOT NULL`);
+    await session.define(`ALTER TABLE ${name} ALTER COLUMN ${quote(before.to)} DROP NOT NULL`);
   }
   const isKept = kept.some((pair) => pair.to === to.primaryKey);
   if (isKept) {
@@ -146,7 +146,7 @@ async function changeKey(
   } else {
     await session.run(`DELETE FROM ${name}`);
   }
-  await session.run(`ALTER TABLE ${name} ADD PRIMARY KEY (${key})`);
+  await session.define(`ALTER TABLE ${name} ADD PRIMARY KEY (${key})`);
 }
 
 /** One index for each reference to a mirrored table. */
@@ -156,7 +156,7 @@ async function createIndexes(session: Session, table: Table, synced: readonly Ta
   for (const key of table.foreignKeys) {
     if (key.column === table.primaryKey || !columns.has(key.column)) continue;
     if (!key.targets.some((target) => targets.has(target))) continue;
-    await session.run(
+    await session.define(
       `CREATE INDEX IF NOT EXISTS ${quote(indexName(table, key.column))} ON ${session.name(table.name)} (${quote(key.column)})`,
     );
   }

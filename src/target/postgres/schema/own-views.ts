@@ -26,7 +26,7 @@ export async function dropViews(session: Session, names: readonly string[]): Pro
   for (const { name } of await session.all<{ name: string }>(sql, [names])) {
     const grants = JSON.stringify(await grantsOf(session, name));
     await session.run(`UPDATE ${list} SET sql = '', grants = $2 WHERE name = $1`, [name, grants]);
-    await session.run(`DROP VIEW IF EXISTS ${session.name(name)}`);
+    await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
   }
 }
 
