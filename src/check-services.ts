@@ -2,7 +2,7 @@ import { type Check, failed, type PendingCheck, runChecks } from './check/check.
 import { dataverseCheck, privilegesCheck } from './check/dataverse-checks.ts';
 import { checkSchedule } from './check/schedule-check.ts';
 import { blobCheck, queueCheck } from './check/storage-checks.ts';
-import { readEntities, type TableConfig } from './config/entities.ts';
+import { entitiesOf, type TableConfig } from './config/entities.ts';
 import { invalidSettings } from './config/invalid-settings.ts';
 import { readMetricsSettings } from './config/metrics-settings.ts';
 import { queueName } from './config/queue-names.ts';
@@ -83,9 +83,9 @@ function accessChecks(settings: Settings, env: Record<string, string | undefined
 }
 
 /** None if entities.json is not valid, which the settings' check says. */
-function tablesOf({ entitiesFile, databaseName }: Settings): TableConfig[] {
+function tablesOf(settings: Settings): TableConfig[] {
   try {
-    return readEntities(entitiesFile, databaseName);
+    return entitiesOf(settings);
   } catch {
     return [];
   }

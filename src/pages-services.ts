@@ -1,7 +1,7 @@
 import { countTables } from './check/count-tables.ts';
 import { readSettings } from './config/settings.ts';
 import { describeError, describeForLog, SyncError } from './errors.ts';
-import type { DisplayName, PageContext, SchemaChangeLine } from './http/dashboard/pages/page-context.ts';
+import type { PageContext } from './http/dashboard/pages/page-context.ts';
 import { type RecentRecords, recordsFromDataverse, together } from './metrics/read/recent-records.ts';
 import type { MetricsServices } from './metrics/services.ts';
 import {
@@ -12,10 +12,12 @@ import {
 } from './metrics/table/campaign-metrics-columns.ts';
 import { metricsServices } from './metrics-services.ts';
 import { OpenMirrors } from './mirror/open-mirrors.ts';
+import { SqliteReads } from './mirror/sqlite-reads.ts';
 import { entitySetOf, type Table } from './schema/table.ts';
 import { openSyncStorage, syncServices } from './services.ts';
-import type { DatabaseFile } from './storage/database/database-file.ts';
 import type { SyncServices } from './sync/documents/services.ts';
+import type { MirrorReads } from './target/mirror-reads.ts';
+import { openPostgresReads } from './target/postgres/open-reads.ts';
 
 /** Memory for the parts of a mirror that pages read, and for a query, in bytes. */
 const memory = { cacheBytes: 16 * 1024 * 1024, maxQueryBytes: 128 * 1024 * 1024 };
@@ -30,14 +32,20 @@ const countMilliseconds = 60_000;
 /** What pages read beside the documents of runs. */
 export type PageReads = PageContext['reads'];
 
-/** @param fileOf the file of the database with this name; undefined for the default one */
-export function readPagesWith(options: {
+export interface PageServices {
   metrics: () => MetricsServices;
   sync: () => Promise<SyncServices>;
-  fileOf: (name: string | undefined) => DatabaseFile;
-}): PageReads {
-  const mirrors = new OpenMirrors(options.fileOf, memory);
-  const records = new RecordsReader(mirrors, options);
+  /** Called once, when a page reads the mirror for the first time. @throws ConfigurationError */
+  mirror: () => MirrorReads;
+}
+
+export function readPagesWith(options: PageServices): PageReads {
+  let opened: MirrorReads | undefined;
+  const reads = (): MirrorReads => {
+    opened ??= options.mirror();
+    return opened;
+  };
+  const records = new RecordsReader(reads, options);
   const counts = new RowCounts();
   const tablesOf = async (): Promise<Table[]> => {
     const { mirror } = await options.sync();
@@ -49,30 +57,9 @@ export function readPagesWith(options: {
       const databases = table
         ? [table.database]
         : [...new Set((await tablesOf()).map(({ database }) => database))];
-      const lists = await Promise.all(
-        databases.map((name) =>
-          mirrors.query<SchemaChangeLine>(
-            name,
-            `SELECT at, table_name, column_name, change, detail FROM _sync_schema_changes
-             WHERE ? IS NULL OR table_name = ? ORDER BY at DESC LIMIT ?`,
-            [table?.name ?? null, table?.name ?? null, limit],
-          ),
-        ),
-      );
-      return lists
-        .flatMap((list) => list ?? [])
-        .sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0))
-        .slice(0, limit);
+      return reads().schemaChanges(limit, databases, table);
     },
-    displayNames: async ({ name, database }) => {
-      const tables =
-        "SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('_sync_tables', '_sync_columns')";
-      const [found] = (await mirrors.query<{ n: number }>(database, tables)) ?? [];
-      if (Number(found?.n ?? 0) < 2) return [];
-      const sql = `SELECT NULL AS column_name, display_name, description FROM _sync_tables WHERE table_name = ?1
-        UNION ALL SELECT column_name, display_name, description FROM _sync_columns WHERE table_name = ?1`;
-      return (await mirrors.query<DisplayName>(database, sql, [name])) ?? [];
-    },
+    displayNames: async (table) => reads().displayNames(table),
     rowCounts: async (runId, tables) => {
       const { dataverse, telemetry } = await options.sync();
       return counts.of(runId, tables, async (names) => {
@@ -130,16 +117,13 @@ interface Kept {
  * Several readers at a time share one read, and the rows of the mirror are read once for each of its states.
  */
 class RecordsReader {
-  readonly #mirrors: OpenMirrors;
-  readonly #services: { metrics: () => MetricsServices; sync: () => Promise<SyncServices> };
+  readonly #mirror: () => MirrorReads;
+  readonly #services: Pick<PageServices, 'metrics' | 'sync'>;
   readonly #reading = new Map<number, Promise<RecentRecords>>();
   #kept: Kept | undefined;
 
-  constructor(
-    mirrors: OpenMirrors,
-    services: { metrics: () => MetricsServices; sync: () => Promise<SyncServices> },
-  ) {
-    this.#mirrors = mirrors;
+  constructor(mirror: () => MirrorReads, services: Pick<PageServices, 'metrics' | 'sync'>) {
+    this.#mirror = mirror;
     this.#services = services;
   }
 
@@ -181,13 +165,13 @@ class RecordsReader {
     columns: CampaignMetricsColumns,
     since: Date,
   ): Promise<MetricsRow[] | undefined> {
-    const etag = await this.#mirrors.etag(table.database);
+    const etag = await this.#mirror().etag(table.database);
     if (etag === undefined) return undefined;
     const kept = this.#kept;
     if (kept?.etag === etag && kept.since <= since.getTime()) {
       return kept.rows?.filter(({ record }) => Date.parse(record.createdAt ?? '') >= since.getTime());
     }
-    const rows = await recordsFromMirror(this.#mirrors, table, columns, since);
+    const rows = await recordsFromMirror(this.#mirror(), table, columns, since);
     this.#kept = { etag, since: since.getTime(), rows };
     return rows;
   }
@@ -195,18 +179,15 @@ class RecordsReader {
 
 /** Undefined if the mirror cannot have records: there is none, or it lacks a column of them. */
 async function recordsFromMirror(
-  mirrors: OpenMirrors,
+  mirror: MirrorReads,
   table: Table,
   columns: CampaignMetricsColumns,
   since: Date,
 ): Promise<MetricsRow[] | undefined> {
   const inMirror = new Set(table.columns.map(({ name }) => name));
-  const { createdAt } = columns.column;
+  const { createdAt: by } = columns.column;
   if (!columns.all.every((name) => inMirror.has(name))) return undefined;
-  const marked = inMirror.has('_deleted_at') ? ' AND _deleted_at IS NULL' : '';
-  const sql = `SELECT ${columns.all.map((name) => `"${name}"`).join(', ')} FROM "${table.name.replaceAll('"', '""')}"
-    WHERE "${createdAt}" >= ?${marked} ORDER BY "${createdAt}" DESC LIMIT ${mostRecords}`;
-  const found = await mirrors.query(table.database, sql, [`${since.toISOString().slice(0, 19)}Z`]);
+  const found = await mirror.newestRows(table, { columns: columns.all, by, since, limit: mostRecords });
   return found?.map((row) => toMetricsRow(row as never, columns));
 }
 
@@ -214,8 +195,12 @@ async function recordsFromMirror(
 export const pageReads: PageReads = readPagesWith({
   metrics: metricsServices,
   sync: syncServices,
-  fileOf: (name) => {
-    const { databaseFile, namedFile } = openSyncStorage(readSettings());
-    return name === undefined ? databaseFile : namedFile(name);
+  mirror: () => {
+    const settings = readSettings();
+    if (settings.postgres !== undefined) return openPostgresReads(settings.postgres);
+    const { databaseFile, namedFile } = openSyncStorage(settings);
+    return new SqliteReads(
+      new OpenMirrors((name) => (name === undefined ? databaseFile : namedFile(name)), memory),
+    );
   },
 });

@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { readEntities, withDefaults } from './config/entities.ts';
+import { entitiesOf, withDefaults } from './config/entities.ts';
 import type { Settings } from './config/settings.ts';
 import { createDataverseClient } from './dataverse/client.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { loadSqlite } from './sqlite/sqlite.ts';
 import type { DatabaseFile } from './storage/database/database-file.ts';
-import { databaseNameOf } from './storage/database/database-names.ts';
 import { ShardCache } from './storage/shard-cache.ts';
 import { DocumentReader } from './sync/documents/document-reader.ts';
 import { ProgressTracker } from './sync/documents/progress-tracker.ts';
 import type { SyncServices } from './sync/documents/services.ts';
-import { SqliteMirror } from './target/sqlite/sqlite-mirror.ts';
+import { openTarget } from './target/open-target.ts';
 import type { Properties, Telemetry } from './telemetry/telemetry.ts';
 
 /** What the sync keeps outside of this process. */
@@ -44,8 +43,7 @@ export async function createSyncServices(
   return {
     ...stores,
     settings,
-    readEntities: () =>
-      withDefaults(readEntities(settings.entitiesFile, settings.databaseName), settings.sync),
+    readEntities: () => withDefaults(entitiesOf(settings), settings.sync),
     dataverse: createDataverseClient({
       url: settings.dataverse.url,
       credential: createCredential(settings.dataverse.credential),
@@ -54,14 +52,11 @@ export async function createSyncServices(
     }),
     sqlite,
     documents: new DocumentReader(storage.work),
-    mirror: new SqliteMirror({
+    mirror: openTarget({
+      settings,
       sqlite,
-      file: databaseFile,
-      named: { defaultName: databaseNameOf(settings.databaseName), fileOf: namedFile },
+      fileOf: (name) => (name === undefined ? databaseFile : namedFile(name)),
       documents: storage.published,
-      maxBytes: settings.sync.databaseMaxBytes,
-      cacheBytes: settings.sync.cacheBytes,
-      checkHours: settings.sync.checkHours,
       telemetry,
     }),
     shards: new ShardCache(),

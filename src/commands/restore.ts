@@ -45,6 +45,12 @@ export async function run(args: readonly string[]): Promise<boolean> {
     DATAVERSE_URL: 'https://unused.crm.dynamics.com',
     ...commandEnvironment({ data: values.data }),
   });
+  if (settings.postgres !== undefined) {
+    throw new ConfigurationError('The mirror is in PostgreSQL, whose server keeps the earlier states.', {
+      object: 'SYNC_TARGET',
+      hint: 'Restore the server, such as with the point-in-time restore of Azure Database for PostgreSQL. The cursors are in the database: the next run reads what changed since.',
+    });
+  }
   const services = openRestore(settings, databaseName(values.database));
   await (at === undefined ? list(services, values.json) : restore(services, at, values.json));
   return true;

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import * as z from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { readTextFile } from './read-text.ts';
+import type { Settings } from './settings.ts';
 import { isReservedBlob } from './storage-settings.ts';
 import { intervalPattern, wholeTableStrategies } from './strategies.ts';
 import { typeFault } from './type-faults.ts';
@@ -215,6 +216,28 @@ export function readEntities(path: string, databaseName = 'dataverse.db'): Table
   const configs = parseEntities(content, path);
   checkDatabases(configs, path, databaseName);
   return configs;
+}
+
+/**
+ * The tables of the file that the settings name.
+ * @throws ConfigurationError as `readEntities`, and if a table names a database file while the mirror is in PostgreSQL
+ */
+export function entitiesOf({
+  entitiesFile,
+  databaseName,
+  postgres,
+}: Pick<Settings, 'entitiesFile' | 'databaseName' | 'postgres'>): TableConfig[] {
+  const configs = readEntities(entitiesFile, databaseName);
+  const wrong = postgres && configs.find(({ database }) => database !== undefined);
+  if (wrong === undefined) return configs;
+  throw new ConfigurationError(
+    `${entitiesFile}: ${wrong.name} is to be in the database file ${wrong.database}, but SYNC_TARGET is postgres.`,
+    {
+      operation: `read ${entitiesFile}`,
+      object: entitiesFile,
+      hint: 'Remove "database" from all tables: in PostgreSQL they are in one schema, which has no limit.',
+    },
+  );
 }
 
 /** The tables with the defaults that settings give. */

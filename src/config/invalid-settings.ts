@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.ts';
 import { rememberSecret, rememberToken } from '../safe-text.ts';
-import { readEntities } from './entities.ts';
+import { entitiesOf } from './entities.ts';
 import { metricsSettingNames, readMetricsSettings } from './metrics-settings.ts';
 import { scheduleFault } from './ncrontab.ts';
 import { readSettings, type Settings, settingNames } from './settings.ts';
@@ -18,6 +18,7 @@ export function invalidSettings(env: Record<string, string | undefined> = proces
   // So that no fault quotes one that was put into the wrong setting as well.
   rememberSecret(env['DATAVERSE_CLIENT_SECRET']);
   rememberToken(env['DATAVERSE_ACCESS_TOKEN']);
+  for (const name of ['POSTGRES_URL', 'POSTGRES_READER_URL']) rememberSecret(passwordIn(env[name]));
   const faults = [
     () => readSettings(env),
     () => readMetricsSettings(env),
@@ -39,6 +40,11 @@ export function invalidSettings(env: Record<string, string | undefined> = proces
   return { faults, names };
 }
 
+/** As it stands in a connection string, also in one that is not valid. */
+function passwordIn(url: string | undefined): string | undefined {
+  return /:\/\/[^/]*?:(.*)@/.exec(url ?? '')?.[1];
+}
+
 /** The host takes `%SYNC_SCHEDULE%` as it is; without it, only the timer does not work. */
 function checkSchedule(schedule: string | undefined): void {
   if (!schedule?.trim()) throw new ConfigurationError('SYNC_SCHEDULE is missing.');
@@ -55,7 +61,7 @@ function checkEntities(env: Record<string, string | undefined>): void {
     return;
   }
   try {
-    readEntities(settings.entitiesFile, settings.databaseName);
+    entitiesOf(settings);
   } catch (error) {
     throw new ConfigurationError(`SYNC_ENTITIES_FILE: ${(error as Error).message}`, { cause: error });
   }

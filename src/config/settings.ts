@@ -4,6 +4,12 @@ import { ConfigurationError } from '../errors.ts';
 import { availableMemory, cacheMegabytesFor } from './available-memory.ts';
 import { environmentOrigin } from './environment-url.ts';
 import { type Kept, keepSetting, parseSettings } from './parse-settings.ts';
+import {
+  type PostgresSettings,
+  postgresAppSettings,
+  postgresFaults,
+  postgresSettings,
+} from './postgres-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
 import {
   databaseStorage,
@@ -48,6 +54,8 @@ export interface Settings {
   queuePrefix: string;
   containers: { work: string; database: string };
   databaseName: string;
+  /** Where the mirror is instead of SQLite files. */
+  postgres?: PostgresSettings | undefined;
   /** Absolute path. */
   entitiesFile: string;
   sync: {
@@ -104,6 +112,7 @@ const appSettings = z.object({
   DATAVERSE_MAX_CONCURRENCY: integer(16, 1, 52),
   DATAVERSE_PAGE_SIZE: integer(5000, 1, 5000),
   ...storageAppSettings,
+  ...postgresAppSettings,
   /** Set by Azure: the name of the function app. */
   WEBSITE_SITE_NAME: text,
   SYNC_QUEUE_PREFIX: z
@@ -194,6 +203,7 @@ export function readSettings(
     queuePrefix: s.SYNC_QUEUE_PREFIX,
     containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
     databaseName: s.SYNC_DATABASE_NAME,
+    postgres: postgresSettings(s),
     entitiesFile: resolve(root, s.SYNC_ENTITIES_FILE),
     sync: {
       sliceSeconds: s.SYNC_SLICE_SECONDS,
@@ -208,7 +218,9 @@ export function readSettings(
       checkHours: s.SYNC_CHECK_HOURS,
       massDeleteLimit: s.SYNC_MASS_DELETE_LIMIT,
       decimals: s.SYNC_DECIMALS,
-      databaseMaxBytes: Math.round(s.SYNC_DATABASE_MAX_MB * megabyte),
+      // A database of PostgreSQL has no limit that a file has.
+      databaseMaxBytes:
+        s.SYNC_TARGET === 'sqlite' ? Math.round(s.SYNC_DATABASE_MAX_MB * megabyte) : Number.MAX_SAFE_INTEGER,
       keepVersions: s.SYNC_KEEP_VERSIONS,
       keepRuns: s.SYNC_KEEP_RUNS,
       cacheBytes: Math.round(s.SYNC_CACHE_MB * megabyte),
@@ -227,7 +239,7 @@ function checkTogether(given: Record<string, string | undefined>): string[] {
       faults.push(error.message.replace(/\.$/, ''));
     }
   }
-  faults.push(...storageFaults(given));
+  faults.push(...storageFaults(given), ...postgresFaults(given));
   const name = given['SYNC_DATABASE_NAME']?.trim() ?? '';
   if (isReservedBlob(name)) {
     faults.push(`SYNC_DATABASE_NAME: ${name} is the name of another blob of the sync`);

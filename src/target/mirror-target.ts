@@ -8,6 +8,8 @@ import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts'
 
 /** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
 export interface MirrorTarget {
+  /** Asks whether the place of the mirror answers, at little cost. @throws RetriableError, ConfigurationError if not */
+  ask(): Promise<void>;
   /**
    * The tables as the mirror holds them: Dataverse's columns, and those that the configuration adds. `rejected` are those
    * that it cannot hold beside the tables in `state`, by logical name, each with the reason.

@@ -2,8 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
+import { postgresAddress } from '../../src/config/postgres-address.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { SyncError } from '../../src/errors.ts';
+import { OpenMirrors } from '../../src/mirror/open-mirrors.ts';
+import { SqliteReads } from '../../src/mirror/sqlite-reads.ts';
 import { openSyncStorage } from '../../src/services.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
 import { failPoisonedCheck, runCheck } from '../../src/sync/check/run-check.ts';
@@ -24,8 +27,10 @@ import { failPoisonedPlan, planRun } from '../../src/sync/run/plan-run.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
 import { createSyncServices, type SyncStorage } from '../../src/sync-services.ts';
-import { connectionOptions } from '../../src/target/postgres/connection/connection-options.ts';
+import type { MirrorReads } from '../../src/target/mirror-reads.ts';
+import { Connections } from '../../src/target/postgres/connection/connections.ts';
 import { PostgresMirror } from '../../src/target/postgres/postgres-mirror.ts';
+import { PostgresReads } from '../../src/target/postgres/postgres-reads.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel, Properties, Telemetry } from '../../src/telemetry/telemetry.ts';
 import { startPostgres } from '../postgres.ts';
@@ -191,11 +196,18 @@ export class Harness {
   }
 
   #openPostgres(address: string): PostgresMirror {
-    const connection = { ...connectionOptions(address), schema: mirrorSchema };
+    const connection = { ...postgresAddress(address), schema: mirrorSchema };
     const options = { sqlite: this.services.sqlite, connection };
     return new PostgresMirror(
       this.#scanRows === undefined ? options : { ...options, scanRows: this.#scanRows },
     );
+  }
+
+  /** What pages read from the mirror. */
+  pageReads(): MirrorReads {
+    const files = () => this.storage.databaseFile;
+    if (this.#postgres === undefined) return new SqliteReads(new OpenMirrors(files));
+    return new PostgresReads(new Connections({ ...postgresAddress(this.#postgres), schema: mirrorSchema }));
   }
 
   #openSqlite(): SqliteMirror {

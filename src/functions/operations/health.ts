@@ -3,7 +3,7 @@ import { invalidSettings } from '../../config/invalid-settings.ts';
 import { serve } from '../../http/handler.ts';
 import { getHealth } from '../../http/operations/get-health.ts';
 import { syncServices } from '../../services.ts';
-import { askDatabase, lastSuccess } from '../../sync/run/last-success.ts';
+import { lastSuccess } from '../../sync/run/last-success.ts';
 
 /** `GET /api/health`: whether the app can run, for monitors and without a key. */
 app.http('health', {
@@ -12,7 +12,7 @@ app.http('health', {
     GET: getHealth({
       invalidSettings,
       lastSuccess: async () => lastSuccess(await syncServices()),
-      askDatabase: async () => askDatabase(await syncServices()),
+      askDatabase: async () => (await syncServices()).mirror.ask(),
     }),
   }),
   authLevel: 'anonymous',

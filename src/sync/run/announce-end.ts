@@ -54,7 +54,7 @@ function figuresOf({ settings }: SyncServices, run: RunDocument) {
     deleted: sum('deleted'),
     stagedBytes: database?.stagedBytes ?? 0,
     databaseBytes: database?.bytes ?? run.databaseBytes,
-    databaseMaxBytes: settings.sync.databaseMaxBytes,
+    databaseMaxBytes: limitOf(settings),
     danglingReferences: run.danglingReferences,
     filesFetched: files?.fetched,
     filesFailed: files?.failed,
@@ -67,6 +67,11 @@ function figuresOf({ settings }: SyncServices, run: RunDocument) {
     fullRows: quality?.byStrategy.full?.rows,
     filteredRows: quality?.byStrategy.filtered?.rows,
   };
+}
+
+/** The limit of each database file; undefined where the mirror is no file. */
+function limitOf({ postgres, sync }: SyncServices['settings']): number | undefined {
+  return postgres === undefined ? sync.databaseMaxBytes : undefined;
 }
 
 const hasFailed = ({ error }: TableReport): boolean => error !== undefined;
@@ -103,7 +108,7 @@ function sendEvents(services: SyncServices, run: RunDocument, figures: Figures):
   }
   const { databaseMaxBytes, ageSeconds = 0 } = figures;
   for (const [database, databaseBytes] of sizesOf(services, run, figures)) {
-    if (databaseBytes > nearLimit * databaseMaxBytes)
+    if (databaseMaxBytes !== undefined && databaseBytes > nearLimit * databaseMaxBytes)
       telemetry.event('DatabaseNearLimit', { runId, database }, { databaseBytes, databaseMaxBytes });
   }
   // A narrow run reads few tables, so it cannot say anything about the age of the others, which a live run may be reading.

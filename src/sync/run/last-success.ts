@@ -25,14 +25,6 @@ export async function lastSuccess(services: Pick<SyncServices, 'work'>): Promise
   return undefined;
 }
 
-/** Asks the account of the database with one HEAD request. @throws RetriableError if it does not answer */
-export async function askDatabase({
-  published,
-  settings,
-}: Pick<SyncServices, 'published' | 'settings'>): Promise<void> {
-  await published.exists(settings.databaseName);
-}
-
 /** A damaged document is none: GET /api/sync says what is wrong with it. */
 async function readRun(
   { work }: Pick<SyncServices, 'work'>,

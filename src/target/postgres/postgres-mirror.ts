@@ -15,8 +15,7 @@ import type {
 import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
 import { createBookkeeping } from './bookkeeping/bookkeeping-tables.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
-import type { PostgresOptions } from './connection/connection-options.ts';
-import { Connections } from './connection/connections.ts';
+import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { checkMirror } from './postgres-check.ts';
 import { PostgresTransaction } from './postgres-transaction.ts';
 import { findDangling } from './rows/dangling-references.ts';
@@ -52,6 +51,10 @@ export class PostgresMirror implements MirrorTarget {
   /** Closes the connections. */
   close(): Promise<void> {
     return this.#connections.close();
+  }
+
+  ask(): Promise<void> {
+    return this.#connections.read(async (session) => void (await session.run('SELECT 1')));
   }
 
   storableTables(

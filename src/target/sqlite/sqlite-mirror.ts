@@ -68,6 +68,12 @@ export class SqliteMirror implements MirrorTarget {
     return this.#databases.close();
   }
 
+  /** With one HEAD request. */
+  async ask(): Promise<void> {
+    const { defaultName } = this.#databases;
+    await this.#databases.file(defaultName).currentEtag();
+  }
+
   storableTables(
     tables: readonly Table[],
     configs: ReadonlyMap<string, TableConfig>,

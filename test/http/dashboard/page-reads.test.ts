@@ -42,7 +42,7 @@ async function start(entities: unknown[]) {
   } = readPagesWith({
     metrics: () => ({ reader, settings }) as never,
     sync: async () => harness.services,
-    fileOf: () => harness.storage.databaseFile,
+    mirror: () => harness.pageReads(),
   });
   return {
     create,

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RetriableError } from '../../../src/errors.ts';
 import { assetName, getAsset } from '../../../src/http/dashboard/assets.ts';
 import { getPage } from '../../../src/http/dashboard/get-page.ts';
-import type { DisplayName, SchemaChangeLine } from '../../../src/http/dashboard/pages/page-context.ts';
 import { getShell } from '../../../src/http/dashboard/shell.ts';
 import { serve } from '../../../src/http/handler.ts';
 import type { RecentRecords } from '../../../src/metrics/read/recent-records.ts';
+import type { DisplayName, SchemaChangeLine } from '../../../src/target/mirror-reads.ts';
 import { Organisation } from '../../sync/organisation.ts';
 
 let org: Organisation | undefined;

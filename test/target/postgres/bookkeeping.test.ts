@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { postgresAddress } from '../../../src/config/postgres-address.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { createBookkeeping } from '../../../src/target/postgres/bookkeeping/bookkeeping-tables.ts';
 import { writeState } from '../../../src/target/postgres/bookkeeping/stored-state.ts';
 import { prune, writeLog } from '../../../src/target/postgres/bookkeeping/sync-log.ts';
 import { recordChange, writeNames } from '../../../src/target/postgres/bookkeeping/table-lists.ts';
-import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { Connections } from '../../../src/target/postgres/connection/connections.ts';
 import type { Session } from '../../../src/target/postgres/connection/session.ts';
 import { writeLabels } from '../../../src/target/postgres/labels/choices.ts';
@@ -15,7 +15,7 @@ let connections: Connections;
 
 beforeAll(async () => {
   const address = await (await startPostgres()).createDatabase();
-  connections = new Connections({ ...connectionOptions(address), schema: 'mirror' });
+  connections = new Connections({ ...postgresAddress(address), schema: 'mirror' });
 });
 afterAll(() => connections.close());
 

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { postgresAddress } from '../../../src/config/postgres-address.ts';
 import { ConfigurationError, RetriableError } from '../../../src/errors.ts';
-import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
-import { Connections, tlsOf } from '../../../src/target/postgres/connection/connections.ts';
+import {
+  Connections,
+  type PostgresOptions,
+  tlsOf,
+} from '../../../src/target/postgres/connection/connections.ts';
 import { entraPassword } from '../../../src/target/postgres/connection/entra-password.ts';
 import { postgresError } from '../../../src/target/postgres/connection/postgres-errors.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
@@ -19,8 +23,8 @@ afterEach(async () => {
   open = [];
 });
 
-function connect(options: Partial<ReturnType<typeof connectionOptions>> = {}, to = address): Connections {
-  const connections = new Connections({ ...connectionOptions(to), ...options, schema: 'mirror' });
+function connect(options: Partial<PostgresOptions> = {}, to = address): Connections {
+  const connections = new Connections({ ...postgresAddress(to), ...options, schema: 'mirror' });
   open.push(connections);
   return connections;
 }

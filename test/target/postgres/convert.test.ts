@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import type { TableConfig } from '../../../src/config/entities.ts';
+import { postgresAddress } from '../../../src/config/postgres-address.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { storableTables } from '../../../src/target/common/storable-tables.ts';
-import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { convert, copyField } from '../../../src/target/postgres/rows/convert.ts';
 import { Repairs } from '../../../src/target/postgres/rows/repairs.ts';
 import type { PostgresType } from '../../../src/target/postgres/schema/column-types.ts';
@@ -160,7 +160,7 @@ describe('the name of a key', () => {
 
 describe('a connection string', () => {
   it('is taken apart', () => {
-    expect(connectionOptions('postgresql://me%40x:p%2Fw@db.example.net:6432/crm?sslmode=require')).toEqual({
+    expect(postgresAddress('postgresql://me%40x:p%2Fw@db.example.net:6432/crm?sslmode=require')).toEqual({
       ...{ host: 'db.example.net', port: 6432, database: 'crm', user: 'me@x', password: 'p/w' },
     });
   });
@@ -174,7 +174,7 @@ describe('a connection string', () => {
     ['a mode without TLS', 'postgresql://u:secret-text@h/d?sslmode=disable'],
     ['a mode that may go without', 'postgresql://u:secret-text@h/d?sslmode=prefer'],
   ])('with %s is refused, and not quoted', (_, text) => {
-    expect(() => connectionOptions(text)).toThrow(/^POSTGRES_URL cannot be used/);
-    expect(() => connectionOptions(text)).not.toThrow(/secret-text/);
+    expect(() => postgresAddress(text)).toThrow(/^POSTGRES_URL cannot be used/);
+    expect(() => postgresAddress(text)).not.toThrow(/secret-text/);
   });
 });

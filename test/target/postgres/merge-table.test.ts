@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { postgresAddress } from '../../../src/config/postgres-address.ts';
 import { ConfigurationError } from '../../../src/errors.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { loadSqlite } from '../../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../../src/sqlite/sqlite-database.ts';
 import { createBookkeeping } from '../../../src/target/postgres/bookkeeping/bookkeeping-tables.ts';
-import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { Connections } from '../../../src/target/postgres/connection/connections.ts';
 import { postgresError } from '../../../src/target/postgres/connection/postgres-errors.ts';
 import type { Session } from '../../../src/target/postgres/connection/session.ts';
@@ -18,7 +18,7 @@ let connections: Connections;
 
 beforeAll(async () => {
   const address = await (await startPostgres()).createDatabase();
-  connections = new Connections({ ...connectionOptions(address), schema: 'mirror' });
+  connections = new Connections({ ...postgresAddress(address), schema: 'mirror' });
 });
 afterAll(() => connections.close());
 

@@ -10,27 +10,9 @@ import type { HistoryLine } from '../../../sync/history/history-line.ts';
 import { type RunHistory, readHistory } from '../../../sync/history/run-history.ts';
 import { isNow, readFaults, type TableFault } from '../../../sync/history/table-faults.ts';
 import { type RunStatus, runStatus } from '../../../sync/run/run-status.ts';
+import type { DisplayName, SchemaChangeLine } from '../../../target/mirror-reads.ts';
 import type { State } from '../../../target/state.ts';
 import type { Links } from '../links.ts';
-
-/** A change that a sync made to the schema of the mirror, as `_sync_schema_changes` has it. */
-export interface SchemaChangeLine {
-  /** ISO 8601, UTC. */
-  at: string;
-  /** The name of the table in SQLite. */
-  table_name: string;
-  column_name: string | null;
-  change: string;
-  detail: string;
-}
-
-/** What Dataverse calls a table or a column of the mirror. */
-export interface DisplayName {
-  /** Null for the table itself. */
-  column_name: string | null;
-  display_name: string | null;
-  description: string | null;
-}
 
 /** What a page is made from. */
 export interface PageContext {

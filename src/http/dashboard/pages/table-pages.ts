@@ -1,4 +1,5 @@
 import { readHistory } from '../../../sync/history/run-history.ts';
+import type { DisplayName } from '../../../target/mirror-reads.ts';
 import type { State, TableState } from '../../../target/state.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { count, time } from '../../pages/page-format.ts';
@@ -9,7 +10,7 @@ import { lineChart } from '../parts/chart.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
 import { ago, faultOf, staleTables, withoutState } from '../parts/words.ts';
-import { type DisplayName, type PageContext, readRecent } from './page-context.ts';
+import { type PageContext, readRecent } from './page-context.ts';
 
 /** `pages/tables`: all tables of the mirror, those that need attention first. */
 export async function tablesPage(context: PageContext): Promise<PageContent> {

@@ -1,7 +1,7 @@
 import type { SchemaChangeKind } from '../../../schema/migration.ts';
+import type { SchemaChangeLine } from '../../../target/mirror-reads.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { time } from '../../pages/page-format.ts';
-import type { SchemaChangeLine } from '../pages/page-context.ts';
 import { dataTable } from './run-tables.ts';
 
 /** Signs and words, so that no colour is needed. */

@@ -25,7 +25,8 @@ export interface ReadState extends LoadedState {
   isWhole: boolean;
 }
 
-async function readVersion(session: Session, lock = ''): Promise<Version | undefined> {
+/** Which state the mirror has; undefined before the first. */
+export async function readVersion(session: Session, lock = ''): Promise<Version | undefined> {
   const sql = `SELECT value FROM ${session.name('_sync_meta')} WHERE name = $1${lock}`;
   const text = (await session.get(sql, [metaNames.version]))?.['value'];
   return text == null ? undefined : (JSON.parse(text) as Version);

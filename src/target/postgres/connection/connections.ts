@@ -1,8 +1,16 @@
 import type { Pool, PoolClient, PoolConfig } from 'pg';
+import { isLocalServer, type PostgresAddress } from '../../../config/postgres-address.ts';
 import { RetriableError } from '../../../errors.ts';
-import { isLoopback, type PostgresOptions } from './connection-options.ts';
 import { postgresError } from './postgres-errors.ts';
 import { lockSeconds, Session } from './session.ts';
+
+/** Where the mirror is, and how to sign in. */
+export interface PostgresOptions extends Omit<PostgresAddress, 'password'> {
+  /** A password, or what returns one for each new connection, such as an access token. */
+  password?: string | (() => Promise<string>) | undefined;
+  /** The schema of the mirror. It has no other tables. */
+  schema: string;
+}
 
 /** Merges of one process that run at the same time, and readers beside them. */
 const maxConnections = 5;
@@ -21,7 +29,7 @@ const asText = { getTypeParser: () => (value: string) => value } as unknown as P
 
 /** TLS with a certificate that is verified, for every connection that leaves this machine. */
 export function tlsOf(host: string): false | { rejectUnauthorized: true } {
-  return isLoopback(host) ? false : { rejectUnauthorized: true };
+  return isLocalServer(host) ? false : { rejectUnauthorized: true };
 }
 
 /** The connections of a process. They are made when they are needed. */

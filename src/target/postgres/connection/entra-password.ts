@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { RetriableError } from '../../../errors.ts';
+import { rememberToken } from '../../../safe-text.ts';
 
 /** learn.microsoft.com: Microsoft Entra authentication with Azure Database for PostgreSQL. */
 const scope = 'https://ossrdbms-aad.database.windows.net/.default';
@@ -16,6 +17,7 @@ export function entraPassword(credential: TokenCredential): () => Promise<string
       throw noToken(error instanceof Error ? error.name : undefined);
     });
     if (token === null) throw noToken();
+    rememberToken(token.token);
     return token.token;
   };
 }

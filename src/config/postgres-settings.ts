@@ -1,0 +1,106 @@
+import * as z from 'zod';
+import { ConfigurationError } from '../errors.ts';
+import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
+
+/** The mirror in PostgreSQL. */
+export interface PostgresSettings {
+  address: PostgresAddress;
+  /** The schema of the mirror. It has no other tables. */
+  schema: string;
+  /** Of a user-assigned identity, whose access token is the password where there is none. */
+  clientId?: string | undefined;
+  /** How queries of people are sent: a user that can only read, perhaps of a replica. Undefined: none are. */
+  reader?: PostgresAddress | undefined;
+}
+
+const text = z.string().trim().min(1).optional();
+
+/** The longest name of PostgreSQL, in bytes (postgresql.org: Identifiers and Key Words). */
+const maxNameBytes = 63;
+
+/** The app settings of PostgreSQL. */
+export const postgresAppSettings = {
+  SYNC_TARGET: z.enum(['sqlite', 'postgres']).default('sqlite'),
+  POSTGRES_URL: text,
+  POSTGRES_HOST: text,
+  POSTGRES_DATABASE: text,
+  POSTGRES_USER: text,
+  POSTGRES_CLIENT_ID: text,
+  POSTGRES_READER_URL: text,
+  POSTGRES_SCHEMA: z
+    .string()
+    .trim()
+    .refine(
+      (name) =>
+        Buffer.byteLength(name) <= maxNameBytes && !/^pg_|^information_schema$|\0/i.test(name) && name !== '',
+      `must be the name of a schema: at most ${maxNameBytes} bytes, not one of PostgreSQL's own`,
+    )
+    .default('dataverse'),
+};
+
+type Given = Readonly<Record<string, string | undefined>>;
+type PostgresAppSettings = { readonly [Name in keyof typeof postgresAppSettings]?: string | undefined };
+
+/**
+ * The settings of a mirror in PostgreSQL, which `postgresFaults` found to be valid.
+ * @returns undefined if the mirror is a SQLite file
+ */
+export function postgresSettings(given: PostgresAppSettings): PostgresSettings | undefined {
+  if (given.SYNC_TARGET !== 'postgres') return undefined;
+  return {
+    address: addressOf(given),
+    schema: given.POSTGRES_SCHEMA!,
+    clientId: given.POSTGRES_CLIENT_ID,
+    reader:
+      given.POSTGRES_READER_URL === undefined
+        ? undefined
+        : postgresAddress(given.POSTGRES_READER_URL, 'POSTGRES_READER_URL'),
+  };
+}
+
+/** @throws ConfigurationError */
+function addressOf({
+  POSTGRES_URL: url,
+  POSTGRES_HOST: host = '',
+  POSTGRES_DATABASE: database = '',
+  POSTGRES_USER: user = '',
+}: PostgresAppSettings): PostgresAddress {
+  if (url !== undefined) return postgresAddress(url);
+  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: 5432, database, user };
+}
+
+/** What is wrong with the settings together. The messages quote no part of a connection string. */
+export function postgresFaults(given: Given): string[] {
+  const target = given['SYNC_TARGET']?.trim() ?? 'sqlite';
+  if (target !== 'postgres') {
+    const useless = ['POSTGRES_URL', 'POSTGRES_HOST'].find((name) => given[name] !== undefined);
+    return useless === undefined || target !== 'sqlite'
+      ? []
+      : [`${useless} is set, but SYNC_TARGET is not postgres: set SYNC_TARGET, or remove ${useless}`];
+  }
+  const faults: string[] = [];
+  const parts = ['POSTGRES_HOST', 'POSTGRES_DATABASE', 'POSTGRES_USER'] as const;
+  const missing = parts.filter((name) => given[name] === undefined);
+  if (given['POSTGRES_URL'] === undefined && missing.length > 0) {
+    faults.push(
+      missing.length === parts.length
+        ? 'SYNC_TARGET is postgres: set POSTGRES_URL, or POSTGRES_HOST, POSTGRES_DATABASE and POSTGRES_USER to sign in with the identity of the app'
+        : `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} missing`,
+    );
+  }
+  if (given['POSTGRES_URL'] !== undefined && missing.length < parts.length) {
+    faults.push(
+      'POSTGRES_URL and POSTGRES_HOST, POSTGRES_DATABASE or POSTGRES_USER exclude each other: set one form',
+    );
+  }
+  for (const setting of ['POSTGRES_URL', 'POSTGRES_READER_URL']) {
+    const url = given[setting]?.trim();
+    try {
+      if (url !== undefined) postgresAddress(url, setting);
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      faults.push(error.message.replace(/\.$/, ''));
+    }
+  }
+  return faults;
+}
