@@ -4,6 +4,7 @@ import { readSettings, type Settings } from './config/settings.ts';
 import type { StorageSettings } from './config/storage-settings.ts';
 import { createCredential } from './dataverse/credential.ts';
 import { describeForLog } from './errors.ts';
+import type { QueryServices } from './http/sync/query.ts';
 import {
   type BlobConnection,
   openBlobs,
@@ -24,6 +25,7 @@ import { changesQueue, checkQueue, fetchQueue, mergeQueue, planQueue } from './s
 import type { SyncServices } from './sync/documents/services.ts';
 import type { RestoreServices } from './sync/restore/restore-database.ts';
 import { createSyncServices, type SyncStorage } from './sync-services.ts';
+import { openMirrorQueries } from './target/postgres/query/mirror-query.ts';
 import { CheckedFiguresFile } from './target/sqlite/check/checked-figures.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
@@ -47,13 +49,26 @@ async function openSyncServices(): Promise<SyncServices> {
   return createSyncServices(settings, openSyncStorage(settings), createTelemetry(invocationSink, monitor));
 }
 
+let queries: QueryServices | undefined;
+
+/** What answers queries of people, made on first use. It connects with the first query. @throws ConfigurationError */
+export function mirrorQueries(): QueryServices {
+  if (queries === undefined) {
+    const { postgres } = readSettings();
+    queries = postgres === undefined ? 'a file' : (openMirrorQueries(postgres) ?? 'no reader');
+  }
+  return queries;
+}
+
 /**
  * A database as readers see it. Needs neither Dataverse nor sql.js. No request is sent yet.
  * @param name of a database that entities.json names; undefined for the default one
+ * @returns undefined if the mirror is no file
  */
-export function publishedDatabase(name?: string): PublishedDatabase {
+export function publishedDatabase(name?: string): PublishedDatabase | undefined {
   if (published === undefined) {
     const settings = readSettings();
+    if (settings.postgres !== undefined) return undefined;
     published = { container: databaseContainer(settings), file: settings.databaseName };
   }
   return new PublishedDatabase(published.container, databaseFileOf(published.file, name));

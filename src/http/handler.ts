@@ -37,7 +37,8 @@ const commonHeaders = {
  * A new route is a handler in a file of src/http and a function in a file of src/functions.
  *
  * @param services called for each request; an error in it is answered like an error in the handler
- * @param options `isOfPages`: the pages are made of it, so it asks for what `DASHBOARD_AUTH` says; others ask for a key
+ * @param options `isOfPages`: the pages are made of it, so it asks for what `DASHBOARD_AUTH` says; others ask for a key.
+ * `readsByPost`: POST changes nothing, so who may read may send it
  * @example
  * // src/http/sync/get-version.ts
  * export const getVersion: Handler<SyncServices> = async (services, request) => {
@@ -52,7 +53,7 @@ const commonHeaders = {
 export function serve<Services>(
   services: () => Services | Promise<Services>,
   resource: Resource<Services> | ((request: HttpRequest) => Resource<Services>),
-  { isOfPages = false }: { isOfPages?: boolean } = {},
+  { isOfPages = false, readsByPost = false }: { isOfPages?: boolean; readsByPost?: boolean } = {},
 ): Pick<HttpFunctionOptions, 'methods' | 'authLevel' | 'handler'> {
   const hasSignIn = isOfPages && readDashboardAuth() === 'entra';
   return {
@@ -71,7 +72,7 @@ export function serve<Services>(
       const finish = (response: HttpResponseInit) => finished(response, headers, method === 'HEAD');
       try {
         if (hasSignIn) {
-          signedIn(request);
+          signedIn(readsByPost ? { headers: request.headers, method: 'GET' } : request);
           if (!isRead) forbidOtherSites(request);
         }
         const handler = isRead ? GET : method === 'POST' ? POST : undefined;

@@ -20,8 +20,11 @@ export const maxResponseBytes = 4 * 1024 * 1024;
 /** How often a response is made anew because of a commit in the middle of it. */
 const maxTries = 3;
 
-/** Opens a database. @param name that entities.json gives it; undefined for the default one */
-export type OpenDatabase = (name?: string) => PublishedDatabase;
+/**
+ * Opens a database; undefined if the mirror is no file.
+ * @param name that entities.json gives it; undefined for the default one
+ */
+export type OpenDatabase = (name?: string) => PublishedDatabase | undefined;
 
 /**
  * `GET /api/database`: a database file, or a range of it; `?name=` of one that entities.json names. All bytes of a response are of the state that its ETag names.
@@ -32,6 +35,11 @@ export const getDatabase: Handler<OpenDatabase> = async (open, request) => {
   const name = request.query.get('name') ?? undefined;
   if (name !== undefined && !databasePattern.test(name)) throw wrongName(name);
   const database = open(name);
+  if (database === undefined) {
+    throw new Problem(404, 'The mirror is in PostgreSQL, and not a file.', {
+      hint: 'Connect to the database, or send queries to POST /api/query.',
+    });
+  }
   const pinned = await readPinned(database, request);
   if (pinned !== undefined) return pinned;
   for (let tries = 0; tries < maxTries; tries++) {

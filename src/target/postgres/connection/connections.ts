@@ -66,6 +66,24 @@ export class Connections {
   }
 
   /**
+   * The same for statements of people, on a connection of its own: they could leave settings and locks behind.
+   * @param seconds that each statement may take
+   */
+  async readForeign<T>(seconds: number, work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#with(
+      async (client) => {
+        const session = new Session(client, this.#options.schema);
+        await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        await session.run(`SET LOCAL statement_timeout = '${seconds}s'`);
+        await session.run(`SET LOCAL TIME ZONE 'UTC'`);
+        await session.run('SELECT set_config($1, $2, true)', ['search_path', session.schemaName]);
+        return work(session);
+      },
+      { isClosed: true },
+    );
+  }
+
+  /**
    * Runs `work` in a transaction while no other writer works on the mirror. It is rolled back unless `work` calls `commit`.
    */
   async write<T>(work: (session: Session, commit: () => Promise<void>) => Promise<T>): Promise<T> {
@@ -92,7 +110,10 @@ export class Connections {
   }
 
   /** A connection on which something failed is closed, which rolls back. */
-  async #with<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+  async #with<T>(
+    work: (client: PoolClient) => Promise<T>,
+    { isClosed = false }: { isClosed?: boolean } = {},
+  ): Promise<T> {
     const { host, database } = this.#options;
     const client = await this.#connect().catch((error: unknown) => {
       throw postgresError(error, 'connect to', `${host}/${database}`);
@@ -103,7 +124,7 @@ export class Connections {
     try {
       const result = await work(client);
       client.off('error', ignore);
-      client.release();
+      client.release(isClosed);
       return result;
     } catch (error) {
       client.release(true);

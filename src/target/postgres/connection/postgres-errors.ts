@@ -107,6 +107,20 @@ export function postgresError(error: unknown, operation: string, object: string)
   return error;
 }
 
+/** A statement that a person wrote cannot be run. The message is that of the server, about their own words. */
+export class StatementError extends SyncError {
+  override readonly name: string = 'StatementError';
+}
+
+/** @returns undefined if the statement is not to blame */
+export function statementError(error: unknown): StatementError | undefined {
+  const { code = '', message } = error as DatabaseError;
+  if (!(error instanceof Error) || !isOfServer(code)) return undefined;
+  if (code === '57014') return new StatementError('The query took too long, and was stopped.');
+  if (transient.has(code) || transientClasses.has(code.slice(0, 2)) || conflicts.has(code)) return undefined;
+  return new StatementError(message);
+}
+
 /** A fault of this program, such as a TypeError: neither the server nor the connection has it. */
 function isOfCode(error: Error): boolean {
   return [TypeError, RangeError, ReferenceError, SyntaxError].some((kind) => error instanceof kind);

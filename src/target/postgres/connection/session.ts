@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
-import type { ClientBase } from 'pg';
+import type { ClientBase, QueryArrayConfig } from 'pg';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
-import { postgresError } from './postgres-errors.ts';
+import { postgresError, statementError } from './postgres-errors.ts';
 import { storableText } from './storable-text.ts';
 
 /** Where another writer holds the mirror for longer, the queue tries again. */
@@ -14,6 +14,12 @@ export type Parameter = string | number | boolean | null | readonly string[];
 
 /** A row, whose values are the texts of PostgreSQL. */
 export type Row = Record<string, string | null>;
+
+/** What a statement of a person brings. */
+export interface ForeignRows {
+  columns: { name: string; type: number }[];
+  rows: (string | null)[][];
+}
 
 function storable(parameter: Parameter): unknown {
   if (typeof parameter === 'string') return storableText(parameter);
@@ -89,6 +95,24 @@ export class Session {
       return await this.#client.query(sql, parameters.map(storable));
     } catch (error) {
       throw postgresError(error, 'work on', this.#object);
+    }
+  }
+
+  /**
+   * Runs one statement that a person wrote. The server takes no second one.
+   * @returns the names of the columns with the numbers of their types, and rows with the texts of PostgreSQL
+   * @throws StatementError with the server's words, RetriableError
+   */
+  async foreign(sql: string, parameters: readonly Parameter[] = []): Promise<ForeignRows> {
+    const query = { text: sql, values: parameters.map(storable), rowMode: 'array', queryMode: 'extended' };
+    try {
+      const { fields, rows } = await this.#client.query(query as QueryArrayConfig);
+      return {
+        columns: fields.map(({ name, dataTypeID }) => ({ name, type: dataTypeID })),
+        rows: rows as (string | null)[][],
+      };
+    } catch (error) {
+      throw statementError(error) ?? postgresError(error, 'query', this.#object);
     }
   }
 
