@@ -1,14 +1,18 @@
-import { Catalog } from './catalog.ts';
 import { element, once } from './element.ts';
-import { MirrorReader, QueryError } from './mirror-reader.ts';
+import { Catalog } from './read/catalog.ts';
+import { MirrorReader, QueryError } from './read/mirror-reader.ts';
+import { serverQueries } from './read/server-queries.ts';
+import { sqliteThread } from './read/sqlite-thread.ts';
 import { rowView } from './row-view.ts';
 import { rowsView } from './rows-view.ts';
 import type { Shown } from './shown.ts';
+import { postgres, sqlite } from './sql/dialects.ts';
 import { sqlBox } from './sql-box.ts';
 
 /*
  * The page that shows the rows of the mirror. SQLite runs in a thread of the browser and reads the parts of the file that
- * it needs; see mirror-vfs.ts. What is shown is in the address, so that it can be shared.
+ * it needs; see mirror-vfs.ts. A mirror in PostgreSQL is read by queries that the app sends there. What is shown is in the
+ * address, so that it can be shared.
  */
 
 const keyName = 'dataverse-mirror-key';
@@ -31,15 +35,15 @@ function start(): void {
 }
 
 async function run(root: HTMLElement): Promise<void> {
-  const { database = '', worker = '', wasm = '' } = root.dataset;
+  const { database = '', worker = '', wasm = '', queries } = root.dataset;
   const isShell = document.documentElement.hasAttribute('data-shell');
-  const reader = new MirrorReader({
-    database,
-    worker,
-    wasm,
-    key: isShell ? sessionStorage.getItem(keyName) : null,
-  });
-  const catalog = new Catalog(reader);
+  const key = isShell ? sessionStorage.getItem(keyName) : null;
+  const reader = new MirrorReader((onError) =>
+    queries === undefined
+      ? sqliteThread({ database, worker, wasm, key }, onError)
+      : serverQueries(queries, key),
+  );
+  const catalog = new Catalog(reader, queries === undefined ? sqlite : postgres);
   const state = element('p', { role: 'status', class: 'quiet' });
   const newer = element('p', { role: 'status' });
   const stop = element(
@@ -210,11 +214,11 @@ async function run(root: HTMLElement): Promise<void> {
   await reload(false);
   setInterval(async () => {
     if (document.hidden || isReloading || isOffered()) return;
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { 'x-requested-with': 'dashboard' };
     const key = isShell ? sessionStorage.getItem(keyName) : null;
     if (key !== null) headers['x-functions-key'] = key;
     const before = reader.etag;
-    const answer = await fetch(database, { method: 'HEAD', headers }).catch(() => undefined);
+    const answer = await fetch(queries ?? database, { method: 'HEAD', headers }).catch(() => undefined);
     // A newer state may have been opened since.
     if (!answer?.ok || reader.etag !== before || isReloading) return;
     const etag = answer.headers.get('etag');

@@ -1,6 +1,6 @@
 import { element, once } from './element.ts';
+import type { Cell, Format, Saved, Table } from './read/worker-messages.ts';
 import type { Shown } from './shown.ts';
-import type { Cell, Format, Saved, Table } from './worker-messages.ts';
 
 export interface Shape {
   caption: string;

@@ -1,9 +1,10 @@
 import { element } from './element.ts';
+import type { Cell } from './read/worker-messages.ts';
 import { textOf } from './result-table.ts';
 import { cell } from './rows-view.ts';
 import type { Shown } from './shown.ts';
-import { conditionOf, filterOf, filterText, quoted } from './sql.ts';
-import type { Cell } from './worker-messages.ts';
+import { filterOf, filterText } from './sql/filter.ts';
+import { quoted } from './sql/quoted.ts';
 
 /** One row: all values, the rows that it refers to, the rows that refer to it, and its history where that is kept. */
 export async function rowView(shown: Shown, table: string, id: string): Promise<Node[]> {
@@ -17,7 +18,8 @@ export async function rowView(shown: Shown, table: string, id: string): Promise<
     await catalog.columns(table),
   )!;
   const parameters: Cell[] = [];
-  const condition = conditionOf(filter, (value) => `?${parameters.push(value)}`);
+  const { dialect } = catalog;
+  const condition = dialect.condition(filter, (value) => dialect.parameter(parameters.push(value)));
   const sql = `SELECT * FROM ${quoted.name(table)} WHERE ${condition}`;
   const { columns: names, rows } = await reader.query(sql, parameters, {
     maxRows: 1,
@@ -97,7 +99,7 @@ async function reference(
   for (const table of targets) {
     const key = await catalog.naming(table);
     if (key === undefined) continue;
-    const sql = `SELECT 1 FROM ${quoted.name(table)} WHERE ${quoted.name(key)} = ?`;
+    const sql = `SELECT 1 FROM ${quoted.name(table)} WHERE ${quoted.name(key)} = ${catalog.dialect.parameter(1)}`;
     if ((await reader.query(sql, [value], { maxRows: 1, signal })).rows.length > 0)
       return [element('a', { href: link({ table, row: String(value) }) }, String(value)), ` in ${table}`];
   }

@@ -1,18 +1,10 @@
 import { element, once } from './element.ts';
+import type { Cell, Format } from './read/worker-messages.ts';
 import { resultTable, saveButtons, textOf } from './result-table.ts';
 import type { Shown } from './shown.ts';
-import {
-  type Filter,
-  filterOf,
-  filterText,
-  operators,
-  pageRows,
-  positionColumn,
-  rowidName,
-  statementOf,
-  type View,
-} from './sql.ts';
-import type { Cell, Format } from './worker-messages.ts';
+import { sqlite } from './sql/dialects.ts';
+import { type Filter, filterOf, filterText, operators } from './sql/filter.ts';
+import { pageRows, positionColumn, statementOf, type View } from './sql/page-statement.ts';
 
 /** A text is shown up to here, in characters. */
 const shownText = 200;
@@ -33,8 +25,10 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
   const sort =
     sorted !== null && names.has(sorted) ? { column: sorted, isDescending: address.has('desc') } : undefined;
   const hasRowid = catalog.relations.find(({ name }) => name === table)?.hasRowid === true;
-  const rowid = hasRowid ? rowidName([...names]) : undefined;
-  const view: View = { table, filters, sort, rowid, key: await catalog.key(table) };
+  const { dialect } = catalog;
+  const keyColumns = await catalog.key(table);
+  const rowid = hasRowid ? dialect.position([...names], keyColumns) : undefined;
+  const view: View = { dialect, table, filters, sort, rowid, key: keyColumns };
 
   const pages = element('div');
   /** Where the pages up to this one begin. */
@@ -110,7 +104,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     const { sql, parameters } = statementOf({
       ...view,
       rowid: undefined,
-      key: rowid === undefined ? view.key! : [rowid],
+      key: rowid !== undefined && dialect === sqlite ? [rowid] : keyColumns,
     });
     return reader.save(sql.replace(/\nLIMIT \d+$/, ''), parameters, { format, state });
   };

@@ -1,5 +1,5 @@
-import type { Catalog } from './catalog.ts';
-import type { MirrorReader } from './mirror-reader.ts';
+import type { Catalog } from './read/catalog.ts';
+import type { MirrorReader } from './read/mirror-reader.ts';
 
 /** What the parts of the page share. */
 export interface Shown {

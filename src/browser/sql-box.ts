@@ -1,9 +1,9 @@
 import { element, once } from './element.ts';
-import { QueryError } from './mirror-reader.ts';
+import { QueryError } from './read/mirror-reader.ts';
+import type { Format } from './read/worker-messages.ts';
 import { resultTable, saveButtons } from './result-table.ts';
 import type { Shown } from './shown.ts';
-import { quoted } from './sql.ts';
-import type { Format } from './worker-messages.ts';
+import { quoted } from './sql/quoted.ts';
 
 const mostShown = 1000;
 const mostSuggestions = 8;

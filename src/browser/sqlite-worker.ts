@@ -1,8 +1,8 @@
 import initSqlite, { type Sqlite3Static } from '@sqlite.org/sqlite-wasm';
 import { installVfs } from './mirror-vfs.ts';
+import { SavedFile } from './read/saved-file.ts';
+import type { Answer, Asked, Cell, OpenPlace, Results, Saved, Table } from './read/worker-messages.ts';
 import { ChangedError, RemoteFile } from './remote-file.ts';
-import { SavedFile } from './saved-file.ts';
-import type { Answer, Asked, Cell, Results, Saved, Table } from './worker-messages.ts';
 
 /*
  * The thread in which SQLite runs. It can only read, and has one state open. It ends with that, or with a query that takes
@@ -15,7 +15,7 @@ let open:
 /** What the last read of the file threw. */
 let fault: unknown;
 
-async function start({ database, key, wasm }: Asked & { kind: 'open' }): Promise<Results['open']> {
+async function start({ database, key, wasm }: OpenPlace): Promise<Results['open']> {
   const sqlite3 = await load(wasm);
   const file = new RemoteFile(database, key);
   installVfs(sqlite3, 'mirror', file, (error) => {
@@ -120,7 +120,7 @@ function asSql(value: Cell | Uint8Array): Cell {
   return `X'${hex.toUpperCase()}'`;
 }
 
-async function answer(asked: Asked): Promise<Answer> {
+async function answer(asked: Asked & OpenPlace): Promise<Answer> {
   fault = undefined;
   try {
     const result =
@@ -135,4 +135,6 @@ async function answer(asked: Asked): Promise<Answer> {
   }
 }
 
-addEventListener('message', async ({ data }: MessageEvent<Asked>) => postMessage(await answer(data)));
+addEventListener('message', async ({ data }: MessageEvent<Asked & OpenPlace>) =>
+  postMessage(await answer(data)),
+);

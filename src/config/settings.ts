@@ -9,7 +9,7 @@ import {
   postgresAppSettings,
   postgresFaults,
   postgresSettings,
-} from './postgres-settings.ts';
+} from './postgres/postgres-settings.ts';
 import { defaultQueuePrefix, queuePrefixPattern } from './queue-names.ts';
 import {
   databaseStorage,

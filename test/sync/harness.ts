@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TableConfig } from '../../src/config/entities.ts';
 import { parseEntities } from '../../src/config/entities.ts';
-import { postgresAddress } from '../../src/config/postgres-address.ts';
+import { postgresAddress } from '../../src/config/postgres/postgres-address.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { SyncError } from '../../src/errors.ts';
 import { OpenMirrors } from '../../src/mirror/open-mirrors.ts';

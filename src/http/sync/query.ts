@@ -36,7 +36,7 @@ export const getQuery: Handler<QueryServices> = async (services) => {
 export const postQuery: Handler<QueryServices> = async (services, request) => {
   const queries = queriesOf(services);
   const query = await readQuery(request);
-  const etag = /^"([^"]+)"$/.exec(request.headers.get('if-match')?.trim() ?? '')?.[1];
+  const etag = /^(?:W\/)?"([^"]+)"$/.exec(request.headers.get('if-match')?.trim() ?? '')?.[1];
   let result: QueryResult | undefined;
   try {
     result = await queries.run({ ...query, etag });

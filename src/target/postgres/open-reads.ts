@@ -1,4 +1,4 @@
-import type { PostgresSettings } from '../../config/postgres-settings.ts';
+import type { PostgresSettings } from '../../config/postgres/postgres-settings.ts';
 import { Connections } from './connection/connections.ts';
 import { connectionTo } from './connection/sign-in.ts';
 import { PostgresReads } from './postgres-reads.ts';

@@ -7,17 +7,10 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { SavedFile } from '../../../src/browser/saved-file.ts';
-import {
-  type Filter,
-  filterOf,
-  filterText,
-  operators,
-  positionColumn,
-  rowidName,
-  statementOf,
-  type View,
-} from '../../../src/browser/sql.ts';
+import { SavedFile } from '../../../src/browser/read/saved-file.ts';
+import { rowidName } from '../../../src/browser/sql/dialects.ts';
+import { type Filter, filterOf, filterText, operators } from '../../../src/browser/sql/filter.ts';
+import { positionColumn, statementOf, type View } from '../../../src/browser/sql/page-statement.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
 import { chromiumAbsent, chromiumPath } from './chromium.ts';
 
@@ -131,7 +124,7 @@ describe('a filter', () => {
     const columns = ['a', 'a|b', '|', 'a|=', ''].map((name) => ({ name, type: 'TEXT' }));
     for (const { name: column } of columns) {
       for (const operator of operators) {
-        const filter: Filter = { column, operator, value: 'x|=|y', isUntyped: false };
+        const filter: Filter = { column, operator, value: 'x|=|y', isUntyped: false, type: 'TEXT' };
         expect(filterOf(filterText(filter), columns)).toEqual(filter);
       }
     }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { postgresAddress } from '../../../src/config/postgres-address.ts';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { createBookkeeping } from '../../../src/target/postgres/bookkeeping/bookkeeping-tables.ts';
 import { writeState } from '../../../src/target/postgres/bookkeeping/stored-state.ts';

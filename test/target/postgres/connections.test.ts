@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
-import { postgresAddress } from '../../../src/config/postgres-address.ts';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import { ConfigurationError, RetriableError } from '../../../src/errors.ts';
 import {
   Connections,

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, test } from 'vitest';
 import type { TableConfig } from '../../../src/config/entities.ts';
-import { postgresAddress } from '../../../src/config/postgres-address.ts';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { storableTables } from '../../../src/target/common/storable-tables.ts';
 import { convert, copyField } from '../../../src/target/postgres/rows/convert.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { postgresAddress } from '../../../src/config/postgres-address.ts';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import { ConfigurationError } from '../../../src/errors.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { loadSqlite } from '../../../src/sqlite/sqlite.ts';

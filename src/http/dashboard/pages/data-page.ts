@@ -1,8 +1,10 @@
+import type { PostgresSettings } from '../../../config/postgres/postgres-settings.ts';
 import { databaseNameOf } from '../../../storage/database/database-names.ts';
 import { html } from '../../pages/html.ts';
 import { count } from '../../pages/page-format.ts';
 import { assetName } from '../assets.ts';
 import type { PageContent } from '../layout.ts';
+import type { Links } from '../links.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import type { PageContext } from './page-context.ts';
 
@@ -13,6 +15,7 @@ export async function dataPage({ services, links, query }: PageContext): Promise
   if (state?.databaseBytes === undefined) {
     return { title, content: html`<h1>Data</h1><p>There is no database before the first sync.</p>` };
   }
+  if (services.settings.postgres !== undefined) return postgresPage(services.settings.postgres, links);
   const defaultName = databaseNameOf(services.settings.databaseName);
   const names = Object.keys(state.databases ?? { [defaultName]: undefined });
   const asked = query.get('database');
@@ -38,4 +41,15 @@ ${dataTable(
   tables,
 )}</noscript>`;
   return { title, content, newsSeconds: 0, hasSqlite: true };
+}
+
+/** The app sends the queries of the page to PostgreSQL, as a user that can only read. */
+function postgresPage({ reader, address, schema }: PostgresSettings, links: Links): PageContent {
+  const place = html`The mirror is in the schema <code>${schema}</code> of the database <code>${address.database}</code> at <code>${address.host}</code>.`;
+  const shown =
+    reader === undefined
+      ? html`<p>${place} To see its rows here, create a user of PostgreSQL that may only read, and set <code>POSTGRES_READER_URL</code>: see “Readers” in docs/postgres.md.</p>`
+      : html`<div id="data" data-queries="${links.route('query')}"></div>
+<noscript><p>The rows are shown by a script. Without one, use any client of PostgreSQL. ${place}</p></noscript>`;
+  return { title: 'Data', content: html`<h1>Data</h1>${shown}`, newsSeconds: 0, hasSqlite: true };
 }

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient, PoolConfig } from 'pg';
-import { isLocalServer, type PostgresAddress } from '../../../config/postgres-address.ts';
+import { isLocalServer, type PostgresAddress } from '../../../config/postgres/postgres-address.ts';
 import { RetriableError } from '../../../errors.ts';
 import { postgresError } from './postgres-errors.ts';
 import { lockSeconds, Session } from './session.ts';

@@ -1,5 +1,5 @@
-import { isLocalServer, type PostgresAddress } from '../../../config/postgres-address.ts';
-import type { PostgresSettings } from '../../../config/postgres-settings.ts';
+import { isLocalServer, type PostgresAddress } from '../../../config/postgres/postgres-address.ts';
+import type { PostgresSettings } from '../../../config/postgres/postgres-settings.ts';
 import { createCredential } from '../../../dataverse/credential.ts';
 import { rememberSecret } from '../../../safe-text.ts';
 import type { PostgresOptions } from './connections.ts';

@@ -1,4 +1,4 @@
-import type { PostgresSettings } from '../../../config/postgres-settings.ts';
+import type { PostgresSettings } from '../../../config/postgres/postgres-settings.ts';
 import { ConfigurationError } from '../../../errors.ts';
 import { hasBookkeeping } from '../bookkeeping/bookkeeping-tables.ts';
 import { readVersion } from '../bookkeeping/stored-state.ts';

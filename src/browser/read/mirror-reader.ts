@@ -1,3 +1,4 @@
+import type { Answerer } from './sqlite-thread.ts';
 import type { Answer, Asked, Cell, Format, Results, Saved, Table } from './worker-messages.ts';
 
 /** A file to save has no more rows, and no more bytes than one row beyond these. */
@@ -18,14 +19,6 @@ export class QueryError extends Error {
   }
 }
 
-export interface Place {
-  /** The addresses of the database, of the code of the thread, and of SQLite's WebAssembly. */
-  database: string;
-  worker: string;
-  wasm: string;
-  key: string | null;
-}
-
 interface Options {
   /** The state that is meant, where another one may be shown by now. */
   state?: string;
@@ -33,13 +26,13 @@ interface Options {
   signal?: AbortSignal | undefined;
 }
 
-/** Reads the mirror in a thread, one read after the other. All see the state that was opened. */
+/** Reads the mirror, one read after the other. All see the state that was opened. */
 export class MirrorReader {
-  readonly #place: Place;
-  #worker: Worker | undefined;
-  /** The state that the thread has open. */
+  readonly #start: (onError: (message: string) => void) => Answerer;
+  #answerer: Answerer | undefined;
+  /** The state that it has open. */
   #opened: string | undefined;
-  /** Takes the answer to what the thread was asked. */
+  /** Takes the answer to what was asked last. */
   #take: ((answer: Answer) => void) | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
@@ -51,8 +44,9 @@ export class MirrorReader {
   /** Called when a read begins to run or wait, and when none does any more. */
   onBusy: (isBusy: boolean) => void = () => {};
 
-  constructor(place: Place) {
-    this.#place = place;
+  /** @param start begins a new thread, or what answers in its place */
+  constructor(start: (onError: (message: string) => void) => Answerer) {
+    this.#start = start;
   }
 
   /**
@@ -101,8 +95,8 @@ export class MirrorReader {
 
   /** Ends what is running. The next read opens the file again, and fails if a newer state is there. */
   stop(error = 'Stopped.'): void {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+    this.#answerer?.end();
+    this.#answerer = undefined;
     this.#opened = undefined;
     this.#take?.({ error, isChanged: false });
     this.#take = undefined;
@@ -136,9 +130,8 @@ export class MirrorReader {
 
   /** Opens the state that is there now. */
   async #reach(): Promise<string> {
-    const { database, key, wasm } = this.#place;
     try {
-      const { etag } = await this.#ask<'open'>({ kind: 'open', database, key, wasm });
+      const { etag } = await this.#ask<'open'>({ kind: 'open' });
       this.#opened = etag;
       return etag;
     } catch (error) {
@@ -158,10 +151,11 @@ export class MirrorReader {
   }
 
   async #ask<Kind extends Asked['kind']>(asked: Asked & { kind: Kind }): Promise<Results[Kind]> {
-    this.#worker ??= this.#start();
+    this.#answerer ??= this.#begin();
+    const { ask } = this.#answerer;
     const answer = await new Promise<Answer>((take) => {
       this.#take = take;
-      this.#worker!.postMessage(asked);
+      void ask(asked).then(take);
     });
     if ('error' in answer) throw new QueryError(answer.error, answer.isChanged);
     this.requests = answer.requests;
@@ -169,37 +163,10 @@ export class MirrorReader {
     return answer.result as Results[Kind];
   }
 
-  #start(): Worker {
-    const worker = new Worker(trusted(this.#place.worker) as unknown as string, { type: 'module' });
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-      if (worker === this.#worker) this.#take?.(data);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      if (worker === this.#worker) this.stop(event.message || 'SQLite could not be started.');
-    };
-    return worker;
+  #begin(): Answerer {
+    const answerer: Answerer = this.#start((message) => {
+      if (answerer === this.#answerer) this.stop(message);
+    });
+    return answerer;
   }
 }
-
-/** The policy of the page lets a thread start only from an address that was looked at. */
-function trusted(address: string): unknown {
-  const types = (
-    globalThis as {
-      trustedTypes?: {
-        createPolicy(name: string, rules: object): { createScriptURL(text: string): unknown };
-      };
-    }
-  ).trustedTypes;
-  if (types === undefined) return address;
-  policy ??= types.createPolicy('worker', {
-    createScriptURL: (text: string) => {
-      const { origin, pathname } = new URL(text, location.href);
-      if (origin !== location.origin || !/\/assets\/sqlite-worker-[0-9a-f]{12}\.js$/.test(pathname))
-        throw new TypeError('No thread of this app.');
-      return text;
-    },
-  });
-  return policy.createScriptURL(address);
-}
-let policy: { createScriptURL(text: string): unknown } | undefined;

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError } from '../../errors.ts';
 
 /** Where a PostgreSQL database is, and who signs in. */
 export interface PostgresAddress {

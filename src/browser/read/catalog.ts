@@ -1,5 +1,5 @@
+import type { Dialect } from '../sql/dialects.ts';
 import type { MirrorReader } from './mirror-reader.ts';
-import { quoted } from './sql.ts';
 
 export interface Relation {
   name: string;
@@ -29,21 +29,19 @@ export class Catalog {
   references: Reference[] = [];
   /** Aborted once nobody waits for what is read any more. */
   signal: AbortSignal | undefined;
+  readonly dialect: Dialect;
   readonly #reader: MirrorReader;
   readonly #columns = new Map<string, Column[]>();
   readonly #labels = new Map<string, Map<string, string>>();
 
-  constructor(reader: MirrorReader) {
+  constructor(reader: MirrorReader, dialect: Dialect) {
     this.#reader = reader;
+    this.dialect = dialect;
   }
 
   /** Reads what the state that is open has. Columns and labels are read once they are needed. */
   async load(): Promise<void> {
-    const found = await this.#reader.query(
-      "SELECT name, type, sql LIKE '%WITHOUT ROWID%' FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY substr(name, 1, 1) = '_', name COLLATE NOCASE",
-      [],
-      { maxRows: 10_000 },
-    );
+    const found = await this.#reader.query(this.dialect.relations, [], { maxRows: 10_000 });
     const relations = found.rows.map(([name, kind, isWithout]) => ({
       name: String(name),
       kind: kind as Relation['kind'],
@@ -76,11 +74,8 @@ export class Catalog {
   async columns(table: string): Promise<Column[]> {
     const known = this.#columns.get(table);
     if (known !== undefined) return known;
-    const { rows } = await this.#reader.query(
-      `SELECT name, type, pk FROM pragma_table_info(${quoted.text(table)})`,
-      [],
-      { signal: this.signal },
-    );
+    const { sql, parameters } = this.dialect.columns(table);
+    const { rows } = await this.#reader.query(sql, parameters, { maxRows: 2000, signal: this.signal });
     const columns = rows.map(([name, type, key]) => ({
       name: String(name),
       type: String(type),
@@ -109,11 +104,8 @@ export class Catalog {
     const labels = new Map<string, string>();
     if (!this.has('_choices')) return labels;
     // The base language of the organisation is the last, and stays.
-    const base = this.has('_sync_meta')
-      ? "(SELECT json_extract(value, '$.language') FROM _sync_meta WHERE name = 'choices')"
-      : '1033';
-    const sql = `SELECT column_name, value, label FROM _choices WHERE table_name = ? ORDER BY language IS ${base}`;
-    const { rows } = await this.#reader.query(sql, [table], { maxRows: 50_000, signal: this.signal });
+    const { sql, parameters } = this.dialect.labels(table, this.has('_sync_meta'));
+    const { rows } = await this.#reader.query(sql, parameters, { maxRows: 50_000, signal: this.signal });
     for (const [column, value, label] of rows) labels.set(`${column} ${value}`, String(label));
     this.#labels.set(table, labels);
     return labels;

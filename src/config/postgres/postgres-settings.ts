@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError } from '../../errors.ts';
 import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
 
 /** The mirror in PostgreSQL. */

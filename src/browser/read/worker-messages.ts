@@ -24,9 +24,9 @@ interface Statement {
   maxRows: number;
 }
 
-/** What the page asks the thread of SQLite, one after the other. */
+/** What the page asks, one after the other. */
 export type Asked =
-  | { kind: 'open'; database: string; key: string | null; wasm: string }
+  | { kind: 'open' }
   /** Texts longer than `maxText` are cut, but not those of the columns `whole`. */
   | ({ kind: 'query'; maxText: number; whole: string[] } & Statement)
   | ({ kind: 'save'; format: Format; maxBytes: number } & Statement);
@@ -40,3 +40,11 @@ export interface Results {
 export type Answer =
   | { result: Results[keyof Results]; requests: number; fetchedBytes: number }
   | { error: string; isChanged: boolean };
+
+/** What the thread of SQLite is told when it opens the mirror. */
+export interface OpenPlace {
+  /** The addresses of the database and of SQLite's WebAssembly. */
+  database: string;
+  wasm: string;
+  key: string | null;
+}
