@@ -1,9 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { type PostgresServer, startPostgresServer } from '../src/local/emulators/postgres-server.ts';
 
 /** The environment variable with the URL that answers with the folder of the server. */
 export const sharedPostgres = 'TEST_POSTGRES';
@@ -30,32 +30,20 @@ export default async function setup(): Promise<(() => Promise<void>) | undefined
   };
 }
 
-export interface OwnPostgres {
+export interface OwnPostgres extends PostgresServer {
   /** The folder of its data and its socket. */
   folder: string;
-  /** The process that owns the server. */
-  process: ChildProcess;
-  stop(): Promise<void>;
 }
 
-/** Starts a server, which ends with `stop()` or with this process, however that ends. */
+/** Starts a server in a new folder, which ends with `stop()` or with this process, however that ends. */
 export async function startOwnPostgres(): Promise<OwnPostgres> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'postgres-process.ts')], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  let log = '';
-  child.stderr.on('data', (chunk) => {
-    log = `${log}${chunk}`.slice(-4000);
-  });
-  const exited = once(child, 'exit');
-  const stop = async () => {
-    child.stdin.end();
-    await exited;
+  const folder = join(tmpdir(), `postgres-${randomBytes(6).toString('hex')}`);
+  const settings = {
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    max_connections: '100',
   };
-  const failed = exited.then(() => {
-    throw new Error(`PostgreSQL did not start:\n${log}`);
-  });
-  failed.catch(() => undefined);
-  const [folder] = (await Promise.race([once(createInterface(child.stdout), 'line'), failed])) as [string];
-  return { folder, process: child, stop };
+  const server = await startPostgresServer({ folder, settings, stop: 'at once', isTemporary: true });
+  return { folder, ...server };
 }

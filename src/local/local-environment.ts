@@ -5,6 +5,7 @@ import { checkDataverse } from './check-dataverse.ts';
 import { openDataFolder } from './data-folder/data-folder.ts';
 import { readLocalState, writeLocalState } from './data-folder/local-state.ts';
 import { privateFile, replaceText } from './data-folder/private-file.ts';
+import type { LocalPostgres } from './emulators/local-postgres.ts';
 import { startSampleDataverseThread } from './emulators/sample-dataverse-thread.ts';
 import { startStorageEmulator } from './emulators/storage-emulator.ts';
 import type { FunctionsHost, LogEntry } from './functions-host/host.ts';
@@ -23,6 +24,8 @@ export interface LocalEnvironment {
   dataFolder: string;
   /** The log of the app and the host. */
   logFile: string;
+  /** The server of `--target postgres`. */
+  postgres?: LocalPostgres | undefined;
   /** What the user should know about the data folder. */
   warnings: string[];
   /** The tables of a `--metadata` document that are synced without `--entities`. */
@@ -76,12 +79,22 @@ export async function startLocalEnvironment(
     parts.defer(() => emulator.stop());
     return emulator;
   };
-  const [dataverseUrl, { connectionString, onQueueMessage }, { startFunctionsHost }] = await Promise.all([
-    dataverse ?? startSample(),
-    startStorage(),
-    // Load the host while the threads start.
-    import('./functions-host/host.ts'),
-  ]);
+  const startDatabase = async () => {
+    if (options.target !== 'postgres') return undefined;
+    const { startLocalPostgres } = await import('./emulators/local-postgres.ts');
+    const server = await startLocalPostgres(data.path, state.postgres);
+    parts.defer(() => server.stop());
+    state.postgres = server.state;
+    return server;
+  };
+  const [dataverseUrl, { connectionString, onQueueMessage }, { startFunctionsHost }, postgres] =
+    await Promise.all([
+      dataverse ?? startSample(),
+      startStorage(),
+      // Load the host while the threads start.
+      import('./functions-host/host.ts'),
+      startDatabase(),
+    ]);
   await writeLocalState(data.path, state);
 
   if (defaultTables !== undefined) {
@@ -96,6 +109,7 @@ export async function startLocalEnvironment(
     entitiesFile,
     once,
     live,
+    target: postgres?.settings ?? { SYNC_TARGET: 'sqlite' },
   });
   const logFile = join(data.path, 'functions.log');
   await rm(logFile, { force: true });
@@ -123,7 +137,7 @@ export async function startLocalEnvironment(
   const dataFolder = data.path;
   return {
     ...{ host, source, dataverseUrl, connectionString, settings, dataFolder, logFile },
-    ...{ warnings: data.warnings, defaultTables },
+    ...{ warnings: data.warnings, defaultTables, postgres },
   };
 }
 

@@ -10,6 +10,8 @@ export interface LocalSettingsInput {
   once: boolean;
   /** A sync starts every 20 seconds, whatever the schedule. */
   live: boolean;
+  /** The settings of where the mirror is. */
+  target: Record<string, string>;
 }
 
 /**
@@ -24,7 +26,9 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
   for (const [name, value] of [...Object.entries(values), ...Object.entries(process.env)]) {
     if (typeof value === 'string') settings[name] = value;
   }
-  Object.assign(settings, {
+  // The mirror stays on this machine, whatever the environment of the user says.
+  for (const name of Object.keys(settings)) if (name.startsWith('POSTGRES_')) delete settings[name];
+  Object.assign(settings, input.target, {
     FUNCTIONS_WORKER_RUNTIME: 'node',
     DATAVERSE_URL: input.dataverseUrl,
     AzureWebJobsStorage: input.connectionString,

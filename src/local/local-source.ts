@@ -13,8 +13,17 @@ export interface LocalSource {
 /** Its rows are made anew at each start, so it is emptied before. */
 export const liveFolder = 'live';
 
-/** `tables` are the tables that have rows if the sample Dataverse serves a real metadata document. */
+/**
+ * Another target has other cursors, so its folder is another one. `tables` are the tables that have rows if the sample Dataverse serves a real
+ * metadata document.
+ */
 export function sourceOf(options: StartOptions, tables: readonly string[] | undefined): LocalSource {
+  const { identity, folderName } = rowsOf(options, tables);
+  if (options.target === 'sqlite') return { identity, folderName };
+  return { identity: `${identity}, mirrored in PostgreSQL`, folderName: `${folderName}-postgres` };
+}
+
+function rowsOf(options: StartOptions, tables: readonly string[] | undefined): LocalSource {
   if (options.dataverse !== undefined) {
     return { identity: options.dataverse, folderName: new URL(options.dataverse).host.replace(':', '-') };
   }

@@ -3,6 +3,7 @@ import { BlobServiceClient } from '@azure/storage-blob';
 import { describeError } from '../errors.ts';
 import { printableJson } from '../safe-text.ts';
 import { databaseFileOf, databaseNameOf } from '../storage/database/database-names.ts';
+import type { RunStatus } from '../sync/run/run-status.ts';
 import { type CheckReport, checkLines } from '../terminal/check-report.ts';
 import { formatBytes } from '../terminal/format.ts';
 import { openCommand } from '../terminal/open-command.ts';
@@ -90,11 +91,16 @@ async function runSyncs(
 
   const file = join(environment.dataFolder, 'dataverse.db');
   const out = options.out === undefined ? undefined : resolve(options.out);
+  const { postgres } = environment;
   const copies = new DatabaseCopies(databaseNameOf(blobName(environment)), (name) => {
     const of = (path: string) => (name === undefined ? path : join(dirname(path), `${name}.db`));
     const files = out === undefined ? [of(file)] : [of(file), of(out)];
     return new DatabaseCopy(databaseBlob(environment, name), files);
   });
+  /** A mirror in PostgreSQL needs no copy: everybody can read it there. */
+  const update = async (run: RunStatus) => {
+    if (postgres === undefined) await copies.update(run);
+  };
   const client = new SyncClient(host.url, host.functionKey, stop);
   const start = () => client.start({ allowMassDelete: options.allowMassDelete, reread: options.reread });
   const follow = async (runId: string) => {
@@ -114,23 +120,25 @@ async function runSyncs(
     say(STOPPING);
     return INTERRUPTED;
   }
-  await copies.update(status);
+  await update(status);
 
-  for (const line of reportLines(status)) progress.line(line);
+  for (const line of reportLines(status, postgres === undefined)) progress.line(line);
   const success = isSuccess(status);
   if (!success) progress.line(`Log        ${environment.logFile}`);
-  if (options.json) {
+  if (options.json && postgres !== undefined) {
+    const at = { file: postgres.place, bytes: status.database?.bytes ?? 0 };
+    process.stdout.write(`${reportJson(status, at)}\n`);
+  } else if (options.json) {
     const { bytes } = copies.all[0]!;
     const others = copies.all.slice(1).map((copy) => ({ file: copy.file, bytes: copy.bytes }));
     process.stdout.write(`${reportJson(status, { file: out ?? file, bytes }, others)}\n`);
   }
   if (status.phase !== 'complete') return 1;
-  // The default database does not exist if every table is in another one.
-  const shown = copies.all.filter(
-    ({ bytes }, index) => bytes > 0 || (index === 0 && copies.all.length === 1),
-  );
-  for (const copy of shown) progress.line(`Database   ${copy.file} (${formatBytes(copy.bytes)})`);
-  progress.line(`Open it    ${openCommand(shown[0]?.file ?? out ?? file)}`);
+  if (postgres !== undefined) {
+    progress.line(`Database   ${postgres.place}`);
+    // The server ends with this command.
+    progress.line(`Open it    ${options.once ? 'start it without --once' : postgres.command}`);
+  } else showFiles(copies, out ?? file, (line) => progress.line(line));
   if (options.once) return success ? 0 : 1;
 
   progress.line(`Pages      ${host.url}/api/dashboard#key=${host.functionKey}`);
@@ -138,10 +146,19 @@ async function runSyncs(
   progress.line(`Dataverse  ${dataverseUrl}`);
   const schedule = environment.settings['SYNC_SCHEDULE'];
   progress.line(`Further syncs run on the schedule ${schedule} (UTC). Press Ctrl-C to stop.`);
-  reportFurtherRuns(environment, client, copies, run.runId, (line) => progress.line(line), stop);
+  reportFurtherRuns(environment, client, update, run.runId, (line) => progress.line(line), stop);
   await stopped;
   say(STOPPING);
   return 0;
+}
+
+function showFiles(copies: DatabaseCopies, file: string, say: (line: string) => void): void {
+  // The default database does not exist if every table is in another one.
+  const shown = copies.all.filter(
+    ({ bytes }, index) => bytes > 0 || (index === 0 && copies.all.length === 1),
+  );
+  for (const copy of shown) say(`Database   ${copy.file} (${formatBytes(copy.bytes)})`);
+  say(`Open it    ${openCommand(shown[0]?.file ?? file)}`);
 }
 
 function blobName({ settings }: LocalEnvironment): string {
@@ -155,11 +172,11 @@ function databaseBlob(environment: LocalEnvironment, name: string | undefined) {
     .getBlobClient(databaseFileOf(blobName(environment), name));
 }
 
-/** After each further run, prints its totals and updates the copies of the database. */
+/** After each further run, prints its totals. @param update brings the copies of the database up to date */
 function reportFurtherRuns(
-  { host, logFile }: LocalEnvironment,
+  { host, logFile, postgres }: LocalEnvironment,
   client: SyncClient,
-  copies: DatabaseCopies,
+  update: (run: RunStatus) => Promise<void>,
   lastRunId: string,
   say: (line: string) => void,
   stop: AbortSignal,
@@ -173,10 +190,10 @@ function reportFurtherRuns(
     const ended = runs.slice(0, at < 0 ? 1 : at).filter(isOver);
     for (const run of ended.reverse()) {
       reported = run.runId;
-      for (const line of reportLines(run)) say(line);
+      for (const line of reportLines(run, postgres === undefined)) say(line);
       if (!isSuccess(run)) say(`Log        ${logFile}`);
     }
-    if (ended.length > 0) await copies.update(ended.at(-1)!);
+    if (ended.length > 0) await update(ended.at(-1)!);
   };
   host.onInvocation(({ state, functionName }) => {
     // The check itself invokes syncStatus.

@@ -17,6 +17,8 @@ export interface StartOptions {
   /** The sample Dataverse keeps changing, and a sync starts every 20 seconds. */
   live?: boolean;
   metadata?: string;
+  /** Where the mirror is. */
+  target: 'sqlite' | 'postgres';
   /** Logical names of tables that may lose rows beyond their limit in the first sync. */
   allowMassDelete?: string[];
   /** Logical names of tables that the first sync reads again in full, or all. */
@@ -42,6 +44,8 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
                      set DATAVERSE_ACCESS_TOKEN to an access token, or configure other
                      credentials in local.settings.json
   --entities FILE    the tables to sync (default: entities.json)
+  --target TARGET    where the mirror is: sqlite (default), or postgres, which starts a PostgreSQL server
+                     on this machine as well
   --out FILE         copy the finished database to this file, readable by you only; other
                      databases of entities.json are copied next to it
   --data DIR         where the storage emulator keeps its files, readable by you only (default: a folder in .data)
@@ -86,7 +90,14 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     out,
     data,
     metadata,
+    target = 'sqlite',
   } = values;
+  if (target !== 'sqlite' && target !== 'postgres') {
+    throw new UsageError(`--target takes sqlite or postgres, not "${target}"`);
+  }
+  if (target === 'postgres' && out !== undefined) {
+    throw new UsageError('--out copies a database file; with --target postgres there is none');
+  }
   if (dataverse !== undefined && (metadata !== undefined || values.rows !== undefined)) {
     throw new UsageError('--metadata and --rows apply to the sample Dataverse only, not to --dataverse');
   }
@@ -104,6 +115,7 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     quiet,
     json,
     rows,
+    target,
     ...(live && { live }),
     port,
     dataverse: origin(dataverse),
@@ -127,6 +139,7 @@ function parse(args: string[]) {
       rows: { type: 'string' },
       live: { type: 'boolean' },
       metadata: { type: 'string' },
+      target: { type: 'string' },
       'allow-mass-delete': { type: 'string', multiple: true },
       reread: { type: 'string', multiple: true },
       quiet: { type: 'boolean' },

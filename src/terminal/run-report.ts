@@ -2,8 +2,11 @@ import { printableJson } from '../safe-text.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
-/** The result of a run as lines for a person: totals first, then each fault and what to do about it. */
-export function reportLines(status: RunStatus): string[] {
+/**
+ * The result of a run as lines for a person: totals first, then each fault and what to do about it.
+ * @param isFile whether the mirror is a file, of which blocks are written
+ */
+export function reportLines(status: RunStatus, isFile = true): string[] {
   const { totals, entities: tables, phase, seconds, database } = status;
   const lines = [
     `Sync ${phase} in ${formatSeconds(seconds)}: ${plural(tables.length, 'table')}, ` +
@@ -11,7 +14,7 @@ export function reportLines(status: RunStatus): string[] {
     `  ${plural(totals.added, 'row')} added, ${formatCount(totals.updated)} updated, ` +
       `${formatCount(totals.deleted)} deleted, ${formatCount(totals.unchanged)} unchanged`,
   ];
-  if (database !== undefined) {
+  if (database !== undefined && isFile) {
     lines.push(
       `  ${plural(database.stagedBlocks, 'database block')} written (${formatBytes(database.stagedBytes)})`,
     );

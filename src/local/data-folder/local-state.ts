@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
+import type { LocalPostgresState } from '../emulators/local-postgres.ts';
 import type { LocalSource } from '../local-source.ts';
 import { replaceText } from './private-file.ts';
 
@@ -17,6 +18,8 @@ export interface LocalState {
   since: string;
   /** Kept so that the stored links to the sample Dataverse stay valid. */
   samplePort?: number;
+  /** Of `--target postgres`. */
+  postgres?: LocalPostgresState;
 }
 
 /** @throws ConfigurationError if the file is damaged or the folder belongs to another source */

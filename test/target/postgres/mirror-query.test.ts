@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
+import { ConfigurationError } from '../../../src/errors.ts';
+import { MirrorQueries, type MirrorQuery } from '../../../src/target/postgres/query/mirror-query.ts';
+import { startPostgres, withClient } from '../../postgres.ts';
+import { Organisation } from '../../sync/organisation.ts';
+
+/** The schema of the harness. */
+const schema = 'mirror';
+
+let org: Organisation;
+let address: string;
+let queries: MirrorQueries;
+
+beforeAll(async () => {
+  address = await (await startPostgres()).createDatabase();
+  org = await Organisation.start(['account', 'contact'], {}, {}, undefined, address);
+  await org.sync();
+  await withClient(address, async (client) => {
+    await client.query(
+      `DO $$ BEGIN CREATE ROLE mirror_reader LOGIN PASSWORD 'read-only-1'; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+    );
+    await client.query(`GRANT USAGE ON SCHEMA ${schema} TO mirror_reader`);
+    await client.query(`GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO mirror_reader`);
+  });
+  queries = open('mirror_reader');
+});
+afterAll(async () => {
+  await queries.close();
+  await org.stop();
+});
+
+function open(user: string): MirrorQueries {
+  return new MirrorQueries({ ...postgresAddress(address), user, password: 'read-only-1', schema });
+}
+
+const run = (sql: string, options: Partial<MirrorQuery> = {}) =>
+  queries.run({ sql, parameters: [], maxRows: 1000, maxText: 2000, whole: [], ...options });
+
+describe('a query of a mirror in PostgreSQL', () => {
+  it('brings rows with their names, numbers as numbers', async () => {
+    const found = await run(
+      'SELECT $1::integer AS a, NULL AS b, 9007199254740993::bigint AS c, 2::bigint AS d, 1.50 AS e',
+      {
+        parameters: [7],
+      },
+    );
+    expect(found).toMatchObject({
+      columns: ['a', 'b', 'c', 'd', 'e'],
+      rows: [[7, null, '9007199254740993', 2, '1.50']],
+      isCut: false,
+    });
+    const truth = await withClient(address, (client) =>
+      client.query(`SELECT count(*) AS n FROM ${schema}.accounts`),
+    );
+    expect((await run('SELECT count(*) FROM accounts'))!.rows).toEqual([[Number(truth.rows[0].n)]]);
+  });
+
+  it('is cut where its limits are', async () => {
+    expect(await run('SELECT n FROM generate_series(1, 2000) n')).toMatchObject({
+      isCut: true,
+      rows: { length: 1000 },
+    });
+    expect(await run('SELECT n FROM generate_series(1, 1000) n')).toMatchObject({
+      isCut: false,
+      rows: { length: 1000 },
+    });
+    const long = "SELECT repeat('x', 5000) AS a, repeat('y', 5000) AS b";
+    const [row] = (await run(long, { whole: ['b'] }))!.rows;
+    expect(row!.map((cell) => String(cell).length)).toEqual([2001, 5000]);
+    const large = await run("SELECT repeat('x', 1000000) FROM generate_series(1, 100)", {
+      maxText: 1_000_000,
+    });
+    expect(large).toMatchObject({ isCut: true });
+    expect(large!.rows.length).toBeLessThan(30);
+  });
+
+  it('sees the state that it names, or none', async () => {
+    const { etag } = (await run('SELECT 1'))!;
+    expect(await queries.etag()).toBe(etag);
+    expect(await run('SELECT 1', { etag })).toBeDefined();
+    org.store.create('account', { name: 'New' });
+    await org.sync();
+    expect(await run('SELECT 1', { etag })).toBeUndefined();
+    expect((await run("SELECT count(*) FROM accounts WHERE name = 'New'"))!.rows).toEqual([[1]]);
+  });
+
+  it.each([
+    ['a second statement', 'SELECT 1; SELECT 2', /cannot insert multiple commands/],
+    [
+      'a second statement after a semicolon in a comment',
+      'SELECT 1 /*;*/; DELETE FROM accounts',
+      /cannot insert multiple/,
+    ],
+    ['a write', 'DELETE FROM accounts', /syntax error|permission denied/],
+    [
+      'a write behind a SELECT',
+      'WITH d AS (DELETE FROM accounts RETURNING *) SELECT * FROM d',
+      /must not contain data-modifying|read-only|permission denied/,
+    ],
+    [
+      'a way out of reading',
+      "SELECT set_config('transaction_read_only', 'off', true)",
+      /must be set before any query|cannot set transaction read-write/,
+    ],
+    ['another role', "SELECT set_config('role', 'postgres', true)", /permission denied/],
+    ['a file of the server', "SELECT pg_read_file('/etc/passwd')", /permission denied/],
+    ['a name that is not there', 'SELECT nothing FROM accounts', /column "nothing" does not exist/],
+    ['no statement', '-- nothing', /syntax error/],
+    ['a COPY', "COPY accounts TO '/tmp/x'", /syntax error|permission denied/],
+  ])('refuses %s', async (_, sql, message) => {
+    await expect(run(sql)).rejects.toThrow(message);
+  });
+
+  it('leaves no lock behind that keeps a sync waiting, and no setting', async () => {
+    await run(`SELECT pg_advisory_lock(hashtextextended('dataverse mirror ${schema}', 0))`);
+    await run("SELECT set_config('search_path', 'pg_catalog', false)");
+    const { phase } = await org.sync();
+    expect(phase).toBe('complete');
+    expect((await run('SELECT count(*) > 0 FROM accounts'))!.rows).toEqual([['t']]);
+  });
+
+  it('explains and shows', async () => {
+    expect((await run('EXPLAIN SELECT * FROM accounts'))!.columns).toEqual(['QUERY PLAN']);
+    expect((await run('show transaction_read_only'))!.rows).toEqual([['on']]);
+  });
+
+  it('is refused to a user who could change the mirror', async () => {
+    const asOwner = open('postgres');
+    const query = { sql: 'SELECT 1', parameters: [], maxRows: 1, maxText: 1, whole: [] };
+    await expect(asOwner.run(query)).rejects.toThrow(ConfigurationError);
+    await asOwner.close();
+    await withClient(address, (client) =>
+      client.query(`GRANT DELETE ON ${schema}.contacts TO mirror_reader`),
+    );
+    const another = open('mirror_reader');
+    await expect(another.run(query)).rejects.toThrow(/could change the mirror/);
+    await another.close();
+    await withClient(address, (client) =>
+      client.query(`REVOKE DELETE ON ${schema}.contacts FROM mirror_reader`),
+    );
+  });
+
+  it('ends at its limit of time', async () => {
+    await expect(
+      queries.run(
+        {
+          sql: 'SELECT count(*) FROM generate_series(1, 100000000000)',
+          parameters: [],
+          maxRows: 1,
+          maxText: 1,
+          whole: [],
+        },
+        1,
+      ),
+    ).rejects.toThrow('The query took too long');
+  });
+});
