@@ -1,5 +1,6 @@
 import { type Check, failed, type PendingCheck, runChecks } from './check/check.ts';
 import { dataverseCheck, privilegesCheck } from './check/dataverse-checks.ts';
+import { postgresChecks } from './check/postgres-checks.ts';
 import { checkSchedule } from './check/schedule-check.ts';
 import { blobCheck, queueCheck } from './check/storage-checks.ts';
 import { entitiesOf, type TableConfig } from './config/entities.ts';
@@ -73,6 +74,7 @@ function accessChecks(settings: Settings, env: Record<string, string | undefined
       host.blobs.getContainerClient(containers.work),
     ),
     queueCheck(host.queues.getQueueClient(queue)),
+    ...(settings.postgres === undefined ? [] : postgresChecks(settings.postgres)),
     blobCheck(
       `${databaseStorage.setting}, container ${containers.database}`,
       openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database),

@@ -10,7 +10,7 @@ import { startSampleDataverseThread } from './emulators/sample-dataverse-thread.
 import { startStorageEmulator } from './emulators/storage-emulator.ts';
 import type { FunctionsHost, LogEntry } from './functions-host/host.ts';
 import { localSettings } from './local-settings.ts';
-import { type LocalSource, liveFolder, sourceOf } from './local-source.ts';
+import { type LocalSource, sourceOf } from './local-source.ts';
 import { firstTables, tablesOf } from './sample-tables.ts';
 import { DEFAULT_PORT, type StartOptions } from './start-options.ts';
 
@@ -62,7 +62,7 @@ export async function startLocalEnvironment(
 
   const source = sourceOf(options, tables);
   const folder = resolve(options.data ?? join(appRoot, '.data', source.folderName));
-  if (source.folderName === liveFolder && options.data === undefined) await removeUnlessInUse(folder);
+  if (source.isNew && options.data === undefined) await removeUnlessInUse(folder);
   const data = await openDataFolder(folder);
   parts.defer(() => data.release());
   const state = await readLocalState(data.path, source);
@@ -82,7 +82,7 @@ export async function startLocalEnvironment(
   const startDatabase = async () => {
     if (options.target !== 'postgres') return undefined;
     const { startLocalPostgres } = await import('./emulators/local-postgres.ts');
-    const server = await startLocalPostgres(data.path, state.postgres);
+    const server = await startLocalPostgres(data.path, state.postgres, source.isNew);
     parts.defer(() => server.stop());
     state.postgres = server.state;
     return server;

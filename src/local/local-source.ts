@@ -8,19 +8,21 @@ export interface LocalSource {
   identity: string;
   /** Its default folder in `.data`. */
   folderName: string;
+  /** Its rows are made anew at each start, so the default folder is emptied before. */
+  isNew?: boolean;
 }
 
-/** Its rows are made anew at each start, so it is emptied before. */
-export const liveFolder = 'live';
+const liveFolder = 'live';
 
 /**
  * Another target has other cursors, so its folder is another one. `tables` are the tables that have rows if the sample Dataverse serves a real
  * metadata document.
  */
 export function sourceOf(options: StartOptions, tables: readonly string[] | undefined): LocalSource {
-  const { identity, folderName } = rowsOf(options, tables);
-  if (options.target === 'sqlite') return { identity, folderName };
-  return { identity: `${identity}, mirrored in PostgreSQL`, folderName: `${folderName}-postgres` };
+  const source = rowsOf(options, tables);
+  if (options.target === 'sqlite') return source;
+  const { identity, folderName } = source;
+  return { ...source, identity: `${identity}, mirrored in PostgreSQL`, folderName: `${folderName}-postgres` };
 }
 
 function rowsOf(options: StartOptions, tables: readonly string[] | undefined): LocalSource {
@@ -30,7 +32,7 @@ function rowsOf(options: StartOptions, tables: readonly string[] | undefined): L
   if (options.metadata === undefined) {
     if (options.live) {
       const identity = `the sample Dataverse with ${options.rows} rows that keep changing`;
-      return { identity, folderName: liveFolder };
+      return { identity, folderName: liveFolder, isNew: true };
     }
     const identity = `the sample Dataverse with ${options.rows} rows`;
     return { identity, folderName: options.rows === DEFAULT_ROWS ? 'sample' : `sample-${options.rows}` };

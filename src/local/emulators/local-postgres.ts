@@ -30,11 +30,13 @@ const schema = 'dataverse';
 /**
  * Starts a PostgreSQL server on this machine, with a database for the mirror, its owner, and a user who can only read.
  * @param folder the data folder of the start, which has the server's
+ * @param isTemporary delete it at the end
  * @throws ConfigurationError if it does not start
  */
 export async function startLocalPostgres(
   folder: string,
   known: LocalPostgresState | undefined,
+  isTemporary = false,
 ): Promise<LocalPostgres> {
   const state = known ?? { port: await freePort(), passwords: newPasswords() };
   const { port, passwords } = state;
@@ -42,6 +44,7 @@ export async function startLocalPostgres(
     folder: serverFolder(folder, port),
     port,
     password: passwords.postgres,
+    isTemporary,
     // What a crash of the machine loses is synced again.
     settings: { synchronous_commit: 'off' },
   }).catch((cause: Error) => {
