@@ -36,11 +36,15 @@ describe('the documentation agrees with the code', () => {
   test('app settings and their defaults', () => {
     const settings = rows(section('docs/configuration.md', 'App settings'));
     const named = settings.map(([name]) => plain(name!));
-    const files = ['settings', 'storage-settings', 'metrics-settings'].map((name) => `src/config/${name}.ts`);
+    const files = [...['settings', 'storage-settings', 'metrics-settings', 'postgres/postgres-settings']].map(
+      (name) => `src/config/${name}.ts`,
+    );
     const inCode = files.flatMap((path) =>
-      [...read(path).matchAll(/^ {2}((?:DATAVERSE|SYNC|METRICS|DASHBOARD|AzureWebJobsStorage)\w*):/gm)].map(
-        ([, name]) => name!,
-      ),
+      [
+        ...read(path).matchAll(
+          /^ {2}((?:DATAVERSE|SYNC|POSTGRES|METRICS|DASHBOARD|AzureWebJobsStorage)\w*):/gm,
+        ),
+      ].map(([, name]) => name!),
     );
     const elsewhere = [
       'SYNC_SCHEDULE',
@@ -61,7 +65,7 @@ describe('the documentation agrees with the code', () => {
     expect(readSettings({ ...required, ...defaults })).toEqual(readSettings(required));
     expect(readMetricsSettings(defaults)).toEqual(readMetricsSettings({}));
     const withDefault = inCode.filter((name) =>
-      /^(?:SYNC_(?!DATABASE_STORAGE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$/.test(name),
+      /^(?:SYNC_(?!DATABASE_STORAGE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$|_SCHEMA$/.test(name),
     );
     expect(Object.keys(defaults).sort()).toEqual(withDefault.sort());
 

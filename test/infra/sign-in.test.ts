@@ -21,7 +21,7 @@ it('docs/deployment.md says which route asks for what', () => {
         one!.endsWith('…') ? path.startsWith(one!.slice(0, -1)) : one === path.replace('/{runId?}', ''),
       ),
     );
-  expect(routes.filter(({ hasSignIn }) => hasSignIn)).toHaveLength(6);
+  expect(routes.filter(({ hasSignIn }) => hasSignIn)).toHaveLength(7);
   for (const { path, hasSignIn, hasKey } of routes)
     expect(said(path)?.slice(1), path).toEqual([hasSignIn ? 'yes' : 'no', hasKey ? 'yes' : 'no']);
 });

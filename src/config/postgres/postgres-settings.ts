@@ -39,7 +39,9 @@ export const postgresAppSettings = {
 };
 
 type Given = Readonly<Record<string, string | undefined>>;
-type PostgresAppSettings = { readonly [Name in keyof typeof postgresAppSettings]?: string | undefined };
+type PostgresAppSettings = {
+  readonly [Name in keyof typeof postgresAppSettings | 'AzureWebJobsStorage__clientId']?: string | undefined;
+};
 
 /**
  * The settings of a mirror in PostgreSQL, which `postgresFaults` found to be valid.
@@ -50,7 +52,8 @@ export function postgresSettings(given: PostgresAppSettings): PostgresSettings |
   return {
     address: addressOf(given),
     schema: given.POSTGRES_SCHEMA!,
-    clientId: given.POSTGRES_CLIENT_ID,
+    // An app has one identity as a rule.
+    clientId: given.POSTGRES_CLIENT_ID ?? given.AzureWebJobsStorage__clientId,
     reader:
       given.POSTGRES_READER_URL === undefined
         ? undefined
@@ -59,14 +62,10 @@ export function postgresSettings(given: PostgresAppSettings): PostgresSettings |
 }
 
 /** @throws ConfigurationError */
-function addressOf({
-  POSTGRES_URL: url,
-  POSTGRES_HOST: host = '',
-  POSTGRES_DATABASE: database = '',
-  POSTGRES_USER: user = '',
-}: PostgresAppSettings): PostgresAddress {
-  if (url !== undefined) return postgresAddress(url);
-  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: 5432, database, user };
+function addressOf(given: PostgresAppSettings): PostgresAddress {
+  if (given.POSTGRES_URL !== undefined) return postgresAddress(given.POSTGRES_URL);
+  const { POSTGRES_HOST: host, POSTGRES_DATABASE: database, POSTGRES_USER: user } = given;
+  return { host: host!.replace(/^\[(.*)\]$/, '$1'), port: 5432, database: database!, user: user! };
 }
 
 /** What is wrong with the settings together. The messages quote no part of a connection string. */
