@@ -26,6 +26,7 @@ import { canMakeCertificate, makeCertificate } from '../../src/local/sample-data
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { record } from '../metrics/metrics-world.ts';
+import { startPostgres, withClient } from '../postgres.ts';
 import { type DeployedApp, deploy } from './deployed-app.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -231,6 +232,36 @@ describe.skipIf(!canMakeCertificate())('deployed to an empty folder', () => {
     } finally {
       broken.stop();
     }
+  });
+
+  test('a run reaches a mirror in PostgreSQL', async () => {
+    const address = await (await startPostgres()).createDatabase();
+    const env = {
+      AzureWebJobsStorage: azurite.connectionString,
+      SYNC_QUEUE_PREFIX: 'in-postgres',
+      SYNC_WORK_CONTAINER: 'work-of-postgres',
+      SYNC_DATABASE_CONTAINER: 'files-of-postgres',
+      DATAVERSE_URL: dataverse.url,
+      DATAVERSE_ACCESS_TOKEN: 'test',
+      SYNC_SCHEDULE: '0 0 0 1 1 *',
+      SYNC_ENTITIES_FILE: join(built.folder, 'entities.json'),
+      SYNC_TARGET: 'postgres',
+      POSTGRES_URL: address,
+    };
+    const another = await deploy(built.folder, env, folder);
+    try {
+      expect(await (await another.fetch('check')).json()).toMatchObject({ ok: true });
+      const { runId } = (await (await another.fetch('sync', { method: 'POST' })).json()) as { runId: string };
+      const status = async () => (await another.fetch(`sync/${runId}`)).json();
+      await expect.poll(status, { timeout: 120_000, interval: 200 }).toMatchObject({ phase: 'complete' });
+      expect(await status()).toMatchObject({ totals: { failed: 0 } });
+    } finally {
+      another.stop();
+    }
+    const { rows } = await withClient(address, (client) =>
+      client.query('SELECT count(*)::int AS n FROM dataverse.accounts'),
+    );
+    expect(rows).toEqual([{ n: dataverse.store.count('account') }]);
   });
 
   test('campaign metrics are accepted', async () => {

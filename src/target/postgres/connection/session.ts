@@ -118,9 +118,10 @@ export class Session {
 
   /** Runs `COPY … FROM STDIN` with these chunks of its text format. */
   async copy(sql: string, chunks: Iterable<Buffer>): Promise<void> {
-    const { from } = await import('pg-copy-streams');
+    // Its names are those of a function, which a bundle does not find.
+    const { default: streams } = await import('pg-copy-streams');
     try {
-      await pipeline(chunks, this.#client.query(from(sql)));
+      await pipeline(chunks, this.#client.query(streams.from(sql)));
     } catch (error) {
       throw postgresError(error, 'load rows into', this.#object);
     }
