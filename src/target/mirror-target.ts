@@ -34,6 +34,11 @@ export interface MirrorTarget {
    */
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T>;
   /**
+   * The ids of all rows of a table that are committed and not marked as deleted, in order. It needs no transaction, and can
+   * be asked for while one works.
+   */
+  rowIds(table: Table): Promise<string[]>;
+  /**
    * References whose target is absent; undefined while there is no mirror, `large` if it is too large to be searched at
    * once: then a check counts them.
    */

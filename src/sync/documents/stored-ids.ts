@@ -30,12 +30,11 @@ export async function readStoredIds(services: SyncServices, name: string): Promi
  * @returns undefined if no table of the mirror has this list
  */
 async function idsInMirror(services: SyncServices, name: string): Promise<string[] | undefined> {
-  const loaded = await services.mirror.loadState();
-  const known = Object.values(loaded.state.entities).find(({ storedIds }) => storedIds === name);
+  const { state } = await services.mirror.loadState();
+  const known = Object.values(state.entities).find(({ storedIds }) => storedIds === name);
   if (known === undefined) return undefined;
-  // Nothing is committed.
-  const options = { loaded, runId: '', at: services.now().toISOString(), synced: [], incomingBytes: 0 };
-  const ids = await services.mirror.transaction(options, (mirror) => mirror.rowIds(known.table));
+  // A merge may be under way that asks for it, so this begins no other one.
+  const ids = await services.mirror.rowIds(known.table);
   services.telemetry.log('info', `The list of ids ${name} is missing and was made anew from the database.`);
   await services.work.createIfAbsent(name, ids);
   return ids;

@@ -19,6 +19,7 @@ import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { checkMirror } from './postgres-check.ts';
 import { PostgresTransaction } from './postgres-transaction.ts';
 import { findDangling } from './rows/dangling-references.ts';
+import { rowIds } from './rows/live-rows.ts';
 import { planOf } from './schema/migrate-table.ts';
 import { postgresEngine } from './schema/names.ts';
 
@@ -99,6 +100,10 @@ export class PostgresMirror implements MirrorTarget {
       await lockState(session, options.loaded.etag);
       return work(new PostgresTransaction({ session, sqlite, transaction: options, commit, scanRows }));
     });
+  }
+
+  rowIds(table: Table): Promise<string[]> {
+    return this.#connections.read((session) => rowIds(session, table));
   }
 
   findDangling(): Promise<DanglingReport | 'large' | undefined> {

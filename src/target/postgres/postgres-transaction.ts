@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { RetriableError, SkipTableError } from '../../errors.ts';
-import { quoteIdentifier as quote } from '../../schema/sql.ts';
 import type { Table } from '../../schema/table.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
-import { liveRows } from '../common/mirror-table.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import type {
   Closure,
@@ -46,7 +44,7 @@ import { deleteRows } from './rows/delete-rows.ts';
 import { contentDigest, findReferrers } from './rows/digests.ts';
 import { compareFiles, writeFiles } from './rows/files.ts';
 import { History } from './rows/history.ts';
-import { countRows } from './rows/live-rows.ts';
+import { countRows, rowIds } from './rows/live-rows.ts';
 import { mergeTable } from './rows/merge-table.ts';
 import { TemporaryTables } from './rows/temporary-tables.ts';
 import { dropTable } from './schema/drop-table.ts';
@@ -140,9 +138,11 @@ export class PostgresTransaction implements MirrorTransaction {
     return this.#session.about(table.logicalName, async () => {
       const { runId, at, synced } = this.#options;
       const before = this.state.entities[table.logicalName]?.table;
-      const migrated = await migrateTable(this.#session, before, table, {
-        ...{ runId, at, synced: referableTables(synced, this.state), syncedBefore: this.#before },
-      });
+      const migrated = await this.#unlessHeld(before !== undefined, () =>
+        migrateTable(this.#session, before, table, {
+          ...{ runId, at, synced: referableTables(synced, this.state), syncedBefore: this.#before },
+        }),
+      );
       if (before === undefined || migrated.hasNewKey) this.#rows.delete(table.logicalName);
       const isLarge = this.#isLarge(migrated.table);
       const isRecounted = isLarge && (await this.#isRecountDue(table));
@@ -166,17 +166,30 @@ export class PostgresTransaction implements MirrorTransaction {
     });
   }
 
+  /**
+   * Changes definitions of a table. Where a reader holds it for long, it stays as it was, and the transaction can go on.
+   * @param isThere whether readers can hold it
+   * @throws SkipTableError instead of RetriableError
+   */
+  async #unlessHeld<T>(isThere: boolean, work: () => Promise<T>): Promise<T> {
+    if (!isThere) return work();
+    let result: T;
+    const refusal = await this.#session.refusal(async () => {
+      result = await work();
+    });
+    if (refusal === undefined) return result!;
+    if (!(refusal instanceof RetriableError)) throw refusal;
+    const { message, operation, object, hint } = refusal;
+    throw new SkipTableError(message, { operation, object, hint, cause: refusal });
+  }
+
   /** Takes the keys of all rows at once, so not of a large table. */
   async contentDigest(table: Table, since?: string): Promise<string | undefined> {
     return this.#isLarge(table) ? undefined : contentDigest(this.#session, table, since);
   }
 
-  async rowIds(table: Table): Promise<string[]> {
-    const rows = await this.#session.all<{ id: string }>(
-      `SELECT ${quote(table.primaryKey)}::text COLLATE "C" AS id FROM ${this.#session.name(table.name)}${liveRows(table)}
-       ORDER BY 1`,
-    );
-    return rows.map(({ id }) => id);
+  rowIds(table: Table): Promise<string[]> {
+    return rowIds(this.#session, table);
   }
 
   findClosure(
@@ -224,15 +237,9 @@ export class PostgresTransaction implements MirrorTransaction {
     const dropped = entities[logicalName];
     if (dropped === undefined) return;
     const others = tablesOf(this.state).filter((table) => table.logicalName !== logicalName);
-    const refusal = await this.#session.refusal(() =>
+    await this.#unlessHeld(true, () =>
       this.#session.about(logicalName, () => dropTable(this.#session, dropped.table, others, { runId, at })),
     );
-    // It stays as it was, and the transaction can go on.
-    if (refusal instanceof RetriableError) {
-      const { message, operation, object, hint } = refusal;
-      throw new SkipTableError(message, { operation, object, hint, cause: refusal });
-    }
-    if (refusal !== undefined) throw refusal;
     delete entities[logicalName];
     this.#isChanged = true;
     // Tables of the run list other foreign keys as they are merged. Others would never lose theirs.

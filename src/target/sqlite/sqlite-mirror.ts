@@ -168,6 +168,13 @@ export class SqliteMirror implements MirrorTarget {
     }
   }
 
+  async rowIds(table: Table): Promise<string[]> {
+    // Nothing is committed.
+    const loaded = await this.loadState();
+    const options = { loaded, runId: '', at: new Date().toISOString(), synced: [], incomingBytes: 0 };
+    return this.transaction(options, (mirror) => mirror.rowIds(table));
+  }
+
   async findDangling(): Promise<DanglingReport | 'large' | undefined> {
     const { defaultName } = this.#databases;
     const names = await this.#names();

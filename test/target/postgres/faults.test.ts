@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, test } from 'vitest';
 import { ConflictError } from '../../../src/errors.ts';
+import { readStoredIds } from '../../../src/sync/documents/stored-ids.ts';
 import { runStatus } from '../../../src/sync/run/run-status.ts';
 import type { TransactionOptions } from '../../../src/target/mirror-target.ts';
 import { isLong, sampleOf } from '../../long.ts';
@@ -207,4 +208,84 @@ test('readers see whole rounds', async () => {
   isOver = true;
   expect(await reader).toEqual([]);
   expect(seen).toBeGreaterThan(20);
+});
+
+describe('a reader that holds a table for long', () => {
+  /** Reads a table, and keeps its transaction open while `work` runs. */
+  async function holding(tables: readonly string[], work: () => Promise<void>): Promise<void> {
+    await withClient(address, async (client) => {
+      await client.query('BEGIN');
+      for (const table of tables) await client.query(`SELECT * FROM mirror.${table} LIMIT 1`);
+      await work();
+      await client.query('ROLLBACK');
+    });
+  }
+
+  it('stops the change of that table alone, which comes with a later run', async () => {
+    await start();
+    addColumn(org.store, 'account', 'new_late', 'text', () => 'late');
+    change(1);
+    await holding(['accounts'], async () => {
+      org.clock.now += 60_000;
+      const { runId } = await startAgain();
+      await org.harness.drain();
+      const status = await runStatus(org.harness.services, runId);
+      expect(status).toMatchObject({ phase: 'complete', totals: { failed: 1 } });
+      const failed = status!.entities.find(({ error }) => error !== undefined)!;
+      expect(failed.name).toBe('account');
+      expect(failed.hint).toContain('pg_stat_activity');
+      await org.expectMirror('lead');
+    });
+    org.clock.now += 60_000;
+    await org.sync();
+    await org.expectMirror('account', 'lead');
+  });
+
+  it('makes views late, after one wait for all of them in a round', async () => {
+    await start();
+    const views = ['accounts_labelled', 'leads_labelled', 'contacts_labelled'];
+    const sqlOf = async () =>
+      (
+        await withClient(address, (client) =>
+          client.query('SELECT name, sql FROM mirror._sync_views ORDER BY 1'),
+        )
+      ).rows;
+    await withClient(address, (client) => client.query(`UPDATE mirror._sync_views SET sql = 'SELECT 1'`));
+    /** How many statements about views waited long, by transaction. */
+    const waits: number[] = [];
+    proxy.onStatement = (sql) => {
+      if (/^BEGIN$/.test(sql)) waits.push(0);
+      if (/lock_timeout = '5000ms'[\s\S]*(DROP|CREATE) VIEW/.test(sql)) waits[waits.length - 1]! += 1;
+      return undefined;
+    };
+    change(2);
+    await holding(views, async () => {
+      org.clock.now += 60_000;
+      await org.sync();
+      await org.expectMirror('account', 'lead');
+    });
+    expect(Math.max(...waits)).toBe(1);
+    expect((await sqlOf()).some(({ sql }) => sql === 'SELECT 1')).toBe(true);
+    org.clock.now += 60_000;
+    change(3);
+    await org.sync();
+    expect((await sqlOf()).some(({ sql }) => sql === 'SELECT 1')).toBe(false);
+    proxy.onStatement = () => undefined;
+  });
+});
+
+it('a list of ids that is missing is made anew while a merge works', async () => {
+  await start();
+  const { work } = org.harness.services;
+  const loaded = await org.harness.services.mirror.loadState();
+  const name = loaded.state.entities['contact']!.storedIds!;
+  const options: TransactionOptions = {
+    loaded,
+    ...{ runId: 'test', at: new Date(org.clock.now).toISOString(), synced: [], incomingBytes: 0 },
+  };
+  await work.deletePrefix(name);
+  const ids = await org.harness.services.mirror.transaction(options, () =>
+    readStoredIds(org.harness.services, name),
+  );
+  expect(ids).toHaveLength(1);
 });

@@ -12,7 +12,10 @@ export interface PostgresOptions extends Omit<PostgresAddress, 'password'> {
   schema: string;
 }
 
-/** Merges of one process that run at the same time, and readers beside them. */
+/**
+ * Of each kind: writers, which wait for each other, and readers, so that a writer that asks for a reader does not wait for
+ * the other writers.
+ */
 const maxConnections = 5;
 const connectSeconds = 20;
 
@@ -35,7 +38,8 @@ export function tlsOf(host: string): false | { rejectUnauthorized: true } {
 /** The connections of a process. They are made when they are needed. */
 export class Connections {
   readonly #options: PostgresOptions;
-  #pool: Promise<Pool> | undefined;
+  #readers: Promise<Pool> | undefined;
+  #writers: Promise<Pool> | undefined;
 
   constructor(options: PostgresOptions) {
     this.#options = options;
@@ -87,35 +91,38 @@ export class Connections {
    * Runs `work` in a transaction while no other writer works on the mirror. It is rolled back unless `work` calls `commit`.
    */
   async write<T>(work: (session: Session, commit: () => Promise<void>) => Promise<T>): Promise<T> {
-    return this.#with(async (client) => {
-      const { schema } = this.#options;
-      const session = new Session(client, schema);
-      await session.run('BEGIN');
-      // Times become the same texts whatever the server's settings are.
-      await session.run(`SET LOCAL TIME ZONE 'UTC'`);
-      await session.run(noStatementLimit);
-      await session.run(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
-      await session.run(`SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`);
-      await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
-        `dataverse mirror ${schema}`,
-      ]);
-      let isDone = false;
-      const result = await work(session, async () => {
-        await session.run('COMMIT');
-        isDone = true;
-      });
-      if (!isDone) await session.run('ROLLBACK');
-      return result;
-    });
+    return this.#with(
+      async (client) => {
+        const { schema } = this.#options;
+        const session = new Session(client, schema);
+        await session.run('BEGIN');
+        // Times become the same texts whatever the server's settings are.
+        await session.run(`SET LOCAL TIME ZONE 'UTC'`);
+        await session.run(noStatementLimit);
+        await session.run(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
+        await session.run(`SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`);
+        await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+          `dataverse mirror ${schema}`,
+        ]);
+        let isDone = false;
+        const result = await work(session, async () => {
+          await session.run('COMMIT');
+          isDone = true;
+        });
+        if (!isDone) await session.run('ROLLBACK');
+        return result;
+      },
+      { isWriter: true },
+    );
   }
 
   /** A connection on which something failed is closed, which rolls back. */
   async #with<T>(
     work: (client: PoolClient) => Promise<T>,
-    { isClosed = false }: { isClosed?: boolean } = {},
+    { isClosed = false, isWriter = false }: { isClosed?: boolean; isWriter?: boolean } = {},
   ): Promise<T> {
     const { host, database } = this.#options;
-    const client = await this.#connect().catch((error: unknown) => {
+    const client = await this.#connect(isWriter).catch((error: unknown) => {
       throw postgresError(error, 'connect to', `${host}/${database}`);
     });
     // Without a listener, a connection that is lost between two statements would end the process.
@@ -132,9 +139,10 @@ export class Connections {
     }
   }
 
-  async #connect(): Promise<PoolClient> {
-    this.#pool ??= this.#open();
-    return (await this.#pool).connect();
+  async #connect(isWriter: boolean): Promise<PoolClient> {
+    if (isWriter) this.#writers ??= this.#open();
+    else this.#readers ??= this.#open();
+    return (await (isWriter ? this.#writers : this.#readers)!).connect();
   }
 
   async #open(): Promise<Pool> {
@@ -158,8 +166,9 @@ export class Connections {
   }
 
   async close(): Promise<void> {
-    const pool = this.#pool;
-    this.#pool = undefined;
-    await (await pool)?.end();
+    const pools = [this.#readers, this.#writers];
+    this.#readers = undefined;
+    this.#writers = undefined;
+    for (const pool of pools) await (await pool)?.end();
   }
 }

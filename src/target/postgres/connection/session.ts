@@ -7,7 +7,7 @@ import { storableText } from './storable-text.ts';
 /** Where another writer holds the mirror for longer, the queue tries again. */
 export const lockSeconds = 120;
 /** Readers wait behind a statement that waits to change a table, so it gives up early. */
-const definitionLockSeconds = 5;
+const definitionLockMilliseconds = 5000;
 
 /** What a parameter can be. Every type of PostgreSQL reads its values from text. */
 export type Parameter = string | number | boolean | null | readonly string[];
@@ -84,10 +84,13 @@ export class Session {
     return (await this.#query(sql, parameters)).rowCount ?? 0;
   }
 
-  /** Changes definitions: runs a statement that locks a table or view against readers. */
-  async define(sql: string): Promise<void> {
-    const limit = (seconds: number) => `SET LOCAL lock_timeout = '${seconds}s'`;
-    await this.#query([limit(definitionLockSeconds), sql, limit(lockSeconds)].join(';\n'), []);
+  /**
+   * Changes definitions: runs a statement that locks a table or view against readers.
+   * @param milliseconds that it waits for readers
+   */
+  async define(sql: string, milliseconds = definitionLockMilliseconds): Promise<void> {
+    const limits = [milliseconds, lockSeconds * 1000].map((limit) => `SET LOCAL lock_timeout = '${limit}ms'`);
+    await this.#query([limits[0], sql, limits[1]].join(';\n'), []);
   }
 
   async #query(sql: string, parameters: readonly Parameter[]) {

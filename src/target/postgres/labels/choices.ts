@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { RetriableError } from '../../../errors.ts';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { Labels } from '../../mirror-target.ts';
@@ -9,6 +10,9 @@ import { storableJson } from '../connection/storable-text.ts';
 import { type Grant, grantsOf } from '../schema/own-views.ts';
 import { writeDisplayNames } from './display-names.ts';
 import { type ChoiceColumn, viewsOf } from './views.ts';
+
+/** In milliseconds: so long that a reader who leaves lets it through. */
+const noWait = 50;
 
 /** What `_choices` contains. */
 interface ChoicesMeta {
@@ -127,6 +131,13 @@ async function writeViews(
   const views = new Map<string, string>();
   // In the same order, whatever the one of the state is: another text of a view would be another view.
   const synced = tables.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  // Readers that hold a view make it late. They are waited for once: a reader can hold all of them.
+  let wait: number | undefined;
+  const attempt = async (work: () => Promise<void>): Promise<boolean> => {
+    const refusal = await session.refusal(work);
+    if (refusal instanceof RetriableError) wait = noWait;
+    return refusal === undefined;
+  };
   for (const table of tables) {
     const options = { choices: await choiceColumns(session, table), synced, language };
     for (const { name, sql } of viewsOf(session, table, options)) if (!taken.has(name)) views.set(name, sql);
@@ -134,12 +145,12 @@ async function writeViews(
   for (const [name, sql] of views) {
     const before = existing.get(name);
     if (before?.sql === sql) continue;
-    const isDone = await session.attempt(async () => {
+    const isDone = await attempt(async () => {
       // Readers keep their access, also to a view that was dropped before a change of its table.
       const kept = before?.grants ? (JSON.parse(before.grants) as Grant[]) : undefined;
       const grants = kept ?? (await grantsOf(session, name));
-      await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
-      await session.define(`CREATE VIEW ${session.name(name)} AS ${sql}`);
+      await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`, wait);
+      await session.define(`CREATE VIEW ${session.name(name)} AS ${sql}`, wait);
       await session.run(
         `INSERT INTO ${list} (name, sql) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET sql = excluded.sql, grants = NULL`,
@@ -153,9 +164,9 @@ async function writeViews(
   }
   for (const [name, { sql }] of existing) {
     if (views.has(name)) continue;
-    const isDone = await session.attempt(async () => {
+    const isDone = await attempt(async () => {
       // A table may have the name of a view that is gone.
-      if (sql !== '') await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
+      if (sql !== '') await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`, wait);
       await session.run(`DELETE FROM ${list} WHERE name = $1`, [name]);
     });
     isChanged ||= isDone;
