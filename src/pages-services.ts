@@ -17,7 +17,7 @@ import { entitySetOf, type Table } from './schema/table.ts';
 import { openSyncStorage, syncServices } from './services.ts';
 import type { SyncServices } from './sync/documents/services.ts';
 import type { MirrorReads } from './target/mirror-reads.ts';
-import { openPostgresReads } from './target/postgres/open-reads.ts';
+import { openPostgresReads } from './target/postgres/open-postgres.ts';
 
 /** Memory for the parts of a mirror that pages read, and for a query, in bytes. */
 const memory = { cacheBytes: 16 * 1024 * 1024, maxQueryBytes: 128 * 1024 * 1024 };

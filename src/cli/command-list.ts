@@ -52,6 +52,10 @@ export const commands: Readonly<Record<string, Command>> = {
     'go back to an earlier state of the database of a functions app',
     () => import('../commands/restore.ts'),
   ),
+  move: command(
+    'move the mirror of a functions app to PostgreSQL, or back to a file',
+    () => import('../commands/move.ts'),
+  ),
   provision: command(
     'create the table of campaign metrics in Dataverse',
     () => import('../commands/provision.ts'),

@@ -4,6 +4,7 @@ import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
 import type { CheckOptions, CheckProgress, CheckStep, DanglingKey } from './mirror-check.ts';
+import type { MirrorContents } from './mirror-contents.ts';
 import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts';
 
 /** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
@@ -24,6 +25,12 @@ export interface MirrorTarget {
   schemaChanges(state: State, table: Table, synced: readonly Table[]): SchemaChange[];
   /** The state that belongs to the rows in the mirror. */
   loadState(): Promise<LoadedState>;
+  /**
+   * Takes over the rows, histories, lists, labels and cursors of another mirror, in one commit.
+   * @param configs the configured tables, by logical name
+   * @throws ConfigurationError if it has a mirror already
+   */
+  receive(contents: MirrorContents, configs: ReadonlyMap<string, TableConfig>): Promise<ReceivedMirror>;
   /** The state as it was saved last. For reports: it costs less, and may be older or newer than the rows. */
   lastState(): Promise<State | undefined>;
   /** Saves the state of a mirror that did not change. @throws ConflictError if `etag` is not current */
@@ -50,6 +57,23 @@ export interface MirrorTarget {
    * @throws SyncError if the check cannot be completed, RetriableError
    */
   checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep>;
+}
+
+/** What became of a table of another mirror. */
+export interface ReceivedTableReport {
+  /** Logical name. */
+  table: string;
+  rows: number;
+  /** What people should know about its values, as sentences. */
+  notes: string[];
+  /** Why this target cannot hold it; the next run tries to read it. */
+  error?: string | undefined;
+}
+
+/** What a target took over from another one. */
+export interface ReceivedMirror {
+  tables: ReceivedTableReport[];
+  bytes: number;
 }
 
 export interface TransactionOptions {

@@ -5,8 +5,7 @@ import { databaseNameOf } from '../storage/database/database-names.ts';
 import type { DocumentStore } from '../storage/document-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { MirrorTarget } from './mirror-target.ts';
-import { connectionTo } from './postgres/connection/sign-in.ts';
-import { PostgresMirror } from './postgres/postgres-mirror.ts';
+import { openPostgresMirror } from './postgres/open-postgres.ts';
 import { SqliteMirror } from './sqlite/sqlite-mirror.ts';
 
 /** What targets are made of. Each takes what it needs. */
@@ -23,9 +22,7 @@ export interface TargetParts {
 /** The mirror where `SYNC_TARGET` says. Another target is a folder beside these, and one more case here. */
 export function openTarget({ settings, sqlite, fileOf, documents, telemetry }: TargetParts): MirrorTarget {
   const { postgres, databaseName, sync } = settings;
-  if (postgres !== undefined) {
-    return new PostgresMirror({ sqlite, connection: connectionTo(postgres.address, postgres) });
-  }
+  if (postgres !== undefined) return openPostgresMirror(postgres, sqlite);
   return new SqliteMirror({
     sqlite,
     file: fileOf(undefined),

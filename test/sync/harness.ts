@@ -6,6 +6,7 @@ import { postgresAddress } from '../../src/config/postgres/postgres-address.ts';
 import { readSettings } from '../../src/config/settings.ts';
 import { SyncError } from '../../src/errors.ts';
 import { OpenMirrors } from '../../src/mirror/open-mirrors.ts';
+import { SqliteContents } from '../../src/mirror/sqlite-contents.ts';
 import { SqliteReads } from '../../src/mirror/sqlite-reads.ts';
 import { openSyncStorage } from '../../src/services.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
@@ -28,6 +29,7 @@ import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import { type StartOptions, type StartResult, startRun } from '../../src/sync/run/start-run.ts';
 import { createSyncServices, type SyncStorage } from '../../src/sync-services.ts';
 import type { MirrorReads } from '../../src/target/mirror-reads.ts';
+import type { ReceivedMirror } from '../../src/target/mirror-target.ts';
 import { Connections } from '../../src/target/postgres/connection/connections.ts';
 import { PostgresMirror } from '../../src/target/postgres/postgres-mirror.ts';
 import { PostgresReads } from '../../src/target/postgres/postgres-reads.ts';
@@ -89,7 +91,7 @@ export class Harness {
   fetchDelay = 1;
   readonly #pick: (waiting: number) => number;
   readonly #scanRows: number | undefined;
-  readonly #postgres: string | undefined;
+  #postgres: string | undefined;
   #mirror: SqliteMirror | PostgresMirror | undefined;
   /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
   onWait: (milliseconds: number) => void = () => undefined;
@@ -201,6 +203,35 @@ export class Harness {
     return new PostgresMirror(
       this.#scanRows === undefined ? options : { ...options, scanRows: this.#scanRows },
     );
+  }
+
+  /**
+   * Moves the mirror into a database of PostgreSQL; from there to new files. The next run is of a new process.
+   * @param postgres its connection string; undefined for files
+   */
+  async move(postgres: string | undefined): Promise<ReceivedMirror> {
+    const configs = new Map(this.entities.map((one) => [one.name, one]));
+    const from = this.#mirror!;
+    let moved: ReceivedMirror;
+    if (postgres === undefined) {
+      Object.assign(this.storage, { ...memoryStorage(), work: this.storage.work });
+      this.storage.namedFile = oncePerName(this.storage.namedFile);
+      const files = this.#openSqlite();
+      moved = await (from as PostgresMirror).withContents((contents) => files.receive(contents, configs));
+      await files.close();
+    } else {
+      const { state } = await from.loadState();
+      const contents = await SqliteContents.open(state, 'dataverse', (name) =>
+        name === undefined ? this.storage.databaseFile : this.storage.namedFile(name),
+      );
+      const server = this.#openPostgres(postgres);
+      moved = await server.receive(contents);
+      await contents.close();
+      await server.close();
+    }
+    this.#postgres = postgres;
+    this.restarted();
+    return moved;
   }
 
   /** What pages read from the mirror. */

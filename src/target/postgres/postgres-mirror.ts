@@ -1,15 +1,17 @@
 import type { TableConfig } from '../../config/entities.ts';
-import type { SkipTableError } from '../../errors.ts';
+import { ConfigurationError, type SkipTableError } from '../../errors.ts';
 import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import { storableTables } from '../common/storable-tables.ts';
 import type { CheckProgress, CheckStep } from '../mirror-check.ts';
+import type { MirrorContents } from '../mirror-contents.ts';
 import type {
   DanglingReport,
   MirrorTarget,
   MirrorTransaction,
+  ReceivedMirror,
   TransactionOptions,
 } from '../mirror-target.ts';
 import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
@@ -18,6 +20,8 @@ import { lockState, type ReadState, readState, writeState } from './bookkeeping/
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { checkMirror } from './postgres-check.ts';
 import { PostgresTransaction } from './postgres-transaction.ts';
+import { PostgresContents } from './receive/postgres-contents.ts';
+import { receiveMirror } from './receive/receive-mirror.ts';
 import { findDangling } from './rows/dangling-references.ts';
 import { rowIds } from './rows/live-rows.ts';
 import { planOf } from './schema/migrate-table.ts';
@@ -77,6 +81,29 @@ export class PostgresMirror implements MirrorTarget {
     this.#known = read.isWhole ? structuredClone(read) : undefined;
     const { state, etag } = read;
     return { state, etag };
+  }
+
+  /** Reads all of the mirror in one state. @throws ConfigurationError if there is none */
+  withContents<T>(work: (contents: MirrorContents) => Promise<T>): Promise<T> {
+    return this.#connections.read(async (session) => {
+      const { state, etag } = await readState(session);
+      if (etag === undefined) {
+        throw new ConfigurationError(`The schema ${session.schema} has no mirror.`, {
+          operation: 'move the mirror',
+          object: session.schema,
+          hint: 'Check POSTGRES_URL and POSTGRES_SCHEMA.',
+        });
+      }
+      return work(await PostgresContents.open(session, state));
+    });
+  }
+
+  receive(contents: MirrorContents): Promise<ReceivedMirror> {
+    return this.#connections.write(async (session, commit) => {
+      const received = await receiveMirror(session, contents);
+      await commit();
+      return received;
+    });
   }
 
   async lastState(): Promise<State | undefined> {

@@ -7,6 +7,7 @@ import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
 import { liveRows } from '../common/mirror-table.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import type { ReferenceCounts } from '../mirror-check.ts';
+import type { MirrorValue } from '../mirror-contents.ts';
 import type {
   DanglingReport,
   FetchedFile,
@@ -143,6 +144,20 @@ export class DatabaseWork {
     this.#rows = new Map(Object.entries(current.entities).map(([name, { rows }]) => [name, rows]));
     const outcome = readMeta(this.#db, outcomeMeta);
     return { state: current, lastOutcome: outcome === undefined ? undefined : JSON.parse(outcome) };
+  }
+
+  /** Adds rows of another mirror to a table or list; rows that are there stay. */
+  async insertRows(
+    into: string,
+    columns: readonly string[],
+    rows: readonly (readonly MirrorValue[])[],
+  ): Promise<void> {
+    if (into === '_files') createFileTable(this.#db);
+    const sql = `INSERT OR IGNORE INTO main.${quote(into)} (${columns.map(quote).join(', ')})
+      VALUES (${columns.map(() => '?').join(', ')})`;
+    this.#db.transaction(() => {
+      for (const row of rows) this.#db.run(sql, row);
+    });
   }
 
   /** @param read the bytes of a shard, by its index */

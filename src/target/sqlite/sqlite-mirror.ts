@@ -7,10 +7,12 @@ import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import { storableTables } from '../common/storable-tables.ts';
 import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
+import type { MirrorContents } from '../mirror-contents.ts';
 import type {
   DanglingReport,
   MirrorTarget,
   MirrorTransaction,
+  ReceivedMirror,
   TransactionOptions,
 } from '../mirror-target.ts';
 import { emptyState, type LoadedState, type State, stateIn, tablesOf } from '../state.ts';
@@ -22,6 +24,7 @@ import { OpenFiles } from './files/open-files.ts';
 import { addEtags, ofTheseFiles, readStates } from './files/read-states.ts';
 import { stateOfFile } from './files/state-of-file.ts';
 import { migrationOf } from './migrations.ts';
+import { mirrorExists, receivedTables, receiveMirror } from './receive-mirror.ts';
 import { RecountSchedule } from './recount-schedule.ts';
 import { sqliteEngine } from './sqlite-engine.ts';
 import { SqliteTransaction } from './sqlite-transaction.ts';
@@ -109,6 +112,41 @@ export class SqliteMirror implements MirrorTarget {
       'state.json is damaged or describes another database; the state is read from the database.',
     );
     return { state: await readStates(this.#databases, described, etags), etag };
+  }
+
+  async receive(
+    contents: MirrorContents,
+    configs: ReadonlyMap<string, TableConfig>,
+  ): Promise<ReceivedMirror> {
+    const loaded = await this.loadState();
+    if (loaded.state.databaseEtag !== undefined) throw mirrorExists();
+    const tables = receivedTables(contents.state, configs);
+    const options = {
+      ...{
+        loaded,
+        runId: 'move',
+        at: new Date().toISOString(),
+        incomingBytes: contents.state.databaseBytes ?? 0,
+      },
+      synced: [...tables.values()].map(({ table }) => table),
+    };
+    return this.transaction(options, async (mirror) => {
+      const { entities: _, databases: __, files: ___, databaseEtag: ____, ...state } = contents.state;
+      // The catalog has the tables as another target holds them. It is made anew, without a row being read.
+      Object.assign(mirror.state, state, {
+        metadataVersion: undefined,
+        catalog: undefined,
+        choices: undefined,
+      });
+      const reports = await receiveMirror(mirror as SqliteTransaction, contents, tables);
+      const { labels } = contents;
+      if (labels !== undefined) {
+        await mirror.writeLabels(contents.state.choices, async () => labels);
+        mirror.state.choices = contents.state.choices!;
+      }
+      const { database } = await mirror.commit({});
+      return { tables: reports, bytes: database.bytes };
+    });
   }
 
   async lastState(): Promise<State | undefined> {

@@ -1,4 +1,5 @@
 import type { Table } from '../../schema/table.ts';
+import type { MirrorValue } from '../mirror-contents.ts';
 import type {
   Closure,
   CommitContents,
@@ -101,6 +102,18 @@ export class SqliteTransaction implements MirrorTransaction {
   #touch({ name }: OpenFile, logicalName?: string): void {
     this.#files.changed.add(name);
     if (logicalName !== undefined) this.#changed.add(logicalName);
+  }
+
+  /** Adds rows to a table of the file that has `table`; those that are there stay. */
+  async insertRows(
+    table: Pick<Table, 'database'>,
+    into: string,
+    columns: readonly string[],
+    rows: readonly (readonly MirrorValue[])[],
+  ): Promise<void> {
+    const file = await this.#files.of(table);
+    await file.work.insertRows(into, columns, rows);
+    this.#touch(file);
   }
 
   async contentDigest(table: Table, since?: string): Promise<string | undefined> {

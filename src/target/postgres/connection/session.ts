@@ -120,7 +120,7 @@ export class Session {
   }
 
   /** Runs `COPY … FROM STDIN` with these chunks of its text format. */
-  async copy(sql: string, chunks: Iterable<Buffer>): Promise<void> {
+  async copy(sql: string, chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
     // Its names are those of a function, which a bundle does not find.
     const { default: streams } = await import('pg-copy-streams');
     try {

@@ -150,7 +150,7 @@ async function changeKey(
 }
 
 /** One index for each reference to a mirrored table. */
-async function createIndexes(session: Session, table: Table, synced: readonly Table[]): Promise<void> {
+export async function createIndexes(session: Session, table: Table, synced: readonly Table[]): Promise<void> {
   const targets = new Set(synced.map(({ logicalName }) => logicalName));
   const columns = new Set(table.columns.map(({ name }) => name));
   for (const key of table.foreignKeys) {

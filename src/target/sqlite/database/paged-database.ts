@@ -42,6 +42,7 @@ const minimumChunks = 4;
 const methods: Record<keyof Work, true> = {
   begin: true,
   mergeTable: true,
+  insertRows: true,
   contentDigest: true,
   rowIds: true,
   findClosure: true,

@@ -1,0 +1,215 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ConfigurationError } from '../../src/errors.ts';
+import type { RunStatus } from '../../src/sync/run/run-status.ts';
+import { startPostgres, withClient } from '../postgres.ts';
+import { Organisation } from '../sync/organisation.ts';
+import { addColumn, dropColumn } from '../sync/schema-drift.ts';
+import { withDatabase } from '../sync/truth.ts';
+
+const entities = [
+  { name: 'account', history: true, rawJson: true },
+  { name: 'contact', filtered: true, history: true },
+  { name: 'lead', deletes: 'mark', strategy: 'modifiedon' },
+  { name: 'task', deletes: 'mark', history: true, strategy: 'full' },
+  'accountleads',
+  'webresource',
+];
+
+let org: Organisation;
+afterEach(() => org.stop());
+
+/** Everything that a mirror can hold: drift, deletes, marks, histories, dangling references. */
+async function start(options: unknown[] = entities): Promise<void> {
+  org = await Organisation.start(options, { seed: 3 });
+  const { store } = org;
+  const contacts = org.rows('contact', 6, (n) => ({ firstname: `first ${n}` }));
+  const accounts = org.rows('account', 40, (n) => ({
+    name: n % 7 === 0 ? null : `account ${n} "quoted"\t\\N`,
+    revenue: n * 1234.5678,
+    _primarycontactid_value: { id: contacts[n % 4]!, table: 'contact' },
+  }));
+  const leads = org.rows('lead', 25, (n) => ({ subject: `lead ${n}` }));
+  org.rows('task', 12, (n) => ({ subject: `task ${n}` }));
+  org.rows('webresource', 3);
+  addColumn(store, 'account', 'new_gone', 'text', () => 'last value');
+  addColumn(store, 'account', 'new_amount', 'integer', () => 7);
+  await org.sync();
+  dropColumn(store, 'account', 'new_gone');
+  for (const id of accounts.slice(0, 5)) store.update('account', id, { name: 'changed' });
+  for (const id of accounts.slice(5, 8)) store.delete('account', id);
+  for (const id of leads.slice(0, 4)) store.delete('lead', id);
+  await org.sync();
+  // All that comes in another run.
+  await org.sync();
+}
+
+const read = (status: RunStatus) =>
+  status.entities.map(({ name, strategy, rowsRead, reread, error }) => ({
+    name,
+    strategy,
+    rowsRead,
+    reread,
+    error,
+  }));
+
+/** The rows of all tables that a move takes over, whatever target has them. */
+async function contents(): Promise<Record<string, unknown[]>> {
+  const bytes = await org.harness.databaseBytes();
+  return withDatabase(bytes, (db) => {
+    const names = db
+      .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name")
+      .all()
+      .map(({ name }) => String(name))
+      .filter(
+        (name) => !/^(?:sqlite_|_sync_(?:state|meta|names|views|schema_changes|log)$|rows of )/.test(name),
+      );
+    const found = Object.fromEntries(
+      names.map((name) => {
+        const columns = db
+          .prepare('SELECT name FROM pragma_table_info(?) ORDER BY name')
+          .all(name)
+          .map((one) => String(one['name']))
+          // What the own lists of one target have besides.
+          .filter((column) => !(name.startsWith('_') && ['place', 'is_narrow'].includes(column)));
+        const list = columns.map((one) => `"${one.replaceAll('"', '""')}"`).join(', ');
+        const rows = db.prepare(`SELECT ${list} FROM "${name}"`).all();
+        const texts = rows.map((row) => JSON.stringify(Object.values(row).map(plain)));
+        return [name, texts.sort()];
+      }),
+    );
+    // A file has it only once there are files.
+    if (found['_files']?.length === 0) delete found['_files'];
+    return found;
+  });
+}
+
+/** JSON is written with other spaces, and numbers with other digits behind them. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (typeof value !== 'string') return value;
+  if (/^-?\d+\.\d+$/.test(value)) return Number(value);
+  if (!/^[{[]/.test(value)) return value;
+  try {
+    return sorted(JSON.parse(value));
+  } catch {
+    return value;
+  }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort()
+      .map(([key, one]) => [key, sorted(one)]),
+  );
+}
+
+describe('a mirror that is moved to PostgreSQL, and back', () => {
+  it('has all that it had, and goes on without reading Dataverse anew', async () => {
+    await start();
+    const idle = await org.sync();
+    const before = await contents();
+    const address = await (await startPostgres()).createDatabase();
+
+    const moved = await org.harness.move(address);
+    expect(moved.tables.filter(({ error }) => error !== undefined)).toEqual([]);
+    expect(await contents()).toEqual(before);
+    const first = await org.sync();
+    expect(read(first)).toEqual(read(idle));
+    expect(first.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
+    await org.expectMirror('account', 'lead', 'task');
+
+    const { store } = org;
+    const [account, other] = await org.ids('account');
+    store.update('account', account!, { name: 'on the server' });
+    store.delete('account', other!);
+    org.rows('lead', 2);
+    addColumn(store, 'account', 'new_later', 'text', () => 'x');
+    await org.sync();
+    await org.expectMirror('account', 'lead', 'task');
+    await org.expectSound();
+    await org.sync();
+    const idleThere = await org.sync();
+    const there = await contents();
+    const runs = async () => (await org.query('SELECT DISTINCT run_id FROM _sync_log ORDER BY 1')).length;
+    const runsThere = await runs();
+
+    const back = await org.harness.move(undefined);
+    expect(back.tables.map(({ table }) => table).sort()).toEqual(
+      moved.tables.map(({ table }) => table).sort(),
+    );
+    expect(await contents()).toEqual(there);
+    // With the runs that changed nothing, whose lines waited for a commit.
+    expect(await runs()).toBeGreaterThanOrEqual(runsThere);
+    const second = await org.sync();
+    expect(read(second)).toEqual(read(idleThere));
+    expect(second.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
+    await org.expectMirror('account', 'lead', 'task');
+    await org.expectSound();
+    store.update('account', account!, { name: 'in the file' });
+    await org.sync();
+    await org.expectMirror('account', 'lead', 'task');
+    await org.expectSound();
+  });
+
+  it('comes from several files into one schema', async () => {
+    await start([
+      { name: 'account', database: 'sales', history: true },
+      { name: 'lead', database: 'sales', deletes: 'mark', strategy: 'modifiedon' },
+      'task',
+      'contact',
+    ]);
+    const before = await contents();
+    org.harness.configure([
+      'account',
+      { name: 'lead', deletes: 'mark', strategy: 'modifiedon' },
+      'task',
+      'contact',
+    ]);
+    const address = await (await startPostgres()).createDatabase();
+    await org.harness.move(address);
+    expect(Object.keys(await contents())).toEqual(
+      expect.arrayContaining(Object.keys(before).filter((name) => !name.startsWith('_'))),
+    );
+    const status = await org.sync();
+    expect(status.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
+    await org.expectMirror('account', 'lead', 'task', 'contact');
+  });
+
+  it('is not moved over another mirror, and a failure leaves nothing', async () => {
+    await start(['account', 'lead']);
+    const address = await (await startPostgres()).createDatabase();
+    const tables = () =>
+      withClient(
+        address,
+        async (client) =>
+          (await client.query("SELECT count(*)::int AS n FROM pg_tables WHERE schemaname = 'mirror'")).rows[0]
+            .n,
+      );
+    const { databaseFile } = org.harness.storage;
+    const open = databaseFile.open.bind(databaseFile);
+    databaseFile.open = async (...args) => {
+      const found = await open(...args);
+      if (typeof found === 'string') return found;
+      let reads = 0;
+      const read = found.read.bind(found);
+      return Object.assign(Object.create(found), {
+        read: (...place: Parameters<typeof read>) => {
+          reads += 1;
+          if (reads > 2) throw new Error('The storage is gone.');
+          return read(...place);
+        },
+      });
+    };
+    await expect(org.harness.move(address)).rejects.toThrow();
+    expect(await tables()).toBe(0);
+    databaseFile.open = open;
+    await org.harness.move(address);
+    expect(await tables()).toBeGreaterThan(10);
+    await org.harness.move(undefined);
+    await expect(org.harness.move(address)).rejects.toThrow(ConfigurationError);
+  });
+});
