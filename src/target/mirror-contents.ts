@@ -1,4 +1,4 @@
-import type { Labels } from './mirror-target.ts';
+import type { Labels } from './labels.ts';
 import type { State } from './state.ts';
 
 /** A value as a SQLite mirror has it: what all targets can be told. Integers that are not exact as numbers are bigints. */

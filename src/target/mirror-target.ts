@@ -1,11 +1,13 @@
 import type { TableConfig } from '../config/entities.ts';
-import type { Choice } from '../dataverse/metadata/choices.ts';
 import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
+import type { Labels } from './labels.ts';
 import type { CheckOptions, CheckProgress, CheckStep, DanglingKey } from './mirror-check.ts';
 import type { MirrorContents } from './mirror-contents.ts';
 import type { DatabaseReport, LoadedState, State, SyncLogRow } from './state.ts';
+
+export type { Labels, TableNames } from './labels.ts';
 
 /** What receives the rounds of runs. Every call can be repeated; a writer that lost a race gets a ConflictError. */
 export interface MirrorTarget {
@@ -245,27 +247,6 @@ export interface Closure {
   unneeded: Map<string, string[]>;
   /** Only rows that were merged in this transaction were followed: what others lack was found before, and is not repeated. */
   isPartial?: boolean;
-}
-
-/** How people call a table and its columns, in the organisation's base language. */
-export interface TableNames {
-  /** Logical name. */
-  table: string;
-  displayName?: string | undefined;
-  description?: string | undefined;
-  /** By the property of the column. */
-  columns: { column: string; displayName?: string | undefined; description?: string | undefined }[];
-}
-
-/** The labels of choice columns, and the names of tables and columns. */
-export interface Labels {
-  /** The organisation's base language, if Dataverse provides it. */
-  language?: number;
-  choices: Choice[];
-  /** Of the tables whose definitions could be read. Absent from earlier versions. */
-  names?: TableNames[];
-  /** Choice columns for which Dataverse has no labels: logical names of the table and the column's property. */
-  unlabelled?: { table: string; column: string }[];
 }
 
 export interface FileKey {

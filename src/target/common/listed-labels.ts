@@ -1,5 +1,5 @@
 import type { Table } from '../../schema/table.ts';
-import type { Labels, TableNames } from '../mirror-target.ts';
+import type { Labels, TableNames } from '../labels.ts';
 
 /** A row of `_choices`. */
 export interface ListedChoice {
