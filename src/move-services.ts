@@ -38,11 +38,11 @@ export async function moveMirror(
   const sqlite = await loadSqlite();
   const files = openTarget({ settings: settings.sqlite, sqlite, fileOf, documents: published, telemetry });
   const server = openPostgresMirror(settings.postgres.postgres!, sqlite);
-  const configs = new Map(
-    entitiesOf(to === 'sqlite' ? settings.sqlite : settings.postgres).map((one) => [one.name, one]),
-  );
   try {
-    if (to === 'sqlite') return await server.withContents((contents) => files.receive(contents, configs));
+    if (to === 'sqlite') {
+      const configs = new Map(entitiesOf(settings.sqlite).map((one) => [one.name, one]));
+      return await server.withContents((contents) => files.receive(contents, configs));
+    }
     const { state } = await files.loadState();
     if (state.databaseEtag === undefined) throw noMirror(settings.sqlite);
     const { sync, databaseName } = settings.sqlite;

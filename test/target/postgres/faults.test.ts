@@ -182,7 +182,7 @@ describe('two writers', () => {
   });
 });
 
-test('readers see whole rounds', async () => {
+test('readers see whole rounds', { timeout: isLong ? 3_600_000 : 180_000 }, async () => {
   await start();
   let isOver = false;
   let seen = 0;
@@ -200,7 +200,7 @@ test('readers see whole rounds', async () => {
     }
     return wrong;
   });
-  for (let n = 1; n <= 4; n++) {
+  for (let n = 1; n <= (isLong ? 100 : 4); n++) {
     change(n);
     org.rows('account', 10);
     await org.sync();
