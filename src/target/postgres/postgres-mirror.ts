@@ -5,7 +5,7 @@ import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import { storableTables } from '../common/storable-tables.ts';
-import type { CheckProgress, CheckStep } from '../mirror-check.ts';
+import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
 import type { MirrorContents } from '../mirror-contents.ts';
 import type {
   DanglingReport,
@@ -149,10 +149,10 @@ export class PostgresMirror implements MirrorTarget {
     });
   }
 
-  checkStep(_before: CheckProgress | undefined): Promise<CheckStep> {
+  checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep> {
     return this.#connections.read(async (session) => {
       const { state } = await readState(session, this.#known);
-      return checkMirror(session, state);
+      return checkMirror(session, state, before, options);
     });
   }
 }

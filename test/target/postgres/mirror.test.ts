@@ -317,5 +317,11 @@ describe('a mirror', () => {
       danglingReferences: 2,
       miscounted: [{ table: 'contact', kept: 1, counted: 0 }],
     });
+    // A step whose time is over at once does one table.
+    const late = { ...options, isTimeOver: () => true };
+    const first = await mirror.checkStep(undefined, late);
+    expect(first).toMatchObject({ progress: { references: { done: 1, total: 2 } } });
+    expect(first.result).toBeUndefined();
+    expect((await mirror.checkStep(structuredClone(first.progress), late)).result).toEqual(result);
   });
 });

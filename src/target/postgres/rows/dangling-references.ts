@@ -48,10 +48,18 @@ function countOf(session: Session, table: Table, key: CheckedKey): Promise<numbe
   );
 }
 
-/** The foreign keys with dangling references, each with examples. */
-export async function findDangling(session: Session, tables: readonly Table[]): Promise<DanglingKey[]> {
+/**
+ * The foreign keys with dangling references, each with examples.
+ * @param tables those that references may lead to
+ * @param from those whose references are followed
+ */
+export async function findDangling(
+  session: Session,
+  tables: readonly Table[],
+  from: readonly Table[] = tables,
+): Promise<DanglingKey[]> {
   const found: DanglingKey[] = [];
-  for (const table of tables) {
+  for (const table of from) {
     for (const key of checkedKeys(table, tables)) {
       const count = await countOf(session, table, key);
       if (count === 0) continue;
