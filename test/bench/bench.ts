@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: measures a first sync and an idle sync against a sample Dataverse in its own process, and a floor
  * (see floor.ts) in the same rounds, then the stages of a first sync (see stages.ts), merges into large mirrors (see
- * large.ts) and the deployment package; with `--package` or `--large`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
+ * large.ts), into PostgreSQL (see
+ * postgres/) and the deployment package; with `--package`, `--large` or `--postgres`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { benchLarge } from './large.ts';
 import { type Measurement, measure } from './measure.ts';
 import { benchPackage } from './package.ts';
+import { benchPostgres } from './postgres/bench.ts';
 import { wideMetadata } from './wide-metadata.ts';
 
 const { values } = parseArgs({
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     package: { type: 'boolean', default: false },
     large: { type: 'boolean', default: false },
+    postgres: { type: 'boolean', default: false },
     megabytes: { type: 'string', default: '85,1000' },
   },
 });
@@ -33,6 +36,10 @@ if (values.package) {
 const sizes = values.megabytes.split(',').map(Number);
 if (values.large) {
   await benchLarge(sizes);
+  process.exit();
+}
+if (values.postgres) {
+  await benchPostgres(Number(values.rounds));
   process.exit();
 }
 const folder = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -89,6 +96,7 @@ try {
 }
 print();
 await benchLarge(sizes);
+await benchPostgres(Number(values.rounds));
 await benchPackage(root, 5);
 
 function startDataverse(): Promise<{ url: string; stop(): void }> {
