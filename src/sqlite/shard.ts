@@ -1,5 +1,6 @@
 import { SkipTableError } from '../errors.ts';
 import { quoteIdentifier as quote } from '../schema/sql.ts';
+import { TableCursor } from './file-format/table-cursor.ts';
 import { RecordWriter, type RecordWriterOptions } from './record-writer.ts';
 import { ShardFile } from './shard-file.ts';
 import type { Sqlite } from './sqlite.ts';
@@ -20,6 +21,8 @@ export class Shard {
   readonly #sqlite: Sqlite;
   /** Undefined for a shard that was opened. */
   readonly #file: ShardFile | undefined;
+  /** The bytes of one that was opened. */
+  #bytes: Uint8Array | undefined;
   readonly #writers: RecordWriter[] = [];
   /** Ids whose rows up to this one are not in the shard any more. */
   readonly #removed: { ids: readonly string[]; primaryKey: string; lastRow: number }[] = [];
@@ -42,7 +45,11 @@ export class Shard {
   static open(sqlite: Sqlite, bytes: Uint8Array): Shard {
     const db = SqliteDatabase.open(sqlite, bytes, { locking: 'normal' });
     const other = db.get<{ type: string }>("SELECT type FROM sqlite_master WHERE type <> 'table' LIMIT 1");
-    if (other === undefined) return new Shard(sqlite, db);
+    if (other === undefined) {
+      const shard = new Shard(sqlite, db);
+      shard.#bytes = bytes;
+      return shard;
+    }
     db.close();
     // They would run code of whoever wrote the file.
     throw new SkipTableError(`A shard contains a ${other.type}, which this app did not write.`, {
@@ -55,6 +62,26 @@ export class Shard {
   get db(): SqliteDatabase {
     this.#db ??= this.#open();
     return this.#db;
+  }
+
+  hasTable(name: string): boolean {
+    return this.db.hasTable(name);
+  }
+
+  /** The columns of a table, in order, with their declared types. */
+  columnsOf(table: string): { name: string; type: string }[] {
+    return this.db.all<{ name: string; type: string }>(
+      'SELECT name, type FROM pragma_table_info(?) ORDER BY cid',
+      [table],
+    );
+  }
+
+  /** The rows of a table, straight from the bytes of a shard that was opened and that no statement has changed. */
+  cursor(table: string): TableCursor {
+    if (this.#bytes === undefined) throw new Error('Only a shard that was opened can be read so');
+    const sql = `SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = ?`;
+    const root = this.db.get<{ rootpage: number }>(sql, [table])?.rootpage ?? 0;
+    return new TableCursor(this.#bytes, root, this.columnsOf(table).length);
   }
 
   #open(): SqliteDatabase {

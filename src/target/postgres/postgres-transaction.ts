@@ -147,7 +147,7 @@ export class PostgresTransaction implements MirrorTransaction {
       const isLarge = this.#isLarge(migrated.table);
       const isRecounted = isLarge && (await this.#isRecountDue(table));
       const parts = shards.map(({ read, isFinal }) => ({
-        open: async () => Shard.open(this.#sqlite, await read()).db,
+        open: async () => Shard.open(this.#sqlite, await read()),
         isFinal,
       }));
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import { ConfigurationError } from '../../../src/errors.ts';
 import type { Table } from '../../../src/schema/table.ts';
+import { Shard } from '../../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../../src/sqlite/sqlite.ts';
 import { SqliteDatabase } from '../../../src/sqlite/sqlite-database.ts';
 import { createBookkeeping } from '../../../src/target/postgres/bookkeeping/bookkeeping-tables.ts';
@@ -50,7 +51,7 @@ const merge = (session: Session, temporary: TemporaryTables, n: number, ...shard
   mergeTable(
     session,
     tableOf(n),
-    shards.map((db) => ({ open: async () => db, isFinal: true })),
+    shards.map((db) => ({ open: async () => Shard.open(sqlite, db.export()), isFinal: true })),
     {
       ...{ runId: 'run', at: '2026-11-21T02:00:00Z', history: false, startHistory: false, rowsBefore: 0 },
       ...{ isCounted: true, massDeleteLimit: 1, isComplete: true, comparedKeys: 'all', temporary },

@@ -1,16 +1,17 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
-import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
+import type { Shard } from '../../../sqlite/shard.ts';
 import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
 import type { Session } from '../connection/session.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 import { anyDiffers } from './any-differs.ts';
 import { convert } from './convert.ts';
+import type { LoadedColumn } from './copy-rows.ts';
 import { deleteRows } from './delete-rows.ts';
 import { History } from './history.ts';
 import { countRows } from './live-rows.ts';
-import { type LoadedColumn, loadShard, shardRow, shardVersion } from './load-shard.ts';
+import { loadShard, shardRow, shardVersion } from './load-shard.ts';
 import { Repairs } from './repairs.ts';
 import type { TemporaryTables } from './temporary-tables.ts';
 
@@ -50,7 +51,7 @@ export interface MergeTableOptions {
 
 /** One shard of a table, and whether it belongs to the read that counts as complete. */
 export interface ShardPart {
-  open: () => Promise<SqliteDatabase>;
+  open: () => Promise<Shard>;
   isFinal: boolean;
 }
 
@@ -63,11 +64,11 @@ export async function mergeTable(
 ): Promise<MergeCounts> {
   const merger = await TableMerger.begin(session, table, options);
   for (const [index, shard] of shards.entries()) {
-    const db = await shard.open();
+    const opened = await shard.open();
     try {
-      await merger.merge(db, shard.isFinal, index === shards.length - 1);
+      await merger.merge(opened, shard.isFinal, index === shards.length - 1);
     } finally {
-      db.close();
+      opened.close();
     }
   }
   return merger.finish();
@@ -146,34 +147,26 @@ class TableMerger {
     return new TableMerger(session, table, options, columns, keyType, lists, history);
   }
 
-  async merge(db: SqliteDatabase, isFinal: boolean, isLast: boolean): Promise<void> {
+  async merge(shard: Shard, isFinal: boolean, isLast: boolean): Promise<void> {
     const session = this.#session;
     const key = this.#key;
     const { gone, received } = this.#lists;
-    const staged = await this.#load(db, 'rows', this.#columns, this.#repairs);
+    const staged = await this.#load(shard, 'rows', this.#columns, this.#repairs);
     await this.#upsert(staged, isLast);
     if (this.#options.isComplete && isFinal) {
       await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`);
     }
     // A later shard can restore a row. Within a shard deletes come after rows.
     await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${staged})`);
-    await this.#addIds(
-      gone,
-      db.all<{ id: string }>('SELECT id FROM deleted').map(({ id }) => id),
-    );
-    if (this.#options.comparedKeys !== undefined && db.hasTable('keys')) await this.#sweep(db);
+    await this.#addIds(gone, shard.deletedIds());
+    if (this.#options.comparedKeys !== undefined && shard.hasTable('keys')) await this.#sweep(shard);
     await this.#options.temporary.empty(staged);
   }
 
   /** @returns the temporary table with the rows */
-  #load(
-    db: SqliteDatabase,
-    table: string,
-    columns: readonly LoadedColumn[],
-    repairs: Repairs,
-  ): Promise<string> {
+  #load(shard: Shard, from: string, columns: readonly LoadedColumn[], repairs: Repairs): Promise<string> {
     const { temporary } = this.#options;
-    return loadShard(this.#session, temporary, { db, table }, this.#table, columns, repairs);
+    return loadShard(this.#session, temporary, shard, from, this.#table, columns, repairs);
   }
 
   /** @param ids those that the key cannot have are ids of no row */
@@ -187,16 +180,14 @@ class TableMerger {
   }
 
   /** Takes the keys of the table, and compares the values beside them. Rows came before, so the table has the latest. */
-  async #sweep(db: SqliteDatabase): Promise<void> {
+  async #sweep(shard: Shard): Promise<void> {
     const session = this.#session;
     const { compared, differing } = this.#lists;
     const key = this.#key;
-    const present = new Set(
-      db.all<{ name: string }>("SELECT name FROM pragma_table_info('keys')").map(({ name }) => name),
-    );
+    const present = new Set(shard.columnsOf('keys').map(({ name }) => name));
     const columns = this.#columns.filter(({ name }) => present.has(name));
     // What a repaired value is was counted with its row.
-    const swept = await this.#load(db, 'keys', columns, new Repairs());
+    const swept = await this.#load(shard, 'keys', columns, new Repairs());
     await session.run(
       `INSERT INTO ${compared} SELECT DISTINCT ON (${key}) ${key}, ${quote(shardVersion)} FROM ${swept}
        ORDER BY ${key}, ${quote(shardRow)} DESC ON CONFLICT (id) DO UPDATE SET version = excluded.version`,
