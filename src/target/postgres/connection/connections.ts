@@ -27,6 +27,10 @@ const idleSeconds = 900;
 /** A limit for the statements of other clients could be too short for a large table, in each try again. */
 const noStatementLimit = 'SET LOCAL statement_timeout = 0';
 
+/** Rows of a shard are compared with a table in memory: the setting of most servers would write both to the disk. */
+const moreWorkMemory = `SELECT set_config('work_mem', '64MB', true)
+  WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
+
 /** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
 const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
 
@@ -96,11 +100,15 @@ export class Connections {
         const { schema } = this.#options;
         const session = new Session(client, schema);
         await session.run('BEGIN');
-        // Times become the same texts whatever the server's settings are.
-        await session.run(`SET LOCAL TIME ZONE 'UTC'`);
-        await session.run(noStatementLimit);
-        await session.run(`SET LOCAL lock_timeout = '${lockSeconds}s'`);
-        await session.run(`SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`);
+        const settings = [
+          // Times become the same texts whatever the server's settings are.
+          `SET LOCAL TIME ZONE 'UTC'`,
+          noStatementLimit,
+          `SET LOCAL lock_timeout = '${lockSeconds}s'`,
+          `SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`,
+          moreWorkMemory,
+        ];
+        await session.run(settings.join(';\n'));
         await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
           `dataverse mirror ${schema}`,
         ]);

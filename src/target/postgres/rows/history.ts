@@ -153,13 +153,11 @@ export class History {
 
   /**
    * Before the upsert: ends the versions that rows of a shard replace, and adds the new ones.
-   * @param staged the temporary table with the rows of the shard
-   * @param changed the condition that the row `t` differs from the row `s` of the shard
+   * @param staged the table with the rows of the shard
+   * @param isNew the condition that the row `s` of the shard is new or differs from the table
    */
-  async record(staged: string, changed: string): Promise<void> {
-    const key = this.#key;
-    const isNew = `NOT EXISTS (SELECT 1 FROM ${this.#rows} t WHERE t.${key} = s.${key} AND NOT ${changed})`;
-    await this.close(`SELECT s.${key} AS id FROM ${staged} s WHERE ${isNew}`);
+  async record(staged: string, isNew: string): Promise<void> {
+    await this.close(`SELECT s.${this.#key} AS id FROM ${staged} s WHERE ${isNew}`);
     await this.#add(`${staged} s WHERE ${isNew}`, 's');
   }
 }

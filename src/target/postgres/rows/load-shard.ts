@@ -30,6 +30,5 @@ export async function loadShard(
   const names = [...columns.map((column) => column.name), shardVersion, shardRow].map(quote);
   const rows = new CopyRows(shard, from, table, columns, repairs);
   await session.copy(`COPY ${name} (${names.join(', ')}) FROM STDIN`, rows.chunks());
-  if (rows.rows > 0) await session.run(`ANALYZE ${name}`);
   return name;
 }

@@ -55,6 +55,11 @@ export interface ShardPart {
   isFinal: boolean;
 }
 
+interface TableMergerOptions extends MergeTableOptions {
+  /** Whether every shard is of the read that counts as complete. */
+  areFinal: boolean;
+}
+
 /** Merges the shards of a table in order: rows first, then deletes. It writes only rows that differ. */
 export async function mergeTable(
   session: Session,
@@ -62,7 +67,8 @@ export async function mergeTable(
   shards: readonly ShardPart[],
   options: MergeTableOptions,
 ): Promise<MergeCounts> {
-  const merger = await TableMerger.begin(session, table, options);
+  const areFinal = shards.every(({ isFinal }) => isFinal);
+  const merger = await TableMerger.begin(session, table, { ...options, areFinal });
   for (const [index, shard] of shards.entries()) {
     const opened = await shard.open();
     try {
@@ -76,7 +82,8 @@ export async function mergeTable(
 
 /**
  * What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of rows of earlier
- * shards, ids of received rows, swept keys with their versions, and those of them whose rows have other values.
+ * shards, ids of received rows, swept keys with their versions, and those of them whose rows have other values. And the
+ * places of the rows of one shard that are new or differ from the table.
  */
 interface Lists {
   gone: string;
@@ -84,44 +91,55 @@ interface Lists {
   received: string;
   compared: string;
   differing: string;
+  changed: string;
 }
 
 /** Empty lists for keys of this type. All tables of a transaction with such keys use the same. */
 async function openLists(temporary: TemporaryTables, keyType: PostgresType): Promise<Lists> {
-  const list = (name: string, columns = '') =>
-    temporary.open(`merge_${name}`, `id ${keyType} PRIMARY KEY${columns}`);
+  const list = (name: string, columns: string) => temporary.open(`merge_${name}`, columns);
+  const ids = `id ${keyType} PRIMARY KEY`;
+  // An index costs more than all else about a list. An id can be in these two several times.
+  const longIds = `id ${keyType}`;
   return {
-    gone: await list('gone'),
-    written: await list('written'),
-    received: await list('received'),
-    compared: await list('swept', ', version text'),
-    differing: await list('differing'),
+    gone: await list('gone', ids),
+    written: await list('written', longIds),
+    received: await list('received', longIds),
+    compared: await list('swept', `${ids}, version text`),
+    differing: await list('differing', ids),
+    changed: await list('changed', 'place bigint'),
   };
 }
 
 class TableMerger {
   readonly #session: Session;
   readonly #table: Table;
-  readonly #options: MergeTableOptions;
+  readonly #options: TableMergerOptions;
   readonly #name: string;
   readonly #key: string;
   readonly #keyType: PostgresType;
   readonly #columns: readonly LoadedColumn[];
   readonly #lists: Lists;
   readonly #history: History | undefined;
+  /** Whether the table had no row, not even a marked one, and whether there were tombstones of its rows. */
+  readonly #before: { isEmpty: boolean; hasTombstones: boolean };
   readonly #repairs = new Repairs();
   #movedBack = 0;
   #added = 0;
   #updated = 0;
+  /** Rows that were added or updated without a look at which of both it was. */
+  #written = 0;
+  /** Whether an id was added to the list of deleted rows. */
+  #areSomeGone = false;
 
   private constructor(
     session: Session,
     table: Table,
-    options: MergeTableOptions,
+    options: TableMergerOptions,
     columns: readonly LoadedColumn[],
     keyType: PostgresType,
     lists: Lists,
     history: History | undefined,
+    before: { isEmpty: boolean; hasTombstones: boolean },
   ) {
     this.#session = session;
     this.#table = table;
@@ -132,9 +150,10 @@ class TableMerger {
     this.#keyType = keyType;
     this.#lists = lists;
     this.#history = history;
+    this.#before = before;
   }
 
-  static async begin(session: Session, table: Table, options: MergeTableOptions): Promise<TableMerger> {
+  static async begin(session: Session, table: Table, options: TableMergerOptions): Promise<TableMerger> {
     const types = await storedColumns(session, table.name);
     // As the table has them: an integer column that was wider before stays so.
     const columns = table.columns
@@ -144,7 +163,13 @@ class TableMerger {
     const history = options.history ? await History.open(session, table, { at, compare }) : undefined;
     const keyType = columns.find(({ name }) => name === table.primaryKey)!.type;
     const lists = await openLists(options.temporary, keyType);
-    return new TableMerger(session, table, options, columns, keyType, lists, history);
+    const found = await session.get(
+      `SELECT EXISTS (SELECT FROM ${session.name(table.name)}) AS rows,
+         EXISTS (SELECT FROM ${session.name('_sync_deleted')} WHERE table_name = $1) AS tombstones`,
+      [table.name],
+    );
+    const before = { isEmpty: found!['rows'] === 'f', hasTombstones: found!['tombstones'] === 't' };
+    return new TableMerger(session, table, options, columns, keyType, lists, history, before);
   }
 
   async merge(shard: Shard, isFinal: boolean, isLast: boolean): Promise<void> {
@@ -153,14 +178,20 @@ class TableMerger {
     const { gone, received } = this.#lists;
     const staged = await this.#load(shard, 'rows', this.#columns, this.#repairs);
     await this.#upsert(staged, isLast);
-    if (this.#options.isComplete && isFinal) {
-      await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`);
+    if (this.#options.isComplete && isFinal && !this.#receivesAll) {
+      await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${staged}`);
     }
     // A later shard can restore a row. Within a shard deletes come after rows.
-    await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${staged})`);
+    if (this.#areSomeGone)
+      await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${staged})`);
     await this.#addIds(gone, shard.deletedIds());
     if (this.#options.comparedKeys !== undefined && shard.hasTable('keys')) await this.#sweep(shard);
     await this.#options.temporary.empty(staged);
+  }
+
+  /** Whether the shards have every row of the table: it was empty before. */
+  get #receivesAll(): boolean {
+    return this.#before.isEmpty && this.#options.areFinal;
   }
 
   /** @returns the temporary table with the rows */
@@ -173,6 +204,7 @@ class TableMerger {
   async #addIds(list: string, ids: readonly string[]): Promise<void> {
     const valid = ids.filter((id) => convert(id, this.#keyType, () => undefined) !== null);
     if (valid.length === 0) return;
+    if (list === this.#lists.gone) this.#areSomeGone = true;
     await this.#session.run(
       `INSERT INTO ${list} SELECT unnest($1::text[])::${this.#keyType} ON CONFLICT DO NOTHING`,
       [valid],
@@ -211,31 +243,54 @@ class TableMerger {
     const [total, ids] = [Number(totals!.total), Number(totals!.ids)];
     if (total === 0) return;
     if (total > ids) await this.#dropDuplicates(staged);
-    const isLive = `(true${andLive(this.#table, 't')})`;
-    const before = await session.get<{ known: string; lower: string }>(
-      `SELECT count(*) FILTER (WHERE ${isLive}) AS known,
-         count(*) FILTER (WHERE ${isLive} AND ${this.#isLower(`s.${quote(shardVersion)}`)}
-           AND NOT EXISTS (SELECT 1 FROM ${this.#lists.written} w WHERE w.id = t.${key})) AS lower
-       FROM ${staged} s JOIN ${this.#name} t ON t.${key} = s.${key}`,
-    );
-    this.#movedBack += Number(before!.lower);
-    // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
-    if (!isLast && this.#options.rowsBefore > 0) {
-      await session.run(
-        `INSERT INTO ${this.#lists.written} SELECT ${key} FROM ${staged} ON CONFLICT DO NOTHING`,
-      );
-    }
-    await this.#history?.record(staged, this.#changedCondition('t', 's'));
-    const changed = await session.run(
-      `INSERT INTO ${this.#name} AS t (${this.#names()}) SELECT ${this.#names()} FROM ${staged}
-       ORDER BY ${quote(shardRow)} ON CONFLICT (${key}) ${this.#action()}`,
-    );
-    const added = ids - Number(before!.known);
-    this.#added += added;
-    this.#updated += changed - added;
+    // Whatever was in an empty table before was in a shard: the upsert compares it.
+    if (this.#before.isEmpty && this.#history === undefined) this.#written += await this.#write(staged);
+    else await this.#writeChanged(staged, ids, isLast);
+    if (!this.#before.hasTombstones) return;
     await session.run(
       `DELETE FROM ${session.name('_sync_deleted')} WHERE table_name = $1 AND id IN (SELECT ${key}::text FROM ${staged})`,
       [this.#table.name],
+    );
+  }
+
+  /** Compares the rows with the table, which locks none of them, and writes those that are new or differ. */
+  async #writeChanged(staged: string, ids: number, isLast: boolean): Promise<void> {
+    const { changed, written } = this.#lists;
+    const session = this.#session;
+    const key = this.#key;
+    const isKnown = `(t.${key} IS NOT NULL${andLive(this.#table, 't')})`;
+    const isLower = this.#isLower(`s.${quote(shardVersion)}`);
+    // The limit makes it look up each row by its key, as the upsert does. A join would read all of the table for each shard.
+    const found = await session.get<{ known: string; lower: string; changed: string }>(
+      `WITH rows AS MATERIALIZED (
+         SELECT s.${quote(shardRow)} AS place, ${isKnown} AS is_known,
+           ${isKnown} AND ${isLower} AND NOT EXISTS (SELECT 1 FROM ${written} w WHERE w.id = t.${key}) AS is_lower,
+           t.${key} IS NULL OR ${this.#changedCondition('t', 's')} AS is_changed
+         FROM ${staged} s LEFT JOIN LATERAL (SELECT * FROM ${this.#name} r WHERE r.${key} = s.${key} LIMIT 1) t ON true),
+       noted AS (INSERT INTO ${changed} SELECT place FROM rows WHERE is_changed)
+       SELECT count(*) FILTER (WHERE is_known) AS known, count(*) FILTER (WHERE is_lower) AS lower,
+         count(*) FILTER (WHERE is_changed) AS changed FROM rows`,
+    );
+    this.#movedBack += Number(found!.lower);
+    // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
+    if (!isLast && isLower !== 'false') {
+      await session.run(`INSERT INTO ${written} SELECT ${key} FROM ${staged}`);
+    }
+    const count = Number(found!.changed);
+    const added = ids - Number(found!.known);
+    this.#added += added;
+    if (count === 0) return;
+    const condition = `s.${quote(shardRow)} IN (SELECT place FROM ${changed})`;
+    await this.#history?.record(staged, condition);
+    this.#updated += (await this.#write(staged, count < ids ? condition : 'true')) - added;
+    await this.#options.temporary.empty(changed);
+  }
+
+  /** @param condition which rows `s` to write @returns how many rows of the table it wrote */
+  #write(staged: string, condition = 'true'): Promise<number> {
+    return this.#session.run(
+      `INSERT INTO ${this.#name} AS t (${this.#names()}) SELECT ${this.#names()} FROM ${staged} s
+       WHERE ${condition} ON CONFLICT (${this.#key}) ${this.#action()}`,
     );
   }
 
@@ -295,8 +350,14 @@ class TableMerger {
   async finish(): Promise<MergeCounts> {
     const session = this.#session;
     const { rowsBefore, isComplete, isCounted } = this.#options;
+    if (this.#written > 0) {
+      // Nothing was deleted yet.
+      const added = await countRows(session, this.#table);
+      this.#added += added;
+      this.#updated += this.#written - added;
+    }
     const keys = await this.#compareKeys();
-    if (isComplete) await this.#addAbsent(this.#lists.received);
+    if (isComplete && !this.#receivesAll) await this.#addAbsent(this.#lists.received);
     const deletes = await this.#delete();
     await this.#options.temporary.empty(...Object.values(this.#lists));
     const rows = rowsBefore + this.#added - deletes.deleted;
