@@ -48,6 +48,15 @@ export interface MirrorTarget {
    */
   rowIds(table: Table): Promise<string[]>;
   /**
+   * Takes a shard ahead of the merge, which is faster then. The merge reads a shard itself that was not taken, so a failure
+   * costs nothing but time. Shards of attempts that are not merged may be given, too, and several at the same time. Absent
+   * where nothing would be gained.
+   * @throws unknown errors, once for each run
+   */
+  stageShard?(shard: ShardToStage): Promise<void>;
+  /** Drops what `stageShard` took for a run that is over, or for all other runs. What is being merged may stay. */
+  dropStaged?(runId: string, whose: 'own' | 'others'): Promise<void>;
+  /**
    * References whose target is absent; undefined while there is no mirror, `large` if it is too large to be searched at
    * once: then a check counts them.
    */
@@ -76,6 +85,16 @@ export interface ReceivedTableReport {
 export interface ReceivedMirror {
   tables: ReceivedTableReport[];
   bytes: number;
+}
+
+export interface ShardToStage {
+  runId: string;
+  /** The table as a merge gets it. */
+  table: Table;
+  /** No other shard has it, also no other attempt at the same. */
+  name: string;
+  /** They are only read. */
+  bytes: Uint8Array;
 }
 
 export interface TransactionOptions {
@@ -184,6 +203,8 @@ export type Referrers = ReadonlyMap<string, ReadonlyMap<string, bigint>>;
 
 /** One shard of the table. */
 export interface ShardPart {
+  /** The name under which it may have been staged. */
+  name?: string;
   /** Its bytes, which may be changed. */
   read: () => Promise<Uint8Array>;
   /** Whether its rows are of the read that `MergeOptions.isComplete` is about. */

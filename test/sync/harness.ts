@@ -89,6 +89,9 @@ export class Harness {
   mergeDelay = 1;
   /** A fraction of the delay after which a slice continues. */
   fetchDelay = 1;
+  /** Whether PostgreSQL gets the n-th shard ahead of the merge. Every second one, so that merges meet both. */
+  stages: (n: number) => boolean = (n) => n % 2 === 1;
+  #staged = 0;
   readonly #pick: (waiting: number) => number;
   readonly #scanRows: number | undefined;
   #postgres: string | undefined;
@@ -199,10 +202,16 @@ export class Harness {
 
   #openPostgres(address: string): PostgresMirror {
     const connection = { ...postgresAddress(address), schema: mirrorSchema };
-    const options = { sqlite: this.services.sqlite, connection };
-    return new PostgresMirror(
+    const options = { sqlite: this.services.sqlite, connection, stagedBytes: 0 };
+    const mirror = new PostgresMirror(
       this.#scanRows === undefined ? options : { ...options, scanRows: this.#scanRows },
     );
+    const stage = mirror.stageShard.bind(mirror);
+    mirror.stageShard = async (shard) => {
+      this.#staged += 1;
+      if (this.stages(this.#staged)) await stage(shard);
+    };
+    return mirror;
   }
 
   /**

@@ -8,6 +8,7 @@ import type { SyncServices } from '../documents/services.ts';
 import { addFigures, type Slice, type SliceStart } from '../documents/slice.ts';
 import { failTable, isFinal, storeError } from './fail-table.ts';
 import { readSlice } from './read-slice.ts';
+import { stageShard } from './stage-shard.ts';
 import { asksToWait, waitFurther, waitInQueue } from './wait-in-queue.ts';
 
 /**
@@ -42,10 +43,14 @@ export async function fetchSlice(
   const stats = createRequestStats();
   addRequestStats(stats, message.waiting?.spent ?? (await spentBefore(services, message)));
   try {
-    const slice = await storeSlice(services, message, start, stats, options);
+    const { slice, shard } = await storeSlice(services, message, start, stats, options);
     telemetry.event('SliceFetched', { runId, round, table: entity }, addFigures([slice]));
     const resend = options.redelivered === true;
+    const stage = async () => shard && (await stageShard(services, message, slice.shard!, shard));
+    // The merge can follow the last slice at once. Others are staged while the next one is read.
+    if (slice.next === undefined) await stage();
     await sendNext(services, message, slice, { resend, again: resend });
+    if (slice.next !== undefined) await stage();
   } catch (error) {
     if (isFinal(error)) return failTable(services, message, error);
     if (asksToWait(error)) return await postpone(services, message, error, stats);
@@ -99,14 +104,17 @@ async function spentBefore(
   return (slice === 0 && (await documents.plan(runId, round))?.entities[entity]?.spent) || {};
 }
 
-/** Reads the slice and stores it. @returns the slice that counts: another attempt may have stored one first */
+/**
+ * Reads the slice and stores it.
+ * @returns the slice that counts: another attempt may have stored one first. If it is this one, its shard, too
+ */
 async function storeSlice(
   services: SyncServices,
   message: FetchMessage,
   start: SliceStart,
   stats: RequestStats,
   options: { redelivered?: boolean },
-): Promise<Slice> {
+): Promise<{ slice: Slice; shard?: Uint8Array | undefined }> {
   const { runId, round, entity } = message;
   const { documents, work, shards } = services;
   const { slice, shard } = await readSlice(services, message, start, stats, options);
@@ -116,9 +124,11 @@ async function storeSlice(
     await work.putBytes(slice.shard, shard);
     shards.put(slice.shard, shard);
   }
-  if (await work.createIfAbsent(paths.slice(runId, round, entity, message.slice), slice)) return slice;
+  if (await work.createIfAbsent(paths.slice(runId, round, entity, message.slice), slice)) {
+    return { slice, shard };
+  }
   const stored = await documents.slice(runId, round, entity, message.slice);
-  if (stored !== undefined) return stored;
+  if (stored !== undefined) return { slice: stored };
   throw new RetriableError(`The slice of ${entity} exists and cannot be read.`, { object: entity });
 }
 

@@ -74,7 +74,8 @@ async function mergeOne(round: RoundMerge, fetched: FetchedTable): Promise<void>
   const final = new Set(finalSlices(fetched));
   const shards = fetched.slices.flatMap((slice) => {
     const { shard } = slice;
-    return shard === undefined ? [] : { read: () => readShard(services, shard), isFinal: final.has(slice) };
+    if (shard === undefined) return [];
+    return { name: shard, read: () => readShard(services, shard), isFinal: final.has(slice) };
   });
   const merge = await mirror.mergeTable(table, shards, {
     history: config.history,

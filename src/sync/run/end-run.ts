@@ -9,6 +9,7 @@ import { addCommits } from '../documents/report.ts';
 import type { RunDocument, RunPhase } from '../documents/run.ts';
 import { isRunDocument } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { dropStaged } from '../fetch/stage-shard.ts';
 import { appendToHistory } from '../history/run-history.ts';
 import { rememberFaults } from '../history/table-faults.ts';
 import { announceEnd } from './announce-end.ts';
@@ -195,6 +196,7 @@ async function release(services: SyncServices, run: RunDocument): Promise<void> 
   const { runId } = run;
   services.shards.forget(paths.runFolder(runId));
   services.documents.forget(paths.runFolder(runId));
+  await dropStaged(services, runId, 'own');
   try {
     await services.work.deletePrefix(paths.roundsFolder(runId));
     await cleanUp(services);

@@ -4,6 +4,7 @@ import type { PlanMessage } from '../documents/messages.ts';
 import { paths } from '../documents/paths.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { isFinal } from '../fetch/fail-table.ts';
+import { dropStaged } from '../fetch/stage-shard.ts';
 import { planFirstRound, startFirstRound } from '../plan/plan-first-round.ts';
 import { endingSeconds, endRun, resumeEnd } from './end-run.ts';
 import { resumeRun } from './resume-run.ts';
@@ -49,6 +50,7 @@ export async function planRun(services: SyncServices, message: PlanMessage): Pro
     const end = await recordIfIdle(services, planned, run ?? {});
     if (end !== undefined) return lookAgain(await endRun(services, runId, 'complete', end));
     await startFirstRound(services, planned);
+    await dropStaged(services, runId, 'others');
   } catch (error) {
     const failure = describeFailure(error, runId);
     const { hint } = failure;

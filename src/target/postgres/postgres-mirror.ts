@@ -12,6 +12,7 @@ import type {
   MirrorTarget,
   MirrorTransaction,
   ReceivedMirror,
+  ShardToStage,
   TransactionOptions,
 } from '../mirror-target.ts';
 import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
@@ -26,6 +27,7 @@ import { findDangling } from './rows/dangling-references.ts';
 import { rowIds } from './rows/live-rows.ts';
 import { planOf } from './schema/migrate-table.ts';
 import { postgresEngine } from './schema/names.ts';
+import { Staging } from './staging/staging.ts';
 
 /** A mirror with more rows is not searched for references while somebody waits. */
 const searchedRows = 1_000_000;
@@ -36,6 +38,8 @@ export interface PostgresMirrorOptions {
   connection: PostgresOptions;
   /** Tables with more rows are not gone through for a figure about them that is kept. */
   scanRows?: number;
+  /** Smaller shards are not staged, in bytes. */
+  stagedBytes?: number;
 }
 
 /**
@@ -45,12 +49,14 @@ export interface PostgresMirrorOptions {
 export class PostgresMirror implements MirrorTarget {
   readonly #options: PostgresMirrorOptions;
   readonly #connections: Connections;
+  readonly #staging: Staging;
   /** The state as it was read last. */
   #known: ReadState | undefined;
 
   constructor(options: PostgresMirrorOptions) {
     this.#options = options;
     this.#connections = new Connections(options.connection);
+    this.#staging = new Staging(this.#connections, options.sqlite, options.stagedBytes);
   }
 
   /** Closes the connections. */
@@ -131,6 +137,14 @@ export class PostgresMirror implements MirrorTarget {
 
   rowIds(table: Table): Promise<string[]> {
     return this.#connections.read((session) => rowIds(session, table));
+  }
+
+  stageShard(shard: ShardToStage): Promise<void> {
+    return this.#staging.stage(shard);
+  }
+
+  dropStaged(runId: string, whose: 'own' | 'others'): Promise<void> {
+    return this.#staging.drop(runId, whose);
   }
 
   findDangling(): Promise<DanglingReport | 'large' | undefined> {

@@ -50,11 +50,15 @@ import { TemporaryTables } from './rows/temporary-tables.ts';
 import { dropTable } from './schema/drop-table.ts';
 import { migrateTable, planOf } from './schema/migrate-table.ts';
 import { storedColumns } from './schema/stored-columns.ts';
+import { findStaged, type StagedShard, stagedNames } from './staging/staged-shards.ts';
 
 /** Tables with more rows are not gone through for a figure about them that is kept. */
 const defaultScanRows = 200_000;
 /** How often all references, and the rows of each large table, are counted again, in hours. */
 const recountHours = 24;
+
+/** Each staged shard is a lock or more until the transaction ends (postgresql.org: max_locks_per_transaction). */
+const maxStaged = 500;
 
 export interface PostgresTransactionOptions {
   session: Session;
@@ -84,6 +88,9 @@ export class PostgresTransaction implements MirrorTransaction {
   /** How many rows the tables have, by logical name. */
   readonly #rows: Map<string, number>;
   #isChanged = false;
+  /** Of all shards that are staged. */
+  #stagedNames: ReadonlySet<string> | undefined;
+  #stagedLeft = maxStaged;
 
   constructor({ session, sqlite, transaction, commit, scanRows }: PostgresTransactionOptions) {
     const { state } = transaction.loaded;
@@ -146,9 +153,11 @@ export class PostgresTransaction implements MirrorTransaction {
       if (before === undefined || migrated.hasNewKey) this.#rows.delete(table.logicalName);
       const isLarge = this.#isLarge(migrated.table);
       const isRecounted = isLarge && (await this.#isRecountDue(table));
-      const parts = shards.map(({ read, isFinal }) => ({
+      const staged = await this.#staged(shards);
+      const parts = shards.map(({ name = '', read, isFinal }) => ({
         open: async () => Shard.open(this.#sqlite, await read()),
         isFinal,
+        staged: staged.get(name),
       }));
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
         ...options,
@@ -181,6 +190,16 @@ export class PostgresTransaction implements MirrorTransaction {
     if (!(refusal instanceof RetriableError)) throw refusal;
     const { message, operation, object, hint } = refusal;
     throw new SkipTableError(message, { operation, object, hint, cause: refusal });
+  }
+
+  /** Which of the shards are staged, as far as the locks of the server suffice for their tables. */
+  async #staged(shards: readonly ShardPart[]): Promise<ReadonlyMap<string, StagedShard>> {
+    const names = shards.flatMap(({ name }) => name ?? []);
+    if (names.length === 0) return new Map();
+    this.#stagedNames ??= await stagedNames(this.#session);
+    const known = names.filter((name) => this.#stagedNames!.has(name)).slice(0, this.#stagedLeft);
+    this.#stagedLeft -= known.length;
+    return known.length === 0 ? new Map() : findStaged(this.#session, known);
   }
 
   /** Takes the keys of all rows at once, so not of a large table. */

@@ -11,8 +11,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { from } from 'pg-copy-streams';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import { loadSqlite } from '../../../src/sqlite/sqlite.ts';
-import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { PostgresMirror } from '../../../src/target/postgres/postgres-mirror.ts';
 import { postgresType } from '../../../src/target/postgres/schema/column-types.ts';
 import { addressIn, withClient } from '../../postgres.ts';
@@ -114,7 +114,7 @@ async function ownCase({
     await withClient(address, (client) => client.query('DROP SCHEMA IF EXISTS mirror CASCADE'));
   const mirror = new PostgresMirror({
     sqlite,
-    connection: { ...connectionOptions(address), schema: 'mirror' },
+    connection: { ...postgresAddress(address), schema: 'mirror' },
   });
   runs += 1;
   const at = new Date(Date.UTC(2026, 10, 26) + runs * 1000).toISOString();

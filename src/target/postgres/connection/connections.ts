@@ -31,8 +31,19 @@ const noStatementLimit = 'SET LOCAL statement_timeout = 0';
 const moreWorkMemory = `SELECT set_config('work_mem', '64MB', true)
   WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
 
+/** Work that the mirror can do without gives up early: the most seconds of a statement, of a wait, and between statements. */
+const shortLimits = [
+  `SET LOCAL TIME ZONE 'UTC'`,
+  `SET LOCAL statement_timeout = '60s'`,
+  `SET LOCAL lock_timeout = '5s'`,
+  `SET LOCAL idle_in_transaction_session_timeout = '60s'`,
+].join(';\n');
+
 /** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
 const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
+
+/** What a writer of the mirror in this schema locks. */
+export const writerLock = (schema: string): string => `dataverse mirror ${schema}`;
 
 /** TLS with a certificate that is verified, for every connection that leaves this machine. */
 export function tlsOf(host: string): false | { rejectUnauthorized: true } {
@@ -109,9 +120,7 @@ export class Connections {
           moreWorkMemory,
         ];
         await session.run(settings.join(';\n'));
-        await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
-          `dataverse mirror ${schema}`,
-        ]);
+        await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [writerLock(schema)]);
         let isDone = false;
         const result = await work(session, async () => {
           await session.run('COMMIT');
@@ -122,6 +131,18 @@ export class Connections {
       },
       { isWriter: true },
     );
+  }
+
+  /** Runs `work` in a transaction of its own, also while a writer works on the mirror. */
+  async beside<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#with(async (client) => {
+      const session = new Session(client, this.#options.schema);
+      await session.run('BEGIN');
+      await session.run(shortLimits);
+      const result = await work(session);
+      await session.run('COMMIT');
+      return result;
+    });
   }
 
   /** A connection on which something failed is closed, which rolls back. */

@@ -52,6 +52,11 @@ export class Session {
     return `${this.schemaName}.${quote(name)}`;
   }
 
+  /** The same connection and transaction, for another schema. */
+  in(schema: string): Session {
+    return new Session(this.#client, schema);
+  }
+
   /** Errors of `work` name this table. */
   async about<T>(object: string, work: () => Promise<T>): Promise<T> {
     const before = this.#object;

@@ -5,13 +5,13 @@ import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/
 import type { Session } from '../connection/session.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
+import { type StagedShard, tablesOf } from '../staging/staged-shards.ts';
 import { anyDiffers } from './any-differs.ts';
-import { convert } from './convert.ts';
 import type { LoadedColumn } from './copy-rows.ts';
 import { deleteRows } from './delete-rows.ts';
 import { History } from './history.ts';
 import { countRows } from './live-rows.ts';
-import { loadShard, shardRow, shardVersion } from './load-shard.ts';
+import { type LoadedShard, loadShard, shardRow, shardVersion, validIds } from './load-shard.ts';
 import { Repairs } from './repairs.ts';
 import type { TemporaryTables } from './temporary-tables.ts';
 
@@ -53,6 +53,8 @@ export interface MergeTableOptions {
 export interface ShardPart {
   open: () => Promise<Shard>;
   isFinal: boolean;
+  /** What it became when it was staged. */
+  staged?: StagedShard | undefined;
 }
 
 interface TableMergerOptions extends MergeTableOptions {
@@ -70,12 +72,7 @@ export async function mergeTable(
   const areFinal = shards.every(({ isFinal }) => isFinal);
   const merger = await TableMerger.begin(session, table, { ...options, areFinal });
   for (const [index, shard] of shards.entries()) {
-    const opened = await shard.open();
-    try {
-      await merger.merge(opened, shard.isFinal, index === shards.length - 1);
-    } finally {
-      opened.close();
-    }
+    await merger.merge(shard, index === shards.length - 1);
   }
   return merger.finish();
 }
@@ -172,21 +169,55 @@ class TableMerger {
     return new TableMerger(session, table, options, columns, keyType, lists, history, before);
   }
 
-  async merge(shard: Shard, isFinal: boolean, isLast: boolean): Promise<void> {
+  async merge(part: ShardPart, isLast: boolean): Promise<void> {
+    const { isFinal, staged } = part;
+    const tables = staged && tablesOf(this.#session, staged, this.#columns);
+    if (tables !== undefined) {
+      this.#repairs.addAll(staged!.repairs);
+      return this.#mergeLoaded(tables, isFinal, isLast);
+    }
+    const shard = await part.open();
+    try {
+      const { temporary, comparedKeys } = this.#options;
+      const loaded = await loadShard(
+        this.#session,
+        temporary,
+        shard,
+        this.#table,
+        this.#columns,
+        this.#repairs,
+        {
+          withKeys: comparedKeys !== undefined,
+        },
+      );
+      await this.#mergeLoaded(loaded, isFinal, isLast);
+      await temporary.empty(
+        ...(loaded.keys === undefined ? [loaded.rows] : [loaded.rows, loaded.keys.table]),
+      );
+    } finally {
+      shard.close();
+    }
+  }
+
+  async #mergeLoaded(
+    { rows, count, deleted, keys }: LoadedShard,
+    isFinal: boolean,
+    isLast: boolean,
+  ): Promise<void> {
     const session = this.#session;
     const key = this.#key;
     const { gone, received } = this.#lists;
-    const staged = await this.#load(shard, 'rows', this.#columns, this.#repairs);
-    await this.#upsert(staged, isLast);
-    if (this.#options.isComplete && isFinal && !this.#receivesAll) {
-      await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${staged}`);
+    if (count > 0) {
+      await this.#upsert(rows, count, isLast);
+      if (this.#options.isComplete && isFinal && !this.#receivesAll) {
+        await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${rows}`);
+      }
+      // A later shard can restore a row. Within a shard deletes come after rows.
+      if (this.#areSomeGone)
+        await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${rows})`);
     }
-    // A later shard can restore a row. Within a shard deletes come after rows.
-    if (this.#areSomeGone)
-      await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${staged})`);
-    await this.#addIds(gone, shard.deletedIds());
-    if (this.#options.comparedKeys !== undefined && shard.hasTable('keys')) await this.#sweep(shard);
-    await this.#options.temporary.empty(staged);
+    await this.#addGone(deleted);
+    if (this.#options.comparedKeys !== undefined && keys !== undefined) await this.#sweep(keys);
   }
 
   /** Whether the shards have every row of the table: it was empty before. */
@@ -194,67 +225,53 @@ class TableMerger {
     return this.#before.isEmpty && this.#options.areFinal;
   }
 
-  /** @returns the temporary table with the rows */
-  #load(shard: Shard, from: string, columns: readonly LoadedColumn[], repairs: Repairs): Promise<string> {
-    const { temporary } = this.#options;
-    return loadShard(this.#session, temporary, shard, from, this.#table, columns, repairs);
-  }
-
-  /** @param ids those that the key cannot have are ids of no row */
-  async #addIds(list: string, ids: readonly string[]): Promise<void> {
-    const valid = ids.filter((id) => convert(id, this.#keyType, () => undefined) !== null);
-    if (valid.length === 0) return;
-    if (list === this.#lists.gone) this.#areSomeGone = true;
-    await this.#session.run(
-      `INSERT INTO ${list} SELECT unnest($1::text[])::${this.#keyType} ON CONFLICT DO NOTHING`,
-      [valid],
-    );
+  /** @param ids those of deleted rows */
+  async #addGone(ids: LoadedShard['deleted']): Promise<void> {
+    if ('table' in ids) {
+      await this.#session.run(
+        `INSERT INTO ${this.#lists.gone} SELECT id FROM ${ids.table} ON CONFLICT DO NOTHING`,
+      );
+    } else if (ids.length > 0) {
+      await this.#session.run(
+        `INSERT INTO ${this.#lists.gone} SELECT unnest($1::text[])::${this.#keyType} ON CONFLICT DO NOTHING`,
+        [ids],
+      );
+    } else return;
+    this.#areSomeGone = true;
   }
 
   /** Takes the keys of the table, and compares the values beside them. Rows came before, so the table has the latest. */
-  async #sweep(shard: Shard): Promise<void> {
+  async #sweep({ table, columns }: NonNullable<LoadedShard['keys']>): Promise<void> {
     const session = this.#session;
     const { compared, differing } = this.#lists;
     const key = this.#key;
-    const present = new Set(shard.columnsOf('keys').map(({ name }) => name));
-    const columns = this.#columns.filter(({ name }) => present.has(name));
-    // What a repaired value is was counted with its row.
-    const swept = await this.#load(shard, 'keys', columns, new Repairs());
     await session.run(
-      `INSERT INTO ${compared} SELECT DISTINCT ON (${key}) ${key}, ${quote(shardVersion)} FROM ${swept}
+      `INSERT INTO ${compared} SELECT DISTINCT ON (${key}) ${key}, ${quote(shardVersion)} FROM ${table}
        ORDER BY ${key}, ${quote(shardRow)} DESC ON CONFLICT (id) DO UPDATE SET version = excluded.version`,
     );
-    const names = columns.map(({ name }) => name).filter((name) => name !== this.#table.primaryKey);
-    if (names.length > 0) {
-      await session.run(
-        `INSERT INTO ${differing} SELECT k.${key} FROM ${swept} k JOIN ${this.#name} t ON t.${key} = k.${key}
-         WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
-      );
-    }
-    await this.#options.temporary.empty(swept);
+    const names = columns.filter((name) => name !== this.#table.primaryKey);
+    if (names.length === 0) return;
+    await session.run(
+      `INSERT INTO ${differing} SELECT k.${key} FROM ${table} k JOIN ${this.#name} t ON t.${key} = k.${key}
+       WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
+    );
   }
 
-  async #upsert(staged: string, isLast: boolean): Promise<void> {
-    const session = this.#session;
-    const key = this.#key;
-    const totals = await session.get<{ total: string; ids: string }>(
-      `SELECT count(*) AS total, count(DISTINCT ${key}) AS ids FROM ${staged}`,
-    );
-    const [total, ids] = [Number(totals!.total), Number(totals!.ids)];
-    if (total === 0) return;
-    if (total > ids) await this.#dropDuplicates(staged);
+  /** @param count the rows, each key once */
+  async #upsert(staged: string, count: number, isLast: boolean): Promise<void> {
     // Whatever was in an empty table before was in a shard: the upsert compares it.
     if (this.#before.isEmpty && this.#history === undefined) this.#written += await this.#write(staged);
-    else await this.#writeChanged(staged, ids, isLast);
+    else await this.#writeChanged(staged, count, isLast);
     if (!this.#before.hasTombstones) return;
-    await session.run(
-      `DELETE FROM ${session.name('_sync_deleted')} WHERE table_name = $1 AND id IN (SELECT ${key}::text FROM ${staged})`,
+    await this.#session.run(
+      `DELETE FROM ${this.#session.name('_sync_deleted')}
+       WHERE table_name = $1 AND id IN (SELECT ${this.#key}::text FROM ${staged})`,
       [this.#table.name],
     );
   }
 
   /** Compares the rows with the table, which locks none of them, and writes those that are new or differ. */
-  async #writeChanged(staged: string, ids: number, isLast: boolean): Promise<void> {
+  async #writeChanged(staged: string, count: number, isLast: boolean): Promise<void> {
     const { changed, written } = this.#lists;
     const session = this.#session;
     const key = this.#key;
@@ -276,13 +293,13 @@ class TableMerger {
     if (!isLast && isLower !== 'false') {
       await session.run(`INSERT INTO ${written} SELECT ${key} FROM ${staged}`);
     }
-    const count = Number(found!.changed);
-    const added = ids - Number(found!.known);
+    const news = Number(found!.changed);
+    const added = count - Number(found!.known);
     this.#added += added;
-    if (count === 0) return;
+    if (news === 0) return;
     const condition = `s.${quote(shardRow)} IN (SELECT place FROM ${changed})`;
     await this.#history?.record(staged, condition);
-    this.#updated += (await this.#write(staged, count < ids ? condition : 'true')) - added;
+    this.#updated += (await this.#write(staged, news < count ? condition : 'true')) - added;
     await this.#options.temporary.empty(changed);
   }
 
@@ -318,17 +335,6 @@ class TableMerger {
     // Without rows before, those in the table are of this merge.
     if (column === undefined || type !== 'bigint' || this.#options.rowsBefore === 0) return 'false';
     return `(CASE WHEN ${version} ~ '^[0-9]+$' THEN ${version}::numeric < t.${quote(column)} ELSE false END)`;
-  }
-
-  /** Dynamic paging can return a row twice. Keeps the greatest version, and the last row of equal versions. */
-  async #dropDuplicates(staged: string): Promise<void> {
-    const version = quote(shardVersion);
-    await this.#session.run(
-      `DELETE FROM ${staged} WHERE ${quote(shardRow)} IN (SELECT place_of FROM (
-         SELECT ${quote(shardRow)} AS place_of, row_number() OVER (PARTITION BY ${this.#key} ORDER BY
-           CASE WHEN ${version} ~ '^[0-9]+$' THEN ${version}::numeric ELSE 0 END DESC, ${quote(shardRow)} DESC) AS place
-         FROM ${staged}) AS places WHERE place > 1)`,
-    );
   }
 
   #changedCondition(existing: string, incoming: string): string {
@@ -394,10 +400,8 @@ class TableMerger {
     } else {
       const found = await session.all<{ id: string }>(`SELECT id::text AS id FROM ${compared}`);
       const present = new Set(found.map(({ id }) => id));
-      await this.#addIds(
-        gone,
-        keys.filter((id) => !present.has(id)),
-      );
+      const missing = keys.filter((id) => !present.has(id));
+      await this.#addGone(validIds(missing, this.#keyType));
     }
     const key = `t.${this.#key}`;
     this.#movedBack += await session.number(

@@ -9,6 +9,15 @@ export class Repairs {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
   }
 
+  /** All of them as plain data, for `addAll`. */
+  get counts(): [string, number][] {
+    return [...this.#counts];
+  }
+
+  addAll(counts: readonly [string, number][]): void {
+    for (const [key, count] of counts) this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
+  }
+
   /** Sentences that say what was done. */
   notes(): string[] {
     return [...this.#counts].map(([key, count]) => {
