@@ -4,16 +4,15 @@
  * large.ts), into PostgreSQL (see
  * postgres/) and the deployment package; with `--package`, `--large` or `--postgres`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { benchLarge } from './large.ts';
 import { type Measurement, measure } from './measure.ts';
 import { benchPackage } from './package.ts';
 import { benchPostgres } from './postgres/bench.ts';
+import { startDataverse } from './start-dataverse.ts';
 import { wideMetadata } from './wide-metadata.ts';
 
 const { values } = parseArgs({
@@ -49,7 +48,7 @@ const entities = join(folder, 'entities.json');
 writeFileSync(metadata, document);
 writeFileSync(entities, JSON.stringify(tables));
 
-const dataverse = await startDataverse();
+const dataverse = await startDataverse(values.rows, metadata, tables);
 const floors: Measurement[] = [];
 const firsts: Measurement[] = [];
 const idles: Measurement[] = [];
@@ -98,24 +97,6 @@ print();
 await benchLarge(sizes);
 await benchPostgres(Number(values.rounds));
 await benchPackage(root, 5);
-
-function startDataverse(): Promise<{ url: string; stop(): void }> {
-  const child = spawn(
-    process.execPath,
-    [
-      '--max-old-space-size=6000',
-      join(root, 'dist/local/sample-dataverse/main.js'),
-      ...['--rows', values.rows, '--metadata', metadata, '--tables', tables.join(',')],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`The sample Dataverse exited with ${code}`)));
-    createInterface(child.stdout).once('line', (line) => {
-      resolve({ url: (JSON.parse(line) as { url: string }).url, stop: () => void child.kill() });
-    });
-  });
-}
 
 function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;

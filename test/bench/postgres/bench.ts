@@ -1,10 +1,54 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { measure } from '../measure.ts';
+import { type Measurement, measure } from '../measure.ts';
+import { startDataverse } from '../start-dataverse.ts';
+import { wideMetadata } from '../wide-metadata.ts';
 
 const rows = 100_000;
+const rowsOfFirstSync = 160_000;
 
-/** Prints what a merge of 100,000 wide rows into PostgreSQL takes, beside a plain client in the same rounds. */
+/**
+ * Prints what a merge of 100,000 wide rows into PostgreSQL takes, beside a plain client in the same rounds, and what it is of a
+ * first sync, with shards that reach the server before it and without.
+ */
 export async function benchPostgres(rounds: number): Promise<void> {
+  await benchMerges(rounds);
+  await benchFirstSyncs(rounds);
+}
+
+async function benchFirstSyncs(rounds: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-postgres-'));
+  const { document, tables } = wideMetadata(4, 33);
+  const metadata = join(folder, 'metadata.xml');
+  writeFileSync(metadata, document);
+  const dataverse = await startDataverse(String(rowsOfFirstSync), metadata, tables);
+  const script = join(import.meta.dirname, 'first-sync.ts');
+  const sync = (way: string) => measure(script, [dataverse.url, tables.join(), way]);
+  const [loaded, staged]: [Measurement[], Measurement[]] = [[], []];
+  try {
+    // The sample Dataverse generates each page only once.
+    await sync('loaded');
+    for (let round = 0; round < rounds; round++) {
+      loaded.push(await sync('loaded'));
+      staged.push(await sync('staged'));
+    }
+  } finally {
+    dataverse.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const line = (name: string, runs: readonly Measurement[]) => {
+    const of = (figure: string) => median(runs.map(({ result }) => Number(result[figure])));
+    return {
+      'first sync into PostgreSQL': name,
+      'wall s': of('seconds').toFixed(2),
+      'merge s': of('merging').toFixed(2),
+    };
+  };
+  console.table([line('shards loaded by the merge', loaded), line('shards staged before it', staged)]);
+}
+
+async function benchMerges(rounds: number): Promise<void> {
   const script = join(import.meta.dirname, 'merge.ts');
   const { result, peakBytes } = await measure(script, [String(rows), String(rounds)]);
   const runs = Map.groupBy(
