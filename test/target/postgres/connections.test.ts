@@ -139,6 +139,16 @@ test('a limit of the database for statements does not end those of the mirror', 
   });
 });
 
+test('a merge has more memory than most servers give, and not less than this one', async () => {
+  const memory = () => connect().write((session) => session.get('SHOW work_mem'));
+  expect(await memory()).toEqual({ work_mem: '64MB' });
+  await withClient(address, async (client) => {
+    const { rows } = await client.query('SELECT current_database() AS name');
+    await client.query(`ALTER DATABASE ${rows[0].name} SET work_mem = '100MB'`);
+  });
+  expect(await memory()).toEqual({ work_mem: '100MB' });
+});
+
 test('what changes a definition waits shortly, because readers wait behind it', async () => {
   const limits = await connect().write(async (session) => {
     const shown = () => session.get('SHOW lock_timeout');

@@ -210,7 +210,7 @@ async function inPostgres(one: Life, stages: (n: number) => boolean): Promise<Ou
     await mirror.close();
     await withClient(address, (client) =>
       client.query(
-        `DROP SCHEMA IF EXISTS ${schema} CASCADE; DROP SCHEMA IF EXISTS ${schema}_staging CASCADE`,
+        `DROP SCHEMA IF EXISTS ${schema} CASCADE; DROP SCHEMA IF EXISTS ${schema}_sync_staging CASCADE`,
       ),
     );
   }

@@ -113,7 +113,7 @@ describe('a connection that is lost', () => {
       return 'after';
     };
     proxy.onStatement = (sql) => {
-      if (/^COPY (?:pg_temp."shard_rows_\d+"|"mirror_staging"."\w+_rows") \("accountid"/.test(sql))
+      if (/^COPY (?:pg_temp."shard_rows_\d+"|"mirror_sync_staging"."\w+_rows") \("accountid"/.test(sql))
         seen.push('rows of accounts');
       else if (sql.startsWith('INSERT INTO "mirror"."_sync_log"')) seen.push('log');
       else if (sql === 'COMMIT' && seen.at(-1) === 'log' && !seen.includes('cut')) return cutHere();

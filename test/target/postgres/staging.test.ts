@@ -31,7 +31,7 @@ function watch(cut: (n: number) => boolean = () => false): void {
   let into = '';
   proxy.onStatement = (sql) => {
     if (sql === '' && into === 'staging' && cut(copies.length)) return 'before';
-    into = /^COPY "mirror_staging"/.test(sql) ? 'staging' : /^COPY pg_temp/.test(sql) ? 'merge' : '';
+    into = /^COPY "mirror_sync_staging"/.test(sql) ? 'staging' : /^COPY pg_temp/.test(sql) ? 'merge' : '';
     if (into !== '') copies.push(into);
     return undefined;
   };
@@ -51,7 +51,7 @@ const stagingTables = async (): Promise<string[]> =>
   (
     await query<{ name: string }>(
       `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname = 'mirror_staging' AND c.relkind = 'r' AND c.relname <> '_sync_staged'`,
+       WHERE n.nspname = 'mirror_sync_staging' AND c.relkind = 'r' AND c.relname <> '_sync_staged'`,
     )
   ).map(({ name }) => name);
 
@@ -93,9 +93,9 @@ describe('shards that reach the server before the merge', () => {
     expect(new Set(copies)).toEqual(new Set(['staging']));
     await org.expectMirror('account', 'lead');
     expect(await stagingTables()).toEqual([]);
-    expect(await query('SELECT * FROM mirror_staging._sync_staged')).toEqual([]);
+    expect(await query('SELECT * FROM mirror_sync_staging._sync_staged')).toEqual([]);
     const persistence = await query(`SELECT DISTINCT relpersistence AS p FROM pg_class c
-      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'mirror_staging' AND c.relkind = 'r'`);
+      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'mirror_sync_staging' AND c.relkind = 'r'`);
     expect(persistence).toEqual([{ p: 'u' }]);
     await org.expectIdle();
   });
@@ -150,7 +150,9 @@ describe('what goes wrong around the staging', () => {
 
   it('a server that refuses it is asked once in a run, and the merge goes on', async () => {
     await start();
-    await query('CREATE SCHEMA mirror_staging; CREATE TABLE mirror_staging._sync_staged (n integer)');
+    await query(
+      'CREATE SCHEMA mirror_sync_staging; CREATE TABLE mirror_sync_staging._sync_staged (n integer)',
+    );
     org.rows('account', 100);
     await org.sync();
     expect(warnings()).toHaveLength(1);
@@ -218,12 +220,14 @@ describe('what goes wrong around the staging', () => {
     shard.addDeleted(['00000000-0000-4000-8000-000000000002', 'not a key']);
     await mirror.stageShard!({ runId: 'dead', table, name: 'dead/shard', bytes: shard.export() });
     // Without a row in the list, as after a crash.
-    await query(`DELETE FROM mirror_staging._sync_staged WHERE shard = 'dead/shard'`);
-    expect((await stagingTables()).length).toBe(own.length + 2);
+    await query(`DELETE FROM mirror_sync_staging._sync_staged WHERE shard = 'dead/shard'`);
+    // Of somebody else.
+    await query('CREATE TABLE mirror_sync_staging.others ()');
+    expect((await stagingTables()).length).toBe(own.length + 3);
     await org.harness.drain();
-    expect(await stagingTables()).toHaveLength(2);
+    expect(await stagingTables()).toHaveLength(3);
     await org.sync(everything);
-    expect(await stagingTables()).toEqual([]);
+    expect(await stagingTables()).toEqual(['others']);
     await org.expectMirror('account', 'lead');
   });
 
@@ -242,7 +246,7 @@ describe('what goes wrong around the staging', () => {
     });
     await untilReady();
     expect(await stagingTables()).not.toEqual([]);
-    expect(await query('SELECT * FROM mirror_staging._sync_staged')).toEqual([]);
+    expect(await query('SELECT * FROM mirror_sync_staging._sync_staged')).toEqual([]);
     await org.harness.drain();
     expect(copies).toContain('merge');
     await org.expectMirror('account', 'lead');

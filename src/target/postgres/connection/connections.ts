@@ -27,7 +27,7 @@ const idleSeconds = 900;
 /** A limit for the statements of other clients could be too short for a large table, in each try again. */
 const noStatementLimit = 'SET LOCAL statement_timeout = 0';
 
-/** Rows of a shard are compared with a table in memory: the setting of most servers would write both to the disk. */
+/** Keys of shards are sorted and compared in memory: with the setting of most servers, those of large tables would not fit. */
 const moreWorkMemory = `SELECT set_config('work_mem', '64MB', true)
   WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
 

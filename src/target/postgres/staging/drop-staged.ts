@@ -1,6 +1,6 @@
 import { writerLock } from '../connection/connections.ts';
 import type { Session } from '../connection/session.ts';
-import { runPrefix, stagedList } from './staged-shards.ts';
+import { runPrefix, stagedList, stagedPattern } from './staged-shards.ts';
 
 /** Each table is some locks until the transaction ends, of which the server has a limited number. */
 const tablesAtOnce = 100;
@@ -20,9 +20,9 @@ export async function dropStaged(
   const of = [runPrefix(runId), whose === 'own'] as const;
   const tables = await staging.all<{ name: string }>(
     `SELECT c.relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname <> $2 AND starts_with(c.relname, $3) = $4
+     WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname ~ $2 AND starts_with(c.relname, $3) = $4
      LIMIT ${tablesAtOnce}`,
-    [staging.schema, stagedList, ...of],
+    [staging.schema, stagedPattern, ...of],
   );
   if (tables.length === 0) return false;
   const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS is_locked';

@@ -13,7 +13,7 @@ export const stagedList = '_sync_staged';
  * UNLOGGED, the list, too: a server that crashes, or a replica that takes over, has empty ones, and then none is listed.
  */
 export function stagingSchema(schema: string): string {
-  return storedName(`${schema}_staging`);
+  return storedName(`${schema}_sync_staging`);
 }
 
 /** What a shard became when it was staged. */
@@ -21,9 +21,10 @@ export interface StagedShard {
   runId: string;
   /** The name of the shard. */
   shard: string;
-  /** Rows, each key once; no table has them if there are none. */
+  /** How many rows there are, each key once. */
   rows: number;
   columns: LoadedColumn[];
+  /** How many ids of deleted rows. No table has them if there are none. */
   deleted: number;
   /** Absent if the shard has no keys of a comparison. */
   keys?: LoadedColumn[] | undefined;
@@ -38,6 +39,9 @@ const digestOf = (text: string, length: number): string =>
 
 /** What the names of the tables of a run begin with. */
 export const runPrefix = (runId: string): string => `${digestOf(runId, 16)}_`;
+
+/** What all names of such tables match, as a regular expression of PostgreSQL. Nothing else in the schema is dropped. */
+export const stagedPattern = '^[0-9a-f]{16}_[0-9a-f]{32}_(rows|keys|deleted)$';
 
 /** The name of a table, the same for nothing else: shards have names of their own in each attempt. */
 export function stagedName({ runId, shard }: Pick<StagedShard, 'runId' | 'shard'>, kind: Kind): string {
