@@ -37,7 +37,7 @@ export async function moveMirror(
   const fileOf = (name: string | undefined) => (name === undefined ? databaseFile : namedFile(name));
   const sqlite = await loadSqlite();
   const files = openTarget({ settings: settings.sqlite, sqlite, fileOf, documents: published, telemetry });
-  const server = openPostgresMirror(settings.postgres.postgres!, sqlite);
+  const server = openPostgresMirror(settings.postgres.postgres!, sqlite, settings.postgres.app);
   try {
     if (to === 'sqlite') {
       const configs = new Map(entitiesOf(settings.sqlite).map((one) => [one.name, one]));

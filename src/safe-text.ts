@@ -83,6 +83,8 @@ const patterns: readonly [RegExp, string][] = [
   // The user and password in the address of a proxy, and in its header.
   // Without a password, a user name has no separator: an address can stand in a list before one of mail.
   [/(\bhttps?:\/\/)(?!@)(?:[^\s/?#"'@:]*:[^\s/?#"'@]*|[^\s/?#"'@,;:]*)@/gi, '$1[secret]@'],
+  // The same of a database. A password may have characters that it should not.
+  [/(\bpostgres(?:ql)?:\/\/)[^\s"'<>]*@/gi, '$1[secret]@'],
   // With a digit or padding, or long and in both cases, unlike a word after "Basic".
   [
     /\bBasic\s+(?=[A-Za-z_+/-]*\d|[\w+/-]+=|(?=[A-Z+/_-]*[a-z])(?=[a-z+/_-]*[A-Z])[\w+/-]{16})[\w+/-]{8,}=*/g,

@@ -26,7 +26,10 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     sorted !== null && names.has(sorted) ? { column: sorted, isDescending: address.has('desc') } : undefined;
   const hasRowid = catalog.relations.find(({ name }) => name === table)?.hasRowid === true;
   const { dialect } = catalog;
-  const keyColumns = await catalog.key(table);
+  const ownKey = await catalog.key(table);
+  // A view has none, and a server gives rows in any order. Its first columns name a row.
+  const keyColumns =
+    ownKey.length > 0 || dialect === sqlite ? ownKey : columns.slice(0, 3).map(({ name }) => name);
   const rowid = hasRowid ? dialect.position([...names], keyColumns) : undefined;
   const view: View = { dialect, table, filters, sort, rowid, key: keyColumns };
 
@@ -38,7 +41,7 @@ export async function rowsView(shown: Shown, table: string): Promise<Node[]> {
     const result = await reader.query(sql, parameters, {
       maxRows: pageRows + 1,
       maxText: shownText,
-      whole,
+      whole: [...whole, positionColumn],
       state,
       signal,
     });

@@ -4,14 +4,17 @@ import { readSettings, type Settings } from '../config/settings.ts';
 import { ConfigurationError } from '../errors.ts';
 
 /**
- * The settings of a command: those of the environment, without storage, which is for the functions app.
+ * The settings of a command: those of the environment, without the storage and the target of the functions app.
  * @param dataverse the address, instead of DATAVERSE_URL
  * @throws ConfigurationError for invalid settings
  */
 export function settingsOf(dataverse: string | undefined): Settings {
   const env: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (/^(?:DATAVERSE_|SYNC_)/.test(name) && !/^SYNC_DATABASE_(?:STORAGE|CONTAINER|NAME)/.test(name)) {
+    if (
+      /^(?:DATAVERSE_|SYNC_)/.test(name) &&
+      !/^SYNC_(?:DATABASE_(?:STORAGE|CONTAINER|NAME)|TARGET$)/.test(name)
+    ) {
       env[name] = value;
     }
   }

@@ -18,7 +18,9 @@ export function invalidSettings(env: Record<string, string | undefined> = proces
   // So that no fault quotes one that was put into the wrong setting as well.
   rememberSecret(env['DATAVERSE_CLIENT_SECRET']);
   rememberToken(env['DATAVERSE_ACCESS_TOKEN']);
-  for (const name of ['POSTGRES_URL', 'POSTGRES_READER_URL']) rememberSecret(passwordIn(env[name]));
+  for (const [name, value] of Object.entries(env)) {
+    if (name.startsWith('POSTGRES_')) rememberSecret(passwordIn(value));
+  }
   const faults = [
     () => readSettings(env),
     () => readMetricsSettings(env),

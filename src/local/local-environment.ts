@@ -81,10 +81,14 @@ export async function startLocalEnvironment(
   };
   const startDatabase = async () => {
     if (options.target !== 'postgres') return undefined;
-    const { startLocalPostgres } = await import('./emulators/local-postgres.ts');
-    const server = await startLocalPostgres(data.path, state.postgres, source.isNew);
+    const { newPostgresState, startLocalPostgres } = await import('./emulators/local-postgres.ts');
+    // First: a start that is killed would leave a server whose passwords nobody knows.
+    if (state.postgres === undefined) {
+      state.postgres = await newPostgresState(data.path);
+      await writeLocalState(data.path, state);
+    }
+    const server = await startLocalPostgres(state.postgres, source.isNew);
     parts.defer(() => server.stop());
-    state.postgres = server.state;
     return server;
   };
   const [dataverseUrl, { connectionString, onQueueMessage }, { startFunctionsHost }, postgres] =
@@ -152,6 +156,9 @@ function forCommands(
     'SYNC_WORK_CONTAINER',
     'SYNC_QUEUE_PREFIX',
     'SYNC_ENTITIES_FILE',
+    'SYNC_TARGET',
+    'POSTGRES_URL',
+    'POSTGRES_SCHEMA',
   ];
   if (dataverse === undefined) names.push('DATAVERSE_ACCESS_TOKEN');
   return Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)));

@@ -27,7 +27,8 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
     if (typeof value === 'string') settings[name] = value;
   }
   // The mirror stays on this machine, whatever the environment of the user says.
-  for (const name of Object.keys(settings)) if (name.startsWith('POSTGRES_')) delete settings[name];
+  // An empty value also replaces an environment variable.
+  for (const name of Object.keys(settings)) if (name.startsWith('POSTGRES_')) settings[name] = '';
   Object.assign(settings, input.target, {
     FUNCTIONS_WORKER_RUNTIME: 'node',
     DATAVERSE_URL: input.dataverseUrl,

@@ -22,7 +22,7 @@ export interface TargetParts {
 /** The mirror where `SYNC_TARGET` says. Another target is a folder beside these, and one more case here. */
 export function openTarget({ settings, sqlite, fileOf, documents, telemetry }: TargetParts): MirrorTarget {
   const { postgres, databaseName, sync } = settings;
-  if (postgres !== undefined) return openPostgresMirror(postgres, sqlite);
+  if (postgres !== undefined) return openPostgresMirror(postgres, sqlite, settings.app);
   return new SqliteMirror({
     sqlite,
     file: fileOf(undefined),

@@ -13,6 +13,8 @@ const required = {
 const read = (settings: Record<string, string>) => readSettings({ ...required, ...settings });
 const url = 'postgresql://sync:a-long-password@crm.postgres.database.azure.com/crm';
 
+const parts = { SYNC_TARGET: 'postgres', POSTGRES_HOST: 'h', POSTGRES_DATABASE: 'd', POSTGRES_USER: 'u' };
+
 describe('SYNC_TARGET=postgres', () => {
   it('is a URL, or the parts of an address for an identity', () => {
     expect(read({}).postgres).toBeUndefined();
@@ -70,6 +72,15 @@ describe('SYNC_TARGET=postgres', () => {
       /POSTGRES_SCHEMA: must be/,
     ],
     [{ SYNC_TARGET: 'mysql' }, /SYNC_TARGET/],
+    [{ ...parts, POSTGRES_HOST: url }, /POSTGRES_HOST: must be/],
+    [{ ...parts, POSTGRES_HOST: 'server:5432' }, /POSTGRES_HOST: must be/],
+    [{ ...parts, POSTGRES_USER: url }, /POSTGRES_USER: must be one part/],
+    [{ ...parts, POSTGRES_DATABASE: url }, /POSTGRES_DATABASE: must be one part/],
+    [{ ...parts, POSTGRES_SCHEMA: 'postgresql://a:a-long-password@b/c' }, /POSTGRES_SCHEMA: must be/],
+    [
+      { SYNC_TARGET: 'postgres', POSTGRES_URL: 'postgresql://u:12@a-long-password/x@host/db' },
+      /write one in a name or a password as %40/,
+    ],
     [{ POSTGRES_URL: url }, /POSTGRES_URL is set, but SYNC_TARGET is not postgres/],
   ])('names what is wrong with %j', (settings, message) => {
     const env = { ...required, SYNC_SCHEDULE: '0 0 * * * *', ...settings };

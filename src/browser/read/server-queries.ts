@@ -2,8 +2,8 @@ import { SavedFile } from './saved-file.ts';
 import type { Answerer } from './sqlite-thread.ts';
 import type { Answer, Asked, Cell, Results } from './worker-messages.ts';
 
-/** A text of bytes is longer than what is shown of it. */
-const savedText = 1_000_000;
+/** A saved value has no more characters. */
+const savedText = 100_000;
 
 interface Found {
   columns: string[];

@@ -30,6 +30,9 @@ export function postgresAddress(text: string, setting = 'POSTGRES_URL'): Postgre
       throw wrong('a % in it is not the beginning of an escape: write %25');
     }
   };
+  // What is behind the last one would be taken for the host.
+  if (text.split('?')[0]!.split('@').length > 2)
+    throw wrong('it has several @: write one in a name or a password as %40');
   const url = parsed(text);
   if (url === undefined) throw wrong('it is not a URL of PostgreSQL');
   // A URL has an IPv6 address in brackets, and a connection takes it without.

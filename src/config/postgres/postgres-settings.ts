@@ -14,6 +14,21 @@ export interface PostgresSettings {
 }
 
 const text = z.string().trim().min(1).optional();
+/** No part of an address: somebody may have put a whole one, with its password, into the wrong setting. */
+const part = z
+  .string()
+  .trim()
+  .min(1)
+  .refine(
+    (value) => !value.includes('://'),
+    'must be one part of an address: a whole one is for POSTGRES_URL',
+  )
+  .optional();
+/** A name, a number in the notation of IPv4 or IPv6, or the folder of a socket. */
+const host = part.refine(
+  (value) => value === undefined || /^(?:[\w.-]+|\[?[\da-fA-F:]*:[\da-fA-F:.]*\]?|\/.*)$/.test(value),
+  'must be the name of a server alone, without a port, a user or a password',
+);
 
 /** The longest name of PostgreSQL, in bytes (postgresql.org: Identifiers and Key Words). */
 const maxNameBytes = 63;
@@ -22,17 +37,19 @@ const maxNameBytes = 63;
 export const postgresAppSettings = {
   SYNC_TARGET: z.enum(['sqlite', 'postgres']).default('sqlite'),
   POSTGRES_URL: text,
-  POSTGRES_HOST: text,
-  POSTGRES_DATABASE: text,
-  POSTGRES_USER: text,
-  POSTGRES_CLIENT_ID: text,
+  POSTGRES_HOST: host,
+  POSTGRES_DATABASE: part,
+  POSTGRES_USER: part,
+  POSTGRES_CLIENT_ID: part,
   POSTGRES_READER_URL: text,
   POSTGRES_SCHEMA: z
     .string()
     .trim()
     .refine(
       (name) =>
-        Buffer.byteLength(name) <= maxNameBytes && !/^pg_|^information_schema$|\0/i.test(name) && name !== '',
+        Buffer.byteLength(name) <= maxNameBytes &&
+        !/^pg_|^information_schema$|\0|:\/\//i.test(name) &&
+        name !== '',
       `must be the name of a schema: at most ${maxNameBytes} bytes, not one of PostgreSQL's own`,
     )
     .default('dataverse'),

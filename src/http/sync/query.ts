@@ -18,7 +18,7 @@ const body = z.strictObject({
     .max(1000)
     .default([]),
   maxRows: z.int().min(1).max(100_000).default(1000),
-  maxText: z.int().min(1).max(1_000_000).default(2000),
+  maxText: z.int().min(1).max(100_000).default(2000),
   whole: z.array(z.string()).max(2000).default([]),
 });
 

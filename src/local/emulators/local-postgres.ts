@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,12 +10,13 @@ import { startPostgresServer } from './postgres-server.ts';
 /** What one start keeps for the next, so that addresses stay valid. */
 export interface LocalPostgresState {
   port: number;
+  /** The folder of the server. */
+  folder: string;
   /** Of the user `postgres`, of the user of the app, and of the one that can only read. */
   passwords: { postgres: string; app: string; reader: string };
 }
 
 export interface LocalPostgres {
-  state: LocalPostgresState;
   /** The app settings of a mirror there. */
   settings: Record<string, string>;
   /** The command that opens the mirror. */
@@ -29,19 +31,17 @@ const schema = 'dataverse';
 
 /**
  * Starts a PostgreSQL server on this machine, with a database for the mirror, its owner, and a user who can only read.
- * @param folder the data folder of the start, which has the server's
+ * @param state the one of the last start; a new one must have been stored, because the server keeps its passwords
  * @param isTemporary delete it at the end
  * @throws ConfigurationError if it does not start
  */
 export async function startLocalPostgres(
-  folder: string,
-  known: LocalPostgresState | undefined,
+  state: LocalPostgresState,
   isTemporary = false,
 ): Promise<LocalPostgres> {
-  const state = known ?? { port: await freePort(), passwords: newPasswords() };
   const { port, passwords } = state;
   const server = await startPostgresServer({
-    folder: serverFolder(folder, port),
+    folder: state.folder,
     port,
     password: passwords.postgres,
     isTemporary,
@@ -64,7 +64,6 @@ export async function startLocalPostgres(
   const address = (user: string, password: string) =>
     `postgresql://${user}:${password}@127.0.0.1:${port}/${database}`;
   return {
-    state,
     settings: {
       SYNC_TARGET: 'postgres',
       POSTGRES_URL: address('dataverse', passwords.app),
@@ -77,9 +76,17 @@ export async function startLocalPostgres(
   };
 }
 
-/** A server of root runs as another user, who cannot reach a folder that is root's alone. */
-function serverFolder(folder: string, port: number): string {
-  return process.getuid?.() === 0 ? join(tmpdir(), `dataverse-postgres-${port}`) : join(folder, 'postgres');
+/**
+ * For a first start in a data folder. A server of root runs as another user, who cannot reach a folder that is root's
+ * alone: it gets a folder of its own.
+ */
+export async function newPostgresState(folder: string): Promise<LocalPostgresState> {
+  const isRoot = process.getuid?.() === 0;
+  return {
+    port: await freePort(),
+    folder: isRoot ? await mkdtemp(join(tmpdir(), 'dataverse-postgres-')) : join(folder, 'postgres'),
+    passwords: newPasswords(),
+  };
 }
 
 /** Letters and digits, which need no escape in an address. */

@@ -1,6 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -72,6 +81,13 @@ async function create(bin: string): Promise<void> {
   writeFileSync(join(folder, 'complete'), '');
 }
 
+// A link of somebody else could lead anywhere.
+if (existsSync(folder)) {
+  const found = lstatSync(folder);
+  const own = isRoot ? [0, nobody] : [process.getuid?.() ?? found.uid];
+  if (!found.isDirectory() || !own.includes(found.uid))
+    throw new Error(`${folder} belongs to somebody else.`);
+}
 mkdirSync(folder, { recursive: true });
 chmodSync(folder, 0o700);
 if (isRoot) chownSync(folder, nobody, nobody);

@@ -10,7 +10,7 @@ export function openPostgresReads(settings: PostgresSettings): PostgresReads {
   return new PostgresReads(new Connections(connectionTo(settings.address, settings)));
 }
 
-/** The mirror where the settings say. @param sqlite for shards */
-export function openPostgresMirror(settings: PostgresSettings, sqlite: Sqlite): PostgresMirror {
-  return new PostgresMirror({ sqlite, connection: connectionTo(settings.address, settings) });
+/** The mirror where the settings say. @param sqlite for shards @param app that writes it */
+export function openPostgresMirror(settings: PostgresSettings, sqlite: Sqlite, app: string): PostgresMirror {
+  return new PostgresMirror({ sqlite, app, connection: connectionTo(settings.address, settings) });
 }

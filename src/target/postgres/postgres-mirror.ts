@@ -17,6 +17,7 @@ import type {
 } from '../mirror-target.ts';
 import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
 import { createBookkeeping } from './bookkeeping/bookkeeping-tables.ts';
+import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { checkMirror } from './postgres-check.ts';
@@ -29,12 +30,17 @@ import { planOf } from './schema/migrate-table.ts';
 import { postgresEngine } from './schema/names.ts';
 import { Staging } from './staging/staging.ts';
 
+/** So long after a reader held a table, others are hardly waited for. */
+const heldMilliseconds = 60_000;
+
 /** A mirror with more rows is not searched for references while somebody waits. */
 const searchedRows = 1_000_000;
 
 export interface PostgresMirrorOptions {
   /** For shards. */
   sqlite: Sqlite;
+  /** Tells the app that writes the mirror from others. */
+  app?: string;
   connection: PostgresOptions;
   /** Tables with more rows are not gone through for a figure about them that is kept. */
   scanRows?: number;
@@ -50,6 +56,7 @@ export class PostgresMirror implements MirrorTarget {
   readonly #options: PostgresMirrorOptions;
   readonly #connections: Connections;
   readonly #staging: Staging;
+  #heldUntil = 0;
   /** The state as it was read last. */
   #known: ReadState | undefined;
 
@@ -127,11 +134,19 @@ export class PostgresMirror implements MirrorTarget {
   }
 
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
-    const { sqlite, scanRows } = this.#options;
+    const { sqlite, scanRows, app } = this.#options;
     return this.#connections.write(async (session, commit) => {
       await createBookkeeping(session);
+      if (app !== undefined) await claimMirror(session, app);
       await lockState(session, options.loaded.etag);
-      return work(new PostgresTransaction({ session, sqlite, transaction: options, commit, scanRows }));
+      // The merge starts over without a table that is held. It does not wait for the others again.
+      if (Date.now() < this.#heldUntil) session.shortenWaits();
+      const onHeld = () => {
+        this.#heldUntil = Date.now() + heldMilliseconds;
+      };
+      return work(
+        new PostgresTransaction({ session, sqlite, transaction: options, commit, scanRows, onHeld }),
+      );
     });
   }
 

@@ -66,6 +66,8 @@ export interface PostgresTransactionOptions {
   transaction: TransactionOptions;
   /** Ends the transaction. */
   commit: () => Promise<void>;
+  /** Is told that a reader holds a table. */
+  onHeld: () => void;
   scanRows?: number | undefined;
 }
 
@@ -82,6 +84,7 @@ export class PostgresTransaction implements MirrorTransaction {
   readonly #sqlite: Sqlite;
   readonly #options: TransactionOptions;
   readonly #end: () => Promise<void>;
+  readonly #onHeld: () => void;
   readonly #scanRows: number;
   /** The tables that the database held before. */
   readonly #before: readonly Table[];
@@ -92,7 +95,7 @@ export class PostgresTransaction implements MirrorTransaction {
   #stagedNames: ReadonlySet<string> | undefined;
   #stagedLeft = maxStaged;
 
-  constructor({ session, sqlite, transaction, commit, scanRows }: PostgresTransactionOptions) {
+  constructor({ session, sqlite, transaction, commit, scanRows, onHeld }: PostgresTransactionOptions) {
     const { state } = transaction.loaded;
     this.state = { ...state, entities: { ...state.entities } };
     this.#session = session;
@@ -100,6 +103,7 @@ export class PostgresTransaction implements MirrorTransaction {
     this.#sqlite = sqlite;
     this.#options = transaction;
     this.#end = commit;
+    this.#onHeld = onHeld;
     this.#scanRows = scanRows ?? defaultScanRows;
     this.#before = tablesOf(state);
     this.#rows = new Map(Object.entries(state.entities).map(([name, { rows }]) => [name, rows]));
@@ -188,6 +192,8 @@ export class PostgresTransaction implements MirrorTransaction {
     });
     if (refusal === undefined) return result!;
     if (!(refusal instanceof RetriableError)) throw refusal;
+    this.#onHeld();
+    this.#session.shortenWaits();
     const { message, operation, object, hint } = refusal;
     throw new SkipTableError(message, { operation, object, hint, cause: refusal });
   }

@@ -24,7 +24,8 @@ const oldest = 14;
 export async function probeServer(settings: PostgresSettings): Promise<ServerFacts> {
   const connections = new Connections(connectionTo(settings.address, settings));
   try {
-    return await connections.write(async (session) => {
+    // Beside a merge, which may take long.
+    return await connections.probe(async (session) => {
       const facts = (await session.get<{
         version: string;
         connections: string;

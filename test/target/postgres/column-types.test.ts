@@ -40,6 +40,14 @@ describe('values keep what they say when their column gets another type', () => 
     ['timestamp without time zone', '2024-02-29 12:00', 'timestamp with time zone', '2024-02-29 12:00:00+00'],
     ['timestamp with time zone', '2024-02-29T23:00:00Z', 'date', '2024-02-29'],
     ['text', '2024-02-31', 'date', null],
+    ['text', '2024-02-29', 'date', '2024-02-29'],
+    ['text', '1900-02-29', 'date', null],
+    ['text', '2000-02-29', 'date', '2000-02-29'],
+    ['text', '0000-01-01', 'date', null],
+    ['text', '2024-11-30T23:59:59.5Z', 'timestamp with time zone', '2024-11-30 23:59:59.5+00'],
+    ['text', '2024-11-30 12:00:00+02', 'timestamp with time zone', '2024-11-30 10:00:00+00'],
+    ['text', '2024-11-31 12:00:00+02', 'timestamp with time zone', null],
+    ['text', 'yesterday', 'timestamp with time zone', null],
     ['json', '{"a":1}', 'jsonb', '{"a": 1}'],
   ];
   it.each(cases)('%s %s as %s', async (from, value, to, expected) => {

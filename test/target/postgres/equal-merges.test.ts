@@ -6,13 +6,13 @@ import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { TableConfig } from '../../../src/config/entities.ts';
+import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { Shard } from '../../../src/sqlite/shard.ts';
 import { loadSqlite } from '../../../src/sqlite/sqlite.ts';
 import { rowVersion } from '../../../src/sync/fetch/row-version.ts';
 import { mirrorTable } from '../../../src/target/common/mirror-table.ts';
 import type { MergeOptions, MirrorTarget, TableMerge } from '../../../src/target/mirror-target.ts';
-import { connectionOptions } from '../../../src/target/postgres/connection/connection-options.ts';
 import { PostgresMirror } from '../../../src/target/postgres/postgres-mirror.ts';
 import { isLong } from '../../long.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
@@ -180,7 +180,7 @@ async function inPostgres(one: Life, stages: (n: number) => boolean): Promise<Ou
   const schema = `m${randomUUID().replaceAll('-', '')}`;
   const mirror = new PostgresMirror({
     sqlite,
-    connection: { ...connectionOptions(address), schema },
+    connection: { ...postgresAddress(address), schema },
     stagedBytes: 0,
   });
   try {

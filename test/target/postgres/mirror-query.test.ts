@@ -107,6 +107,17 @@ describe('a query of a mirror in PostgreSQL', () => {
     ['a file of the server', "SELECT pg_read_file('/etc/passwd')", /permission denied/],
     ['a name that is not there', 'SELECT nothing FROM accounts', /column "nothing" does not exist/],
     ['no statement', '-- nothing', /syntax error/],
+    [
+      'an explanation, whose text can be as large as its constants',
+      'EXPLAIN VERBOSE SELECT 1',
+      /syntax error/,
+    ],
+    [
+      'a statement for update',
+      'SELECT * FROM accounts FOR UPDATE',
+      /not allowed|permission denied|read-only/,
+    ],
+    ['too few parameters', 'SELECT $1::integer', /parameter/],
     ['a COPY', "COPY accounts TO '/tmp/x'", /syntax error|permission denied/],
   ])('refuses %s', async (_, sql, message) => {
     await expect(run(sql)).rejects.toThrow(message);
@@ -117,14 +128,30 @@ describe('a query of a mirror in PostgreSQL', () => {
     await run("SELECT set_config('search_path', 'pg_catalog', false)");
     const { phase } = await org.sync();
     expect(phase).toBe('complete');
-    expect((await run('SELECT count(*) > 0 FROM accounts'))!.rows).toEqual([['t']]);
+    expect((await run('SELECT count(*) > 0 FROM accounts'))!.rows).toEqual([['true']]);
   });
 
-  it('explains and shows', async () => {
-    expect((await run('EXPLAIN SELECT * FROM accounts'))!.columns).toEqual(['QUERY PLAN']);
-    expect((await run('show transaction_read_only'))!.rows).toEqual([['on']]);
+  it('keeps no sync waiting while it runs, whatever it locks', async () => {
+    const lock = `pg_advisory_lock(hashtextextended('dataverse mirror ${schema}', 0))`;
+    const holding = run(`SELECT ${lock}, pg_sleep(4)`);
+    org.store.create('account', { name: 'Beside a query' });
+    const began = performance.now();
+    let isOver = false;
+    void holding.then(() => (isOver = true));
+    await org.sync();
+    expect([isOver, performance.now() - began < 4000]).toEqual([false, true]);
+    await holding;
+    await expect(run('LOCK TABLE _sync_meta')).rejects.toThrow(/syntax error/);
   });
 
+  it('needs little memory for a value of any size, and for values without any', async () => {
+    const [row] = (await run("SELECT repeat('x', 600000000) AS a"))!.rows;
+    expect(String(row![0])).toHaveLength(2001);
+    const columns = Array.from({ length: 1000 }, (_, n) => `'' AS c${n}`).join(', ');
+    const many = await run(`SELECT ${columns} FROM generate_series(1, 100000)`, { maxRows: 100_000 });
+    expect(many!.isCut).toBe(true);
+    expect(many!.rows.length).toBeLessThan(10_000);
+  });
   it('is refused to a user who could change the mirror', async () => {
     const asOwner = open('postgres');
     const query = { sql: 'SELECT 1', parameters: [], maxRows: 1, maxText: 1, whole: [] };
@@ -141,18 +168,32 @@ describe('a query of a mirror in PostgreSQL', () => {
     );
   });
 
-  it('ends at its limit of time', async () => {
-    await expect(
-      queries.run(
-        {
-          sql: 'SELECT count(*) FROM generate_series(1, 100000000000)',
-          parameters: [],
-          maxRows: 1,
-          maxText: 1,
-          whole: [],
-        },
-        1,
-      ),
-    ).rejects.toThrow('The query took too long');
+  it.each([
+    ['one long step', 'SELECT count(*) FROM generate_series(1, 100000000000)'],
+    ['many short ones', 'SELECT pg_sleep(0.02) FROM generate_series(1, 1000)'],
+    [
+      'the limit of the server turned off',
+      "SELECT set_config('statement_timeout', '0', false), pg_sleep(CASE WHEN n > 501 THEN 60 ELSE 0 END) FROM generate_series(1, 1000) n",
+    ],
+  ])('ends at its limit of time, at the server, too: %s', async (_, sql) => {
+    const query = { sql, parameters: [], maxRows: 1000, maxText: 1, whole: [] };
+    await expect(queries.run(query, 1)).rejects.toThrow('The query took too long');
+    const running = async () =>
+      (
+        await withClient(address, (client) =>
+          client.query(
+            `SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = 'mirror_reader' AND state = 'active'`,
+          ),
+        )
+      ).rows[0].n;
+    await expect.poll(running).toBe(0);
+  });
+
+  it('waits for no other one: the sixth at a time is told so', async () => {
+    const five = Array.from({ length: 5 }, () => run('SELECT pg_sleep(1)'));
+    await expect(run('SELECT 1')).rejects.toThrow('5 queries run at the moment');
+    expect(await queries.etag()).toBeDefined();
+    await Promise.all(five);
+    expect(await run('SELECT 1')).toBeDefined();
   });
 });

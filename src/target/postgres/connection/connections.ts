@@ -1,8 +1,9 @@
 import type { Pool, PoolClient, PoolConfig } from 'pg';
 import { isLocalServer, type PostgresAddress } from '../../../config/postgres/postgres-address.ts';
 import { RetriableError } from '../../../errors.ts';
-import { postgresError } from './postgres-errors.ts';
+import { postgresError, tooLong } from './postgres-errors.ts';
 import { lockSeconds, Session } from './session.ts';
+import { lockForWriter } from './writer-lock.ts';
 
 /** Where the mirror is, and how to sign in. */
 export interface PostgresOptions extends Omit<PostgresAddress, 'password'> {
@@ -41,9 +42,6 @@ const shortLimits = [
 
 /** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
 const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
-
-/** What a writer of the mirror in this schema locks. */
-export const writerLock = (schema: string): string => `dataverse mirror ${schema}`;
 
 /** TLS with a certificate that is verified, for every connection that leaves this machine. */
 export function tlsOf(host: string): false | { rejectUnauthorized: true } {
@@ -85,8 +83,10 @@ export class Connections {
   }
 
   /**
-   * The same for statements of people, on a connection of its own: they could leave settings and locks behind.
-   * @param seconds that each statement may take
+   * The same for statements of people, on a connection of its own: they could leave settings and locks behind. They can
+   * also turn the server's limits off, so the connection ends with its process there when the time is over.
+   * @param seconds that `work` may take
+   * @throws StatementError if it takes longer
    */
   async readForeign<T>(seconds: number, work: (session: Session) => Promise<T>): Promise<T> {
     return this.#with(
@@ -96,9 +96,28 @@ export class Connections {
         await session.run(`SET LOCAL statement_timeout = '${seconds}s'`);
         await session.run(`SET LOCAL TIME ZONE 'UTC'`);
         await session.run('SELECT set_config($1, $2, true)', ['search_path', session.schemaName]);
-        return work(session);
+        const process = await session.number('SELECT pg_backend_pid()');
+        let isLate = false;
+        const timer = setTimeout(() => {
+          isLate = true;
+          void this.#terminate(process);
+        }, seconds * 1000);
+        try {
+          return await work(session);
+        } catch (error) {
+          throw isLate ? tooLong() : error;
+        } finally {
+          clearTimeout(timer);
+        }
       },
-      { isClosed: true },
+      { isClosed: true, isWriter: true },
+    );
+  }
+
+  /** Ends a process of the same user. A server that cannot be reached for that will notice that its client is gone. */
+  async #terminate(process: number): Promise<void> {
+    await this.#with((client) => client.query('SELECT pg_terminate_backend($1)', [process])).catch(
+      () => undefined,
     );
   }
 
@@ -120,7 +139,7 @@ export class Connections {
           moreWorkMemory,
         ];
         await session.run(settings.join(';\n'));
-        await session.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [writerLock(schema)]);
+        await lockForWriter(session);
         let isDone = false;
         const result = await work(session, async () => {
           await session.run('COMMIT');
@@ -133,14 +152,19 @@ export class Connections {
     );
   }
 
+  /** The same, and takes back what `work` did. */
+  probe<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.beside(work, 'ROLLBACK');
+  }
+
   /** Runs `work` in a transaction of its own, also while a writer works on the mirror. */
-  async beside<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async beside<T>(work: (session: Session) => Promise<T>, end = 'COMMIT'): Promise<T> {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN');
       await session.run(shortLimits);
       const result = await work(session);
-      await session.run('COMMIT');
+      await session.run(end);
       return result;
     });
   }

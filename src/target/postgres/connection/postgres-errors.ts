@@ -79,7 +79,8 @@ export function postgresError(error: unknown, operation: string, object: string)
     });
   }
   if (transient.has(code) || transientClasses.has(code.slice(0, 2)) || !isOfServer(code)) {
-    const what = isOfServer(code) ? message : `Cannot ${operation} ${object}: the connection was lost`;
+    const why = operation === 'connect to' && code !== '' ? code : 'the connection was lost';
+    const what = isOfServer(code) ? message : `Cannot ${operation} ${object}: ${why}`;
     return new RetriableError(what, {
       ...details,
       hint: hints[code] ?? 'Check that the server runs, its disk, and its network rules.',
@@ -112,11 +113,17 @@ export class StatementError extends SyncError {
   override readonly name: string = 'StatementError';
 }
 
+export const tooLong = (): StatementError => new StatementError('The query took too long, and was stopped.');
+
+/** A write where only reads are possible, and parameters that are not those of the statement. */
+const ofStatement = new Set(['25006', '08P01']);
+
 /** @returns undefined if the statement is not to blame */
 export function statementError(error: unknown): StatementError | undefined {
   const { code = '', message } = error as DatabaseError;
   if (!(error instanceof Error) || !isOfServer(code)) return undefined;
-  if (code === '57014') return new StatementError('The query took too long, and was stopped.');
+  if (code === '57014') return tooLong();
+  if (ofStatement.has(code)) return new StatementError(message);
   if (transient.has(code) || transientClasses.has(code.slice(0, 2)) || conflicts.has(code)) return undefined;
   return new StatementError(message);
 }

@@ -8,6 +8,8 @@ import { storableText } from './storable-text.ts';
 export const lockSeconds = 120;
 /** Readers wait behind a statement that waits to change a table, so it gives up early. */
 const definitionLockMilliseconds = 5000;
+/** So long that a reader who leaves lets it through. */
+const shortLockMilliseconds = 50;
 
 /** What a parameter can be. Every type of PostgreSQL reads its values from text. */
 export type Parameter = string | number | boolean | null | readonly string[];
@@ -33,6 +35,7 @@ function storable(parameter: Parameter): unknown {
 export class Session {
   readonly schema: string;
   readonly #client: ClientBase;
+  #waitMilliseconds = definitionLockMilliseconds;
   /** Names the object of errors. */
   #object: string;
 
@@ -89,12 +92,16 @@ export class Session {
     return (await this.#query(sql, parameters)).rowCount ?? 0;
   }
 
-  /**
-   * Changes definitions: runs a statement that locks a table or view against readers.
-   * @param milliseconds that it waits for readers
-   */
-  async define(sql: string, milliseconds = definitionLockMilliseconds): Promise<void> {
-    const limits = [milliseconds, lockSeconds * 1000].map((limit) => `SET LOCAL lock_timeout = '${limit}ms'`);
+  /** From now on, statements that change definitions hardly wait: a reader that holds one table can hold all of them. */
+  shortenWaits(): void {
+    this.#waitMilliseconds = shortLockMilliseconds;
+  }
+
+  /** Changes definitions: runs a statement that locks a table or view against readers, and waits for them for a while. */
+  async define(sql: string): Promise<void> {
+    const limits = [this.#waitMilliseconds, lockSeconds * 1000].map(
+      (limit) => `SET LOCAL lock_timeout = '${limit}ms'`,
+    );
     await this.#query([limits[0], sql, limits[1]].join(';\n'), []);
   }
 

@@ -11,9 +11,6 @@ import { type Grant, grantsOf } from '../schema/own-views.ts';
 import { writeDisplayNames } from './display-names.ts';
 import { type ChoiceColumn, viewsOf } from './views.ts';
 
-/** In milliseconds: so long that a reader who leaves lets it through. */
-const noWait = 50;
-
 /** What `_choices` contains. */
 interface ChoicesMeta {
   digest: string;
@@ -132,10 +129,9 @@ async function writeViews(
   // In the same order, whatever the one of the state is: another text of a view would be another view.
   const synced = tables.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   // Readers that hold a view make it late. They are waited for once: a reader can hold all of them.
-  let wait: number | undefined;
   const attempt = async (work: () => Promise<void>): Promise<boolean> => {
     const refusal = await session.refusal(work);
-    if (refusal instanceof RetriableError) wait = noWait;
+    if (refusal instanceof RetriableError) session.shortenWaits();
     return refusal === undefined;
   };
   for (const table of tables) {
@@ -149,8 +145,8 @@ async function writeViews(
       // Readers keep their access, also to a view that was dropped before a change of its table.
       const kept = before?.grants ? (JSON.parse(before.grants) as Grant[]) : undefined;
       const grants = kept ?? (await grantsOf(session, name));
-      await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`, wait);
-      await session.define(`CREATE VIEW ${session.name(name)} AS ${sql}`, wait);
+      await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
+      await session.define(`CREATE VIEW ${session.name(name)} AS ${sql}`);
       await session.run(
         `INSERT INTO ${list} (name, sql) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET sql = excluded.sql, grants = NULL`,
@@ -166,7 +162,7 @@ async function writeViews(
     if (views.has(name)) continue;
     const isDone = await attempt(async () => {
       // A table may have the name of a view that is gone.
-      if (sql !== '') await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`, wait);
+      if (sql !== '') await session.define(`DROP VIEW IF EXISTS ${session.name(name)}`);
       await session.run(`DELETE FROM ${list} WHERE name = $1`, [name]);
     });
     isChanged ||= isDone;

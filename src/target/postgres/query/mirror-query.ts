@@ -1,5 +1,5 @@
 import type { PostgresSettings } from '../../../config/postgres/postgres-settings.ts';
-import { ConfigurationError } from '../../../errors.ts';
+import { ConfigurationError, RetriableError } from '../../../errors.ts';
 import { hasBookkeeping } from '../bookkeeping/bookkeeping-tables.ts';
 import { readVersion } from '../bookkeeping/stored-state.ts';
 import { Connections, type PostgresOptions } from '../connection/connections.ts';
@@ -10,7 +10,7 @@ import { type Cell, cellOf, shortened } from './cells.ts';
 
 /** A query of a person. */
 export interface MirrorQuery {
-  /** One statement that reads: `SELECT`, `WITH`, `VALUES`, `TABLE`, `SHOW` or `EXPLAIN`. */
+  /** One statement that reads: `SELECT`, `WITH`, `VALUES` or `TABLE`. */
   sql: string;
   parameters: readonly (string | number | null)[];
   maxRows: number;
@@ -30,14 +30,17 @@ export interface QueryResult {
   isCut: boolean;
 }
 
-const statementSeconds = 30;
-/** Rows that come from the server at once. */
+const querySeconds = 30;
+/** Queries that run at the same time in a process. */
+const maxRunning = 5;
+/** Rows that come from the server at once, at most. */
 const fetchedRows = 500;
 /** A result has no more characters, and one row beyond these: the host holds the whole answer. */
 const maxCharacters = 24_000_000;
-
-/** Statements that bring rows and cannot have a cursor. */
-const direct = /^\s*(?:show|explain)\b/i;
+/** What comes from the server at once has no more. */
+const fetchedCharacters = 8_000_000;
+/** What a value costs in the answer besides its characters. */
+const charactersOfCell = 4;
 
 /**
  * Reads the mirror for people, as a user of PostgreSQL that can only read.
@@ -48,6 +51,7 @@ const direct = /^\s*(?:show|explain)\b/i;
 export class MirrorQueries {
   readonly #connections: Connections;
   #isChecked = false;
+  #running = 0;
 
   constructor(options: PostgresOptions) {
     this.#connections = new Connections(options);
@@ -64,14 +68,25 @@ export class MirrorQueries {
    * @returns undefined if that is not the present state, or there is none
    * @throws StatementError, RetriableError, ConfigurationError if the user could do more than read
    */
-  async run(query: MirrorQuery, seconds = statementSeconds): Promise<QueryResult | undefined> {
-    return this.#connections.readForeign(seconds, async (session) => {
-      if (!this.#isChecked) await checkReader(session);
-      this.#isChecked = true;
-      const etag = await presentState(session);
-      if (etag === undefined || (query.etag !== undefined && query.etag !== etag)) return undefined;
-      return { etag, ...(await read(session, query)) };
-    });
+  async run(query: MirrorQuery, seconds = querySeconds): Promise<QueryResult | undefined> {
+    if (this.#running >= maxRunning) {
+      throw new RetriableError(`${maxRunning} queries run at the moment.`, {
+        operation: 'query',
+        hint: `Send it again in a while. A query runs for ${querySeconds} seconds at most, also if nobody waits for it any more.`,
+      });
+    }
+    this.#running += 1;
+    try {
+      return await this.#connections.readForeign(seconds, async (session) => {
+        const etag = await presentState(session);
+        this.#isChecked ||= await checkReader(session);
+        if (etag === undefined) return undefined;
+        if (query.etag !== undefined && query.etag !== etag) return undefined;
+        return { etag, ...(await read(session, query)) };
+      });
+    } finally {
+      this.#running -= 1;
+    }
   }
 
   close(): Promise<void> {
@@ -84,20 +99,40 @@ export function openMirrorQueries({ reader, ...settings }: PostgresSettings): Mi
   return reader && new MirrorQueries(connectionTo(reader, settings));
 }
 
+/** @throws ConfigurationError if the user has no access to the schema */
 async function presentState(session: Session): Promise<string | undefined> {
+  const access = await session.get<{ is_usable: string }>(
+    `SELECT has_schema_privilege(current_user, oid, 'USAGE') AS is_usable FROM pg_catalog.pg_namespace WHERE nspname = $1`,
+    [session.schema],
+  );
+  if (access?.is_usable === 'f') {
+    throw new ConfigurationError(
+      `The user of POSTGRES_READER_URL may not use the schema ${session.schema}.`,
+      {
+        operation: 'query',
+        object: 'POSTGRES_READER_URL',
+        hint: 'GRANT USAGE ON SCHEMA, and SELECT on its tables, to the user: see docs/postgres.md, "Readers".',
+      },
+    );
+  }
   return (await hasBookkeeping(session)) ? (await readVersion(session))?.state : undefined;
 }
 
-/** @throws ConfigurationError if the user is one that could change the mirror */
-async function checkReader(session: Session): Promise<void> {
-  const { may } = (await session.get<{ may: string }>(
+/**
+ * @returns whether there is a schema to ask about
+ * @throws ConfigurationError if the user is one that could change the mirror
+ */
+async function checkReader(session: Session): Promise<boolean> {
+  const found = await session.get<{ may: string }>(
     `SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-       OR has_schema_privilege(current_user, $1, 'CREATE')
-       OR EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND (pg_has_role(current_user, tableowner, 'MEMBER')
-         OR has_table_privilege(current_user, format('%I.%I', schemaname, tablename), 'INSERT, UPDATE, DELETE, TRUNCATE'))) AS may`,
+       OR has_schema_privilege(current_user, n.oid, 'CREATE')
+       OR EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v')
+         AND (pg_has_role(current_user, c.relowner, 'MEMBER')
+           OR has_table_privilege(current_user, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))) AS may
+     FROM pg_catalog.pg_namespace n WHERE n.nspname = $1`,
     [session.schema],
-  ))!;
-  if (may !== 't') return;
+  );
+  if (found?.may !== 't') return found !== undefined;
   throw new ConfigurationError('The user of POSTGRES_READER_URL could change the mirror.', {
     operation: 'query',
     object: 'POSTGRES_READER_URL',
@@ -106,37 +141,36 @@ async function checkReader(session: Session): Promise<void> {
 }
 
 async function read(session: Session, query: MirrorQuery): Promise<Omit<QueryResult, 'etag'>> {
-  const { sql, parameters, maxRows, maxText, whole } = query;
-  const rows: Cell[][] = [];
-  let columns: string[] | undefined;
-  let characters = 0;
-  const take = (found: Awaited<ReturnType<Session['foreign']>>): boolean => {
-    columns ??= found.columns.map(({ name }) => name);
-    for (const row of found.rows) {
-      if (rows.length >= maxRows || characters > maxCharacters) return false;
-      rows.push(
-        row.map((text, n) => {
-          const { name, type } = found.columns[n]!;
-          const cell = cellOf(text, type);
-          const shown = whole.includes(name) ? cell : shortened(cell, maxText);
-          characters += typeof shown === 'string' ? shown.length : 8;
-          return shown;
-        }),
-      );
+  const { parameters, maxRows, maxText, whole } = query;
+  const sql = query.sql.replace(/[;\s]+$/, '');
+  // The server says which columns there are, before any value comes.
+  await session.foreign(`DECLARE described NO SCROLL CURSOR FOR ${sql}`, parameters);
+  const { columns } = await session.foreign('FETCH 0 FROM described');
+  if (columns.length === 0) throw new StatementError('The statement brings no rows.');
+  await session.foreign('CLOSE described');
+  // It cuts the values, too: one of them can be larger than the memory of the app. A comment ends with its line.
+  const most = Math.floor(fetchedCharacters / columns.length);
+  const limits = columns.map(({ name }) => Math.min(whole.includes(name) ? wholeText : maxText, most));
+  const names = columns.map((_, index) => `c${index}`);
+  const selected = names.map((name, index) => `left(${name}::text, ${limits[index]! + 1}) AS ${name}`);
+  await session.foreign(
+    `DECLARE read NO SCROLL CURSOR FOR SELECT ${selected.join(', ')} FROM (${sql}\n) AS q(${names.join(', ')})`,
+    parameters,
+  );
+  const widest = limits.reduce((sum, limit) => sum + limit, 0);
+  const atOnce = Math.max(1, Math.min(fetchedRows, Math.floor(fetchedCharacters / widest)));
+  const result = { columns: columns.map(({ name }) => name), rows: [] as Cell[][], isCut: false };
+  for (let characters = 0; ; ) {
+    const wanted = Math.min(atOnce, maxRows - result.rows.length + 1);
+    const found = (await session.foreign(`FETCH ${wanted} FROM read`)).rows;
+    for (const row of found) {
+      if (result.rows.length >= maxRows || characters > maxCharacters) return { ...result, isCut: true };
+      result.rows.push(row.map((text, n) => shortened(cellOf(text, columns[n]!.type), limits[n]!)));
+      characters += row.reduce((sum, text) => sum + (text?.length ?? 0) + charactersOfCell, 0);
     }
-    return true;
-  };
-  if (direct.test(sql)) {
-    const isWhole = take(await session.foreign(sql, parameters));
-    return { columns: columns!, rows, isCut: !isWhole };
-  }
-  await session.foreign(`DECLARE read NO SCROLL CURSOR FOR ${sql}`, parameters);
-  for (;;) {
-    const wanted = Math.min(fetchedRows, maxRows - rows.length + 1);
-    const found = await session.foreign(`FETCH ${wanted} FROM read`);
-    if (found.columns.length === 0 && columns === undefined)
-      throw new StatementError('The statement brings no rows.');
-    if (!take(found)) return { columns: columns!, rows, isCut: true };
-    if (found.rows.length < wanted) return { columns: columns!, rows, isCut: false };
+    if (found.length < wanted) return result;
   }
 }
+
+/** The most characters of a value that leads to a row. */
+const wholeText = 100_000;

@@ -74,6 +74,13 @@ const patterns: Partial<Record<PostgresType, string>> = {
   numeric: '^[+-]?[0-9]{1,100}([.][0-9]{1,100})?(e[+-]?[0-9]{1,2})?$',
   'double precision': '^[+-]?[0-9]{1,100}([.][0-9]{1,100})?(e[+-]?[0-9]{1,2})?$',
 };
+/** A day of the calendar, from year 1 to 9999, in leap years, too. */
+const dayPattern = `(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)`;
+const timePattern = '([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?';
+patterns.date = `^${dayPattern}$`;
+// As Dataverse writes it, and as PostgreSQL does.
+patterns['timestamp with time zone'] =
+  `^${dayPattern}[T ]${timePattern}(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)$`;
 const integerPattern = '^[+-]?[0-9]{1,40}([.]0{1,40})?$';
 const integerBits: Partial<Record<PostgresType, number>> = { smallint: 15, integer: 31, bigint: 63 };
 

@@ -1,5 +1,5 @@
-import { writerLock } from '../connection/connections.ts';
 import type { Session } from '../connection/session.ts';
+import { tryLockForWriter } from '../connection/writer-lock.ts';
 import { runPrefix, stagedList, stagedPattern } from './staged-shards.ts';
 
 /** Each table is some locks until the transaction ends, of which the server has a limited number. */
@@ -25,8 +25,7 @@ export async function dropStaged(
     [staging.schema, stagedPattern, ...of],
   );
   if (tables.length === 0) return false;
-  const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS is_locked';
-  if ((await staging.get(sql, [writerLock(mirror.schema)]))!['is_locked'] !== 't') return false;
+  if (!(await tryLockForWriter(mirror))) return false;
   await staging.run(`DELETE FROM ${staging.name(stagedList)} WHERE (run = $1) = $2`, of);
   await staging.run(`DROP TABLE ${tables.map(({ name }) => staging.name(name)).join(', ')}`);
   return tables.length === tablesAtOnce;
