@@ -34,6 +34,7 @@ const layers = [
   ['sync-services.ts'],
   ['http', 'check', 'terminal', 'mirror'],
   ['sync', 'metrics'], //                                  the two subjects
+  ['fabric'], //                                           Parquet files of rows
   ['target'], //                                           what receives a round
   ['schema', 'dataverse', 'sqlite', 'storage'],
   ['config', 'telemetry'],
