@@ -1,4 +1,4 @@
-import type { ContainerClient } from '@azure/storage-blob';
+import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import type { StorageSettings } from './config/storage-settings.ts';
@@ -17,11 +17,19 @@ import { databaseFileOf, databaseNameOf } from './storage/database/database-name
 import { DatabaseVersions } from './storage/database/database-versions.ts';
 import { PublishedDatabase } from './storage/database/published-database.ts';
 import { restoreVersion } from './storage/database/restore-version.ts';
+import { LandingZone } from './storage/fabric/landing-zone.ts';
 import { FileBlobs } from './storage/file-blobs.ts';
 import { QueueOwner } from './storage/queue-owner.ts';
 import { queueSender } from './storage/queue-sender.ts';
 import { WorkStore } from './storage/work-store.ts';
-import { changesQueue, checkQueue, fetchQueue, mergeQueue, planQueue } from './sync/documents/messages.ts';
+import {
+  changesQueue,
+  checkQueue,
+  exportQueue,
+  fetchQueue,
+  mergeQueue,
+  planQueue,
+} from './sync/documents/messages.ts';
 import type { SyncServices } from './sync/documents/services.ts';
 import type { RestoreServices } from './sync/restore/restore-database.ts';
 import { createSyncServices, type SyncStorage } from './sync-services.ts';
@@ -110,6 +118,24 @@ function databaseContainer({ databaseStorage, containers }: Settings): Container
   return openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database);
 }
 
+/**
+ * The container of the landing zone: in an account that the app reaches with a connection string, as in tests and local work,
+ * or else with the identity of the app.
+ */
+function lakeContainer({ landingZone, storage, databaseStorage }: Settings): ContainerClient {
+  const { blobServiceUri, container } = landingZone!;
+  if (blobServiceUri === undefined)
+    return openBlobs(blobConnection(databaseStorage)).getContainerClient(container);
+  const isThere = ({ url }: BlobServiceClient) => url.replace(/\/$/, '') === blobServiceUri;
+  const known = [storage, databaseStorage]
+    .filter(({ connectionString }) => connectionString !== undefined)
+    .map((account) => openBlobs(blobConnection(account)))
+    .find(isThere);
+  const { clientId } = storage;
+  const blobs = known ?? openBlobs({ blobServiceUri, credential: createCredential({ clientId }) });
+  return blobs.getContainerClient(container);
+}
+
 /** The configured storage accounts. No request is sent yet. */
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
@@ -144,7 +170,9 @@ export function openSyncStorage(settings: Settings): SyncStorage {
     sendFetch: send(fetchQueue),
     sendMerge: send(mergeQueue),
     sendCheck: send(checkQueue),
+    sendExport: send(exportQueue),
     sendChanges: send(changesQueue),
+    lake: settings.landingZone && new LandingZone(lakeContainer(settings), settings.landingZone.folder),
     sendTo: (queue, message, delaySeconds) =>
       queueSender(queues.getQueueClient(queue))(message, { visibilityTimeout: delaySeconds }),
     claimQueues: (now) => owner.claim(now),

@@ -23,7 +23,9 @@ export interface SyncStorage
     | 'sendFetch'
     | 'sendMerge'
     | 'sendCheck'
+    | 'sendExport'
     | 'sendChanges'
+    | 'lake'
     | 'sendTo'
     | 'claimQueues'
   > {

@@ -15,6 +15,8 @@ import {
   databaseStorage,
   hostStorage,
   isReservedBlob,
+  type LandingZoneAddress,
+  landingZoneAddress,
   type StorageSettings,
   storageAppSettings,
   storageFaults,
@@ -56,6 +58,8 @@ export interface Settings {
   databaseName: string;
   /** Where the mirror is instead of SQLite files. */
   postgres?: PostgresSettings | undefined;
+  /** Where changed tables are written for Microsoft Fabric; undefined if they are not. */
+  landingZone?: LandingZoneAddress | undefined;
   /** Absolute path. */
   entitiesFile: string;
   sync: {
@@ -98,6 +102,9 @@ const container = (fallback: string) =>
     .regex(/^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$/, 'must be a valid container name')
     .default(fallback);
 const text = z.string().trim().min(1).optional();
+
+const landingZoneForm =
+  'must be the address of a landing zone, https://onelake.dfs.fabric.microsoft.com/<workspace>/<mirrored database>/Files/LandingZone, of a folder in a storage account, or a container of the account of the database';
 
 /** The app settings with their defaults. The documentation explains each one. */
 const appSettings = z.object({
@@ -158,6 +165,16 @@ const appSettings = z.object({
   SYNC_KEEP_VERSIONS: keepSetting('0', 0, 1000),
   // GET /api/health looks at the newest five, GET /api/sync shows 20.
   SYNC_KEEP_RUNS: keepSetting('100', 5, 10_000),
+  FABRIC_LANDING_ZONE: z
+    .string()
+    .trim()
+    .transform((address, context) => {
+      const found = landingZoneAddress(address);
+      if (found !== undefined) return found;
+      context.addIssue({ code: 'custom', message: landingZoneForm });
+      return z.NEVER;
+    })
+    .optional(),
   DASHBOARD_AUTH: z.enum(['key', 'entra']).default('key'),
 });
 
@@ -204,6 +221,7 @@ export function readSettings(
     containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
     databaseName: s.SYNC_DATABASE_NAME,
     postgres: postgresSettings(s),
+    landingZone: s.FABRIC_LANDING_ZONE,
     entitiesFile: resolve(root, s.SYNC_ENTITIES_FILE),
     sync: {
       sliceSeconds: s.SYNC_SLICE_SECONDS,

@@ -119,3 +119,56 @@ const reserved =
 export function isReservedBlob(name: string): boolean {
   return reserved.test(name);
 }
+
+/** Where a landing zone is, as the Blob API names it. */
+export interface LandingZoneAddress {
+  /** `https://onelake.blob.fabric.microsoft.com`, or with the account of an emulator; undefined for the account of the database. */
+  blobServiceUri?: string;
+  container: string;
+  /** The folder in the container, without slashes at its ends; empty for the container itself. */
+  folder: string;
+}
+
+/** Hosts whose first part of the path is the account. */
+const isPathStyle = (host: string): boolean =>
+  host === 'localhost' || /^[\d.]+$/.test(host) || host.startsWith('[');
+
+/**
+ * Reads the address of a landing zone: that which Fabric shows, `https://onelake.dfs.fabric.microsoft.com/<workspace>/<mirrored
+ * database>/Files/LandingZone`; a folder of a storage account, `https://<account>.blob.core.windows.net/<container>/<folder>`; or
+ * `<container>/<folder>` alone, in the account of the database. Addresses of the Data Lake API become those of the Blob API,
+ * which names the same files.
+ * @returns undefined if it is none of these
+ */
+export function landingZoneAddress(text: string): LandingZoneAddress | undefined {
+  if (/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:\/[^/?#\\]+)*\/?$/.test(text)) {
+    const [container, ...folders] = text.split('/').filter((part) => part !== '');
+    return { container: container!, folder: folders.join('/') };
+  }
+  const url = URL.parse(text);
+  if (url === null || [url.username, url.password, url.search, url.hash].some((part) => part !== ''))
+    return undefined;
+  const isLocal = isPathStyle(url.hostname);
+  if (url.protocol !== 'https:' && !(isLocal && url.protocol === 'http:')) return undefined;
+  const parts = decodedParts(url.pathname);
+  const account = isLocal ? parts.shift() : undefined;
+  const [container, ...folders] = parts;
+  if (container === undefined) return undefined;
+  // A workspace has items, and only an item has a landing zone.
+  if (/\.fabric\.microsoft\.com$/.test(url.hostname) && folders.length < 3) return undefined;
+  const host = url.host.replace(/^([^.]+)\.dfs\./, '$1.blob.');
+  const blobServiceUri = `${url.protocol}//${host}${account === undefined ? '' : `/${account}`}`;
+  return { blobServiceUri, container, folder: folders.join('/') };
+}
+
+/** The parts of a path; none if they are not encoded as addresses are. */
+function decodedParts(path: string): string[] {
+  try {
+    return path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
+  } catch {
+    return [];
+  }
+}

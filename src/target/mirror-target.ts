@@ -2,6 +2,7 @@ import type { TableConfig } from '../config/entities.ts';
 import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
+import type { ChangePoint, RowsPage, RowsRequest, TableNews, Tracking } from './changes.ts';
 import type { Labels } from './labels.ts';
 import type { CheckOptions, CheckProgress, CheckStep, DanglingKey } from './mirror-check.ts';
 import type { MirrorContents } from './mirror-contents.ts';
@@ -68,6 +69,19 @@ export interface MirrorTarget {
    * @throws SyncError if the check cannot be completed, RetriableError
    */
   checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep>;
+  /**
+   * What each table of the mirror has since the point to which it was exported; undefined while there is no mirror. `etag` is
+   * that of the state.
+   * @param exported by logical name
+   */
+  newsSince(
+    exported: Readonly<Record<string, ChangePoint>>,
+  ): Promise<{ etag: string; tables: TableNews[] } | undefined>;
+  /**
+   * One page of the rows of a table, of one state of the mirror.
+   * @returns undefined if the pages do not go on: the table is gone, or was built anew
+   */
+  readRows(request: RowsRequest): Promise<RowsPage | undefined>;
 }
 
 /** What became of a table of another mirror. */
@@ -111,6 +125,8 @@ export interface TransactionOptions {
   tables?: () => readonly Table[];
   /** Bytes of the shards to be merged, for targets that reserve memory. */
   incomingBytes: number;
+  /** Whether it notes which rows it changes. Without it, what is noted stays as it is: the transaction changes no row. */
+  tracking?: Tracking;
   /** Whether it may be the one that counts figures about large tables again, when that is due. */
   recounts?: boolean;
 }

@@ -61,6 +61,11 @@ export const events = {
     properties: ['checkId', 'databases', 'tables', 'error'],
     figures: ['faults'],
   },
+  ExportFailed: {
+    when: 'Tables could not be written to the landing zone. Sent once, until it works again or fails for another reason; without `table` it is about all of them.',
+    properties: ['runId', 'table', 'error'],
+    figures: [],
+  },
   MessagePoisoned: {
     when: 'A queue message failed five times.',
     properties: ['queue', 'runId', 'table'],
@@ -125,6 +130,7 @@ export const spans = {
   'fetchEntity …': 'A part of a table is read, by logical name',
   'mergeRound …': 'A round is merged',
   'checkDatabase …': 'A step of a check of the database',
+  exportTables: 'Changed tables are written to the landing zone',
   startChanges: 'A run is started for changes in Dataverse',
   'campaignMetricsWrite …': 'Queued campaign metrics are written to Dataverse',
   'Dataverse …': 'A request to Dataverse: method, entity set and what it reads or writes',

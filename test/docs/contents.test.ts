@@ -42,7 +42,7 @@ describe('the documentation agrees with the code', () => {
     const inCode = files.flatMap((path) =>
       [
         ...read(path).matchAll(
-          /^ {2}((?:DATAVERSE|SYNC|POSTGRES|METRICS|DASHBOARD|AzureWebJobsStorage)\w*):/gm,
+          /^ {2}((?:DATAVERSE|SYNC|POSTGRES|FABRIC|METRICS|DASHBOARD|AzureWebJobsStorage)\w*):/gm,
         ),
       ].map(([, name]) => name!),
     );

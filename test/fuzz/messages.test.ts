@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { SyncError } from '../../src/errors.ts';
 import { runCheck } from '../../src/sync/check/run-check.ts';
+import { exportTables, failPoisonedExport } from '../../src/sync/export/export-tables.ts';
 import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
@@ -30,6 +31,8 @@ const handlers = {
   'sync-fetch': receive('fetch', 'sync-fetch', services, fetchSlice),
   'sync-fetch-poison': receive('fetch', 'sync-fetch-poison', services, failPoisonedTable),
   'sync-verify': receive('check', 'sync-verify', services, runCheck),
+  'sync-export': receive('export', 'sync-export', services, exportTables),
+  'sync-export-poison': receive('export', 'sync-export-poison', services, failPoisonedExport),
   'sync-merge': receive('merge', 'sync-merge', services, mergeRound),
   'sync-merge-poison': receive('merge', 'sync-merge-poison', services, failPoisonedRun),
 };

@@ -9,17 +9,21 @@ import { OpenMirrors } from '../../src/mirror/open-mirrors.ts';
 import { SqliteContents } from '../../src/mirror/sqlite-contents.ts';
 import { SqliteReads } from '../../src/mirror/sqlite-reads.ts';
 import { openSyncStorage } from '../../src/services.ts';
+import type { LandingZone } from '../../src/storage/fabric/landing-zone.ts';
 import { ShardCache } from '../../src/storage/shard-cache.ts';
 import { failPoisonedCheck, runCheck } from '../../src/sync/check/run-check.ts';
 import { DocumentReader } from '../../src/sync/documents/document-reader.ts';
 import type {
   CheckMessage,
+  ExportMessage,
   FetchMessage,
   MergeMessage,
   PlanMessage,
 } from '../../src/sync/documents/messages.ts';
 import { ProgressTracker } from '../../src/sync/documents/progress-tracker.ts';
 import type { SyncServices } from '../../src/sync/documents/services.ts';
+import type { ExportLimits } from '../../src/sync/export/export-table.ts';
+import { exportTables, failPoisonedExport } from '../../src/sync/export/export-tables.ts';
 import { failPoisonedTable } from '../../src/sync/fetch/fail-table.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
@@ -45,6 +49,7 @@ type Message = { tries: number; visibleAt: number } & (
   | { queue: 'fetch'; body: FetchMessage }
   | { queue: 'merge'; body: MergeMessage }
   | { queue: 'check'; body: CheckMessage }
+  | { queue: 'export'; body: ExportMessage }
 );
 
 export interface HarnessOptions {
@@ -57,6 +62,8 @@ export interface HarnessOptions {
   scanRows?: number | undefined;
   /** A connection string: the mirror is in the schema `mirror` of this PostgreSQL database. */
   postgres?: string | undefined;
+  /** Where changed tables are written. */
+  lake?: LandingZone | undefined;
   /** Picks the next message to deliver. @default the first one */
   pick?: (waiting: number) => number;
 }
@@ -87,6 +94,10 @@ export class Harness {
   readonly #waiting: Message[] = [];
   /** A fraction of the delay with which merges and plans are requested, for tests that do not wait a minute. */
   mergeDelay = 1;
+  /** A fraction of the delay after which an export is tried again. */
+  exportDelay = 1;
+  /** How large the parts of an export are. */
+  exportLimits: Partial<ExportLimits> = {};
   /** A fraction of the delay after which a slice continues. */
   fetchDelay = 1;
   /** Whether PostgreSQL gets the n-th shard ahead of the merge. Every second one, so that merges meet both. */
@@ -133,6 +144,13 @@ export class Harness {
           visibleAt: performance.now() + delaySeconds * 1000 * this.mergeDelay,
         }),
       sendCheck: async (body) => void this.#waiting.push({ queue: 'check', body, tries: 0, visibleAt: 0 }),
+      sendExport: async (body, delaySeconds = 0) =>
+        void this.#waiting.push({
+          queue: 'export',
+          body,
+          tries: 0,
+          visibleAt: performance.now() + delaySeconds * 1000 * this.exportDelay,
+        }),
       // The tests share one storage account, and each app of theirs has a queue in memory.
       claimQueues: async () => undefined,
       telemetry: {
@@ -159,7 +177,7 @@ export class Harness {
     });
     const real = openSyncStorage(settings);
     const chosen = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
-    const storage = { ...chosen, namedFile: oncePerName(chosen.namedFile) };
+    const storage = { ...chosen, lake: options.lake ?? real.lake, namedFile: oncePerName(chosen.namedFile) };
     // `MIRROR_TARGET=postgres npx vitest run test/sync`: every mirror is in PostgreSQL.
     const inPostgres = process.env['MIRROR_TARGET'] === 'postgres';
     const postgres =
@@ -305,6 +323,7 @@ export class Harness {
       if (message.tries < maxDequeueCount) this.#waiting.push(message);
       else if (message.queue === 'plan') await failPoisonedPlan(this.services, message.body);
       else if (message.queue === 'fetch') await failPoisonedTable(this.services, message.body);
+      else if (message.queue === 'export') await failPoisonedExport(this.services, message.body);
       else if (message.queue === 'check') await failPoisonedCheck(this.services, message.body);
       else await failPoisonedRun(this.services, message.body);
       return error;
@@ -315,6 +334,8 @@ export class Harness {
     const options = { redelivered: tries > 1 };
     if (queue === 'plan') return planRun(this.services, body);
     if (queue === 'check') return runCheck(this.services, body);
+    if (queue === 'export')
+      return exportTables(this.services, body, { ...options, limits: this.exportLimits });
     return queue === 'fetch' ? fetchSlice(this.services, body, options) : mergeRound(this.services, body);
   }
 

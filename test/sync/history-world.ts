@@ -5,12 +5,20 @@ import { type SampleDataverse, startSampleDataverse } from '../../src/local/samp
 import type { Table } from '../../src/local/sample-dataverse/metadata/model.ts';
 import { Random } from '../../src/local/sample-dataverse/rows/random.ts';
 import { dateTimeText, isLookup } from '../../src/local/sample-dataverse/rows/values.ts';
-import type { FetchMessage, MergeMessage, PlanMessage } from '../../src/sync/documents/messages.ts';
+import type {
+  ExportMessage,
+  FetchMessage,
+  MergeMessage,
+  PlanMessage,
+} from '../../src/sync/documents/messages.ts';
+import { readExport } from '../../src/sync/export/export-document.ts';
+import { exportTables } from '../../src/sync/export/export-tables.ts';
 import { fetchSlice } from '../../src/sync/fetch/fetch-slice.ts';
 import { mergeRound } from '../../src/sync/merge/merge-round.ts';
 import { type RunStatus, runStatus } from '../../src/sync/run/run-status.ts';
 import type { StartOptions } from '../../src/sync/run/start-run.ts';
 import type { State } from '../../src/target/state.ts';
+import type { Fabric } from '../fabric/fabric.ts';
 import type { PostgresProxy } from '../postgres-proxy.ts';
 import { Harness } from './harness.ts';
 import { compute, isFree, isSettable, lookupTargets, randomValue, randomValues } from './history-rows.ts';
@@ -62,6 +70,8 @@ export interface WorldOptions {
   scanRows?: number | undefined;
   /** The databases that the tables are divided among. @default one */
   databases?: readonly (string | undefined)[] | undefined;
+  /** What mirrors the landing zone that tables are exported to. @default nothing is exported */
+  fabric?: Fabric | undefined;
 }
 
 /** Runs a random history: a sample Dataverse, the sync's services, and the check of the mirror. */
@@ -81,6 +91,7 @@ export class World {
   /** How often tables moved to other databases. */
   #moves = 0;
   readonly #databases: readonly (string | undefined)[];
+  readonly #fabric: Fabric | undefined;
   /** How many writes to storage are left until the process dies. */
   #writesLeft = Number.POSITIVE_INFINITY;
   /** How often the process has died. */
@@ -93,8 +104,9 @@ export class World {
     dataverse: SampleDataverse,
     harness: Harness,
     clock: { now: number },
-    { databases = [undefined] }: WorldOptions,
+    { databases = [undefined], fabric }: WorldOptions,
   ) {
+    this.#fabric = fabric;
     this.#databases = databases;
     this.dataverse = dataverse;
     this.harness = harness;
@@ -115,6 +127,7 @@ export class World {
     const harness = await Harness.create({
       ...options,
       postgres: options.postgres?.address,
+      lake: options.fabric?.landingZone,
       dataverseUrl: dataverse.url,
       entities: ['account'],
       settings: {
@@ -152,7 +165,8 @@ export class World {
   #prepareServices(): void {
     const { services } = this.harness;
     const { url, credential } = services.settings.dataverse;
-    const send = { plan: services.sendPlan, fetch: services.sendFetch, merge: services.sendMerge };
+    const { sendPlan: plan, sendFetch: fetch, sendMerge: merge, sendExport } = services;
+    const send = { plan, fetch, merge };
     Object.assign(services, {
       now: () => new Date(this.#clock.now),
       dataverse: createDataverseClient({
@@ -170,6 +184,12 @@ export class World {
         await send.fetch(message, delaySeconds);
         if (this.#duplicates) await send.fetch(message, delaySeconds);
       },
+      sendExport: async (message: ExportMessage, delay = 0) => {
+        if (delay > 0) await this.#endClaim();
+        this.#sent.push(() => exportTables(services, message, { limits: this.harness.exportLimits }));
+        await sendExport(message);
+        if (this.#duplicates) await sendExport(message);
+      },
       sendMerge: async (message: MergeMessage, delay = 0) => {
         this.#sent.push(() => mergeRound(services, message));
         // A minute in production.
@@ -182,13 +202,14 @@ export class World {
     this.harness.onWait = (milliseconds) => {
       this.#clock.now += milliseconds;
     };
+    this.harness.exportLimits = { fileRows: 4, pageRows: 3 };
     this.#mortal();
     this.harness.restarted();
   }
 
   /** Makes the storage fail once the process has died. */
   #mortal(): void {
-    const { work, published, databaseFile, namedFile } = this.harness.storage;
+    const { work, published, databaseFile, namedFile, lake } = this.harness.storage;
     const named = this.#databases.flatMap((name) => (name === undefined ? [] : namedFile(name)));
     const writes = [
       'create',
@@ -199,9 +220,19 @@ export class World {
       'replaceIfUnchanged',
       'deleteIfUnchanged',
       'commit',
+      'writeFile',
+      'describe',
+      'clear',
     ];
-    for (const store of [work, published, databaseFile, ...named] as unknown as Record<string, unknown>[]) {
-      for (const step of [...writes, 'read', 'getBytes', 'open', 'currentEtag', 'deletePrefix']) {
+    const stores: unknown[] = [
+      work,
+      published,
+      databaseFile,
+      ...named,
+      ...(lake === undefined ? [] : [lake]),
+    ];
+    for (const store of stores as Record<string, unknown>[]) {
+      for (const step of [...writes, 'read', 'getBytes', 'open', 'currentEtag', 'deletePrefix', 'look']) {
         if (typeof store[step] !== 'function') continue;
         const real = (store[step] as (...args: unknown[]) => Promise<unknown>).bind(store);
         store[step] = async (...args: unknown[]) => {
@@ -530,6 +561,7 @@ export class World {
     this.#duplicates = false;
     this.#writesLeft = Number.POSITIVE_INFINITY;
     await this.#judge(step, runId, { trigger, tables }, before);
+    if (this.#fabric !== undefined) await this.#judgeLake(this.#fabric, step);
     if (this.#databases.length > 1) await this.#keepStates();
   }
 
@@ -607,6 +639,34 @@ export class World {
         `a repeated sync was not idle: ${after === etags ? '' : 'it moved bytes'} ${JSON.stringify(again.entities)}`,
       );
     }
+  }
+
+  /** As if the time of a claim were over, which is longer than that of all other things here. */
+  async #endClaim(): Promise<void> {
+    const { work } = this.harness.services;
+    const { value, etag } = await readExport({ work });
+    if (etag !== undefined)
+      await work.replaceIfUnchanged('export.json', { ...value, claim: undefined }, etag);
+  }
+
+  /** What is exported must equal the mirror. After a sync in which no process died, all of it is exported. */
+  async #judgeLake(fabric: Fabric, { seed, kill }: SyncStep): Promise<void> {
+    const { harness } = this;
+    await fabric.mirror((['keeps', 'deletes', 'moves'] as const)[seed % 3]);
+    const { etag, failures } = (await readExport(harness.services)).value;
+    const { databaseEtag } = (await harness.services.mirror.loadState()).state;
+    if (databaseEtag === undefined) return;
+    if (etag !== databaseEtag) {
+      if (kill === undefined) throw new Error(`the export is behind: ${JSON.stringify(failures)}`);
+      return;
+    }
+    const databases: Buffer[] = [];
+    for (const name of this.#databases) {
+      const [found] = await harness.etags(name);
+      if (found !== undefined) databases.push(await harness.databaseBytes(name));
+    }
+    const found = fabric.differences(databases);
+    if (found.length > 0) throw new Error(`the lake differs: ${found.slice(0, 20).join('\n')}`);
   }
 
   /** A narrow run covers its tables and filtered ones, and leaves the cursors of all others. */

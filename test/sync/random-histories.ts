@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { it } from 'vitest';
 import { startAzurite } from '../azurite.ts';
+import { Fabric } from '../fabric/fabric.ts';
 import { isLong } from '../long.ts';
 import { startPostgres } from '../postgres.ts';
 import { startPostgresProxy } from '../postgres-proxy.ts';
@@ -33,6 +34,8 @@ export function histories(
     drift: boolean;
     onStorageEmulator?: boolean;
     inPostgres?: boolean;
+    /** Changed tables are exported to a landing zone. */
+    withExport?: boolean;
     /** Most syncs are of some tables. */
     narrow?: boolean;
   } & Pick<WorldOptions, 'cacheMegabytes' | 'scanRows' | 'databases'>,
@@ -45,11 +48,12 @@ export function histories(
   it(`equals the truth after each sync of ${runs} random histories ${what} (seed ${seed})`, {
     timeout: runs * (isLong ? 60_000 : 30_000),
   }, async () => {
-    const azurite = options.onStorageEmulator ? await startAzurite() : undefined;
+    const { onStorageEmulator, withExport } = options;
+    const azurite = onStorageEmulator || withExport ? await startAzurite() : undefined;
     const { cacheMegabytes, scanRows, databases } = options;
     const world = {
       ...{ cacheMegabytes, scanRows, databases },
-      ...(azurite && { connectionString: azurite.connectionString }),
+      ...(azurite && onStorageEmulator && { connectionString: azurite.connectionString }),
     };
     const length = isLong ? steps.long : steps.short;
     const property = fc.asyncProperty(
@@ -59,7 +63,8 @@ export function histories(
           ? await startPostgresProxy(await (await startPostgres()).createDatabase())
           : undefined;
         try {
-          await World.live(history, { ...world, postgres });
+          const fabric = withExport ? await Fabric.create(azurite!.connectionString) : undefined;
+          await World.live(history, { ...world, postgres, fabric });
         } finally {
           await postgres?.stop();
         }

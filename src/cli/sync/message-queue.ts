@@ -32,13 +32,22 @@ export class MessageQueue {
 
   readonly senders: Pick<
     SyncServices,
-    'sendPlan' | 'sendFetch' | 'sendMerge' | 'sendCheck' | 'sendChanges' | 'sendTo' | 'claimQueues'
+    | 'sendPlan'
+    | 'sendFetch'
+    | 'sendMerge'
+    | 'sendCheck'
+    | 'sendExport'
+    | 'sendChanges'
+    | 'sendTo'
+    | 'claimQueues'
   > = {
     sendPlan: async (body, seconds) => this.#add({ kind: 'plan', body, ...due(seconds) }),
     sendFetch: async (body, seconds) => this.#add({ kind: 'fetch', body, ...due(seconds) }),
     sendMerge: async (body, seconds) => this.#add({ kind: 'merge', body, ...due(seconds) }),
     // A sync does not check the whole database: SYNC_CHECK_HOURS is 0.
     sendCheck: async () => undefined,
+    // A sync on plain files has no landing zone.
+    sendExport: async () => undefined,
     sendChanges: async () => undefined,
     // It gives messages back to another app, which does not exist here.
     sendTo: async () => undefined,

@@ -6,6 +6,7 @@ export const fetchQueue = 'sync-fetch';
 export const mergeQueue = 'sync-merge';
 export const checkQueue = 'sync-verify';
 export const changesQueue = 'sync-changes';
+export const exportQueue = 'sync-export';
 
 /** Requests the plan of a run that has been started. */
 export interface PlanMessage {
@@ -44,6 +45,12 @@ export interface MergeMessage {
 export interface CheckMessage {
   checkId: string;
   step: number;
+}
+
+/** Requests the export of what changed to the lake. */
+export interface ExportMessage {
+  /** The run that changed it. */
+  runId: string;
 }
 
 /** Requests a run of the tables that have changed in Dataverse. */

@@ -19,6 +19,9 @@ export const paths = {
   checkFolder: 'check/',
   /** What a step of a check passes on that is too large for its document. */
   checkpoint: (checkId: string, step: number, attempt: string) => `check/${checkId}/${step}-${attempt}`,
+  /** How far the tables are exported to the lake; see export/export-document.ts. */
+  export: 'export.json',
+  exportedTable: (table: string) => `export/${table}.json`,
   catalog: (digest: string) => `catalogs/${digest}.json`,
   choices: (digest: string) => `choices/${digest}.json`,
   storedIds: (digest: string) => `stored-ids/${digest}.json`,

@@ -3,12 +3,20 @@ import type { Settings } from '../../config/settings.ts';
 import type { DataverseClient } from '../../dataverse/client.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
+import type { LandingZone } from '../../storage/fabric/landing-zone.ts';
 import type { FileStore } from '../../storage/file-blobs.ts';
 import type { ShardCache } from '../../storage/shard-cache.ts';
 import type { MirrorTarget } from '../../target/mirror-target.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { DocumentReader } from './document-reader.ts';
-import type { ChangesMessage, CheckMessage, FetchMessage, MergeMessage, PlanMessage } from './messages.ts';
+import type {
+  ChangesMessage,
+  CheckMessage,
+  ExportMessage,
+  FetchMessage,
+  MergeMessage,
+  PlanMessage,
+} from './messages.ts';
 import type { ProgressTracker } from './progress-tracker.ts';
 
 /** What a run works with. Made once per process; tests make their own. */
@@ -27,6 +35,8 @@ export interface SyncServices {
   mirror: MirrorTarget;
   /** Contents of file and image columns, in the published container. */
   files: FileStore;
+  /** The landing zone that tables are exported to; undefined without one. */
+  lake?: LandingZone | undefined;
   shards: ShardCache;
   /** `delaySeconds`: the message is not delivered before. */
   sendPlan: (message: PlanMessage, delaySeconds?: number) => Promise<void>;
@@ -34,6 +44,8 @@ export interface SyncServices {
   /** `delaySeconds`: the message is not delivered before. */
   sendMerge: (message: MergeMessage, delaySeconds?: number) => Promise<void>;
   sendCheck: (message: CheckMessage) => Promise<void>;
+  /** `delaySeconds`: the message is not delivered before. */
+  sendExport: (message: ExportMessage, delaySeconds?: number) => Promise<void>;
   /** `delaySeconds`: the message is not delivered before. */
   sendChanges: (message: ChangesMessage, delaySeconds: number) => Promise<void>;
   /** Sends a message to any queue. */

@@ -5,6 +5,7 @@ import { type LoadedState, sourceOf } from '../../target/state.ts';
 import { paths } from '../documents/paths.ts';
 import { type MergedRound, withNotes } from '../documents/report.ts';
 import { areLabels } from '../documents/run-shape.ts';
+import { trackingOf } from '../export/request-export.ts';
 import { checkBasis } from '../round/check-basis.ts';
 import type { FetchedRound } from '../round/fetched-round.ts';
 import { noticedBefore, rereadIfMovedBack } from '../round/moved-back.ts';
@@ -37,6 +38,7 @@ export async function mergeIntoMirror(round: FetchedRound, loaded: LoadedState):
         failure !== undefined || isQuiet(round, loaded.state, name) ? [] : catalog.tables[name]!,
       ),
     recounts: true,
+    tracking: await trackingOf(services),
     incomingBytes: slices.reduce((sum, slice) => sum + (slice.shardBytes ?? 0), 0),
   };
   const excluded = new Map<string, unknown>();

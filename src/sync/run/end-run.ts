@@ -9,6 +9,7 @@ import { addCommits } from '../documents/report.ts';
 import type { RunDocument, RunPhase } from '../documents/run.ts';
 import { isRunDocument } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
+import { requestExport } from '../export/request-export.ts';
 import { dropStaged } from '../fetch/stage-shard.ts';
 import { appendToHistory } from '../history/run-history.ts';
 import { rememberFaults } from '../history/table-faults.ts';
@@ -60,6 +61,7 @@ export async function endRun(
     await announce(services, run, etag);
     await release(services, run);
     await startDueCheck(services, run);
+    await requestExport(services, runId, end.state);
     return true;
   }
 }
@@ -102,6 +104,7 @@ export async function endFreshRun(
     if (!cleansUp) await services.work.replaceIfUnchanged(path, { ...run, announced: true }, reported);
   }
   if (cleansUp) await startDueCheck(services, run);
+  await requestExport(services, run.runId, end.state);
   return true;
 }
 

@@ -4,6 +4,7 @@ import { inRun } from '../../telemetry/tracing.ts';
 import type {
   ChangesMessage,
   CheckMessage,
+  ExportMessage,
   FetchMessage,
   MergeMessage,
   PlanMessage,
@@ -28,6 +29,7 @@ const shapes = {
   merge: z.looseObject({ ...envelope, runId, round }),
   check: z.looseObject({ ...envelope, checkId: runId, step: slice }),
   changes: z.looseObject({ ...envelope, wakeId: runId }),
+  export: z.looseObject({ ...envelope, runId }),
 };
 
 interface Messages {
@@ -36,6 +38,7 @@ interface Messages {
   merge: MergeMessage;
   check: CheckMessage;
   changes: ChangesMessage;
+  export: ExportMessage;
 }
 
 /** The functions that receive the messages. */
@@ -45,6 +48,7 @@ const functions = {
   merge: 'mergeRound',
   check: 'checkDatabase',
   changes: 'startChanges',
+  export: 'exportTables',
 } as const;
 
 /** What messages name. */

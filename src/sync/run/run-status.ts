@@ -8,6 +8,7 @@ import { isNarrowRun, type RunDocument, type RunPhase, runFormat } from '../docu
 import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
+import { type ExportStatus, exportStatus } from '../export/export-status.ts';
 import { latestRound } from './resume-run.ts';
 import { runReport } from './run-report.ts';
 
@@ -34,11 +35,11 @@ export async function runStatus(services: SyncServices, runId: string): Promise<
 /** So many of the latest runs of all tables are among the latest runs, however many narrow runs came after them. */
 const mostFullRuns = 10;
 
-/** What `GET /api/sync` answers: the live run, if any, and the latest runs, newest first. */
+/** What `GET /api/sync` answers: the live run, if any, the latest runs, newest first, and the export if there is a landing zone. */
 export async function syncStatus(
   services: SyncServices,
   limit = 20,
-): Promise<{ active: RunStatus | null; runs: RunStatus[] }> {
+): Promise<{ active: RunStatus | null; runs: RunStatus[]; export?: ExportStatus }> {
   const ids: string[] = [];
   for await (const runId of services.work.folders('runs/')) if (isRunId(runId)) ids.push(runId);
   const active = once(() => readActive(services));
@@ -49,7 +50,12 @@ export async function syncStatus(
   const liveId = (await active())?.value.runId;
   const live =
     runs.find((run) => run?.runId === liveId) ?? (liveId && (await statusOf(services, liveId, active)));
-  return { active: live || null, runs: runs.filter((run) => run !== undefined) };
+  const exported = await exportStatus(services);
+  return {
+    active: live || null,
+    runs: runs.filter((run) => run !== undefined),
+    ...(exported && { export: exported }),
+  };
 }
 
 type ReadActive = () => ReturnType<typeof readActive>;

@@ -3,6 +3,7 @@ import { ConfigurationError, type SkipTableError } from '../../errors.ts';
 import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
+import type { ChangePoint, RowsPage, RowsRequest, TableNews } from '../changes.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import { storableTables } from '../common/storable-tables.ts';
 import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
@@ -17,9 +18,11 @@ import type {
 } from '../mirror-target.ts';
 import { configuredTables, type LoadedState, type State, tablesOf } from '../state.ts';
 import { createBookkeeping } from './bookkeeping/bookkeeping-tables.ts';
+import { newsSince } from './bookkeeping/changes-table.ts';
 import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
+import { readRows } from './export/read-rows.ts';
 import { checkMirror } from './postgres-check.ts';
 import { PostgresTransaction } from './postgres-transaction.ts';
 import { PostgresContents } from './receive/postgres-contents.ts';
@@ -175,6 +178,30 @@ export class PostgresMirror implements MirrorTarget {
         tables: tables.length,
         foreignKeys: await findDangling(session, tables),
       };
+    });
+  }
+
+  newsSince(
+    exported: Readonly<Record<string, ChangePoint>>,
+  ): Promise<{ etag: string; tables: TableNews[] } | undefined> {
+    return this.#connections.read(async (session) => {
+      const { state } = await readState(session, this.#known);
+      const { databaseEtag: etag } = state;
+      if (etag === undefined) return undefined;
+      const { latest, newsOf } = await newsSince(session, exported, etag);
+      const tables = tablesOf(state).map((table) => ({ table, latest, news: newsOf(table.logicalName) }));
+      return { etag, tables };
+    });
+  }
+
+  readRows(request: RowsRequest): Promise<RowsPage | undefined> {
+    return this.#connections.read(async (session) => {
+      const { state } = await readState(session, this.#known);
+      const table = state.entities[request.table.logicalName]?.table;
+      if (table === undefined) return undefined;
+      await session.run(`SET LOCAL TIME ZONE 'UTC'`);
+      await session.run(`SET LOCAL bytea_output = 'hex'; SET LOCAL datestyle = 'ISO, YMD'`);
+      return readRows(session, table, request);
     });
   }
 

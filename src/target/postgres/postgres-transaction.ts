@@ -32,6 +32,7 @@ import {
   withPendingLog,
 } from '../state.ts';
 import { metaNames, readMeta, writeMeta } from './bookkeeping/bookkeeping-tables.ts';
+import { ChangesTable, dropChanges, forgetChanges } from './bookkeeping/changes-table.ts';
 import { writeState } from './bookkeeping/stored-state.ts';
 import { prune, writeLog } from './bookkeeping/sync-log.ts';
 import { writeForeignKeys, writeNames } from './bookkeeping/table-lists.ts';
@@ -90,6 +91,7 @@ export class PostgresTransaction implements MirrorTransaction {
   readonly #before: readonly Table[];
   /** How many rows the tables have, by logical name. */
   readonly #rows: Map<string, number>;
+  readonly #changes: ChangesTable | undefined;
   #isChanged = false;
   /** Of all shards that are staged. */
   #stagedNames: ReadonlySet<string> | undefined;
@@ -104,6 +106,8 @@ export class PostgresTransaction implements MirrorTransaction {
     this.#options = transaction;
     this.#end = commit;
     this.#onHeld = onHeld;
+    const isTracked = typeof transaction.tracking === 'object';
+    this.#changes = isTracked ? new ChangesTable(session, state.databaseEtag ?? '') : undefined;
     this.#scanRows = scanRows ?? defaultScanRows;
     this.#before = tablesOf(state);
     this.#rows = new Map(Object.entries(state.entities).map(([name, { rows }]) => [name, rows]));
@@ -154,6 +158,7 @@ export class PostgresTransaction implements MirrorTransaction {
           ...{ runId, at, synced: referableTables(synced, this.state), syncedBefore: this.#before },
         }),
       );
+      if (before === undefined) await this.#changes?.recordAll(table.logicalName);
       if (before === undefined || migrated.hasNewKey) this.#rows.delete(table.logicalName);
       const isLarge = this.#isLarge(migrated.table);
       const isRecounted = isLarge && (await this.#isRecountDue(table));
@@ -166,6 +171,8 @@ export class PostgresTransaction implements MirrorTransaction {
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
         ...options,
         temporary: this.#temporary,
+        // A new table is exported as a whole.
+        changes: before === undefined ? undefined : this.#changes,
         ...{ runId, at, isCounted: !isLarge },
         rowsBefore: await (isRecounted
           ? countRows(this.#session, migrated.table)
@@ -245,6 +252,7 @@ export class PostgresTransaction implements MirrorTransaction {
           massDeleteLimit: options.massDeleteLimit,
           rowsBefore: await this.#rowsOf(table),
           mark: false,
+          changes: this.#changes,
         },
         history: options.history ? await History.open(session, table, { at }) : undefined,
       });
@@ -266,6 +274,7 @@ export class PostgresTransaction implements MirrorTransaction {
       this.#session.about(logicalName, () => dropTable(this.#session, dropped.table, others, { runId, at })),
     );
     delete entities[logicalName];
+    await forgetChanges(this.#session, logicalName);
     this.#isChanged = true;
     // Tables of the run list other foreign keys as they are merged. Others would never lose theirs.
     const merged = new Set(synced.map((table) => table.logicalName));
@@ -336,6 +345,9 @@ export class PostgresTransaction implements MirrorTransaction {
     const { runId, at } = this.#options;
     await writeLog(session, [...this.state.pendingLog, ...log]);
     await prune(session, at);
+    const { tracking } = this.#options;
+    if (typeof tracking === 'object') await this.#changes?.finish(tracking.exported);
+    else if (tracking === 'off') await dropChanges(session);
     const tables = tablesOf(this.state);
     await writeForeignKeys(session, tables);
     await writeNames(session, tables);

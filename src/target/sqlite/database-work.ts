@@ -4,6 +4,7 @@ import type { Tree } from '../../sqlite/check/tree-check.ts';
 import type { Pages } from '../../sqlite/paged/page-prefetch.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { SqliteDatabase } from '../../sqlite/sqlite-database.ts';
+import type { ChangePoint, RowsPage, RowsRequest, Tracking } from '../changes.ts';
 import { liveRows } from '../common/mirror-table.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import type { ReferenceCounts } from '../mirror-check.ts';
@@ -37,6 +38,7 @@ import { deleteRows } from './rows/delete-rows.ts';
 import { openHistory } from './rows/history.ts';
 import { mergeTable } from './rows/merge-table.ts';
 import { prefetchRows } from './rows/prefetch-rows.ts';
+import { readRows } from './rows/read-rows.ts';
 import { countBatch } from './rows/reference-batches.ts';
 import { findReferrers } from './rows/referrers.ts';
 import {
@@ -45,11 +47,13 @@ import {
   prune,
   readMeta,
   readState,
+  readTable,
   writeForeignKeys,
   writeLog,
   writeMeta,
   writeState,
 } from './tables/bookkeeping.ts';
+import { ChangesTable, dropChanges, forgetChanges, newsSince } from './tables/changes-table.ts';
 import { findUnlabelled, writeChoices } from './tables/choices-table.ts';
 import { createFileTable, removeFile, unwantedFiles, wantedFiles, writeFile } from './tables/file-table.ts';
 
@@ -73,6 +77,8 @@ export interface WorkContext {
   isDeep: boolean;
   /** What a check has counted of large tables. */
   figures?: CheckedFigures | undefined;
+  /** Whether changed rows are noted, and the ETag of the database that was opened. */
+  tracking?: { changes: Tracking; base: string } | undefined;
 }
 
 export interface DatabaseWorkOptions {
@@ -104,6 +110,7 @@ export class DatabaseWork {
   #rows = new Map<string, number>();
   /** The tables that the database held before. */
   #before: readonly Table[] = [];
+  #changes: ChangesTable | undefined;
 
   constructor(db: SqliteDatabase, options: DatabaseWorkOptions = {}) {
     this.#db = db;
@@ -139,6 +146,8 @@ export class DatabaseWork {
       CREATE TEMP TABLE merged (entity TEXT, id TEXT, PRIMARY KEY (entity, id)) WITHOUT ROWID`);
     const current = state ?? readState(this.#db);
     this.#context = context;
+    const { changes, base = '' } = context.tracking ?? {};
+    this.#changes = typeof changes === 'object' ? new ChangesTable(this.#db, base) : undefined;
     this.#mergedAsWhole = new Set();
     this.#before = tablesOf(current);
     this.#rows = new Map(Object.entries(current.entities).map(([name, { rows }]) => [name, rows]));
@@ -181,9 +190,12 @@ export class DatabaseWork {
     // Of these, a list of the ids that were merged would be as long as the table.
     const isWhole = options.isComplete || this.#rowsOf(migration.table) === 0;
     if (isWhole) this.#mergedAsWhole.add(table.logicalName);
+    if (known === undefined) this.#changes?.recordAll(table.logicalName);
     const { outdated, historyChanged, ...counts } = await mergeTable(this.#db, migration.table, parts, {
       runId,
       at,
+      // A new table is exported as a whole.
+      changes: known === undefined ? undefined : this.#changes,
       rowsBefore: this.#rowsOf(migration.table),
       prefetch: this.#pages && ((ids) => prefetchRows(this.#db, this.#pages!, migration.table, ids)),
       isCounted: !keepsCount,
@@ -262,6 +274,7 @@ export class DatabaseWork {
     if (dropped === undefined) return state.entities;
     const others = Object.values(entities).map(({ table }) => table);
     dropTable(this.#db, dropped.table, others, { runId, at, ...options });
+    forgetChanges(this.#db, logicalName);
     // Tables of the run get other foreign keys as they are merged. Others would never lose theirs.
     const merged = new Set(synced.map((table) => table.logicalName));
     const referable = referableTables(synced, { ...state, entities });
@@ -287,6 +300,7 @@ export class DatabaseWork {
         massDeleteLimit: options.massDeleteLimit,
         rowsBefore: this.#rowsOf(table),
         mark: false,
+        changes: this.#changes,
         history: options.history ? openHistory(db, table, at) : undefined,
       });
       db.exec('DROP TABLE temp.unneeded');
@@ -367,6 +381,9 @@ export class DatabaseWork {
       writeForeignKeys(db, tablesOf(state));
       if (outcome !== undefined) writeMeta(db, outcomeMeta, JSON.stringify(outcome));
       if (databases !== undefined) writeMeta(db, databasesMeta, JSON.stringify(databases));
+      const { changes } = this.#context.tracking ?? {};
+      if (typeof changes === 'object') this.#changes?.finish(changes.exported);
+      else if (changes === 'off') dropChanges(db);
     });
   }
 
@@ -403,6 +420,22 @@ export class DatabaseWork {
   async countReferences(etag: string, before: ReferenceCounts): Promise<ReturnType<typeof countBatch>> {
     const size = Math.min(this.#scanRows, maxBatch);
     return countBatch(this.#db, readState(this.#db), etag, before, size);
+  }
+
+  /** What these tables have since the points. @param etag of the database */
+  async newsSince(
+    points: Readonly<Record<string, ChangePoint | undefined>>,
+    etag: string,
+  ): Promise<ReturnType<typeof newsSince>> {
+    return newsSince(this.#db, points, etag);
+  }
+
+  /** @returns undefined if the database lacks the table, or its rows are arranged in another way */
+  async readRows(request: RowsRequest): Promise<RowsPage | undefined> {
+    const table = readTable(this.#db, request.table.logicalName);
+    if (table === undefined) return undefined;
+    const pages = this.#pages;
+    return readRows(this.#db, table, request, pages && ((ids) => prefetchRows(this.#db, pages, table, ids)));
   }
 
   async findDangling(): Promise<Omit<DanglingReport, 'database'>> {

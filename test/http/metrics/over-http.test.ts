@@ -13,9 +13,14 @@ import { isLong } from '../../long.ts';
 import { type Fault, FaultyDataverse, foreign } from '../../metrics/faulty-dataverse.ts';
 import { input } from '../../metrics/metrics-world.ts';
 
-const queuesOfSyncs = ['planRun', 'fetchEntity', 'mergeRound', 'checkDatabase', 'startChanges'].flatMap(
-  (name) => [name, `${name}Poison`],
-);
+const queuesOfSyncs = [
+  'planRun',
+  'fetchEntity',
+  'mergeRound',
+  'checkDatabase',
+  'startChanges',
+  'exportTables',
+].flatMap((name) => [name, `${name}Poison`]);
 
 let azurite: Azurite;
 let dataverse: FaultyDataverse;

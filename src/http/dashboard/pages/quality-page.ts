@@ -1,9 +1,11 @@
+import { exportStatus } from '../../../sync/export/export-status.ts';
 import { verify } from '../../../sync/run/verify.ts';
 import { type Html, html } from '../../pages/html.ts';
 import { count } from '../../pages/page-format.ts';
 import type { PageContent } from '../layout.ts';
 import { attempt } from '../parts/attempt.ts';
 import { checkSection } from '../parts/check-section.ts';
+import { exportSection } from '../parts/export-section.ts';
 import { dataTable } from '../parts/run-tables.ts';
 import { ago, faultOf, postButton, staleTables, withoutState } from '../parts/words.ts';
 import { type PageContext, readRecent } from './page-context.ts';
@@ -11,9 +13,10 @@ import { type PageContext, readRecent } from './page-context.ts';
 /** `pages/quality`: row counts against Dataverse, references without a target, stale tables, deletes that were held back. */
 export async function qualityPage(context: PageContext): Promise<PageContent> {
   const { services, links, now } = context;
-  const [{ last, state }, searched] = await Promise.all([
+  const [{ last, state }, searched, exported] = await Promise.all([
     readRecent(context),
     attempt(services, 'References and checks', () => verify(services)),
+    attempt(services, 'The export', () => exportStatus(services)),
   ]);
   const { value: report, fault } = searched;
   if (report === undefined && fault === undefined) {
@@ -37,6 +40,7 @@ ${
 ${referencesOf(report!)}
 ${checkSection(report!) ?? html`<h2>Check of the database</h2><p>There was no check yet.</p>`}`
 }
+${exported.fault ?? (exported.value && exportSection(exported.value))}
 <p>${postButton('Check the whole database', links.route('verify'), {})}</p>`;
   return { title: 'Quality', content, isLive: report?.check?.state === 'running', newsSeconds: 300 };
 }

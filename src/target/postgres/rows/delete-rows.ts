@@ -1,6 +1,7 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
+import type { ChangesTable } from '../bookkeeping/changes-table.ts';
 import type { Session } from '../connection/session.ts';
 import type { History } from './history.ts';
 
@@ -15,6 +16,8 @@ export interface DeleteOptions {
   /** Keep the rows of a table with marks and mark them, because Dataverse deleted them. */
   mark: boolean;
   history: History | undefined;
+  /** Notes which rows change, if that is wanted. */
+  changes?: ChangesTable | undefined;
 }
 
 /** A table with fewer rows than this can lose all of them: a share of so few rows says nothing. */
@@ -54,10 +57,11 @@ export async function deleteRows(
     [table.name, at, runId],
   );
   await history?.close(`SELECT t.${key} AS id FROM ${name} t WHERE ${condition}`);
-  if (options.mark && hasMarks(table)) {
-    await session.run(`UPDATE ${name} AS t SET ${quote(deletedAtColumn)} = $1 WHERE ${condition}`, [at]);
-  } else {
-    await session.run(`DELETE FROM ${name} AS t WHERE ${condition}`);
-  }
+  const isMarked = options.mark && hasMarks(table);
+  const sql = isMarked
+    ? `UPDATE ${name} AS t SET ${quote(deletedAtColumn)} = $1 WHERE ${condition}`
+    : `DELETE FROM ${name} AS t WHERE ${condition}`;
+  const noting = await options.changes?.noting(table.logicalName, sql, `t.${key}`);
+  await session.run(noting ?? sql, isMarked ? [at] : []);
   return { deleted: count, heldBack: 0 };
 }

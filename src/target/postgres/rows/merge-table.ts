@@ -2,6 +2,7 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { Shard } from '../../../sqlite/shard.ts';
 import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
+import type { ChangesTable } from '../bookkeeping/changes-table.ts';
 import type { Session } from '../connection/session.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
@@ -47,6 +48,8 @@ export interface MergeTableOptions {
   comparedKeys: 'all' | readonly string[] | undefined;
   /** Those of the transaction. */
   temporary: TemporaryTables;
+  /** Notes which rows change, if that is wanted. */
+  changes?: ChangesTable | undefined;
 }
 
 /** One shard of a table, and whether it belongs to the read that counts as complete. */
@@ -304,11 +307,11 @@ class TableMerger {
   }
 
   /** @param condition which rows `s` to write @returns how many rows of the table it wrote */
-  #write(staged: string, condition = 'true'): Promise<number> {
-    return this.#session.run(
-      `INSERT INTO ${this.#name} AS t (${this.#names()}) SELECT ${this.#names()} FROM ${staged} s
-       WHERE ${condition} ON CONFLICT (${this.#key}) ${this.#action()}`,
-    );
+  async #write(staged: string, condition = 'true'): Promise<number> {
+    const sql = `INSERT INTO ${this.#name} AS t (${this.#names()}) SELECT ${this.#names()} FROM ${staged} s
+       WHERE ${condition} ON CONFLICT (${this.#key}) ${this.#action()}`;
+    const noting = await this.#options.changes?.noting(this.#table.logicalName, sql, `t.${this.#key}`);
+    return this.#session.run(noting ?? sql);
   }
 
   #names(): string {
@@ -438,6 +441,7 @@ class TableMerger {
       massDeleteLimit,
       rowsBefore,
       mark: true,
+      changes: this.#options.changes,
       history: this.#history,
     });
   }

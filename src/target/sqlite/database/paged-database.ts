@@ -61,6 +61,8 @@ const methods: Record<keyof Work, true> = {
   readTrees: true,
   countReferences: true,
   findDangling: true,
+  newsSince: true,
+  readRows: true,
 };
 
 interface Call {

@@ -4,7 +4,7 @@ import type { TransactionOptions } from '../../mirror-target.ts';
 import type { DatabaseReport, State } from '../../state.ts';
 import type { CheckedFigures } from '../check/checked-figures.ts';
 import type { OpenDatabase } from '../database/open-database.ts';
-import type { Work } from '../database-work.ts';
+import type { Work, WorkContext } from '../database-work.ts';
 import type { Databases } from './databases.ts';
 import { isSplit, presentState, stateOfFile } from './state-of-file.ts';
 
@@ -72,7 +72,8 @@ export class OpenFiles {
       const isOfDatabase = loaded.state.databaseEtag === open.etag;
       const checked = open.isSmall ? undefined : await options.figures(name);
       const figures = checked?.figures;
-      const context = { runId, at, synced, isDeep: await options.isDeep(open, name), figures };
+      const isDeep = await options.isDeep(open, name);
+      const context = { runId, at, synced, isDeep, figures, tracking: trackingOf(transaction, open.etag) };
       const { state, lastOutcome } = await open.work.begin(context, isOfDatabase ? known : undefined);
       const file = { name, open, work: open.work, lastOutcome, checked };
       return new OpenFiles(options, isOfDatabase ? known : state, [file]);
@@ -140,7 +141,9 @@ export class OpenFiles {
       const own = synced.filter((table) => this.nameOf(table) === name);
       const checked = open.isSmall ? undefined : await this.#options.figures(name);
       const figures = checked?.figures;
-      const context = { runId, at, synced: own, isDeep: await this.#options.isDeep(open, name), figures };
+      const isDeep = await this.#options.isDeep(open, name);
+      const tracking = trackingOf(transaction, open.etag);
+      const context = { runId, at, synced: own, isDeep, figures, tracking };
       const { lastOutcome } = await open.work.begin(context, this.stateOf(name));
       const file = { name, open, work: open.work, lastOutcome, checked };
       this.#files.set(name, file);
@@ -170,6 +173,11 @@ export class OpenFiles {
   async end(isDone: boolean): Promise<void> {
     for (const { open } of this.#files.values()) await open.end(isDone);
   }
+}
+
+/** @param etag of the file that was opened; undefined if it is new */
+function trackingOf({ tracking }: TransactionOptions, etag: string | undefined): WorkContext['tracking'] {
+  return tracking && { changes: tracking, base: etag ?? '' };
 }
 
 /** Adds up what was stored. */

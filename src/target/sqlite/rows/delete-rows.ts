@@ -2,6 +2,7 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
+import type { ChangesTable } from '../tables/changes-table.ts';
 import type { openHistory } from './history.ts';
 
 export interface DeleteOptions {
@@ -14,6 +15,8 @@ export interface DeleteOptions {
   massDeleteLimit: number;
   /** Keep the rows of a table with marks and mark them, because Dataverse deleted them. */
   mark: boolean;
+  /** Notes which rows change, if that is wanted. */
+  changes?: ChangesTable | undefined;
   history: ReturnType<typeof openHistory> | undefined;
 }
 
@@ -49,6 +52,7 @@ export function deleteRows(
     [table.name, at, runId],
   );
   history?.close(condition);
+  options.changes?.record(table.logicalName, `SELECT ${key} AS id FROM ${name} WHERE ${condition}`);
   if (options.mark && hasMarks(table)) {
     db.run(`UPDATE ${name} SET ${quote(deletedAtColumn)} = ? WHERE ${condition}`, [at]);
   } else {

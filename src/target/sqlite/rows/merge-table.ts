@@ -2,6 +2,7 @@ import { anyOf, quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { SqliteDatabase } from '../../../sqlite/sqlite-database.ts';
 import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
+import type { ChangesTable } from '../tables/changes-table.ts';
 import { countRows } from './count-rows.ts';
 import { deleteRows } from './delete-rows.ts';
 import { openHistory } from './history.ts';
@@ -42,6 +43,8 @@ export interface MergeOptions {
   prefetch?: ((ids: readonly string[]) => void) | undefined;
   /** Keep the ids of the rows in `temp.merged`, which exists then. */
   keepsIds?: boolean;
+  /** Notes which rows change, if that is wanted. */
+  changes?: ChangesTable | undefined;
   /** The share of the rows that may be deleted at once. Tables of fewer than 20 rows are exempt. */
   massDeleteLimit: number;
   /** Whether rows absent from the shards are deleted rows. */
@@ -182,6 +185,11 @@ class TableMerger {
       db.run(`INSERT OR IGNORE INTO temp.written SELECT ${key} FROM shard.rows`);
     }
     this.#history?.record(this.#changedCondition('t', 's'));
+    this.#options.changes?.record(
+      this.#table.logicalName,
+      `SELECT s.${key} AS id FROM shard.rows s WHERE NOT EXISTS (SELECT 1 FROM ${this.#name} t
+         WHERE t.${key} = s.${key} AND NOT ${this.#changedCondition('t', 's')})`,
+    );
     const names = this.#columns.map(quote);
     const values = names.filter((name) => name !== key);
     // SQLite writes an index anew for each column that is named here, also if its value stays.
@@ -333,6 +341,7 @@ class TableMerger {
       massDeleteLimit,
       rowsBefore: this.#rowsBefore,
       mark: true,
+      changes: this.#options.changes,
       history: this.#history,
     });
   }

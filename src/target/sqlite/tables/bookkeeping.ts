@@ -99,6 +99,14 @@ export function writeMeta(db: SqliteDatabase, name: string, value: string): void
   );
 }
 
+/** A table as the database has it. */
+export function readTable(db: SqliteDatabase, entity: string): Table | undefined {
+  if (!db.hasTable('_sync_state')) return undefined;
+  const row = db.get<{ state: string }>('SELECT state FROM _sync_state WHERE entity = ?', [entity]);
+  const table = row && currentTableState(JSON.parse(row.state)).table;
+  return table && db.hasTable(table.name) ? table : undefined;
+}
+
 /** Reads the state from the database. */
 export function readState(db: SqliteDatabase): State {
   const state = emptyState();

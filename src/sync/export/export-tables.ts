@@ -1,0 +1,149 @@
+import {
+  ConfigurationError,
+  ConflictError,
+  describeForLog,
+  RetriableError,
+  SyncError,
+} from '../../errors.ts';
+import type { LandingZone } from '../../storage/fabric/landing-zone.ts';
+import type { TableNews } from '../../target/changes.ts';
+import type { ExportMessage } from '../documents/messages.ts';
+import type { SyncServices } from '../documents/services.ts';
+import { ExportClaim } from './claim-export.ts';
+import { checkFolder, type ExportLimits, exportTable } from './export-table.ts';
+import { type Fault, noteFailures } from './note-failures.ts';
+
+/**
+ * Writes what changed in the mirror to the lake, as much as `SYNC_SLICE_SECONDS` allow, then requests the rest. One process
+ * exports at a time. Can be repeated.
+ * @throws RetriableError and unknown errors: the queue delivers the message again
+ */
+export async function exportTables(
+  services: SyncServices,
+  { runId }: ExportMessage,
+  { redelivered = false, limits }: { redelivered?: boolean; limits?: Partial<ExportLimits> } = {},
+): Promise<void> {
+  const { lake } = services;
+  if (lake === undefined) {
+    services.telemetry.log('info', 'There is no landing zone. The message of an export is dropped.', {
+      runId,
+    });
+    return;
+  }
+  const claim = await ExportClaim.begin(services);
+  if (typeof claim === 'number') {
+    // The process that holds it looks for news when it is done. If it has died, this message is the only one.
+    if (redelivered) await services.sendExport({ runId }, Math.ceil(claim));
+    return;
+  }
+  const faults: Fault[] = [];
+  let isComplete = false;
+  try {
+    isComplete = await exportNews(services, { lake, limits }, claim, faults);
+  } catch (error) {
+    if (error instanceof ConflictError) {
+      services.telemetry.log('info', `Another process exports: ${describeForLog(error)}`, { runId });
+      // If the claim is still this one's, the file was its own: the answer to the upload was lost.
+      await claim.release().catch(() => undefined);
+      throw new RetriableError('Another process exports.', { operation: 'export', cause: error });
+    }
+    faults.push({ error });
+  }
+  await noteFailures(services, claim, faults, runId);
+  await claim.release();
+  const again = faults.find(({ error }) => !isFinal(error));
+  if (again !== undefined) throw again.error;
+  if (faults.length > 0) return;
+  // A run that was committed meanwhile found this export live, and requested none.
+  const isBehind = isComplete && (await services.mirror.loadState()).state.databaseEtag !== claim.value.etag;
+  if (!isComplete || isBehind) await services.sendExport({ runId });
+}
+
+/** Notes that an export failed too often. The next run requests it again. */
+export async function failPoisonedExport(services: SyncServices, { runId }: ExportMessage): Promise<void> {
+  const failure = {
+    error: 'An export to the lake failed repeatedly.',
+    hint: `The log of the function app has the error. Search it for ${runId}. The next run tries again.`,
+  };
+  services.telemetry.log('error', failure.error, { runId, hint: failure.hint });
+}
+
+/** Whether a repetition cannot help. */
+function isFinal(error: unknown): boolean {
+  return error instanceof SyncError && !(error instanceof RetriableError);
+}
+
+/** @returns whether all is exported */
+async function exportNews(
+  services: SyncServices,
+  { lake, limits }: { lake: LandingZone; limits: Partial<ExportLimits> | undefined },
+  claim: ExportClaim,
+  faults: Fault[],
+): Promise<boolean> {
+  const { mirror, settings } = services;
+  const until = performance.now() + settings.sync.sliceSeconds * 1000;
+  const isTimeOver = () => performance.now() >= until;
+  const { tables } = claim.value;
+  const points = Object.entries(tables).flatMap(([name, { point }]) =>
+    point ? [[name, point] as const] : [],
+  );
+  const found = await mirror.newsSince(Object.fromEntries(points));
+  if (found === undefined) return true;
+  const isNew = Object.keys(tables).length === 0;
+  // Before anything is written: a table that leaves the mirror meanwhile has a folder.
+  for (const { table } of found.tables) tables[table.logicalName] ??= { folder: table.name };
+  await claim.renew();
+  if (isNew) await lake.introduce();
+  const options = { exportId: claim.value.id, lake, isTimeOver, limits, onFile: () => claim.renewIfDue() };
+  let isComplete = true;
+  let hasWritten = false;
+  for (const news of ordered(found.tables)) {
+    const { logicalName, name } = news.table;
+    const known = tables[logicalName]!;
+    if (news.news === 'none' && known.folder === name) {
+      known.point = news.latest;
+      continue;
+    }
+    // Each message writes a file at least, however long it took to find out what is to be written.
+    if (hasWritten && isTimeOver()) return false;
+    hasWritten = true;
+    try {
+      checkFolder(news.table);
+      const exported = await exportTable(services, news, known, options);
+      if (exported === undefined) isComplete = false;
+      else tables[logicalName] = exported;
+    } catch (error) {
+      // The others would meet the same.
+      const isOfAll = error instanceof RetriableError || error instanceof ConfigurationError;
+      if (isOfAll || error instanceof ConflictError) throw error;
+      faults.push({ table: logicalName, error });
+    }
+    await claim.renewIfDue();
+  }
+  await removeTables(lake, claim, found.tables);
+  if (isComplete && faults.length === 0) {
+    claim.value = { ...claim.value, etag: found.etag, exportedAt: services.now().toISOString() };
+  }
+  return isComplete;
+}
+
+/** Changes first: they are few, and all rows of a large table take long. */
+function ordered(tables: readonly TableNews[]): TableNews[] {
+  return [...tables].sort((a, b) => Number(a.news === 'all') - Number(b.news === 'all'));
+}
+
+/** Removes the folders of tables that the mirror does not have any more. */
+async function removeTables(
+  lake: LandingZone,
+  claim: ExportClaim,
+  present: readonly TableNews[],
+): Promise<void> {
+  const names = new Set(present.map(({ table }) => table.logicalName));
+  const folders = new Set(present.map(({ table }) => table.name));
+  for (const [name, { folder }] of Object.entries(claim.value.tables)) {
+    if (names.has(name)) continue;
+    // Another table can have its name by now.
+    if (!folders.has(folder)) await lake.clear(folder);
+    delete claim.value.tables[name];
+  }
+}

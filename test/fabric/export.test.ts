@@ -1,0 +1,431 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { RetriableError } from '../../src/errors.ts';
+import { readExport } from '../../src/sync/export/export-document.ts';
+import { exportTables } from '../../src/sync/export/export-tables.ts';
+import { type Azurite, startAzurite } from '../azurite.ts';
+import { startPostgres } from '../postgres.ts';
+import { Organisation } from '../sync/organisation.ts';
+import { addColumn, retypeColumn } from '../sync/schema-drift.ts';
+import { Fabric } from './fabric.ts';
+
+let azurite: Azurite;
+let org: Organisation;
+let fabric: Fabric;
+beforeAll(async () => {
+  azurite = await startAzurite();
+});
+afterAll(() => azurite.stop());
+afterEach(() => org.stop());
+
+const targets: { target: string; inPostgres?: true; settings: Record<string, string> }[] = [
+  { target: 'SQLite', settings: {} },
+  { target: 'SQLite in parts', settings: { SYNC_CACHE_MB: '0.001' } },
+  { target: 'PostgreSQL', inPostgres: true, settings: {} },
+];
+
+async function start(
+  entities: unknown[] = ['account', 'contact'],
+  { inPostgres, settings = {} }: Partial<(typeof targets)[number]> = {},
+): Promise<void> {
+  fabric = await Fabric.create(azurite.connectionString);
+  const postgres = inPostgres ? await (await startPostgres()).createDatabase() : undefined;
+  const usual = { SYNC_MASS_DELETE_LIMIT: '1', ...settings };
+  org = await Organisation.start(entities, {}, usual, undefined, postgres);
+  org.harness.services.lake = fabric.landingZone;
+  org.harness.exportDelay = 0;
+}
+
+/** What the service makes of the landing zone must equal the mirror. */
+async function expectSame(): Promise<void> {
+  await fabric.mirror();
+  expect(fabric.differences([await org.harness.databaseBytes()])).toEqual([]);
+}
+
+const dataFiles = async (folder = ''): Promise<string[]> =>
+  (await fabric.names()).filter((name) => name.startsWith(folder) && name.endsWith('.parquet'));
+const lastNumber = (folder: string): number | undefined => fabric.tables.get(folder)?.lastNumber;
+const exported = async () => (await readExport(org.harness.services)).value;
+
+describe.each(targets)('a mirror in $target', (target) => {
+  it('is written as a whole once, then what changed', async () => {
+    await start(['account', 'contact'], target);
+    const ids = org.rows('account', 30, (n) => ({ name: `Account ${n}` }));
+    org.rows('contact', 5);
+    await org.sync();
+    await expectSame();
+    expect(await fabric.names()).toEqual([
+      '_partnerEvents.json',
+      'accounts/00000000000000000001.parquet',
+      'accounts/_metadata.json',
+      'contacts/00000000000000000001.parquet',
+      'contacts/_metadata.json',
+    ]);
+    org.store.update('account', ids[0]!, { name: 'Another' });
+    org.store.delete('account', ids[1]!);
+    org.rows('account', 2);
+    await org.sync();
+    await expectSame();
+    expect(lastNumber('accounts')).toBe(2);
+    expect(lastNumber('contacts')).toBe(1);
+    expect(fabric.tables.get('accounts')!.rows.size).toBe(31);
+  });
+
+  it('is not written if nothing changed', async () => {
+    await start(['account'], target);
+    org.rows('account', 3);
+    await org.sync();
+    const before = await dataFiles();
+    await org.sync();
+    await org.sync();
+    expect(await dataFiles()).toEqual(before);
+    expect(await exported()).toMatchObject({ failures: [] });
+  });
+
+  it('shows rows that are marked as deleted as deletes, and those that come back', async () => {
+    await start([{ name: 'account', deletes: 'mark' }], target);
+    const ids = org.rows('account', 6);
+    await org.sync();
+    org.store.delete('account', ids[0]!);
+    org.store.delete('account', ids[1]!);
+    await org.sync();
+    await expectSame();
+    expect(fabric.tables.get('accounts')!.rows.size).toBe(4);
+    org.store.create('account', { accountid: ids[0]! });
+    await org.sync();
+    await expectSame();
+    expect(fabric.tables.get('accounts')!.rows.size).toBe(5);
+  });
+
+  it('is right after most rows were deleted, in small files', async () => {
+    await start(['account'], target);
+    org.harness.exportLimits = { fileRows: 7, pageRows: 5 };
+    const ids = org.rows('account', 60);
+    await org.sync();
+    await expectSame();
+    expect(lastNumber('accounts')).toBe(6);
+    for (const id of ids.slice(0, 50)) org.store.delete('account', id);
+    await org.sync();
+    await expectSame();
+    expect(fabric.tables.get('accounts')!.rows.size).toBe(10);
+  });
+
+  it('keeps its folder with a new column, and gets another one with another type', async () => {
+    await start(['account', 'contact'], target);
+    const ids = org.rows('account', 5);
+    await org.sync();
+    await fabric.mirror();
+    addColumn(org.store, 'account', 'new_extra', 'int', () => 7);
+    await org.sync();
+    await expectSame();
+    expect(fabric.tables.get('accounts')!.types.get('new_extra')).toBe('Int32');
+    expect(lastNumber('accounts')).toBe(2);
+    retypeColumn(org.store, 'account', 'new_extra', 'text', () => 'seven');
+    await org.sync();
+    await expectSame();
+    expect(fabric.tables.get('accounts')!.types.get('new_extra')).toBe('Utf8');
+    expect(lastNumber('accounts')).toBe(1);
+    org.store.update('account', ids[0]!, { name: 'Another' });
+    await org.sync();
+    await expectSame();
+    expect(lastNumber('accounts')).toBe(2);
+  });
+
+  it('loses the folder of a table that is dropped', async () => {
+    await start(['account', 'contact'], target);
+    org.rows('account', 2);
+    org.rows('contact', 2);
+    await org.sync();
+    org.harness.configure(['account']);
+    await org.sync();
+    await expectSame();
+    expect(await dataFiles('contacts')).toHaveLength(1);
+    await org.sync({ dropTables: ['contact'] });
+    await expectSame();
+    expect(await fabric.names()).not.toContainEqual(expect.stringMatching(/^contacts/));
+    org.harness.configure(['account', 'contact']);
+    await org.sync();
+    await expectSame();
+    expect(lastNumber('contacts')).toBe(1);
+  });
+
+  it('is written in parts while rows change, without one twice', async () => {
+    await start(['account'], { ...target, settings: { ...target.settings, SYNC_SLICE_SECONDS: '0.001' } });
+    org.harness.exportLimits = { fileRows: 5, pageRows: 5 };
+    const ids = org.rows('account', 40, (n) => ({ name: `Account ${n}` }));
+    const { runId } = await org.harness.start();
+    const { sendExport } = org.harness.services;
+    let messages = 0;
+    let isLater = false;
+    org.harness.services.sendExport = async (message, delay) => {
+      messages += 1;
+      // Between the parts: rows that were written go, come back behind all others, and change.
+      if (messages === 3 && !isLater) {
+        isLater = true;
+        for (const id of ids.slice(0, 4)) org.store.delete('account', id);
+        await org.harness.services.mirror.loadState();
+        await syncWithoutExport();
+        for (const id of ids.slice(0, 2)) org.store.create('account', { accountid: id, name: 'Back' });
+        org.store.update('account', ids[20]!, { name: 'Changed' });
+        org.store.update('account', ids[39]!, { name: 'Changed' });
+        await syncWithoutExport();
+      }
+      await sendExport(message, delay);
+    };
+    await org.harness.drain();
+    expect(runId).toBeDefined();
+    expect(messages).toBeGreaterThan(4);
+    await expectSame();
+    expect(fabric.tables.get('accounts')!.rows.size).toBe(38);
+  });
+
+  it.skipIf(target.inPostgres)('is written anew after an earlier state was put back', async () => {
+    await start(['account'], target);
+    const ids = org.rows('account', 8);
+    await org.sync();
+    const earlier = await org.harness.databaseBytes();
+    org.store.update('account', ids[0]!, { name: 'Later' });
+    org.store.delete('account', ids[1]!);
+    await org.sync();
+    await expectSame();
+    await org.harness.services.published.putBytes('dataverse.db', earlier);
+    // The state knows that the row was deleted, so this change comes alone.
+    org.store.update('account', ids[2]!, { name: 'Changed' });
+    await org.sync();
+    org.store.update('account', ids[3]!, { name: 'Changed' });
+    await org.sync();
+    await expectSame();
+  });
+
+  it('forgets what is exported', async () => {
+    await start(['account'], target);
+    const ids = org.rows('account', 8);
+    for (const name of ['One', 'Two', 'Three']) {
+      await org.sync();
+      org.store.update('account', ids[0]!, { name });
+      org.store.delete('account', ids.pop()!);
+    }
+    await org.sync();
+    const rows = await org.query('SELECT id FROM _sync_changed');
+    expect(rows).toHaveLength(2);
+    await expectSame();
+  });
+
+  it('is written anew if rows changed while the switch was off', async () => {
+    await start(['account'], target);
+    const ids = org.rows('account', 4);
+    await org.sync();
+    await fabric.mirror();
+    org.harness.services.lake = undefined;
+    org.store.update('account', ids[0]!, { name: 'Unseen' });
+    await org.sync();
+    expect(await org.query("SELECT name FROM sqlite_master WHERE name LIKE '_sync_changed'")).toEqual([]);
+    org.harness.services.lake = fabric.landingZone;
+    await org.sync();
+    await expectSame();
+    org.store.update('account', ids[1]!, { name: 'Seen' });
+    await org.sync();
+    await expectSame();
+    expect(lastNumber('accounts')).toBe(2);
+  });
+});
+
+/** A sync whose export is left to another message. */
+async function syncWithoutExport(): Promise<void> {
+  const { services } = org.harness;
+  const { sendExport } = services;
+  services.sendExport = async () => undefined;
+  org.clock.now += 60_000;
+  const started = await org.harness.start();
+  expect(started.outcome).toBe('started');
+  while (org.harness.waiting > 0) expect(await org.harness.deliver()).toBeUndefined();
+  services.sendExport = sendExport;
+}
+
+it('notes nothing and sends nothing without the switch', async () => {
+  await start(['account']);
+  const { services } = org.harness;
+  services.lake = undefined;
+  let messages = 0;
+  services.sendExport = async () => {
+    messages += 1;
+  };
+  const ids = org.rows('account', 3);
+  await org.sync();
+  org.store.delete('account', ids[0]!);
+  await org.sync();
+  expect(await org.query("SELECT name FROM sqlite_master WHERE name LIKE '_sync_ge%'")).toEqual([]);
+  expect([messages, await services.work.exists('export.json'), await fabric.names()]).toEqual([0, false, []]);
+  await exportTables(services, { runId: 'late' });
+  expect(await fabric.names()).toEqual([]);
+});
+
+it('writes a table anew whose folder somebody deleted', async () => {
+  await start();
+  const ids = org.rows('account', 4);
+  org.rows('contact', 1);
+  await org.sync();
+  await fabric.mirror();
+  await fabric.deleteFolder('accounts');
+  await fabric.mirror();
+  org.store.update('account', ids[0]!, { name: 'Another' });
+  await org.sync();
+  await expectSame();
+  expect(fabric.tables.get('accounts')!.rows.size).toBe(4);
+});
+
+it('writes all tables anew if somebody deleted export.json', async () => {
+  await start();
+  org.rows('account', 4);
+  org.rows('contact', 1);
+  await org.sync();
+  await org.sync();
+  await fabric.mirror();
+  const { etag } = await readExport(org.harness.services);
+  await org.harness.services.work.deleteIfUnchanged('export.json', etag!);
+  await org.sync();
+  const before = fabric.files;
+  await expectSame();
+  expect(fabric.files - before).toBe(2);
+});
+
+it('finds its own file if the answer to the upload was lost', async () => {
+  await start(['account']);
+  org.harness.exportLimits = { fileRows: 3, pageRows: 2 };
+  org.rows('account', 8);
+  const { writeFile } = fabric.landingZone;
+  let isLost = false;
+  fabric.landingZone.writeFile = async (...args) => {
+    await writeFile.apply(fabric.landingZone, args);
+    // So the client of the storage repeats the request, and is told that there is such a blob.
+    if (!isLost && args[1] === 2) {
+      isLost = true;
+      await writeFile.apply(fabric.landingZone, args);
+    }
+  };
+  await org.sync();
+  expect(isLost).toBe(true);
+  await expectSame();
+});
+
+it('goes on after the number of the last file, wherever the service puts what it has read', async () => {
+  await start(['account']);
+  const ids = org.rows('account', 2);
+  for (const consumption of ['deletes', 'moves', 'keeps', 'moves', 'deletes'] as const) {
+    org.store.update('account', ids[0]!, { name: consumption });
+    await org.sync();
+    await fabric.mirror(consumption);
+    expect(fabric.differences([await org.harness.databaseBytes()])).toEqual([]);
+  }
+  expect(lastNumber('accounts')).toBe(5);
+});
+
+describe.each([
+  { write: 'before', of: 'all rows', isBefore: true, isFirst: true },
+  { write: 'after', of: 'all rows', isBefore: false, isFirst: true },
+  { write: 'before', of: 'changes', isBefore: true, isFirst: false },
+  { write: 'after', of: 'changes', isBefore: false, isFirst: false },
+])('an export of $of', ({ write, isBefore, isFirst }) => {
+  it(`goes on if the process dies ${write} any of its writes`, async () => {
+    for (let number = 1; ; number++) {
+      expect(number).toBeLessThan(50);
+      await start();
+      org.harness.exportLimits = { fileRows: 3, pageRows: 2 };
+      const ids = org.rows('account', 7);
+      org.rows('contact', 1);
+      if (!isFirst) {
+        await org.sync();
+        await fabric.mirror();
+        org.store.delete('account', ids[0]!);
+        for (const id of ids.slice(1, 6)) org.store.update('account', id, { name: 'Changed' });
+      }
+      const hasDied = dieAt(number, isBefore);
+      await org.sync();
+      await expectSame();
+      if (!hasDied()) break;
+      await org.stop();
+    }
+  });
+});
+
+/**
+ * Lets the exporting process die at one of its writes: before it or, every other time, after it. It is dead until the queue
+ * delivers the message again. @returns whether it died
+ */
+function dieAt(write: number, isBefore: boolean): () => boolean {
+  const { services } = org.harness;
+  let left = write;
+  let isDead = false;
+  const stores: [object, string[]][] = [
+    [services.work, ['create', 'replaceIfUnchanged', 'read']],
+    [fabric.landingZone, ['introduce', 'clear', 'describe', 'writeFile', 'look']],
+  ];
+  for (const [store, names] of stores) {
+    const methods = store as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    for (const name of names) {
+      const real = methods[name]!.bind(store);
+      methods[name] = async (...args) => {
+        const isOfExport = store === fabric.landingZone || String(args[0]).startsWith('export');
+        if (isDead) throw new Error('killed');
+        if (!isOfExport || name === 'read' || name === 'look') return real(...args);
+        left -= 1;
+        isDead = left === 0;
+        if (isDead && isBefore) throw new Error('killed');
+        const result = await real(...args);
+        if (isDead) throw new Error('killed');
+        return result;
+      };
+    }
+  }
+  org.harness.onFailure = () => {
+    isDead = false;
+  };
+  const { sendExport } = services;
+  services.sendExport = async (message, delay = 0) => {
+    org.clock.now += delay * 1000;
+    await sendExport(message);
+  };
+  return () => left <= 0;
+}
+
+it('writes nothing twice if two processes export at once', async () => {
+  await start();
+  org.rows('account', 20);
+  org.rows('contact', 20);
+  org.harness.exportLimits = { fileRows: 3, pageRows: 2 };
+  await syncWithoutExport();
+  const { services, exportLimits: limits } = org.harness;
+  const both = await Promise.allSettled(
+    [1, 2, 3].map(() => exportTables(services, { runId: 'run' }, { limits })),
+  );
+  for (const one of both) if (one.status === 'rejected') expect(one.reason).toBeInstanceOf(RetriableError);
+  await org.harness.drain();
+  await expectSame();
+  expect(fabric.files).toBe((await dataFiles()).length);
+});
+
+it('does not fail a run, and tells once why the lake was not written', async () => {
+  await start(['account']);
+  const ids = org.rows('account', 3);
+  const { services } = org.harness;
+  const events: unknown[] = [];
+  services.telemetry = {
+    ...services.telemetry,
+    event: (name, properties) => void events.push([name, properties]),
+  };
+  const { writeFile } = fabric.landingZone;
+  fabric.landingZone.writeFile = async () => {
+    throw new RetriableError('The lake is closed.', { hint: 'Open it.' });
+  };
+  expect((await org.sync()).phase).toBe('complete');
+  org.store.update('account', ids[0]!, { name: 'Another' });
+  expect((await org.sync()).phase).toBe('complete');
+  const failures = events.filter((event) => (event as string[])[0] === 'ExportFailed');
+  expect(failures).toHaveLength(1);
+  expect((await exported()).failures).toMatchObject([{ error: 'The lake is closed.', hint: 'Open it.' }]);
+  expect(org.harness.log.filter(({ message }) => message.includes('The lake is closed'))).toHaveLength(1);
+  fabric.landingZone.writeFile = writeFile;
+  // No row changes in this run.
+  await org.sync();
+  await expectSame();
+  expect((await exported()).failures).toEqual([]);
+});
