@@ -17,6 +17,7 @@ import { PostgresMirror } from '../../../src/target/postgres/postgres-mirror.ts'
 import { postgresType } from '../../../src/target/postgres/schema/column-types.ts';
 import { addressIn, withClient } from '../../postgres.ts';
 import { startOwnPostgres } from '../../shared-postgres.ts';
+import { processorSeconds } from './processor-time.ts';
 import { copyText, rowsOf, shardOf, wideTable } from './rows.ts';
 
 const rows = Number(process.argv[2] ?? 100_000);
@@ -43,10 +44,18 @@ const cases = [
   { name: 'a tenth, changed', ...changed, isComplete: false },
 ];
 
-const seconds = async (work: () => Promise<unknown>): Promise<number> => {
+/** Seconds that passed, and seconds of processors here and in the server. */
+interface Cost {
+  seconds: number;
+  processor: number;
+}
+
+const cost = async (work: () => Promise<unknown>): Promise<Cost> => {
+  const before = processorSeconds(server.folder);
   const began = performance.now();
   await work();
-  return (performance.now() - began) / 1000;
+  const seconds = (performance.now() - began) / 1000;
+  return { seconds, processor: processorSeconds(server.folder) - before };
 };
 
 /** @param chunks the rows of `COPY` */
@@ -93,14 +102,14 @@ function* simpleText(shards: readonly Buffer[]): Generator<Buffer> {
   rmSync(folder, { recursive: true });
 }
 
-async function plainCase({ name, text, shards }: (typeof cases)[number], isSimple: boolean): Promise<number> {
+async function plainCase({ name, text, shards }: (typeof cases)[number], isSimple: boolean): Promise<Cost> {
   return withClient(address, async (client) => {
     if (name === 'new') {
       const columns = table.columns.map((column) => `"${column.name}" ${postgresType(column)}`);
       await client.query(`DROP SCHEMA IF EXISTS plain CASCADE; CREATE SCHEMA plain;
         CREATE TABLE plain.rows (${columns}, PRIMARY KEY ("${table.primaryKey}"))`);
     }
-    return seconds(() => plainMerge(client, isSimple ? simpleText(shards) : text));
+    return cost(() => plainMerge(client, isSimple ? simpleText(shards) : text));
   });
 }
 
@@ -109,7 +118,7 @@ async function ownCase({
   name,
   shards,
   isComplete,
-}: (typeof cases)[number]): Promise<{ merge: number; whole: number }> {
+}: (typeof cases)[number]): Promise<{ merge: number; whole: Cost }> {
   if (name === 'new')
     await withClient(address, (client) => client.query('DROP SCHEMA IF EXISTS mirror CASCADE'));
   const mirror = new PostgresMirror({
@@ -124,7 +133,7 @@ async function ownCase({
   };
   const parts = shards.map((bytes) => ({ read: async () => new Uint8Array(bytes), isFinal: true }));
   let merge = 0;
-  const whole = await seconds(() =>
+  const whole = await cost(() =>
     mirror.transaction(options, async (transaction) => {
       const began = performance.now();
       const merged = await transaction.mergeTable(table, parts, {
@@ -148,12 +157,12 @@ async function ownCase({
 
 interface Result {
   case: string;
-  /** Seconds of the plain client, with text that is ready and with text that it makes of the shards. */
-  floor: number;
-  fromShards: number;
-  /** Seconds of the product: of `mergeTable`, and with the lock, the state and the commit. */
+  /** The plain client, with text that is ready and with text that it makes of the shards. */
+  floor: Cost;
+  fromShards: Cost;
+  /** The product: seconds of `mergeTable`, and its cost with the lock, the state and the commit. */
   merge: number;
-  whole: number;
+  whole: Cost;
 }
 
 const results: Result[] = [];
@@ -162,7 +171,7 @@ for (let round = 0; round <= rounds; round++) {
   const measured: Result[] = [];
   for (const one of cases) {
     const floor = await plainCase(one, false);
-    measured.push({ case: one.name, floor, fromShards: 0, ...(await ownCase(one)) });
+    measured.push({ case: one.name, floor, fromShards: floor, ...(await ownCase(one)) });
   }
   for (const [n, one] of cases.entries()) measured[n]!.fromShards = await plainCase(one, true);
   if (round > 0) results.push(...measured);
