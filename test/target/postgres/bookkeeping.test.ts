@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { postgresAddress } from '../../../src/config/postgres/postgres-address.ts';
+import { ConfigurationError } from '../../../src/errors.ts';
 import type { Table } from '../../../src/schema/table.ts';
 import { createBookkeeping } from '../../../src/target/postgres/bookkeeping/bookkeeping-tables.ts';
+import { claimMirror } from '../../../src/target/postgres/bookkeeping/claim-mirror.ts';
 import { writeState } from '../../../src/target/postgres/bookkeeping/stored-state.ts';
 import { prune, writeLog } from '../../../src/target/postgres/bookkeeping/sync-log.ts';
 import { recordChange, writeNames } from '../../../src/target/postgres/bookkeeping/table-lists.ts';
@@ -171,4 +173,16 @@ test('names of many columns take a few statements', async () => {
     last: ['c0', 'c1'].map((name) => ({ column_name: name, display_name: `b'\\${name}` })),
   });
   expect(statements).toBeLessThan(40);
+});
+
+test('a mirror is that of one app, until its owner says otherwise', async () => {
+  await within(async (session) => {
+    await claimMirror(session, 'first');
+    await claimMirror(session, 'first');
+    const error = await claimMirror(session, 'second').catch((one) => one);
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect(error.message).toContain('that of the app first, not of second');
+    await session.run(/run: (DELETE .*);$/.exec(error.hint)![1]!);
+    await claimMirror(session, 'second');
+  });
 });
