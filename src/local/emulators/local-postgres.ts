@@ -117,7 +117,9 @@ async function prepare(state: LocalPostgresState): Promise<void> {
     if (rowCount === 0) await client.query(`CREATE DATABASE ${database}`);
   });
   await withClient(state, database, async (client) => {
-    await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema} AUTHORIZATION dataverse`);
+    for (const name of [schema, `${schema}_sync_staging`]) {
+      await client.query(`CREATE SCHEMA IF NOT EXISTS ${name} AUTHORIZATION dataverse`);
+    }
     await client.query(`GRANT USAGE ON SCHEMA ${schema} TO reader`);
     await client.query(
       `ALTER DEFAULT PRIVILEGES FOR ROLE dataverse IN SCHEMA ${schema} GRANT SELECT ON TABLES TO reader`,

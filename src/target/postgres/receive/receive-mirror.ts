@@ -17,7 +17,7 @@ import { type PostgresType, postgresType } from '../schema/column-types.ts';
 import { createIndexes } from '../schema/migrate-table.ts';
 import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
-import { type CopiedColumn, copyRows } from './copy-rows.ts';
+import { type CopiedColumn, copyBatches } from './copy-batches.ts';
 import { type ReceivedTable, receivedTable } from './received-table.ts';
 
 /**
@@ -93,7 +93,7 @@ async function receiveTable(
       columns.map((column) => sources.get(column.name)!),
       from.database,
     );
-    rows = await copyRows(session, name, columns, batches, repairs);
+    rows = await copyBatches(session, name, columns, batches, repairs);
     // At once, instead of with each row.
     await session.run(`ALTER TABLE ${name} ADD PRIMARY KEY (${quote(table.primaryKey)})`);
     await receiveHistory(session, contents, from, received, repairs);
@@ -148,7 +148,7 @@ async function receiveHistory(
     present.map((column) => column.name),
     from.database,
   );
-  await copyRows(session, name, columns, batches, repairs);
+  await copyBatches(session, name, columns, batches, repairs);
   await session.run(`ALTER TABLE ${name} ADD PRIMARY KEY (${quote(table.primaryKey)}, valid_from)`);
 }
 
@@ -187,7 +187,7 @@ async function receiveList(
       if (!columns.some((column) => column.name === name))
         await session.run(`ALTER TABLE received_rows DROP COLUMN ${quote(name)}`);
     }
-    await copyRows(session, 'pg_temp.received_rows', columns, batches, new Repairs());
+    await copyBatches(session, 'pg_temp.received_rows', columns, batches, new Repairs());
     const quoted = columns.map(({ name }) => quote(name));
     // Runs of old versions did not say whether they read all tables.
     const own = types.has('is_narrow')

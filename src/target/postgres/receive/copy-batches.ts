@@ -19,7 +19,7 @@ export interface CopiedColumn {
  * @returns how many rows
  * @throws SkipTableError if a key cannot be stored
  */
-export async function copyRows(
+export async function copyBatches(
   session: Session,
   table: string,
   columns: readonly CopiedColumn[],
