@@ -20,6 +20,7 @@ const reads = [
   '/api/schema',
   '/api/verify',
   '/api/database',
+  '/api/query',
 ];
 
 /** The headers that App Service adds to a request of somebody who is signed in. */
@@ -76,7 +77,7 @@ const send = (path: string, headers: Record<string, string> = {}, method = 'GET'
 describe('where people sign in with Entra ID', () => {
   test('routes of the pages ask for it, and all others for a key as before', async () => {
     const open = [...levels].filter(([, level]) => level === 'anonymous').map(([name]) => name);
-    const ofPages = ['pages', 'database', 'schemaReport', 'syncStart', 'syncStatus', 'verify'];
+    const ofPages = ['pages', 'database', 'query', 'schemaReport', 'syncStart', 'syncStatus', 'verify'];
     expect(open.sort()).toEqual([...ofPages, 'assets', 'dashboard', 'health'].sort());
     for (const path of reads) {
       expect((await send(path)).status, path).toBe(401);
@@ -148,6 +149,19 @@ describe('where people sign in with Entra ID', () => {
     expect(await post(marked)).toBe(401);
     expect([202, 409]).toContain(await post({ ...operator, authorization: 'Bearer token' }));
     expect([202, 409]).toContain(await post({ ...operator, ...marked, 'sec-fetch-site': 'same-origin' }));
+  });
+
+  test('who may read can send a query, and another site cannot', async () => {
+    const reader = signedIn(['Mirror.Read']);
+    const marked = { 'x-requested-with': 'dashboard' };
+    const post = async (headers: Record<string, string>) =>
+      (await send('/api/query', headers, 'POST')).status;
+    // The mirror is a file here: who gets so far is told that.
+    expect(await post({ ...reader, ...marked })).toBe(404);
+    expect(await post(reader)).toBe(403);
+    expect(await post({ ...reader, ...marked, 'sec-fetch-site': 'cross-site' })).toBe(403);
+    expect(await post({ ...signedIn([]), ...marked })).toBe(403);
+    expect(await post(marked)).toBe(401);
   });
 
   test('browsers are led to the sign-in and back, scripts and programs are told', async () => {
