@@ -3,13 +3,15 @@ import { quoteIdentifier as quote } from '../schema/sql.ts';
 import type { Table } from '../schema/table.ts';
 import type { DatabaseFile } from '../storage/database/database-file.ts';
 import { type ListedChoice, type ListedName, listedLabels } from '../target/common/listed-labels.ts';
+import { historyName } from '../target/common/mirror-table.ts';
 import type { MirrorContents, MirrorValue } from '../target/mirror-contents.ts';
 import type { Labels } from '../target/mirror-target.ts';
 import { type State, tablesOf } from '../target/state.ts';
 import { Mirror, type MirrorOptions } from './mirror.ts';
 
-/** Rows that are read at once: wide ones have some ten kilobytes. */
+/** Rows that are read at once, and their bytes: the last row can be larger. */
 const batchRows = 2000;
+const batchBytes = 8_000_000;
 
 /** The contents of SQLite files, read by ranges of one state of each. */
 export class SqliteContents implements MirrorContents {
@@ -49,6 +51,14 @@ export class SqliteContents implements MirrorContents {
     return contents;
   }
 
+  get databases(): (string | undefined)[] {
+    return [...this.#mirrors.keys()];
+  }
+
+  historyName(table: Pick<Table, 'name'>): string {
+    return historyName(table);
+  }
+
   async columns(table: string, database?: string): Promise<{ name: string; isMixed: boolean }[]> {
     const sql = 'SELECT name, type FROM pragma_table_info(?)';
     const found = await this.#mirror(database).query<{ name: string; type: string }>(sql, [table]);
@@ -63,9 +73,9 @@ export class SqliteContents implements MirrorContents {
     const sql = `SELECT ${rowid}, ${columns.map(quote).join(', ')} FROM ${quote(table)}
       WHERE ${rowid} > ? ORDER BY ${rowid} LIMIT ${batchRows}`;
     for (let last: MirrorValue = Number.MIN_SAFE_INTEGER; ; ) {
-      const { rows } = await mirror.execute(sql, [last]);
+      const { rows, isComplete } = await mirror.execute(sql, [last], { maxBytes: batchBytes });
       if (rows.length > 0) yield rows.map((row) => row.slice(1));
-      if (rows.length < batchRows) return;
+      if (isComplete && rows.length < batchRows) return;
       last = rows.at(-1)![0]!;
     }
   }

@@ -1,3 +1,4 @@
+import type { Table } from '../schema/table.ts';
 import type { Labels } from './labels.ts';
 import type { State } from './state.ts';
 
@@ -11,6 +12,10 @@ export const takenLists = ['_sync_log', '_sync_schema_changes', '_sync_deleted',
 export interface MirrorContents {
   state: State;
   labels: Labels | undefined;
+  /** The files that the mirror is in; undefined stands for the default one, or for a mirror that is none. */
+  databases: readonly (string | undefined)[];
+  /** The name of the table with the history of a table, whether there is one or not. */
+  historyName(table: Pick<Table, 'name'>): string;
   /**
    * The columns of a table, in their order, and whether values of several types stand in one; empty if there is no such
    * table. @param database that has it, of several files

@@ -43,6 +43,16 @@ async function start(options: unknown[] = entities): Promise<void> {
   await org.sync();
 }
 
+/** As a solution with a long prefix would name it. */
+function renameSet(table: string, entitySet: string): void {
+  const { model } = org.store;
+  const renamed = org.store.table(table);
+  model.remove(renamed);
+  renamed.entitySetName = entitySet;
+  model.add(renamed);
+  org.store.schemaChanged();
+}
+
 const read = (status: RunStatus) =>
   status.entities.map(({ name, strategy, rowsRead, reread, error }) => ({
     name,
@@ -177,6 +187,57 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
     const status = await org.sync();
     expect(status.totals).toMatchObject({ added: 0, updated: 0, deleted: 0, failed: 0 });
     await org.expectMirror('account', 'lead', 'task', 'contact');
+  });
+
+  it('comes from named files alone', async () => {
+    await start([
+      { name: 'account', database: 'sales' },
+      { name: 'lead', database: 'service' },
+    ]);
+    org.harness.configure(['account', 'lead']);
+    await org.harness.move(await (await startPostgres()).createDatabase());
+    await org.sync();
+    await org.expectMirror('account', 'lead');
+  });
+
+  it('keeps versions of another type, and numbers and days whatever the settings of the server are', async () => {
+    org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
+    const { store } = org;
+    addColumn(store, 'account', 'new_was', 'text', () => 'an old text');
+    addColumn(store, 'account', 'new_number', 'double', () => 0.1 + 0.2);
+    const [id] = org.rows('account', 3, () => ({ new_was: 'an old text', new_number: 0.1 + 0.2 }));
+    await org.sync();
+    dropColumn(store, 'account', 'new_was');
+    addColumn(store, 'account', 'new_was', 'datetime', () => '2020-02-03T04:05:06Z');
+    await org.sync();
+    store.update('account', id!, { name: 'changed' });
+    await org.sync();
+    const before = await contents();
+    expect(JSON.stringify(before['accounts_history'])).toContain('an old text');
+    const address = await (await startPostgres()).createDatabase();
+    await withClient(address, async (client) => {
+      const name = new URL(address).pathname.slice(1);
+      await client.query(`ALTER DATABASE ${name} SET datestyle = 'German, DMY'`);
+      await client.query(`ALTER DATABASE ${name} SET extra_float_digits = 0`);
+      await client.query(`ALTER DATABASE ${name} SET bytea_output = 'escape'`);
+    });
+    await org.harness.move(address);
+    await org.harness.move(undefined);
+    expect(await contents()).toEqual(before);
+  });
+
+  it('keeps the history of a table whose name was cut', async () => {
+    org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
+    const [id] = org.rows('account', 2);
+    renameSet('account', 'a'.repeat(57));
+    await org.sync();
+    org.store.update('account', id!, { name: 'changed' });
+    await org.sync();
+    const before = await contents();
+    expect(before[`${'a'.repeat(57)}_history`]).toHaveLength(3);
+    await org.harness.move(await (await startPostgres()).createDatabase());
+    await org.harness.move(undefined);
+    expect(await contents()).toEqual(before);
   });
 
   it('is not moved over another mirror, and a failure leaves nothing', async () => {

@@ -101,7 +101,7 @@ export class PostgresMirror implements MirrorTarget {
 
   /** Reads all of the mirror in one state. @throws ConfigurationError if there is none */
   withContents<T>(work: (contents: MirrorContents) => Promise<T>): Promise<T> {
-    return this.#connections.read(async (session) => {
+    return this.#connections.readOnce(async (session) => {
       const { state, etag } = await readState(session);
       if (etag === undefined) {
         throw new ConfigurationError(`The schema ${session.schema} has no mirror.`, {

@@ -8,10 +8,10 @@ import type { ReceivedMirror, ReceivedTableReport } from '../mirror-target.ts';
 import type { State, TableState } from '../state.ts';
 import type { SqliteTransaction } from './sqlite-transaction.ts';
 
-export function mirrorExists(): ConfigurationError {
-  return new ConfigurationError('There is a database file already.', {
+export function mirrorExists(name: string): ConfigurationError {
+  return new ConfigurationError(`There is a database file ${name} already.`, {
     operation: 'move the mirror',
-    hint: 'Rename or delete the blob of the database and state.json, or choose another name with SYNC_DATABASE_NAME.',
+    hint: 'If an earlier move wrote it, and this one reports that it is there, it is complete: look at it before you delete it. Otherwise rename the blob, or choose another container with SYNC_DATABASE_CONTAINER.',
   });
 }
 
@@ -75,7 +75,7 @@ export async function receiveMirror(
     const known = contents.state.entities[logicalName]!;
     const { staleColumns, ...own } = table;
     const all = [...table.columns, ...(staleColumns ?? [])];
-    const historyFrom = await contents.columns(historyName(from));
+    const historyFrom = await contents.columns(contents.historyName(from));
     const hasHistory = historyFrom.length > 0;
     const merge = await mirror.mergeTable({ ...own, columns: all }, [], {
       ...{ history: hasHistory, startHistory: false, massDeleteLimit: 1, isComplete: false },
@@ -90,7 +90,7 @@ export async function receiveMirror(
         table,
         historyName(table),
         taken.map((name) => names.get(name) ?? name),
-        contents.rows(historyName(from), taken),
+        contents.rows(contents.historyName(from), taken),
       );
     }
     const stored: Table = { ...merge.table, columns: table.columns };

@@ -120,8 +120,11 @@ export class SqliteMirror implements MirrorTarget {
     configs: ReadonlyMap<string, TableConfig>,
   ): Promise<ReceivedMirror> {
     const loaded = await this.loadState();
-    if (loaded.state.databaseEtag !== undefined) throw mirrorExists();
     const tables = receivedTables(contents.state, configs);
+    const names = [...tables.values()].map(({ table }) => this.#databases.nameOf(table));
+    for (const name of new Set([this.#databases.defaultName, ...names])) {
+      if ((await this.#databases.file(name).currentEtag()) !== undefined) throw mirrorExists(name);
+    }
     const options = {
       ...{
         loaded,

@@ -65,6 +65,9 @@ describe('a query of a mirror in PostgreSQL', () => {
       isCut: false,
       rows: { length: 1000 },
     });
+    // A part of a number would be another number.
+    const numbers = 'SELECT 123456789, -1234567, 0.1::float8 + 0.2::float8';
+    expect((await run(numbers, { maxText: 3 }))!.rows).toEqual([[123456789, -1234567, 0.1 + 0.2]]);
     const long = "SELECT repeat('x', 5000) AS a, repeat('y', 5000) AS b";
     const [row] = (await run(long, { whole: ['b'] }))!.rows;
     expect(row!.map((cell) => String(cell).length)).toEqual([2001, 5000]);

@@ -32,9 +32,17 @@ const noStatementLimit = 'SET LOCAL statement_timeout = 0';
 const moreWorkMemory = `SELECT set_config('work_mem', '64MB', true)
   WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')`;
 
+/** Values become the same texts whatever the settings of the server, the database and the user are. */
+const textForms = [
+  `SET LOCAL TIME ZONE 'UTC'`,
+  `SET LOCAL datestyle = 'ISO, YMD'`,
+  'SET LOCAL extra_float_digits = 1',
+  `SET LOCAL bytea_output = 'hex'`,
+];
+
 /** Work that the mirror can do without gives up early: the most seconds of a statement, of a wait, and between statements. */
 const shortLimits = [
-  `SET LOCAL TIME ZONE 'UTC'`,
+  ...textForms,
   `SET LOCAL statement_timeout = '60s'`,
   `SET LOCAL lock_timeout = '5s'`,
   `SET LOCAL idle_in_transaction_session_timeout = '60s'`,
@@ -71,11 +79,19 @@ export class Connections {
     }
   }
 
+  /** The same for work that has consequences elsewhere, so that nothing repeats it. It may take long between statements. */
+  async readOnce<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#readOnce(async (session) => {
+      await session.run('SET LOCAL idle_in_transaction_session_timeout = 0');
+      return work(session);
+    });
+  }
+
   #readOnce<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await session.run(noStatementLimit);
+      await session.run([...textForms, noStatementLimit].join(';\n'));
       const result = await work(session);
       await session.run('COMMIT');
       return result;
@@ -94,7 +110,7 @@ export class Connections {
         const session = new Session(client, this.#options.schema);
         await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
         await session.run(`SET LOCAL statement_timeout = '${seconds}s'`);
-        await session.run(`SET LOCAL TIME ZONE 'UTC'`);
+        await session.run(textForms.join(';\n'));
         await session.run('SELECT set_config($1, $2, true)', ['search_path', session.schemaName]);
         const process = await session.number('SELECT pg_backend_pid()');
         let isLate = false;
@@ -131,8 +147,7 @@ export class Connections {
         const session = new Session(client, schema);
         await session.run('BEGIN');
         const settings = [
-          // Times become the same texts whatever the server's settings are.
-          `SET LOCAL TIME ZONE 'UTC'`,
+          ...textForms,
           noStatementLimit,
           `SET LOCAL lock_timeout = '${lockSeconds}s'`,
           `SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`,

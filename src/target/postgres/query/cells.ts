@@ -5,9 +5,12 @@ export type Cell = string | number | null;
 const types = { bytea: 17, bigint: 20, smallint: 21, integer: 23, real: 700, double: 701 };
 const numbers = new Set([types.bigint, types.smallint, types.integer, types.real, types.double]);
 
+/** Whether a type has short values, of which a part would be another value. */
+export const isNumber = (type: number): boolean => numbers.has(type);
+
 /** A text of PostgreSQL as a value. Bytes are written as SQL has them: `\x00ff`. */
 export function cellOf(text: string | null, type: number): Cell {
-  if (text === null || !numbers.has(type)) return text;
+  if (text === null || !isNumber(type)) return text;
   const number = Number(text);
   const isExact = Number.isFinite(number) && (type !== types.bigint || Number.isSafeInteger(number));
   return isExact ? number : text;

@@ -6,7 +6,7 @@ import { Connections, type PostgresOptions } from '../connection/connections.ts'
 import { StatementError } from '../connection/postgres-errors.ts';
 import type { Session } from '../connection/session.ts';
 import { connectionTo } from '../connection/sign-in.ts';
-import { type Cell, cellOf, shortened } from './cells.ts';
+import { type Cell, cellOf, isNumber, shortened } from './cells.ts';
 
 /** A query of a person. */
 export interface MirrorQuery {
@@ -152,7 +152,11 @@ async function read(session: Session, query: MirrorQuery): Promise<Omit<QueryRes
   const most = Math.floor(fetchedCharacters / columns.length);
   const limits = columns.map(({ name }) => Math.min(whole.includes(name) ? wholeText : maxText, most));
   const names = columns.map((_, index) => `c${index}`);
-  const selected = names.map((name, index) => `left(${name}::text, ${limits[index]! + 1}) AS ${name}`);
+  const selected = names.map((name, index) =>
+    isNumber(columns[index]!.type)
+      ? `${name}::text AS ${name}`
+      : `left(${name}::text, ${limits[index]! + 1}) AS ${name}`,
+  );
   await session.foreign(
     `DECLARE read NO SCROLL CURSOR FOR SELECT ${selected.join(', ')} FROM (${sql}\n) AS q(${names.join(', ')})`,
     parameters,

@@ -6,6 +6,9 @@ import { convert, copyField } from '../rows/convert.ts';
 import type { Repairs } from '../rows/repairs.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 
+/** What goes to the server at once, at least. */
+const chunkCharacters = 65_536;
+
 export interface CopiedColumn {
   name: string;
   type: PostgresType;
@@ -28,16 +31,43 @@ export async function copyBatches(
 ): Promise<number> {
   let rows = 0;
   const chunks = async function* (): AsyncGenerator<Buffer> {
+    let text = '';
     for await (const batch of batches) {
       rows += batch.length;
-      yield Buffer.from(batch.map((row) => `${lineOf(row, columns, repairs)}\n`).join(''));
+      for (const row of batch) {
+        text += `${lineOf(row, columns, repairs)}\n`;
+        if (text.length < chunkCharacters) continue;
+        yield Buffer.from(text);
+        text = '';
+      }
     }
+    if (text !== '') yield Buffer.from(text);
   };
   await session.copy(
     `COPY ${table} (${columns.map(({ name }) => quote(name)).join(', ')}) FROM STDIN`,
     chunks(),
   );
   return rows;
+}
+
+/** The columns, by their places, of which some value is none of their type. */
+export async function placesThatDiffer(
+  columns: readonly CopiedColumn[],
+  batches: AsyncIterable<readonly (readonly MirrorValue[])[]>,
+): Promise<number[]> {
+  const typed = columns.flatMap(({ type }, place) => (type === 'text' ? [] : [{ type, place }]));
+  const found = new Set<number>();
+  for await (const batch of batches) {
+    for (const row of batch) {
+      for (const { type, place } of typed) {
+        const value = row[place]!;
+        if (value === null || found.has(place)) continue;
+        const known = typeof value === 'bigint' ? String(value) : value;
+        if (convert(known, type, () => undefined) === null) found.add(place);
+      }
+    }
+  }
+  return [...found];
 }
 
 function lineOf(row: readonly MirrorValue[], columns: readonly CopiedColumn[], repairs: Repairs): string {

@@ -1,15 +1,19 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
 import { type ListedChoice, type ListedName, listedLabels } from '../../common/listed-labels.ts';
-import { deletedAtColumn } from '../../common/mirror-table.ts';
+import { deletedAtColumn, historyName } from '../../common/mirror-table.ts';
 import type { MirrorContents, MirrorValue } from '../../mirror-contents.ts';
 import type { Labels } from '../../mirror-target.ts';
 import { type State, tablesOf } from '../../state.ts';
 import { metaNames, readMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import type { Session } from '../connection/session.ts';
+import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 
-/** Rows that come from the server at once. */
+/** Rows that come from the server at once, at first and at most, and their characters. */
+const firstRows = 50;
 const batchRows = 2000;
+const batchCharacters = 8_000_000;
 
 /** The contents of a mirror in PostgreSQL, in the one state that a transaction sees. */
 export class PostgresContents implements MirrorContents {
@@ -27,6 +31,12 @@ export class PostgresContents implements MirrorContents {
     return new PostgresContents(session, state, await labelsOf(session, state));
   }
 
+  readonly databases = [undefined];
+
+  historyName(table: Pick<Table, 'name'>): string {
+    return storedName(historyName(table));
+  }
+
   async columns(table: string): Promise<{ name: string; isMixed: boolean }[]> {
     const types = await storedColumns(this.#session, table);
     return [...types.keys()].map((name) => ({ name, isMixed: false }));
@@ -40,25 +50,32 @@ export class PostgresContents implements MirrorContents {
     await session.run(
       `DECLARE contents NO SCROLL CURSOR FOR SELECT ${selected.join(', ')} FROM ${session.name(table)}${place}`,
     );
-    const kinds = columns.map((name) => ({ type: types.get(name)!, isOwn: isOwn(table, name) }));
-    for (;;) {
-      const rows = await session.all<Record<string, string | null>>(`FETCH ${batchRows} FROM contents`);
+    const kinds = columns.map((name) => ({ type: types.get(name)!, isOwn: this.#isOwn(table, name) }));
+    for (let wanted = firstRows; ; ) {
+      const rows = await session.all<Record<string, string | null>>(`FETCH ${wanted} FROM contents`);
       if (rows.length > 0)
         yield rows.map((row) => kinds.map((kind, index) => mirrorValue(row[`c${index}`] ?? null, kind)));
-      if (rows.length < batchRows) break;
+      if (rows.length < wanted) break;
+      const characters = rows.reduce(
+        (sum, row) => sum + Object.values(row).reduce((all, text) => all + (text?.length ?? 0), 0),
+        0,
+      );
+      const fitting = Math.floor((batchCharacters * rows.length) / (characters + 1));
+      wanted = Math.max(1, Math.min(batchRows, wanted * 2, fitting));
     }
     await session.run('CLOSE contents');
+  }
+
+  /** Whether the times of a column are those of the sync: it writes milliseconds, and Dataverse as little as it can. */
+  #isOwn(table: string, column: string): boolean {
+    if (table.startsWith('_') || column === deletedAtColumn) return true;
+    const isPeriod = column === 'valid_from' || column === 'valid_to';
+    return isPeriod && !tablesOf(this.state).some(({ name }) => name === table);
   }
 
   async close(): Promise<void> {
     // The transaction ends with its work.
   }
-}
-
-/** Whether the times of a column are those of the sync: it writes milliseconds, and Dataverse as little as it can. */
-function isOwn(table: string, column: string): boolean {
-  if (table.startsWith('_') || column === deletedAtColumn) return true;
-  return table.endsWith('_history') && (column === 'valid_from' || column === 'valid_to');
 }
 
 /** Times in UTC, whatever the server's time zone is. */

@@ -17,7 +17,7 @@ import { type PostgresType, postgresType } from '../schema/column-types.ts';
 import { createIndexes } from '../schema/migrate-table.ts';
 import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
-import { type CopiedColumn, copyBatches } from './copy-batches.ts';
+import { type CopiedColumn, copyBatches, placesThatDiffer } from './copy-batches.ts';
 import { type ReceivedTable, receivedTable } from './received-table.ts';
 
 /**
@@ -128,7 +128,8 @@ async function receiveHistory(
   { table, sources }: ReceivedTable,
   repairs: Repairs,
 ): Promise<void> {
-  const present = await contents.columns(historyName(from), from.database);
+  const history = contents.historyName(from);
+  const present = await contents.columns(history, from.database);
   if (present.length === 0) return;
   const own = new Map(copiedColumns(table).map((column) => [sources.get(column.name)!, column]));
   const columns = present.map(({ name, isMixed }): CopiedColumn => {
@@ -138,17 +139,21 @@ async function receiveHistory(
     const type = isMixed || column === undefined ? 'text' : column.type;
     return { name: column?.name ?? storedName(name), type, isKey: name === from.primaryKey };
   });
+  // Older versions may be of another type, which SQLite stores like the one of now.
+  const read = () =>
+    contents.rows(
+      history,
+      present.map((column) => column.name),
+      from.database,
+    );
+  for (const place of await placesThatDiffer(columns, read()))
+    columns[place] = { ...columns[place]!, type: 'text' };
   const name = session.name(storedName(historyName(table)));
   const required = (column: CopiedColumn) => (column.name === 'valid_from' ? ' NOT NULL' : '');
   await session.run(
     `CREATE TABLE ${name} (${columns.map((column) => `${quote(column.name)} ${column.type}${required(column)}`).join(', ')})`,
   );
-  const batches = contents.rows(
-    historyName(from),
-    present.map((column) => column.name),
-    from.database,
-  );
-  await copyBatches(session, name, columns, batches, repairs);
+  await copyBatches(session, name, columns, read(), repairs);
   await session.run(`ALTER TABLE ${name} ADD PRIMARY KEY (${quote(table.primaryKey)}, valid_from)`);
 }
 
@@ -160,11 +165,7 @@ async function receiveList(
   names: ReadonlyMap<string, string>,
 ): Promise<void> {
   const types = await storedColumns(session, list);
-  const databases = new Set([
-    undefined,
-    ...Object.values(contents.state.entities).map(({ table }) => table.database),
-  ]);
-  for (const database of databases) {
+  for (const database of contents.databases) {
     const present = await contents.columns(list, database);
     const columns = present
       .filter(({ name }) => types.has(name))

@@ -20,7 +20,7 @@ export class Staging {
   readonly #leastBytes: number;
   #isCreated = false;
   #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
   /** The run whose first failure was thrown, and the run for which another try would fail, too. */
   #toldRun: string | undefined;
   #refusedRun: string | undefined;
@@ -36,10 +36,11 @@ export class Staging {
     const { runId, bytes } = shard;
     if (bytes.length < this.#leastBytes || this.#refusedRun === runId) return;
     try {
-      await withinPatience(this.#inTurn(() => this.#stage(shard)));
+      await withinPatience((late) => this.#inTurn(late, () => this.#stage(shard)));
     } catch (error) {
       this.#isCreated = false;
-      if (!(error instanceof RetriableError)) this.#refusedRun = runId;
+      // A server that hangs would make each slice wait as long.
+      if (!(error instanceof RetriableError) || error instanceof LateError) this.#refusedRun = runId;
       if (this.#toldRun === runId) return;
       this.#toldRun = runId;
       throw error;
@@ -78,10 +79,17 @@ export class Staging {
     }
   }
 
-  /** A few at a time. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= maxAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
+  /** A few at a time. What is late while it waits leaves the line, with its bytes. */
+  async #inTurn<T>(late: AbortSignal, work: () => Promise<T>): Promise<T> {
+    if (this.#running >= maxAtOnce) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.push(resolve);
+        late.addEventListener('abort', () => {
+          this.#waiting = this.#waiting.filter((one) => one !== resolve);
+          reject(late.reason);
+        });
+      });
+    } else this.#running += 1;
     try {
       return await work();
     } finally {
@@ -92,20 +100,31 @@ export class Staging {
   }
 }
 
-/** @throws RetriableError if the work takes too long. It goes on then, and nobody waits for it. */
-async function withinPatience(work: Promise<void>): Promise<void> {
+/** The server took too long. */
+class LateError extends RetriableError {
+  override readonly name: string = 'LateError';
+}
+
+/**
+ * Runs work that is told when it takes too long. What has begun then goes on, and nobody waits for it.
+ * @throws LateError if it takes too long
+ */
+async function withinPatience(work: (late: AbortSignal) => Promise<void>): Promise<void> {
+  const late = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(
-        new RetriableError(`PostgreSQL took no rows for ${patience} seconds.`, {
-          operation: 'stage a shard',
-        }),
-      );
+      const error = new LateError(`PostgreSQL took no rows for ${patience} seconds.`, {
+        operation: 'stage a shard',
+      });
+      reject(error);
+      late.abort(error);
     }, patience * 1000);
   });
+  const done = work(late.signal);
+  done.catch(() => undefined);
   try {
-    await Promise.race([work, end]);
+    await Promise.race([done, end]);
   } finally {
     clearTimeout(timer);
   }
