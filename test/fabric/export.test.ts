@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
-import { readExport } from '../../src/sync/export/export-document.ts';
+import { ParquetFile } from '../../src/fabric/parquet-file.ts';
+import { readExport, readTableExport } from '../../src/sync/export/export-document.ts';
 import { exportTables } from '../../src/sync/export/export-tables.ts';
+import { exportedColumns } from '../../src/target/common/exported-columns.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
 import { startPostgres } from '../postgres.ts';
 import { Organisation } from '../sync/organisation.ts';
@@ -429,3 +431,68 @@ it('does not fail a run, and tells once why the lake was not written', async () 
   await expectSame();
   expect((await exported()).failures).toEqual([]);
 });
+
+describe.each([
+  { range: 'a file', fileRows: 5 },
+  { range: 'the last file', fileRows: 100 },
+])('if all rows of $range changed again before it was written', ({ fileRows }) => {
+  const paused = async () => {
+    throw new RetriableError('The capacity is paused.');
+  };
+
+  async function startWithPending(): Promise<string[]> {
+    await start(['account']);
+    org.harness.exportLimits = { fileRows, pageRows: 5 };
+    const ids = org.rows('account', 20);
+    await org.sync();
+    const { writeFile } = fabric.landingZone;
+    for (const id of ids) org.store.update('account', id, { name: 'First' });
+    fabric.landingZone.writeFile = paused;
+    await org.sync();
+    fabric.landingZone.writeFile = writeFile;
+    for (const id of ids) org.store.update('account', id, { name: 'Second' });
+    return ids;
+  }
+
+  it('the export goes on behind them, in files of the usual size', async () => {
+    await startWithPending();
+    org.harness.exportLimits = { fileRows: 5, pageRows: 5 };
+    const before = await dataFiles();
+    await org.sync();
+    await expectSame();
+    expect(await dataFiles()).toHaveLength(before.length + 4);
+    expect((await exported()).etag).toBeDefined();
+  });
+
+  it('takes the late file for what it is', async () => {
+    const ids = await startWithPending();
+    const { writeFile } = fabric.landingZone;
+    const { id } = await exported();
+    const { lastNumber: last } = (await readTableExport(org.harness.services, 'account', id)).value!;
+    let isLate = false;
+    fabric.landingZone.writeFile = async (folder, number, bytes) => {
+      // The upload that was given up arrives now.
+      if (!isLate) {
+        isLate = true;
+        expect(number).toBe(last + 1);
+        await writeFile.call(fabric.landingZone, folder, number, await upsertOf(ids[0]!, 'First'));
+      }
+      await writeFile.call(fabric.landingZone, folder, number, bytes);
+    };
+    await org.sync();
+    expect(isLate).toBe(true);
+    await expectSame();
+  });
+});
+
+/** A data file with the name of an account. */
+async function upsertOf(id: string, name: string): Promise<Uint8Array> {
+  const { table } = (await org.harness.services.mirror.loadState()).state.entities['account']!;
+  const columns = exportedColumns(table);
+  const file = await ParquetFile.open(columns, { key: table.primaryKey, hasMarkers: true });
+  const values = columns.map((column) =>
+    column.name === table.primaryKey ? id : column.name === 'name' ? name : null,
+  );
+  file.add([{ id, values }]);
+  return file.finish();
+}

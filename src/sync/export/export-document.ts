@@ -63,6 +63,8 @@ export interface TableExport {
   pass?: ExportPass | undefined;
   /** The file that is about to be written. It can be there already. */
   pending?: { number: number; next?: string | undefined; isLast: boolean } | undefined;
+  /** The number of a file that can appear with other rows than the pending ones. */
+  doubtful?: number | undefined;
   unstorable: Record<string, number>;
 }
 

@@ -118,7 +118,7 @@ class TableExporter {
     const folder = await this.#options.lake.look(value.folder);
     // Somebody has deleted the folder, to have all rows again.
     if (!folder.isDescribed) return this.#begin(news);
-    settle(value, folder.lastNumber);
+    if (!settle(value, folder.lastNumber)) return this.#begin(news);
   }
 
   /** Begins to export what changed since the last complete pass. */
@@ -179,14 +179,19 @@ class TableExporter {
     }
     const { file, next } = built;
     const isLast = next === undefined;
+    const number = value.lastNumber + 1;
+    // The rows of a file that was about to be written can all have changed again. It may appear yet, with other rows than this one.
+    const isOther = value.pending !== undefined && (file.rows === 0 || value.pending.next !== next);
+    if (isOther) value.doubtful = number;
+    value.pending = undefined;
     if (file.rows > 0) {
       await this.#options.onFile();
-      const number = value.lastNumber + 1;
       value.pending = { number, next, isLast };
       await this.#store(value);
       await lake.writeFile(value.folder, number, file.finish());
       value.lastNumber = number;
       value.pending = undefined;
+      value.doubtful = undefined;
     }
     for (const [column, count] of file.unstorable)
       value.unstorable[column] = (value.unstorable[column] ?? 0) + count;
@@ -251,14 +256,21 @@ function sizeOf(rows: readonly ChangedRow[]): number {
   return Math.max(1, size / Math.max(1, rows.length));
 }
 
-/** Takes account of what is in the folder: a file that was about to be written may be there. */
-function settle(value: TableExport, lastNumber: number): void {
-  const { pending, pass } = value;
-  if (pending !== undefined && lastNumber >= pending.number) {
-    if (pass !== undefined) advance(value, pass, pending);
-    value.pending = undefined;
-  }
+/**
+ * Takes account of what is in the folder: a file that was about to be written may be there.
+ * @returns false if the rows of that file are not known, and no file may have them once more
+ */
+function settle(value: TableExport, lastNumber: number): boolean {
+  const { pending, pass, doubtful = 0 } = value;
   value.lastNumber = Math.max(value.lastNumber, lastNumber);
+  const isDoubtful = doubtful > 0 && lastNumber >= doubtful;
+  if (isDoubtful) value.doubtful = undefined;
+  if (pending === undefined || lastNumber < pending.number) return true;
+  value.pending = undefined;
+  // Changed rows can be written once more, as they are now. All rows cannot: they are inserts.
+  if (isDoubtful) return pass === undefined || 'changed' in pass.rows;
+  if (pass !== undefined) advance(value, pass, pending);
+  return true;
 }
 
 function advance(
