@@ -45,14 +45,11 @@ export function readRows(
     const page = { table, rows: found.map(changedRow) };
     return found.length < maxRows ? page : { ...page, next: found.at(-1)!.id };
   }
-  // In the order of their places in the file. A table that is built again has another root, and other places.
-  const root = db.get<{ n: number }>(
-    "SELECT rootpage AS n FROM main.sqlite_master WHERE type = 'table' AND name = ?",
-    [table.name],
-  )!.n;
-  const [fromRoot, fromPlace] = (from ?? `${root} 0`).split(' ').map(Number);
-  if (fromRoot !== root) return undefined;
-  const last = until === undefined ? Number.MAX_SAFE_INTEGER : Number(until.split(' ')[1]);
+  // In the order of their places in the file. A table that is built again has other places, and can have the root of an earlier one.
+  const arrangement = arrangementOf(db, table);
+  const [fromRoot, fromSchema, fromPlace] = (from ?? `${arrangement} 0`).split(' ');
+  if (`${fromRoot} ${fromSchema}` !== arrangement) return undefined;
+  const last = until === undefined ? Number.MAX_SAFE_INTEGER : Number(until.split(' ')[2]);
   // Rows that changed since come later. Without this, one that was deleted and came back could be read twice.
   const isLater = hasChanges(db)
     ? `AND ${key} NOT IN (SELECT id FROM _sync_changed WHERE entity = ? AND generation > ?)`
@@ -61,8 +58,18 @@ export function readRows(
   const found = db.all<Row>(
     `SELECT ${key} AS id, t.rowid AS place, 1 AS isLive, ${values.join(', ')} FROM main.${quote(table.name)} t
      WHERE t.rowid > ? AND t.rowid <= ? ${andLive(table, 't')} ${isLater} ORDER BY t.rowid LIMIT ?`,
-    [fromPlace!, last, ...later, maxRows],
+    [Number(fromPlace), last, ...later, maxRows],
   );
   const page = { table, rows: found.map(changedRow) };
-  return found.length < maxRows ? page : { ...page, next: `${root} ${found.at(-1)!.place}` };
+  return found.length < maxRows ? page : { ...page, next: `${arrangement} ${found.at(-1)!.place}` };
+}
+
+/** The same text as long as no row has got another place: SQLite counts every change of the schema. */
+function arrangementOf(db: SqliteDatabase, table: Table): string {
+  const { root } = db.get<{ root: number }>(
+    "SELECT rootpage AS root FROM main.sqlite_master WHERE type = 'table' AND name = ?",
+    [table.name],
+  )!;
+  const { schema_version: version } = db.get<{ schema_version: number }>('PRAGMA main.schema_version')!;
+  return `${root} ${version}`;
 }
