@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
 import { ParquetFile } from '../../src/fabric/parquet-file.ts';
 import { readExport, readTableExport } from '../../src/sync/export/export-document.ts';
+import { exportStatus } from '../../src/sync/export/export-status.ts';
 import { exportTables } from '../../src/sync/export/export-tables.ts';
 import { exportedColumns } from '../../src/target/common/exported-columns.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
@@ -496,3 +497,26 @@ async function upsertOf(id: string, name: string): Promise<Uint8Array> {
   file.add([{ id, values }]);
   return file.finish();
 }
+
+it('writes all tables to another landing zone, also those that do not change', async () => {
+  await start();
+  org.rows('account', 4);
+  const ids = org.rows('contact', 3);
+  await org.sync();
+  const former = fabric;
+  fabric = await Fabric.create(azurite.connectionString);
+  org.harness.services.lake = fabric.landingZone;
+  expect(await exportStatus(org.harness.services)).toMatchObject({
+    state: 'behind',
+    tables: { exported: 0, total: 2 },
+  });
+  // No row changes in this run.
+  await org.sync();
+  await expectSame();
+  expect(await exportStatus(org.harness.services)).toMatchObject({ state: 'complete' });
+  org.store.update('contact', ids[0]!, { firstname: 'Later' });
+  fabric = former;
+  org.harness.services.lake = fabric.landingZone;
+  await org.sync();
+  await expectSame();
+});

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { BlobServiceClient } from '@azure/storage-blob';
+import { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ConfigurationError, ConflictError } from '../../src/errors.ts';
 import { LandingZone } from '../../src/storage/fabric/landing-zone.ts';
@@ -79,4 +79,10 @@ it('says what to do where the app has no rights', async () => {
   expect(error).toBeInstanceOf(ConfigurationError);
   expect((error as ConfigurationError).hint).toContain('Contributor in the Fabric workspace');
   await expect(lake.writeFile('accounts', 1, Buffer.from('x'))).rejects.toThrow(ConfigurationError);
+});
+
+it('has an address without the signature of its account', () => {
+  const zone = new ContainerClient('https://account.blob.core.windows.net/lake?sv=2025-01-05&sig=secret');
+  expect(new LandingZone(zone, 'a/b').address).toBe('https://account.blob.core.windows.net/lake/a/b');
+  expect(new LandingZone(zone, '').address).toBe('https://account.blob.core.windows.net/lake');
 });

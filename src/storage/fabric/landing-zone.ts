@@ -34,9 +34,10 @@ export class LandingZone {
     this.#root = root === '' ? '' : `${root}/`;
   }
 
-  /** Its address, for messages. */
+  /** Its address, for messages and to tell it from another one. Without a signature, which is a secret. */
   get address(): string {
-    return `${this.#container.url}/${this.#root}`.replace(/\/$/, '');
+    const { origin, pathname } = new URL(this.#container.url);
+    return `${origin}${pathname}/${this.#root}`.replace(/\/$/, '');
   }
 
   /** Says once where the tables come from. Fabric shows it to Microsoft's support. */

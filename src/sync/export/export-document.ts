@@ -35,6 +35,8 @@ export interface ExportDocument {
   format: number;
   /** Another text after somebody deleted the document, to have all tables again. */
   id: string;
+  /** The landing zone that the tables are exported to. */
+  address?: string | undefined;
   /** The process that exports now, and until when no other one takes over: ISO 8601, UTC. */
   claim?: { owner: string; until: string } | undefined;
   /** The ETag of the mirror that is exported in whole. */
@@ -82,6 +84,7 @@ const point = z.looseObject({ generation: z.int().min(0), token: z.string() });
 const document = z.looseObject({
   format: z.literal(exportFormat),
   id: z.string(),
+  address: z.string().optional(),
   claim: z.looseObject({ owner: z.string(), until: z.iso.datetime() }).optional(),
   etag: z.string().optional(),
   exportedAt: z.string().optional(),
@@ -128,13 +131,19 @@ async function readAs<T>(
   }
 }
 
-/** @param id of the export, if none is stored */
+/**
+ * @param id of the export, if none is stored, or one to another landing zone
+ * @returns that to the landing zone of now
+ */
 export async function readExport(
-  services: Pick<SyncServices, 'work'>,
+  services: Pick<SyncServices, 'work'> & Partial<Pick<SyncServices, 'lake'>>,
   id = '',
 ): Promise<Stored<ExportDocument>> {
-  const { value = emptyExport(id), etag } = await readAs<ExportDocument>(services, paths.export, document);
-  return { value, etag };
+  const { value, etag } = await readAs<ExportDocument>(services, paths.export, document);
+  const address = services.lake?.address;
+  if (value !== undefined && (address === undefined || value.address === address)) return { value, etag };
+  // Another process can be exporting to the former one.
+  return { value: { ...emptyExport(id), address, claim: value?.claim }, etag };
 }
 
 /** @returns without a value if nothing is exported by this export, or it is not known what */
