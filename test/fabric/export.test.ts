@@ -520,3 +520,48 @@ it('writes all tables to another landing zone, also those that do not change', a
   await org.sync();
   await expectSame();
 });
+
+it.each(['clear', 'describe'] as const)(
+  'leaves the files of its successor alone after a long break before it can %s',
+  async (name) => {
+    await start(['account']);
+    org.rows('account', 4);
+    await org.sync();
+    const { services } = org.harness;
+    const { etag } = await readExport(services);
+    await services.work.deleteIfUnchanged('export.json', etag!);
+    const slow = fabric.open();
+    const { clear, describe: describeFolder } = slow;
+    let goOn: () => void = () => undefined;
+    const broken = new Promise<void>((reached) => {
+      const hang = async () => {
+        const going = new Promise<void>((resolve) => {
+          goOn = resolve;
+        });
+        reached();
+        await going;
+      };
+      if (name === 'clear') {
+        slow.clear = async (folder, beforeDelete) => {
+          await hang();
+          await clear.call(slow, folder, beforeDelete);
+        };
+      } else {
+        slow.describe = async (folder, key) => {
+          await hang();
+          await describeFolder.call(slow, folder, key);
+        };
+      }
+    });
+    const slept = exportTables({ ...services, lake: slow }, { runId: 'slept' });
+    await broken;
+    org.clock.now += 601_000;
+    await exportTables(services, { runId: 'successor' });
+    await expectSame();
+    const before = await fabric.names();
+    goOn();
+    await expect(slept).rejects.toThrow(RetriableError);
+    expect(await fabric.names()).toEqual(before);
+    await expectSame();
+  },
+);

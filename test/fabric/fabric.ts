@@ -35,7 +35,12 @@ export class Fabric {
   constructor(container: ContainerClient, root: string) {
     this.#container = container;
     this.#root = root;
-    this.landingZone = new LandingZone(container, root);
+    this.landingZone = this.open();
+  }
+
+  /** The landing zone as another process has it. */
+  open(): LandingZone {
+    return new LandingZone(this.#container, this.#root);
   }
 
   /** A landing zone of its own in a storage emulator. */

@@ -61,20 +61,29 @@ export class LandingZone {
     return found;
   }
 
-  /** Deletes the folder of a table with all that is in it: Fabric drops the table, or reads it again from the next folder. */
-  async clear(folder: string): Promise<void> {
+  /**
+   * Deletes the folder of a table with all that is in it: Fabric drops the table, or reads it again from the next folder.
+   * @param beforeDelete is called before each file, and throws if that may be another process's by now
+   */
+  async clear(folder: string, beforeDelete: () => Promise<void> = async () => undefined): Promise<void> {
     const prefix = this.#pathOf(folder);
     const names: string[] = [];
     for await (const name of this.#list(prefix)) names.push(name);
     // Where folders are things of their own, they have to be empty first.
-    for (const name of [...names.sort().reverse(), prefix.slice(0, -1)]) await this.#delete(name);
+    for (const name of [...names.sort().reverse(), prefix.slice(0, -1)]) {
+      await beforeDelete();
+      await this.#delete(name);
+    }
   }
 
-  /** Says what the key of the table is. Call it before the first file is written. */
+  /**
+   * Says what the key of the table is. Call it before the first file is written.
+   * @throws ConflictError if the folder says so already: another process has begun with the table
+   */
   async describe(folder: string, key: string): Promise<void> {
     const name = `${this.#pathOf(folder)}${metadataName}`;
     const body = Buffer.from(JSON.stringify({ keyColumns: [key] }));
-    await this.#write(name, () => this.#container.getBlockBlobClient(name).upload(body, body.length));
+    await this.#create(name, body);
   }
 
   /** Writes a data file. @throws ConflictError if there is one with this number */
@@ -96,7 +105,7 @@ export class LandingZone {
 
   async #delete(name: string): Promise<void> {
     try {
-      await this.#container.deleteBlob(name);
+      await this.#container.deleteBlob(name, { abortSignal: AbortSignal.timeout(uploadMilliseconds) });
     } catch (error) {
       if (statusOf(error) !== 404) throw lakeError(error, 'delete', name);
     }

@@ -36,8 +36,8 @@ export interface TableExportOptions {
   lake: LandingZone;
   /** Whether the work is to be left to the next message. Asked after each file. */
   isTimeOver: () => boolean;
-  /** Is called before each file: this process goes on. @throws ConflictError if another one took over */
-  onFile: () => Promise<void>;
+  /** Is called before each write and delete: this process goes on. @throws ConflictError if another one took over */
+  beforeWrite: () => Promise<void>;
   /** Smaller ones, for tests. */
   limits?: Partial<ExportLimits> | undefined;
 }
@@ -148,8 +148,8 @@ class TableExporter {
   async #begin({ latest }: TableNews): Promise<void> {
     const { name: folder, primaryKey: key } = this.#table;
     const former = this.#value?.folder;
-    if (former !== undefined && former !== folder) await this.#options.lake.clear(former);
-    const { exportId } = this.#options;
+    const { exportId, lake, beforeWrite } = this.#options;
+    if (former !== undefined && former !== folder) await lake.clear(former, beforeWrite);
     const value = newTableExport({ exportId, folder, key, columns: typesOf(this.#table) });
     value.pass = { rows: { all: { upTo: latest.generation } }, to: latest, isCleared: false };
     await this.#store(value);
@@ -162,9 +162,10 @@ class TableExporter {
 
   /** Writes the next file of the pass. @returns false if the rest is left to the next message */
   async #write(value: TableExport, pass: ExportPass): Promise<boolean> {
-    const { lake } = this.#options;
+    const { lake, beforeWrite } = this.#options;
     if (pass.isCleared === false) {
-      await lake.clear(value.folder);
+      await lake.clear(value.folder, beforeWrite);
+      await beforeWrite();
       await lake.describe(value.folder, value.key);
       pass.isCleared = true;
       await this.#store(value);
@@ -185,7 +186,7 @@ class TableExporter {
     if (isOther) value.doubtful = number;
     value.pending = undefined;
     if (file.rows > 0) {
-      await this.#options.onFile();
+      await beforeWrite();
       value.pending = { number, next, isLast };
       await this.#store(value);
       await lake.writeFile(value.folder, number, file.finish());

@@ -94,7 +94,8 @@ async function exportNews(
   for (const { table } of found.tables) tables[table.logicalName] ??= { folder: table.name };
   await claim.renew();
   if (isNew) await lake.introduce();
-  const options = { exportId: claim.value.id, lake, isTimeOver, limits, onFile: () => claim.renewIfDue() };
+  const beforeWrite = () => claim.renewIfDue();
+  const options = { exportId: claim.value.id, lake, isTimeOver, limits, beforeWrite };
   let isComplete = true;
   let hasWritten = false;
   for (const news of ordered(found.tables)) {
@@ -143,7 +144,7 @@ async function removeTables(
   for (const [name, { folder }] of Object.entries(claim.value.tables)) {
     if (names.has(name)) continue;
     // Another table can have its name by now.
-    if (!folders.has(folder)) await lake.clear(folder);
+    if (!folders.has(folder)) await lake.clear(folder, () => claim.renewIfDue());
     delete claim.value.tables[name];
   }
 }
