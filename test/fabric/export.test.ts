@@ -1,3 +1,7 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RetriableError } from '../../src/errors.ts';
 import { ParquetFile } from '../../src/fabric/parquet-file.ts';
@@ -565,3 +569,63 @@ it.each(['clear', 'describe'] as const)(
     await expectSame();
   },
 );
+
+it('writes only what changed of a table that did not change for thousands of commits', async () => {
+  await start();
+  const ids = org.rows('account', 50);
+  const [other] = org.rows('contact', 3);
+  await org.sync();
+  for (const firstname of ['One', 'Two']) {
+    org.store.update('contact', other!, { firstname });
+    await org.sync();
+  }
+  const before = await dataFiles('accounts');
+  // Later commits forget those that no point in export.json names.
+  const points = Object.values((await exported()).tables).map(({ point }) => point?.generation);
+  const bytes = changeDatabase(await org.harness.databaseBytes(), (db) => {
+    const sql = 'DELETE FROM _sync_generations WHERE generation NOT IN (SELECT value FROM json_each(?))';
+    db.prepare(sql).run(JSON.stringify(points));
+  });
+  await org.harness.services.published.putBytes('dataverse.db', bytes);
+  org.store.update('account', ids[0]!, { name: 'Another' });
+  await org.sync();
+  await expectSame();
+  expect(await dataFiles('accounts')).toEqual([...before, 'accounts/00000000000000000002.parquet']);
+});
+
+function changeDatabase(bytes: Uint8Array, work: (db: DatabaseSync) => void): Uint8Array {
+  const file = join(mkdtempSync(join(tmpdir(), 'mirror-')), 'mirror.db');
+  writeFileSync(file, bytes);
+  const db = new DatabaseSync(file);
+  work(db);
+  db.close();
+  const changed = readFileSync(file);
+  rmSync(dirname(file), { recursive: true });
+  return changed;
+}
+
+it('clears no folder that another table has by now', async () => {
+  await start();
+  org.rows('account', 4);
+  org.rows('contact', 3);
+  await org.sync();
+  await expectSame();
+  renameSet('contact', 'people');
+  await syncWithoutExport();
+  renameSet('account', 'contacts');
+  await org.sync();
+  await expectSame();
+  expect(await dataFiles()).toEqual([
+    'contacts/00000000000000000001.parquet',
+    'people/00000000000000000001.parquet',
+  ]);
+});
+
+function renameSet(logicalName: string, entitySetName: string): void {
+  const { store } = org;
+  const table = store.table(logicalName);
+  const renamed = { ...table, entitySetName } as typeof table;
+  store.model.remove(table);
+  store.model.add(renamed);
+  store.schemaChanged(renamed);
+}

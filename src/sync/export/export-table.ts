@@ -38,6 +38,8 @@ export interface TableExportOptions {
   isTimeOver: () => boolean;
   /** Is called before each write and delete: this process goes on. @throws ConflictError if another one took over */
   beforeWrite: () => Promise<void>;
+  /** Whether a table of the mirror has this folder by now. */
+  isTaken: (folder: string) => boolean;
   /** Smaller ones, for tests. */
   limits?: Partial<ExportLimits> | undefined;
 }
@@ -61,7 +63,15 @@ export async function exportTable(
   const { pass, point } = stored.value ?? {};
   const at = pass?.to ?? point;
   const isGiven = at?.generation === known.point?.generation && at?.token === known.point?.token;
-  const news = isGiven || at === undefined ? given : await newsOf(services, given, at);
+  // The list goes on while nothing of the table changes. Its point is kept in the mirror, and earlier ones are forgotten in time.
+  const isLater =
+    pass === undefined &&
+    point !== undefined &&
+    known.point !== undefined &&
+    given.news !== 'all' &&
+    known.point.generation > point.generation;
+  if (isLater) stored.value!.point = known.point!;
+  const news = isGiven || isLater || at === undefined ? given : await newsOf(services, given, at);
   return exporter.run(news);
 }
 
@@ -148,8 +158,9 @@ class TableExporter {
   async #begin({ latest }: TableNews): Promise<void> {
     const { name: folder, primaryKey: key } = this.#table;
     const former = this.#value?.folder;
-    const { exportId, lake, beforeWrite } = this.#options;
-    if (former !== undefined && former !== folder) await lake.clear(former, beforeWrite);
+    const { exportId, lake, beforeWrite, isTaken } = this.#options;
+    // Another table can have its former name by now.
+    if (former !== undefined && former !== folder && !isTaken(former)) await lake.clear(former, beforeWrite);
     const value = newTableExport({ exportId, folder, key, columns: typesOf(this.#table) });
     value.pass = { rows: { all: { upTo: latest.generation } }, to: latest, isCleared: false };
     await this.#store(value);

@@ -95,7 +95,9 @@ async function exportNews(
   await claim.renew();
   if (isNew) await lake.introduce();
   const beforeWrite = () => claim.renewIfDue();
-  const options = { exportId: claim.value.id, lake, isTimeOver, limits, beforeWrite };
+  const folders = new Set(found.tables.map(({ table }) => table.name));
+  const isTaken = (folder: string) => folders.has(folder);
+  const options = { exportId: claim.value.id, lake, isTimeOver, limits, beforeWrite, isTaken };
   let isComplete = true;
   let hasWritten = false;
   for (const news of ordered(found.tables)) {
