@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { RetriableError } from '../../src/errors.ts';
+import { RetriableError, SyncError } from '../../src/errors.ts';
 import { ParquetFile } from '../../src/fabric/parquet-file.ts';
 import { readExport, readTableExport } from '../../src/sync/export/export-document.ts';
 import { exportStatus } from '../../src/sync/export/export-status.ts';
@@ -629,3 +629,52 @@ function renameSet(logicalName: string, entitySetName: string): void {
   store.model.add(renamed);
   store.schemaChanged(renamed);
 }
+
+it('exports the others in one go while a table cannot be exported, and then waits for the next run', async () => {
+  await start(['lead', 'account', 'contact'], { settings: { SYNC_SLICE_SECONDS: '0.001' } });
+  const { services } = org.harness;
+  org.harness.exportLimits = { fileRows: 5, pageRows: 5 };
+  for (const name of ['lead', 'account', 'contact']) org.rows(name, 20);
+  const { clear } = fabric.landingZone;
+  fabric.landingZone.clear = async (folder, beforeDelete) => {
+    if (folder === 'leads') throw new SyncError('The table cannot be exported');
+    await clear.call(fabric.landingZone, folder, beforeDelete);
+  };
+  const events: unknown[] = [];
+  services.telemetry = { ...services.telemetry, event: (name) => void events.push(name) };
+  let messages = 0;
+  const { sendExport } = services;
+  services.sendExport = async (message, delay) => {
+    messages += 1;
+    await sendExport(message, delay);
+  };
+  for (const most of [14, 1]) {
+    messages = 0;
+    await org.sync();
+    expect(messages).toBeLessThanOrEqual(most);
+    expect(await dataFiles('accounts')).toHaveLength(4);
+    expect(await dataFiles('contacts')).toHaveLength(4);
+    expect((await exported()).failures).toMatchObject([{ table: 'lead' }]);
+  }
+  expect(events.filter((name) => name === 'ExportFailed')).toHaveLength(1);
+  fabric.landingZone.clear = clear;
+  await org.sync();
+  await expectSame();
+  expect((await exported()).failures).toEqual([]);
+});
+
+it('sends no messages while there is no mirror', async () => {
+  await start(['account']);
+  const { services } = org.harness;
+  org.rows('account', 3);
+  await org.sync();
+  const { databaseEtag } = (await services.mirror.loadState()).state;
+  await services.published.deleteIfUnchanged('dataverse.db', databaseEtag!);
+  let messages = 0;
+  services.sendExport = async () => {
+    messages += 1;
+  };
+  await exportTables(services, { runId: 'run' });
+  expect(messages).toBe(0);
+  expect(await dataFiles()).toHaveLength(1);
+});

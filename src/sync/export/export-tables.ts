@@ -37,9 +37,9 @@ export async function exportTables(
     return;
   }
   const faults: Fault[] = [];
-  let isComplete = false;
+  let done: Exported | undefined;
   try {
-    isComplete = await exportNews(services, { lake, limits }, claim, faults);
+    done = await exportNews(services, { lake, limits }, claim, faults);
   } catch (error) {
     if (error instanceof ConflictError) {
       services.telemetry.log('info', `Another process exports: ${describeForLog(error)}`, { runId });
@@ -49,14 +49,24 @@ export async function exportTables(
     }
     faults.push({ error });
   }
-  await noteFailures(services, claim, faults, runId);
+  await noteFailures(services, claim, faults, { runId, untried: done?.untried });
   await claim.release();
+  // The other tables go on first, whatever one of them cannot be exported for.
+  if (done?.isComplete === false) return services.sendExport({ runId });
   const again = faults.find(({ error }) => !isFinal(error));
   if (again !== undefined) throw again.error;
-  if (faults.length > 0) return;
   // A run that was committed meanwhile found this export live, and requested none.
-  const isBehind = isComplete && (await services.mirror.loadState()).state.databaseEtag !== claim.value.etag;
-  if (!isComplete || isBehind) await services.sendExport({ runId });
+  if (done === undefined || (await services.mirror.loadState()).state.databaseEtag === done.etag) return;
+  await services.sendExport({ runId });
+}
+
+interface Exported {
+  /** Whether nothing is left, but for tables that could not be exported. */
+  isComplete: boolean;
+  /** The ETag of the mirror; undefined if there is none. */
+  etag: string | undefined;
+  /** Logical names of tables that are left to the next message. */
+  untried?: ReadonlySet<string>;
 }
 
 /** Notes that an export failed too often. The next run requests it again. */
@@ -73,13 +83,12 @@ function isFinal(error: unknown): boolean {
   return error instanceof SyncError && !(error instanceof RetriableError);
 }
 
-/** @returns whether all is exported */
 async function exportNews(
   services: SyncServices,
   { lake, limits }: { lake: LandingZone; limits: Partial<ExportLimits> | undefined },
   claim: ExportClaim,
   faults: Fault[],
-): Promise<boolean> {
+): Promise<Exported> {
   const { mirror, settings } = services;
   const until = performance.now() + settings.sync.sliceSeconds * 1000;
   const isTimeOver = () => performance.now() >= until;
@@ -88,7 +97,8 @@ async function exportNews(
     point ? [[name, point] as const] : [],
   );
   const found = await mirror.newsSince(Object.fromEntries(points));
-  if (found === undefined) return true;
+  if (found === undefined) return { isComplete: true, etag: undefined };
+  const { etag } = found;
   const isNew = Object.keys(tables).length === 0;
   // Before anything is written: a table that leaves the mirror meanwhile has a folder.
   for (const { table } of found.tables) tables[table.logicalName] ??= { folder: table.name };
@@ -100,7 +110,9 @@ async function exportNews(
   const options = { exportId: claim.value.id, lake, isTimeOver, limits, beforeWrite, isTaken };
   let isComplete = true;
   let hasWritten = false;
-  for (const news of ordered(found.tables)) {
+  const failed = new Set(claim.value.failures.map(({ table }) => table));
+  const untried = new Set(found.tables.map(({ table }) => table.logicalName));
+  for (const news of ordered(found.tables, failed)) {
     const { logicalName, name } = news.table;
     const known = tables[logicalName]!;
     if (news.news === 'none' && known.folder === name) {
@@ -108,11 +120,12 @@ async function exportNews(
       continue;
     }
     // Each message writes a file at least, however long it took to find out what is to be written.
-    if (hasWritten && isTimeOver()) return false;
-    hasWritten = true;
+    if (hasWritten && isTimeOver()) return { isComplete: false, etag, untried };
+    untried.delete(logicalName);
     try {
       checkFolder(news.table);
       const exported = await exportTable(services, news, known, options);
+      hasWritten = true;
       if (exported === undefined) isComplete = false;
       else tables[logicalName] = exported;
     } catch (error) {
@@ -125,14 +138,15 @@ async function exportNews(
   }
   await removeTables(lake, claim, found.tables);
   if (isComplete && faults.length === 0) {
-    claim.value = { ...claim.value, etag: found.etag, exportedAt: services.now().toISOString() };
+    claim.value = { ...claim.value, etag, exportedAt: services.now().toISOString() };
   }
-  return isComplete;
+  return { isComplete, etag };
 }
 
-/** Changes first: they are few, and all rows of a large table take long. */
-function ordered(tables: readonly TableNews[]): TableNews[] {
-  return [...tables].sort((a, b) => Number(a.news === 'all') - Number(b.news === 'all'));
+/** Changes first: they are few, and all rows of a large table take long. Last what failed before, which may fail again. */
+function ordered(tables: readonly TableNews[], failed: ReadonlySet<string | undefined>): TableNews[] {
+  const rank = ({ table, news }: TableNews) => (failed.has(table.logicalName) ? 2 : news === 'all' ? 1 : 0);
+  return [...tables].sort((a, b) => rank(a) - rank(b));
 }
 
 /** Removes the folders of tables that the mirror does not have any more. */

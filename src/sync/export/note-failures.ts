@@ -10,12 +10,15 @@ export interface Fault {
   error: unknown;
 }
 
-/** Notes what the export could not do, and tells it once, until it works again or fails for another reason. */
+/**
+ * Notes what the export could not do, and tells it once, until it works again or fails for another reason.
+ * @param untried tables of which nothing new is known
+ */
 export async function noteFailures(
   { telemetry, now }: SyncServices,
   claim: ExportClaim,
   faults: readonly Fault[],
-  runId: string,
+  { runId, untried = new Set() }: { runId: string; untried?: ReadonlySet<string> | undefined },
 ): Promise<void> {
   const at = now().toISOString();
   const before = claim.value.failures;
@@ -31,6 +34,7 @@ export async function noteFailures(
     if (known === undefined) tell(described, fault);
     return { ...described, ...(table !== undefined && { table }), since: known?.since ?? at, at };
   });
+  failures.push(...before.filter(({ table }) => table !== undefined && untried.has(table)));
   if (before.length > 0 && failures.length === 0) {
     telemetry.log('info', 'The export to the lake works again.', { runId });
   }
