@@ -22,6 +22,18 @@ export interface TableNews {
   news: News;
 }
 
+/** What the mirror has since some points. */
+export interface MirrorNews {
+  /** The ETag of the state. */
+  etag: string;
+  tables: TableNews[];
+  /**
+   * The databases that were found, as tables name them; undefined is the default one. Tables of another one can be there
+   * although `tables` lacks them. Absent if there is one database only.
+   */
+  databases?: (string | undefined)[];
+}
+
 export interface RowsRequest {
   /** The table as the caller knows it. */
   table: Table;

@@ -2,7 +2,7 @@ import type { TableConfig } from '../config/entities.ts';
 import type { SkipTableError } from '../errors.ts';
 import type { SchemaChange } from '../schema/migration.ts';
 import type { Table } from '../schema/table.ts';
-import type { ChangePoint, RowsPage, RowsRequest, TableNews, Tracking } from './changes.ts';
+import type { ChangePoint, MirrorNews, RowsPage, RowsRequest, Tracking } from './changes.ts';
 import type { Labels } from './labels.ts';
 import type { CheckOptions, CheckProgress, CheckStep, DanglingKey } from './mirror-check.ts';
 import type { MirrorContents } from './mirror-contents.ts';
@@ -70,13 +70,10 @@ export interface MirrorTarget {
    */
   checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep>;
   /**
-   * What each table of the mirror has since the point to which it was exported; undefined while there is no mirror. `etag` is
-   * that of the state.
+   * What each table of the mirror has since the point to which it was exported; undefined while there is no mirror.
    * @param exported by logical name
    */
-  newsSince(
-    exported: Readonly<Record<string, ChangePoint>>,
-  ): Promise<{ etag: string; tables: TableNews[] } | undefined>;
+  newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined>;
   /**
    * One page of the rows of a table, of one state of the mirror.
    * @returns undefined if the pages do not go on: the table is gone, or was built anew

@@ -492,7 +492,7 @@ describe.each([
 
 /** A data file with the name of an account. */
 async function upsertOf(id: string, name: string): Promise<Uint8Array> {
-  const { table } = (await org.harness.services.mirror.loadState()).state.entities['account']!;
+  const table = await tableOf('account');
   const columns = exportedColumns(table);
   const file = await ParquetFile.open(columns, { key: table.primaryKey, hasMarkers: true });
   const values = columns.map((column) =>
@@ -678,3 +678,32 @@ it('sends no messages while there is no mirror', async () => {
   expect(messages).toBe(0);
   expect(await dataFiles()).toHaveLength(1);
 });
+
+it('keeps the folders of a database file that is missing', async () => {
+  await start([{ name: 'account' }, { name: 'contact', database: 'crm' }]);
+  const [id] = org.rows('account', 4);
+  org.rows('contact', 3);
+  await org.sync();
+  const { published } = org.harness.services;
+  const crm = await org.harness.databaseBytes('crm');
+  org.store.update('account', id!, { name: 'Another' });
+  await syncWithoutExport();
+  const { databases } = (await org.harness.services.mirror.loadState()).state;
+  await published.deleteIfUnchanged('crm.db', databases!['crm']!.etag);
+  await exportTables(org.harness.services, { runId: 'run' });
+  expect(await dataFiles('accounts')).toHaveLength(2);
+  expect(await dataFiles('contacts')).toHaveLength(1);
+  await published.putBytes('crm.db', crm);
+  await org.sync();
+  org.store.delete('contact', (await org.harness.services.mirror.rowIds(await tableOf('contact')))[0]!);
+  await org.sync();
+  await fabric.mirror();
+  const files = [await org.harness.databaseBytes(), await org.harness.databaseBytes('crm')];
+  expect(fabric.differences(files)).toEqual([]);
+  org.harness.configure(['account']);
+  await org.sync({ dropTables: ['contact'] });
+  expect(await dataFiles('contacts')).toEqual([]);
+});
+
+const tableOf = async (name: string) =>
+  (await org.harness.services.mirror.loadState()).state.entities[name]!.table;

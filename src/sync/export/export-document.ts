@@ -25,6 +25,8 @@ export interface ExportFailure {
 export interface ExportedTable {
   /** The folder in the landing zone. It may be incomplete. */
   folder: string;
+  /** The name of the database that has the table, if that is not the default one. */
+  database?: string | undefined;
   /** The state of the rows that is exported; absent until all rows are. */
   point?: ChangePoint;
   /** Values that Parquet could not have, by column, since all rows were exported last. */

@@ -6,7 +6,7 @@ import {
   SyncError,
 } from '../../errors.ts';
 import type { LandingZone } from '../../storage/fabric/landing-zone.ts';
-import type { TableNews } from '../../target/changes.ts';
+import type { MirrorNews, TableNews } from '../../target/changes.ts';
 import type { ExportMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { ExportClaim } from './claim-export.ts';
@@ -101,7 +101,10 @@ async function exportNews(
   const { etag } = found;
   const isNew = Object.keys(tables).length === 0;
   // Before anything is written: a table that leaves the mirror meanwhile has a folder.
-  for (const { table } of found.tables) tables[table.logicalName] ??= { folder: table.name };
+  for (const { table } of found.tables) {
+    const { logicalName, name, database } = table;
+    tables[logicalName] = { ...(tables[logicalName] ?? { folder: name }), database };
+  }
   await claim.renew();
   if (isNew) await lake.introduce();
   const beforeWrite = () => claim.renewIfDue();
@@ -127,7 +130,7 @@ async function exportNews(
       const exported = await exportTable(services, news, known, options);
       hasWritten = true;
       if (exported === undefined) isComplete = false;
-      else tables[logicalName] = exported;
+      else tables[logicalName] = { ...exported, database: known.database };
     } catch (error) {
       // The others would meet the same.
       const isOfAll = error instanceof RetriableError || error instanceof ConfigurationError;
@@ -136,7 +139,7 @@ async function exportNews(
     }
     await claim.renewIfDue();
   }
-  await removeTables(lake, claim, found.tables);
+  await removeTables(lake, claim, found);
   if (isComplete && faults.length === 0) {
     claim.value = { ...claim.value, etag, exportedAt: services.now().toISOString() };
   }
@@ -149,16 +152,15 @@ function ordered(tables: readonly TableNews[], failed: ReadonlySet<string | unde
   return [...tables].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Removes the folders of tables that the mirror does not have any more. */
-async function removeTables(
-  lake: LandingZone,
-  claim: ExportClaim,
-  present: readonly TableNews[],
-): Promise<void> {
-  const names = new Set(present.map(({ table }) => table.logicalName));
-  const folders = new Set(present.map(({ table }) => table.name));
-  for (const [name, { folder }] of Object.entries(claim.value.tables)) {
-    if (names.has(name)) continue;
+/**
+ * Removes the folders of tables that the mirror does not have any more. Of a database whose file is missing that is not known:
+ * it can be put back, or written again by the next run.
+ */
+async function removeTables(lake: LandingZone, claim: ExportClaim, found: MirrorNews): Promise<void> {
+  const names = new Set(found.tables.map(({ table }) => table.logicalName));
+  const folders = new Set(found.tables.map(({ table }) => table.name));
+  for (const [name, { folder, database }] of Object.entries(claim.value.tables)) {
+    if (names.has(name) || found.databases?.includes(database) === false) continue;
     // Another table can have its name by now.
     if (!folders.has(folder)) await lake.clear(folder, () => claim.renewIfDue());
     delete claim.value.tables[name];

@@ -3,7 +3,7 @@ import { ConfigurationError, type SkipTableError } from '../../errors.ts';
 import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
-import type { ChangePoint, RowsPage, RowsRequest, TableNews } from '../changes.ts';
+import type { ChangePoint, MirrorNews, RowsPage, RowsRequest } from '../changes.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import { storableTables } from '../common/storable-tables.ts';
 import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
@@ -181,9 +181,7 @@ export class PostgresMirror implements MirrorTarget {
     });
   }
 
-  newsSince(
-    exported: Readonly<Record<string, ChangePoint>>,
-  ): Promise<{ etag: string; tables: TableNews[] } | undefined> {
+  newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined> {
     return this.#connections.read(async (session) => {
       const { state } = await readState(session, this.#known);
       const { databaseEtag: etag } = state;

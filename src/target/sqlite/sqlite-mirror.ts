@@ -4,7 +4,7 @@ import type { SchemaChange } from '../../schema/migration.ts';
 import type { Table } from '../../schema/table.ts';
 import type { DocumentStore } from '../../storage/document-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
-import type { ChangePoint, RowsPage, RowsRequest, TableNews } from '../changes.ts';
+import type { ChangePoint, MirrorNews, RowsPage, RowsRequest, TableNews } from '../changes.ts';
 import { referableTables } from '../common/referable-tables.ts';
 import { storableTables } from '../common/storable-tables.ts';
 import type { CheckOptions, CheckProgress, CheckStep } from '../mirror-check.ts';
@@ -251,24 +251,27 @@ export class SqliteMirror implements MirrorTarget {
     return Object.keys(databases ?? { [this.#databases.defaultName]: true });
   }
 
-  async newsSince(
-    exported: Readonly<Record<string, ChangePoint>>,
-  ): Promise<{ etag: string; tables: TableNews[] } | undefined> {
+  async newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined> {
     const { state } = await this.loadState();
     const { databaseEtag: etag } = state;
     if (etag === undefined) return undefined;
-    const count = Object.keys(state.databases ?? { only: true }).length;
+    const { defaultName } = this.#databases;
+    const present = new Set(Object.keys(state.databases ?? { [defaultName]: true }));
+    const count = present.size;
     const tables: TableNews[] = [];
     for (const [file, own] of Map.groupBy(tablesOf(state), (table) => this.#databases.nameOf(table))) {
       const points = Object.fromEntries(own.map(({ logicalName }) => [logicalName, exported[logicalName]]));
       const found = await this.#databases
         .get(file, count)
         .read((open) => open.work.newsSince(points, open.etag!));
-      if (found === undefined) continue;
+      if (found === undefined) {
+        present.delete(file);
+        continue;
+      }
       const { latest, news } = found;
       tables.push(...own.map((table) => ({ table, latest, news: news[table.logicalName]! })));
     }
-    return { etag, tables };
+    return { etag, tables, databases: [...present].map((name) => this.#unlessDefault(name)) };
   }
 
   async readRows(request: RowsRequest): Promise<RowsPage | undefined> {
