@@ -707,3 +707,19 @@ it('keeps the folders of a database file that is missing', async () => {
 
 const tableOf = async (name: string) =>
   (await org.harness.services.mirror.loadState()).state.entities[name]!.table;
+
+it('reads few rows at once if they are wide', async () => {
+  await start(['account']);
+  org.rows('account', 100, (n) => ({ description: `${n}`.padEnd(200_000, '.') }));
+  const { mirror } = org.harness.services;
+  const { readRows } = mirror;
+  const sizes: number[] = [];
+  mirror.readRows = async (request) => {
+    const page = await readRows.call(mirror, request);
+    sizes.push(JSON.stringify(page!.rows).length);
+    return page;
+  };
+  await org.sync();
+  await expectSame();
+  expect(Math.max(...sizes)).toBeLessThan(10_000_000);
+});

@@ -25,10 +25,13 @@ export interface ExportLimits {
   pageRows: number;
 }
 
-const usualLimits: ExportLimits = { fileRows: 500_000, fileBytes: 32 * 1024 * 1024, pageRows: 20_000 };
-/** What one page takes in memory, in characters and bytes of values. */
+const usualLimits: ExportLimits = { fileRows: 500_000, fileBytes: 32 * 1024 * 1024, pageRows: 5_000 };
+/**
+ * What one page is to take in memory, in characters and bytes of values. How large rows are is seen in the page before, so the
+ * first one has few, and none has more than twice as many as the one before.
+ */
 const pageBytes = 8 * 1024 * 1024;
-const firstPageRows = 1_000;
+const firstPageRows = 25;
 
 export interface TableExportOptions {
   /** `id` of the export. */
@@ -91,6 +94,7 @@ class TableExporter {
   #table: Table;
   #value: TableExport | undefined;
   #etag: string | undefined;
+  #pageRows = firstPageRows;
 
   constructor(
     services: SyncServices,
@@ -221,12 +225,12 @@ class TableExporter {
     let from = pass.from;
     let file: ParquetFile | undefined;
     const limits = { ...usualLimits, ...this.#options.limits };
-    let pageRows = Math.min(firstPageRows, limits.pageRows);
     // A file that was about to be written may appear yet: whoever writes it, it has the rows up to the same place.
     const until = value.pending?.next;
     for (;;) {
+      const maxRows = Math.min(this.#pageRows, limits.pageRows);
       const page: RowsPage | undefined = await this.#services.mirror.readRows({
-        ...{ table: this.#table, rows: pass.rows, from, until, maxRows: pageRows },
+        ...{ table: this.#table, rows: pass.rows, from, until, maxRows },
       });
       if (page === undefined) return undefined;
       this.#table = page.table;
@@ -243,6 +247,7 @@ class TableExporter {
         return { file, next: from };
       }
       file.add(page.rows);
+      this.#pageRows = Math.max(1, Math.min(2 * maxRows, Math.floor(pageBytes / sizeOf(page.rows))));
       from = page.next ?? until;
       if (page.next === undefined) return { file, next: until };
       if (
@@ -250,7 +255,6 @@ class TableExporter {
         (file.rows >= limits.fileRows || file.byteLength >= limits.fileBytes)
       )
         return { file, next: from };
-      pageRows = Math.max(1, Math.min(limits.pageRows, Math.floor(pageBytes / sizeOf(page.rows))));
     }
   }
 }
