@@ -143,6 +143,7 @@ const isPathStyle = (host: string): boolean =>
 export function landingZoneAddress(text: string): LandingZoneAddress | undefined {
   if (/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9](?:\/[^/?#\\]+)*\/?$/.test(text)) {
     const [container, ...folders] = text.split('/').filter((part) => part !== '');
+    if (!folders.every(isFolderName)) return undefined;
     return { container: container!, folder: folders.join('/') };
   }
   const url = URL.parse(text);
@@ -153,12 +154,19 @@ export function landingZoneAddress(text: string): LandingZoneAddress | undefined
   const parts = decodedParts(url.pathname);
   const account = isLocal ? parts.shift() : undefined;
   const [container, ...folders] = parts;
-  if (container === undefined) return undefined;
+  if (container === undefined || !parts.every(isFolderName)) return undefined;
+  // An address of a page in a portal is no storage.
+  if (!isLocal && !/\.(?:blob|dfs)\./.test(url.hostname)) return undefined;
   // A workspace has items, and only an item has a landing zone.
   if (/\.fabric\.microsoft\.com$/.test(url.hostname) && folders.length < 3) return undefined;
-  const host = url.host.replace(/^([^.]+)\.dfs\./, '$1.blob.');
+  const host = url.host.replace('.dfs.', '.blob.');
   const blobServiceUri = `${url.protocol}//${host}${account === undefined ? '' : `/${account}`}`;
   return { blobServiceUri, container, folder: folders.join('/') };
+}
+
+/** What is encoded can be a path or a signature. */
+function isFolderName(part: string): boolean {
+  return part !== '.' && part !== '..' && !/[/\\?#]/.test(part);
 }
 
 /** The parts of a path; none if they are not encoded as addresses are. */

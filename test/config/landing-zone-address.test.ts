@@ -28,6 +28,12 @@ describe('FABRIC_LANDING_ZONE', () => {
       'lake',
       'a/b',
     ],
+    [
+      'https://contoso.z01.dfs.storage.azure.net/lake',
+      'https://contoso.z01.blob.storage.azure.net',
+      'lake',
+      '',
+    ],
     ['http://127.0.0.1:10000/devstoreaccount1/lake', 'http://127.0.0.1:10000/devstoreaccount1', 'lake', ''],
     ['lake', undefined, 'lake', ''],
     ['lake/a/b', undefined, 'lake', 'a/b'],
@@ -51,6 +57,12 @@ describe('FABRIC_LANDING_ZONE', () => {
     ['https://user:secret@contoso.blob.core.windows.net/lake'],
     ['A Lake'],
     ['https://contoso.blob.core.windows.net/%'],
+    ['https://app.fabric.microsoft.com/groups/1/mirroreddatabases/2'],
+    ['https://contoso.file.core.windows.net/lake'],
+    ['https://example.com/lake/a'],
+    ['https://contoso.blob.core.windows.net/lake/a%3Fsig=secret'],
+    ['https://contoso.blob.core.windows.net/lake/..%2f..%2fother'],
+    ['lake/../other'],
   ])('rejects %s, without its text', (text) => {
     const read = () => readSettings({ ...required, FABRIC_LANDING_ZONE: text });
     expect(read).toThrow('FABRIC_LANDING_ZONE: must be the address of a landing zone');
