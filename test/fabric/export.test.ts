@@ -10,6 +10,7 @@ import { exportStatus } from '../../src/sync/export/export-status.ts';
 import { exportTables } from '../../src/sync/export/export-tables.ts';
 import { exportedColumns } from '../../src/target/common/exported-columns.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
+import { isLong } from '../long.ts';
 import { startPostgres } from '../postgres.ts';
 import { Organisation } from '../sync/organisation.ts';
 import { addColumn, retypeColumn } from '../sync/schema-drift.ts';
@@ -333,8 +334,9 @@ describe.each([
   { write: 'after', of: 'changes', isBefore: false, isFirst: false },
 ])('an export of $of', ({ write, isBefore, isFirst }) => {
   it(`goes on if the process dies ${write} any of its writes`, async () => {
-    for (let number = 1; ; number++) {
-      expect(number).toBeLessThan(50);
+    // At each write in the long form.
+    for (let number = 1; ; number += isLong ? 1 : 5) {
+      expect(number).toBeLessThan(60);
       await start();
       org.harness.exportLimits = { fileRows: 3, pageRows: 2 };
       const ids = org.rows('account', 7);

@@ -248,6 +248,6 @@ it('merges of any shards, staged or not, do the same as in SQLite', { timeout: 6
         expect(await inPostgres(one, stages)).toEqual(expected);
       }
     }),
-    { numRuns: isLong ? 500 : 12 },
+    { numRuns: isLong ? 500 : 6 },
   );
 });
