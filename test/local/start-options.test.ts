@@ -3,7 +3,7 @@ import { helpText, parseStartOptions } from '../../src/local/start-options.ts';
 
 test('without options the sample Dataverse is synced until Ctrl-C', () => {
   expect(parseStartOptions([])).toEqual({
-    ...{ once: false, check: false, quiet: false, json: false, rows: 20_000 },
+    ...{ once: false, check: false, quiet: false, json: false, rows: 20_000, target: 'sqlite' },
   });
   expect(parseStartOptions(['--check'])).toMatchObject({ check: true, once: true });
 });
@@ -18,6 +18,7 @@ test('every option is parsed and is in the help', () => {
     json: true,
     port: 0,
     rows: 7,
+    target: 'sqlite',
     entities: 'e.json',
     out: 'o.db',
     data: 'd',
@@ -28,6 +29,15 @@ test('every option is parsed and is in the help', () => {
   );
   expect(options.filter((option) => !helpText.includes(`  ${option} `))).toEqual([]);
   expect(parseStartOptions(['--help'])).toBe('help');
+});
+
+test('--target is sqlite or postgres, which has no file to copy', () => {
+  expect(parseStartOptions(['--target', 'postgres'])).toMatchObject({ target: 'postgres' });
+  expect(helpText).toContain('  --target ');
+  expect(() => parseStartOptions(['--target', 'mysql'])).toThrow(
+    '--target takes sqlite or postgres, not "mysql"',
+  );
+  expect(() => parseStartOptions(['--target', 'postgres', '--out', 'o.db'])).toThrow('there is none');
 });
 
 test('--live is parsed and is in the help', () => {
