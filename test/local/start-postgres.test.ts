@@ -241,7 +241,8 @@ describe.skipIf(chromiumPath === undefined)(
       await ask('SELECT name FROM account');
       await page.getByText('relation "account" does not exist').waitFor();
       await ask("SELECT description, 'ü' AS u FROM accounts WHERE description = '=1+1'");
-      await page.getByRole('button', { name: 'CSV' }).first().waitFor();
+      // The rows below have such a button, too.
+      await page.locator('caption').filter({ hasText: '1 rows in' }).waitFor();
       const [download] = await Promise.all([
         page.waitForEvent('download'),
         page.getByRole('button', { name: 'CSV' }).first().click(),
