@@ -118,3 +118,13 @@ function replaceColumns(
   for (const row of store.rowsOf(replaced).all()) row.values = values(row.values);
   store.schemaChanged(replaced);
 }
+
+/** Gives a table another entity set. */
+export function renameSet(store: Store, table: string, entitySet: string): void {
+  const { model } = store;
+  const renamed = store.table(table);
+  model.remove(renamed);
+  renamed.entitySetName = entitySet;
+  model.add(renamed);
+  store.schemaChanged();
+}

@@ -3,7 +3,7 @@ import { ConfigurationError } from '../../src/errors.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { startPostgres, withClient } from '../postgres.ts';
 import { Organisation } from '../sync/organisation.ts';
-import { addColumn, dropColumn } from '../sync/schema-drift.ts';
+import { addColumn, dropColumn, renameSet } from '../sync/schema-drift.ts';
 import { withDatabase } from '../sync/truth.ts';
 
 const entities = [
@@ -41,16 +41,6 @@ async function start(options: unknown[] = entities): Promise<void> {
   await org.sync();
   // All that comes in another run.
   await org.sync();
-}
-
-/** As a solution with a long prefix would name it. */
-function renameSet(table: string, entitySet: string): void {
-  const { model } = org.store;
-  const renamed = org.store.table(table);
-  model.remove(renamed);
-  renamed.entitySetName = entitySet;
-  model.add(renamed);
-  org.store.schemaChanged();
 }
 
 const read = (status: RunStatus) =>
@@ -229,7 +219,7 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
   it('keeps the history of a table whose name was cut', async () => {
     org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
     const [id] = org.rows('account', 2);
-    renameSet('account', 'a'.repeat(57));
+    renameSet(org.store, 'account', 'a'.repeat(57));
     await org.sync();
     org.store.update('account', id!, { name: 'changed' });
     await org.sync();

@@ -25,14 +25,14 @@ export function mirrorTable(
   if (table.versionColumn === undefined) added.push(ownColumn(versionColumn));
   if (config.deletes === 'mark') added.push(ownColumn(deletedAtColumn));
   if (config.rawJson) added.push(ownColumn(rawJsonColumn));
-  const known = config.decimals === 'text' || options.exact ? table.columns.map(exact) : table.columns;
+  const known = config.decimals === 'text' || options.exact ? table.columns.map(exactColumn) : table.columns;
   if (added.length === 0 && known === table.columns) return table;
   const columns = [...known, ...added];
   return { ...table, columns, versionColumn: table.versionColumn ?? versionColumn };
 }
 
 /** A decimal with every digit: SQLite's numbers round the last ones. Doubles are what Dataverse has, too. */
-function exact(column: Column): Column {
+export function exactColumn(column: Column): Column {
   const isDecimal = column.reading === 'real' && !/^Edm\.(?:Double|Single)$/.test(column.edmType);
   return isDecimal ? { ...column, ...ofType('decimal') } : column;
 }

@@ -3,6 +3,7 @@ import { ConfigurationError } from '../../errors.ts';
 import { ofType } from '../../schema/column-types.ts';
 import { type Column, entitySetOf, type Table } from '../../schema/table.ts';
 import { historyName } from '../common/mirror-table.ts';
+import { renameColumns } from '../common/rename-columns.ts';
 import { type MirrorContents, type MirrorValue, takenLists } from '../mirror-contents.ts';
 import type { ReceivedMirror, ReceivedTableReport } from '../mirror-target.ts';
 import type { State, TableState } from '../state.ts';
@@ -23,31 +24,20 @@ function receivedTable(from: Table, config: TableConfig | undefined): { table: T
   const nameOf = ({ name, property }: Column) =>
     property === undefined || property.includes('@') ? name : property;
   const names = new Map(all.map((column) => [column.name, nameOf(column)]));
-  const of = (name: string): string => names.get(name) ?? name;
-  const ofOptional = (name: string | undefined) => (name === undefined ? undefined : of(name));
   const decimals = config?.decimals === 'text' ? 'decimal' : 'real';
-  const columns = all.map((column) => ({
+  const { declaredKeys: _, staleColumns: __, ...own } = from;
+  const renamed = renameColumns({ ...own, columns: all }, names);
+  const columns = renamed.columns.map((column) => ({
     ...column,
-    name: of(column.name),
     ...(column.reading === 'decimal' && ofType(decimals)),
   }));
-  const { declaredKeys: _, staleColumns: __, ...own } = from;
-  const table = {
-    ...own,
+  const table: Table = {
+    ...renamed,
     name: entitySetOf(from),
     ...(config?.database !== undefined && { database: config.database }),
-    primaryKey: of(from.primaryKey),
-    primaryName: ofOptional(from.primaryName),
-    versionColumn: ofOptional(from.versionColumn),
-    modifiedOnColumn: ofOptional(from.modifiedOnColumn),
     columns: columns.slice(0, from.columns.length),
     ...(stale.length > 0 && { staleColumns: columns.slice(from.columns.length) }),
-    foreignKeys: from.foreignKeys.map((key) => ({
-      ...key,
-      column: of(key.column),
-      typeColumn: ofOptional(key.typeColumn),
-    })),
-  } as Table;
+  };
   return { table, sources: all.map(({ name }) => name) };
 }
 

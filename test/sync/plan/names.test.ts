@@ -1,20 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { isLong, sampleOf } from '../../long.ts';
 import { Organisation, reportOf } from '../organisation.ts';
-import { addColumn } from '../schema-drift.ts';
+import { addColumn, renameSet } from '../schema-drift.ts';
 
 let org: Organisation;
 afterEach(() => org.stop());
-
-/** Gives a table another entity set. */
-function renameSet(table: string, entitySet: string): void {
-  const { model } = org.store;
-  const renamed = org.store.table(table);
-  model.remove(renamed);
-  renamed.entitySetName = entitySet;
-  model.add(renamed);
-  org.store.schemaChanged();
-}
 
 const count = async (table: string): Promise<unknown> =>
   (await org.query(`SELECT count(*) AS n FROM "${table}"`))[0]!['n'];
@@ -60,10 +50,10 @@ describe('names that mean something to SQLite or to the sync', () => {
       'new_box',
     ]);
     for (const name of ['lead', 'task', 'account', 'contact', 'new_box']) org.rows(name, 3);
-    renameSet('lead', 'sqlite_leads');
-    renameSet('task', 'accounts_History');
-    renameSet('contact', 'ACCOUNTS');
-    renameSet('new_box', '_sync_state');
+    renameSet(org.store, 'lead', 'sqlite_leads');
+    renameSet(org.store, 'task', 'accounts_History');
+    renameSet(org.store, 'contact', 'ACCOUNTS');
+    renameSet(org.store, 'new_box', '_sync_state');
     const status = await org.sync();
     expect(status.totals.failed).toBe(0);
     for (const name of [
@@ -90,7 +80,7 @@ describe('names that mean something to SQLite or to the sync', () => {
   it('keep a table its name, and a history that would take it is rejected by name', async () => {
     org = await Organisation.start(['account', 'task', 'lead']);
     for (const name of ['account', 'task', 'lead']) org.rows(name, 3);
-    renameSet('task', 'accounts_history');
+    renameSet(org.store, 'task', 'accounts_history');
     await org.sync();
     org.harness.configure([{ name: 'account', history: true }, 'task', 'lead']);
     org.store.create('lead', {});
@@ -145,11 +135,11 @@ describe('names that mean something to SQLite or to the sync', () => {
         org = await Organisation.start(exists ? configs : configs.slice(0, 1));
         for (const name of ['account', 'contact', 'task']) org.rows(name, 3);
         // The other table that gets a name like this one.
-        renameSet('task', `${set}_2`);
+        renameSet(org.store, 'task', `${set}_2`);
         if (!exists) {
           await org.sync();
         }
-        renameSet('contact', set);
+        renameSet(org.store, 'contact', set);
         if (!exists) org.harness.configure(configs);
         const status = await org.sync();
         expect(status.entities.flatMap(({ error }) => error ?? [])).toEqual([]);
@@ -177,7 +167,7 @@ describe('names that mean something to SQLite or to the sync', () => {
     org.rows('contact', 3);
     await org.sync();
     // A renamed entity set is a new table.
-    renameSet('contact', 'accounts_labelled');
+    renameSet(org.store, 'contact', 'accounts_labelled');
     expect(await org.sync()).toMatchObject({ totals: { failed: 0 } });
     const stored = await org.query(
       "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name LIKE 'accounts_labelled%' ORDER BY 2",

@@ -99,7 +99,7 @@ async function receiveTable(
     await receiveHistory(session, contents, from, received, repairs);
   });
   if (refusal !== undefined && !(refusal instanceof SkipTableError)) throw refusal;
-  const notes = [...repairs.notes()];
+  const notes = repairs.notes();
   if (rounded.length > 0) {
     notes.push(
       `SQLite had ${rounded.join(', ')} as numbers, exact to 15 digits: rows with more digits get them when they are read again`,
@@ -181,8 +181,8 @@ async function receiveList(
       at,
       names,
     );
-    const staged = `${session.name(list)}`;
-    await session.run(`CREATE TEMP TABLE received_rows (LIKE ${staged} INCLUDING DEFAULTS) ON COMMIT DROP`);
+    const into = session.name(list);
+    await session.run(`CREATE TEMP TABLE received_rows (LIKE ${into} INCLUDING DEFAULTS) ON COMMIT DROP`);
     await session.run('ALTER TABLE received_rows ADD COLUMN received_place bigserial');
     for (const name of types.keys()) {
       if (!columns.some((column) => column.name === name))
@@ -190,12 +190,12 @@ async function receiveList(
     }
     await copyBatches(session, 'pg_temp.received_rows', columns, batches, new Repairs());
     const quoted = columns.map(({ name }) => quote(name));
-    // Runs of old versions did not say whether they read all tables.
+    // A file tells runs of some tables by their row ids, which are not taken over.
     const own = types.has('is_narrow')
       ? { names: ', is_narrow', values: ', false' }
       : { names: '', values: '' };
     await session.run(
-      `INSERT INTO ${staged} (${quoted.join(', ')}${own.names}) SELECT ${quoted.join(', ')}${own.values} FROM pg_temp.received_rows
+      `INSERT INTO ${into} (${quoted.join(', ')}${own.names}) SELECT ${quoted.join(', ')}${own.values} FROM pg_temp.received_rows
        ORDER BY received_place ON CONFLICT DO NOTHING`,
     );
     await session.run('DROP TABLE pg_temp.received_rows');

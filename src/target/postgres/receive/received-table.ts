@@ -1,6 +1,5 @@
-import { ofType } from '../../../schema/column-types.ts';
-import type { Column, Table } from '../../../schema/table.ts';
-import { mirrorTable } from '../../common/mirror-table.ts';
+import type { Table } from '../../../schema/table.ts';
+import { exactColumn } from '../../common/mirror-table.ts';
 import { storedName, withStoredColumns } from '../schema/names.ts';
 
 export interface ReceivedTable {
@@ -26,17 +25,12 @@ export function receivedTable(from: Table): ReceivedTable {
   );
   const columns = all.columns.slice(0, own.columns.length);
   const gone = all.columns.slice(own.columns.length);
-  const exact = mirrorTable({ ...all, columns }, { deletes: 'remove', rawJson: false }, { exact: true });
-  const rounded = exact.columns
+  const exact = columns.map(exactColumn);
+  const rounded = exact
     .filter(({ reading }, index) => reading === 'decimal' && columns[index]!.reading === 'real')
     .map(({ name }) => name);
-  const table: Table = { ...exact, name: storedName(own.name), declaredKeys: [] };
+  const table: Table = { ...all, columns: exact, name: storedName(own.name), declaredKeys: [] };
   if (gone.length > 0) table.staleColumns = gone.map(exactColumn);
   else delete table.staleColumns;
   return { table, sources, rounded };
-}
-
-function exactColumn(column: Column): Column {
-  const isDecimal = column.reading === 'real' && !/^Edm\.(?:Double|Single)$/.test(column.edmType);
-  return isDecimal ? { ...column, ...ofType('decimal') } : column;
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Table } from '../../../schema/table.ts';
+import { renameColumns } from '../../common/rename-columns.ts';
 import type { Engine } from '../../common/storable-tables.ts';
 
 /** In bytes. PostgreSQL would cut a longer name (postgresql.org: Identifiers and Key Words). */
@@ -38,21 +39,7 @@ export function withStoredColumns(table: Table): Table {
     taken.add(stored.toLowerCase());
   }
   if (names.size === 0) return table;
-  const of = (name: string): string => names.get(name) ?? name;
-  const ofOptional = (name: string | undefined) => (name === undefined ? undefined : of(name));
-  return {
-    ...table,
-    primaryKey: of(table.primaryKey),
-    primaryName: ofOptional(table.primaryName),
-    versionColumn: ofOptional(table.versionColumn),
-    modifiedOnColumn: ofOptional(table.modifiedOnColumn),
-    columns: table.columns.map((column) => ({ ...column, name: of(column.name) })),
-    foreignKeys: table.foreignKeys.map((key) => ({
-      ...key,
-      column: of(key.column),
-      typeColumn: ofOptional(key.typeColumn),
-    })),
-  } as Table;
+  return renameColumns(table, names);
 }
 
 /** postgresql.org: PostgreSQL Limits. */
