@@ -50,6 +50,13 @@ export interface ExportDocument {
   tables: Record<string, ExportedTable>;
 }
 
+/** What is exported of each table, by logical name; without tables that are not yet. */
+export function exportedPoints({ tables }: Pick<ExportDocument, 'tables'>): Record<string, ChangePoint> {
+  return Object.fromEntries(
+    Object.entries(tables).flatMap(([name, { point: exported }]) => (exported ? [[name, exported]] : [])),
+  );
+}
+
 /** How far a table is. */
 export interface TableExport {
   format: number;

@@ -10,6 +10,7 @@ import type { MirrorNews, TableNews } from '../../target/changes.ts';
 import type { ExportMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { ExportClaim } from './claim-export.ts';
+import { exportedPoints } from './export-document.ts';
 import { checkFolder, type ExportLimits, exportTable } from './export-table.ts';
 import { type Fault, noteFailures } from './note-failures.ts';
 
@@ -93,10 +94,7 @@ async function exportNews(
   const until = performance.now() + settings.sync.sliceSeconds * 1000;
   const isTimeOver = () => performance.now() >= until;
   const { tables } = claim.value;
-  const points = Object.entries(tables).flatMap(([name, { point }]) =>
-    point ? [[name, point] as const] : [],
-  );
-  const found = await mirror.newsSince(Object.fromEntries(points));
+  const found = await mirror.newsSince(exportedPoints(claim.value));
   if (found === undefined) return { isComplete: true, etag: undefined };
   const { etag } = found;
   const isNew = Object.keys(tables).length === 0;

@@ -3,7 +3,7 @@ import type { Tracking } from '../../target/changes.ts';
 import type { State } from '../../target/state.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { secondsLeft } from './claim-export.ts';
-import { readExport } from './export-document.ts';
+import { exportedPoints, readExport } from './export-document.ts';
 
 /**
  * At the end of a run: requests an export if the mirror is not exported as it is. Never throws: a run does not fail because of
@@ -32,9 +32,5 @@ export async function requestExport(
 /** What a merge notes for the export. */
 export async function trackingOf(services: SyncServices): Promise<Tracking> {
   if (services.lake === undefined) return 'off';
-  const { tables } = (await readExport(services)).value;
-  const points = Object.entries(tables).flatMap(([name, { point }]) =>
-    point ? [[name, point] as const] : [],
-  );
-  return { exported: Object.fromEntries(points) };
+  return { exported: exportedPoints((await readExport(services)).value) };
 }
