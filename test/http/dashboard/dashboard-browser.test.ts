@@ -209,6 +209,15 @@ describe.skipIf(chromiumPath === undefined)(
 
     test('says why a button or a page failed, also where the answer has no problem document', async () => {
       const { page } = await look();
+      // The routes stay as they are: to add or remove one while a request is under way can leave it without an answer.
+      let answer: { status: number; body?: string } = { status: 404 };
+      let isDown = false;
+      await page.route('**/api/sync', (route) => route.fulfill(answer));
+      await page.route('**/pages/overview', (route) => (isDown ? route.abort() : route.continue()));
+      const problem = new Problem(500, 'The mirror <b>cannot</b> be read.', { hint: 'Restore it.' });
+      await page.route('**/pages/schema', (route) =>
+        route.fulfill({ status: 500, contentType: 'text/html', body: String(problemPage(problem).body) }),
+      );
       await page.goto(address);
       await heading(page).getByText('needs attention').waitFor();
       const notice = page.locator('#notice');
@@ -222,18 +231,18 @@ describe.skipIf(chromiumPath === undefined)(
         [403, JSON.stringify(document), /^This needs the app role Mirror\.Operate\. Assign it\.$/],
       ] as const;
       for (const [status, body, said] of answers) {
-        await page.route('**/api/sync', (route) => route.fulfill({ status, body }), { times: 1 });
+        answer = { status, body };
         const news = page.waitForResponse(/pages\/overview/);
         await page.getByRole('button', { name: 'Start a sync' }).click();
         await expect.poll(() => notice.textContent()).toMatch(said);
         await news;
       }
       // What the button did stays, also if the page answers again only after it.
-      await page.route('**/pages/overview', (route) => route.abort());
+      isDown = true;
       await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
       await notice.getByText('The app does not answer. The figures may be old.').waitFor();
-      await page.unroute('**/pages/overview');
-      await page.route('**/api/sync', (route) => route.fulfill({ status: 404 }), { times: 1 });
+      isDown = false;
+      answer = { status: 404 };
       const recovered = page.waitForResponse(/pages\/overview/);
       await page.getByRole('button', { name: 'Start a sync' }).click();
       await recovered;
@@ -241,11 +250,6 @@ describe.skipIf(chromiumPath === undefined)(
       await page.waitForLoadState('networkidle');
       expect(await notice.textContent()).toMatch(/status 404/);
 
-      const problem = new Problem(500, 'The mirror <b>cannot</b> be read.', { hint: 'Restore it.' });
-      const { body } = problemPage(problem);
-      await page.route('**/pages/schema', (route) =>
-        route.fulfill({ status: 500, contentType: 'text/html', body: String(body) }),
-      );
       await open(page, 'Schema');
       await notice
         .getByText('Internal Server Error: The mirror <b>cannot</b> be read. What to do: Restore it.')
