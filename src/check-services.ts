@@ -4,6 +4,7 @@ import { postgresChecks } from './check/postgres-checks.ts';
 import { checkSchedule } from './check/schedule-check.ts';
 import { blobCheck, queueCheck } from './check/storage-checks.ts';
 import { entitiesOf, type TableConfig } from './config/entities.ts';
+import type { Environment } from './config/environments/environment.ts';
 import { invalidSettings } from './config/invalid-settings.ts';
 import { readMetricsSettings } from './config/metrics-settings.ts';
 import { queueName } from './config/queue-names.ts';
@@ -26,7 +27,28 @@ export interface CheckReport {
 }
 
 /**
- * Checks everything that the app needs with real requests: settings, schedule, storage accounts, Dataverse, privileges.
+ * Checks what an environment needs; for that of the app settings, what all environments of the app need. Does not throw.
+ * @param all environments of the app
+ */
+export async function checkEnvironments(
+  environment: Environment,
+  all: readonly Environment[],
+): Promise<CheckReport> {
+  const others = environment.name === undefined ? all.filter(({ name }) => name !== undefined) : [];
+  const [own, ...reports] = await Promise.all(
+    [environment, ...others].map(({ settings }) => checkEverything(settings)),
+  );
+  const checks = reports.flatMap((report, at) =>
+    report.checks.map((check) => ({ ...check, name: `${others[at]!.name}: ${check.name}` })),
+  );
+  return {
+    ok: [own!, ...reports].every(({ ok }) => ok),
+    checks: [...own!.checks, ...checks],
+  };
+}
+
+/**
+ * Checks everything that an environment needs with real requests: settings, schedule, storage accounts, Dataverse, privileges.
  * Does not throw. It leaves nothing behind but an empty queue, and containers that the app would create.
  * @param timeout in milliseconds, for all checks together
  */

@@ -1,4 +1,5 @@
 import { environmentOrigin } from './config/environment-url.ts';
+import { perEnvironment } from './config/environments/environment.ts';
 import { type MetricsSettings, readMetricsSettings } from './config/metrics-settings.ts';
 import { readTogether } from './config/parse-settings.ts';
 import { queueName } from './config/queue-names.ts';
@@ -15,32 +16,28 @@ import { CampaignMetricsReader } from './metrics/read/campaign-metrics-reader.ts
 import type { MetricsServices } from './metrics/services.ts';
 import { DataverseMetricsTable } from './metrics/table/dataverse-metrics-table.ts';
 import { MetricsTransport } from './metrics/table/metrics-transport.ts';
-import { storageConnection } from './services.ts';
+import { storageConnection, telemetryOf } from './services.ts';
 import { openStorageAccount } from './storage/account.ts';
 import { queueSender } from './storage/queue-sender.ts';
 import { WorkStore } from './storage/work-store.ts';
-import { invocationSink } from './telemetry/invocation-log.ts';
-import { monitor } from './telemetry/monitor.ts';
-import { createTelemetry, type Properties } from './telemetry/telemetry.ts';
-
-let services: MetricsServices | undefined;
+import type { Properties } from './telemetry/telemetry.ts';
 
 /**
- * The services of campaign metrics, created on first use.
+ * The services of campaign metrics of an environment, created on first use.
  * @throws ConfigurationError that names the invalid settings
  */
-export function metricsServices(): MetricsServices {
-  services ??= createMetricsServices(
-    ...readTogether(
-      () => readSettings(),
-      () => readMetricsSettings(),
+export const metricsServices = perEnvironment(
+  ({ settings }): MetricsServices =>
+    createMetricsServices(
+      ...readTogether(
+        () => readSettings(settings),
+        () => readMetricsSettings(settings),
+      ),
     ),
-  );
-  return services;
-}
+);
 
 export function createMetricsServices(settings: Settings, metrics: MetricsSettings): MetricsServices {
-  const telemetry = createTelemetry(invocationSink, monitor);
+  const telemetry = telemetryOf(settings);
   const origin = environmentOrigin(settings.dataverse.url);
   const connect = (retry: Partial<RetryOptions>) =>
     new MetricsTransport({

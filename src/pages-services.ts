@@ -1,4 +1,5 @@
 import { countTables } from './check/count-tables.ts';
+import { perEnvironment } from './config/environments/environment.ts';
 import { readSettings } from './config/settings.ts';
 import { describeError, describeForLog, SyncError } from './errors.ts';
 import type { PageContext } from './http/dashboard/pages/page-context.ts';
@@ -191,16 +192,19 @@ async function recordsFromMirror(
   return found?.map((row) => toMetricsRow(row as never, columns));
 }
 
-/** What pages read with the services of this process. */
-export const pageReads: PageReads = readPagesWith({
-  metrics: metricsServices,
-  sync: syncServices,
-  mirror: () => {
-    const settings = readSettings();
-    if (settings.postgres !== undefined) return openPostgresReads(settings.postgres);
-    const { databaseFile, namedFile } = openSyncStorage(settings);
-    return new SqliteReads(
-      new OpenMirrors((name) => (name === undefined ? databaseFile : namedFile(name)), memory),
-    );
-  },
-});
+/** What the pages of an environment read with its services. */
+export const pageReads = perEnvironment(
+  (environment): PageReads =>
+    readPagesWith({
+      metrics: () => metricsServices(environment),
+      sync: () => syncServices(environment),
+      mirror: () => {
+        const settings = readSettings(environment.settings);
+        if (settings.postgres !== undefined) return openPostgresReads(settings.postgres);
+        const { databaseFile, namedFile } = openSyncStorage(settings);
+        return new SqliteReads(
+          new OpenMirrors((name) => (name === undefined ? databaseFile : namedFile(name)), memory),
+        );
+      },
+    }),
+);

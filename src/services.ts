@@ -1,4 +1,5 @@
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
+import { type Environment, perEnvironment } from './config/environments/environment.ts';
 import { queueName } from './config/queue-names.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import type { StorageSettings } from './config/storage-settings.ts';
@@ -37,50 +38,41 @@ import { openMirrorQueries } from './target/postgres/query/mirror-query.ts';
 import { CheckedFiguresFile } from './target/sqlite/check/checked-figures.ts';
 import { invocationSink } from './telemetry/invocation-log.ts';
 import { monitor } from './telemetry/monitor.ts';
-import { createTelemetry } from './telemetry/telemetry.ts';
+import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 import { currentRunTrace } from './telemetry/tracing.ts';
 
-let services: Promise<SyncServices> | undefined;
-let published: { container: ContainerClient; file: string } | undefined;
+/** The services of an environment in this process, made on first use. After a failure (wrong settings) the next call tries again. */
+export const syncServices = perEnvironment(
+  async ({ settings: given }: Environment): Promise<SyncServices> => {
+    const settings = readSettings(given);
+    return createSyncServices(settings, openSyncStorage(settings), telemetryOf(settings));
+  },
+);
 
-/** The services of this process, made on first use. After a failure (wrong settings) the next call tries again. */
-export function syncServices(): Promise<SyncServices> {
-  services ??= openSyncServices().catch((error: unknown) => {
-    services = undefined;
-    throw error;
-  });
-  return services;
+/** What an environment tells the monitor and the log. */
+export function telemetryOf({ environment }: Pick<Settings, 'environment'>): Telemetry {
+  return createTelemetry(invocationSink, monitor, { environment });
 }
-
-async function openSyncServices(): Promise<SyncServices> {
-  const settings = readSettings();
-  return createSyncServices(settings, openSyncStorage(settings), createTelemetry(invocationSink, monitor));
-}
-
-let queries: QueryServices | undefined;
 
 /** What answers queries of people, made on first use. It connects with the first query. @throws ConfigurationError */
-export function mirrorQueries(): QueryServices {
-  if (queries === undefined) {
-    const { postgres } = readSettings();
-    queries = postgres === undefined ? 'a file' : (openMirrorQueries(postgres) ?? 'no reader');
-  }
-  return queries;
-}
+export const mirrorQueries = perEnvironment(({ settings }): QueryServices => {
+  const { postgres } = readSettings(settings);
+  return postgres === undefined ? 'a file' : (openMirrorQueries(postgres) ?? 'no reader');
+});
 
 /**
- * A database as readers see it. Needs neither Dataverse nor sql.js. No request is sent yet.
- * @param name of a database that entities.json names; undefined for the default one
- * @returns undefined if the mirror is no file
+ * The databases as readers see them, by the name of one that entities.json names; undefined for the default one. Needs neither
+ * Dataverse nor sql.js. No request is sent yet. It answers undefined if the mirror is no file.
  */
-export function publishedDatabase(name?: string): PublishedDatabase | undefined {
-  if (published === undefined) {
-    const settings = readSettings();
-    if (settings.postgres !== undefined) return undefined;
-    published = { container: databaseContainer(settings), file: settings.databaseName };
-  }
-  return new PublishedDatabase(published.container, databaseFileOf(published.file, name));
-}
+export type PublishedDatabases = (name?: string) => PublishedDatabase | undefined;
+
+/** The published databases of an environment. The settings are read with the first call. @throws ConfigurationError */
+export const publishedDatabases = perEnvironment((environment): PublishedDatabases => {
+  const { postgres, databaseName, ...settings } = readSettings(environment.settings);
+  if (postgres !== undefined) return () => undefined;
+  const container = databaseContainer(settings);
+  return (name) => new PublishedDatabase(container, databaseFileOf(databaseName, name));
+});
 
 /**
  * What a restore of a database needs: storage alone. No request is sent yet.
@@ -106,15 +98,18 @@ export function openRestore(settings: Settings, name?: string): RestoreServices 
   };
 }
 
-function databaseVersions({ sync }: Settings, container: ContainerClient, file: string): DatabaseVersions {
-  const { log } = createTelemetry(invocationSink, monitor);
+function databaseVersions(settings: Settings, container: ContainerClient, file: string): DatabaseVersions {
+  const { log } = telemetryOf(settings);
   return new DatabaseVersions(container, file, {
-    keep: sync.keepVersions,
+    keep: settings.sync.keepVersions,
     warn: (message, error) => log('warn', `${message}: ${describeForLog(error)}`),
   });
 }
 
-function databaseContainer({ databaseStorage, containers }: Settings): ContainerClient {
+function databaseContainer({
+  databaseStorage,
+  containers,
+}: Pick<Settings, 'databaseStorage' | 'containers'>): ContainerClient {
   return openBlobs(blobConnection(databaseStorage)).getContainerClient(containers.database);
 }
 
@@ -140,7 +135,7 @@ function lakeContainer({ landingZone, storage, databaseStorage }: Settings): Con
 export function openSyncStorage(settings: Settings): SyncStorage {
   const { blobs, queues } = openStorageAccount(storageConnection(settings.storage));
   const published = databaseContainer(settings);
-  const { log } = createTelemetry(invocationSink, monitor);
+  const { log } = telemetryOf(settings);
   const env = { SYNC_QUEUE_PREFIX: settings.queuePrefix };
   const send = (name: string) => {
     const sender = queueSender(queues.getQueueClient(queueName(name, env)));

@@ -107,21 +107,21 @@ describe('files', () => {
 
   it('of functions hold one registration', () => {
     const registration = [
-      "import { app } from '@azure/functions';",
+      "import { registerHttp } from '../register-functions.ts';",
       'import {',
       '  handler,',
       "} from '../http/handler.ts';",
       '/** The route. */',
-      "app.http('route', {",
+      "registerHttp('name', 'route', () => ({",
       '  handler,',
-      '});',
+      '}));',
       '',
     ].join('\n');
     const helper = `${registration}\nfunction helper() {\n  return 1;\n}\n`;
     expect(functionsWithLogic(files({ 'functions/a.ts': registration, 'http/b.ts': helper }), 8)).toEqual([]);
     expect(functionsWithLogic(files({ 'functions/a.ts': helper }), 11)).toEqual([
       'functions/a.ts has 12 lines: a function only registers, in at most 11 lines',
-      'functions/a.ts has statements beside one call of app: a function only registers its trigger',
+      'functions/a.ts has statements beside one registration: a function only registers its trigger',
     ]);
   });
 

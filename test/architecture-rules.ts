@@ -128,7 +128,7 @@ export function crowdedFolders(files: SourceFiles, limit: number): string[] {
   );
 }
 
-/** Files of `functions` that do more than register one trigger: they hold imports and one call of `app`. */
+/** Files of `functions` that do more than register one trigger: they hold imports and one call of `registerHttp` and the like. */
 export function functionsWithLogic(files: SourceFiles, maxLines: number): string[] {
   const found: string[] = [];
   for (const [path, text] of files) {
@@ -139,9 +139,9 @@ export function functionsWithLogic(files: SourceFiles, maxLines: number): string
     const statements = withoutComments(text)
       .split('\n')
       .filter((line) => /^[^\s})\]]/.test(line) && !/^import\b/.test(line));
-    const other = statements.filter((line) => !/^app\.\w+\(/.test(line));
+    const other = statements.filter((line) => !/^register(?:Http|Queue|Timer)\(/.test(line));
     if (other.length > 0 || statements.length !== 1)
-      found.push(`${path} has statements beside one call of app: a function only registers its trigger`);
+      found.push(`${path} has statements beside one registration: a function only registers its trigger`);
   }
   return found;
 }

@@ -28,7 +28,7 @@ const layers = [
   ['browser'], //                                          the script of the pages; imports nothing else
   ['functions', 'cli', 'library', 'index.ts'], //          what Azure, the command line and other programs call
   ['commands'],
-  ['pages-services.ts', 'move-services.ts'],
+  ['pages-services.ts', 'move-services.ts', 'register-functions.ts'],
   ['metrics-services.ts', 'check-services.ts'], //         put the parts together
   ['services.ts'],
   ['sync-services.ts'],

@@ -1,9 +1,11 @@
 import { ConfigurationError } from '../errors.ts';
 import { rememberSecret, rememberToken } from '../safe-text.ts';
 import { entitiesOf } from './entities.ts';
+import type { AppSettings } from './environments/environment.ts';
+import { readEnvironments } from './environments/read-environments.ts';
 import { metricsSettingNames, readMetricsSettings } from './metrics-settings.ts';
 import { scheduleFault } from './ncrontab.ts';
-import { readSettings, type Settings, settingNames } from './settings.ts';
+import { environmentKey, readSettings, type Settings, settingNames } from './settings.ts';
 
 /** What is wrong with the configuration. */
 export interface InvalidSettings {
@@ -14,7 +16,7 @@ export interface InvalidSettings {
 }
 
 /** The settings and files that the app cannot run without, all at once. Both lists are empty if everything is valid. */
-export function invalidSettings(env: Record<string, string | undefined> = process.env): InvalidSettings {
+export function invalidSettings(env: AppSettings = process.env): InvalidSettings {
   // So that no fault quotes one that was put into the wrong setting as well.
   rememberSecret(env['DATAVERSE_CLIENT_SECRET']);
   rememberToken(env['DATAVERSE_ACCESS_TOKEN']);
@@ -26,6 +28,7 @@ export function invalidSettings(env: Record<string, string | undefined> = proces
     () => readMetricsSettings(env),
     () => checkSchedule(env['SYNC_SCHEDULE']),
     () => checkEntities(env),
+    () => checkEnvironments(env),
   ].flatMap((read) => {
     try {
       read();
@@ -54,7 +57,14 @@ function checkSchedule(schedule: string | undefined): void {
   if (fault !== undefined) throw new ConfigurationError(`SYNC_SCHEDULE ${fault}.`);
 }
 
-function checkEntities(env: Record<string, string | undefined>): void {
+/** Those of the app settings name the file. Each environment of it has settings of its own, which are looked at apart. */
+function checkEnvironments(env: AppSettings): void {
+  if (env[environmentKey] !== undefined) return;
+  const { faults } = readEnvironments(env);
+  if (faults.length > 0) throw new ConfigurationError(faults.join(' '));
+}
+
+function checkEntities(env: AppSettings): void {
   let settings: Settings;
   try {
     settings = readSettings(env);

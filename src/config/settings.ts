@@ -52,6 +52,8 @@ export interface Settings {
   databaseStorage: StorageSettings;
   /** Tells this app from others that use the same storage account: its name in Azure, or else its work container. */
   app: string;
+  /** The name of the environment in environments.json; undefined for that of the app settings. */
+  environment?: string | undefined;
   /** Begins the names of the queues; see queue-names.ts. */
   queuePrefix: string;
   containers: { work: string; database: string };
@@ -89,6 +91,9 @@ export interface Settings {
     cacheBytes: number;
   };
 }
+
+/** Where the settings of an environment have its name. No app setting can be called so: its name has a colon. */
+export const environmentKey = 'environment:name';
 
 const megabyte = 1024 * 1024;
 
@@ -131,6 +136,7 @@ const appSettings = z.object({
   SYNC_DATABASE_CONTAINER: container('dataverse'),
   SYNC_DATABASE_NAME: z.string().trim().min(1).max(200).default('dataverse.db'),
   SYNC_ENTITIES_FILE: z.string().trim().min(1).default('entities.json'),
+  SYNC_ENVIRONMENTS_FILE: text,
   SYNC_SLICE_SECONDS: number(120, 0.001, 3600),
   SYNC_SLICE_MB: number(64, 0.001, 1024),
   SYNC_STALE_AFTER: number(900, 1, 86_400),
@@ -199,6 +205,7 @@ export function readSettings(
     },
     checkTogether,
   );
+  const environment = env[environmentKey];
   return {
     dataverse: {
       url: environmentOrigin(s.DATAVERSE_URL, 'DATAVERSE_URL'),
@@ -216,7 +223,8 @@ export function readSettings(
     },
     storage: hostStorage(s),
     databaseStorage: databaseStorage(s),
-    app: s.WEBSITE_SITE_NAME ?? s.SYNC_WORK_CONTAINER,
+    app: appOf(s.WEBSITE_SITE_NAME ?? s.SYNC_WORK_CONTAINER, environment),
+    environment,
     queuePrefix: s.SYNC_QUEUE_PREFIX,
     containers: { work: s.SYNC_WORK_CONTAINER, database: s.SYNC_DATABASE_CONTAINER },
     databaseName: s.SYNC_DATABASE_NAME,
@@ -244,6 +252,11 @@ export function readSettings(
       cacheBytes: Math.round(s.SYNC_CACHE_MB * megabyte),
     },
   };
+}
+
+/** Environments of one app are as apart as apps are. */
+function appOf(name: string, environment: string | undefined): string {
+  return environment === undefined ? name : `${name}/${environment}`;
 }
 
 /** The faults that concern more than the form of one setting. */

@@ -1,10 +1,9 @@
-import { app } from '@azure/functions';
 import { serve } from '../http/handler.ts';
 import { getStatus } from '../http/metrics/get-status.ts';
 import { metricsServices } from '../metrics-services.ts';
+import { registerHttp } from '../register-functions.ts';
 
 /** `GET /api/metrics/campaign/status/{ticket}`: the `Location` of a 202. */
-app.http('campaignMetricsStatus', {
-  route: 'metrics/campaign/status/{ticket}',
-  ...serve(metricsServices, { GET: getStatus }),
-});
+registerHttp('campaignMetricsStatus', 'metrics/campaign/status/{ticket}', (environment) =>
+  serve(() => metricsServices(environment), { GET: getStatus }),
+);

@@ -30,7 +30,7 @@ const commonHeaders = {
 };
 
 /**
- * The HTTP stack: the options of `app.http` that are the same for all routes. It picks the handler by method,
+ * The HTTP stack: the options of `registerHttp` that are the same for all routes. It picks the handler by method,
  * answers HEAD like GET without the body, OPTIONS and 405 with `Allow` (RFC 9110, section 9), turns errors into
  * problem documents, logs them once, and sets the headers of all responses.
  *
@@ -48,7 +48,7 @@ const commonHeaders = {
  * };
  *
  * // src/functions/version.ts
- * app.http('version', { route: 'version', ...serve(syncServices, { GET: getVersion }) });
+ * registerHttp('version', 'version', (environment) => serve(() => syncServices(environment), { GET: getVersion }));
  */
 export function serve<Services>(
   services: () => Services | Promise<Services>,

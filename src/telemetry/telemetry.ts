@@ -30,14 +30,22 @@ export interface Telemetry {
 /** Where log lines go. */
 export type LogSink = (level: LogLevel, line: string) => void;
 
-export function createTelemetry(sink: () => LogSink, monitor: () => MonitorClient | undefined): Telemetry {
+/** @param common properties of every line and every event, such as the environment */
+export function createTelemetry(
+  sink: () => LogSink,
+  monitor: () => MonitorClient | undefined,
+  common: Properties = {},
+): Telemetry {
   return {
     log(level, message, properties = {}) {
       const { runId } = currentScope();
-      sink()(level, logLine(message, runId === undefined ? properties : { runId, ...properties }));
+      sink()(level, logLine(message, { ...common, runId, ...properties }));
     },
     event(name, properties, figures) {
-      const texts = defined(properties).map(([key, value]) => [key, safeText(String(value))]);
+      const texts = defined({ ...common, ...properties }).map(([key, value]) => [
+        key,
+        safeText(String(value)),
+      ]);
       monitor()?.trackEvent({
         name,
         properties: Object.fromEntries(texts),

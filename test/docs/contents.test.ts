@@ -65,7 +65,9 @@ describe('the documentation agrees with the code', () => {
     expect(readSettings({ ...required, ...defaults })).toEqual(readSettings(required));
     expect(readMetricsSettings(defaults)).toEqual(readMetricsSettings({}));
     const withDefault = inCode.filter((name) =>
-      /^(?:SYNC_(?!DATABASE_STORAGE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$|_SCHEMA$/.test(name),
+      /^(?:SYNC_(?!DATABASE_STORAGE|ENVIRONMENTS_FILE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$|_SCHEMA$/.test(
+        name,
+      ),
     );
     expect(Object.keys(defaults).sort()).toEqual(withDefault.sort());
 
@@ -97,9 +99,9 @@ describe('the documentation agrees with the code', () => {
     expect(table.map(([name]) => plain(name!)).sort()).toEqual([...fileOf.keys()].sort());
     for (const [name, trigger] of table) {
       const source = read(fileOf.get(plain(name!))!);
-      const route = /route: '(.+?)'/.exec(source)?.[1];
+      const route = /registerHttp\('\w+', '(.+?)'/.exec(source)?.[1];
       if (route === undefined) {
-        expect(trigger).toMatch(source.includes('app.timer') ? /^timer/ : /^queue/);
+        expect(trigger).toMatch(source.includes('registerTimer') ? /^timer/ : /^queue/);
         continue;
       }
       // The address without the optional parameter may stand for both.

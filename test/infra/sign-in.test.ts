@@ -7,7 +7,7 @@ import { root } from './infrastructure.ts';
 /** Every HTTP function with its route, and what it asks for where people sign in: a sign-in, a key, or neither. */
 const routes = globSync('src/functions/**/*.ts', { cwd: root }).flatMap((path) => {
   const text = readFileSync(join(root, path), 'utf8');
-  const route = /\broute: '([^']+)'/.exec(text)?.[1];
+  const route = /registerHttp\('\w+', '([^']+)'/.exec(text)?.[1];
   const hasSignIn = text.includes('isOfPages: true');
   const hasKey = !hasSignIn && !text.includes("'anonymous'");
   return route === undefined ? [] : [{ path: `/api/${route}`, hasSignIn, hasKey }];

@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import { Environment } from '../../src/config/environments/environment.ts';
 import { metricsServices } from '../../src/metrics-services.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -10,7 +11,7 @@ test('invalid settings of the app and of campaign metrics are reported together'
   vi.stubEnv('METRICS_TABLE', 'x); drop');
   let message = '';
   try {
-    metricsServices();
+    metricsServices(new Environment(undefined, process.env));
   } catch (error) {
     ({ message } = error as Error);
   }

@@ -1,7 +1,9 @@
-import { app } from '@azure/functions';
 import { serve } from '../../http/handler.ts';
 import { postChanges } from '../../http/sync/post-changes.ts';
+import { registerHttp } from '../../register-functions.ts';
 import { syncServices } from '../../services.ts';
 
 /** `POST /api/changes`: receives the messages of a Dataverse webhook. */
-app.http('changes', { route: 'changes', ...serve(syncServices, { POST: postChanges }) });
+registerHttp('changes', 'changes', (environment) =>
+  serve(() => syncServices(environment), { POST: postChanges }),
+);

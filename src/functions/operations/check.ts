@@ -1,10 +1,10 @@
-import { app } from '@azure/functions';
-import { checkEverything } from '../../check-services.ts';
+import { checkEnvironments } from '../../check-services.ts';
+import { appEnvironments } from '../../config/environments/read-environments.ts';
 import { serve } from '../../http/handler.ts';
 import { getCheck } from '../../http/operations/get-check.ts';
+import { registerHttp } from '../../register-functions.ts';
 
-/** `GET /api/check`: tries everything that the app needs, with real requests. */
-app.http('check', {
-  route: 'check',
-  ...serve(() => undefined, { GET: getCheck(() => checkEverything()) }),
-});
+/** `GET /api/check`: tries everything that the app needs, with real requests; with the name of an environment, what that one needs. */
+registerHttp('check', 'check', (environment) =>
+  serve(() => undefined, { GET: getCheck(() => checkEnvironments(environment, appEnvironments())) }),
+);

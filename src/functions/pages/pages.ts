@@ -1,15 +1,15 @@
-import { app } from '@azure/functions';
+import { appEnvironments } from '../../config/environments/read-environments.ts';
 import { getPage } from '../../http/dashboard/get-page.ts';
 import { serve } from '../../http/handler.ts';
 import { pageReads } from '../../pages-services.ts';
+import { registerHttp } from '../../register-functions.ts';
 import { syncServices } from '../../services.ts';
 
 /** `GET /api/pages/{page?}/{item?}`: the pages of the dashboard. */
-app.http('pages', {
-  route: 'pages/{page?}/{item?}',
-  ...serve(
-    syncServices,
-    { GET: getPage(() => process.env['SYNC_SCHEDULE'], pageReads), hasPages: true },
+registerHttp('pages', 'pages/{page?}/{item?}', (environment) =>
+  serve(
+    () => syncServices(environment),
+    { GET: getPage(environment, pageReads(environment), appEnvironments()), hasPages: true },
     { isOfPages: true },
   ),
-});
+);

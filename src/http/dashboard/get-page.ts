@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import type { Environment } from '../../config/environments/environment.ts';
 import type { SyncServices } from '../../sync/documents/services.ts';
 import type { Handler } from '../handler.ts';
 import { html } from '../pages/html.ts';
@@ -30,21 +31,25 @@ const pages: Readonly<Record<PageName, { all: Page; one?: Page }>> = {
 
 /**
  * `GET /api/pages/{page?}/{item?}`: a whole page of the dashboard. Its problems are pages, too.
- * @param schedule reads `SYNC_SCHEDULE`
+ * @param own the environment that the pages are of
  * @param reads what pages read beside the documents of runs
+ * @param all environments of the app
  */
 export function getPage(
-  schedule: () => string | undefined,
+  own: Pick<Environment, 'name' | 'settings'>,
   reads: PageContext['reads'],
+  all: readonly Pick<Environment, 'name'>[],
 ): Handler<SyncServices> {
+  const names = all.map(({ name }) => name);
   return async (services, request) => {
     const { page = 'overview', item } = request.params;
     const current = pageNames.find((name) => name === page);
     const links = linksOf(request);
     const environment = new URL(services.settings.dataverse.url).host;
     const user = readDashboardAuth() === 'entra' ? signedIn(request) : undefined;
+    const environments = { current: own.name, names };
     const answer = (content: PageContent): HttpResponseInit =>
-      pageResponse(content, { links, current: current ?? 'overview', environment, user });
+      pageResponse(content, { links, current: current ?? 'overview', environment, environments, user });
     try {
       const make = current && pages[current][item === undefined ? 'all' : 'one'];
       if (make === undefined) throw noPage(request);
@@ -54,7 +59,7 @@ export function getPage(
         item,
         query: request.query,
         now: services.now(),
-        schedule: schedule(),
+        schedule: own.settings['SYNC_SCHEDULE'],
         reads,
       };
       return answer(await make(context as PageContext));

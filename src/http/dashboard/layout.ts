@@ -59,6 +59,7 @@ const refreshSeconds = 5;
 /**
  * A whole page.
  * @param environment the host of the Dataverse environment, which every page names
+ * @param environments of the app, by name; undefined is that of the app settings
  * @param user who signed in with Entra ID; undefined where a key opens the pages
  */
 export function pageResponse(
@@ -67,17 +68,33 @@ export function pageResponse(
     links,
     current,
     environment,
+    environments,
     user,
-  }: { links: Links; current: PageName; environment: string; user?: SignedIn | undefined },
+  }: {
+    links: Links;
+    current: PageName;
+    environment: string;
+    environments: { current: string | undefined; names: readonly (string | undefined)[] };
+    user?: SignedIn | undefined;
+  },
 ): HttpResponseInit {
   const { title, content, isLive = false, newsSeconds = 30, hasSqlite = false, status = 200 } = page;
   const entry = (name: PageName): Html =>
     html`<li><a href="${links.page(name)}"${name === current ? html` aria-current="page"` : undefined}>${titles[name]}</a></li>`;
+  const others = environments.names.map(
+    (name) =>
+      html`<li><a href="${links.environment(name)}"${name === environments.current ? html` aria-current="true"` : undefined}>${name ?? 'default'}</a></li>`,
+  );
   const refresh = isLive
     ? html`<noscript><meta http-equiv="refresh" content="${refreshSeconds}"></noscript>\n`
     : undefined;
   const body = html`<a class="skip" href="#content">Skip to the content</a>
-<header><p>Dataverse mirror of <strong>${environment}</strong></p>
+<header><p>Dataverse mirror of <strong>${environment}</strong></p>${
+    others.length > 1
+      ? html`
+<nav aria-label="Environments"><ul>${others}</ul></nav>`
+      : undefined
+  }
 <nav aria-label="Pages"><ul>${(Object.keys(titles) as PageName[]).map(entry)}</ul></nav>${
     user &&
     html`

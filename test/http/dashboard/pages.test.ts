@@ -34,6 +34,9 @@ interface Answer {
   body: string;
 }
 
+/** The environment of the app settings. */
+const own = { name: undefined, settings: { SYNC_SCHEDULE: '0 */15 * * * *' } };
+
 /** Sends a request through the stack of the routes. */
 async function get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
   const [, route, page, item] = /^\/api\/(pages|dashboard|assets)\/?([^/?]*)\/?([^/?]*)/.exec(path)!;
@@ -42,7 +45,7 @@ async function get(path: string, headers: Record<string, string> = {}): Promise<
   if (item) params['item'] = decodeURIComponent(item);
   const resources = {
     pages: serve(() => org!.harness.services, {
-      GET: getPage(() => '0 */15 * * * *', reads),
+      GET: getPage(own, reads, [own]),
     }),
     dashboard: serve(() => undefined, { GET: getShell }),
     assets: serve(() => undefined, { GET: getAsset }),

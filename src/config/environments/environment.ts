@@ -1,0 +1,59 @@
+import { queueName } from '../queue-names.ts';
+
+/** App settings by name. */
+export type AppSettings = Record<string, string | undefined>;
+
+/**
+ * A Dataverse environment that the app syncs, with what the host needs to know of its functions. The first one of an app
+ * is that of the app settings; it has no name, and its functions, queues and addresses are those of an app with one alone.
+ */
+export class Environment {
+  /** In environments.json; undefined for that of the app settings. */
+  readonly name: string | undefined;
+  /** The app settings as they are for this environment. */
+  readonly settings: AppSettings;
+
+  constructor(name: string | undefined, settings: AppSettings) {
+    this.name = name;
+    this.settings = settings;
+  }
+
+  /** @example new Environment('sales', …).functionName('mergeRound') // mergeRound_sales */
+  functionName(name: string): string {
+    return this.name === undefined ? name : `${name}_${this.name}`;
+  }
+
+  /** The route of an HTTP function. @example new Environment('sales', …).route('sync/{runId?}') // environments/sales/sync/{runId?} */
+  route(route: string): string {
+    return this.name === undefined ? route : `environments/${this.name}/${route}`;
+  }
+
+  /** The name of a queue. */
+  queueName(name: string): string {
+    return queueName(name, this.settings);
+  }
+
+  /**
+   * The schedule of the timer. For the app settings it is the host that reads `SYNC_SCHEDULE`
+   * (learn.microsoft.com: Azure Functions binding expressions, "App settings").
+   */
+  get schedule(): string {
+    return this.name === undefined ? '%SYNC_SCHEDULE%' : this.settings['SYNC_SCHEDULE']!.trim();
+  }
+}
+
+/** Makes something of each environment when it is first asked for. After a failure the next call tries again. */
+export function perEnvironment<Made>(
+  make: (environment: Environment) => Made,
+): (environment: Environment) => Made {
+  const made = new Map<string | undefined, Made>();
+  return (environment) => {
+    const { name } = environment;
+    if (!made.has(name)) {
+      const now = make(environment);
+      made.set(name, now);
+      if (now instanceof Promise) now.catch(() => made.delete(name));
+    }
+    return made.get(name)!;
+  };
+}
