@@ -54,6 +54,7 @@ export function registerTimer(
 ): void {
   for (const environment of appEnvironments()) {
     const { schedule } = environment;
+    if (schedule === undefined) continue;
     app.timer(environment.functionName(name), { schedule, handler: inInvocation(handler(environment)) });
   }
 }

@@ -9,12 +9,13 @@ import { commandEnvironment } from './command-environment.ts';
 
 export const help = `Moves the mirror with its cursors to PostgreSQL, or from there to a SQLite file, so that Dataverse is not read again.
 
-  dataverse-sqlite-sync move --to postgres [--json]
-  dataverse-sqlite-sync move --to sqlite [--json]
+  dataverse-sqlite-sync move --to postgres [--json] [--environment NAME]
+  dataverse-sqlite-sync move --to sqlite [--json] [--environment NAME]
 
-  --to     the target that takes over rows, histories, deletes, log, labels and cursors; it must have no mirror yet
-  --json   print JSON
-  --data   use the storage of the npm start that runs with this data folder
+  --to           the target that takes over rows, histories, deletes, log, labels and cursors; it must have no mirror yet
+  --json         print JSON
+  --data         use the storage of the npm start that runs with this data folder
+  --environment  work with this environment of environments.json; by default with that of the app settings
   --help
 
 Settings come from environment variables or from local.settings.json: those of the file's storage account, and POSTGRES_URL,
@@ -29,6 +30,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
       to: { type: 'string' },
       json: { type: 'boolean', default: false },
       data: { type: 'string' },
+      environment: { type: 'string' },
     },
   });
   const { to } = values;
@@ -38,7 +40,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
   // This command does not use Dataverse, but readSettings requires it.
   const env = {
     DATAVERSE_URL: 'https://unused.crm.dynamics.com',
-    ...commandEnvironment({ data: values.data }),
+    ...commandEnvironment({ data: values.data, environment: values.environment }),
   };
   const quiet = createTelemetry(
     () => () => undefined,

@@ -8,11 +8,12 @@ import { commandEnvironment } from './command-environment.ts';
 
 export const help = `Queues the campaign metrics that Dataverse rejected again; the function app then writes them.
 
-  dataverse-sqlite-sync replay [--dry-run] [--data DIR] [--id <row id>]…
+  dataverse-sqlite-sync replay [--dry-run] [--data DIR] [--environment NAME] [--id <row id>]…
 
-  --dry-run    list the records without queueing them
-  --id         only this record; can be repeated
-  --data       use the storage and Dataverse of the npm start that runs with this data folder
+  --dry-run      list the records without queueing them
+  --id           only this record; can be repeated
+  --data         use the storage and Dataverse of the npm start that runs with this data folder
+  --environment  work with this environment of environments.json; by default with that of the app settings
   --help
 
 Settings come from environment variables or from local.settings.json; where neither names
@@ -25,10 +26,11 @@ export async function run(args: readonly string[]): Promise<boolean> {
     options: {
       'dry-run': { type: 'boolean', default: false },
       data: { type: 'string' },
+      environment: { type: 'string' },
       id: { type: 'string', multiple: true, default: [] },
     },
   });
-  const env = commandEnvironment({ data: values.data });
+  const env = commandEnvironment({ data: values.data, environment: values.environment });
   const services = createMetricsServices(readSettings(env), readMetricsSettings(env));
   const ids = values.id.map((id) => id.toLowerCase());
   const records = await replayPoison(services, { ids, dryRun: values['dry-run'] });

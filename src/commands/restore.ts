@@ -10,14 +10,15 @@ import { commandEnvironment } from './command-environment.ts';
 export const help = `Restores an earlier state of the database, with the cursors that belong to it. The next run then reads what changed in
 Dataverse since that state was committed.
 
-  dataverse-sqlite-sync restore --list [--database NAME] [--json] [--data DIR]
-  dataverse-sqlite-sync restore --at TIME [--database NAME] [--json] [--data DIR]
+  dataverse-sqlite-sync restore --list [--database NAME] [--json] [--data DIR] [--environment NAME]
+  dataverse-sqlite-sync restore --at TIME [--database NAME] [--json] [--data DIR] [--environment NAME]
 
-  --list       the states that are kept, newest first
-  --at         restore the newest state that was committed at or before TIME, such as 2026-11-20T12:00:00Z
-  --database   the database that tables name with "database" in entities.json; by default the one that has all others
-  --json       print JSON
-  --data       use the storage of the npm start that runs with this data folder
+  --list         the states that are kept, newest first
+  --at           restore the newest state that was committed at or before TIME, such as 2026-11-20T12:00:00Z
+  --database     the database that tables name with "database" in entities.json; by default the one that has all others
+  --json         print JSON
+  --data         use the storage of the npm start that runs with this data folder
+  --environment  work with this environment of environments.json; by default with that of the app settings
   --help
 
 The state that is replaced is kept, so a restore can be undone. While a run is live, nothing is restored.
@@ -34,6 +35,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
       database: { type: 'string' },
       json: { type: 'boolean', default: false },
       data: { type: 'string' },
+      environment: { type: 'string' },
     },
   });
   if (values.list === (values.at !== undefined)) {
@@ -43,7 +45,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
   // This command does not use Dataverse, but readSettings requires it.
   const settings = readSettings({
     DATAVERSE_URL: 'https://unused.crm.dynamics.com',
-    ...commandEnvironment({ data: values.data }),
+    ...commandEnvironment({ data: values.data, environment: values.environment }),
   });
   if (settings.postgres !== undefined) {
     throw new ConfigurationError('The mirror is in PostgreSQL, whose server keeps the earlier states.', {

@@ -18,12 +18,13 @@ export const help = `Prints the least privileges that the app needs in Dataverse
 write on the table of campaign metrics, read on definitions; all at organisation level. With --create, makes a security role
 of them. Running it again adds what the role lacks and takes nothing away.
 
-  dataverse-sqlite-sync role [--create] [--assign CLIENT_ID] [--name NAME] [--data DIR]
+  dataverse-sqlite-sync role [--create] [--assign CLIENT_ID] [--name NAME] [--data DIR] [--environment NAME]
 
-  --create     create the role, or add what it lacks; run it as a System Administrator
-  --assign     give the role to the application user with this client id
-  --name       the name of the role (default: ${defaultRoleName})
-  --data       use the Dataverse of the npm start that runs with this data folder
+  --create       create the role, or add what it lacks; run it as a System Administrator
+  --assign       give the role to the application user with this client id
+  --name         the name of the role (default: ${defaultRoleName})
+  --data         use the Dataverse of the npm start that runs with this data folder
+  --environment  work with this environment of environments.json; by default with that of the app settings
   --help
 
 DATAVERSE_URL and the sign-in settings come from environment variables or from local.settings.json; where neither names
@@ -38,6 +39,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
       assign: { type: 'string' },
       name: { type: 'string', default: defaultRoleName },
       data: { type: 'string' },
+      environment: { type: 'string' },
     },
   });
   const { create, assign: clientId, name } = values;
@@ -49,7 +51,7 @@ export async function run(args: readonly string[]): Promise<boolean> {
   // This command does not use storage, but readSettings requires it.
   const env = {
     AzureWebJobsStorage: 'UseDevelopmentStorage=true',
-    ...commandEnvironment({ data: values.data }),
+    ...commandEnvironment({ data: values.data, environment: values.environment }),
   };
   const { dataverse, entitiesFile } = readSettings(env);
   const credential = createCredential(dataverse.credential);

@@ -19,6 +19,8 @@ export interface LocalEnvironment {
   host: FunctionsHost;
   source: LocalSource;
   dataverseUrl: string;
+  /** Further environments, with the address of the Dataverse of each. */
+  others: readonly { name: string; dataverseUrl: string }[];
   connectionString: string;
   settings: Record<string, string>;
   dataFolder: string;
@@ -50,7 +52,7 @@ export async function startLocalEnvironment(
   parts: AsyncDisposableStack,
   log: (entry: LogEntry) => void,
 ): Promise<LocalEnvironment> {
-  const { dataverse, rows, once, live = false } = options;
+  const { dataverse, rows, once, live = false, environments = [] } = options;
   const metadata = options.metadata === undefined ? undefined : resolve(options.metadata);
   if (dataverse !== undefined) {
     await checkDataverse(dataverse, process.env['DATAVERSE_ACCESS_TOKEN'] || undefined);
@@ -74,6 +76,19 @@ export async function startLocalEnvironment(
     state.samplePort = Number(new URL(sample.report.url).port);
     return sample.report.url;
   };
+  const ports = { ...state.environmentPorts };
+  state.environmentPorts = ports;
+  const startOthers = () =>
+    Promise.all(
+      environments.map(async (name, at) => {
+        // Another seed: other rows.
+        const others = { rows, since: state.since, live, seed: 2 + at, port: ports[name] };
+        const sample = await startSampleDataverseThread(others);
+        parts.defer(() => sample.stop());
+        ports[name] = Number(new URL(sample.report.url).port);
+        return { name, dataverseUrl: sample.report.url };
+      }),
+    );
   const startStorage = async () => {
     const emulator = await startStorageEmulator({ folder: data.path, accountKey: state.storageKey });
     parts.defer(() => emulator.stop());
@@ -87,13 +102,14 @@ export async function startLocalEnvironment(
       state.postgres = await newPostgresState(data.path);
       await writeLocalState(data.path, state);
     }
-    const server = await startLocalPostgres(state.postgres, source.isNew);
+    const server = await startLocalPostgres(state.postgres, { isTemporary: source.isNew, environments });
     parts.defer(() => server.stop());
     return server;
   };
-  const [dataverseUrl, { connectionString, onQueueMessage }, { startFunctionsHost }, postgres] =
+  const [dataverseUrl, others, { connectionString, onQueueMessage }, { startFunctionsHost }, postgres] =
     await Promise.all([
       dataverse ?? startSample(),
+      startOthers(),
       startStorage(),
       // Load the host while the threads start.
       import('./functions-host/host.ts'),
@@ -105,12 +121,16 @@ export async function startLocalEnvironment(
     entitiesFile = join(data.path, 'entities.json');
     await replaceText(entitiesFile, `${JSON.stringify(defaultTables, null, 2)}\n`);
   }
+  const environmentsFile = join(data.path, 'environments.json');
+  if (others.length > 0) await replaceText(environmentsFile, environmentsOf(others));
   const settings = await localSettings({
     appRoot,
     dataverseUrl,
     isSample: dataverse === undefined,
     connectionString,
     entitiesFile,
+    environmentsFile: others.length > 0 ? environmentsFile : '',
+    environments,
     once,
     live,
     target: postgres?.settings ?? { SYNC_TARGET: 'sqlite' },
@@ -140,9 +160,18 @@ export async function startLocalEnvironment(
   parts.defer(() => host.stop());
   const dataFolder = data.path;
   return {
-    ...{ host, source, dataverseUrl, connectionString, settings, dataFolder, logFile },
+    ...{ host, source, dataverseUrl, others, connectionString, settings, dataFolder, logFile },
     ...{ warnings: data.warnings, defaultTables, postgres },
   };
+}
+
+function environmentsOf(others: LocalEnvironment['others']): string {
+  const entries = others.map(({ name, dataverseUrl }) => [
+    name,
+    // The sample Dataverse accepts any token.
+    { DATAVERSE_URL: dataverseUrl, DATAVERSE_ACCESS_TOKEN: '%DATAVERSE_ACCESS_TOKEN%' },
+  ]);
+  return `${JSON.stringify({ environments: Object.fromEntries(entries) }, null, 2)}\n`;
 }
 
 /** What `npm run provision`, `role` and `metrics:replay` need. A token for a real environment is not written to a file. */
@@ -156,6 +185,7 @@ function forCommands(
     'SYNC_WORK_CONTAINER',
     'SYNC_QUEUE_PREFIX',
     'SYNC_ENTITIES_FILE',
+    'SYNC_ENVIRONMENTS_FILE',
     'SYNC_TARGET',
     'POSTGRES_URL',
     'POSTGRES_SCHEMA',

@@ -7,6 +7,10 @@ export interface LocalSettingsInput {
   isSample: boolean;
   connectionString: string;
   entitiesFile: string;
+  /** The environments.json of `--environments`; empty without. That of the user stays out: it may lead to storage elsewhere. */
+  environmentsFile: string;
+  /** Their names. */
+  environments: readonly string[];
   once: boolean;
   /** A sync starts every 20 seconds, whatever the schedule. */
   live: boolean;
@@ -39,6 +43,7 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
     SYNC_DATABASE_STORAGE__blobServiceUri: '',
     SYNC_DATABASE_STORAGE__clientId: '',
     SYNC_ENTITIES_FILE: input.entitiesFile,
+    SYNC_ENVIRONMENTS_FILE: input.environmentsFile,
     // The emulator tells of each message that becomes visible. Polls find those of a process that was killed.
     AzureFunctionsJobHost__extensions__queues__maxPollingInterval: '00:00:05',
   });
@@ -46,6 +51,9 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
   if (input.isSample) settings['DATAVERSE_ACCESS_TOKEN'] = 'sample';
   if (input.live) settings['SYNC_SCHEDULE'] = '*/20 * * * * *';
   // `npm start` requests the one sync itself.
-  if (input.once) settings['AzureWebJobs.syncTimer.Disabled'] = 'true';
+  if (input.once) {
+    for (const end of ['', ...input.environments.map((name) => `_${name}`)])
+      settings[`AzureWebJobs.syncTimer${end}.Disabled`] = 'true';
+  }
   return settings;
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { isLoopback } from '../config/environment-url.ts';
+import { isEnvironmentName } from '../config/environments/environment-name.ts';
 import type { RereadRequest } from '../sync/documents/run.ts';
 
 /** The options of `npm start`, validated. */
@@ -19,6 +20,8 @@ export interface StartOptions {
   metadata?: string;
   /** Where the mirror is. */
   target: 'sqlite' | 'postgres';
+  /** Names of further environments, each with a sample Dataverse of its own. */
+  environments?: string[];
   /** Logical names of tables that may lose rows beyond their limit in the first sync. */
   allowMassDelete?: string[];
   /** Logical names of tables that the first sync reads again in full, or all. */
@@ -46,6 +49,9 @@ Runs a first sync at once, then syncs on schedule until Ctrl-C.
   --entities FILE    the tables to sync (default: entities.json)
   --target TARGET    where the mirror is: sqlite (default), or postgres, which starts a PostgreSQL server
                      on this machine as well
+  --environments LIST
+                     sync further environments side by side, each with a sample Dataverse and a mirror of
+                     its own: names with commas between them, such as sales,service
   --out FILE         copy the finished database to this file, readable by you only; other
                      databases of entities.json are copied next to it
   --data DIR         where the storage emulator keeps its files, readable by you only (default: a folder in .data)
@@ -104,6 +110,15 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
   if (live && (dataverse !== undefined || once)) {
     throw new UsageError('--live applies to the sample Dataverse, and not to --once and --check');
   }
+  const environments = names(values.environments);
+  if (environments !== undefined && (dataverse ?? metadata ?? out) !== undefined) {
+    throw new UsageError(
+      '--environments starts sample environments: not with --dataverse, --metadata and --out',
+    );
+  }
+  if (environments !== undefined && json) {
+    throw new UsageError('--json prints the result of one environment, so not with --environments');
+  }
   const port = wholeNumber('port', values.port, 65_535);
   const rows = wholeNumber('rows', values.rows, 100_000_000) ?? DEFAULT_ROWS;
   const allowMassDelete = values['allow-mass-delete'];
@@ -117,6 +132,7 @@ export function parseStartOptions(args: string[]): StartOptions | 'help' {
     rows,
     target,
     ...(live && { live }),
+    ...(environments && { environments }),
     port,
     dataverse: origin(dataverse),
     ...files,
@@ -140,6 +156,7 @@ function parse(args: string[]) {
       live: { type: 'boolean' },
       metadata: { type: 'string' },
       target: { type: 'string' },
+      environments: { type: 'string' },
       'allow-mass-delete': { type: 'string', multiple: true },
       reread: { type: 'string', multiple: true },
       quiet: { type: 'boolean' },
@@ -148,6 +165,16 @@ function parse(args: string[]) {
     },
   });
   return values;
+}
+
+function names(text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  const list = text.split(',').map((name) => name.trim());
+  const wrong = list.find((name, at) => !isEnvironmentName(name) || list.indexOf(name) !== at);
+  if (wrong === undefined) return list;
+  throw new UsageError(
+    `--environments takes different names of 2 to 20 lower-case letters, digits and single hyphens, not "${wrong}"`,
+  );
 }
 
 function wholeNumber(name: string, text: string | undefined, max: number): number | undefined {

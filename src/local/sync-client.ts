@@ -13,10 +13,10 @@ export class SyncClient {
   readonly #headers: Record<string, string>;
   readonly #stop: AbortSignal;
 
-  /** `url` is the functions host's. `stop` ends the requests that are in progress. */
-  constructor(url: string, functionKey: string, stop: AbortSignal) {
+  /** @param root of the environment: `http://…/api`. `stop` ends the requests that are in progress. */
+  constructor(root: string, functionKey: string, stop: AbortSignal) {
     this.#stop = stop;
-    this.#url = `${url}/api/sync`;
+    this.#url = `${root}/sync`;
     this.#headers = { 'x-functions-key': functionKey };
   }
 

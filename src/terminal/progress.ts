@@ -3,12 +3,12 @@ import type { TableReport } from '../sync/documents/report.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from './format.ts';
 
-/** Shows the progress of a run. */
+/** Shows the progress of a run, then of the next. */
 export interface Progress {
   show(status: RunStatus): void;
   /** Writes a permanent line, above the lines that are repainted. */
   line(text: string): void;
-  /** Leaves the last painted lines as they are. */
+  /** The run is over: leaves the last painted lines as they are. */
   end(): void;
 }
 
@@ -55,6 +55,11 @@ class PrintedProgress extends NoProgress {
     if (phase === 'merging' && this.#phase !== 'merging') this.line('Merging into the database …');
     this.#phase = phase;
   }
+
+  override end(): void {
+    this.#printed.clear();
+    this.#phase = '';
+  }
 }
 
 function finishedLine({ name, state, error, rowsRead, seconds, bytes, strategy }: TableReport): string {
@@ -98,6 +103,7 @@ class PaintedProgress implements Progress {
 
   end(): void {
     this.#painted = [];
+    this.#startedAt.clear();
   }
 
   #linesOf({ entities: tables, totals, phase, seconds }: RunStatus): string[] {

@@ -16,6 +16,7 @@ test('a PostgreSQL of the environment is not the one of npm start, and not that 
   const input = {
     ...{ appRoot, dataverseUrl: 'http://127.0.0.1:1', isSample: true, once: true, live: false },
     ...{ connectionString: 'UseDevelopmentStorage=true', entitiesFile: 'entities.json' },
+    ...{ environmentsFile: '', environments: [] },
   };
   try {
     // As the host puts them over its own environment.

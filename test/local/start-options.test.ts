@@ -40,6 +40,17 @@ test('--target is sqlite or postgres, which has no file to copy', () => {
   expect(() => parseStartOptions(['--target', 'postgres', '--out', 'o.db'])).toThrow('there is none');
 });
 
+test('--environments takes names, for sample environments beside the first one', () => {
+  expect(parseStartOptions(['--environments', 'sales, service-eu'])).toMatchObject({
+    environments: ['sales', 'service-eu'],
+  });
+  expect(helpText).toContain('  --environments ');
+  for (const wrong of ['', 'Sales', 'sales,', 'sales,sales', 'default', 'a_b'])
+    expect(() => parseStartOptions(['--environments', wrong])).toThrow('--environments takes');
+  for (const other of [['--json'], ['--out', 'o.db'], ['--dataverse', 'https://a.crm.dynamics.com']])
+    expect(() => parseStartOptions(['--environments', 'sales', ...other])).toThrow('--environments');
+});
+
 test('--live is parsed and is in the help', () => {
   expect(parseStartOptions(['--live'])).toMatchObject({ live: true, once: false });
   expect(helpText).toContain('  --live ');

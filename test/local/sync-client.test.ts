@@ -27,7 +27,7 @@ afterEach(() => {
 
 describe('SyncClient', () => {
   it('passes on the tables that may lose rows or are read again, and the explanation of a rejection', async () => {
-    const client = new SyncClient(url, 'key', new AbortController().signal);
+    const client = new SyncClient(`${url}/api`, 'key', new AbortController().signal);
     answer = { status: 202, body: { runId: 'r', outcome: 'started' } };
     expect(await client.start({ allowMassDelete: ['contact'], reread: 'all' })).toEqual({
       runId: 'r',
@@ -46,7 +46,7 @@ describe('SyncClient', () => {
   it('ends a request when it is stopped', async () => {
     const stop = new AbortController();
     answer = 'never';
-    const started = new SyncClient(url, 'key', stop.signal).start();
+    const started = new SyncClient(`${url}/api`, 'key', stop.signal).start();
     await expect.poll(() => bodies.length).toBe(1);
     stop.abort();
     await expect(started).rejects.toThrow('aborted');

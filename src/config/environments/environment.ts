@@ -1,3 +1,4 @@
+import { scheduleFault } from '../ncrontab.ts';
 import { queueName } from '../queue-names.ts';
 
 /** App settings by name. */
@@ -35,10 +36,13 @@ export class Environment {
 
   /**
    * The schedule of the timer. For the app settings it is the host that reads `SYNC_SCHEDULE`
-   * (learn.microsoft.com: Azure Functions binding expressions, "App settings").
+   * (learn.microsoft.com: Azure Functions binding expressions, "App settings"). Undefined if an environment has none that is
+   * valid, which `GET /api/environments/{name}/health` says.
    */
-  get schedule(): string {
-    return this.name === undefined ? '%SYNC_SCHEDULE%' : this.settings['SYNC_SCHEDULE']!.trim();
+  get schedule(): string | undefined {
+    if (this.name === undefined) return '%SYNC_SCHEDULE%';
+    const schedule = this.settings['SYNC_SCHEDULE']?.trim() ?? '';
+    return schedule === '' || scheduleFault(schedule) !== undefined ? undefined : schedule;
   }
 }
 

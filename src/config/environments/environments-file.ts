@@ -5,15 +5,7 @@ import { postgresAddress } from '../postgres/postgres-address.ts';
 import { readTextFile } from '../read-text.ts';
 import { settingNames } from '../settings.ts';
 import type { AppSettings } from './environment.ts';
-
-/**
- * The name of an environment is a part of names of queues and containers (lower case, no two hyphens in a row), of functions
- * and of addresses.
- */
-export const namePattern = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,19}$/;
-
-/** Names that stand for something else in the pages and their addresses. */
-const reserved = ['default', 'pages', 'dashboard', 'sync'];
+import { isEnvironmentName } from './environment-name.ts';
 
 /** Settings of the app as a whole: its account for queues, its sign-in, this file. */
 const ofTheApp = /^(?:AzureWebJobsStorage|WEBSITE_|DASHBOARD_AUTH$|SYNC_ENVIRONMENTS_FILE$)/;
@@ -103,9 +95,8 @@ function invalid(path: string, what: string): ConfigurationError {
 
 /** @returns its settings, or what is wrong */
 function readEnvironment(name: string, given: unknown, app: AppSettings): Record<string, string> | string {
-  if (reserved.includes(name)) return `an environment cannot be called ${name}`;
-  if (!namePattern.test(name)) {
-    return `the name ${JSON.stringify(name.slice(0, 40))} of an environment must have 2 to 20 lower-case letters, digits and single hyphens, and begin with a letter`;
+  if (!isEnvironmentName(name)) {
+    return `an environment cannot be called ${JSON.stringify(name.slice(0, 40))}: a name has 2 to 20 lower-case letters, digits and single hyphens, begins with a letter, and is not default, pages, dashboard or sync`;
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     return `environment ${name} must be an object of app settings`;

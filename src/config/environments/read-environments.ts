@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
-import { scheduleFault } from '../ncrontab.ts';
 import { queuePrefixPattern } from '../queue-names.ts';
 import { type AppSettings, Environment } from './environment.ts';
 import { settingsOf, withSharedMemory } from './environment-settings.ts';
@@ -55,9 +54,6 @@ function faultOf({ settings }: Environment, others: readonly Environment[]): str
   if (!queuePrefixPattern.test(prefix)) {
     return 'SYNC_QUEUE_PREFIX is invalid or, with its name, too long: it must be 2 to 37 lower-case letters, digits and single hyphens';
   }
-  const schedule = settings['SYNC_SCHEDULE']?.trim() ?? '';
-  const fault = schedule === '' ? 'is missing' : scheduleFault(schedule);
-  if (fault !== undefined) return `SYNC_SCHEDULE ${fault}`;
   for (const other of others) {
     const whose = other.name === undefined ? 'the app settings' : `environment ${other.name}`;
     const taken = placesOf(other.settings);

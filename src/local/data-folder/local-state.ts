@@ -18,6 +18,8 @@ export interface LocalState {
   since: string;
   /** Kept so that the stored links to the sample Dataverse stay valid. */
   samplePort?: number;
+  /** The same of further environments, by name. */
+  environmentPorts?: Record<string, number>;
   /** Of `--target postgres`. */
   postgres?: LocalPostgresState;
 }

@@ -19,25 +19,28 @@ export interface LocalPostgresState {
 export interface LocalPostgres {
   /** The app settings of a mirror there. */
   settings: Record<string, string>;
-  /** The command that opens the mirror. */
-  command: string;
-  /** Says where the mirror is. */
-  place: string;
+  /** The command that opens the mirror of an environment. @param name undefined for that of the app settings */
+  command(name?: string): string;
+  /** Says where that mirror is. */
+  place(name?: string): string;
   stop(): Promise<void>;
 }
 
 const database = 'dataverse';
-const schema = 'dataverse';
+
+/** The schema of an environment, as environment-settings.ts names it. */
+const schemaOf = (name: string | undefined): string =>
+  name === undefined ? 'dataverse' : `dataverse_${name.replaceAll('-', '_')}`;
 
 /**
  * Starts a PostgreSQL server on this machine, with a database for the mirror, its owner, and a user who can only read.
  * @param state the one of the last start; a new one must have been stored, because the server keeps its passwords
- * @param isTemporary delete it at the end
+ * @param options `isTemporary`: delete it at the end; `environments`: names of further environments, each with a schema
  * @throws ConfigurationError if it does not start
  */
 export async function startLocalPostgres(
   state: LocalPostgresState,
-  isTemporary = false,
+  { isTemporary = false, environments = [] }: { isTemporary?: boolean; environments?: string[] } = {},
 ): Promise<LocalPostgres> {
   const { port, passwords } = state;
   const server = await startPostgresServer({
@@ -56,7 +59,7 @@ export async function startLocalPostgres(
     });
   });
   try {
-    await prepare(state);
+    await prepare(state, [undefined, ...environments].map(schemaOf));
   } catch (error) {
     await server.stop();
     throw error;
@@ -67,11 +70,12 @@ export async function startLocalPostgres(
     settings: {
       SYNC_TARGET: 'postgres',
       POSTGRES_URL: address('dataverse', passwords.app),
-      POSTGRES_SCHEMA: schema,
+      POSTGRES_SCHEMA: schemaOf(undefined),
       POSTGRES_READER_URL: address('reader', passwords.reader),
     },
-    command: `psql '${address('reader', passwords.reader)}?options=-csearch_path%3D${schema}'`,
-    place: `PostgreSQL at 127.0.0.1:${port}, database ${database}, schema ${schema}`,
+    command: (name) =>
+      `psql '${address('reader', passwords.reader)}?options=-csearch_path%3D${schemaOf(name)}'`,
+    place: (name) => `PostgreSQL at 127.0.0.1:${port}, database ${database}, schema ${schemaOf(name)}`,
     stop: () => server.stop(),
   };
 }
@@ -104,7 +108,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Creates the users, the database and the schema, as docs/postgres.md says; all of them can be there. */
-async function prepare(state: LocalPostgresState): Promise<void> {
+async function prepare(state: LocalPostgresState, schemas: readonly string[]): Promise<void> {
   await withClient(state, 'postgres', async (client) => {
     for (const [role, password] of [
       ['dataverse', state.passwords.app],
@@ -117,13 +121,15 @@ async function prepare(state: LocalPostgresState): Promise<void> {
     if (rowCount === 0) await client.query(`CREATE DATABASE ${database}`);
   });
   await withClient(state, database, async (client) => {
-    for (const name of [schema, `${schema}_sync_staging`]) {
-      await client.query(`CREATE SCHEMA IF NOT EXISTS ${name} AUTHORIZATION dataverse`);
+    for (const schema of schemas) {
+      for (const name of [schema, `${schema}_sync_staging`]) {
+        await client.query(`CREATE SCHEMA IF NOT EXISTS ${name} AUTHORIZATION dataverse`);
+      }
+      await client.query(`GRANT USAGE ON SCHEMA ${schema} TO reader`);
+      await client.query(
+        `ALTER DEFAULT PRIVILEGES FOR ROLE dataverse IN SCHEMA ${schema} GRANT SELECT ON TABLES TO reader`,
+      );
     }
-    await client.query(`GRANT USAGE ON SCHEMA ${schema} TO reader`);
-    await client.query(
-      `ALTER DEFAULT PRIVILEGES FOR ROLE dataverse IN SCHEMA ${schema} GRANT SELECT ON TABLES TO reader`,
-    );
   });
 }
 

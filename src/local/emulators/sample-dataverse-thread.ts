@@ -2,7 +2,8 @@ import { ConfigurationError } from '../../errors.ts';
 import type { SampleDataverseOptions } from '../sample-dataverse/index.ts';
 import { startWorkerThread, type WorkerThread, WorkerThreadError } from './worker-thread.ts';
 
-export interface SampleThreadOptions extends Pick<SampleDataverseOptions, 'rows' | 'metadata' | 'tables'> {
+export interface SampleThreadOptions
+  extends Pick<SampleDataverseOptions, 'rows' | 'metadata' | 'tables' | 'seed'> {
   /** When the newest row was created, in ISO 8601. The same time gives the same rows at each start. */
   since: string;
   /** The port of the last start, because stored delta links contain it. Absent: any free port. */

@@ -203,7 +203,6 @@ describe('a fault of one environment stops no other', () => {
       { ...url, SYNC_QUEUE_PREFIX: 'a'.repeat(38) },
       /SYNC_QUEUE_PREFIX is invalid/,
     ],
-    ['a schedule that is none', { ...url, SYNC_SCHEDULE: 'now' }, /SYNC_SCHEDULE/],
     [
       'the queues of the app settings',
       { ...url, SYNC_QUEUE_PREFIX: 'sync' },
@@ -279,6 +278,13 @@ describe('a fault of one environment stops no other', () => {
       expect.arrayContaining(['DATAVERSE_URL', 'SYNC_KEEP_RUNS']),
     );
     expect(invalidSettings(of('other').settings).names).not.toContain('SYNC_KEEP_RUNS');
+    expect(of('other').schedule).toBe('0 */15 * * * *');
+  });
+
+  test('a schedule that is none leaves an environment without a timer', () => {
+    const { of } = read({ sales: { ...url, SYNC_SCHEDULE: 'now' } });
+    expect(of('sales').schedule).toBeUndefined();
+    expect(invalidSettings(of('sales').settings).names).toContain('SYNC_SCHEDULE');
   });
 });
 
