@@ -1,8 +1,9 @@
 import { countTables } from './check/count-tables.ts';
 import { perEnvironment } from './config/environments/environment.ts';
+import { appEnvironments } from './config/environments/read-environments.ts';
 import { readSettings } from './config/settings.ts';
 import { describeError, describeForLog, SyncError } from './errors.ts';
-import type { PageContext } from './http/dashboard/pages/page-context.ts';
+import type { PageContext, PageEnvironment } from './http/dashboard/pages/page-context.ts';
 import { type RecentRecords, recordsFromDataverse, together } from './metrics/read/recent-records.ts';
 import type { MetricsServices } from './metrics/services.ts';
 import {
@@ -190,6 +191,14 @@ async function recordsFromMirror(
   if (!columns.all.every((name) => inMirror.has(name))) return undefined;
   const found = await mirror.newestRows(table, { columns: columns.all, by, since, limit: mostRecords });
   return found?.map((row) => toMetricsRow(row as never, columns));
+}
+
+/** The environments of the app, for the pages of each. */
+export function pageEnvironments(): PageEnvironment[] {
+  return appEnvironments().map((environment) => ({
+    name: environment.name,
+    services: () => syncServices(environment),
+  }));
 }
 
 /** What the pages of an environment read with its services. */

@@ -201,6 +201,17 @@ describe('an app with several environments', () => {
           other,
         ]),
       );
+      const [, table] = /The mirrors of the other environments<\/caption>([\s\S]*?)<\/table>/.exec(page)!;
+      const text = table!.replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
+      const host = (one: Name) => new URL(dataverses[one].url).host;
+      for (const other of names) {
+        if (other === name) expect(text).not.toContain(host(other));
+        else
+          expect(text).toMatch(
+            new RegExp(`${other} ${host(other)} ${other === 'sales' ? '\\w+' : 'The mirror is up to date'}`),
+          );
+      }
+      expect(text).toMatch(/broken Invalid app settings/);
       expect(page).toContain(`src="/api/${places[name].path}assets/dashboard`);
       const script = /src="([^"]*assets\/dashboard[^"]*)"/.exec(page)![1]!;
       expect((await fetch(`${app.url}${script}`)).status).toBe(200);

@@ -1,7 +1,6 @@
-import { appEnvironments } from '../../config/environments/read-environments.ts';
 import { getPage } from '../../http/dashboard/get-page.ts';
 import { serve } from '../../http/handler.ts';
-import { pageReads } from '../../pages-services.ts';
+import { pageEnvironments, pageReads } from '../../pages-services.ts';
 import { registerHttp } from '../../register-functions.ts';
 import { syncServices } from '../../services.ts';
 
@@ -9,7 +8,7 @@ import { syncServices } from '../../services.ts';
 registerHttp('pages', 'pages/{page?}/{item?}', (environment) =>
   serve(
     () => syncServices(environment),
-    { GET: getPage(environment, pageReads(environment), appEnvironments()), hasPages: true },
+    { GET: getPage(environment, pageReads(environment), pageEnvironments()), hasPages: true },
     { isOfPages: true },
   ),
 );

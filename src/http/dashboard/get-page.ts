@@ -10,7 +10,7 @@ import { linksOf, type PageName, pageNames } from './links.ts';
 import { dataPage } from './pages/data-page.ts';
 import { metricsPage } from './pages/metrics-page.ts';
 import { overviewPage } from './pages/overview-page.ts';
-import type { PageContext } from './pages/page-context.ts';
+import type { PageContext, PageEnvironment } from './pages/page-context.ts';
 import { qualityPage } from './pages/quality-page.ts';
 import { runPage, runsPage } from './pages/run-pages.ts';
 import { schemaPage } from './pages/schema-page.ts';
@@ -38,9 +38,10 @@ const pages: Readonly<Record<PageName, { all: Page; one?: Page }>> = {
 export function getPage(
   own: Pick<Environment, 'name' | 'settings'>,
   reads: PageContext['reads'],
-  all: readonly Pick<Environment, 'name'>[],
+  all: readonly PageEnvironment[],
 ): Handler<SyncServices> {
   const names = all.map(({ name }) => name);
+  const others = all.filter(({ name }) => name !== own.name);
   return async (services, request) => {
     const { page = 'overview', item } = request.params;
     const current = pageNames.find((name) => name === page);
@@ -60,6 +61,7 @@ export function getPage(
         query: request.query,
         now: services.now(),
         schedule: own.settings['SYNC_SCHEDULE'],
+        others,
         reads,
       };
       return answer(await make(context as PageContext));

@@ -45,7 +45,7 @@ async function get(path: string, headers: Record<string, string> = {}): Promise<
   if (item) params['item'] = decodeURIComponent(item);
   const resources = {
     pages: serve(() => org!.harness.services, {
-      GET: getPage(own, reads, [own]),
+      GET: getPage(own, reads, [{ name: undefined, services: async () => org!.harness.services }]),
     }),
     dashboard: serve(() => undefined, { GET: getShell }),
     assets: serve(() => undefined, { GET: getAsset }),

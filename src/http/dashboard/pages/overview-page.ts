@@ -7,18 +7,20 @@ import { bytes, count, seconds, time } from '../../pages/page-format.ts';
 import type { PageContent } from '../layout.ts';
 import { attempt } from '../parts/attempt.ts';
 import { barChart } from '../parts/chart.ts';
+import { environmentsTable } from '../parts/environments-table.ts';
 import { liveTables } from '../parts/live-tables.ts';
+import { mirrorTitle } from '../parts/mirror-title.ts';
 import { runsTable } from '../parts/run-tables.ts';
 import { changesTable } from '../parts/schema-changes.ts';
-import { ago, attention, outcomeOf, postButton, staleTables } from '../parts/words.ts';
-import { type PageContext, type Recent, readRecent } from './page-context.ts';
+import { ago, attention, outcomeOf, postButton } from '../parts/words.ts';
+import { type PageContext, readRecent } from './page-context.ts';
 
 /** `pages/overview`: how the mirror is, what runs, what needs attention, and the latest syncs. */
 export async function overviewPage(context: PageContext): Promise<PageContent> {
   const recent = await readRecent(context);
   const { active, history, last, state } = recent;
   const { links } = context;
-  const title = titleOf(recent, context.now);
+  const { title } = mirrorTitle(recent, context.now);
   if (active === undefined && last === undefined && state === undefined) {
     const content = html`<h1>${title}</h1><p>The timer starts the first sync${nextRun(context)}. To start it now:</p>
 <p>${postButton('Start a sync', links.route('sync'), {})}</p>`;
@@ -31,27 +33,9 @@ ${active && (await live(active, state, context))}
 ${attention(active?.entities.some(({ error }) => error) ? active : last, links)}
 ${figures(state, last)}
 ${active === undefined ? await newInSchema(context) : undefined}
-${recentSyncs(history.runs, context)}`;
+${recentSyncs(history.runs, context)}
+${active === undefined ? await environmentsTable(context) : undefined}`;
   return { title, content, isLive: active !== undefined };
-}
-
-function titleOf({ active, last, state }: Recent, now: Date): string {
-  if (active !== undefined) {
-    const done = active.entities.filter(({ state }) => state !== 'waiting' && state !== 'fetching').length;
-    return active.entities.length === 0
-      ? 'A sync is being planned'
-      : `A sync is ${active.phase}: ${done} of ${active.entities.length} tables are read`;
-  }
-  if (last === undefined) return state === undefined ? 'No sync yet' : 'The mirror is there';
-  // Without it nothing is known of the tables, although there were syncs.
-  if (state === undefined) return 'The state of the mirror cannot be read';
-  if (last.phase !== 'complete') return 'The last sync did not complete';
-  const faults = last.entities.filter(({ error }) => error !== undefined).length;
-  const stale = staleTables(state, now).length;
-  if (faults === 0 && stale > 0)
-    return stale === 1 ? 'One table is out of date' : `${stale} tables are out of date`;
-  if (faults === 0) return 'The mirror is up to date';
-  return faults === 1 ? 'One table needs attention' : `${faults} tables need attention`;
 }
 
 function freshness(state: State | undefined, context: PageContext): Html | undefined {

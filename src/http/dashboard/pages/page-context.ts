@@ -14,6 +14,14 @@ import type { DisplayName, SchemaChangeLine } from '../../../target/mirror-reads
 import type { State } from '../../../target/state.ts';
 import type { Links } from '../links.ts';
 
+/** An environment of the app, as pages of another one show it. */
+export interface PageEnvironment {
+  /** Undefined for that of the app settings. */
+  name: string | undefined;
+  /** Throws if its settings are invalid. */
+  services: () => Promise<SyncServices>;
+}
+
 /** What a page is made from. */
 export interface PageContext {
   services: SyncServices;
@@ -24,6 +32,8 @@ export interface PageContext {
   now: Date;
   /** `SYNC_SCHEDULE`. */
   schedule?: string | undefined;
+  /** The other environments of the app. */
+  others: readonly PageEnvironment[];
   /** What pages read beside the documents of runs. */
   reads: {
     /** The records of campaign metrics since a time. */
@@ -52,7 +62,7 @@ export interface Recent {
 }
 
 /** What most pages show: the live run, what is known of each table, and the history. */
-export async function readRecent({ services, now }: PageContext): Promise<Recent> {
+export async function readRecent({ services, now }: Pick<PageContext, 'services' | 'now'>): Promise<Recent> {
   const since = new Date(now.getTime() - recentMilliseconds);
   const [found, history, state, ids] = await Promise.all([
     readActive(services),

@@ -1,0 +1,61 @@
+import { describeFailure, describeForLog, SyncError } from '../../../errors.ts';
+import { type Html, html } from '../../pages/html.ts';
+import { time } from '../../pages/page-format.ts';
+import { type PageContext, type PageEnvironment, readRecent } from '../pages/page-context.ts';
+import { mirrorTitle } from './mirror-title.ts';
+import { dataTable } from './run-tables.ts';
+
+interface Line {
+  name: string | undefined;
+  host: string;
+  state: string;
+  isBad: boolean;
+  ended: string | undefined;
+}
+
+/**
+ * How the mirrors of the other environments are. One that cannot be read says so in its line, and does not keep the page
+ * from showing the rest.
+ */
+export async function environmentsTable(context: PageContext): Promise<Html | undefined> {
+  const { others, links } = context;
+  if (others.length === 0) return undefined;
+  const lines = await Promise.all(others.map((one) => lineOf(one, context)));
+  return html`<h2>Other environments</h2>
+${dataTable(
+  'The mirrors of the other environments',
+  [
+    {
+      name: 'Environment',
+      cell: ({ name }: Line) => html`<a href="${links.environment(name)}">${name ?? 'default'}</a>`,
+    },
+    { name: 'Dataverse', cell: ({ host }) => host },
+    {
+      name: 'State',
+      cell: ({ state, isBad }) => html`<span class="${isBad ? 'bad' : 'good'}">${state}</span>`,
+    },
+    { name: 'Last sync ended', cell: ({ ended }) => ended && time(ended) },
+  ],
+  lines,
+)}`;
+}
+
+async function lineOf(
+  { name, services: open }: PageEnvironment,
+  { now, services: own }: PageContext,
+): Promise<Line> {
+  try {
+    const services = await open();
+    const recent = await readRecent({ services, now });
+    const { title, isBad } = mirrorTitle(recent, now);
+    const { host } = new URL(services.settings.dataverse.url);
+    return { name, host, state: title, isBad, ended: recent.last?.finishedAt };
+  } catch (error) {
+    own.telemetry.log(
+      error instanceof SyncError ? 'warn' : 'error',
+      `The environment ${name ?? 'default'} cannot be shown: ${describeForLog(error)}`,
+    );
+    const { error: message } = describeFailure(error, name ?? 'default');
+    return { name, host: '', state: message, isBad: true, ended: undefined };
+  }
+}
