@@ -30,12 +30,13 @@ export interface Telemetry {
 /** Where log lines go. */
 export type LogSink = (level: LogLevel, line: string) => void;
 
-/** @param common properties of every line and every event, such as the environment */
+/** @param common properties of every line and event, and dimensions of every metric, such as the environment */
 export function createTelemetry(
   sink: () => LogSink,
   monitor: () => MonitorClient | undefined,
-  common: Properties = {},
+  common: Record<string, string | undefined> = {},
 ): Telemetry {
+  const dimensionsOfAll = Object.fromEntries(defined(common)) as Record<string, string>;
   return {
     log(level, message, properties = {}) {
       const { runId } = currentScope();
@@ -53,7 +54,7 @@ export function createTelemetry(
       });
     },
     metric(name, value, dimensions) {
-      monitor()?.trackMetric(name, value, dimensions);
+      monitor()?.trackMetric(name, value, { ...dimensionsOfAll, ...dimensions });
     },
   };
 }
