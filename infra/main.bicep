@@ -27,6 +27,14 @@ param schedule string = '0 */15 * * * *'
 @maxLength(200)
 param entitiesFile string = 'entities.json'
 
+@description('A file with further Dataverse environments: in the deployment package, relative to host.json. Empty: only dataverseUrl is synced.')
+@maxLength(200)
+param environmentsFile string = ''
+
+@description('The names of the environments in that file, with commas between them.')
+@maxLength(1000)
+param environmentNames string = ''
+
 @description('Memory of an instance in MB. It decides how large the database can be: 512 is for about 100 MB, 2048 for 800 MB, 4096 for 1.8 GB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -106,6 +114,11 @@ var workContainer = 'sync-work'
 var databaseContainer = 'dataverse'
 var databaseName = 'dataverse.db'
 
+// Each further environment has containers with its name at the end: src/config/environments/environment-settings.ts.
+var environments = filter(map(split(environmentNames, ','), name => trim(name)), name => !empty(name))
+var workContainers = concat([workContainer], map(environments, name => '${workContainer}-${name}'))
+var databaseContainers = concat([databaseContainer], map(environments, name => '${databaseContainer}-${name}'))
+
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
   location: location
@@ -148,6 +161,7 @@ module alerts 'modules/alerts.bicep' = {
     storageAccountIds: [hostStorage.outputs.id, dataStorage.outputs.id]
     schedule: schedule
     runbookUrl: runbookUrl
+    environments: environments
   }
 }
 
@@ -169,7 +183,7 @@ module hostStorage 'modules/host-storage.bicep' = {
     name: 'sthost${token}'
     location: location
     tags: tags
-    workContainer: workContainer
+    workContainers: workContainers
     isPrivate: privateNetwork
   }
 }
@@ -182,7 +196,7 @@ module dataStorage 'modules/data-storage.bicep' = {
     location: location
     tags: tags
     redundancy: databaseRedundancy
-    databaseContainer: databaseContainer
+    databaseContainers: databaseContainers
     retentionDays: databaseRetentionDays
     // Longer than versions are kept, the lifecycle rule could not delete them.
     immutabilityDays: min(databaseImmutabilityDays, databaseRetentionDays)
@@ -211,7 +225,7 @@ module roles 'modules/roles.bicep' = {
     readersGroupId: readersGroupId
     hostStorageName: hostStorage.outputs.name
     dataStorageName: dataStorage.outputs.name
-    databaseContainer: databaseContainer
+    databaseContainers: databaseContainers
     insightsName: monitoring.outputs.insightsName
   }
 }
@@ -264,6 +278,7 @@ module app 'modules/app.bicep' = {
     dataverseUrl: dataverseUrl
     schedule: schedule
     entitiesFile: entitiesFile
+    environmentsFile: environmentsFile
     workContainer: workContainer
     databaseContainer: databaseContainer
     databaseName: databaseName

@@ -23,6 +23,9 @@ param schedule string
 @description('Address of the runbook, without a fragment.')
 param runbookUrl string
 
+@description('The names of further environments. What goes wrong in one is an alert of its own.')
+param environments array
+
 var actionGroups = empty(actionGroupId) ? [] : [actionGroupId]
 
 // The last four fields: hour, day, month, day of week.
@@ -191,12 +194,43 @@ var occurrences = [
   }
 ]
 
+// A rule cannot split what is absent, so each further environment has a rule of its own. Its schedule may be its own, too, in a
+// file that a template cannot read: the rule looks back as far as Azure can.
+var ofFirst = '  | where isempty(tostring(customDimensions.environment))\n'
+var absences = empty(environments)
+  ? [absence]
+  : concat(
+      [union(absence, { query: '${absence.query}${ofFirst}' })],
+      map(environments, name => union(absence, {
+        suffix: '-${name}'
+        title: '${absence.title} in ${name}'
+        window: 'P2D'
+        query: '${absence.query}  | where tostring(customDimensions.environment) == "${name}"\n'
+      }))
+    )
+
+// An alert that fires must not hide that of another environment: each has its own, which names it. Events of the first
+// environment have no such property.
+var environmentColumn = '| extend environment = coalesce(tostring(customDimensions.environment), "default")'
+var splitOccurrences = empty(environments)
+  ? occurrences
+  : map(occurrences, rule => union(rule, {
+      query: replace(replace(rule.query, 'customEvents', 'customEvents\n${environmentColumn}'), ' by ', ' by environment, ')
+      dimensions: [
+        {
+          name: 'environment'
+          operator: 'Include'
+          values: ['*']
+        }
+      ]
+    }))
+
 // A schedule that leaves out days is longer than a rule can look back: its absence of runs is no alert.
-var rules = concat(isDaily ? [absence] : [], occurrences)
+var rules = map(concat(isDaily ? absences : [], splitOccurrences), rule => union({ suffix: '', dimensions: [] }, rule))
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   for rule in rules: {
-    name: '${namePrefix}-${rule.name}'
+    name: '${namePrefix}-${rule.name}${rule.suffix}'
     location: location
     tags: tags
     kind: 'LogAlert'
@@ -213,16 +247,19 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       skipQueryValidation: true
       criteria: {
         allOf: [
-          {
-            query: rule.query
-            timeAggregation: 'Count'
-            operator: rule.operator
-            threshold: rule.threshold
-            failingPeriods: {
-              numberOfEvaluationPeriods: 1
-              minFailingPeriodsToAlert: 1
-            }
-          }
+          union(
+            {
+              query: rule.query
+              timeAggregation: 'Count'
+              operator: rule.operator
+              threshold: rule.threshold
+              failingPeriods: {
+                numberOfEvaluationPeriods: 1
+                minFailingPeriodsToAlert: 1
+              }
+            },
+            empty(rule.dimensions) ? {} : { dimensions: rule.dimensions }
+          )
         ]
       }
       actions: {

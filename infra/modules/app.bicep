@@ -55,6 +55,9 @@ param schedule string
 @description('The list of tables, relative to host.json.')
 param entitiesFile string
 
+@description('The further environments, relative to host.json; none if empty.')
+param environmentsFile string
+
 @description('The container for runs in progress.')
 param workContainer string
 
@@ -92,6 +95,12 @@ var dataverseSignIn = empty(clientSecretApplicationId)
       DATAVERSE_CLIENT_ID: clientSecretApplicationId
       DATAVERSE_TENANT_ID: empty(clientSecretTenantId) ? subscription().tenantId : clientSecretTenantId
       DATAVERSE_CLIENT_SECRET: '@Microsoft.KeyVault(SecretUri=${clientSecretUri})'
+    }
+
+var furtherEnvironments = empty(environmentsFile)
+  ? {}
+  : {
+      SYNC_ENVIRONMENTS_FILE: environmentsFile
     }
 
 // Easy Auth signs in as the app registration with the app's identity instead of a client secret.
@@ -203,6 +212,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
       SYNC_DATABASE_STORAGE__blobServiceUri: databaseBlobEndpoint
       SYNC_DATABASE_STORAGE__clientId: identityClientId
     },
+    furtherEnvironments,
     dataverseSignIn,
     pageSignIn,
     extraSettings

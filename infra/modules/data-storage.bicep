@@ -13,8 +13,8 @@ param tags object
 @description('Replication of the account.')
 param redundancy string
 
-@description('The container that readers use.')
-param databaseContainer string
+@description('The container that readers use, and that of each further environment.')
+param databaseContainers array
 
 @description('Days that replaced and deleted blobs can be restored.')
 param retentionDays int
@@ -69,38 +69,43 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   }
 }
 
-resource database 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
-  parent: blobs
-  name: databaseContainer
-  properties: {
-    publicAccess: 'None'
-    immutableStorageWithVersioning: isImmutable ? { enabled: true } : null
+resource databases 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
+  for container in databaseContainers: {
+    parent: blobs
+    name: container
+    properties: {
+      publicAccess: 'None'
+      immutableStorageWithVersioning: isImmutable ? { enabled: true } : null
+    }
   }
-}
+]
 
-resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = if (isImmutable) {
-  parent: database
-  name: 'default'
-  properties: {
-    immutabilityPeriodSinceCreationInDays: immutabilityDays
+resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = [
+  for (container, index) in databaseContainers: if (isImmutable) {
+    parent: databases[index]
+    name: 'default'
+    properties: {
+      immutabilityPeriodSinceCreationInDays: immutabilityDays
+    }
   }
-}
+]
 
-// Each commit leaves the previous version. Only versions are deleted, never the current blob.
+// Each commit leaves the previous version. Only versions are deleted, never the current blob. A rule takes ten prefixes at
+// most, a policy a hundred rules: learn.microsoft.com/azure/storage/blobs/lifecycle-management-policy-structure
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
     policy: {
       rules: [
-        {
-          name: 'delete-old-versions'
+        for (container, index) in databaseContainers: {
+          name: index == 0 ? 'delete-old-versions' : 'delete-old-versions-of-${container}'
           enabled: true
           type: 'Lifecycle'
           definition: {
             filters: {
               blobTypes: ['blockBlob']
-              prefixMatch: ['${databaseContainer}/']
+              prefixMatch: ['${container}/']
             }
             actions: {
               version: {
@@ -112,7 +117,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
       ]
     }
   }
-  dependsOn: [database]
+  dependsOn: [databases]
 }
 
 // Who downloaded, replaced or deleted the database: tables StorageBlobLogs and AzureMetrics of the workspace.

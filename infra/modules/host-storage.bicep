@@ -11,8 +11,8 @@ param location string
 @description('Tags of the account.')
 param tags object
 
-@description('The container for runs in progress and for the journal of campaign metrics.')
-param workContainer string
+@description('The container for runs in progress and for the journal of campaign metrics, and that of each further environment.')
+param workContainers array
 
 @description('Whether the account is reached through private endpoints only.')
 param isPrivate bool
@@ -52,11 +52,13 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   }
 }
 
-resource work 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
-  parent: blobs
-  name: workContainer
-  properties: { publicAccess: 'None' }
-}
+resource work 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
+  for container in workContainers: {
+    parent: blobs
+    name: container
+    properties: { publicAccess: 'None' }
+  }
+]
 
 resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
@@ -73,14 +75,14 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06
   properties: {
     policy: {
       rules: [
-        {
-          name: 'delete-old-runs'
+        for (container, index) in workContainers: {
+          name: index == 0 ? 'delete-old-runs' : 'delete-old-runs-of-${container}'
           enabled: true
           type: 'Lifecycle'
           definition: {
             filters: {
               blobTypes: ['blockBlob']
-              prefixMatch: ['${workContainer}/runs/']
+              prefixMatch: ['${container}/runs/']
             }
             actions: {
               baseBlob: {

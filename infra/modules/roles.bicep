@@ -12,8 +12,8 @@ param hostStorageName string
 @description('The account of the database.')
 param dataStorageName string
 
-@description('The container that readers use.')
-param databaseContainer string
+@description('The container that readers use, and that of each further environment.')
+param databaseContainers array
 
 @description('The Application Insights component.')
 param insightsName string
@@ -39,10 +39,12 @@ resource dataBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' e
   name: 'default'
 }
 
-resource database 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = {
-  parent: dataBlobs
-  name: databaseContainer
-}
+resource databases 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = [
+  for container in databaseContainers: {
+    parent: dataBlobs
+    name: container
+  }
+]
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: insightsName
@@ -74,15 +76,17 @@ resource hostQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // The merge: Put Block, Put Block List, Get Blob of the database and its state; files of rows: Put Blob, Delete Blob.
-resource writeDatabase 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(database.id, identityPrincipalId, blobDataContributor)
-  scope: database
-  properties: {
-    principalId: identityPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: blobDataContributor
+resource writeDatabase 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (container, index) in databaseContainers: {
+    name: guid(databases[index].id, identityPrincipalId, blobDataContributor)
+    scope: databases[index]
+    properties: {
+      principalId: identityPrincipalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: blobDataContributor
+    }
   }
-}
+]
 
 // Events and metrics: POST /v2.1/track with a token, because local authentication is off.
 resource sendTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -95,13 +99,15 @@ resource sendTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// People and programs that read the mirror: Get Blob and List Blobs in the database's container, nothing else.
-resource readDatabase 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(readersGroupId)) {
-  name: guid(database.id, readersGroupId, blobDataReader)
-  scope: database
-  properties: {
-    principalId: readersGroupId
-    principalType: 'Group'
-    roleDefinitionId: blobDataReader
+// People and programs that read the mirror: Get Blob and List Blobs in the databases' containers, nothing else.
+resource readDatabase 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (container, index) in databaseContainers: if (!empty(readersGroupId)) {
+    name: guid(databases[index].id, readersGroupId, blobDataReader)
+    scope: databases[index]
+    properties: {
+      principalId: readersGroupId
+      principalType: 'Group'
+      roleDefinitionId: blobDataReader
+    }
   }
-}
+]

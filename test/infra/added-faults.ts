@@ -28,7 +28,7 @@ export const addedFaults: Fault[] = [
   properties: {
     sourceAccount: account.id
     destinationAccount: 'stevil'
-    rules: [{ sourceContainer: databaseContainer, destinationContainer: 'loot' }]
+    rules: [{ sourceContainer: databaseContainers[0], destinationContainer: 'loot' }]
   }
 }
 output id string`,

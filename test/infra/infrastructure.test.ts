@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sharedAbsent } from '../shared.ts';
 import type { DeployedResource } from './bicep/references.ts';
+import type { Expression } from './bicep/syntax.ts';
 import { at, attempt, plan, readInfra, resourceTypes, rules, variants } from './infrastructure.ts';
 import { logAlertsOf } from './rules/monitoring.ts';
 
@@ -71,8 +72,9 @@ describe('all deployments together', () => {
       const { files, resources } = plan(variant);
       for (const [path, { declarations }] of files) {
         for (const { kind, name, ...rest } of declarations) {
-          if (kind !== 'resource' || !('value' in rest) || (rest.value as { kind: string }).kind !== 'if')
-            continue;
+          if (kind !== 'resource' || !('value' in rest)) continue;
+          const value = rest.value as Expression;
+          if ((value.kind === 'for' ? value.body : value).kind !== 'if') continue;
           const isDeployed = resources.some((one) => one.file === path && one.symbol === name);
           const key = `${path} ${name}`;
           conditions.set(key, (conditions.get(key) ?? new Set()).add(isDeployed));

@@ -73,6 +73,8 @@ export const variants: Variant[] = [
       schedule: '0 0 6 * * 1-5',
       // One that is new, and one instead of what the deployment works out.
       extraSettings: { SYNC_VERIFY_HOURS: '12', SYNC_CACHE_MB: '500' },
+      environmentsFile: 'environments.json',
+      environmentNames: 'sales, north-2,',
     },
   },
   { name: 'in a private network', parameters: { ...least, privateNetwork: true } },
@@ -90,9 +92,17 @@ export const variants: Variant[] = [
       signInClientId: signInApplication,
       readersGroupId: readersGroup,
       alertEmail: 'crm@contoso.com',
+      environmentsFile: 'environments.json',
+      environmentNames: 'sales,service',
     },
   },
 ];
+
+/** The further environments of a deployment. */
+export const environmentsOf = ({ parameters }: Variant): string[] =>
+  String(parameters['environmentNames'] ?? '')
+    .split(/[\s,]+/)
+    .filter((name) => name !== '');
 
 /** One variant, carried out without Azure. */
 export interface Planned extends Deployment {

@@ -1,5 +1,8 @@
 import { events, metrics } from '../../src/telemetry/names.ts';
 
+/** What events of a named environment have besides their own properties. */
+const common = 'environment';
+
 /** The names that a query compares with, and the fields that it reads of each. */
 export function usesOf(query: string): { names: string[]; dimensions: string[]; measurements: string[] } {
   const names = [...query.matchAll(/\bname (?:==|in) \(?("[^)\n]*?")(?=\)|\s|$)/g)]
@@ -23,7 +26,9 @@ export function absentFrom(query: string): string[] {
     return [
       ...(query.includes(table) ? [] : [`${name} is not in ${table}`]),
       // A query over several names may read what only some of them have.
-      ...(names.length > 1 ? [] : dimensions.filter((field) => !properties.includes(field))),
+      ...(names.length > 1
+        ? []
+        : dimensions.filter((field) => field !== common && !properties.includes(field))),
       ...(names.length > 1 ? [] : measurements.filter((field) => !figures.includes(field))),
     ];
   });

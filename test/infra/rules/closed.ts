@@ -1,6 +1,6 @@
 import type { Value } from '../bicep/values.ts';
-import type { Planned, Rule } from '../infrastructure.ts';
-import { sectionsOf } from './monitoring.ts';
+import { environmentsOf, type Planned, type Rule } from '../infrastructure.ts';
+import { sectionsOf, watchedForAbsence } from './monitoring.ts';
 
 /** How many resources of each type a deployment has. Another type is a finding. */
 function countsOf(planned: Planned): Record<string, number> {
@@ -8,6 +8,8 @@ function countsOf(planned: Planned): Record<string, number> {
   const isPrivate = Number(has['privateNetwork'] === true);
   const one = (name: string) => Number(has[name] !== undefined);
   const vaults = one('clientSecretApplicationId');
+  const further = environmentsOf(planned.variant).length;
+  const databases = 1 + further;
   const endpoints = isPrivate * (3 + vaults);
   const zones = isPrivate * (2 + vaults);
   return {
@@ -16,18 +18,19 @@ function countsOf(planned: Planned): Record<string, number> {
     'Microsoft.OperationalInsights/workspaces': 1,
     'Microsoft.Insights/components': 1,
     'Microsoft.Insights/actionGroups': one('alertEmail'),
-    'Microsoft.Insights/scheduledQueryRules': sectionsOf(planned).length,
+    'Microsoft.Insights/scheduledQueryRules':
+      sectionsOf(planned).length + (watchedForAbsence(planned) ? further : 0),
     'Microsoft.Insights/metricAlerts': 2,
     'Microsoft.Insights/workbooks': 1,
     'Microsoft.Insights/diagnosticSettings': 1,
     'Microsoft.Storage/storageAccounts': 2,
     'Microsoft.Storage/storageAccounts/blobServices': 2,
-    'Microsoft.Storage/storageAccounts/blobServices/containers': 3,
+    'Microsoft.Storage/storageAccounts/blobServices/containers': 3 + 2 * further,
     'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies':
-      one('databaseImmutabilityDays'),
+      one('databaseImmutabilityDays') * databases,
     'Microsoft.Storage/storageAccounts/managementPolicies': 2,
     'Microsoft.KeyVault/vaults': vaults,
-    'Microsoft.Authorization/roleAssignments': 4 + vaults + one('readersGroupId'),
+    'Microsoft.Authorization/roleAssignments': 3 + vaults + databases * (1 + one('readersGroupId')),
     'Microsoft.Network/virtualNetworks': isPrivate,
     'Microsoft.Network/privateDnsZones': zones,
     'Microsoft.Network/privateDnsZones/virtualNetworkLinks': zones,
@@ -54,6 +57,7 @@ export const allowedProperties: Record<string, string[]> = {
     ...within('properties', 'displayName', 'description', 'severity', 'enabled', 'scopes[]'),
     ...within('properties', 'evaluationFrequency', 'windowSize', 'autoMitigate', 'skipQueryValidation'),
     ...within('properties.criteria.allOf[]', 'query', 'timeAggregation', 'operator', 'threshold'),
+    ...within('properties.criteria.allOf[].dimensions[]', 'name', 'operator', 'values[]'),
     ...within('properties.criteria.allOf[].failingPeriods', 'numberOfEvaluationPeriods'),
     ...within('properties.criteria.allOf[].failingPeriods', 'minFailingPeriodsToAlert'),
     'properties.actions.actionGroups[]',

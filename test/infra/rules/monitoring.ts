@@ -1,7 +1,8 @@
 import { Ncrontab } from '../../../src/config/ncrontab.ts';
 import { absentFrom, untypedIn } from '../../telemetry/queries.ts';
 import type { DeployedResource } from '../bicep/references.ts';
-import { at, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
+import type { Value } from '../bicep/values.ts';
+import { at, environmentsOf, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
 import { isSame, readSource } from './parts.ts';
 
 /** The alerts on events, in order, with their severity: 1 if the mirror stops, 2 if a part does, 3 if it soon will. */
@@ -18,8 +19,10 @@ const severities: Record<string, number> = {
   'metrics-rejected': 2,
 };
 
+const absence = 'no-complete-run';
+
 /** Narrow runs send the same events, several in a minute. These alerts are about the runs of the timer. */
-const ofFullRuns = ['no-complete-run', 'table-failing', 'deletes-held-back'];
+const ofFullRuns = [absence, 'table-failing', 'deletes-held-back'];
 
 /** How far a rule can look back, in minutes: learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule */
 const windows: Record<string, number> = {
@@ -72,9 +75,11 @@ function measurePause(schedule: string): number {
 
 /** The sections of the runbook that have an alert. Azure cannot look back far enough where a schedule leaves out days. */
 export function sectionsOf(planned: Planned): string[] {
-  const pause = longestPause(scheduleOf(planned));
-  return Object.keys(severities).filter((name) => name !== 'no-complete-run' || pause <= 1440);
+  return Object.keys(severities).filter((name) => name !== absence || watchedForAbsence(planned));
 }
+
+/** Whether there are alerts on runs that are absent. */
+export const watchedForAbsence = (planned: Planned): boolean => longestPause(scheduleOf(planned)) <= 1440;
 
 /** Where alerts go: nobody, or the one action group. */
 const groupsOf = (planned: Planned): string[] =>
@@ -82,7 +87,10 @@ const groupsOf = (planned: Planned): string[] =>
 
 export const monitoringRules: Record<string, Rule> = {
   'there is an alert for each section of the runbook, whether or not there is a receiver': (planned) => {
-    const wanted = sectionsOf(planned);
+    const further = environmentsOf(planned.variant);
+    const wanted = sectionsOf(planned).flatMap((section) =>
+      section === absence ? [section, ...further.map(() => section)] : [section],
+    );
     const alerts = logAlertsOf(planned);
     const insights = planned.one('Microsoft.Insights/components');
     const base = planned.variant.parameters['runbookUrl'] ?? 'docs/runbook.md';
@@ -117,7 +125,7 @@ export const monitoringRules: Record<string, Rule> = {
         resource,
         'properties.criteria.allOf',
       ) as never as [{ timeAggregation: string; operator: string; threshold: number }];
-      const isAbsence = section === 'no-complete-run';
+      const isAbsence = section === absence;
       const condition = `${timeAggregation} ${operator} ${threshold}`;
       const window = minutesOf(resource, 'windowSize');
       const isLong = isAbsence || section === 'mirror-stale' || section === 'database-near-limit';
@@ -134,6 +142,44 @@ export const monitoringRules: Record<string, Rule> = {
         ...(window >= least ? [] : [`${section} looks back ${window} minutes, not ${least}`]),
       ];
     });
+  },
+
+  'an environment that works hides no other that fails': (planned) => {
+    const further = environmentsOf(planned.variant);
+    const alerts = logAlertsOf(planned);
+    // Nobody answers a question about rows that are not there: each environment has its own.
+    const conditions =
+      further.length === 0
+        ? [undefined]
+        : [
+            'isempty(tostring(customDimensions.environment))',
+            ...further.map((name) => `tostring(customDimensions.environment) == "${name}"`),
+          ];
+    const absences = alerts.filter(({ section }) => section === absence);
+    return [
+      ...absences.flatMap(({ query, resource }, i) => {
+        const last = query.split('\n').at(-1)!.trim();
+        const isOwn = conditions[i] === undefined || last === `| where ${conditions[i]}`;
+        const names =
+          i === 0 ? !/-run-/.test(resource.names[0]!) : resource.names[0]!.endsWith(further[i - 1]!);
+        return isOwn && names ? [] : [`${resource.names[0]} asks for the runs of others`];
+      }),
+      ...alerts
+        .filter(({ section }) => section !== absence)
+        .flatMap(({ section, query, resource }) => {
+          const [{ dimensions }] = at(resource, 'properties.criteria.allOf') as never as [
+            { dimensions?: Value },
+          ];
+          const isSplit = isSame(dimensions, [{ name: 'environment', operator: 'Include', values: ['*'] }]);
+          const keeps =
+            query.includes(
+              '| extend environment = coalesce(tostring(customDimensions.environment), "default")',
+            ) &&
+            (!query.includes('summarize') || /summarize [^|]* by environment,/.test(query));
+          const isRight = further.length === 0 ? dimensions === undefined : isSplit && keeps;
+          return isRight ? [] : [`${section} mixes environments`];
+        }),
+    ];
   },
 
   'the workbook is deployed, over the telemetry of the app': (planned, read) =>

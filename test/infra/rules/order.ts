@@ -19,7 +19,7 @@ export const orderRules: Record<string, Rule> = {
 
   'lifecycle rules come after the containers that they name': (planned) => [
     ...waitsFor(planned, 'modules/host-storage.bicep', 'lifecycle', ['work']),
-    ...waitsFor(planned, 'modules/data-storage.bicep', 'lifecycle', ['database']),
+    ...waitsFor(planned, 'modules/data-storage.bicep', 'lifecycle', ['databases']),
   ],
 
   'sign-in comes after the settings that it names': (planned) =>

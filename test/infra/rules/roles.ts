@@ -13,13 +13,17 @@ interface ExpectedRole {
   /** Where the product makes such calls: a text in a file; none for calls of Azure itself. */
   calls: [file: string, text: string][];
   principal: 'identity' | 'readers';
-  scope(planned: Planned): string;
+  scopes(planned: Planned): string[];
   /** Whether a deployment with these parameters has it. */
   isWanted?(parameters: Planned['variant']['parameters']): boolean;
 }
 
-const databaseOf = (planned: Planned): string =>
-  planned.one('Microsoft.Storage/storageAccounts/blobServices/containers', 'dataStorage.database').id;
+/** That of the mirror, and of the mirror of each further environment. */
+const databasesOf = (planned: Planned): string[] =>
+  planned
+    .all('Microsoft.Storage/storageAccounts/blobServices/containers')
+    .filter(({ module }) => module === 'dataStorage')
+    .map(({ id }) => id);
 
 const expectedRoles: ExpectedRole[] = [
   {
@@ -31,7 +35,7 @@ const expectedRoles: ExpectedRole[] = [
       ['src/metrics/journal/journal-lease.ts', 'getBlobLeaseClient'],
     ],
     principal: 'identity',
-    scope: (planned) => hostAccountOf(planned).id,
+    scopes: (planned) => [hostAccountOf(planned).id],
   },
   {
     role: 'Storage Queue Data Contributor',
@@ -43,7 +47,7 @@ const expectedRoles: ExpectedRole[] = [
       ['src/storage/queue-sender.ts', '.createIfNotExists('],
     ],
     principal: 'identity',
-    scope: (planned) => hostAccountOf(planned).id,
+    scopes: (planned) => [hostAccountOf(planned).id],
   },
   {
     role: 'Storage Blob Data Contributor',
@@ -51,7 +55,7 @@ const expectedRoles: ExpectedRole[] = [
     allows: 'blobs/read, write, delete',
     calls: [['src/storage/database/database-blob.ts', 'commitBlockList']],
     principal: 'identity',
-    scope: databaseOf,
+    scopes: databasesOf,
   },
   {
     role: 'Monitoring Metrics Publisher',
@@ -59,7 +63,7 @@ const expectedRoles: ExpectedRole[] = [
     allows: 'Microsoft.Insights/Telemetry/Write',
     calls: [['src/telemetry/monitor.ts', 'APPLICATIONINSIGHTS_CONNECTION_STRING']],
     principal: 'identity',
-    scope: (planned) => planned.one('Microsoft.Insights/components').id,
+    scopes: (planned) => [planned.one('Microsoft.Insights/components').id],
   },
   {
     role: 'Key Vault Secrets User',
@@ -67,7 +71,7 @@ const expectedRoles: ExpectedRole[] = [
     allows: 'secrets/getSecret',
     calls: [],
     principal: 'identity',
-    scope: (planned) => planned.one('Microsoft.KeyVault/vaults').id,
+    scopes: (planned) => [planned.one('Microsoft.KeyVault/vaults').id],
     isWanted: ({ clientSecretApplicationId }) => clientSecretApplicationId !== undefined,
   },
   {
@@ -76,7 +80,7 @@ const expectedRoles: ExpectedRole[] = [
     allows: 'blobs/read',
     calls: [],
     principal: 'readers',
-    scope: databaseOf,
+    scopes: databasesOf,
     isWanted: ({ readersGroupId }) => readersGroupId !== undefined,
   },
 ];
@@ -88,12 +92,12 @@ export const roleRules: Record<string, Rule> = {
     const found = planned.all('Microsoft.Authorization/roleAssignments').map(describe);
     const wanted = expectedRoles
       .filter(({ isWanted }) => isWanted?.(planned.variant.parameters) ?? true)
-      .map((expected) => {
+      .flatMap((expected) => {
         const principal =
           expected.principal === 'readers' ? readersGroup : given(identityOf(planned), 'principalId');
         const type = expected.principal === 'readers' ? 'Group' : 'ServicePrincipal';
         const definition = `/subscriptions/${subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${expected.id}`;
-        return `${definition} for ${type} ${principal} on ${expected.scope(planned)}`;
+        return expected.scopes(planned).map((scope) => `${definition} for ${type} ${principal} on ${scope}`);
       });
     return [
       ...wanted.filter((one) => !found.includes(one)).map((one) => `Missing: ${one}`),

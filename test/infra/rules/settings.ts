@@ -1,9 +1,10 @@
 import { globSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { cacheMegabytesFor } from '../../../src/config/available-memory.ts';
+import { settingsOf as settingsOfEnvironment } from '../../../src/config/environments/environment-settings.ts';
 import { readMetricsSettings } from '../../../src/config/metrics-settings.ts';
 import { readSettings } from '../../../src/config/settings.ts';
-import { at, type Planned, type Rule } from '../infrastructure.ts';
+import { at, environmentsOf, type Planned, type Rule } from '../infrastructure.ts';
 import {
   containersOf,
   dataAccountOf,
@@ -87,6 +88,9 @@ export const settingRules: Record<string, Rule> = {
       SYNC_DATABASE_STORAGE__blobServiceUri: given(dataAccountOf(planned), 'primaryEndpoints.blob'),
       SYNC_DATABASE_STORAGE__clientId: clientId,
       DATAVERSE_CLIENT_ID: usesSecret ? parameters['clientSecretApplicationId'] : clientId,
+      ...(parameters['environmentsFile'] !== undefined && {
+        SYNC_ENVIRONMENTS_FILE: parameters['environmentsFile'],
+      }),
       ...(usesSecret && {
         DATAVERSE_TENANT_ID: parameters['clientSecretTenantId'] ?? '00000000-0000-4000-8000-000000000002',
         DATAVERSE_CLIENT_SECRET: `@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/dataverse-client-secret)`,
@@ -112,8 +116,13 @@ export const settingRules: Record<string, Rule> = {
         value.replace(/«.*»/, 'https://x.example/'),
       ]),
     );
-    const { containers, queuePrefix, sync } = readSettings(settings);
+    const { queuePrefix, sync } = readSettings(settings);
     readMetricsSettings(settings);
+    const own = { DATAVERSE_URL: 'https://other.crm.dynamics.com' };
+    const each = [
+      settings,
+      ...environmentsOf(planned.variant).map((name) => settingsOfEnvironment({ name, own }, settings)),
+    ].map((one) => readSettings(one).containers);
     const megabytes = sync.cacheBytes / 1024 / 1024;
     const { SYNC_CACHE_MB: chosen } = (planned.variant.parameters['extraSettings'] ?? {}) as Record<
       string,
@@ -121,12 +130,12 @@ export const settingRules: Record<string, Rule> = {
     >;
     const wanted = chosen === undefined ? cacheMegabytesFor(memoryOf(planned) * 1024 * 1024) : Number(chosen);
     return [
-      ...(containersOf(planned, hostAccountOf(planned)).includes(containers.work)
-        ? []
-        : ['No work container']),
-      ...(containersOf(planned, dataAccountOf(planned)).includes(containers.database)
-        ? []
-        : ['No database container']),
+      ...each.flatMap(({ work, database }) => [
+        ...(containersOf(planned, hostAccountOf(planned)).includes(work) ? [] : [`No container ${work}`]),
+        ...(containersOf(planned, dataAccountOf(planned)).includes(database)
+          ? []
+          : [`No container ${database}`]),
+      ]),
       ...(queuePrefix === 'sync' ? [] : [`The queues begin with ${queuePrefix}`]),
       ...(megabytes === wanted ? [] : [`The memory for the database is ${megabytes} MB`]),
     ];

@@ -1,5 +1,5 @@
 import type { DeployedResource } from '../bicep/references.ts';
-import { at, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
+import { at, environmentsOf, expectProperties, type Planned, type Rule } from '../infrastructure.ts';
 import { containersOf, dataAccountOf, hostAccountOf, isSame } from './parts.ts';
 
 interface LifecycleRule {
@@ -22,14 +22,24 @@ const keptForEver: Record<string, string> = {
   'azure-webjobs-': 'belongs to the Functions host',
 };
 
+/** A container of the first environment, and that of each further one. */
+const ofEach = (planned: Planned, container: string): string[] => [
+  container,
+  ...environmentsOf(planned.variant).map((name) => `${container}-${name}`),
+];
+
 export const storageRules: Record<string, Rule> = {
   'a lifecycle rule deletes what old runs left, and nothing that is in use': (planned) => {
     const rules = lifecycleOf(planned, hostAccountOf(planned));
     const prefixes = rules.flatMap(({ definition }) => definition.filters?.prefixMatch ?? ['']);
-    const broken = Object.entries(keptForEver)
-      .filter(([kept]) => prefixes.some((prefix) => kept.startsWith(prefix) || prefix.startsWith(kept)))
-      .map(([kept, reason]) => `A rule deletes ${kept}, which ${reason}`);
-    const works = rules.every(
+    const works = ofEach(planned, 'sync-work');
+    const kept = Object.entries(keptForEver).flatMap(([path, reason]) =>
+      works.map((work) => [path.replace(/^sync-work(?=\/)/, work), reason] as const),
+    );
+    const broken = kept
+      .filter(([path]) => prefixes.some((prefix) => path.startsWith(prefix) || prefix.startsWith(path)))
+      .map(([path, reason]) => `A rule deletes ${path}, which ${reason}`);
+    const isRight = rules.every(
       ({ enabled, definition }) =>
         enabled &&
         isSame(definition.filters?.blobTypes, ['blockBlob']) &&
@@ -39,8 +49,8 @@ export const storageRules: Record<string, Rule> = {
     );
     return [
       ...broken,
-      ...(isSame(prefixes, ['sync-work/runs/']) ? [] : [`The rule is for ${prefixes}`]),
-      ...(works ? [] : ['The rule does not delete block blobs after 90 days']),
+      ...(`${prefixes}` === `${works.map((work) => `${work}/runs/`)}` ? [] : [`The rule is for ${prefixes}`]),
+      ...(isRight ? [] : ['The rule does not delete block blobs after 90 days']),
     ];
   },
 
@@ -48,17 +58,15 @@ export const storageRules: Record<string, Rule> = {
     const account = dataAccountOf(planned);
     const days = planned.variant.parameters['databaseRetentionDays'] ?? 14;
     const rules = lifecycleOf(planned, account);
-    const expected = [
-      {
-        name: 'delete-old-versions',
-        enabled: true,
-        type: 'Lifecycle',
-        definition: {
-          filters: { blobTypes: ['blockBlob'], prefixMatch: ['dataverse/'] },
-          actions: { version: { delete: { daysAfterCreationGreaterThan: days } } },
-        },
+    const expected = ofEach(planned, 'dataverse').map((container, i) => ({
+      name: i === 0 ? 'delete-old-versions' : `delete-old-versions-of-${container}`,
+      enabled: true,
+      type: 'Lifecycle',
+      definition: {
+        filters: { blobTypes: ['blockBlob'], prefixMatch: [`${container}/`] },
+        actions: { version: { delete: { daysAfterCreationGreaterThan: days } } },
       },
-    ];
+    }));
     return isSame(rules as never, expected as never)
       ? []
       : ['Old versions are not deleted, or more than these'];
@@ -70,9 +78,16 @@ export const storageRules: Record<string, Rule> = {
       'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies',
     );
     // A version that must not be deleted longer than it is kept would fail the lifecycle rule each day.
-    const wanted = days === undefined ? [] : [Math.min(Number(days), Number(kept))];
-    const found = policies.map((one) => at(one, 'properties.immutabilityPeriodSinceCreationInDays'));
-    return isSame(found, wanted) ? [] : [`There are policies for ${found} days`];
+    const wanted =
+      days === undefined
+        ? []
+        : ofEach(planned, 'dataverse').map(
+            (one) => `${one} for ${Math.min(Number(days), Number(kept))} days`,
+          );
+    const found = policies.map(
+      (one) => `${one.names[2]} for ${at(one, 'properties.immutabilityPeriodSinceCreationInDays')} days`,
+    );
+    return isSame(found, wanted) ? [] : [`There are policies: ${found}`];
   },
 
   'each read, write and delete of the database is recorded': (planned) => {
@@ -94,8 +109,10 @@ export const storageRules: Record<string, Rule> = {
     const host = containersOf(planned, hostAccountOf(planned));
     const data = containersOf(planned, dataAccountOf(planned));
     return [
-      ...(isSame(host, ['sync-work', 'app-package']) ? [] : [`The host's account has ${host}`]),
-      ...(isSame(data, ['dataverse']) ? [] : [`The account of the database has ${data}`]),
+      ...(isSame(host, [...ofEach(planned, 'sync-work'), 'app-package'])
+        ? []
+        : [`The host's account has ${host}`]),
+      ...(isSame(data, ofEach(planned, 'dataverse')) ? [] : [`The account of the database has ${data}`]),
     ];
   },
 };

@@ -61,7 +61,7 @@ const bodies: Record<string, (planned: Planned, has: Body) => Body> = {
 
   'hostStorage.work': () => ({ properties: { publicAccess: 'None' } }),
   'hostStorage.package': () => ({ properties: { publicAccess: 'None' } }),
-  'dataStorage.database': (_, { databaseImmutabilityDays }) => ({
+  'dataStorage.databases': (_, { databaseImmutabilityDays }) => ({
     properties: {
       publicAccess: 'None',
       immutableStorageWithVersioning: databaseImmutabilityDays === undefined ? null : { enabled: true },
