@@ -9,9 +9,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { join } from 'node:path';
 import { type Zippable, zipSync } from 'fflate';
 import { bundle } from './bundle.ts';
+import { configurationFiles } from './configuration-files.ts';
 import { thirdPartyNotices } from './third-party.ts';
 
 /** What was built. Sizes in bytes. */
@@ -30,23 +31,23 @@ export interface BuiltPackage {
  * The same sources give the same bytes.
  * @param root the folder of the project
  * @param folder replaced if it exists; the zip is written beside it, as `<folder>.zip`
- * @param env `SYNC_ENTITIES_FILE` names another list of tables, relative to `root`, which is packed under the same path.
- * The Azure Developer CLI passes its environment to hooks (learn.microsoft.com: Customize Azure Developer CLI workflows).
- * @throws Error if that file does not exist or is outside of `root`; nothing is written then
+ * @param env `SYNC_ENTITIES_FILE` names another list of tables, and `SYNC_ENVIRONMENTS_FILE` further environments with lists
+ * of their own. These files are packed under the same paths, relative to `root`. The Azure Developer CLI passes its environment to hooks (learn.microsoft.com: Customize Azure Developer CLI workflows).
+ * @throws Error if one of them does not exist or is outside of `root`; nothing is written then
  */
 export async function buildPackage(
   root: string,
   folder: string,
   env: Record<string, string | undefined> = process.env,
 ): Promise<BuiltPackage> {
-  const entities = entitiesFile(root, env['SYNC_ENTITIES_FILE']?.trim());
+  const configuration = configurationFiles(root, env);
   rmSync(folder, { recursive: true, force: true });
   const code = join(folder, 'dist');
   mkdirSync(code, { recursive: true });
   const { inputs } = await bundle(root, code);
   const wasm = createRequire(join(root, 'package.json')).resolve('sql.js/dist/sql-wasm.wasm');
   cpSync(wasm, join(code, 'sql-wasm.wasm'));
-  for (const name of new Set(['host.json', 'entities.json', 'LICENSE', entities])) {
+  for (const name of new Set(['host.json', 'entities.json', 'LICENSE', ...configuration])) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(folder, name));
   }
   writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(root, Object.keys(inputs)));
@@ -59,23 +60,6 @@ export async function buildPackage(
   writeFileSync(zip, zipped(folder, paths));
   const bytes = paths.reduce((sum, path) => sum + statSync(join(folder, path)).size, 0);
   return { folder, zip, bytes, zippedBytes: statSync(zip).size, files: paths.length };
-}
-
-/** @returns the path of the list of tables, relative to `root` */
-function entitiesFile(root: string, named: string | undefined): string {
-  if (named === undefined || named === '') return 'entities.json';
-  const path = relative(root, resolve(root, named));
-  if (isAbsolute(named) || path.split(sep)[0] === '..') {
-    throw new Error(
-      `SYNC_ENTITIES_FILE is ${named}, which is outside of the package. Name a file in the folder of host.json, with a relative path.`,
-    );
-  }
-  if (!statSync(join(root, path), { throwIfNoEntry: false })?.isFile()) {
-    throw new Error(
-      `SYNC_ENTITIES_FILE is ${named}, but ${join(root, path)} is not a file. Create it, or change SYNC_ENTITIES_FILE.`,
-    );
-  }
-  return path;
 }
 
 /** What the Functions host reads of package.json, and nothing to install. */
