@@ -1,5 +1,6 @@
 // Runs after `azd deploy`: waits for the app, lets it check itself, starts a sync. Run it again with
 // `azd hooks run postdeploy`.
+import { environmentNames } from './parts/environments.mjs';
 import {
   checkHealth,
   checkItself,
@@ -8,7 +9,7 @@ import {
   patiently,
   startSync,
 } from './parts/function-app.mjs';
-import { runHook, say, value } from './parts/tools.mjs';
+import { Problem, runHook, say, value } from './parts/tools.mjs';
 
 await runHook(async () => {
   const url = value('AZURE_FUNCTION_APP_URL').replace(/\/$/, '');
@@ -17,20 +18,34 @@ await runHook(async () => {
   const sayWait = () => say('Waiting for the app: its roles can take some minutes to reach storage.');
 
   await checkSettings(app);
-  await patiently(() => checkHealth(url), sayWait);
-  say('', 'The app is healthy.');
+  if (await patiently(() => checkHealth(url), sayWait)) say('', 'The app is healthy.');
   const key = await patiently(
     () => functionKey(app),
     ({ message }) => say(`Waiting for the function key: ${message}`),
   );
   const advice = await patiently(() => checkItself(url, key), sayWait);
   say('It reaches storage and Dataverse, and has the privileges that it needs.', ...advice);
-  say(await startSync(url, key), '');
+  const names = environmentNames();
+  const problems = [];
+  for (const name of [undefined, ...names]) {
+    try {
+      const done = await startSync(url, key, name);
+      say(name === undefined ? done : `${name}: ${done}`);
+    } catch (error) {
+      // The others can start all the same.
+      if (!(error instanceof Problem)) throw error;
+      problems.push(error);
+    }
+  }
   // Behind # it is sent nowhere.
   const pages = process.env['SYNC_SIGN_IN_CLIENT_ID'] ? '' : '#key=KEY';
   say(
+    '',
     `Pages:       ${url}/api/dashboard${pages}`,
+    ...names.map((name) => `  ${name}: ${url}/api/environments/${name}/dashboard${pages}`),
     `Database:    ${database}`,
     `KEY is what this prints: az functionapp keys list --resource-group ${app.group} --name ${app.name} --query functionKeys.default --output tsv`,
   );
+  if (problems.length > 0)
+    throw new Problem(problems.map(({ message }) => message).join('\n'), problems[0].remedy);
 });

@@ -1,6 +1,7 @@
 // Runs before `azd provision`: refuses what would be deployed wrongly without a word.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { wrongEnvironments } from './parts/environments.mjs';
 import { environmentAddress, Problem, runHook } from './parts/tools.mjs';
 
 const read = (path) => readFileSync(resolve(import.meta.dirname, '..', path), 'utf8');
@@ -60,6 +61,7 @@ const ownParameters = {
   DATAVERSE_CLIENT_SECRET: ofClientSecret,
   SYNC_SCHEDULE: 'SYNC_SCHEDULE',
   SYNC_ENTITIES_FILE: 'SYNC_ENTITIES_FILE',
+  SYNC_ENVIRONMENTS_FILE: 'SYNC_ENVIRONMENTS_FILE',
 };
 
 /** No value is shown: it may be a secret. */
@@ -83,6 +85,12 @@ function wrongSettings() {
 }
 
 await runHook(async () => {
-  const faults = [...wrongAddress(), ...unreadable(), ...tooLongImmutable(), ...wrongSettings()];
+  const faults = [
+    ...wrongAddress(),
+    ...unreadable(),
+    ...tooLongImmutable(),
+    ...wrongSettings(),
+    ...wrongEnvironments(),
+  ];
   if (faults.length > 0) throw new Problem(faults.join('\n'), 'Correct it with `azd env set`.');
 });

@@ -96,6 +96,7 @@ describe('the hooks', () => {
     );
     const ofPeople = [
       ...['SYNC_DATAVERSE_ROLE', 'SYNC_ENTITIES_FILE', 'SYNC_EXTRA_SETTINGS', 'SYNC_SIGN_IN_CLIENT_ID'],
+      ...['SYNC_ENVIRONMENTS_FILE', 'SYNC_ENVIRONMENT_NAMES'],
       ...['SYNC_HOOK_WAIT_SECONDS', 'SYNC_HOOK_INTERVAL_SECONDS'],
     ];
     expect([...new Set(names)].filter((name) => !ofPeople.includes(name)).sort()).toEqual(
@@ -115,6 +116,6 @@ describe('the hooks', () => {
     const secret = /clientSecretName = '(.+)'/.exec(read('infra/modules/key-vault.bicep'))![1]!;
     expect(text).toContain(`--name ${secret}`);
     for (const [, route] of text.matchAll(/\/api\/(\w+)/g))
-      expect(['sync', 'health', 'check', 'dashboard', 'data']).toContain(route);
+      expect(['sync', 'health', 'check', 'dashboard', 'data', 'environments']).toContain(route);
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -104,6 +104,23 @@ it('the token for Dataverse is requested before the assertion of GitHub expires'
   expect(at(/azd up/)).toBeGreaterThan(login + 1);
 });
 
+it('a token is requested for each environment, also where one is refused', () => {
+  const { run } = deploy.steps.find(({ run }) => run?.includes('az account get-access-token'))!;
+  const folder = mkdtempSync(join(tmpdir(), 'environments-'));
+  const file = join(folder, 'environments.json');
+  const environments = { sales: { DATAVERSE_URL: 'https://sales' }, service: { DATAVERSE_URL: 'https://x' } };
+  writeFileSync(file, JSON.stringify({ environments }));
+  // A stand-in that fails for one of them.
+  const az = 'az() { echo "$4"; [ "$4" != https://sales ]; }';
+  const out = (environmentsFile: string) =>
+    execFileSync('bash', ['-eo', 'pipefail', '-c', `${az}\n${run}`], {
+      env: { ...process.env, DATAVERSE_URL: 'https://first', SYNC_ENVIRONMENTS_FILE: environmentsFile },
+    }).toString();
+  expect(out(file)).toBe('https://first\nhttps://sales\nhttps://x\n');
+  expect(out('')).toBe('https://first\n');
+  rmSync(folder, { recursive: true });
+});
+
 it('the workflow and the development container use one version of azd', () => {
   const azd = deploy.steps.find(({ uses }) => uses?.startsWith('Azure/setup-azd@'))!;
   expect(azd.with!['version']).toBe(container.features['ghcr.io/azure/azure-dev/azd:0.2.0']!['version']);
@@ -113,7 +130,7 @@ it('the workflow passes the variables of all parameters', () => {
   const { parameters } = JSON.parse(read('infra/main.parameters.json')) as {
     parameters: Record<string, unknown>;
   };
-  const step = deploy.steps.find(({ run }) => run?.includes('jq '))!;
+  const step = deploy.steps.find(({ run }) => run?.includes('GITHUB_ENV'))!;
   const pattern = new RegExp(/test\("(.+?)"\)/.exec(step.run!)![1]!);
   for (const name of Object.keys(parameters)) expect(variableOf(name)).toMatch(pattern);
 });

@@ -47,11 +47,13 @@ export async function checkSettings({ group, name }) {
 /**
  * Asks the app whether it is healthy; docs/http-api.md, "Health and check", has the answers.
  * @param {string} url
+ * @returns {Promise<boolean>} false if only further environments are not: the app runs, and its check says which
  */
 export async function checkHealth(url) {
   const { status, body, text } = await request(`${url}/api/health`);
-  if (status === 200) return;
+  if (status === 200) return true;
   const invalid = body?.invalidSettings ?? [];
+  if (invalid.includes('SYNC_ENVIRONMENTS_FILE')) return false;
   if (invalid.length > 0) {
     const remedy =
       'Correct them with `azd env set`, or in infra/, and run `azd up`; docs/deployment.md lists them.';
@@ -100,7 +102,7 @@ export async function checkItself(url, key) {
     `The app is deployed, but it found ${failed.length === 1 ? 'a problem' : `${failed.length} problems`}:\n${lines(failed).join('\n')}`,
     'Do what each line says, then run `azd hooks run postdeploy`.',
     // A role for storage may still be on its way; a missing privilege in Dataverse stays.
-    !failed.some(({ name }) => /^storage/.test(name)),
+    !failed.some(({ name }) => /^(?:[\w-]+: )?storage/.test(name)),
   );
 }
 
@@ -114,20 +116,21 @@ const lines = (checks) =>
  * Starts a sync.
  * @param {string} url
  * @param {string} key
+ * @param {string} [environment] the name of a further environment
  * @returns {Promise<string>} what happened, as a sentence
  */
-export async function startSync(url, key) {
-  const { status, body, text, headers } = await request(`${url}/api/sync`, {
+export async function startSync(url, key, environment) {
+  const route = environment === undefined ? '/api/sync' : `/api/environments/${environment}/sync`;
+  const { status, body, text, headers } = await request(`${url}${route}`, {
     method: 'POST',
     headers: { 'x-functions-key': key },
   });
-  if (status === 202)
-    return `A first sync has started: ${new URL(headers.get('location') ?? '/api/sync', url)}`;
+  if (status === 202) return `A first sync has started: ${new URL(headers.get('location') ?? route, url)}`;
   if (status === 409) return 'A sync is already running.';
   if (status === 401 || status === 302)
     return 'Pages ask for a sign-in, so the first sync starts with the schedule.';
   throw new Problem(
-    `The sync did not start: POST ${url}/api/sync ${answer(status, body, text)}.`,
+    `The sync did not start: POST ${url}${route} ${answer(status, body, text)}.`,
     body?.hint ?? 'Look at the page of the syncs, or into the logs.',
   );
 }

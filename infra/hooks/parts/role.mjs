@@ -5,8 +5,11 @@ import { execute, Problem } from './tools.mjs';
 const root = resolve(import.meta.dirname, '../../..');
 const isWindows = process.platform === 'win32';
 
-/** The settings of the deployment that decide which privileges the role needs; those of infra/main.bicep. */
-function deployedSettings() {
+/**
+ * The settings of the deployment that the role depends on; those of infra/main.bicep.
+ * @returns {Record<string, string>}
+ */
+export function deployedSettings() {
   const text = process.env['SYNC_EXTRA_SETTINGS']?.trim() || '{}';
   let extra;
   try {
@@ -22,21 +25,26 @@ const nameOption = () => {
   return name ? ['--name', name] : [];
 };
 
+/** `azd provision` runs without the hook that makes the package. What was built before may be out of date. */
+async function buildCommand() {
+  const build = await execute('npm', ['run', '-s', 'build'], { cwd: root, shell: isWindows });
+  if (build.status === 0) return;
+  throw new Problem(
+    `The command npm run role cannot be built: ${build.output.split('\n')[0]}`,
+    'Run `npm ci`, then `azd hooks run postprovision`.',
+  );
+}
+
+let built;
+
 /**
- * Makes the role with the privileges for the tables of the deployment, or adds what it lacks, and assigns it.
- * @param {{ url: string, token: string, applicationId: string }} options
+ * Makes the role with the privileges for the tables of an environment, or adds what it lacks, and assigns it.
+ * @param {{ url: string, token: string, applicationId: string, settings: Record<string, string> }} options
  * @returns {Promise<string>} what was done, in lines
  */
-export async function giveRole({ url, token, applicationId }) {
-  // `azd provision` runs without the hook that makes the package. What was built before may be out of date.
-  const build = await execute('npm', ['run', '-s', 'build'], { cwd: root, shell: isWindows });
-  if (build.status !== 0) {
-    throw new Problem(
-      `The command npm run role cannot be built: ${build.output.split('\n')[0]}`,
-      'Run `npm ci`, then `azd hooks run postprovision`.',
-    );
-  }
-  const settings = deployedSettings();
+export async function giveRole({ url, token, applicationId, settings }) {
+  built ??= buildCommand();
+  await built;
   const role = await execute(
     process.execPath,
     [resolve(root, 'dist/cli/main.js'), 'role', '--create', '--assign', applicationId, ...nameOption()],
@@ -59,11 +67,10 @@ export async function giveRole({ url, token, applicationId }) {
 
 /**
  * The command that a person runs instead, in a checkout of the project.
- * @param {string} url
- * @param {string} applicationId
+ * @param {{ url: string, applicationId: string, settings: Record<string, string> }} options
  */
-export function roleCommand(url, applicationId) {
-  const values = { DATAVERSE_URL: url, SYNC_ENTITIES_FILE: deployedSettings().SYNC_ENTITIES_FILE };
+export function roleCommand({ url, applicationId, settings }) {
+  const values = { DATAVERSE_URL: url, SYNC_ENTITIES_FILE: settings.SYNC_ENTITIES_FILE };
   if (values.SYNC_ENTITIES_FILE === 'entities.json') delete values.SYNC_ENTITIES_FILE;
   const [, name] = nameOption();
   const quoted = (text) => `'${text.replaceAll("'", isWindows ? "''" : "'\\''")}'`;

@@ -31,12 +31,15 @@ export function value(name) {
   return text;
 }
 
+const correctAddress = 'Correct it: azd env set DATAVERSE_URL https://contoso.crm.dynamics.com';
+
 /**
  * The address of the Dataverse environment, as the app accepts it: src/config/environment-url.ts.
  * @param {string} text the value of DATAVERSE_URL
+ * @param {string} [remedy] how to correct it
  * @returns {string} its origin
  */
-export function environmentAddress(text) {
+export function environmentAddress(text, remedy = correctAddress) {
   const url = URL.canParse(text) ? new URL(text) : null;
   const isLocal = url?.protocol === 'http:' && url.hostname === '127.0.0.1';
   const isBare = url !== null && /^\/(?:api\/data\/v9\.\d+\/?)?$/.test(url.pathname) && url.search === '';
@@ -44,7 +47,7 @@ export function environmentAddress(text) {
     return url.origin;
   throw new Problem(
     `DATAVERSE_URL must be an https address without a path, not "${text.replace(/\/\/.*@/s, '//')}".`,
-    'Correct it: azd env set DATAVERSE_URL https://contoso.crm.dynamics.com',
+    remedy,
   );
 }
 

@@ -13,6 +13,8 @@ interface App {
   health?: (number: number) => [status: number, body: object];
   check?: (number: number) => [status: number, body: object];
   sync?: [status: number, body: object];
+  /** What the syncs of further environments answer, by their names. */
+  further?: Record<string, [status: number, body: object]>;
 }
 
 /** A function app that has no state but the number of requests of each route. */
@@ -20,6 +22,7 @@ function startApp({
   health = () => [200, { status: 'healthy' }],
   check = () => [200, { checks: [{ name: 'storage', ok: true }] }],
   sync,
+  further = {},
 }: App) {
   const counts: Record<string, number> = {};
   return startServer((request, response) => {
@@ -34,8 +37,10 @@ function startApp({
       const [status, body] = check(counts[route]);
       return sendJson(response, body, status);
     }
-    const [status, body] = sync ?? [202, {}];
-    return sendJson(response, body, status, { location: '/api/sync/run-1' });
+    const name = /^POST \/api\/environments\/(\w+)\/sync$/.exec(route)?.[1];
+    const [status, body] = (name === undefined ? sync : further[name]) ?? [202, {}];
+    const path = name === undefined ? '/api' : `/api/environments/${name}`;
+    return sendJson(response, body, status, { location: `${path}/sync/run-1` });
   });
 }
 
@@ -233,4 +238,59 @@ it('shows on Windows what az says if it is there', async () => {
   const message = "ERROR: 'keyz' is misspelled or not recognized by the system.";
   const { out } = await run('http://127.0.0.1:9', null, windowsThatSays(message));
   expect(out).toContain(`Problem: az functionapp config appsettings failed: ${message}`);
+});
+
+const furtherNames = { SYNC_ENVIRONMENT_NAMES: 'sales,service' };
+
+it('starts a sync of each environment, and prints the addresses of their pages', async () => {
+  await using server = await startApp({ further: { sales: [409, {}] } });
+  const { status, out } = await run(server.url, found, furtherNames);
+  expect(status).toBe(0);
+  expect(routes(server).slice(2)).toEqual([
+    'POST /api/sync',
+    'POST /api/environments/sales/sync',
+    'POST /api/environments/service/sync',
+  ]);
+  expect(out).toContain('sales: A sync is already running.\n');
+  expect(out).toContain(
+    `service: A first sync has started: ${server.url}/api/environments/service/sync/run-1\n`,
+  );
+  expect(out).toContain(`  sales: ${server.url}/api/environments/sales/dashboard#key=KEY\n`);
+});
+
+it('starts the syncs of the other environments where one does not start, and says which', async () => {
+  const problem = { detail: 'Invalid app settings: SYNC_TARGET.', hint: 'Correct them.' };
+  await using server = await startApp({ further: { sales: [500, problem] } });
+  const { status, out } = await run(server.url, found, furtherNames);
+  expect(status).toBe(1);
+  expect(out).toContain('service: A first sync has started: ');
+  expect(out).toContain(
+    `Problem: The sync did not start: POST ${server.url}/api/environments/sales/sync answered 500: Invalid app settings: SYNC_TARGET..\nWhat to do: Correct them.`,
+  );
+});
+
+it('lets the check say which environment is left out', async () => {
+  const settings = {
+    name: 'settings',
+    ok: false,
+    detail: 'SYNC_ENVIRONMENTS_FILE: environment sales: there is no setting "X".',
+  };
+  await using server = await startApp({
+    health: () => [503, { invalidSettings: ['SYNC_ENVIRONMENTS_FILE'] }],
+    check: () => [503, { checks: [settings] }],
+  });
+  const { status, out } = await run(server.url, found, furtherNames);
+  expect(status).toBe(1);
+  expect(out).not.toContain('The app is healthy.');
+  expect(out).toContain(`it found a problem:\n  - settings: ${settings.detail}`);
+});
+
+it('waits while a role is on its way to the container of an environment', async () => {
+  const storage = { name: 'sales: storage: container dataverse-sales', ok: false, detail: '403' };
+  await using server = await startApp({
+    check: (number) => (number < 3 ? [503, { checks: [storage] }] : [200, { checks: [] }]),
+  });
+  const { status } = await run(server.url, found, { ...furtherNames, SYNC_HOOK_WAIT_SECONDS: '60' });
+  expect(status).toBe(0);
+  expect(routes(server).filter((route) => route === 'GET /api/check')).toHaveLength(3);
 });

@@ -229,3 +229,62 @@ it('says what to do where azd has no values', async () => {
     'Problem: azd has no value of DATAVERSE_URL.\nWhat to do: Run `azd provision`, which sets it.',
   );
 });
+
+/** A file of further environments. */
+function environmentsFile(environments: Record<string, Record<string, string>>): Record<string, string> {
+  const file = join(folder, 'environments.json');
+  writeFileSync(file, JSON.stringify({ environments }));
+  return { SYNC_ENVIRONMENTS_FILE: file, SYNC_ENTITIES_FILE: listOf('account') };
+}
+
+it('lets the app into each environment, with the tables and the client id that it has', async () => {
+  const other = await startSampleDataverse({ rows: 50, token: testToken });
+  const otherId = randomUUID();
+  const file = environmentsFile({
+    sales: {
+      DATAVERSE_URL: '%SALES_URL%',
+      DATAVERSE_CLIENT_ID: otherId,
+      DATAVERSE_CLIENT_SECRET: '%SALES_SECRET%',
+      SYNC_ENTITIES_FILE: listOf('contact'),
+    },
+  });
+  const { status, out } = await run({
+    ...file,
+    SYNC_EXTRA_SETTINGS: JSON.stringify({ SALES_URL: other.url, SALES_SECRET: 'hunter2' }),
+  });
+  expect(status).toBe(0);
+  const [first, sales] = out.split(
+    `\nFor the environment sales, it signs in to ${other.url} with the client id ${otherId}.\n`,
+  );
+  expect(first).toContain(`assigned it to ${applicationId}`);
+  expect(sales).toContain('Its application user was created.\ncreated the role Dataverse SQLite sync\n');
+  expect(sales).toMatch(/prvReadcontact /i);
+  expect(sales).not.toMatch(/prvReadaccount /i);
+  expect(sales).toContain(`assigned it to ${otherId}`);
+  expect(out).not.toMatch(/could not be set up|hunter2/);
+  await other.stop();
+});
+
+it('goes on with the next environment where one cannot be set up', async () => {
+  const file = environmentsFile({
+    closed: { DATAVERSE_URL: 'http://127.0.0.1:9', SYNC_ENTITIES_FILE: 'entities.closed.json' },
+    unknown: { DATAVERSE_URL: '%NOBODY_SET_IT%' },
+    wrong: { DATAVERSE_URL: 'http://contoso.example' },
+    same: { DATAVERSE_URL: dataverse.url },
+  });
+  const { status, out, calls } = await run(file);
+  expect(status).toBe(0);
+  expect(out).toMatch(/The application user could not be set up: Dataverse answered 0 to GET systemusers/);
+  expect(out).toContain(
+    `DATAVERSE_URL=http://127.0.0.1:9 SYNC_ENTITIES_FILE=entities.closed.json npm run role -- --create --assign ${applicationId}\n`,
+  );
+  expect(out).toContain(
+    'The environment unknown could not be set up: its DATAVERSE_URL is an app setting that SYNC_EXTRA_SETTINGS does not hold.\n',
+  );
+  expect(out).toContain(
+    'The environment wrong could not be set up: DATAVERSE_URL must be an https address without a path, not "http://contoso.example".\nCorrect it, then run `azd up`.\n',
+  );
+  expect(out).toMatch(/For the environment same, .*\nIts application user exists\.\n/);
+  // Built once.
+  expect(calls.filter((call) => call.startsWith('npm'))).toHaveLength(1);
+});
