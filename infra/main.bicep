@@ -173,6 +173,7 @@ module workbook 'modules/workbook.bicep' = {
     tags: tags
     insightsId: monitoring.outputs.insightsId
     title: 'Dataverse sync: ${environmentName}'
+    environments: environments
   }
 }
 

@@ -88,6 +88,8 @@ function cidrSubnet(range: string, size: number, index: number): string {
 
 /** The functions that are understood: learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions */
 export const functions: Record<string, BicepFunction> = {
+  /** Tells the compiler to forget a type. */
+  any: { args: [1, 1], call: ([value]) => value },
   array: { args: [1, 1], call: ([value]) => (Array.isArray(value) ? value : [value]) },
   bool: { args: [1, 1], call: ([value]) => text(value).toLowerCase() === 'true' },
   cidrSubnet: {

@@ -187,6 +187,44 @@ export const monitoringRules: Record<string, Rule> = {
       kind: 'shared',
       'properties.category': 'workbook',
       'properties.sourceId': planned.one('Microsoft.Insights/components').id,
-      'properties.serializedData': read('workbook.json'),
+      ...(environmentsOf(planned.variant).length === 0 && {
+        'properties.serializedData': read('workbook.json'),
+      }),
     }),
+
+  'the workbook can show one environment, and is else the same': (planned, read) => {
+    const further = environmentsOf(planned.variant);
+    if (further.length === 0) return [];
+    interface Workbook {
+      items: { content: { query?: string; parameters?: { name: string; jsonData?: string }[] } }[];
+    }
+    const found = JSON.parse(
+      String(at(planned.one('Microsoft.Insights/workbooks'), 'properties.serializedData')),
+    ) as Workbook;
+    const line = /^\| where "\{environment\}" == "\*" or .*"default"\) == "\{environment\}"\n/m;
+    const without = structuredClone(found);
+    for (const { content } of without.items) {
+      if (content.query !== undefined) content.query = content.query.replace(line, '');
+      content.parameters = content.parameters?.filter(({ name }) => name !== 'environment') as never;
+    }
+    const choices = found.items
+      .flatMap(({ content }) => content.parameters ?? [])
+      .flatMap(({ jsonData = '[]' }) => JSON.parse(jsonData) as { value: string }[]);
+    return [
+      ...found.items.flatMap(({ content: { query } }) =>
+        query?.startsWith('custom') && !/^\w+\n\| where "\{environment\}"/.test(query)
+          ? [`The workbook asks for all environments: ${query}`]
+          : [],
+      ),
+      ...(JSON.stringify(without) === JSON.stringify(JSON.parse(read('workbook.json')))
+        ? []
+        : ['The workbook is another one']),
+      ...(isSame(
+        choices.map(({ value }) => value),
+        ['*', 'default', ...further],
+      )
+        ? []
+        : ['The workbook has a wrong list of environments']),
+    ];
+  },
 };
