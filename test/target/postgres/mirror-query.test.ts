@@ -155,6 +155,15 @@ describe('a query of a mirror in PostgreSQL', () => {
     expect(many!.isCut).toBe(true);
     expect(many!.rows.length).toBeLessThan(10_000);
   });
+
+  it('has no error that is too large for the app', async () => {
+    const error = (length: number) => run(`SELECT repeat('x', ${length})::integer`).then(() => '', String);
+    expect((await error(3000)).length).toBeLessThan(2100);
+    // Of 600 MB, it ended the process.
+    expect(await error(80_000_000)).toMatch(/The server sent more about the query than is read/);
+    expect((await run('SELECT 1'))!.rows).toEqual([[1]]);
+  });
+
   it('is refused to a user who could change the mirror', async () => {
     const asOwner = open('postgres');
     const query = { sql: 'SELECT 1', parameters: [], maxRows: 1, maxText: 1, whole: [] };

@@ -114,6 +114,13 @@ export class StatementError extends SyncError {
 }
 
 export const tooLong = (): StatementError => new StatementError('The query took too long, and was stopped.');
+export const tooLarge = (): StatementError =>
+  new StatementError(
+    'The server sent more about the query than is read, such as an error with a long value.',
+  );
+
+/** The server quotes values in whole. */
+const messageCharacters = 2000;
 
 /** A write where only reads are possible, and parameters that are not those of the statement. */
 const ofStatement = new Set(['25006', '08P01']);
@@ -123,9 +130,10 @@ export function statementError(error: unknown): StatementError | undefined {
   const { code = '', message } = error as DatabaseError;
   if (!(error instanceof Error) || !isOfServer(code)) return undefined;
   if (code === '57014') return tooLong();
-  if (ofStatement.has(code)) return new StatementError(message);
+  const shown = message.length > messageCharacters ? `${message.slice(0, messageCharacters)}…` : message;
+  if (ofStatement.has(code)) return new StatementError(shown);
   if (transient.has(code) || transientClasses.has(code.slice(0, 2)) || conflicts.has(code)) return undefined;
-  return new StatementError(message);
+  return new StatementError(shown);
 }
 
 /** A fault of this program, such as a TypeError: neither the server nor the connection has it. */

@@ -1,7 +1,8 @@
 import { pipeline } from 'node:stream/promises';
-import type { ClientBase, QueryArrayConfig } from 'pg';
+import type { Client, QueryArrayConfig } from 'pg';
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
-import { postgresError, statementError } from './postgres-errors.ts';
+import { limitAnswer } from './limit-answer.ts';
+import { postgresError, statementError, tooLarge } from './postgres-errors.ts';
 import { storableText } from './storable-text.ts';
 
 /** Where another writer holds the mirror for longer, the queue tries again. */
@@ -10,6 +11,9 @@ export const lockSeconds = 120;
 const definitionLockMilliseconds = 5000;
 /** So long that a reader who leaves lets it through. */
 const shortLockMilliseconds = 50;
+
+/** The answer to a statement of a person has no more, whatever it is: the rows that are asked for at once have half of it. */
+const foreignBytes = 64 * 1024 * 1024;
 
 /** What a parameter can be. Every type of PostgreSQL reads its values from text. */
 export type Parameter = string | number | boolean | null | readonly string[];
@@ -34,12 +38,12 @@ function storable(parameter: Parameter): unknown {
  */
 export class Session {
   readonly schema: string;
-  readonly #client: ClientBase;
+  readonly #client: Client;
   #waitMilliseconds = definitionLockMilliseconds;
   /** Names the object of errors. */
   #object: string;
 
-  constructor(client: ClientBase, schema: string) {
+  constructor(client: Client, schema: string) {
     this.#client = client;
     this.schema = schema;
     this.#object = schema;
@@ -120,6 +124,7 @@ export class Session {
    */
   async foreign(sql: string, parameters: readonly Parameter[] = []): Promise<ForeignRows> {
     const query = { text: sql, values: parameters.map(storable), rowMode: 'array', queryMode: 'extended' };
+    const answer = limitAnswer(this.#client, foreignBytes);
     try {
       const { fields, rows } = await this.#client.query(query as QueryArrayConfig);
       return {
@@ -127,7 +132,10 @@ export class Session {
         rows: rows as (string | null)[][],
       };
     } catch (error) {
+      if (answer.isExceeded()) throw tooLarge();
       throw statementError(error) ?? postgresError(error, 'query', this.#object);
+    } finally {
+      answer.stop();
     }
   }
 
