@@ -201,6 +201,25 @@ describe('a query of a mirror in PostgreSQL', () => {
     await expect.poll(running).toBe(0);
   });
 
+  it('ends for the app also if its process at the server cannot be ended', async () => {
+    await withClient(address, async (client) => {
+      await client.query(
+        `DO $$ BEGIN CREATE ROLE mirror_single LOGIN PASSWORD 'read-only-1' CONNECTION LIMIT 1; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+      );
+      await client.query(`GRANT USAGE ON SCHEMA ${schema} TO mirror_single`);
+      await client.query(`GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO mirror_single`);
+      const single = open('mirror_single');
+      const sql =
+        "SELECT set_config('statement_timeout', '0', false), pg_sleep(CASE WHEN n > 501 THEN 60 ELSE 0 END) FROM generate_series(1, 1000) n";
+      const query = { sql, parameters: [], maxRows: 1000, maxText: 1, whole: [] };
+      await expect(single.run(query, 1)).rejects.toThrow('The query took too long');
+      await client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mirror_single'",
+      );
+      await single.close();
+    });
+  }, 10_000);
+
   it('waits for no other one: the sixth at a time is told so', async () => {
     const five = Array.from({ length: 5 }, () => run('SELECT pg_sleep(1)'));
     await expect(run('SELECT 1')).rejects.toThrow('5 queries run at the moment');

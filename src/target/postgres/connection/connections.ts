@@ -113,15 +113,16 @@ export class Connections {
         await session.run(textForms.join(';\n'));
         await session.run('SELECT set_config($1, $2, true)', ['search_path', session.schemaName]);
         const process = await session.number('SELECT pg_backend_pid()');
-        let isLate = false;
-        const timer = setTimeout(() => {
-          isLate = true;
-          void this.#terminate(process);
-        }, seconds * 1000);
+        let timer: NodeJS.Timeout | undefined;
+        const end = new Promise<never>((_, reject) => {
+          timer = setTimeout(() => {
+            void this.#terminate(process);
+            // Also where that is not possible, nobody waits for the query any more.
+            reject(tooLong());
+          }, seconds * 1000);
+        });
         try {
-          return await work(session);
-        } catch (error) {
-          throw isLate ? tooLong() : error;
+          return await Promise.race([work(session), end]);
         } finally {
           clearTimeout(timer);
         }
