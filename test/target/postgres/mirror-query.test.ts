@@ -147,6 +147,16 @@ describe('a query of a mirror in PostgreSQL', () => {
     await expect(run('LOCK TABLE _sync_meta')).rejects.toThrow(/syntax error/);
   });
 
+  it('has no more bytes as JSON than its limit and a row', async () => {
+    for (const one of ['chr(1)', "'…'"]) {
+      const large = await run(`SELECT repeat(${one}, 100000) FROM generate_series(1, 300)`, {
+        maxText: 100_000,
+      });
+      expect(large!.isCut).toBe(true);
+      expect(Buffer.byteLength(JSON.stringify(large))).toBeLessThan(25_000_000);
+    }
+  });
+
   it('needs little memory for a value of any size, and for values without any', async () => {
     const [row] = (await run("SELECT repeat('x', 600000000) AS a"))!.rows;
     expect(String(row![0])).toHaveLength(2001);

@@ -35,12 +35,12 @@ const querySeconds = 30;
 const maxRunning = 5;
 /** Rows that come from the server at once, at most. */
 const fetchedRows = 500;
-/** A result has no more characters, and one row beyond these: the host holds the whole answer. */
-const maxCharacters = 24_000_000;
+/** A result has no more bytes as JSON, and one row beyond these: the host holds the whole answer. */
+const maxBytes = 24_000_000;
 /** What comes from the server at once has no more. */
 const fetchedCharacters = 8_000_000;
-/** What a value costs in the answer besides its characters. */
-const charactersOfCell = 4;
+/** What a value costs besides its JSON. */
+const bytesOfCell = 4;
 
 /**
  * Reads the mirror for people, as a user of PostgreSQL that can only read.
@@ -164,13 +164,14 @@ async function read(session: Session, query: MirrorQuery): Promise<Omit<QueryRes
   const widest = limits.reduce((sum, limit) => sum + limit, 0);
   const atOnce = Math.max(1, Math.min(fetchedRows, Math.floor(fetchedCharacters / widest)));
   const result = { columns: columns.map(({ name }) => name), rows: [] as Cell[][], isCut: false };
-  for (let characters = 0; ; ) {
+  for (let bytes = 0; ; ) {
     const wanted = Math.min(atOnce, maxRows - result.rows.length + 1);
     const found = (await session.foreign(`FETCH ${wanted} FROM read`)).rows;
     for (const row of found) {
-      if (result.rows.length >= maxRows || characters > maxCharacters) return { ...result, isCut: true };
-      result.rows.push(row.map((text, n) => shortened(cellOf(text, columns[n]!.type), limits[n]!)));
-      characters += row.reduce((sum, text) => sum + (text?.length ?? 0) + charactersOfCell, 0);
+      if (result.rows.length >= maxRows || bytes > maxBytes) return { ...result, isCut: true };
+      const cells = row.map((text, n) => shortened(cellOf(text, columns[n]!.type), limits[n]!));
+      result.rows.push(cells);
+      bytes += Buffer.byteLength(JSON.stringify(cells)) + cells.length * bytesOfCell;
     }
     if (found.length < wanted) return result;
   }
