@@ -707,6 +707,33 @@ it('keeps the folders of a database file that is missing', async () => {
   expect(await dataFiles('contacts')).toEqual([]);
 });
 
+it('is right if an earlier state was put back after an export died', async () => {
+  await start(['account']);
+  org.rows('account', 3);
+  await org.sync();
+  const earlier = await org.harness.databaseBytes();
+  const [id] = org.rows('account', 1);
+  await syncWithoutExport();
+  const { services } = org.harness;
+  const { replaceIfUnchanged } = services.work;
+  const { writeFile } = fabric.landingZone;
+  fabric.landingZone.writeFile = async (...args) => {
+    await writeFile.apply(fabric.landingZone, args);
+    services.work.replaceIfUnchanged = () => Promise.reject(new Error('killed'));
+  };
+  await expect(exportTables(services, { runId: 'run' })).rejects.toThrow('killed');
+  expect(await dataFiles()).toHaveLength(2);
+  Object.assign(services.work, { replaceIfUnchanged });
+  Object.assign(fabric.landingZone, { writeFile });
+  org.clock.now += 3_600_000;
+  await services.published.putBytes('dataverse.db', earlier);
+  // The mirror never had the row, so its delete changes nothing.
+  org.store.delete('account', id!);
+  await org.sync();
+  await expectSame();
+  expect((await exported()).etag).toBeDefined();
+});
+
 const tableOf = async (name: string) =>
   (await org.harness.services.mirror.loadState()).state.entities[name]!.table;
 

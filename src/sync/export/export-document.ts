@@ -29,6 +29,8 @@ export interface ExportedTable {
   database?: string | undefined;
   /** The state of the rows that is exported; absent until all rows are. */
   point?: ChangePoint;
+  /** More than that can be in the folder: an export of the table has begun. */
+  isOpen?: true;
   /** Values that Parquet could not have, by column, since all rows were exported last. */
   unstorable?: Record<string, number>;
 }

@@ -10,7 +10,7 @@ import type { MirrorNews, TableNews } from '../../target/changes.ts';
 import type { ExportMessage } from '../documents/messages.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { ExportClaim } from './claim-export.ts';
-import { exportedPoints } from './export-document.ts';
+import { type ExportedTable, exportedPoints } from './export-document.ts';
 import { checkFolder, type ExportLimits, exportTable } from './export-table.ts';
 import { type Fault, noteFailures } from './note-failures.ts';
 
@@ -98,10 +98,13 @@ async function exportNews(
   if (found === undefined) return { isComplete: true, etag: undefined };
   const { etag } = found;
   const isNew = Object.keys(tables).length === 0;
-  // Before anything is written: a table that leaves the mirror meanwhile has a folder.
-  for (const { table } of found.tables) {
+  // Before anything is written: a table that leaves the mirror meanwhile has a folder. After a restore of the mirror nothing
+  // tells of what was written later, if this process dies.
+  for (const { table, news } of found.tables) {
     const { logicalName, name, database } = table;
-    tables[logicalName] = { ...(tables[logicalName] ?? { folder: name }), database };
+    const known: ExportedTable = { ...(tables[logicalName] ?? { folder: name }), database };
+    if (news !== 'none' || known.folder !== name) known.isOpen = true;
+    tables[logicalName] = known;
   }
   await claim.renew();
   if (isNew) await lake.introduce();
@@ -116,7 +119,7 @@ async function exportNews(
   for (const news of ordered(found.tables, failed)) {
     const { logicalName, name } = news.table;
     const known = tables[logicalName]!;
-    if (news.news === 'none' && known.folder === name) {
+    if (news.news === 'none' && known.folder === name && known.isOpen !== true) {
       known.point = news.latest;
       continue;
     }
