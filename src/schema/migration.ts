@@ -42,6 +42,8 @@ export interface Migration {
   changes: SchemaChange[];
   /** The table after the migration: `to`, with the dropped columns in `staleColumns`. */
   table: Table;
+  /** Whether it can change rows that are there: values of another type, rows without the new key, columns that go. */
+  hasOtherValues: boolean;
 }
 
 export interface MigrationOptions extends DdlOptions {
@@ -61,6 +63,7 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
     ],
     changes: [{ table: table.logicalName, change: 'new-table', detail, needsReread: false }],
     table: withDeclaredKeys(table, options),
+    hasOtherValues: false,
   };
 }
 
@@ -70,7 +73,8 @@ export function newTableMigration(table: Table, options: DdlOptions = {}): Migra
  * Table Schema Changes"). Dropped columns keep their last values.
  */
 export function migrationSql(from: Table, to: Table, options: MigrationOptions = {}): Migration {
-  const { columns: plan, changes, table, hasNewKey, haveKeysChanged } = planMigration(from, to, options);
+  const migration = planMigration(from, to, options);
+  const { columns: plan, changes, table, hasNewKey, haveKeysChanged, hasOtherValues } = migration;
   const statements: string[] = [];
   if (hasNewKey || haveKeysChanged || plan.rebuild) {
     statements.push(...rebuild(from, table, plan.kept, options));
@@ -85,7 +89,7 @@ export function migrationSql(from: Table, to: Table, options: MigrationOptions =
     for (const column of plan.added) statements.push(addColumnSql(to, column, options));
   }
   if (changes.length > 0) statements.push(...indexSql(to, options));
-  return { statements, changes, table };
+  return { statements, changes, table, hasOtherValues };
 }
 
 /** What brings a table from one schema to another, whatever the database. */
@@ -112,7 +116,8 @@ export function planMigration(from: Table, to: Table, options: MigrationOptions 
   const foreignKeyChanges = compareForeignKeys(from, to, options);
   const haveKeysChanged = foreignKeyChanges.length > 0;
   if (haveKeysChanged) note('foreign-keys', `foreign keys: ${foreignKeyChanges.join('; ')}`, false);
-  return { columns: plan, changes, table, hasNewKey, haveKeysChanged };
+  const hasOtherValues = hasNewKey || plan.hasOtherValues;
+  return { columns: plan, changes, table, hasNewKey, haveKeysChanged, hasOtherValues };
 }
 
 /** The change of a column that is only in SQLite now. */
@@ -139,11 +144,16 @@ export interface ColumnPlan {
   gone: string[];
   /** Whether SQLite needs a new table for it. */
   rebuild: boolean;
+  /** Whether columns go, or get another type. */
+  hasOtherValues: boolean;
   changes: SchemaChange[];
 }
 
 function planColumns(from: Table, to: Table): ColumnPlan {
-  const plan: ColumnPlan = { kept: [], added: [], stale: [], gone: [], rebuild: false, changes: [] };
+  const plan: ColumnPlan = {
+    ...{ kept: [], added: [], stale: [], gone: [], changes: [] },
+    ...{ rebuild: false, hasOtherValues: false },
+  };
   const note = (change: SchemaChangeKind, column: string, detail: string, needsReread: boolean): void => {
     plan.changes.push({ table: to.logicalName, change, column, detail, needsReread });
   };
@@ -169,13 +179,14 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     }
     plan.kept.push({ from: before.name, to: name });
     if (before.type !== column.type || before.name !== name) plan.rebuild = true;
+    const change = typeChange(before, column);
+    if (change !== 'same') plan.hasOtherValues = true;
     if (!live.has(key)) {
       // The foreign key that it was declared with is not known.
       plan.rebuild = true;
       note('restored-column', name, `column ${name} (${column.edmType}) is back`, true);
       continue;
     }
-    const change = typeChange(before, column);
     if (change === 'same') {
       if (isCreatedAgain(before, column)) {
         note('recreated-column', name, `column ${name} was deleted and created again`, true);
@@ -196,6 +207,7 @@ function planColumns(from: Table, to: Table): ColumnPlan {
     plan.stale.push(column);
     plan.changes.push(removedColumn(to.logicalName, column.name));
   }
+  if (plan.gone.length > 0) plan.hasOtherValues = true;
   for (const [key, column] of stale) if (!wanted.has(key)) plan.stale.push(column);
   for (const { name } of plan.stale) plan.kept.push({ from: name, to: name });
   return plan;

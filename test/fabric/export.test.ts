@@ -138,6 +138,24 @@ describe.each(targets)('a mirror in $target', (target) => {
     expect(lastNumber('accounts')).toBe(2);
   });
 
+  it.each([
+    ['a number', 'int', 7],
+    ['a number without values', 'int', null],
+    ['an id without values', 'guid', null],
+  ])('has no text any more that is %s now', async (_, word, value) => {
+    await start(['account', 'contact'], target);
+    const ids = org.rows('account', 5);
+    addColumn(org.store, 'account', 'new_extra', 'text', () => '007');
+    await org.sync();
+    await expectSame();
+    retypeColumn(org.store, 'account', 'new_extra', word, () => value);
+    await org.sync();
+    await expectSame();
+    org.store.update('account', ids[0]!, { name: 'Another' });
+    await org.sync();
+    await expectSame();
+  });
+
   it('loses the folder of a table that is dropped', async () => {
     await start(['account', 'contact'], target);
     org.rows('account', 2);

@@ -61,6 +61,7 @@ describe('migrationSql', () => {
     expect(migrationSql(before, structuredClone(before))).toEqual({
       statements: [],
       changes: [],
+      hasOtherValues: false,
       table: { ...before, declaredKeys: [] },
     });
   });

@@ -158,7 +158,8 @@ export class PostgresTransaction implements MirrorTransaction {
           ...{ runId, at, synced: referableTables(synced, this.state), syncedBefore: this.#before },
         }),
       );
-      if (before === undefined) await this.#changes?.recordAll(table.logicalName);
+      const isOther = before === undefined || migrated.hasOtherValues;
+      if (isOther) await this.#changes?.recordAll(table.logicalName);
       if (before === undefined || migrated.hasNewKey) this.#rows.delete(table.logicalName);
       const isLarge = this.#isLarge(migrated.table);
       const isRecounted = isLarge && (await this.#isRecountDue(table));
@@ -171,8 +172,8 @@ export class PostgresTransaction implements MirrorTransaction {
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
         ...options,
         temporary: this.#temporary,
-        // A new table is exported as a whole.
-        changes: before === undefined ? undefined : this.#changes,
+        // A table that is new, or has other values, is exported as a whole.
+        changes: isOther ? undefined : this.#changes,
         ...{ runId, at, isCounted: !isLarge },
         rowsBefore: await (isRecounted
           ? countRows(this.#session, migrated.table)

@@ -190,12 +190,13 @@ export class DatabaseWork {
     // Of these, a list of the ids that were merged would be as long as the table.
     const isWhole = options.isComplete || this.#rowsOf(migration.table) === 0;
     if (isWhole) this.#mergedAsWhole.add(table.logicalName);
-    if (known === undefined) this.#changes?.recordAll(table.logicalName);
+    const isOther = known === undefined || migration.hasOtherValues;
+    if (isOther) this.#changes?.recordAll(table.logicalName);
     const { outdated, historyChanged, ...counts } = await mergeTable(this.#db, migration.table, parts, {
       runId,
       at,
-      // A new table is exported as a whole.
-      changes: known === undefined ? undefined : this.#changes,
+      // A table that is new, or has other values, is exported as a whole.
+      changes: isOther ? undefined : this.#changes,
       rowsBefore: this.#rowsOf(migration.table),
       prefetch: this.#pages && ((ids) => prefetchRows(this.#db, this.#pages!, migration.table, ids)),
       isCounted: !keepsCount,

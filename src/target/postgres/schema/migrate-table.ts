@@ -21,6 +21,8 @@ export interface Migrated {
   changes: number;
   /** Whether the rows are others: those without the new key are gone. */
   hasNewKey: boolean;
+  /** Whether it can have changed values of rows that were there. */
+  hasOtherValues: boolean;
 }
 
 /** What brings one table from the schema in the database to that of the catalog. */
@@ -33,7 +35,7 @@ export function planOf(
   if (before !== undefined) return plan;
   const detail = `table ${table.name} was created with ${table.columns.length} columns`;
   const created: SchemaChange = { table: table.logicalName, change: 'new-table', detail, needsReread: false };
-  return { ...plan, changes: [created], hasNewKey: false };
+  return { ...plan, changes: [created], hasNewKey: false, hasOtherValues: false };
 }
 
 /**
@@ -52,9 +54,11 @@ export async function migrateTable(
   const changes = [...plan.changes];
   if (before === undefined) await createTable(session, table);
   else changes.push(...(await alterTable(session, before, plan)));
+  // The owner of the database may have given a column another type.
+  const hasOtherValues = plan.hasOtherValues || changes.length > plan.changes.length;
   if (changes.length > 0) await createIndexes(session, to, options.synced);
   for (const change of changes) await recordChange(session, options, table.name, change);
-  return { table, changes: changes.length, hasNewKey };
+  return { table, changes: changes.length, hasNewKey, hasOtherValues };
 }
 
 async function createTable(session: Session, table: Table): Promise<void> {
