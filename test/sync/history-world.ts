@@ -608,7 +608,7 @@ export class World {
     const undisturbed = step.faults.length === 0 && step.kill === undefined;
     let status: RunStatus | undefined;
     if (runId !== undefined) status = await runStatus(harness.services, runId);
-    const good = status?.phase === 'complete' && status.totals.failed === 0;
+    const good = status?.phase === 'complete' && status.entities.every(({ state }) => state !== 'failed');
     if (undisturbed && !good) {
       const why = status?.entities.filter((entity) => entity.state === 'failed');
       throw new Error(

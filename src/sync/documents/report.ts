@@ -54,6 +54,9 @@ export interface TableReport extends ReadFigures, MergeFigures {
   hint?: string;
 }
 
+/** Whether something failed in a table: it could not be read, or was merged without all that it should have. */
+export const hasFailed = ({ error }: Pick<TableReport, 'error'>): boolean => error !== undefined;
+
 /** The reason of a report with notes that it does not have yet. */
 export function withNotes(reason: string | undefined, notes: readonly string[] = []): string {
   const added = [...new Set(notes)].filter((note) => reason?.includes(note) !== true);

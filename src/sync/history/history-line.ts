@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { TableReport } from '../documents/report.ts';
+import { hasFailed, type TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import { addFigures } from '../documents/slice.ts';
 
@@ -79,7 +79,7 @@ export function historyLine(run: RunDocument, tables = mostTables): HistoryLine 
   const databases = Object.values(run.databases ?? {});
   const figures = {
     tables: entities.length,
-    failed: entities.filter(({ error }) => error !== undefined).length,
+    failed: entities.filter(hasFailed).length,
     rowsRead: read.rowsRead,
     added: sum('added'),
     updated: sum('updated'),
@@ -96,7 +96,7 @@ export function historyLine(run: RunDocument, tables = mostTables): HistoryLine 
     ageSeconds: quality?.ageSeconds,
     danglingReferences: run.danglingReferences,
   };
-  const changed = entities.filter(isNews).sort((a, b) => Number(isFailed(b)) - Number(isFailed(a)));
+  const changed = entities.filter(isNews).sort((a, b) => Number(hasFailed(b)) - Number(hasFailed(a)));
   return {
     ...{ runId, trigger, startedAt },
     ...(run.tables !== undefined && { only: run.tables.slice(0, tables) }),
@@ -110,8 +110,6 @@ export function historyLine(run: RunDocument, tables = mostTables): HistoryLine 
       }),
   };
 }
-
-const isFailed = ({ error }: TableReport): boolean => error !== undefined;
 
 function isNews({ added, updated, deleted, error, reread }: TableReport): boolean {
   return added + updated + deleted > 0 || error !== undefined || reread !== undefined;

@@ -1,6 +1,6 @@
 import { databaseNameOf } from '../../storage/database/database-names.ts';
 import { sendRunSpan } from '../../telemetry/tracing.ts';
-import type { TableReport } from '../documents/report.ts';
+import { hasFailed, type TableReport } from '../documents/report.ts';
 import type { RunDocument } from '../documents/run.ts';
 import type { SyncServices } from '../documents/services.ts';
 import { addFigures } from '../documents/slice.ts';
@@ -73,8 +73,6 @@ function figuresOf({ settings }: SyncServices, run: RunDocument) {
 function limitOf({ postgres, sync }: SyncServices['settings']): number | undefined {
   return postgres === undefined ? sync.databaseMaxBytes : undefined;
 }
-
-const hasFailed = ({ error }: TableReport): boolean => error !== undefined;
 
 function logEnd({ telemetry }: SyncServices, run: RunDocument, figures: Figures): void {
   const { runId, phase, error, notDone } = run;

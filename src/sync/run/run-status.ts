@@ -3,7 +3,7 @@ import { DamagedDocumentError } from '../../storage/document-store.ts';
 import type { MergeFigures, ReadFigures } from '../../target/state.ts';
 import { readActive } from '../documents/active-run.ts';
 import { paths } from '../documents/paths.ts';
-import type { TableReport } from '../documents/report.ts';
+import { hasFailed, type TableReport } from '../documents/report.ts';
 import { isNarrowRun, type RunDocument, type RunPhase, runFormat } from '../documents/run.ts';
 import { isRunDocument, isRunId } from '../documents/run-shape.ts';
 import type { SyncServices } from '../documents/services.ts';
@@ -176,6 +176,6 @@ function totalsOf(entities: readonly TableReport[]): RunStatus['totals'] {
     updated: sum('updated'),
     deleted: sum('deleted'),
     unchanged: sum('unchanged'),
-    failed: entities.filter((entity) => entity.state === 'failed').length,
+    failed: entities.filter(hasFailed).length,
   };
 }

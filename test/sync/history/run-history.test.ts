@@ -41,6 +41,18 @@ describe('the history', () => {
     expect(runs[0]).toMatchObject({ added: 1, rows: 6, changed: { account: { added: 1, rows: 6 } } });
   });
 
+  it('counts a merged table with an error as the log and the report of the run do', async () => {
+    org = await Organisation.start(['account']);
+    const ids = org.rows('account', 30);
+    await org.sync();
+    for (const id of ids.slice(0, 20)) org.store.delete('account', id);
+    const { runId, totals, entities } = await org.sync();
+    expect(entities[0]).toMatchObject({ state: 'merged', error: expect.stringContaining('20 of 30 rows') });
+    const { runs } = await readHistory(org.harness.services, { since: longAgo });
+    const end = org.harness.log.findLast(({ message }) => message === `Run ${runId} is complete.`);
+    expect([runs[0]!.failed, end?.properties?.['failed'], totals.failed]).toEqual([1, 1, 1]);
+  });
+
   it('is no reason for a run to fail', async () => {
     org = await Organisation.start(['account']);
     const { published } = org.harness.services;

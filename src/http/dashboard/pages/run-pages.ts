@@ -102,9 +102,8 @@ function timelineOf({ startedAt, entities }: RunStatus): Html | undefined {
 ${timeline(label, spans)}`;
 }
 
-function outcome({ phase, entities }: RunStatus) {
-  const failed = entities.filter(({ error }) => error !== undefined).length;
-  return { phase: phase as 'complete' | 'failed' | 'abandoned', failed };
+function outcome({ phase, totals }: RunStatus) {
+  return { phase: phase as 'complete' | 'failed' | 'abandoned', failed: totals.failed };
 }
 
 function figures(run: RunStatus): Html {
