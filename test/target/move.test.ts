@@ -216,6 +216,28 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
     expect(await contents()).toEqual(before);
   });
 
+  it('adds no versions of rows that did not change', async () => {
+    org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
+    const { store } = org;
+    addColumn(store, 'account', 'new_was', 'text', () => 'an old text');
+    const [id] = org.rows('account', 3, () => ({ new_was: 'an old text' }));
+    await org.sync();
+    dropColumn(store, 'account', 'new_was');
+    addColumn(store, 'account', 'new_was', 'datetime', () => '2020-02-03T04:05:06Z');
+    await org.sync();
+    const versions = async () => (await org.query('SELECT accountid FROM accounts_history')).length;
+    const before = await versions();
+    await org.harness.move(await (await startPostgres()).createDatabase());
+    store.update('account', id!, { new_was: '2021-02-03T04:05:06Z' });
+    await org.sync();
+    expect(await versions()).toBe(before + 1);
+    // All current versions are compared then.
+    addColumn(store, 'account', 'new_other', 'text', () => null);
+    await org.sync();
+    expect(await versions()).toBe(before + 1);
+    await org.expectSound();
+  });
+
   it('keeps the history of a table whose name was cut', async () => {
     org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
     const [id] = org.rows('account', 2);

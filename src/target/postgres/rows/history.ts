@@ -2,7 +2,7 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
 import { andLive, deletedAtColumn, historyName, liveRows } from '../../common/mirror-table.ts';
 import type { Session } from '../connection/session.ts';
-import { holds, type PostgresType } from '../schema/column-types.ts';
+import { castSql, holds, type PostgresType } from '../schema/column-types.ts';
 import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 
@@ -12,6 +12,9 @@ export interface HistoryOptions {
   /** Rows may have changed while no history was kept. */
   compare?: boolean;
 }
+
+/** Types whose values SQLite writes as other texts, which a mirror that was moved here has. */
+const writtenOtherwise: ReadonlySet<PostgresType> = new Set(['timestamp with time zone', 'boolean']);
 
 /**
  * The history of a table: every version of a row with `valid_from` (inclusive) and `valid_to` (exclusive, NULL for the
@@ -27,8 +30,8 @@ export class History {
   readonly #rows: string;
   readonly #key: string;
   readonly #columns: readonly Column[];
-  /** Columns whose versions have been of several types: their values are texts. */
-  readonly #texts = new Set<string>();
+  /** Columns whose versions have been of several types: their values are texts. The type of now, by name. */
+  readonly #texts = new Map<string, PostgresType>();
 
   private constructor(session: Session, table: Table, at: string) {
     this.#session = session;
@@ -75,12 +78,12 @@ export class History {
     for (const { name } of this.#columns) {
       const type = types.get(name)! as PostgresType;
       const old = before.get(name);
-      if (old === 'text' && type !== 'text') this.#texts.add(name);
+      if (old === 'text' && type !== 'text') this.#texts.set(name, type);
       if (old === undefined) await alter(`ADD COLUMN ${quote(name)} ${type}`);
       else if (old === 'text' || holds(old, type)) continue;
       else if (holds(type, old as PostgresType)) await alter(`ALTER COLUMN ${quote(name)} TYPE ${type}`);
       else {
-        if (type !== 'text') this.#texts.add(name);
+        if (type !== 'text') this.#texts.set(name, type);
         await alter(`ALTER COLUMN ${quote(name)} TYPE text USING ${quote(name)}::text`);
       }
       isChanged = true;
@@ -90,6 +93,14 @@ export class History {
 
   #value(row: string, name: string): string {
     return `${row}.${quote(name)}${this.#texts.has(name) ? '::text' : ''}`;
+  }
+
+  /** Whether a version `h` has another value than the row `t`. */
+  #differs(name: string): string {
+    const other = `h.${quote(name)} IS DISTINCT FROM ${this.#value('t', name)}`;
+    const type = this.#texts.get(name);
+    if (type === undefined || !writtenOtherwise.has(type)) return other;
+    return `(${other} AND ${castSql(name, 'text', type, 'h')} IS DISTINCT FROM t.${quote(name)})`;
   }
 
   /** Adds a version for each of these rows. @param source what follows FROM @param row the alias of a row there */
@@ -109,9 +120,7 @@ export class History {
   async #compareVersions(): Promise<boolean> {
     const session = this.#session;
     const key = this.#key;
-    const differs = this.#columns.map(
-      ({ name }) => `h.${quote(name)} IS DISTINCT FROM ${this.#value('t', name)}`,
-    );
+    const differs = this.#columns.map(({ name }) => this.#differs(name));
     await session.run(
       `CREATE TEMP TABLE changed_versions ON COMMIT DROP AS SELECT t.${key} AS id FROM ${this.#rows} t
        LEFT JOIN ${this.#name} h ON h.${key} = ${this.#value('t', this.#table.primaryKey)} AND h.valid_to IS NULL

@@ -86,10 +86,10 @@ const integerBits: Partial<Record<PostgresType, number>> = { smallint: 15, integ
 
 /**
  * The values of a column as those of another type, whoever changed it; NULL where they say nothing there, until the rows are
- * read again.
+ * read again. @param alias of the table
  */
-export function castSql(column: string, from: string, to: PostgresType): string {
-  const name = quote(column);
+export function castSql(column: string, from: string, to: PostgresType, alias?: string): string {
+  const name = alias === undefined ? quote(column) : `${alias}.${quote(column)}`;
   const type = withoutModifiers(from);
   const isNumber = [...integers, 'numeric', 'double precision'].includes(type as PostgresType);
   const toNumber = [...integers, 'numeric', 'double precision'].includes(to);
