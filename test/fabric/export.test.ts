@@ -740,6 +740,8 @@ it('is right if an earlier state was put back after an export died', async () =>
     services.work.replaceIfUnchanged = () => Promise.reject(new Error('killed'));
   };
   await expect(exportTables(services, { runId: 'run' })).rejects.toThrow('killed');
+  // A server that is put back to that state names it as before.
+  expect((await exported()).etag).toBeUndefined();
   expect(await dataFiles()).toHaveLength(2);
   Object.assign(services.work, { replaceIfUnchanged });
   Object.assign(fabric.landingZone, { writeFile });

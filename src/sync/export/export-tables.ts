@@ -106,6 +106,7 @@ async function exportNews(
     if (news !== 'none' || known.folder !== name) known.isOpen = true;
     tables[logicalName] = known;
   }
+  claim.value = { ...claim.value, etag: undefined };
   await claim.renew();
   if (isNew) await lake.introduce();
   const beforeWrite = () => claim.renewIfDue();
