@@ -683,6 +683,31 @@ it('exports the others in one go while a table cannot be exported, and then wait
   expect((await exported()).failures).toEqual([]);
 });
 
+it('exports the others while the service reads the folder of a table that is to be deleted', async () => {
+  await start(['lead', 'account', 'contact']);
+  const { services } = org.harness;
+  for (const name of ['lead', 'account', 'contact']) org.rows(name, 4);
+  const { clear } = fabric.landingZone;
+  fabric.landingZone.clear = async (folder, beforeDelete) => {
+    if (folder === 'leads') throw new RetriableError('Fabric is reading the folder.');
+    await clear.call(fabric.landingZone, folder, beforeDelete);
+  };
+  const events: unknown[] = [];
+  services.telemetry = { ...services.telemetry, event: (name) => void events.push(name) };
+  for (let run = 0; run < 2; run++) {
+    await org.sync();
+    expect(await dataFiles('accounts')).toHaveLength(run + 1);
+    expect(await dataFiles('contacts')).toHaveLength(1);
+    expect((await exported()).failures).toMatchObject([{ table: 'lead' }]);
+    org.rows('account', 1);
+  }
+  expect(events.filter((name) => name === 'ExportFailed')).toHaveLength(1);
+  fabric.landingZone.clear = clear;
+  await org.sync();
+  await expectSame();
+  expect((await exported()).failures).toEqual([]);
+});
+
 it('sends no messages while there is no mirror', async () => {
   await start(['account']);
   const { services } = org.harness;

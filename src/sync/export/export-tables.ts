@@ -115,6 +115,8 @@ async function exportNews(
   const options = { exportId: claim.value.id, lake, isTimeOver, limits, beforeWrite, isTaken };
   let isComplete = true;
   let hasWritten = false;
+  /** The fault of the table before, if another try may do. */
+  let transient: (Fault & { table: string }) | undefined;
   const failed = new Set(claim.value.failures.map(({ table }) => table));
   const untried = new Set(found.tables.map(({ table }) => table.logicalName));
   for (const news of ordered(found.tables, failed)) {
@@ -131,15 +133,27 @@ async function exportNews(
       checkFolder(news.table);
       const exported = await exportTable(services, news, known, options);
       hasWritten = true;
+      transient = undefined;
       if (exported === undefined) isComplete = false;
       else tables[logicalName] = { ...exported, database: known.database };
     } catch (error) {
-      // The others would meet the same.
-      const isOfAll = error instanceof RetriableError || error instanceof ConfigurationError;
-      if (isOfAll || error instanceof ConflictError) throw error;
-      faults.push({ table: logicalName, error });
+      const isTransient = error instanceof RetriableError;
+      // What two tables in a row meet, the others would, too.
+      const isOfAll = error instanceof ConfigurationError || (isTransient && transient !== undefined);
+      if (isOfAll || error instanceof ConflictError) {
+        if (transient !== undefined) faults.splice(faults.indexOf(transient), 1);
+        throw error;
+      }
+      const fault = { table: logicalName, error };
+      faults.push(fault);
+      transient = isTransient ? fault : undefined;
     }
     await claim.renewIfDue();
+  }
+  // Without another table, nothing shows whether it is about this one.
+  if (transient !== undefined && !hasWritten && !failed.has(transient.table)) {
+    faults.splice(faults.indexOf(transient), 1);
+    throw transient.error;
   }
   await removeTables(lake, claim, found);
   if (isComplete && faults.length === 0) {
