@@ -1,6 +1,9 @@
 import type { Store } from '../../src/local/sample-dataverse/index.ts';
 import type { Column, Table } from '../../src/local/sample-dataverse/metadata/model.ts';
-import { columns as columnsFrom } from '../../src/local/sample-dataverse/metadata/model-builder.ts';
+import {
+  columns as columnsFrom,
+  lookupColumn,
+} from '../../src/local/sample-dataverse/metadata/model-builder.ts';
 import { isLookup, type Value } from '../../src/local/sample-dataverse/rows/values.ts';
 
 /**
@@ -21,6 +24,17 @@ export function addColumn(
   const table = store.table(tableName);
   if (table.columns.some((one) => one.name === name)) return;
   replaceColumns(store, table, [...table.columns, column], (row) => [...row, value(column)]);
+}
+
+/** A lookup with several targets, without a value in any row. */
+export function addLookup(store: Store, tableName: string, name: string, targets: readonly string[]): void {
+  const column = lookupColumn(
+    name,
+    targets.map((target) => [target, `${name}_${target}`] as const),
+  );
+  for (const target of column.targets!) target.referenced = store.table(target.table).primaryId;
+  const table = store.table(tableName);
+  replaceColumns(store, table, [...table.columns, column], (row) => [...row, null]);
 }
 
 let created = 0;

@@ -3,7 +3,7 @@ import { ConfigurationError } from '../../src/errors.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { startPostgres, withClient } from '../postgres.ts';
 import { Organisation } from '../sync/organisation.ts';
-import { addColumn, dropColumn, renameSet } from '../sync/schema-drift.ts';
+import { addColumn, addLookup, dropColumn, renameSet } from '../sync/schema-drift.ts';
 import { withDatabase } from '../sync/truth.ts';
 
 const entities = [
@@ -236,6 +236,23 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
     await org.sync();
     expect(await versions()).toBe(before + 1);
     await org.expectSound();
+  });
+
+  it('has the columns of a lookup again whose names were cut', async () => {
+    org = await Organisation.start(['account', 'contact'], { seed: 3 });
+    const lookup = `new_${'l'.repeat(56)}`;
+    addLookup(org.store, 'account', lookup, ['account', 'contact']);
+    const [id] = org.rows('contact', 1);
+    org.rows('account', 3, () => ({ [`_${lookup}_value`]: { id: id!, table: 'contact' } }));
+    await org.sync();
+    const before = await contents();
+    await org.harness.move(await (await startPostgres()).createDatabase());
+    await org.sync();
+    await org.harness.move(undefined);
+    expect(await contents()).toEqual(before);
+    const { totals, entities: reports } = await org.sync();
+    expect(totals).toMatchObject({ rowsRead: 0, updated: 0, failed: 0 });
+    expect(reports.map(({ reread }) => reread)).toEqual([undefined, undefined]);
   });
 
   it('keeps the history of a table whose name was cut', async () => {

@@ -16,13 +16,17 @@ export function mirrorExists(name: string): ConfigurationError {
   });
 }
 
+/** The name of a column in SQLite. Another target may have cut it. */
+function nameOf({ name, property = name }: Column): string {
+  const lookup = /^(_.+)_value@/.exec(property)?.[1];
+  if (lookup !== undefined) return `${lookup}_type`;
+  return property.includes('@') ? name : property;
+}
+
 /** A table as SQLite holds it, and the names of its columns where it comes from. */
 function receivedTable(from: Table, config: TableConfig | undefined): { table: Table; sources: string[] } {
   const stale = from.staleColumns ?? [];
   const all = [...from.columns, ...stale];
-  // Another target may have cut names.
-  const nameOf = ({ name, property }: Column) =>
-    property === undefined || property.includes('@') ? name : property;
   const names = new Map(all.map((column) => [column.name, nameOf(column)]));
   const decimals = config?.decimals === 'text' ? 'decimal' : 'real';
   const { declaredKeys: _, staleColumns: __, ...own } = from;
