@@ -56,6 +56,16 @@ describe('a query of a mirror in PostgreSQL', () => {
     expect((await run('SELECT count(*) FROM accounts'))!.rows).toEqual([[Number(truth.rows[0].n)]]);
   });
 
+  it.each([
+    ['SELECT 1; ;\n', 1],
+    ['SELECT 2; -- the end', 2],
+    ['SELECT 3 -- the end', 3],
+    ['SELECT 4; /* the\nend */ -- really', 4],
+    ["SELECT ';--x'", ';--x'],
+  ])('may end with a semicolon and comments: %j', async (sql, value) => {
+    expect((await run(sql))!.rows).toEqual([[value]]);
+  });
+
   it('is cut where its limits are', async () => {
     expect(await run('SELECT n FROM generate_series(1, 2000) n')).toMatchObject({
       isCut: true,

@@ -7,6 +7,7 @@ import { StatementError } from '../connection/postgres-errors.ts';
 import type { Session } from '../connection/session.ts';
 import { connectionTo } from '../connection/sign-in.ts';
 import { type Cell, cellOf, isNumber, shortened } from './cells.ts';
+import { trimmed, withoutComments } from './statement-end.ts';
 
 /** A query of a person. */
 export interface MirrorQuery {
@@ -142,7 +143,7 @@ async function checkReader(session: Session): Promise<boolean> {
 
 async function read(session: Session, query: MirrorQuery): Promise<Omit<QueryResult, 'etag'>> {
   const { parameters, maxRows, maxText, whole } = query;
-  const sql = query.sql.replace(/[;\s]+$/, '');
+  const sql = trimmed(query.sql);
   // The server says which columns there are, before any value comes.
   await session.foreign(`DECLARE described NO SCROLL CURSOR FOR ${sql}`, parameters);
   const { columns } = await session.foreign('FETCH 0 FROM described');
@@ -157,10 +158,16 @@ async function read(session: Session, query: MirrorQuery): Promise<Omit<QueryRes
       ? `${name}::text AS ${name}`
       : `left(${name}::text, ${limits[index]! + 1}) AS ${name}`,
   );
-  await session.foreign(
-    `DECLARE read NO SCROLL CURSOR FOR SELECT ${selected.join(', ')} FROM (${sql}\n) AS q(${names.join(', ')})`,
-    parameters,
-  );
+  const declare = async (text: string): Promise<void> => {
+    const cut = `SELECT ${selected.join(', ')} FROM (${text}\n) AS q(${names.join(', ')})`;
+    await session.foreign(`DECLARE read NO SCROLL CURSOR FOR ${cut}`, parameters);
+  };
+  const refusal = await session.refusal(() => declare(sql));
+  if (refusal !== undefined) {
+    // Comments may follow a semicolon.
+    const ended = withoutComments(sql);
+    if (ended === sql || !(await session.attempt(() => declare(ended)))) throw refusal;
+  }
   const widest = limits.reduce((sum, limit) => sum + limit, 0);
   const atOnce = Math.max(1, Math.min(fetchedRows, Math.floor(fetchedCharacters / widest)));
   const result = { columns: columns.map(({ name }) => name), rows: [] as Cell[][], isCut: false };
