@@ -708,6 +708,40 @@ it('exports the others while the service reads the folder of a table that is to 
   expect((await exported()).failures).toEqual([]);
 });
 
+it('tells once of a table that cannot be exported, also after nothing could be for a while', async () => {
+  await start(['lead', 'account']);
+  const { services } = org.harness;
+  for (const name of ['lead', 'account']) org.rows(name, 4);
+  let events = 0;
+  services.telemetry = {
+    ...services.telemetry,
+    event: (name) => {
+      if (name === 'ExportFailed') events += 1;
+    },
+  };
+  let isClosed = false;
+  const { clear, look } = fabric.landingZone;
+  fabric.landingZone.look = async (folder) => {
+    if (isClosed) throw new RetriableError('The lake is closed.');
+    return look.call(fabric.landingZone, folder);
+  };
+  fabric.landingZone.clear = async (folder, beforeDelete) => {
+    if (isClosed) throw new RetriableError('The lake is closed.');
+    if (folder === 'leads') throw new SyncError('The table cannot be exported');
+    await clear.call(fabric.landingZone, folder, beforeDelete);
+  };
+  await org.sync();
+  expect((await exported()).failures).toMatchObject([{ table: 'lead' }]);
+  isClosed = true;
+  org.rows('account', 1);
+  await org.sync();
+  expect((await exported()).failures).toMatchObject([{ error: 'The lake is closed.' }, { table: 'lead' }]);
+  isClosed = false;
+  await org.sync();
+  expect((await exported()).failures).toMatchObject([{ table: 'lead' }]);
+  expect(events).toBe(2);
+});
+
 it('sends no messages while there is no mirror', async () => {
   await start(['account']);
   const { services } = org.harness;

@@ -50,7 +50,9 @@ export async function exportTables(
     }
     faults.push({ error });
   }
-  await noteFailures(services, claim, faults, { runId, untried: done?.untried });
+  // After a failure of all of them, nothing new is known of each.
+  const untried = done === undefined ? new Set(Object.keys(claim.value.tables)) : done.untried;
+  await noteFailures(services, claim, faults, { runId, untried });
   await claim.release();
   // The other tables go on first, whatever one of them cannot be exported for.
   if (done?.isComplete === false) return services.sendExport({ runId });

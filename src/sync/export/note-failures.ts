@@ -34,7 +34,10 @@ export async function noteFailures(
     if (known === undefined) tell(described, fault);
     return { ...described, ...(table !== undefined && { table }), since: known?.since ?? at, at };
   });
-  failures.push(...before.filter(({ table }) => table !== undefined && untried.has(table)));
+  const tried = new Set(faults.map(({ table }) => table));
+  failures.push(
+    ...before.filter(({ table }) => table !== undefined && untried.has(table) && !tried.has(table)),
+  );
   if (before.length > 0 && failures.length === 0) {
     telemetry.log('info', 'The export to the lake works again.', { runId });
   }
