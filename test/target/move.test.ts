@@ -255,6 +255,27 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
     expect(reports.map(({ reread }) => reread)).toEqual([undefined, undefined]);
   });
 
+  it('keeps names that stand for those which a mirror cannot have', async () => {
+    org = await Organisation.start([{ name: 'account', history: true }, 'lead', 'contact'], { seed: 3 });
+    const { store } = org;
+    renameSet(store, 'lead', 'sqlite_leads');
+    renameSet(store, 'contact', 'ACCOUNTS');
+    addColumn(store, 'account', 'valid_from', 'text', () => 'Monday');
+    const [id] = org.rows('account', 2, () => ({ valid_from: 'Monday' }));
+    org.rows('lead', 2);
+    org.rows('contact', 2);
+    await org.sync();
+    store.update('account', id!, { valid_from: 'Friday' });
+    await org.sync();
+    const idle = await org.sync();
+    const before = await contents();
+    expect(Object.keys(before)).toEqual(expect.arrayContaining(['_sqlite_leads', 'ACCOUNTS_2']));
+    await org.harness.move(await (await startPostgres()).createDatabase());
+    await org.harness.move(undefined);
+    expect(await contents()).toEqual(before);
+    expect(read(await org.sync())).toEqual(read(idle));
+  });
+
   it('keeps the history of a table whose name was cut', async () => {
     org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
     const [id] = org.rows('account', 2);

@@ -16,11 +16,14 @@ export function mirrorExists(name: string): ConfigurationError {
   });
 }
 
-/** The name of a column in SQLite. Another target may have cut it. */
+/** A name in SQLite: that of Dataverse, if another target has cut it. One that stands for a reserved name is longer. */
+const uncut = (name: string, whole: string): string =>
+  Buffer.byteLength(whole) > Buffer.byteLength(name) ? whole : name;
+
 function nameOf({ name, property = name }: Column): string {
   const lookup = /^(_.+)_value@/.exec(property)?.[1];
-  if (lookup !== undefined) return `${lookup}_type`;
-  return property.includes('@') ? name : property;
+  if (lookup !== undefined) return uncut(name, `${lookup}_type`);
+  return property.includes('@') ? name : uncut(name, property);
 }
 
 /** A table as SQLite holds it, and the names of its columns where it comes from. */
@@ -37,7 +40,7 @@ function receivedTable(from: Table, config: TableConfig | undefined): { table: T
   }));
   const table: Table = {
     ...renamed,
-    name: entitySetOf(from),
+    name: uncut(from.name, entitySetOf(from)),
     ...(config?.database !== undefined && { database: config.database }),
     columns: columns.slice(0, from.columns.length),
     ...(stale.length > 0 && { staleColumns: columns.slice(from.columns.length) }),

@@ -2,7 +2,7 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import { type ListedChoice, type ListedName, listedLabels } from '../../common/listed-labels.ts';
 import { deletedAtColumn, historyName } from '../../common/mirror-table.ts';
-import type { MirrorContents, MirrorValue } from '../../mirror-contents.ts';
+import { type MirrorContents, type MirrorValue, takenLists } from '../../mirror-contents.ts';
 import type { Labels } from '../../mirror-target.ts';
 import { type State, tablesOf } from '../../state.ts';
 import { metaNames, readMeta } from '../bookkeeping/bookkeeping-tables.ts';
@@ -68,7 +68,7 @@ export class PostgresContents implements MirrorContents {
 
   /** Whether the times of a column are those of the sync: it writes milliseconds, and Dataverse as little as it can. */
   #isOwn(table: string, column: string): boolean {
-    if (table.startsWith('_') || column === deletedAtColumn) return true;
+    if (takenLists.some((list) => list === table) || column === deletedAtColumn) return true;
     const isPeriod = column === 'valid_from' || column === 'valid_to';
     return isPeriod && !tablesOf(this.state).some(({ name }) => name === table);
   }
