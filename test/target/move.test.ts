@@ -235,6 +235,10 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
     addColumn(store, 'account', 'new_other', 'text', () => null);
     await org.sync();
     expect(await versions()).toBe(before + 1);
+    await org.harness.move(undefined);
+    addColumn(store, 'account', 'new_third', 'text', () => null);
+    await org.sync();
+    expect(await versions()).toBe(before + 1);
     await org.expectSound();
   });
 

@@ -7,6 +7,7 @@ import type { Labels } from '../../mirror-target.ts';
 import { type State, tablesOf } from '../../state.ts';
 import { metaNames, readMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import type { Session } from '../connection/session.ts';
+import { postgresType } from '../schema/column-types.ts';
 import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 
@@ -50,7 +51,11 @@ export class PostgresContents implements MirrorContents {
     await session.run(
       `DECLARE contents NO SCROLL CURSOR FOR SELECT ${selected.join(', ')} FROM ${session.name(table)}${place}`,
     );
-    const kinds = columns.map((name) => ({ type: types.get(name)!, isOwn: this.#isOwn(table, name) }));
+    const times = this.#timesInHistory(table);
+    const kinds = columns.map((name) => {
+      const type = types.get(name)!;
+      return { type, isOwn: this.#isOwn(table, name), hasTimes: type === 'text' && times.has(name) };
+    });
     for (let wanted = firstRows; ; ) {
       const rows = await session.all<Record<string, string | null>>(`FETCH ${wanted} FROM contents`);
       if (rows.length > 0)
@@ -73,6 +78,13 @@ export class PostgresContents implements MirrorContents {
     return isPeriod && !tablesOf(this.state).some(({ name }) => name === table);
   }
 
+  /** Columns of a history with times, which are texts if their versions have been of several types. */
+  #timesInHistory(history: string): Set<string> {
+    const table = tablesOf(this.state).find((one) => this.historyName(one) === history);
+    const times = table?.columns.filter((column) => postgresType(column).startsWith('timestamp')) ?? [];
+    return new Set(times.map(({ name }) => name));
+  }
+
   async close(): Promise<void> {
     // The transaction ends with its work.
   }
@@ -87,12 +99,16 @@ function selectSql(column: string, type: string): string {
   return `${name}::text`;
 }
 
+/** A time as PostgreSQL makes it a text. */
+const timeText = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)\+00$/;
+
 /** A text of PostgreSQL as the value that SQLite has. */
 function mirrorValue(
   text: string | null,
-  { type, isOwn: hasMilliseconds }: { type: string; isOwn: boolean },
+  { type, isOwn: hasMilliseconds, hasTimes }: { type: string; isOwn: boolean; hasTimes: boolean },
 ): MirrorValue {
   if (text === null) return null;
+  if (hasTimes) return text.replace(timeText, '$1T$2Z');
   if (type === 'bytea') return Buffer.from(text, 'hex');
   if (type === 'boolean') return text === 'true' ? 1 : 0;
   if (type === 'double precision') return Number(text);
