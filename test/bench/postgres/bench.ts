@@ -21,6 +21,28 @@ const rowsOfFirstSync = 160_000;
 export async function benchPostgres(rounds: number): Promise<void> {
   await benchMerges(rounds);
   await benchFirstSyncs(rounds);
+  await benchManyRows();
+}
+
+async function benchManyRows(): Promise<void> {
+  const lines: object[] = [];
+  for (const count of [10_000, 100_000, 1_600_000]) {
+    const run = await measure(join(import.meta.dirname, 'many-rows.ts'), [String(count)]);
+    const { floor, merge } = run.result as unknown as Record<
+      'floor' | 'merge',
+      { seconds: number; processor: number }
+    >;
+    lines.push({
+      'new rows in PostgreSQL': `${count.toLocaleString('en')} narrow rows`,
+      'wall s': merge.seconds.toFixed(2),
+      'µs per row': ((merge.seconds / count) * 1e6).toFixed(1),
+      'of COPY and insert': (merge.seconds / floor.seconds).toFixed(2),
+      'processor s': merge.processor.toFixed(2),
+      'processor, of COPY and insert': (merge.processor / floor.processor).toFixed(2),
+      'peak memory': `${(run.peakBytes / 1e6).toFixed(0)} MB`,
+    });
+  }
+  console.table(lines);
 }
 
 async function benchFirstSyncs(rounds: number): Promise<void> {

@@ -46,7 +46,7 @@ function sampleValue({ property, edmType, reading }: Column, row: number, place:
 
 const at = (n: number): string => new Date(1_600_000_000_000 + n * 1000).toISOString().replace('.000Z', 'Z');
 
-type Row = readonly (string | number | boolean | null)[];
+export type Row = readonly (string | number | boolean | null)[];
 
 export function rowsOf({ columns }: Table, from: number, to: number, version: number): Row[] {
   return Array.from({ length: to - from }, (_, n) =>
