@@ -34,6 +34,9 @@ export interface PostgresProcessOptions {
   isTemporary?: boolean;
 }
 
+/** How long the server of an earlier start can take to end. */
+const predecessorMilliseconds = 30_000;
+
 const run = promisify(execFile);
 
 /** PostgreSQL refuses to run as root: it runs as the user `nobody` then. */
@@ -94,8 +97,11 @@ if (isRoot) chownSync(folder, nobody, nobody);
 try {
   const bin = postgresBinaries();
   if (!existsSync(join(folder, 'complete'))) await create(bin);
-  // What an earlier server said would be taken for this one's.
   const state = join(data, 'postmaster.pid');
+  // The server of a start that was killed is still on its way out: it writes what it has.
+  const latest = performance.now() + predecessorMilliseconds;
+  while (!isOver && isRunning(readState()) && performance.now() < latest) await delay(20);
+  // What an earlier server said would be taken for this one's.
   const before = readState();
   const address =
     password === undefined ? ['-k', folder, '-h', ''] : ['-h', '127.0.0.1', '-p', String(port), '-k', ''];
@@ -121,6 +127,17 @@ try {
     const text = readState();
     // The first line is the process; the last one says whether it accepts connections.
     return text !== before && text?.split('\n')[7]?.trim() === 'ready';
+  }
+  /** Whether the process that a state names is there. PostgreSQL would refuse to start beside it. */
+  function isRunning(text: string | undefined): boolean {
+    const id = Number(text?.split('\n')[0]);
+    if (!(id > 0)) return false;
+    try {
+      process.kill(id, 0);
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM';
+    }
   }
   function readState(): string | undefined {
     try {
