@@ -144,7 +144,9 @@ describe('two writers', () => {
     const [options, other] = [await transaction(), await transaction()];
     const [account, lead] = ['account', 'lead'].map((name) => options.loaded.state.entities[name]!);
     let isFirstOpen = true;
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
     const first = mirror.transaction(options, async (work) => {
+      begin();
       const [id] = await work.rowIds(account!.table);
       await work.removeRows(account!.table, [id!], { history: true, massDeleteLimit: 1 });
       // The other one waits meanwhile.
@@ -152,6 +154,7 @@ describe('two writers', () => {
       isFirstOpen = false;
       return work.commit({});
     });
+    await begun;
     const second = mirror.transaction(other, async (work) => {
       expect(isFirstOpen).toBe(false);
       const ids = await work.rowIds(lead!.table);
