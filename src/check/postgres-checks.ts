@@ -12,11 +12,22 @@ export function postgresChecks(settings: PostgresSettings): PendingCheck[] {
     {
       name: `PostgreSQL: ${host}/${database}`,
       run: async () => {
-        const { version, maxConnections, maxLocksPerTransaction: locks } = await probeServer(settings);
+        const facts = await probeServer(settings);
+        const { version, maxConnections, maxLocksPerTransaction: locks } = facts;
         const few = locks < fewLocks;
+        const { distributeRows } = settings;
+        if (distributeRows !== undefined && !facts.isCluster) {
+          return {
+            ok: false,
+            detail: `POSTGRES_DISTRIBUTE is set, and the database ${database} has no Citus: all tables stay on this server.`,
+            hint: 'Use a cluster, such as an elastic cluster of Azure Database for PostgreSQL, and run CREATE EXTENSION citus in the database; or remove POSTGRES_DISTRIBUTE.',
+          };
+        }
+        const distributes =
+          distributeRows === undefined ? '' : `, and distribute those with ${distributeRows} rows`;
         return {
           ok: true,
-          detail: `PostgreSQL ${version}: ${user} can create tables in the schema ${settings.schema}.`,
+          detail: `PostgreSQL ${version}: ${user} can create tables in the schema ${settings.schema}${distributes}.`,
           hint: few
             ? `For more than about ${Math.floor((locks * maxConnections) / 30)} tables, raise max_locks_per_transaction of the server (now ${locks}).`
             : undefined,

@@ -57,6 +57,8 @@ export interface MirrorTarget {
   stageShard?(shard: ShardToStage): Promise<void>;
   /** Drops what `stageShard` took for a run that is over, or for all other runs. What is being merged may stay. */
   dropStaged?(runId: string, whose: 'own' | 'others'): Promise<void>;
+  /** After a run: brings tables to where their size says that they belong. Absent where there is one place. */
+  arrange?(): Promise<void>;
   /**
    * References whose target is absent; undefined while there is no mirror, `large` if it is too large to be searched at
    * once: then a check counts them.

@@ -3,6 +3,7 @@ import { runChecks } from '../../src/check/check.ts';
 import { postgresChecks } from '../../src/check/postgres-checks.ts';
 import { postgresAddress } from '../../src/config/postgres/postgres-address.ts';
 import type { PostgresSettings } from '../../src/config/postgres/postgres-settings.ts';
+import { createCluster } from '../citus.ts';
 import { startPostgres, withClient } from '../postgres.ts';
 
 let text: string;
@@ -39,6 +40,21 @@ it('says what is missing, and leaves nothing behind', async () => {
     client.query(`SELECT count(*)::int AS n FROM pg_class WHERE relnamespace = 'probe'::regnamespace`),
   );
   expect(rows).toEqual([{ n: 0 }]);
+});
+
+it('says whether tables can be distributed', async () => {
+  const [alone] = await check({ schema: 'probe', distributeRows: 1000 });
+  expect(alone).toMatchObject({ ok: false, hint: expect.stringContaining('CREATE EXTENSION citus') });
+  const cluster = await createCluster();
+  const [found] = await check({ address: postgresAddress(cluster), distributeRows: 1000 });
+  expect(found).toMatchObject({
+    ok: true,
+    detail: expect.stringContaining('distribute those with 1000 rows'),
+  });
+  const { rows } = await withClient(cluster, (client) =>
+    client.query('SELECT logicalrelid FROM pg_dist_partition'),
+  );
+  expect(rows).toEqual([]);
 });
 
 it('names a wrong password, a server that is not there, and a reader who could write', async () => {

@@ -16,6 +16,18 @@ const url = 'postgresql://sync:a-long-password@crm.postgres.database.azure.com/c
 const parts = { SYNC_TARGET: 'postgres', POSTGRES_HOST: 'h', POSTGRES_DATABASE: 'd', POSTGRES_USER: 'u' };
 
 describe('SYNC_TARGET=postgres', () => {
+  it.each([
+    [undefined, undefined],
+    ['off', undefined],
+    ['false', undefined],
+    ['on', 100_000],
+    ['True', 100_000],
+    ['5000', 5000],
+  ])('POSTGRES_DISTRIBUTE=%s distributes tables of %s rows', (given, rows) => {
+    const settings = read({ ...parts, ...(given !== undefined && { POSTGRES_DISTRIBUTE: given }) });
+    expect(settings.postgres!.distributeRows).toBe(rows);
+  });
+
   it('is a URL, or the parts of an address for an identity', () => {
     expect(read({}).postgres).toBeUndefined();
     expect(read({ SYNC_TARGET: 'postgres', POSTGRES_URL: url, POSTGRES_READER_URL: url }).postgres).toEqual({
@@ -72,6 +84,7 @@ describe('SYNC_TARGET=postgres', () => {
       /POSTGRES_SCHEMA: must be/,
     ],
     [{ SYNC_TARGET: 'mysql' }, /SYNC_TARGET/],
+    [{ ...parts, POSTGRES_DISTRIBUTE: '0' }, /POSTGRES_DISTRIBUTE: must be off, on, or a number of rows/],
     [{ ...parts, POSTGRES_HOST: url }, /POSTGRES_HOST: must be/],
     [{ ...parts, POSTGRES_HOST: 'server:5432' }, /POSTGRES_HOST: must be/],
     [{ ...parts, POSTGRES_USER: url }, /POSTGRES_USER: must be one part/],

@@ -65,7 +65,7 @@ describe('the documentation agrees with the code', () => {
     expect(readSettings({ ...required, ...defaults })).toEqual(readSettings(required));
     expect(readMetricsSettings(defaults)).toEqual(readMetricsSettings({}));
     const withDefault = inCode.filter((name) =>
-      /^(?:SYNC_(?!DATABASE_STORAGE|ENVIRONMENTS_FILE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$|_SCHEMA$/.test(
+      /^(?:SYNC_(?!DATABASE_STORAGE|ENVIRONMENTS_FILE)|METRICS_)|_AUTH$|_MAX_CONCURRENCY$|_PAGE_SIZE$|_SCHEMA$|_DISTRIBUTE$/.test(
         name,
       ),
     );

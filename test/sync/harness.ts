@@ -39,6 +39,7 @@ import { PostgresMirror } from '../../src/target/postgres/postgres-mirror.ts';
 import { PostgresReads } from '../../src/target/postgres/postgres-reads.ts';
 import { SqliteMirror } from '../../src/target/sqlite/sqlite-mirror.ts';
 import type { LogLevel, Properties, Telemetry } from '../../src/telemetry/telemetry.ts';
+import { createCluster } from '../citus.ts';
 import { startPostgres } from '../postgres.ts';
 import { exportPostgres } from '../postgres-export.ts';
 import { loadFile } from '../storage/whole-file.ts';
@@ -62,6 +63,8 @@ export interface HarnessOptions {
   scanRows?: number | undefined;
   /** A connection string: the mirror is in the schema `mirror` of this PostgreSQL database. */
   postgres?: string | undefined;
+  /** On a cluster, tables with as many rows are distributed, and the others have copies on every node. */
+  distributeRows?: number | undefined;
   /** Where changed tables are written. */
   lake?: LandingZone | undefined;
   /** Picks the next message to deliver. @default the first one */
@@ -72,6 +75,17 @@ const maxDequeueCount = 5;
 /** The schema of a mirror in PostgreSQL. */
 const mirrorSchema = 'mirror';
 const silent: Telemetry = { log: () => undefined, event: () => undefined, metric: () => undefined };
+
+/**
+ * `MIRROR_TARGET=postgres npx vitest run test/sync`: every mirror is in PostgreSQL. `MIRROR_TARGET=cluster`: in a database of
+ * a cluster, where few rows are many.
+ */
+async function chosenTarget(): Promise<Pick<HarnessOptions, 'postgres' | 'distributeRows'>> {
+  const target = process.env['MIRROR_TARGET'];
+  if (target === 'postgres') return { postgres: await (await startPostgres()).createDatabase() };
+  if (target === 'cluster') return { postgres: await createCluster(), distributeRows: 5 };
+  return {};
+}
 
 /** The same object for the same name, so that a test can make its methods fail. */
 function oncePerName<T>(make: (name: string) => T): (name: string) => T {
@@ -105,6 +119,7 @@ export class Harness {
   #staged = 0;
   readonly #pick: (waiting: number) => number;
   readonly #scanRows: number | undefined;
+  readonly #distributeRows: number | undefined;
   #postgres: string | undefined;
   #mirror: SqliteMirror | PostgresMirror | undefined;
   /** Called after the queue had no visible message for so many milliseconds, so that a test's own clock can follow. */
@@ -117,6 +132,7 @@ export class Harness {
     this.storage = storage;
     this.#pick = options.pick ?? (() => 0);
     this.#scanRows = options.scanRows;
+    this.#distributeRows = options.distributeRows;
     this.#postgres = options.postgres;
     this.entities = parseEntities(options.entities);
     this.services = {
@@ -178,13 +194,10 @@ export class Harness {
     const real = openSyncStorage(settings);
     const chosen = options.connectionString === undefined ? { ...real, ...memoryStorage() } : real;
     const storage = { ...chosen, lake: options.lake ?? real.lake, namedFile: oncePerName(chosen.namedFile) };
-    // `MIRROR_TARGET=postgres npx vitest run test/sync`: every mirror is in PostgreSQL.
-    const inPostgres = process.env['MIRROR_TARGET'] === 'postgres';
-    const postgres =
-      options.postgres ?? (inPostgres ? await (await startPostgres()).createDatabase() : undefined);
+    const own = options.postgres === undefined ? await chosenTarget() : {};
     const harness = new Harness(await createSyncServices(settings, storage, silent), storage, {
       ...options,
-      postgres,
+      ...own,
     });
     harness.restarted();
     return harness;
@@ -220,7 +233,8 @@ export class Harness {
 
   #openPostgres(address: string): PostgresMirror {
     const connection = { ...postgresAddress(address), schema: mirrorSchema };
-    const options = { sqlite: this.services.sqlite, connection, stagedBytes: 0 };
+    const distributeRows = this.#distributeRows;
+    const options = { sqlite: this.services.sqlite, connection, distributeRows, stagedBytes: 0 };
     const mirror = new PostgresMirror(
       this.#scanRows === undefined ? options : { ...options, scanRows: this.#scanRows },
     );

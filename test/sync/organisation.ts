@@ -30,6 +30,7 @@ export class Organisation {
    * @param entities the content of entities.json
    * @param scanRows tables with more rows are large, in a file that is in memory in parts
    * @param postgres the connection string of a database for the mirror, which is SQLite otherwise
+   * @param distributeRows tables with as many rows are distributed, in a database of a cluster
    */
   static async start(
     entities: unknown[],
@@ -37,6 +38,7 @@ export class Organisation {
     settings: Record<string, string> = {},
     scanRows?: number,
     postgres?: string,
+    distributeRows?: number,
   ): Promise<Organisation> {
     const clock = { now: Date.parse('2026-11-21T02:00:00Z') };
     const dataverse = await startSampleDataverse({
@@ -49,7 +51,7 @@ export class Organisation {
       entities,
       settings,
       scanRows,
-      postgres,
+      ...{ postgres, distributeRows },
     });
     Object.assign(harness.services, { now: () => new Date(clock.now) });
     harness.onWait = (milliseconds) => {

@@ -9,6 +9,8 @@ export interface PostgresSettings {
   schema: string;
   /** Of a user-assigned identity, whose access token is the password where there is none. */
   clientId?: string | undefined;
+  /** On a cluster, tables with as many rows are distributed, and smaller ones are on every node. Undefined: none are. */
+  distributeRows?: number | undefined;
   /** How queries of people are sent: a user that can only read, perhaps of a replica. Undefined: none are. */
   reader?: PostgresAddress | undefined;
 }
@@ -42,6 +44,12 @@ export const postgresAppSettings = {
   POSTGRES_USER: part,
   POSTGRES_CLIENT_ID: part,
   POSTGRES_READER_URL: text,
+  POSTGRES_DISTRIBUTE: z
+    .string()
+    .trim()
+    .toLowerCase()
+    .regex(/^(?:off|false|on|true|[1-9]\d{0,11})$/, 'must be off, on, or a number of rows')
+    .default('off'),
   POSTGRES_SCHEMA: z
     .string()
     .trim()
@@ -71,11 +79,20 @@ export function postgresSettings(given: PostgresAppSettings): PostgresSettings |
     schema: given.POSTGRES_SCHEMA!,
     // An app has one identity as a rule.
     clientId: given.POSTGRES_CLIENT_ID ?? given.AzureWebJobsStorage__clientId,
+    distributeRows: distributedRows(given.POSTGRES_DISTRIBUTE),
     reader:
       given.POSTGRES_READER_URL === undefined
         ? undefined
         : postgresAddress(given.POSTGRES_READER_URL, 'POSTGRES_READER_URL'),
   };
+}
+
+/** A smaller table is read faster on one node. */
+const defaultDistributedRows = 100_000;
+
+function distributedRows(given = 'off'): number | undefined {
+  if (given === 'off' || given === 'false') return undefined;
+  return given === 'on' || given === 'true' ? defaultDistributedRows : Number(given);
 }
 
 /** @throws ConfigurationError */

@@ -13,6 +13,7 @@ import { requestExport } from '../export/request-export.ts';
 import { dropStaged } from '../fetch/stage-shard.ts';
 import { appendToHistory } from '../history/run-history.ts';
 import { rememberFaults } from '../history/table-faults.ts';
+import { arrangeMirror } from '../round/arrange-mirror.ts';
 import { announceEnd } from './announce-end.ts';
 import { cleanUp } from './clean-up.ts';
 import { keepReread } from './kept-reread.ts';
@@ -200,6 +201,7 @@ async function release(services: SyncServices, run: RunDocument): Promise<void> 
   services.shards.forget(paths.runFolder(runId));
   services.documents.forget(paths.runFolder(runId));
   await dropStaged(services, runId, 'own');
+  await arrangeMirror(services, runId);
   try {
     await services.work.deletePrefix(paths.roundsFolder(runId));
     await cleanUp(services);

@@ -12,5 +12,6 @@ export function openPostgresReads(settings: PostgresSettings): PostgresReads {
 
 /** The mirror where the settings say. @param sqlite for shards @param app that writes it */
 export function openPostgresMirror(settings: PostgresSettings, sqlite: Sqlite, app: string): PostgresMirror {
-  return new PostgresMirror({ sqlite, app, connection: connectionTo(settings.address, settings) });
+  const { address, distributeRows } = settings;
+  return new PostgresMirror({ sqlite, app, distributeRows, connection: connectionTo(address, settings) });
 }

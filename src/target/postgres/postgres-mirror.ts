@@ -21,6 +21,8 @@ import { createBookkeeping } from './bookkeeping/bookkeeping-tables.ts';
 import { newsSince } from './bookkeeping/changes-table.ts';
 import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
+import { arrangeTables } from './cluster/arrange-tables.ts';
+import { prepareCluster } from './cluster/placements.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { readRows } from './export/read-rows.ts';
 import { checkMirror } from './postgres-check.ts';
@@ -47,6 +49,8 @@ export interface PostgresMirrorOptions {
   connection: PostgresOptions;
   /** Tables with more rows are not gone through for a figure about them that is kept. */
   scanRows?: number;
+  /** On a cluster, tables with as many rows are distributed. Undefined: tables stay where they are. */
+  distributeRows?: number | undefined;
   /** Smaller shards are not staged, in bytes. */
   stagedBytes?: number;
 }
@@ -137,8 +141,9 @@ export class PostgresMirror implements MirrorTarget {
   }
 
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
-    const { sqlite, scanRows, app } = this.#options;
+    const { sqlite, scanRows, distributeRows, app } = this.#options;
     return this.#connections.write(async (session, commit) => {
+      await prepareCluster(session);
       await createBookkeeping(session);
       if (app !== undefined) await claimMirror(session, app);
       await lockState(session, options.loaded.etag);
@@ -148,7 +153,9 @@ export class PostgresMirror implements MirrorTarget {
         this.#heldUntil = Date.now() + heldMilliseconds;
       };
       return work(
-        new PostgresTransaction({ session, sqlite, transaction: options, commit, scanRows, onHeld }),
+        new PostgresTransaction({
+          ...{ session, sqlite, transaction: options, commit, scanRows, distributeRows, onHeld },
+        }),
       );
     });
   }
@@ -163,6 +170,11 @@ export class PostgresMirror implements MirrorTarget {
 
   dropStaged(runId: string, whose: 'own' | 'others'): Promise<void> {
     return this.#staging.drop(runId, whose);
+  }
+
+  async arrange(): Promise<void> {
+    const { distributeRows } = this.#options;
+    if (distributeRows !== undefined) await arrangeTables(this.#connections, distributeRows);
   }
 
   findDangling(): Promise<DanglingReport | 'large' | undefined> {

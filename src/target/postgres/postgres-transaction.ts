@@ -36,6 +36,8 @@ import { ChangesTable, dropChanges, forgetChanges } from './bookkeeping/changes-
 import { writeState } from './bookkeeping/stored-state.ts';
 import { prune, writeLog } from './bookkeeping/sync-log.ts';
 import { writeForeignKeys, writeNames } from './bookkeeping/table-lists.ts';
+import { placeTable } from './cluster/place-table.ts';
+import { isCluster } from './cluster/placements.ts';
 import type { Session } from './connection/session.ts';
 import { findUnlabelled, writeLabels } from './labels/choices.ts';
 import { findClosure } from './rows/closure.ts';
@@ -70,6 +72,8 @@ export interface PostgresTransactionOptions {
   /** Is told that a reader holds a table. */
   onHeld: () => void;
   scanRows?: number | undefined;
+  /** On a cluster, tables with as many rows are distributed. */
+  distributeRows?: number | undefined;
 }
 
 /** Whether the last count was too long ago. */
@@ -87,6 +91,7 @@ export class PostgresTransaction implements MirrorTransaction {
   readonly #end: () => Promise<void>;
   readonly #onHeld: () => void;
   readonly #scanRows: number;
+  readonly #distributeRows: number | undefined;
   /** The tables that the database held before. */
   readonly #before: readonly Table[];
   /** How many rows the tables have, by logical name. */
@@ -97,7 +102,8 @@ export class PostgresTransaction implements MirrorTransaction {
   #stagedNames: ReadonlySet<string> | undefined;
   #stagedLeft = maxStaged;
 
-  constructor({ session, sqlite, transaction, commit, scanRows, onHeld }: PostgresTransactionOptions) {
+  constructor(options: PostgresTransactionOptions) {
+    const { session, sqlite, transaction, commit, scanRows, onHeld } = options;
     const { state } = transaction.loaded;
     this.state = { ...state, entities: { ...state.entities } };
     this.#session = session;
@@ -109,6 +115,7 @@ export class PostgresTransaction implements MirrorTransaction {
     const isTracked = typeof transaction.tracking === 'object';
     this.#changes = isTracked ? new ChangesTable(session, state.databaseEtag ?? '') : undefined;
     this.#scanRows = scanRows ?? defaultScanRows;
+    this.#distributeRows = options.distributeRows;
     this.#before = tablesOf(state);
     this.#rows = new Map(Object.entries(state.entities).map(([name, { rows }]) => [name, rows]));
   }
@@ -164,6 +171,7 @@ export class PostgresTransaction implements MirrorTransaction {
       const isLarge = this.#isLarge(migrated.table);
       const isRecounted = isLarge && (await this.#isRecountDue(table));
       const staged = await this.#staged(shards);
+      if (before === undefined) await this.#placeNew(migrated.table, staged);
       const parts = shards.map(({ name = '', read, isFinal }) => ({
         open: async () => Shard.open(this.#sqlite, await read()),
         isFinal,
@@ -185,6 +193,13 @@ export class PostgresTransaction implements MirrorTransaction {
       this.#isChanged ||= schemaChanges + counts.added + counts.updated + counts.deleted > 0;
       return { ...counts, table: migrated.table, schemaChanges };
     });
+  }
+
+  /** A large table is distributed while it is empty: then its rows do not move. Others are placed after the run. */
+  async #placeNew(table: Table, staged: ReadonlyMap<string, StagedShard>): Promise<void> {
+    const rows = [...staged.values()].reduce((sum, shard) => sum + shard.rows, 0);
+    if (this.#distributeRows === undefined || rows < this.#distributeRows) return;
+    if (await isCluster(this.#session)) await placeTable(this.#session, table, 'distributed');
   }
 
   /**
@@ -241,12 +256,11 @@ export class PostgresTransaction implements MirrorTransaction {
     return this.#session.about(table.logicalName, async () => {
       const session = this.#session;
       const { runId, at } = this.#options;
-      const type = (await storedColumns(session, table.name)).get(table.primaryKey);
-      await session.run(
-        `CREATE TEMP TABLE unneeded_rows ON COMMIT DROP AS SELECT unnest($1::text[])::${type} AS id`,
-        [ids],
-      );
-      const { deleted, heldBack } = await deleteRows(session, table, 'pg_temp.unneeded_rows', {
+      const keyType = (await storedColumns(session, table.name)).get(table.primaryKey)!;
+      const unneeded = await this.#temporary.open('unneeded_rows', `id ${keyType}`);
+      await session.run(`INSERT INTO ${unneeded} SELECT unnest($1::text[])::${keyType}`, [ids]);
+      const { deleted, heldBack } = await deleteRows(session, table, unneeded, {
+        ...{ temporary: this.#temporary, keyType },
         ...{
           runId,
           at,
@@ -257,7 +271,7 @@ export class PostgresTransaction implements MirrorTransaction {
         },
         history: options.history ? await History.open(session, table, { at }) : undefined,
       });
-      await session.run('DROP TABLE pg_temp.unneeded_rows');
+      await this.#temporary.empty(unneeded);
       const before = this.#rows.get(table.logicalName);
       if (before !== undefined) this.#rows.set(table.logicalName, before - deleted);
       this.#isChanged ||= deleted > 0;

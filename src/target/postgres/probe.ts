@@ -1,6 +1,9 @@
 import type { PostgresSettings } from '../../config/postgres/postgres-settings.ts';
-import { ConfigurationError } from '../../errors.ts';
+import { ConfigurationError, RetriableError } from '../../errors.ts';
+import { distribute } from './cluster/place-table.ts';
+import { isCluster, prepareCluster } from './cluster/placements.ts';
 import { Connections } from './connection/connections.ts';
+import type { Session } from './connection/session.ts';
 import { connectionTo } from './connection/sign-in.ts';
 import { openMirrorQueries } from './query/mirror-query.ts';
 
@@ -11,6 +14,8 @@ export interface ServerFacts {
   maxConnections: number;
   /** How many tables and indexes a transaction can change: about this times the connections. */
   maxLocksPerTransaction: number;
+  /** Whether it is one of a cluster. */
+  isCluster: boolean;
 }
 
 /** The oldest version that gets fixes (postgresql.org: Versioning Policy). 18 is what the tests run on. */
@@ -18,7 +23,7 @@ const oldest = 14;
 
 /**
  * Does at the server what a sync does, and undoes it: makes the schema unless it is there, a table, an index and a temporary
- * table. A transaction that is rolled back leaves nothing.
+ * table, and distributes the table where that is wanted. A transaction that is rolled back leaves nothing.
  * @throws ConfigurationError, RetriableError
  */
 export async function probeServer(settings: PostgresSettings): Promise<ServerFacts> {
@@ -26,6 +31,7 @@ export async function probeServer(settings: PostgresSettings): Promise<ServerFac
   try {
     // Beside a merge, which may take long.
     return await connections.probe(async (session) => {
+      await prepareCluster(session);
       const facts = (await session.get<{
         version: string;
         connections: string;
@@ -56,7 +62,10 @@ export async function probeServer(settings: PostgresSettings): Promise<ServerFac
       await session.run(`CREATE TABLE ${name} (id uuid PRIMARY KEY, name text)`);
       await session.run(`CREATE INDEX ON ${name} (name)`);
       await session.run(`CREATE TEMP TABLE sync_probe ON COMMIT DROP AS SELECT * FROM ${name}`);
+      const isOfCluster = await isCluster(session);
+      if (isOfCluster && settings.distributeRows !== undefined) await tryToDistribute(session, host);
       return {
+        isCluster: isOfCluster,
         version: facts.version.split(' ')[0]!,
         maxConnections: Number(facts.connections),
         maxLocksPerTransaction: Number(facts.locks),
@@ -64,6 +73,20 @@ export async function probeServer(settings: PostgresSettings): Promise<ServerFac
     });
   } finally {
     await connections.close();
+  }
+}
+
+/** @throws ConfigurationError if the table of the probe cannot be distributed */
+async function tryToDistribute(session: Session, host: string): Promise<void> {
+  try {
+    await distribute(session, '_sync_probe', 'id');
+  } catch (error) {
+    if (error instanceof RetriableError || error instanceof ConfigurationError) throw error;
+    throw new ConfigurationError(`${host} cannot distribute tables.`, {
+      object: host,
+      hint: 'Name the coordinator of the cluster in POSTGRES_URL or POSTGRES_HOST, with port 5432, and check that all of its nodes run.',
+      cause: error,
+    });
   }
 }
 

@@ -12,6 +12,8 @@ export const metaNames = {
   countedAt: 'dangling-references-counted-at',
   /** When the rows of large tables were counted last, by logical name. */
   rowsCountedAt: 'rows-counted-at',
+  /** The size of tables on several nodes of a cluster, in bytes, as it was measured last. */
+  clusterBytes: 'cluster-bytes',
 } as const;
 
 /** The sync's own tables. Queries depend on the names of these tables and columns: do not change them. */

@@ -40,6 +40,7 @@ export class Session {
   readonly schema: string;
   readonly #client: Client;
   #waitMilliseconds = definitionLockMilliseconds;
+  #isOneAtATime = false;
   /** Names the object of errors. */
   #object: string;
 
@@ -101,12 +102,23 @@ export class Session {
     this.#waitMilliseconds = shortLockMilliseconds;
   }
 
+  /** Statements that change definitions are sent alone: Citus passes on the whole text that it gets. */
+  sendOneAtATime(): void {
+    this.#isOneAtATime = true;
+  }
+
+  /** Runs statements that depend on nothing between them. */
+  async runAll(statements: readonly string[]): Promise<void> {
+    const texts = this.#isOneAtATime ? statements : [statements.join(';\n')];
+    for (const text of texts) await this.#query(text, []);
+  }
+
   /** Changes definitions: runs a statement that locks a table or view against readers, and waits for them for a while. */
   async define(sql: string): Promise<void> {
     const limits = [this.#waitMilliseconds, lockSeconds * 1000].map(
       (limit) => `SET LOCAL lock_timeout = '${limit}ms'`,
     );
-    await this.#query([limits[0], sql, limits[1]].join(';\n'), []);
+    await this.runAll([limits[0]!, sql, limits[1]!]);
   }
 
   async #query(sql: string, parameters: readonly Parameter[]) {

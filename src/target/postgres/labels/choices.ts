@@ -5,6 +5,7 @@ import type { Table } from '../../../schema/table.ts';
 import type { Labels } from '../../mirror-target.ts';
 import { metaNames, readMeta, writeMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import { type ChangeContext, recordChange } from '../bookkeeping/table-lists.ts';
+import { readPlacements } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 import { storableJson } from '../connection/storable-text.ts';
 import { type Grant, grantsOf } from '../schema/own-views.ts';
@@ -126,6 +127,7 @@ async function writeViews(
   const taken = new Set(tables.map(({ name }) => name));
   let isChanged = false;
   const views = new Map<string, string>();
+  const placements = await readPlacements(session);
   // In the same order, whatever the one of the state is: another text of a view would be another view.
   const synced = tables.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   // Readers that hold a view make it late. They are waited for once: a reader can hold all of them.
@@ -135,7 +137,7 @@ async function writeViews(
     return refusal === undefined;
   };
   for (const table of tables) {
-    const options = { choices: await choiceColumns(session, table), synced, language };
+    const options = { choices: await choiceColumns(session, table), synced, language, placements };
     for (const { name, sql } of viewsOf(session, table, options)) if (!taken.has(name)) views.set(name, sql);
   }
   for (const [name, sql] of views) {
@@ -168,6 +170,11 @@ async function writeViews(
     isChanged ||= isDone;
   }
   return isChanged;
+}
+
+/** Creates the views again whose tables are elsewhere now. */
+export async function refreshViews(session: Session, tables: readonly Table[]): Promise<void> {
+  await writeViews(session, tables, (await readChoicesMeta(session))?.language);
 }
 
 /** The columns with labels. A text column among them has codes separated by commas: a multi-select choice. */

@@ -104,7 +104,7 @@ async function writeComments(session: Session, rows: readonly NamesRow[]): Promi
     return `COMMENT ON ${what} IS ${comment === '' ? 'NULL' : literal(comment)}`;
   });
   for (let start = 0; start < statements.length; start += batchComments) {
-    await session.run(statements.slice(start, start + batchComments).join(';\n'));
+    await session.runAll(statements.slice(start, start + batchComments));
   }
 }
 

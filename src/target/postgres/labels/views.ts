@@ -1,5 +1,6 @@
 import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { ForeignKey, Table } from '../../../schema/table.ts';
+import type { Placements } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 import { storedName } from '../schema/names.ts';
 
@@ -16,6 +17,8 @@ export interface ViewOptions {
   synced: readonly Table[];
   /** The locale id of the labels. A value without a label in this language shows the one with the lowest id. */
   language: number | undefined;
+  /** Where tables are on a cluster. */
+  placements?: Placements;
 }
 
 export interface View {
@@ -44,11 +47,11 @@ function labelledView(session: Session, table: Table, options: ViewOptions): Vie
   const expressions = new Map<string, string>();
   for (const choice of options.choices) {
     if (!stored.includes(choice.column)) continue;
-    const label = labelSql(session, table, choice, options.language);
+    const label = labelSql(session, table, choice, options);
     expressions.set(choice.column, `${label} AS ${quote(free(`${choice.column}_label`))}`);
   }
   for (const key of table.foreignKeys) {
-    const name = nameSql(session, table, key, options.synced);
+    const name = nameSql(session, table, key, options);
     if (name === undefined || !stored.includes(key.column) || expressions.has(key.column)) continue;
     const as = key.column.startsWith('_') ? key.column.replace(/_value$/, '_name') : `${key.column}_name`;
     expressions.set(key.column, `${name} AS ${quote(free(as))}`);
@@ -83,11 +86,29 @@ function labelSql(
   session: Session,
   table: Table,
   { column, multiple }: ChoiceColumn,
-  language: number | undefined,
+  { language, placements }: ViewOptions,
 ): string {
+  if (multiple && placements?.get(table.name) === 'distributed')
+    return distributedLabelsSql(session, table, column, language);
   if (!multiple) return choiceSql(session, table, column, codeSql(table, column), language);
   const label = choiceSql(session, table, column, 'v.value::integer', language);
   return `(SELECT string_agg(${label}, '; ' ORDER BY v.key) FROM ${valuesSql(column)})`;
+}
+
+/**
+ * The same labels without a subquery in a subquery, which Citus has not: a code that is there twice has one label.
+ */
+function distributedLabelsSql(
+  session: Session,
+  table: Table,
+  column: string,
+  language = defaultLanguage,
+): string {
+  const codes = codesSql(column);
+  return `(SELECT string_agg(l.label, '; ' ORDER BY array_position(${codes}::integer[], l.value)) FROM (
+    SELECT DISTINCT ON (c.value) c.value, c.label FROM ${session.name('_choices')} AS c
+    WHERE c.table_name = ${quoteText(table.name)} AND c.column_name = ${quoteText(column)}
+    ORDER BY c.value, c.language <> ${language}, c.language) AS l WHERE l.value = ANY (${codes}::integer[]))`;
 }
 
 /** The code of a choice as a number: a column of yes and no has 1 and 0. */
@@ -98,9 +119,12 @@ function codeSql(table: Table, column: string): string {
 
 /** The codes of a multi-select column as rows `v`. Any other text gives no rows. */
 function valuesSql(column: string): string {
+  return `unnest(${codesSql(column)}) WITH ORDINALITY AS v (value, key)`;
+}
+
+function codesSql(column: string): string {
   const text = `t.${quote(column)}`;
-  const codes = `CASE WHEN ${text} ~ '^ *-?[0-9]{1,9} *(, *-?[0-9]{1,9} *)*$' THEN string_to_array(${text}, ',') END`;
-  return `unnest(${codes}) WITH ORDINALITY AS v (value, key)`;
+  return `CASE WHEN ${text} ~ '^ *-?[0-9]{1,9} *(, *-?[0-9]{1,9} *)*$' THEN string_to_array(${text}, ',') END`;
 }
 
 function choiceSql(
@@ -119,9 +143,12 @@ function nameSql(
   session: Session,
   table: Table,
   { column, targets, typeColumn }: ForeignKey,
-  synced: readonly Table[],
+  { synced, placements }: ViewOptions,
 ): string | undefined {
-  const named = synced.filter((one) => targets.includes(one.logicalName) && one.primaryName !== undefined);
+  const named = synced.filter(
+    (one) =>
+      targets.includes(one.logicalName) && one.primaryName !== undefined && canLookUp(placements, table, one),
+  );
   if (named.length === 0) return undefined;
   const typeOf = (one: Table, name: string) =>
     one.columns.find((candidate) => candidate.name === name)?.reading;
@@ -134,6 +161,12 @@ function nameSql(
   if (typeColumn === undefined) return `coalesce(${named.map(lookup).join(', ')})`;
   const cases = named.map((target) => `WHEN ${quoteText(target.logicalName)} THEN ${lookup(target)}`);
   return `CASE t.${quote(typeColumn)} ${cases.join(' ')} END`;
+}
+
+/** Whether Citus can look up a row of the one table for each row of the other, wherever they are. */
+function canLookUp(placements: Placements | undefined, from: Table, target: Table): boolean {
+  const [own, other] = [from, target].map((one) => placements?.get(one.name) ?? 'local');
+  return other === 'reference' || (other === 'local' && own !== 'distributed');
 }
 
 function uniqueNames(taken: Iterable<string>): (name: string) => string {

@@ -3,6 +3,7 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { ForeignKey, Table } from '../../../schema/table.ts';
 import { andLive, liveRows } from '../../common/mirror-table.ts';
 import type { Closure } from '../../mirror-target.ts';
+import { readPlacements } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 import { hasTable } from '../schema/stored-columns.ts';
 
@@ -40,6 +41,7 @@ export async function findClosure(
     present: new Map<string, string[]>(),
     unneeded: new Map(),
   };
+  const placements = await readPlacements(session);
   for (const table of tables) {
     const { logicalName } = table;
     if (!filtered.has(logicalName)) continue;
@@ -54,15 +56,20 @@ export async function findClosure(
     const name = session.name(table.name);
     const key = `t.${quote(table.primaryKey)}`;
     const id = idType === 'text' ? `${key}::text` : key;
-    const isPresent = `EXISTS (SELECT 1 FROM ${name} t WHERE ${id} = n.id${andLive(table, 't')})`;
-    closure.missing.set(logicalName, await ids(`${ofTable} AND NOT ${isPresent}`));
-    if (withPresent.has(logicalName))
-      closure.present.set(logicalName, await ids(`${ofTable} AND ${isPresent}`));
     const rows = `SELECT ${id} AS id FROM ${name} t${liveRows(table)}`;
+    // Citus has no anti-join of a table of the cluster with one of this connection: the keys come here first.
+    const isPlaced = placements.has(table.name);
+    const first = isPlaced ? `WITH present AS MATERIALIZED (${rows}) ` : '';
+    const isPresent = isPlaced
+      ? 'EXISTS (SELECT 1 FROM present p WHERE p.id = n.id)'
+      : `EXISTS (SELECT 1 FROM ${name} t WHERE ${id} = n.id${andLive(table, 't')})`;
+    closure.missing.set(logicalName, await ids(`${first}${ofTable} AND NOT ${isPresent}`));
+    if (withPresent.has(logicalName))
+      closure.present.set(logicalName, await ids(`${first}${ofTable} AND ${isPresent}`));
     closure.unneeded.set(
       logicalName,
       await ids(
-        `SELECT t.id::text COLLATE "C" AS id FROM (${rows}) t
+        `${first}SELECT t.id::text COLLATE "C" AS id FROM ${isPlaced ? 'present' : `(${rows})`} t
          WHERE NOT EXISTS (SELECT 1 FROM ${needed} n WHERE n.entity = $1 AND n.id = t.id)`,
       ),
     );

@@ -1,8 +1,9 @@
 import { quoteIdentifier as quote, quoteText } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import { type CheckedKey, checkedKeys, maxExamples } from '../../common/checked-keys.ts';
-import { andLive } from '../../common/mirror-table.ts';
+import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
 import type { DanglingKey } from '../../mirror-check.ts';
+import { type Placements, readPlacements } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 
 /** Counts by foreign key: `accounts._ownerid_value>systemusers,teams`. */
@@ -28,6 +29,7 @@ export async function countDangling(
   },
 ): Promise<DanglingCounts> {
   const counts: DanglingCounts = {};
+  const placements = await readPlacements(session);
   for (const table of tables) {
     for (const key of checkedKeys(table, tables)) {
       const known = before[key.name];
@@ -36,16 +38,15 @@ export async function countDangling(
       counts[key.name] =
         known !== undefined && (!isTouched || (changed !== undefined && isKept(table)))
           ? known
-          : await countOf(session, table, key);
+          : await countOf(session, placements, table, key);
     }
   }
   return counts;
 }
 
-function countOf(session: Session, table: Table, key: CheckedKey): Promise<number> {
-  return session.number(
-    `SELECT count(*) AS n FROM ${session.name(table.name)} t WHERE ${danglingSql(session, table, key)}`,
-  );
+function countOf(session: Session, placements: Placements, table: Table, key: CheckedKey): Promise<number> {
+  const { first, from } = danglingSql(session, placements, table, key);
+  return session.number(`${first}SELECT count(*) AS n FROM ${from}`);
 }
 
 /**
@@ -59,13 +60,15 @@ export async function findDangling(
   from: readonly Table[] = tables,
 ): Promise<DanglingKey[]> {
   const found: DanglingKey[] = [];
+  const placements = await readPlacements(session);
   for (const table of from) {
     for (const key of checkedKeys(table, tables)) {
-      const count = await countOf(session, table, key);
+      const count = await countOf(session, placements, table, key);
       if (count === 0) continue;
+      const { first, from: rows } = danglingSql(session, placements, table, key);
       const examples = await session.all<{ row: string; target: string }>(
-        `SELECT t.${quote(table.primaryKey)}::text COLLATE "C" AS row, t.${quote(key.column)}::text AS target
-         FROM ${session.name(table.name)} t WHERE ${danglingSql(session, table, key)} ORDER BY 1 LIMIT ${maxExamples}`,
+        `${first}SELECT t.${quote(table.primaryKey)}::text COLLATE "C" AS row, t.${quote(key.column)}::text AS target
+         FROM ${rows} ORDER BY 1 LIMIT ${maxExamples}`,
       );
       const targets = key.targets.map(({ name }) => name);
       found.push({ table: table.name, column: key.column, targets, count, examples });
@@ -78,26 +81,65 @@ export function totalDangling(counts: Readonly<DanglingCounts>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
-/** The condition that the row `t` refers to an absent row. */
-function danglingSql(session: Session, table: Table, key: CheckedKey): string {
-  const { column, typeColumn, targets, whole } = key;
-  const isAbsent = (target: Table): string => absentSql(session, table, column, target);
-  const areAbsent = targets.map(isAbsent).join(' AND ');
+/**
+ * What follows FROM to get the rows `t` that refer to an absent row.
+ *
+ * Citus has no anti-join of a distributed table with another one but by the keys of both. There the references come here
+ * first, then the keys that they lead to, and both are compared here (`first`).
+ */
+function danglingSql(
+  session: Session,
+  placements: Placements,
+  table: Table,
+  key: CheckedKey,
+): { first: string; from: string } {
+  const { column, typeColumn, targets } = key;
+  const name = session.name(table.name);
   const has = `t.${quote(column)} IS NOT NULL${andLive(table, 't')}`;
-  if (typeColumn === undefined) return `${has} AND ${areAbsent}`;
+  if (![table, ...targets].some((one) => placements.get(one.name) === 'distributed')) {
+    const absent = absentCondition(table, key, (target) => session.name(target.name));
+    return { first: '', from: `${name} t WHERE ${has} AND ${absent}` };
+  }
+  const columns = [table.primaryKey, column, ...(typeColumn === undefined ? [] : [typeColumn])];
+  const selected = [...new Set(columns)].map((one) => `t.${quote(one)}`).join(', ');
+  const references = `t AS MATERIALIZED (SELECT ${selected} FROM ${name} t WHERE ${has})`;
+  const found = targets.map((target, n) => {
+    const [id, keyOfTarget] = comparable(table, column, target, 't', 'x');
+    const kept = hasMarks(target) ? `, x.${quote(deletedAtColumn)}` : '';
+    return `x${n} AS MATERIALIZED (SELECT x.${quote(target.primaryKey)}${kept} FROM ${session.name(target.name)} x
+      WHERE ${keyOfTarget} IN (SELECT ${id} FROM t))`;
+  });
+  const absent = absentCondition(table, key, (target) => `x${targets.indexOf(target)}`);
+  return { first: `WITH ${[references, ...found].join(', ')} `, from: `t WHERE ${absent}` };
+}
+
+/** The condition that the row `t`, which refers to a row, refers to an absent one. @param from the name of a target's rows */
+function absentCondition(table: Table, key: CheckedKey, from: (target: Table) => string): string {
+  const { column, typeColumn, targets, whole } = key;
+  const isAbsent = (target: Table): string => {
+    const [id, keyOfTarget] = comparable(table, column, target, 't', 'x');
+    return `NOT EXISTS (SELECT 1 FROM ${from(target)} x WHERE ${keyOfTarget} = ${id}${andLive(target, 'x')})`;
+  };
+  const areAbsent = targets.map(isAbsent).join(' AND ');
+  if (typeColumn === undefined) return areAbsent;
   const type = `t.${quote(typeColumn)}`;
   const cases = targets.map(
     (target) => `(${type} = ${quoteText(target.logicalName)} AND ${isAbsent(target)})`,
   );
   if (whole) cases.push(`(${type} IS NULL AND ${areAbsent})`);
-  return `${has} AND (${cases.join(' OR ')})`;
+  return `(${cases.join(' OR ')})`;
 }
 
-function absentSql(session: Session, table: Table, column: string, target: Table): string {
+/** A reference and the key that it leads to, as values of one type. */
+function comparable(
+  table: Table,
+  column: string,
+  target: Table,
+  row: string,
+  other: string,
+): [string, string] {
   const typeOf = (one: Table, name: string) =>
     one.columns.find((candidate) => candidate.name === name)?.reading;
-  const [id, key] = [`t.${quote(column)}`, `x.${quote(target.primaryKey)}`];
-  const isSame = typeOf(table, column) === typeOf(target, target.primaryKey);
-  const equal = isSame ? `${key} = ${id}` : `${key}::text = ${id}::text`;
-  return `NOT EXISTS (SELECT 1 FROM ${session.name(target.name)} x WHERE ${equal}${andLive(target, 'x')})`;
+  const cast = typeOf(table, column) === typeOf(target, target.primaryKey) ? '' : '::text';
+  return [`${row}.${quote(column)}${cast}`, `${other}.${quote(target.primaryKey)}${cast}`];
 }

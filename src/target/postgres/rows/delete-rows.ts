@@ -4,6 +4,7 @@ import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts
 import type { ChangesTable } from '../bookkeeping/changes-table.ts';
 import type { Session } from '../connection/session.ts';
 import type { History } from './history.ts';
+import type { TemporaryTables } from './temporary-tables.ts';
 
 export interface DeleteOptions {
   runId: string;
@@ -16,6 +17,9 @@ export interface DeleteOptions {
   /** Keep the rows of a table with marks and mark them, because Dataverse deleted them. */
   mark: boolean;
   history: History | undefined;
+  /** Those of the transaction. */
+  temporary: TemporaryTables;
+  keyType: string;
   /** Notes which rows change, if that is wanted. */
   changes?: ChangesTable | undefined;
 }
@@ -35,33 +39,57 @@ export async function deleteRows(
   ids: string,
   options: DeleteOptions,
 ): Promise<{ deleted: number; heldBack: number }> {
-  const { runId, at, massDeleteLimit, history } = options;
-  const name = session.name(table.name);
+  const { temporary, keyType } = options;
+  // All that follows is about these ids: Citus takes few other conditions.
+  const found = await temporary.open('deleted_rows', `id ${keyType}`);
   const key = quote(table.primaryKey);
-  const condition = `t.${key} IN (SELECT id FROM ${ids})${andLive(table, 't')}`;
-  const count = await session.number(`SELECT count(*) AS n FROM ${name} t WHERE ${condition}`);
+  const count = await session.run(
+    `INSERT INTO ${found} SELECT t.${key} FROM ${session.name(table.name)} t
+     WHERE t.${key} IN (SELECT id FROM ${ids})${andLive(table, 't')}`,
+  );
   if (count === 0) return { deleted: 0, heldBack: 0 };
-  const tombstones = session.name('_sync_deleted');
+  const isAllowed = await isWithinLimit(session, table, count, options);
+  if (isAllowed) await deleteFound(session, table, found, options);
+  await temporary.empty(found);
+  return isAllowed ? { deleted: count, heldBack: 0 } : { deleted: 0, heldBack: count };
+}
+
+async function isWithinLimit(
+  session: Session,
+  table: Table,
+  count: number,
+  { runId, massDeleteLimit, ...options }: DeleteOptions,
+): Promise<boolean> {
   const earlier = await session.number(
-    `SELECT count(*) AS n FROM ${tombstones} WHERE table_name = $1 AND run_id = $2`,
+    `SELECT count(*) AS n FROM ${session.name('_sync_deleted')} WHERE table_name = $1 AND run_id = $2`,
     [table.name, runId],
   );
   const rowsBefore = options.rowsBefore + earlier;
   const isLimited = massDeleteLimit < 1 && rowsBefore >= massDeleteMinimumRows;
-  if (isLimited && earlier + count > rowsBefore * massDeleteLimit) return { deleted: 0, heldBack: count };
+  return !isLimited || earlier + count <= rowsBefore * massDeleteLimit;
+}
+
+async function deleteFound(
+  session: Session,
+  table: Table,
+  found: string,
+  { runId, at, mark, history, changes }: DeleteOptions,
+): Promise<void> {
   await session.run(
     // The place of a row that is replaced is the last one again: the retention relies on the order of time.
-    `INSERT INTO ${tombstones} (table_name, id, deleted_at, run_id)
-     SELECT $1::text, t.${key}::text, $2::timestamptz, $3::text FROM ${name} t WHERE ${condition}
+    `INSERT INTO ${session.name('_sync_deleted')} (table_name, id, deleted_at, run_id)
+     SELECT $1::text, d.id::text, $2::timestamptz, $3::text FROM ${found} d
      ON CONFLICT (table_name, id) DO UPDATE SET deleted_at = excluded.deleted_at, run_id = excluded.run_id, place = DEFAULT`,
     [table.name, at, runId],
   );
-  await history?.close(`SELECT t.${key} AS id FROM ${name} t WHERE ${condition}`);
-  const isMarked = options.mark && hasMarks(table);
+  await history?.close(`SELECT id FROM ${found}`);
+  const key = `t.${quote(table.primaryKey)}`;
+  const name = session.name(table.name);
+  const isMarked = mark && hasMarks(table);
+  const condition = `${key} IN (SELECT id FROM ${found})`;
   const sql = isMarked
     ? `UPDATE ${name} AS t SET ${quote(deletedAtColumn)} = $1 WHERE ${condition}`
     : `DELETE FROM ${name} AS t WHERE ${condition}`;
-  const noting = await options.changes?.noting(table.logicalName, sql, `t.${key}`);
+  const noting = await changes?.noting(table.logicalName, sql, key);
   await session.run(noting ?? sql, isMarked ? [at] : []);
-  return { deleted: count, heldBack: 0 };
 }

@@ -1,6 +1,7 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
 import { andLive, deletedAtColumn, historyName, liveRows } from '../../common/mirror-table.ts';
+import { placeHistory } from '../cluster/place-table.ts';
 import type { Session } from '../connection/session.ts';
 import { castSql, holds, type PostgresType } from '../schema/column-types.ts';
 import { storedName } from '../schema/names.ts';
@@ -64,6 +65,7 @@ export class History {
       `CREATE TABLE ${this.#name} (${definitions.join(', ')}, valid_from timestamp with time zone NOT NULL,
        valid_to timestamp with time zone, PRIMARY KEY (${this.#key}, valid_from))`,
     );
+    await placeHistory(this.#session, this.#table);
     await this.#add(`${this.#rows} t${liveRows(this.#table)}`, 't');
   }
 

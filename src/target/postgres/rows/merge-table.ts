@@ -3,6 +3,8 @@ import type { Table } from '../../../schema/table.ts';
 import type { Shard } from '../../../sqlite/shard.ts';
 import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
 import type { ChangesTable } from '../bookkeeping/changes-table.ts';
+import { ComparedRows } from '../cluster/compared-rows.ts';
+import { placementOf } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
@@ -120,6 +122,8 @@ class TableMerger {
   readonly #columns: readonly LoadedColumn[];
   readonly #lists: Lists;
   readonly #history: History | undefined;
+  /** The table's rows for joins with those of shards. */
+  readonly #stored: ComparedRows;
   /** Whether the table had no row, not even a marked one, and whether there were tombstones of its rows. */
   readonly #before: { isEmpty: boolean; hasTombstones: boolean };
   readonly #repairs = new Repairs();
@@ -139,6 +143,7 @@ class TableMerger {
     keyType: PostgresType,
     lists: Lists,
     history: History | undefined,
+    stored: ComparedRows,
     before: { isEmpty: boolean; hasTombstones: boolean },
   ) {
     this.#session = session;
@@ -150,6 +155,7 @@ class TableMerger {
     this.#keyType = keyType;
     this.#lists = lists;
     this.#history = history;
+    this.#stored = stored;
     this.#before = before;
   }
 
@@ -164,12 +170,14 @@ class TableMerger {
     const keyType = columns.find(({ name }) => name === table.primaryKey)!.type;
     const lists = await openLists(options.temporary, keyType);
     const found = await session.get(
-      `SELECT EXISTS (SELECT FROM ${session.name(table.name)}) AS rows,
-         EXISTS (SELECT FROM ${session.name('_sync_deleted')} WHERE table_name = $1) AS tombstones`,
+      `SELECT EXISTS (SELECT 1 FROM ${session.name(table.name)} LIMIT 1) AS rows,
+         EXISTS (SELECT 1 FROM ${session.name('_sync_deleted')} WHERE table_name = $1) AS tombstones`,
       [table.name],
     );
     const before = { isEmpty: found!['rows'] === 'f', hasTombstones: found!['tombstones'] === 't' };
-    return new TableMerger(session, table, options, columns, keyType, lists, history, before);
+    const isCopied = (await placementOf(session, table.name)) !== 'local';
+    const stored = new ComparedRows(session, table, types, options.temporary, isCopied);
+    return new TableMerger(session, table, options, columns, keyType, lists, history, stored, before);
   }
 
   async merge(part: ShardPart, isLast: boolean): Promise<void> {
@@ -254,16 +262,19 @@ class TableMerger {
     );
     const names = columns.filter((name) => name !== this.#table.primaryKey);
     if (names.length === 0) return;
-    await session.run(
-      `INSERT INTO ${differing} SELECT k.${key} FROM ${table} k JOIN ${this.#name} t ON t.${key} = k.${key}
-       WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
+    await this.#stored.use(names, `SELECT ${key} FROM ${table}`, (rows) =>
+      session.run(
+        `INSERT INTO ${differing} SELECT k.${key} FROM ${table} k JOIN ${rows} t ON t.${key} = k.${key}
+         WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
+      ),
     );
   }
 
   /** @param count the rows, each key once */
   async #upsert(staged: string, count: number, isLast: boolean): Promise<void> {
-    // Whatever was in an empty table before was in a shard: the upsert compares it.
-    if (this.#before.isEmpty && this.#history === undefined) this.#written += await this.#write(staged);
+    // Whatever was in an empty table before was in a shard: the upsert compares it. Citus does not tell how many it wrote.
+    if (this.#before.isEmpty && this.#history === undefined && !this.#stored.isCopied)
+      this.#written += await this.#write(staged);
     else await this.#writeChanged(staged, count, isLast);
     if (!this.#before.hasTombstones) return;
     await this.#session.run(
@@ -275,26 +286,30 @@ class TableMerger {
 
   /** Compares the rows with the table, which locks none of them, and writes those that are new or differ. */
   async #writeChanged(staged: string, count: number, isLast: boolean): Promise<void> {
-    const { changed, written } = this.#lists;
+    const { changed, written: earlier } = this.#lists;
     const session = this.#session;
     const key = this.#key;
     const isKnown = `(t.${key} IS NOT NULL${andLive(this.#table, 't')})`;
     const isLower = this.#isLower(`s.${quote(shardVersion)}`);
     // The limit makes it look up each row by its key, as the upsert does. A join would read all of the table for each shard.
-    const found = await session.get<{ known: string; lower: string; changed: string }>(
-      `WITH rows AS MATERIALIZED (
+    const names = this.#columns.map(({ name }) => name);
+    const keys = `SELECT ${key} FROM ${staged}`;
+    const found = await this.#stored.use(names, keys, (stored) =>
+      session.get<{ known: string; lower: string; changed: string }>(
+        `WITH rows AS MATERIALIZED (
          SELECT s.${quote(shardRow)} AS place, ${isKnown} AS is_known,
-           ${isKnown} AND ${isLower} AND NOT EXISTS (SELECT 1 FROM ${written} w WHERE w.id = t.${key}) AS is_lower,
+           ${isKnown} AND ${isLower} AND NOT EXISTS (SELECT 1 FROM ${earlier} w WHERE w.id = t.${key}) AS is_lower,
            t.${key} IS NULL OR ${this.#changedCondition('t', 's')} AS is_changed
-         FROM ${staged} s LEFT JOIN LATERAL (SELECT * FROM ${this.#name} r WHERE r.${key} = s.${key} LIMIT 1) t ON true),
+         FROM ${staged} s LEFT JOIN LATERAL (SELECT * FROM ${stored} r WHERE r.${key} = s.${key} LIMIT 1) t ON true),
        noted AS (INSERT INTO ${changed} SELECT place FROM rows WHERE is_changed)
        SELECT count(*) FILTER (WHERE is_known) AS known, count(*) FILTER (WHERE is_lower) AS lower,
          count(*) FILTER (WHERE is_changed) AS changed FROM rows`,
+      ),
     );
     this.#movedBack += Number(found!.lower);
     // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
     if (!isLast && isLower !== 'false') {
-      await session.run(`INSERT INTO ${written} SELECT ${key} FROM ${staged}`);
+      await session.run(`INSERT INTO ${earlier} SELECT ${key} FROM ${staged}`);
     }
     const news = Number(found!.changed);
     const added = count - Number(found!.known);
@@ -302,7 +317,9 @@ class TableMerger {
     if (news === 0) return;
     const condition = `s.${quote(shardRow)} IN (SELECT place FROM ${changed})`;
     await this.#history?.record(staged, condition);
-    this.#updated += (await this.#write(staged, news < count ? condition : 'true')) - added;
+    const written = await this.#write(staged, news < count ? condition : 'true');
+    // Citus tells how many rows it was given. No other writer can have changed any since they were compared.
+    this.#updated += (this.#stored.isCopied ? news : written) - added;
     await this.#options.temporary.empty(changed);
   }
 
@@ -407,17 +424,20 @@ class TableMerger {
       await this.#addGone(validIds(missing, this.#keyType));
     }
     const key = `t.${this.#key}`;
-    this.#movedBack += await session.number(
-      `SELECT count(*) AS n FROM ${compared} k JOIN ${this.#name} t ON ${key} = k.id
-       WHERE ${this.#isLower('k.version')}${andLive(this.#table, 't')}`,
-    );
     const version = this.#table.versionColumn;
     const differs = version === undefined ? '' : ` OR t.${quote(version)}::text IS DISTINCT FROM k.version`;
     const marked = hasMarks(this.#table) ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';
-    const missed = await session.all<{ id: string }>(
-      `SELECT k.id::text AS id FROM ${compared} k LEFT JOIN ${this.#name} t ON ${key} = k.id
-       WHERE ${key} IS NULL${differs}${marked}`,
-    );
+    const names = version === undefined ? [] : [version];
+    const missed = await this.#stored.use(names, `SELECT id FROM ${compared}`, async (rows) => {
+      this.#movedBack += await session.number(
+        `SELECT count(*) AS n FROM ${compared} k JOIN ${rows} t ON ${key} = k.id
+         WHERE ${this.#isLower('k.version')}${andLive(this.#table, 't')}`,
+      );
+      return session.all<{ id: string }>(
+        `SELECT k.id::text AS id FROM ${compared} k LEFT JOIN ${rows} t ON ${key} = k.id
+         WHERE ${key} IS NULL${differs}${marked}`,
+      );
+    });
     const outdated = new Set(missed.map(({ id }) => id));
     const others = await session.all<{ id: string }>(`SELECT id::text AS id FROM ${differing}`);
     for (const { id } of others) outdated.add(id);
@@ -426,20 +446,24 @@ class TableMerger {
 
   /** Adds the rows that a list of all existing ids lacks to the deleted ones. @returns how many it added */
   #addAbsent(existing: string): Promise<number> {
-    return this.#session.run(
-      `INSERT INTO ${this.#lists.gone} SELECT t.${this.#key} FROM ${this.#name} t
-       WHERE NOT EXISTS (SELECT 1 FROM ${existing} e WHERE e.id = t.${this.#key})${andLive(this.#table, 't')}
-       ON CONFLICT DO NOTHING`,
+    return this.#stored.use([], undefined, (rows) =>
+      this.#session.run(
+        `INSERT INTO ${this.#lists.gone} SELECT t.${this.#key} FROM ${rows} t
+         WHERE NOT EXISTS (SELECT 1 FROM ${existing} e WHERE e.id = t.${this.#key})${andLive(this.#table, 't')}
+         ON CONFLICT DO NOTHING`,
+      ),
     );
   }
 
   #delete(): Promise<{ deleted: number; heldBack: number }> {
-    const { runId, at, massDeleteLimit, rowsBefore } = this.#options;
+    const { runId, at, massDeleteLimit, rowsBefore, temporary } = this.#options;
     return deleteRows(this.#session, this.#table, this.#lists.gone, {
       runId,
       at,
       massDeleteLimit,
       rowsBefore,
+      temporary,
+      keyType: this.#keyType,
       mark: true,
       changes: this.#options.changes,
       history: this.#history,

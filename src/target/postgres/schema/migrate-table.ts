@@ -3,6 +3,8 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Column, Table } from '../../../schema/table.ts';
 import { deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
 import { type ChangeContext, recordChange } from '../bookkeeping/table-lists.ts';
+import { bringBothHome } from '../cluster/place-table.ts';
+import { placementOf } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 import { castSql, holds, postgresType } from './column-types.ts';
 import { indexName } from './names.ts';
@@ -75,6 +77,7 @@ async function alterTable(session: Session, from: Table, plan: MigrationPlan): P
   const found: SchemaChange[] = [];
   const name = session.name(to.name);
   const alter = (what: string) => session.define(`ALTER TABLE ${name} ${what}`);
+  if (hasNewKey || !(await isKeyKept(session, from, plan))) await bringBothHome(session, from);
   if (from.name !== to.name) {
     await session.define(`ALTER TABLE ${session.name(from.name)} RENAME TO ${quote(to.name)}`);
     for (const { column } of from.foreignKeys) {
@@ -110,6 +113,15 @@ async function alterTable(session: Session, from: Table, plan: MigrationPlan): P
   for (const column of columns.added) await addColumn(session, name, column, stored);
   if (hasNewKey) await changeKey(session, from, to, columns.kept);
   return found;
+}
+
+/** Whether a table that is on several nodes of a cluster keeps its key as it is. */
+async function isKeyKept(session: Session, from: Table, { table, columns }: MigrationPlan): Promise<boolean> {
+  if ((await placementOf(session, from.name)) === 'local') return true;
+  const name = columns.kept.find((pair) => pair.from === from.primaryKey)?.to;
+  const column = table.columns.find((one) => one.name === name);
+  const type = (await storedColumns(session, from.name)).get(from.primaryKey);
+  return column !== undefined && type !== undefined && holds(type, postgresType(column));
 }
 
 async function addColumn(

@@ -1,0 +1,94 @@
+import { ConfigurationError } from '../../../errors.ts';
+import { type State, tablesOf } from '../../state.ts';
+import { metaNames, writeMeta } from '../bookkeeping/bookkeeping-tables.ts';
+import { readState } from '../bookkeeping/stored-state.ts';
+import type { Connections } from '../connection/connections.ts';
+import type { Session } from '../connection/session.ts';
+import { refreshViews } from '../labels/choices.ts';
+import { placeTable } from './place-table.ts';
+import { isCluster, type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
+
+/** Where a table belongs. One that was distributed stays so: its rows would move to and fro. */
+export function wantedPlacement(
+  rows: number,
+  now: Placement | undefined,
+  limit: number,
+): Exclude<Placement, 'local'> {
+  return rows >= limit || now === 'distributed' ? 'distributed' : 'reference';
+}
+
+/** The logical names of tables that belong elsewhere. */
+function misplaced({ entities }: State, placements: Placements, limit: number): string[] {
+  return Object.entries(entities).flatMap(([logicalName, { table, rows }]) => {
+    const now = placements.get(table.name);
+    return wantedPlacement(rows, now, limit) === now ? [] : logicalName;
+  });
+}
+
+/**
+ * Puts each table of the mirror where it belongs on a cluster, in a transaction of its own: those with many rows are
+ * distributed, the others have copies on every node. What fails is tried again after the next run.
+ * @param limit rows of a table that is distributed
+ * @throws ConfigurationError if the database has no Citus; the first error of a table, after the others were tried
+ */
+export async function arrangeTables(connections: Connections, limit: number): Promise<void> {
+  const found = await connections.read(async (session) => {
+    const { state, etag } = await readState(session);
+    if (etag === undefined) return undefined;
+    if (!(await isCluster(session))) throw noCluster(session);
+    const placements = await readPlacements(session);
+    return misplaced(state, placements, limit);
+  });
+  if (found === undefined) return;
+  let error: unknown;
+  for (const logicalName of found) {
+    try {
+      await inTransaction(connections, (session) => arrange(session, logicalName, limit));
+    } catch (failure) {
+      error ??= failure;
+    }
+  }
+  await inTransaction(connections, noteBytes);
+  if (error !== undefined) throw error;
+}
+
+function inTransaction(connections: Connections, work: (session: Session) => Promise<void>): Promise<void> {
+  return connections.write(async (session, commit) => {
+    await prepareCluster(session);
+    await work(session);
+    await commit();
+  });
+}
+
+/** Another writer may have changed the table meanwhile. */
+async function arrange(session: Session, logicalName: string, limit: number): Promise<void> {
+  const { state } = await readState(session);
+  const known = state.entities[logicalName];
+  if (known === undefined) return;
+  const { table, rows } = known;
+  const now = (await readPlacements(session)).get(table.name);
+  const isPlaced = await session.about(logicalName, () =>
+    placeTable(session, table, wantedPlacement(rows, now, limit)),
+  );
+  // Which names a view can look up depends on where the tables are.
+  if (isPlaced) await refreshViews(session, tablesOf(state));
+}
+
+/** A transaction that changes rows cannot ask for the size of tables on several nodes. */
+async function noteBytes(session: Session): Promise<void> {
+  const bytes = await session.number(
+    `SELECT coalesce(sum(pg_catalog.citus_total_relation_size(c.oid, fail_on_error => false)), 0) AS bytes
+     FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1`,
+    [session.schema],
+  );
+  await writeMeta(session, metaNames.clusterBytes, String(bytes));
+}
+
+function noCluster({ schema }: Session): ConfigurationError {
+  return new ConfigurationError('POSTGRES_DISTRIBUTE is set, and the database has no Citus.', {
+    operation: 'distribute the tables of',
+    object: schema,
+    hint: 'Use a cluster, such as an elastic cluster of Azure Database for PostgreSQL, and run CREATE EXTENSION citus in the database of the mirror; or remove POSTGRES_DISTRIBUTE.',
+  });
+}

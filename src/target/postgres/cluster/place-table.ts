@@ -1,0 +1,79 @@
+import { quoteText } from '../../../schema/sql.ts';
+import type { Table } from '../../../schema/table.ts';
+import { historyName } from '../../common/mirror-table.ts';
+import type { Session } from '../connection/session.ts';
+import { storedName } from '../schema/names.ts';
+import { storedColumns } from '../schema/stored-columns.ts';
+import { type Placement, placementOf, readPlacements } from './placements.ts';
+
+/** A call of a function of Citus with tables and texts. It locks the table as a change of its definition does. */
+function call(session: Session, name: string, table: string, ...rest: string[]): Promise<void> {
+  const parameters = [`${quoteText(session.name(table))}::regclass`, ...rest];
+  return session.define(`SELECT pg_catalog.${name}(${parameters.join(', ')})`);
+}
+
+/** Makes a table that is on several nodes one of this node again. It keeps its indexes, views and grants. */
+export async function bringHome(session: Session, table: string): Promise<void> {
+  if ((await placementOf(session, table)) !== 'local') await call(session, 'undistribute_table', table);
+}
+
+/** The same for a table and its history, before its key changes: the key says where rows are. */
+export async function bringBothHome(session: Session, table: Table): Promise<void> {
+  await bringHome(session, table.name);
+  await bringHome(session, storedName(historyName(table)));
+}
+
+/** Copies a table to every node. */
+async function makeReference(session: Session, table: string): Promise<void> {
+  await call(session, 'create_reference_table', table);
+  await call(session, 'truncate_local_data_after_distributing_table', table);
+}
+
+/** Divides a table among the nodes by its key. @param beside a distributed table with the same key, whose rows are on the same nodes */
+export async function distribute(
+  session: Session,
+  table: string,
+  key: string,
+  beside?: string,
+): Promise<void> {
+  const where = beside === undefined ? [] : [`colocate_with => ${quoteText(session.name(beside))}`];
+  await call(session, 'create_distributed_table', table, quoteText(key), ...where);
+  await call(session, 'truncate_local_data_after_distributing_table', table);
+}
+
+/** Whether the history has the keys of the table. Those of another type would be on other nodes. */
+async function hasSameKeys(session: Session, table: Table): Promise<boolean> {
+  const name = storedName(historyName(table));
+  const [own, ofHistory] = [await storedColumns(session, table.name), await storedColumns(session, name)];
+  return ofHistory.size === 0 || own.get(table.primaryKey) === ofHistory.get(table.primaryKey);
+}
+
+/** Puts a table and its history where they belong. Rows that are there already move. @returns whether it could */
+export async function placeTable(
+  session: Session,
+  table: Table,
+  placement: Exclude<Placement, 'local'>,
+): Promise<boolean> {
+  if (placement === 'distributed' && !(await hasSameKeys(session, table))) return false;
+  // Views of distributed tables look labels up, which have to be on their nodes.
+  if ((await placementOf(session, '_choices')) === 'local') await makeReference(session, '_choices');
+  if ((await placementOf(session, table.name)) !== placement) {
+    await bringBothHome(session, table);
+    if (placement === 'reference') await makeReference(session, table.name);
+    if (placement === 'distributed') await distribute(session, table.name, table.primaryKey);
+  }
+  await placeHistory(session, table);
+  return true;
+}
+
+/** Puts a history where its table is: statements about both go to each node. */
+export async function placeHistory(session: Session, table: Table): Promise<void> {
+  const name = storedName(historyName(table));
+  const placements = await readPlacements(session);
+  const placement = placements.get(table.name) ?? 'local';
+  if ((placements.get(name) ?? 'local') === placement) return;
+  if ((await storedColumns(session, name)).size === 0) return;
+  await bringHome(session, name);
+  if (placement === 'reference') await makeReference(session, name);
+  if (placement === 'distributed') await distribute(session, name, table.primaryKey, table.name);
+}

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createCluster } from '../../citus.ts';
+import { startPostgres, withClient } from '../../postgres.ts';
+import { Organisation, reportOf } from '../../sync/organisation.ts';
+import { addColumn, retypeColumn } from '../../sync/schema-drift.ts';
+
+let address: string;
+let org: Organisation;
+afterEach(() => org.stop());
+
+async function start(entities: unknown[], database = createCluster()): Promise<void> {
+  address = await database;
+  org = await Organisation.start(entities, {}, {}, undefined, address, 5);
+}
+
+const query = <T>(sql: string): Promise<T[]> =>
+  withClient(address, async (client) => (await client.query(sql)).rows as T[]);
+
+/** Where tables are. Those of one server alone are not among them. */
+async function placements(): Promise<Record<string, string>> {
+  const rows = await query<{ name: string; placement: string }>(
+    `SELECT c.relname AS name, CASE p.partmethod WHEN 'h' THEN 'distributed' ELSE 'reference' END AS placement
+     FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid ORDER BY 1`,
+  );
+  return Object.fromEntries(rows.map(({ name, placement }) => [name, placement]));
+}
+
+const count = async (table: string): Promise<number> =>
+  (await query<{ n: number }>(`SELECT count(*)::integer AS n FROM mirror."${table}"`))[0]!.n;
+
+describe('on a cluster', () => {
+  it('large tables are distributed with their history, and the others and labels are on every node', async () => {
+    await start([
+      { name: 'account', history: true },
+      { name: 'contact', history: true },
+    ]);
+    const ids = org.rows('account', 6, (n) => ({ name: `account ${n}` }));
+    org.rows('contact', 2);
+    await org.sync();
+    const placed = {
+      _choices: 'reference',
+      accounts: 'distributed',
+      accounts_history: 'distributed',
+      contacts: 'reference',
+      contacts_history: 'reference',
+    };
+    expect(await placements()).toEqual(placed);
+    // A table that grows is distributed after the run; one that shrinks stays so.
+    org.rows('contact', 3);
+    for (const id of ids.slice(2)) org.store.delete('account', id);
+    await org.sync({ allowMassDelete: ['account'] });
+    expect(await placements()).toEqual({
+      ...placed,
+      contacts: 'distributed',
+      contacts_history: 'distributed',
+    });
+    await org.expectMirror('account', 'contact');
+    expect([await count('accounts_history'), await count('contacts_history')]).toEqual([6, 5]);
+    await org.expectIdle();
+  });
+
+  it('a history that begins later is where its table is', async () => {
+    await start(['account']);
+    org.rows('account', 6);
+    await org.sync();
+    org.harness.configure([{ name: 'account', history: true }]);
+    await org.sync();
+    expect(await placements()).toMatchObject({ accounts: 'distributed', accounts_history: 'distributed' });
+    expect(await count('accounts_history')).toBe(6);
+  });
+
+  it('a large table whose first rows are loaded ahead is distributed while it is empty', async () => {
+    await start(['account']);
+    org.harness.stages = () => true;
+    org.rows('account', 6);
+    const { mirror } = org.harness.services;
+    mirror.arrange = () => Promise.resolve();
+    await org.sync();
+    expect(await placements()).toEqual({ _choices: 'reference', accounts: 'distributed' });
+    await org.expectMirror('account');
+  });
+
+  it('a table keeps its rows through changes of its schema, also of its key', async () => {
+    await start([{ name: 'account', history: true }]);
+    org.rows('account', 6, (n) => ({ name: `account ${n}` }));
+    await org.sync();
+    addColumn(org.store, 'account', 'new_code', 'int', () => 7);
+    await org.sync();
+    retypeColumn(org.store, 'account', 'new_code', 'text', () => 'seven');
+    await org.sync();
+    await org.expectMirror('account');
+    // Somebody gave the key another type, which the sync corrects: the key says on which node a row is.
+    await query(`SELECT undistribute_table('mirror.accounts')`);
+    await query('DROP VIEW mirror.accounts_labelled, mirror.accounts_choice_values');
+    await query('ALTER TABLE mirror.accounts ALTER COLUMN accountid TYPE text');
+    await query(`SELECT create_distributed_table('mirror.accounts', 'accountid')`);
+    org.store.update('account', org.rows('account', 1)[0]!, { name: 'new' });
+    await org.sync();
+    await org.expectMirror('account');
+    expect(await placements()).toMatchObject({ accounts: 'distributed', accounts_history: 'distributed' });
+  });
+
+  it('views have labels, and names of rows that every node has', async () => {
+    await start(['account', 'contact', 'lead']);
+    const [contact] = org.rows('contact', 1, () => ({ fullname: 'Ada Lovelace' }));
+    const account = {
+      _primarycontactid_value: { id: contact!, table: 'contact' },
+      new_regions: '100000001,100000000',
+    };
+    const [parent] = org.rows('account', 6, () => account);
+    org.rows('account', 1, () => ({ _parentaccountid_value: { id: parent!, table: 'account' } }));
+    await org.sync();
+    // The views of one run are those of the tables as they were placed after it.
+    const [row] = await query<Record<string, unknown>>(
+      `SELECT * FROM mirror.accounts_labelled WHERE accountid = '${parent}'`,
+    );
+    expect(row).toMatchObject({ statecode_label: 'Active', _primarycontactid_name: 'Ada Lovelace' });
+    expect(row!['new_regions_label']).toBe('South; North');
+    expect(Object.keys(row!)).not.toContain('_parentaccountid_name');
+    await org.expectIdle();
+  });
+
+  it('references that lead nowhere are counted, from and to each kind of table', async () => {
+    await start(['account', 'contact', 'lead']);
+    const nobody = { id: randomUUID(), table: 'contact' };
+    org.rows('account', 6, () => ({ _primarycontactid_value: nobody }));
+    org.rows('contact', 1, () => ({ _parentcustomerid_value: { id: randomUUID(), table: 'account' } }));
+    org.rows('lead', 2, () => ({ _customerid_value: nobody }));
+    const first = await org.sync();
+    // Before the tables were placed, and after.
+    const second = await org.harness.services.mirror.findDangling();
+    expect(second).toMatchObject({
+      foreignKeys: expect.arrayContaining([expect.objectContaining({ count: 6 })]),
+    });
+    const found = (second as { foreignKeys: { count: number }[] }).foreignKeys;
+    expect(found.reduce((sum, one) => sum + one.count, 0)).toBe(9);
+    expect(reportOf(first, 'account')).toMatchObject({ state: 'merged' });
+  });
+});
+
+it('without Citus, tables stay where they are, and the log says what to do', async () => {
+  await start(['account'], (await startPostgres()).createDatabase());
+  org.rows('account', 6);
+  await org.sync();
+  await org.expectMirror('account');
+  const warning = org.harness.log.find(({ message }) => message.includes('POSTGRES_DISTRIBUTE'));
+  expect(warning).toMatchObject({
+    level: 'warn',
+    message: expect.stringContaining('has no Citus'),
+    properties: { hint: expect.stringContaining('CREATE EXTENSION citus') },
+  });
+});
