@@ -22,7 +22,8 @@ import { newsSince } from './bookkeeping/changes-table.ts';
 import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import { arrangeTables } from './cluster/arrange-tables.ts';
-import { prepareCluster } from './cluster/placements.ts';
+import { lockForCommit, waitForCommit } from './cluster/commit-lock.ts';
+import { isCluster, prepareCluster } from './cluster/placements.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { readRows } from './export/read-rows.ts';
 import { checkMirror } from './postgres-check.ts';
@@ -142,8 +143,12 @@ export class PostgresMirror implements MirrorTarget {
 
   transaction<T>(options: TransactionOptions, work: (mirror: MirrorTransaction) => Promise<T>): Promise<T> {
     const { sqlite, scanRows, distributeRows, app } = this.#options;
-    return this.#connections.write(async (session, commit) => {
+    return this.#connections.write(async (session, end) => {
       await prepareCluster(session);
+      const commit = async (): Promise<void> => {
+        await lockForCommit(session);
+        await end();
+      };
       await createBookkeeping(session);
       if (app !== undefined) await claimMirror(session, app);
       await lockState(session, options.loaded.etag);
@@ -193,8 +198,10 @@ export class PostgresMirror implements MirrorTarget {
     });
   }
 
-  newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined> {
-    return this.#connections.read(async (session) => {
+  async newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined> {
+    let isOnNodes = false;
+    const found = await this.#connections.read(async (session) => {
+      isOnNodes = await isCluster(session);
       const { state } = await readState(session, this.#known);
       const { databaseEtag: etag } = state;
       if (etag === undefined) return undefined;
@@ -202,6 +209,8 @@ export class PostgresMirror implements MirrorTarget {
       const tables = tablesOf(state).map((table) => ({ table, latest, news: newsOf(table.logicalName) }));
       return { etag, tables };
     });
+    if (isOnNodes && found !== undefined) await this.#connections.beside(waitForCommit);
+    return found;
   }
 
   readRows(request: RowsRequest): Promise<RowsPage | undefined> {

@@ -101,6 +101,26 @@ describe('on a cluster', () => {
     expect(await placements()).toMatchObject({ accounts: 'distributed', accounts_history: 'distributed' });
   });
 
+  it('an export waits for a commit that has not reached every node; others do not', async () => {
+    await start(['account']);
+    org.rows('account', 6);
+    await org.sync();
+    const { mirror } = org.harness.services;
+    await withClient(address, async (writer) => {
+      await writer.query('BEGIN');
+      // As a merge does before it commits.
+      await writer.query('LOCK TABLE mirror._sync_meta IN SHARE ROW EXCLUSIVE MODE');
+      let isTold = false;
+      const news = mirror.newsSince({}).finally(() => {
+        isTold = true;
+      });
+      await mirror.loadState();
+      expect(isTold).toBe(false);
+      await writer.query('COMMIT');
+      expect((await news)!.tables).toHaveLength(1);
+    });
+  });
+
   it('views have labels, and names of rows that every node has', async () => {
     await start(['account', 'contact', 'lead']);
     const [contact] = org.rows('contact', 1, () => ({ fullname: 'Ada Lovelace' }));

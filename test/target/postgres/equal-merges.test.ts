@@ -14,17 +14,27 @@ import { rowVersion } from '../../../src/sync/fetch/row-version.ts';
 import { mirrorTable } from '../../../src/target/common/mirror-table.ts';
 import type { MergeOptions, MirrorTarget, TableMerge } from '../../../src/target/mirror-target.ts';
 import { PostgresMirror } from '../../../src/target/postgres/postgres-mirror.ts';
+import { createCluster } from '../../citus.ts';
 import { isLong } from '../../long.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
 import { column, table } from '../../schema/tables.ts';
 import { DiskFile, openLarge } from '../sqlite/large-mirror.ts';
 
+/** A database of PostgreSQL. */
+interface Place {
+  address: string;
+  distributeRows?: number;
+}
+
 const sqlite = await loadSqlite();
 const folder = mkdtempSync(join(tmpdir(), 'equal-merges-'));
-let address: string;
+let onePlace: Place;
+let cluster: Place;
 
 beforeAll(async () => {
-  address = await (await startPostgres()).createDatabase();
+  onePlace = { address: await (await startPostgres()).createDatabase() };
+  // Shards have up to eight rows: most tables are on every node first, and distributed later.
+  cluster = { address: await createCluster(), distributeRows: 4 };
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -164,6 +174,7 @@ async function mergeAll(
       await transaction.commit({ outcome: { runId } });
     });
     await mirror.dropStaged?.(runId, 'own');
+    await mirror.arrange?.();
   }
   return outcomes;
 }
@@ -176,11 +187,17 @@ const versionsSql =
 
 const order = (rows: unknown[]): string[] => rows.map((one) => JSON.stringify(one)).sort();
 
-async function inPostgres(one: Life, stages: (n: number) => boolean): Promise<Outcome> {
+/** @param distributeRows tables with as many rows are distributed over a cluster */
+async function inPostgres(
+  one: Life,
+  stages: (n: number) => boolean,
+  { address, distributeRows }: Place,
+): Promise<Outcome> {
   const schema = `m${randomUUID().replaceAll('-', '')}`;
   const mirror = new PostgresMirror({
     sqlite,
     connection: { ...postgresAddress(address), schema },
+    distributeRows,
     stagedBytes: 0,
   });
   try {
@@ -240,13 +257,16 @@ async function inSqlite(one: Life): Promise<Outcome> {
   return outcome;
 }
 
-it('merges of any shards, staged or not, do the same as in SQLite', { timeout: 600_000 }, async () => {
+it('merges of any shards, staged or not, on a cluster or not, do the same as in SQLite', {
+  timeout: 600_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(life, async (one) => {
       const expected = await inSqlite(one);
       for (const stages of [() => false, () => true, (n: number) => n % 2 === 0]) {
-        expect(await inPostgres(one, stages)).toEqual(expected);
+        expect(await inPostgres(one, stages, onePlace)).toEqual(expected);
       }
+      expect(await inPostgres(one, (n) => n % 2 === 0, cluster)).toEqual(expected);
     }),
     { numRuns: isLong ? 500 : 6 },
   );

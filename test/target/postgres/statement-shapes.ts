@@ -1,3 +1,17 @@
+import { read } from '../../docs/pages.ts';
+
+/** The shapes that docs/postgres-on-citus.md lists. What it says of a distributed table holds for a reference table, too. */
+export function isDocumented(shape: string): boolean {
+  return listed.has(shape) || listed.has(shape.replaceAll('reference', 'distributed'));
+}
+
+const rows = read('docs/postgres-on-citus.md')
+  .split('\n')
+  .filter((line) => line.startsWith('| `'));
+const listed = new Set(
+  rows.flatMap((row) => [...row.split(' | ')[0]!.matchAll(/`([^`]+)`/g)].map(([, text]) => text!)),
+);
+
 /**
  * What statements do with tables that are on several nodes of a cluster, without names and values, such as
  * `INSERT INTO local SELECT FROM distributed IN SELECT FROM local`: so docs/postgres-on-citus.md can list them, and a test can
@@ -37,10 +51,15 @@ export class StatementShapes {
     );
     if (!tokens.includes('distributed') && !tokens.includes('reference') && !tokens.includes('view'))
       return undefined;
-    // As many as there are targets of a reference.
-    return tokens
+    // As many as a reference has targets.
+    const shape = tokens
       .join(' ')
-      .replaceAll(/(MATERIALIZED SELECT FROM \w+ IN SELECT FROM|NOT EXISTS SELECT FROM)(?: \1)+/g, '$1');
+      .replaceAll(/(NOT EXISTS SELECT FROM \w+)(?: NOT EXISTS SELECT FROM \w+)+/g, '$1');
+    if (!shape.startsWith('WITH MATERIALIZED')) return shape;
+    // What is materialized comes from where it is.
+    return shape
+      .replaceAll(/\b(?:distributed|reference|local)\b/g, 'any')
+      .replaceAll(/(MATERIALIZED SELECT FROM any IN SELECT FROM|NOT EXISTS SELECT FROM)(?: \1)+/g, '$1');
   }
 
   #placementOf(found: string): string {
@@ -58,6 +77,7 @@ const words = [
     'MATERIALIZED',
     'INSERT INTO',
     'DELETE FROM',
+    'DO UPDATE',
     'UPDATE',
     'SELECT',
     'FROM',
@@ -65,18 +85,7 @@ const words = [
     'LEFT JOIN',
     'JOIN',
   ],
-  ...[
-    'USING',
-    'NOT EXISTS',
-    'EXISTS',
-    'IN',
-    'ON CONFLICT',
-    'DO NOTHING',
-    'RETURNING',
-    'GROUP BY',
-    'LIMIT',
-    'OFFSET',
-  ],
+  ...['USING', 'NOT EXISTS', 'EXISTS', 'IN', 'ON CONFLICT', 'DO NOTHING', 'RETURNING', 'LIMIT', 'OFFSET'],
   ...[
     'CREATE TABLE',
     'CREATE TEMP TABLE',

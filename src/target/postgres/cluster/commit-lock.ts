@@ -1,0 +1,20 @@
+import type { Session } from '../connection/session.ts';
+import { isCluster } from './placements.ts';
+
+/**
+ * A commit reaches the nodes of a cluster one after the other, this one first: for a moment the state is new, and rows
+ * elsewhere are old. Locks are released after that (Citus: transaction_management.c; PostgreSQL: xact.c). So a writer takes
+ * a lock before it commits, and an export that has read which rows are new waits for it before it reads them. Other readers
+ * are not held up, and neither lock conflicts with that of a writer at work.
+ */
+export async function lockForCommit(session: Session): Promise<void> {
+  if (await isCluster(session)) await session.run(lockSql(session, 'SHARE ROW EXCLUSIVE'));
+}
+
+/** Waits until a commit that can be seen here is complete on every node. */
+export async function waitForCommit(session: Session): Promise<void> {
+  if (await isCluster(session)) await session.run(lockSql(session, 'ROW EXCLUSIVE'));
+}
+
+const lockSql = (session: Session, mode: string): string =>
+  `LOCK TABLE ${session.name('_sync_meta')} IN ${mode} MODE`;
