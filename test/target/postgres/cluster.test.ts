@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createCluster } from '../../citus.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
+import { startPostgresProxy } from '../../postgres-proxy.ts';
 import { Organisation, reportOf } from '../../sync/organisation.ts';
 import { addColumn, retypeColumn } from '../../sync/schema-drift.ts';
 
@@ -119,6 +120,50 @@ describe('on a cluster', () => {
       await writer.query('COMMIT');
       expect((await news)!.tables).toHaveLength(1);
     });
+  });
+
+  it('a connection that is lost while tables are moved leaves each where it was, or where it belongs', async () => {
+    const proxy = await startPostgresProxy(await createCluster());
+    await start(['account', 'contact', 'lead'], Promise.resolve(proxy.address));
+    org.harness.stages = () => false;
+    org.rows('account', 6);
+    org.rows('contact', 1);
+    let cuts = 0;
+    proxy.onStatement = (sql) => {
+      if (!/create_(?:distributed|reference)_table/.test(sql) || cuts === 4) return undefined;
+      cuts += 1;
+      return cuts % 2 === 0 ? 'before' : 'after';
+    };
+    await org.sync();
+    expect(cuts).toBeGreaterThan(0);
+    cuts = 4;
+    expect(org.harness.log.some(({ message }) => message.startsWith('Tables are not where'))).toBe(true);
+    await org.expectMirror('account', 'contact');
+    await org.expectIdle();
+    expect(await placements()).toMatchObject({
+      accounts: 'distributed',
+      contacts: 'reference',
+      leads: 'reference',
+    });
+    await org.expectMirror('account', 'contact');
+    await proxy.stop();
+  });
+
+  it('a mirror moves there, and back into a file', async () => {
+    await start([{ name: 'account', history: true }, 'contact']);
+    org.rows('account', 6);
+    org.rows('contact', 2);
+    await org.sync();
+    await org.harness.move(undefined);
+    await org.expectMirror('account', 'contact');
+    await org.sync();
+    const other = await createCluster();
+    await org.harness.move(other);
+    address = other;
+    expect(await placements()).toEqual({});
+    await org.sync();
+    expect(await placements()).toMatchObject({ accounts_history: 'distributed', contacts: 'reference' });
+    await org.expectMirror('account', 'contact');
   });
 
   it('views have labels, and names of rows that every node has', async () => {

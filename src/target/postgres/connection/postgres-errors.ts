@@ -44,6 +44,10 @@ const hints: Record<string, string> = {
 const tlsFault =
   /^(?:ERR_TLS_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|ERR_SSL_)|does not support SSL/;
 
+/** Words of Citus about what it does not support. */
+const ofCluster =
+  /distribut|reference table|partition (?:column|value)|shard|co-?located|lateral outer join/i;
+
 interface DatabaseError extends Error {
   code?: string;
   /** Names of what the error is about. */
@@ -84,6 +88,12 @@ export function postgresError(error: unknown, operation: string, object: string)
     return new RetriableError(what, {
       ...details,
       hint: hints[code] ?? 'Check that the server runs, its disk, and its network rules.',
+    });
+  }
+  if (code === '0A000' && ofCluster.test(error.message)) {
+    return new SkipTableError(`${message}: a cluster (Citus) does not take the statement`, {
+      ...details,
+      hint: `Bring the table back to the coordinator with undistribute_table, and set POSTGRES_DISTRIBUTE=off: see docs/postgres.md, "On a cluster".`,
     });
   }
   if (code === '2BP01' || code === '0A000') {
