@@ -5,7 +5,7 @@ import { readState } from '../bookkeeping/stored-state.ts';
 import type { Connections } from '../connection/connections.ts';
 import type { Session } from '../connection/session.ts';
 import { refreshViews } from '../labels/choices.ts';
-import { placeTable } from './place-table.ts';
+import { dropLeftovers, placeTable, tablesWithLeftovers } from './place-table.ts';
 import { isCluster, type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
 
 /** Where a table belongs. One that was distributed stays so: its rows would move to and fro. */
@@ -41,14 +41,18 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
   });
   if (found === undefined) return;
   let error: unknown;
-  for (const logicalName of found) {
+  const attempt = async (work: (session: Session) => Promise<void>): Promise<void> => {
     try {
-      await inTransaction(connections, (session) => arrange(session, logicalName, limit));
+      await inTransaction(connections, work);
     } catch (failure) {
       error ??= failure;
     }
+  };
+  for (const logicalName of found) await attempt((session) => arrange(session, logicalName, limit));
+  for (const table of await connections.read(tablesWithLeftovers)) {
+    await attempt((session) => dropLeftovers(session, table));
   }
-  await inTransaction(connections, noteBytes);
+  await attempt(noteBytes);
   if (error !== undefined) throw error;
 }
 

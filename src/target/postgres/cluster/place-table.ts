@@ -26,7 +26,24 @@ export async function bringBothHome(session: Session, table: Table): Promise<voi
 /** Copies a table to every node. */
 async function makeReference(session: Session, table: string): Promise<void> {
   await call(session, 'create_reference_table', table);
+}
+
+/**
+ * Deletes the rows that a table had here before they were copied to nodes. Citus reads them no more. It needs a moment
+ * without readers of the table, so it is not done where the table moves.
+ */
+export async function dropLeftovers(session: Session, table: string): Promise<void> {
   await call(session, 'truncate_local_data_after_distributing_table', table);
+}
+
+/** The tables with rows that were copied to nodes, and are still here. */
+export async function tablesWithLeftovers(session: Session): Promise<string[]> {
+  const rows = await session.all<{ name: string }>(
+    `SELECT c.relname AS name FROM pg_catalog.pg_dist_partition p JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND pg_relation_size(c.oid) > 0`,
+    [session.schema],
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Divides a table among the nodes by its key. @param beside a distributed table with the same key, whose rows are on the same nodes */
@@ -38,7 +55,6 @@ export async function distribute(
 ): Promise<void> {
   const where = beside === undefined ? [] : [`colocate_with => ${quoteText(session.name(beside))}`];
   await call(session, 'create_distributed_table', table, quoteText(key), ...where);
-  await call(session, 'truncate_local_data_after_distributing_table', table);
 }
 
 /** Whether the history has the keys of the table. Those of another type would be on other nodes. */
