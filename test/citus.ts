@@ -70,6 +70,8 @@ BEGIN
   DELETE FROM pg_dist_partition WHERE logicalrelid = t;
   IF NOT FOUND THEN RAISE 'cannot undistribute table % because it is not distributed', t; END IF;
   EXECUTE format('DROP TRIGGER IF EXISTS refuse_key ON %s', t);
+  -- Citus makes another table of it, which has no comments.
+  DELETE FROM pg_description WHERE objoid = t;
 END $$;
 CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(t regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

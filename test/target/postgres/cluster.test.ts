@@ -57,6 +57,8 @@ describe('on a cluster', () => {
       contacts_history: 'distributed',
     });
     await org.expectMirror('account', 'contact');
+    const [comment] = await query(`SELECT obj_description('mirror.contacts'::regclass) AS text`);
+    expect(comment).toEqual({ text: expect.stringContaining('Contact') });
     expect([await count('accounts_history'), await count('contacts_history')]).toEqual([6, 5]);
     await org.expectIdle();
   });

@@ -2,6 +2,7 @@ import { quoteText } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import { historyName } from '../../common/mirror-table.ts';
 import type { Session } from '../connection/session.ts';
+import { restoreComments } from '../labels/display-names.ts';
 import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 import { type Placement, placementOf, readPlacements } from './placements.ts';
@@ -12,9 +13,12 @@ function call(session: Session, name: string, table: string, ...rest: string[]):
   return session.define(`SELECT pg_catalog.${name}(${parameters.join(', ')})`);
 }
 
-/** Makes a table that is on several nodes one of this node again. It keeps its indexes, views and grants. */
-export async function bringHome(session: Session, table: string): Promise<void> {
-  if ((await placementOf(session, table)) !== 'local') await call(session, 'undistribute_table', table);
+/** Makes a table that is on several nodes one of this node again, with its indexes, views, grants and comments. */
+async function bringHome(session: Session, table: string): Promise<void> {
+  if ((await placementOf(session, table)) === 'local') return;
+  await call(session, 'undistribute_table', table);
+  // Citus makes another table of it, without these.
+  await restoreComments(session, table);
 }
 
 /** The same for a table and its history, before its key changes: the key says where rows are. */

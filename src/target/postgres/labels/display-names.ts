@@ -49,6 +49,11 @@ export async function writeDisplayNames(
   }
 }
 
+/** Comments on the table and its columns what the lists of the sync have. */
+export async function restoreComments(session: Session, table: string): Promise<void> {
+  await writeComments(session, await readRows(session, [table]));
+}
+
 const idOf = (row: NamesRow): string => JSON.stringify([row.table_name, row.column_name]);
 const textsOf = (row: NamesRow): string => JSON.stringify([row.display_name, row.description]);
 
