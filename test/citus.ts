@@ -70,8 +70,10 @@ BEGIN
   DELETE FROM pg_dist_partition WHERE logicalrelid = t;
   IF NOT FOUND THEN RAISE 'cannot undistribute table % because it is not distributed', t; END IF;
   EXECUTE format('DROP TRIGGER IF EXISTS refuse_key ON %s', t);
-  -- Citus makes another table of it, which has no comments.
+  -- Citus makes another table of it, which has no comments, and its views anew, which have no grants.
   DELETE FROM pg_description WHERE objoid = t;
+  UPDATE pg_class SET relacl = NULL WHERE relkind = 'v' AND oid IN (
+    SELECT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid WHERE d.refobjid = t);
 END $$;
 CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(t regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -47,6 +47,10 @@ describe('on a cluster', () => {
       contacts_history: 'reference',
     };
     expect(await placements()).toEqual(placed);
+    await query(
+      `DO $$ BEGIN CREATE ROLE cluster_reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+       GRANT SELECT ON mirror.contacts, mirror.contacts_labelled TO cluster_reader`,
+    );
     // A table that grows is distributed after the run; one that shrinks stays so.
     org.rows('contact', 3);
     for (const id of ids.slice(2)) org.store.delete('account', id);
@@ -59,6 +63,11 @@ describe('on a cluster', () => {
     await org.expectMirror('account', 'contact');
     const [comment] = await query(`SELECT obj_description('mirror.contacts'::regclass) AS text`);
     expect(comment).toEqual({ text: expect.stringContaining('Contact') });
+    const [access] = await query(
+      `SELECT has_table_privilege('cluster_reader', 'mirror.contacts', 'SELECT') AS rows,
+         has_table_privilege('cluster_reader', 'mirror.contacts_labelled', 'SELECT') AS labelled`,
+    );
+    expect(access).toEqual({ rows: true, labelled: true });
     expect([await count('accounts_history'), await count('contacts_history')]).toEqual([6, 5]);
     await org.expectIdle();
   });

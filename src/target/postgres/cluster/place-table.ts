@@ -4,6 +4,7 @@ import { historyName } from '../../common/mirror-table.ts';
 import type { Session } from '../connection/session.ts';
 import { restoreComments } from '../labels/display-names.ts';
 import { storedName } from '../schema/names.ts';
+import { dropViewsOf } from '../schema/own-views.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 import { type Placement, placementOf, readPlacements } from './placements.ts';
 
@@ -13,11 +14,15 @@ function call(session: Session, name: string, table: string, ...rest: string[]):
   return session.define(`SELECT pg_catalog.${name}(${parameters.join(', ')})`);
 }
 
-/** Makes a table that is on several nodes one of this node again, with its indexes, views, grants and comments. */
+/**
+ * Makes a table that is on several nodes one of this node again, with its indexes, grants and comments. Its views come again
+ * with the labels, or by `refreshViews`.
+ */
 async function bringHome(session: Session, table: string): Promise<void> {
   if ((await placementOf(session, table)) === 'local') return;
+  // Citus makes another table of it without comments, and would make its views anew without grants.
+  await dropViewsOf(session, table);
   await call(session, 'undistribute_table', table);
-  // Citus makes another table of it, without these.
   await restoreComments(session, table);
 }
 
