@@ -25,16 +25,18 @@ export async function isCluster(session: Session): Promise<boolean> {
 
 /**
  * Lets a transaction that writes change definitions and rows of tables on several nodes in any order: one connection to each
- * node does all of it. And keys that come from other nodes to be compared may be many. Call it outside of savepoints.
+ * node does all of it. Call it outside of savepoints.
  */
 export async function prepareCluster(session: Session): Promise<void> {
   if (!(await isCluster(session))) return;
   session.sendOneAtATime();
-  const settings = [
-    `SET LOCAL citus.multi_shard_modify_mode = 'sequential'`,
-    'SET LOCAL citus.max_intermediate_result_size = -1',
-  ];
-  await session.run(settings.join(';\n'));
+  await session.run(`SET LOCAL citus.multi_shard_modify_mode = 'sequential'`);
+  await liftLimits(session);
+}
+
+/** Lets many keys come from other nodes to be compared here: the limit is that of queries of people. */
+export async function liftLimits(session: Session): Promise<void> {
+  if (await isCluster(session)) await session.run('SET LOCAL citus.max_intermediate_result_size = -1');
 }
 
 /** Asks each time: a transaction can change it, and a savepoint can undo that. */

@@ -3,7 +3,7 @@ import type { Table } from '../../../schema/table.ts';
 import { type CheckedKey, checkedKeys, maxExamples } from '../../common/checked-keys.ts';
 import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
 import type { DanglingKey } from '../../mirror-check.ts';
-import { type Placements, readPlacements } from '../cluster/placements.ts';
+import { liftLimits, type Placements, readPlacements } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 
 /** Counts by foreign key: `accounts._ownerid_value>systemusers,teams`. */
@@ -59,6 +59,7 @@ export async function findDangling(
   tables: readonly Table[],
   from: readonly Table[] = tables,
 ): Promise<DanglingKey[]> {
+  await liftLimits(session);
   const found: DanglingKey[] = [];
   const placements = await readPlacements(session);
   for (const table of from) {
