@@ -87,6 +87,8 @@ describe('SYNC_TARGET=postgres', () => {
     [{ ...parts, POSTGRES_DISTRIBUTE: '0' }, /POSTGRES_DISTRIBUTE: must be off, on, or a number of rows/],
     [{ ...parts, POSTGRES_HOST: url }, /POSTGRES_HOST: must be/],
     [{ ...parts, POSTGRES_HOST: 'server:5432' }, /POSTGRES_HOST: must be/],
+    // Hexadecimal digits alone do not make an address.
+    [{ ...parts, POSTGRES_HOST: 'db:5432' }, /POSTGRES_HOST: must be/],
     [{ ...parts, POSTGRES_USER: url }, /POSTGRES_USER: must be one part/],
     [{ ...parts, POSTGRES_DATABASE: url }, /POSTGRES_DATABASE: must be one part/],
     [{ ...parts, POSTGRES_SCHEMA: 'postgresql://a:a-long-password@b/c' }, /POSTGRES_SCHEMA: must be/],

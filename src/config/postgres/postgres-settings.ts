@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import * as z from 'zod';
 import { ConfigurationError } from '../../errors.ts';
 import { type PostgresAddress, postgresAddress } from './postgres-address.ts';
@@ -28,7 +29,8 @@ const part = z
   .optional();
 /** A name, a number in the notation of IPv4 or IPv6, or the folder of a socket. */
 const host = part.refine(
-  (value) => value === undefined || /^(?:[\w.-]+|\[?[\da-fA-F:]*:[\da-fA-F:.]*\]?|\/.*)$/.test(value),
+  (value) =>
+    value === undefined || /^(?:[\w.-]+|\/.*)$/.test(value) || isIPv6(value.replace(/^\[(.*)\]$/, '$1')),
   'must be the name of a server alone, without a port, a user or a password',
 );
 
