@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RetriableError } from '../../../src/errors.ts';
 import { assetName, getAsset } from '../../../src/http/dashboard/assets.ts';
 import { getPage } from '../../../src/http/dashboard/get-page.ts';
+import type { PageEnvironment } from '../../../src/http/dashboard/pages/page-context.ts';
 import { getShell } from '../../../src/http/dashboard/shell.ts';
 import { serve } from '../../../src/http/handler.ts';
 import type { RecentRecords } from '../../../src/metrics/read/recent-records.ts';
@@ -38,14 +39,18 @@ interface Answer {
 const own = { name: undefined, settings: { SYNC_SCHEDULE: '0 */15 * * * *' } };
 
 /** Sends a request through the stack of the routes. */
-async function get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+async function get(
+  path: string,
+  headers: Record<string, string> = {},
+  others: readonly PageEnvironment[] = [],
+): Promise<Answer> {
   const [, route, page, item] = /^\/api\/(pages|dashboard|assets)\/?([^/?]*)\/?([^/?]*)/.exec(path)!;
   const params: Record<string, string> = route === 'assets' ? { name: page! } : {};
   if (route !== 'assets' && page) params['page'] = decodeURIComponent(page);
   if (item) params['item'] = decodeURIComponent(item);
   const resources = {
     pages: serve(() => org!.harness.services, {
-      GET: getPage(own, reads, [{ name: undefined, services: async () => org!.harness.services }]),
+      GET: getPage(own, reads, [{ name: undefined, services: async () => org!.harness.services }, ...others]),
     }),
     dashboard: serve(() => undefined, { GET: getShell }),
     assets: serve(() => undefined, { GET: getAsset }),
@@ -86,6 +91,25 @@ describe('the pages', () => {
     expect(textOf(await get('/api/pages/runs'))).toMatch(/^Syncs .* 1 syncs since .* none had a fault\./);
     expect(textOf(await get('/api/pages/tables'))).toContain('contact synced contacts 1,234 ');
     expect(textOf(await get('/api/pages/quality'))).toContain('None: every reference has its row.');
+  });
+
+  it('wait for no other environment that does not answer, and read it once', async () => {
+    org = await Organisation.start(['account']);
+    let reads = 0;
+    const stuck = {
+      name: 'stuck',
+      services: () => {
+        reads += 1;
+        return new Promise<never>(() => {});
+      },
+    };
+    const first = get('/api/pages/overview', {}, [stuck]);
+    expect(textOf(await first)).toMatch(/^No sync yet .* stuck It does not answer/);
+    await org.sync();
+    const [one, two] = await Promise.all([1, 2].map(() => get('/api/pages/overview', {}, [stuck])));
+    for (const page of [one!, two!])
+      expect(textOf(page)).toMatch(/^The mirror is up to date .* stuck It does not answer/);
+    expect(reads).toBe(1);
   });
 
   it('lead from the overview to a table that failed, and say why and what to do', async () => {

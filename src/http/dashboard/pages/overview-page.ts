@@ -23,7 +23,8 @@ export async function overviewPage(context: PageContext): Promise<PageContent> {
   const { title } = mirrorTitle(recent, context.now);
   if (active === undefined && last === undefined && state === undefined) {
     const content = html`<h1>${title}</h1><p>The timer starts the first sync${nextRun(context)}. To start it now:</p>
-<p>${postButton('Start a sync', links.route('sync'), {})}</p>`;
+<p>${postButton('Start a sync', links.route('sync'), {})}</p>
+${await environmentsTable(context)}`;
     return { title, content };
   }
   const content = html`<h1>${title}</h1>

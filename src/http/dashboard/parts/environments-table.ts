@@ -13,14 +13,20 @@ interface Line {
   ended: string | undefined;
 }
 
+/** How long a page waits for what another environment says, in milliseconds. */
+const patience = 2000;
+
+/** Reads that have not ended. The next page waits for the same one, so that they do not pile up. */
+const pending = new WeakMap<PageEnvironment, Promise<Line>>();
+
 /**
- * How the mirrors of the other environments are. One that cannot be read says so in its line, and does not keep the page
- * from showing the rest.
+ * How the mirrors of the other environments are. One that cannot be read, or whose storage does not answer, says so in its
+ * line, and does not keep the page from showing the rest.
  */
 export async function environmentsTable(context: PageContext): Promise<Html | undefined> {
   const { others, links } = context;
   if (others.length === 0) return undefined;
-  const lines = await Promise.all(others.map((one) => lineOf(one, context)));
+  const lines = await Promise.all(others.map((one) => lineInTime(one, context)));
   return html`<h2>Other environments</h2>
 ${dataTable(
   'The mirrors of the other environments',
@@ -38,6 +44,23 @@ ${dataTable(
   ],
   lines,
 )}`;
+}
+
+async function lineInTime(other: PageEnvironment, context: PageContext): Promise<Line> {
+  let line = pending.get(other);
+  if (line === undefined) {
+    line = lineOf(other, context).finally(() => pending.delete(other));
+    pending.set(other, line);
+  }
+  const { promise: late, resolve } = Promise.withResolvers<Line>();
+  const { name } = other;
+  const noAnswer = { name, host: '', state: 'It does not answer', isBad: true, ended: undefined };
+  const timer = setTimeout(resolve, patience, noAnswer);
+  try {
+    return await Promise.race([line, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function lineOf(
