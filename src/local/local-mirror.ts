@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
+import { Environment } from '../config/environments/environment.ts';
 import { databaseFileOf, databaseNameOf } from '../storage/database/database-names.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
 import { formatBytes } from '../terminal/format.ts';
@@ -68,7 +69,8 @@ export class LocalMirror {
 
   /** Whether a function of the app is one of this environment. */
   has(functionName: string): boolean {
-    return functionName.split('_')[1] === this.name;
+    const [first = ''] = functionName.split('_');
+    return functionName === new Environment(this.name, {}).functionName(first);
   }
 
   #blob({ connectionString, settings }: LocalEnvironment, database: string | undefined) {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Environment } from '../config/environments/environment.ts';
 import { readLocalSettings } from '../config/local-settings-file.ts';
 
 export interface LocalSettingsInput {
@@ -52,8 +53,8 @@ export async function localSettings(input: LocalSettingsInput): Promise<Record<s
   if (input.live) settings['SYNC_SCHEDULE'] = '*/20 * * * * *';
   // `npm start` requests the one sync itself.
   if (input.once) {
-    for (const end of ['', ...input.environments.map((name) => `_${name}`)])
-      settings[`AzureWebJobs.syncTimer${end}.Disabled`] = 'true';
+    for (const name of [undefined, ...input.environments])
+      settings[`AzureWebJobs.${new Environment(name, {}).functionName('syncTimer')}.Disabled`] = 'true';
   }
   return settings;
 }

@@ -19,9 +19,13 @@ export class Environment {
     this.settings = settings;
   }
 
-  /** @example new Environment('sales', …).functionName('mergeRound') // mergeRound_sales */
+  /**
+   * The name of a function. The name of the app setting that disables it contains it, and has no hyphen on Linux
+   * (learn.microsoft.com: How to disable functions in Azure Functions).
+   * @example new Environment('sales-eu', …).functionName('mergeRound') // mergeRound_sales_eu
+   */
   functionName(name: string): string {
-    return this.name === undefined ? name : `${name}_${this.name}`;
+    return this.name === undefined ? name : `${name}_${this.name.replaceAll('-', '_')}`;
   }
 
   /** The route of an HTTP function. @example new Environment('sales', …).route('sync/{runId?}') // environments/sales/sync/{runId?} */

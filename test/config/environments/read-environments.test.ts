@@ -76,7 +76,7 @@ it('takes the app settings, except what belongs to one Dataverse, and places of 
     schedule: of('sales-eu').schedule,
   };
   expect([functionName, route, queueName, schedule]).toEqual([
-    ...['planRun_sales-eu', 'environments/sales-eu/sync/{runId?}', 'sync-sales-eu-campaign-metrics'],
+    ...['planRun_sales_eu', 'environments/sales-eu/sync/{runId?}', 'sync-sales-eu-campaign-metrics'],
     '0 */15 * * * *',
   ]);
 });
