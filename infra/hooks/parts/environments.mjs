@@ -133,5 +133,6 @@ function wrongNames(inFile, given) {
 export function settingOf(settings, name, app) {
   const text = settings[name] === undefined ? undefined : String(settings[name]).trim();
   const referred = reference.exec(text ?? '')?.[1];
-  return referred === undefined ? text : app[referred];
+  if (referred === undefined) return text;
+  return Object.hasOwn(app, referred) ? app[referred] : undefined;
 }

@@ -116,7 +116,9 @@ function readEnvironment(name: string, given: unknown, app: AppSettings): Record
       const other = `${name.toUpperCase().replaceAll('-', '_')}_SECRET`;
       return `environment ${name}: ${setting} holds a secret. Put it into an app setting of another name, such as ${other}, and write "%${other}%" here`;
     }
-    const resolved = referred === undefined ? text : app[referred]?.trim();
+    // Every object has a `constructor`, too, which is no text.
+    const found = referred !== undefined && Object.hasOwn(app, referred) ? app[referred]?.trim() : undefined;
+    const resolved = referred === undefined ? text : found;
     if (resolved === undefined || (referred !== undefined && resolved === '')) {
       return `environment ${name}: ${setting} refers to the app setting ${referred}, which is not set`;
     }

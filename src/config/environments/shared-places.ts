@@ -1,5 +1,5 @@
 import { postgresAddress } from '../postgres/postgres-address.ts';
-import { defaultQueuePrefix } from '../queue-names.ts';
+import { queueName } from '../queue-names.ts';
 import { landingZoneAddress } from '../storage-settings.ts';
 import type { AppSettings } from './environment.ts';
 
@@ -17,7 +17,8 @@ export interface Place {
 export function placesOf(settings: AppSettings): Place[] {
   const of = (setting: string, fallback: string) => settings[setting]?.trim() || fallback;
   return [
-    { setting: 'SYNC_QUEUE_PREFIX', place: `queues ${of('SYNC_QUEUE_PREFIX', defaultQueuePrefix)}` },
+    // As functions listen: an invalid prefix counts as none.
+    { setting: 'SYNC_QUEUE_PREFIX', place: `queue ${queueName('sync-plan', settings)}` },
     { setting: 'SYNC_WORK_CONTAINER', place: `container ${of('SYNC_WORK_CONTAINER', 'sync-work')}` },
     { setting: 'SYNC_DATABASE_CONTAINER', place: `container ${of('SYNC_DATABASE_CONTAINER', 'dataverse')}` },
     ...schemasOf(settings),
@@ -37,10 +38,11 @@ function schemasOf(settings: AppSettings): Place[] {
 
 function serverOf(settings: AppSettings): string {
   const url = settings['POSTGRES_URL']?.trim();
-  if (!url) return `${settings['POSTGRES_HOST']?.trim()}:5432/${settings['POSTGRES_DATABASE']?.trim()}`;
+  if (!url)
+    return `${settings['POSTGRES_HOST']?.trim().toLowerCase()}:5432/${settings['POSTGRES_DATABASE']?.trim()}`;
   try {
     const { host, port, database } = postgresAddress(url);
-    return `${host}:${port}/${database}`;
+    return `${host.toLowerCase()}:${port}/${database}`;
   } catch {
     // Without it there is no mirror, and the settings' check says why.
     return '?';

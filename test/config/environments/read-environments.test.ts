@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
@@ -175,11 +175,12 @@ describe('secrets', () => {
     ).toContain('SYNC_ENVIRONMENTS_FILE');
   });
 
-  test('a reference to nothing is a fault', () => {
-    const { names, faults } = read({ sales: { ...url, DATAVERSE_CLIENT_SECRET: '%NOTHING%' } });
+  // The last two are there in every object.
+  test.each(['NOTHING', 'constructor', '__proto__'])('a reference to nothing is a fault: %s', (setting) => {
+    const { names, faults } = read({ sales: { ...url, DATAVERSE_CLIENT_SECRET: `%${setting}%` } });
     expect(names).toEqual([undefined]);
-    expect(faults.join()).toMatch(
-      /sales: DATAVERSE_CLIENT_SECRET refers to the app setting NOTHING, which is not set/,
+    expect(faults.join()).toContain(
+      `sales: DATAVERSE_CLIENT_SECRET refers to the app setting ${setting}, which is not set`,
     );
   });
 });
@@ -271,6 +272,20 @@ describe('a fault of one environment stops no other', () => {
     );
   });
 
+  test('the schema of the app settings on a server that is written in another way', () => {
+    const [one, other] = ['db.example', 'DB.example'].map((POSTGRES_HOST) => ({
+      ...{ SYNC_TARGET: 'postgres', POSTGRES_HOST, POSTGRES_DATABASE: 'd', POSTGRES_USER: 'u' },
+      POSTGRES_SCHEMA: 'dataverse',
+    }));
+    const { names } = read({ sales: { ...url, ...one } }, other);
+    expect(names).toEqual([undefined]);
+  });
+
+  test('the queues that the app listens to where its own prefix is invalid', () => {
+    const { names } = read({ sales: { ...url, SYNC_QUEUE_PREFIX: 'sync' } }, { SYNC_QUEUE_PREFIX: 'NO' });
+    expect(names).toEqual([undefined]);
+  });
+
   test('settings that the environment cannot run with are its own fault', () => {
     const { names, faults, of } = read({ sales: { SYNC_KEEP_RUNS: 'many' }, other: url });
     expect([names, faults]).toEqual([[undefined, 'sales', 'other'], []]);
@@ -326,5 +341,7 @@ it('keeps environments.schema.json equal to the schema that validates', () => {
 it('reads the example of the documentation', () => {
   const [example] = blocks('json', section('docs/environments.md', 'Several environments'));
   const { names, faults } = read(example!, { SERVICE_SECRET: 'any' });
+  const { $schema } = JSON.parse(example!) as { $schema: string };
+  expect(existsSync(join(import.meta.dirname, '../../..', $schema))).toBe(true);
   expect([names, faults]).toEqual([[undefined, 'sales', 'service'], []]);
 });
