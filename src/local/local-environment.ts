@@ -1,6 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { checkDataverse } from './check-dataverse.ts';
 import { openDataFolder } from './data-folder/data-folder.ts';
 import { readLocalState, writeLocalState } from './data-folder/local-state.ts';
@@ -76,16 +77,15 @@ export async function startLocalEnvironment(
     state.samplePort = Number(new URL(sample.report.url).port);
     return sample.report.url;
   };
-  const ports = { ...state.environmentPorts };
-  state.environmentPorts = ports;
+  const ports = new Map(Object.entries(state.environmentPorts ?? {}));
   const startOthers = () =>
     Promise.all(
-      environments.map(async (name, at) => {
-        // Another seed: other rows.
-        const others = { rows, since: state.since, live, seed: 2 + at, port: ports[name] };
+      environments.map(async (name) => {
+        // Another seed, other rows: the same ones at each start, whatever the other names are.
+        const others = { rows, since: state.since, live, seed: crc32(name), port: ports.get(name) };
         const sample = await startSampleDataverseThread(others);
         parts.defer(() => sample.stop());
-        ports[name] = Number(new URL(sample.report.url).port);
+        ports.set(name, Number(new URL(sample.report.url).port));
         return { name, dataverseUrl: sample.report.url };
       }),
     );
@@ -115,6 +115,7 @@ export async function startLocalEnvironment(
       import('./functions-host/host.ts'),
       startDatabase(),
     ]);
+  if (others.length > 0) state.environmentPorts = Object.fromEntries(ports);
   await writeLocalState(data.path, state);
 
   if (defaultTables !== undefined) {

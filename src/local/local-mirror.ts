@@ -33,7 +33,8 @@ export class LocalMirror {
     this.root = `${host.url}/api${name === undefined ? '' : `/environments/${name}`}`;
     this.client = new SyncClient(this.root, host.functionKey, stop);
     this.#postgres = environment.postgres;
-    const own = join(dataFolder, name ?? '', 'dataverse.db');
+    const folder = name === undefined ? dataFolder : join(dataFolder, 'environments', name);
+    const own = join(folder, 'dataverse.db');
     const copy = out === undefined ? undefined : resolve(out);
     this.file = copy ?? own;
     this.copies = new DatabaseCopies(databaseNameOf(blobName(environment)), (database) => {

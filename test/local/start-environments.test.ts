@@ -10,6 +10,28 @@ import { withClient } from '../postgres.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
+/** @param data its data folder */
+function start(data: string, ...options: string[]): ChildProcess {
+  const { PATH, HOME } = process.env;
+  const files = ['--entities', join(folder, 'entities.json'), '--data', join(folder, data)];
+  const args = ['--rows', '300', '--port', '0', ...files, ...options];
+  return spawn(process.execPath, [join(root, 'dist/local/start.js'), ...args], {
+    cwd: folder,
+    env: { PATH, HOME },
+  });
+}
+
+/** Runs one sync of each environment. @returns what is printed */
+async function startOnce(data: string, environments: string, ...more: string[]): Promise<string> {
+  const child = start(data, '--once', '--environments', environments, ...more);
+  let text = '';
+  child.stdout!.on('data', (chunk) => (text += chunk));
+  child.stderr!.on('data', (chunk) => (text += chunk));
+  const [code] = await once(child, 'close');
+  expect([text, code]).toEqual([text, 0]);
+  return text;
+}
+
 let folder: string;
 let app: ChildProcess;
 let printed = '';
@@ -20,22 +42,7 @@ let databases: string[];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'start-environments-'));
   await writeFile(join(folder, 'entities.json'), '["account", "contact"]');
-  const { PATH, HOME } = process.env;
-  const options = [
-    '--target',
-    'postgres',
-    '--environments',
-    'sales,sales-eu',
-    '--rows',
-    '300',
-    '--port',
-    '0',
-  ];
-  const files = ['--entities', join(folder, 'entities.json'), '--data', join(folder, 'data')];
-  app = spawn(process.execPath, [join(root, 'dist/local/start.js'), ...options, ...files], {
-    cwd: folder,
-    env: { PATH, HOME },
-  });
+  app = start('data', '--target', 'postgres', '--environments', 'sales,sales-eu');
   app.stdout!.on('data', (chunk) => (printed += chunk));
   app.stderr!.on('data', (chunk) => (printed += chunk));
   while (!printed.includes('Press Ctrl-C')) {
@@ -78,6 +85,18 @@ test('syncs each environment into a schema of its own, and prints where it is', 
   expect(new Set([...first!, ...second!, ...third!].map((row) => row.accountid)).size).toBe(
     first!.length + second!.length + third!.length,
   );
+});
+
+test('an environment has its rows and a folder, whatever it and the others are called', async () => {
+  // Names of a file in the data folder, and of what every object has.
+  const first = await startOnce('files', 'lock,constructor');
+  expect(first.match(/^Database .*/gm)).toEqual(
+    ['', 'environments/lock/', 'environments/constructor/'].map((place) =>
+      expect.stringContaining(join(folder, 'files', place, 'dataverse.db')),
+    ),
+  );
+  const second = await startOnce('files', 'constructor', '--reread', 'all');
+  expect(second.match(/^ +0 rows added, 0 updated, 0 deleted, [1-9]\d* unchanged/gm)).toHaveLength(2);
 });
 
 describe.skipIf(chromiumPath === undefined)(

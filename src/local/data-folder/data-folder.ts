@@ -16,7 +16,7 @@ export interface DataFolder {
 /** What `npm start` keeps in a data folder. */
 const ownNames = new Set([
   ...['lock', 'local.json', 'local.json~', 'running.json', 'functions.log', 'entities.json', 'writable'],
-  ...['__blobstorage__', '__queuestorage__'],
+  ...['__blobstorage__', '__queuestorage__', 'environments', 'environments.json'],
 ]);
 /** `dataverse.db`, and the databases that entities.json names. */
 const database = /^[a-z0-9-]+\.db(?:\.new)?$/;
