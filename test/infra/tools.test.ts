@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,13 +111,17 @@ it('a token is requested for each environment, also where one is refused', () =>
   const environments = { sales: { DATAVERSE_URL: 'https://sales' }, service: { DATAVERSE_URL: 'https://x' } };
   writeFileSync(file, JSON.stringify({ environments }));
   // A stand-in that fails for one of them.
-  const az = 'az() { echo "$4"; [ "$4" != https://sales ]; }';
-  const out = (environmentsFile: string) =>
-    execFileSync('bash', ['-eo', 'pipefail', '-c', `${az}\n${run}`], {
+  const out = (environmentsFile: string, refused: string) => {
+    const az = `az() { echo "$4"; [ "$4" != ${refused} ]; }`;
+    const { stdout, status } = spawnSync('bash', ['-eo', 'pipefail', '-c', `${az}\n${run}`], {
       env: { ...process.env, DATAVERSE_URL: 'https://first', SYNC_ENVIRONMENTS_FILE: environmentsFile },
-    }).toString();
-  expect(out(file)).toBe('https://first\nhttps://sales\nhttps://x\n');
-  expect(out('')).toBe('https://first\n');
+    });
+    return [stdout.toString(), status];
+  };
+  const all = 'https://first\nhttps://sales\nhttps://x\n';
+  expect(out(file, 'https://sales')).toEqual([all, 0]);
+  expect(out(file, 'https://first')).toEqual([all, 1]);
+  expect(out('', 'https://sales')).toEqual(['https://first\n', 0]);
   rmSync(folder, { recursive: true });
 });
 
