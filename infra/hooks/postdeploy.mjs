@@ -5,6 +5,7 @@ import {
   checkHealth,
   checkItself,
   checkSettings,
+  FailedChecks,
   functionKey,
   patiently,
   startSync,
@@ -23,11 +24,19 @@ await runHook(async () => {
     () => functionKey(app),
     ({ message }) => say(`Waiting for the function key: ${message}`),
   );
-  const advice = await patiently(() => checkItself(url, key), sayWait);
-  say('It reaches storage and Dataverse, and has the privileges that it needs.', ...advice);
   const names = environmentNames();
   const problems = [];
-  for (const name of [undefined, ...names]) {
+  let ready = [undefined, ...names];
+  try {
+    const advice = await patiently(() => checkItself(url, key), sayWait);
+    say('It reaches storage and Dataverse, and has the privileges that it needs.', ...advice);
+  } catch (error) {
+    if (!(error instanceof FailedChecks)) throw error;
+    problems.push(error);
+    ready = ready.filter((name) => !error.isAbout(name, names));
+    if (ready.length === 0) throw error;
+  }
+  for (const name of ready) {
     try {
       const done = await startSync(url, key, name);
       say(name === undefined ? done : `${name}: ${done}`);

@@ -98,12 +98,29 @@ export async function checkItself(url, key) {
       body?.hint ?? 'Wait a minute and run `azd hooks run postdeploy`.',
     );
   }
-  throw new Problem(
-    `The app is deployed, but it found ${failed.length === 1 ? 'a problem' : `${failed.length} problems`}:\n${lines(failed).join('\n')}`,
-    'Do what each line says, then run `azd hooks run postdeploy`.',
-    // A role for storage may still be on its way; a missing privilege in Dataverse stays.
-    !failed.some(({ name }) => /^(?:[\w-]+: )?storage/.test(name)),
-  );
+  throw new FailedChecks(failed);
+}
+
+/** What the app found is wrong. */
+export class FailedChecks extends Problem {
+  constructor(failed) {
+    super(
+      `The app is deployed, but it found ${failed.length === 1 ? 'a problem' : `${failed.length} problems`}:\n${lines(failed).join('\n')}`,
+      'Do what each line says, then run `azd hooks run postdeploy`.',
+      // A role for storage may still be on its way; a missing privilege in Dataverse stays.
+      !failed.some(({ name }) => /^(?:[\w-]+: )?storage/.test(name)),
+    );
+    this.names = failed.map(({ name }) => String(name));
+  }
+
+  /**
+   * Whether an environment lacks something.
+   * @param {string | undefined} environment undefined for that of the app settings
+   * @param {string[]} all further environments: a check of one has its name at the beginning
+   */
+  isAbout(environment, all) {
+    return this.names.some((name) => all.find((one) => name.startsWith(`${one}: `)) === environment);
+  }
 }
 
 /** What the app found: objects with `name`, `ok`, `detail` and perhaps `hint`. */

@@ -269,6 +269,22 @@ it('starts the syncs of the other environments where one does not start, and say
   );
 });
 
+it('starts the syncs of the environments that lack nothing', async () => {
+  const checks = [
+    { name: 'storage: queues', ok: true },
+    { name: 'sales: dataverse', ok: false, detail: 'No application user.', hint: 'Create one.' },
+    { name: 'service: dataverse', ok: true },
+  ];
+  await using server = await startApp({ check: () => [503, { checks }] });
+  const { status, out } = await run(server.url, found, furtherNames);
+  expect(status).toBe(1);
+  expect(out).toContain(
+    'it found a problem:\n  - sales: dataverse: No application user. Create one.\nWhat to do: ',
+  );
+  expect(out).not.toContain('has the privileges that it needs');
+  expect(routes(server).slice(2)).toEqual(['POST /api/sync', 'POST /api/environments/service/sync']);
+});
+
 it('lets the check say which environment is left out', async () => {
   const settings = {
     name: 'settings',
