@@ -61,7 +61,7 @@ export async function createSyncServices(
       documents: storage.published,
       telemetry,
     }),
-    shards: new ShardCache(),
+    shards: new ShardCache(settings.sync.shardBytes),
     progress: new ProgressTracker(storage.work),
     telemetry,
     now: () => new Date(),

@@ -89,13 +89,21 @@ export interface Settings {
     keepRuns: Kept;
     /** The memory for the database. */
     cacheBytes: number;
+    /** The memory for shards that this process fetched and has not merged yet. */
+    shardBytes: number;
   };
 }
 
 /** Where the settings of an environment have its name. No app setting can be called so: its name has a colon. */
 export const environmentKey = 'environment:name';
 
+/** Where settings say how many environments share the memory of a process. Absent: the only one. */
+export const sharersKey = 'environment:sharers';
+
 const megabyte = 1024 * 1024;
+
+/** The memory for shards in a process, which has as much for pages in progress and code. */
+const shardBytes = 256_000_000;
 
 const number = (fallback: number, min: number, max: number) =>
   z.coerce.number().min(min).max(max).default(fallback);
@@ -250,6 +258,7 @@ export function readSettings(
       keepVersions: s.SYNC_KEEP_VERSIONS,
       keepRuns: s.SYNC_KEEP_RUNS,
       cacheBytes: Math.round(s.SYNC_CACHE_MB * megabyte),
+      shardBytes: Math.floor(shardBytes / Number(env[sharersKey] ?? 1)),
     },
   };
 }

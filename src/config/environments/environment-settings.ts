@@ -1,6 +1,6 @@
 import { availableMemory, cacheMegabytesFor } from '../available-memory.ts';
 import { defaultQueuePrefix } from '../queue-names.ts';
-import { environmentKey } from '../settings.ts';
+import { environmentKey, sharersKey } from '../settings.ts';
 import type { AppSettings } from './environment.ts';
 import type { ConfiguredEnvironment } from './environments-file.ts';
 
@@ -59,7 +59,9 @@ export function settingsOf({ name, own }: ConfiguredEnvironment, app: AppSetting
 
 /** The same settings where `count` environments share the memory of a process. What is set by hand stays. */
 export function withSharedMemory(settings: AppSettings, count: number): AppSettings {
+  if (count === 1) return settings;
+  const shared = { ...settings, [sharersKey]: String(count) };
   const isAuto = ['', 'auto'].includes(settings['SYNC_CACHE_MB']?.trim() ?? '');
-  if (!isAuto || count === 1) return settings;
-  return { ...settings, SYNC_CACHE_MB: String(cacheMegabytesFor(availableMemory() / count)) };
+  if (!isAuto) return shared;
+  return { ...shared, SYNC_CACHE_MB: String(cacheMegabytesFor(availableMemory() / count)) };
 }

@@ -330,6 +330,11 @@ test('environments share the memory of a process, unless it is set', () => {
   expect(new Set(eight).size).toBe(1);
   expect(eight[0]).toBeLessThanOrEqual(alone);
   expect(megabytes(['a1'], { SYNC_CACHE_MB: '100' })).toEqual([100, 100].map((mb) => mb * 1024 * 1024));
+  const shards = (names: string[]) => {
+    const { of } = read(Object.fromEntries(names.map((name) => [name, url])), { SYNC_CACHE_MB: '100' });
+    return [undefined, ...names].map((name) => readSettings(of(name).settings, folder).sync.shardBytes);
+  };
+  expect(shards(['a1', 'a2', 'a3'])).toEqual(Array(4).fill(shards([])[0]! / 4));
 });
 
 it('keeps environments.schema.json equal to the schema that validates', () => {
