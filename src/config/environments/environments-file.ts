@@ -6,6 +6,7 @@ import { readTextFile } from '../read-text.ts';
 import { settingNames } from '../settings.ts';
 import type { AppSettings } from './environment.ts';
 import { isEnvironmentName } from './environment-name.ts';
+import { repeatedNames } from './repeated-names.ts';
 
 /** Settings of the app as a whole: its account for queues, its sign-in, this file. */
 const ofTheApp = /^(?:AzureWebJobsStorage|WEBSITE_|DASHBOARD_AUTH$|SYNC_ENVIRONMENTS_FILE$)/;
@@ -59,24 +60,27 @@ export interface EnvironmentsFile {
  * @throws ConfigurationError if the file is missing, not JSON or not of this shape as a whole
  */
 export function readEnvironmentsFile(path: string, app: AppSettings): EnvironmentsFile {
-  const content = readContent(path);
+  const { content, repeated } = readContent(path);
   const shape = z.strictObject({ $schema: z.unknown(), environments: z.record(z.string(), z.unknown()) });
   const outer = shape.partial({ $schema: true }).safeParse(content);
   if (!outer.success)
     throw invalid(path, 'must be an object with "environments", an object of environments by name');
   const environments: ConfiguredEnvironment[] = [];
   const faults: string[] = [];
+  if (repeated.some((names) => names.length === 1)) throw invalid(path, 'has "environments" more than once');
   for (const [name, given] of Object.entries(outer.data.environments)) {
-    const found = readEnvironment(name, given, app);
+    const twice = repeated.find(([, one]) => one === name);
+    const found = twice === undefined ? readEnvironment(name, given, app) : saidTwice(twice);
     if (typeof found === 'string') faults.push(`${path}: ${found}.`);
     else environments.push({ name, own: found });
   }
   return { environments, faults };
 }
 
-function readContent(path: string): unknown {
+function readContent(path: string): { content: unknown; repeated: string[][] } {
   try {
-    return JSON.parse(readTextFile(path));
+    const text = readTextFile(path);
+    return { content: JSON.parse(text), repeated: repeatedNames(text) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // The parser's message quotes the text around the mistake, which may be a secret.
@@ -91,6 +95,11 @@ function invalid(path: string, what: string): ConfigurationError {
     object: path,
     hint: 'docs/environments.md shows an example. SYNC_ENVIRONMENTS_FILE names the file.',
   });
+}
+
+function saidTwice([, name = '', setting]: string[]): string {
+  if (setting === undefined) return `there is more than one environment ${JSON.stringify(name.slice(0, 40))}`;
+  return `environment ${name} has ${JSON.stringify(setting.slice(0, 60))} more than once`;
 }
 
 /** @returns its settings, or what is wrong */

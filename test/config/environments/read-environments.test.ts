@@ -314,6 +314,26 @@ test.each([
   expect(faults.join()).toMatch(fault);
 });
 
+const one = '{"DATAVERSE_URL": "https://one.crm4.dynamics.com"}';
+test.each([
+  [
+    `{"environments": {"sales": ${one}, "other": ${one}, "s\\u0061les": ${one}}}`,
+    'other',
+    /one environment "sales"/,
+  ],
+  [
+    `{"environments": {"sales": {"DATAVERSE_URL": "{\\"x", "SYNC_KEEP_RUNS": 1, "DATAVERSE_URL": "y"}, "other": ${one}}}`,
+    'other',
+    /environment sales has "DATAVERSE_URL" more than once/,
+  ],
+  [`{"environments": {"sales": ${one}}, "environments": {}}`, '', /has "environments" more than once/],
+  [`{"environments": {"sales": ${one}, "other": ${one}}}`, 'sales other', /^$/],
+])('what a file says twice is not guessed at: %s', (text, kept, fault) => {
+  const { names, faults } = read(text);
+  expect(names.slice(1).join(' ')).toBe(kept);
+  expect(faults.join()).toMatch(fault);
+});
+
 test('a file that does not exist', () => {
   const { names, faults } = read({}, { SYNC_ENVIRONMENTS_FILE: 'nowhere.json' });
   expect(names).toEqual([undefined]);
