@@ -13,6 +13,8 @@ export interface InvalidSettings {
   faults: string[];
   /** Names of the settings that they mention, and nothing else: for callers without a key. */
   names: string[];
+  /** Whether it concerns further environments alone: that of these settings can run. */
+  isOfOthers?: boolean;
 }
 
 /** The settings and files that the app cannot run without, all at once. Both lists are empty if everything is valid. */
@@ -23,26 +25,29 @@ export function invalidSettings(env: AppSettings = process.env): InvalidSettings
   for (const [name, value] of Object.entries(env)) {
     if (name.startsWith('POSTGRES_')) rememberSecret(passwordIn(value));
   }
-  const faults = [
+  const own = [
     () => readSettings(env),
     () => readMetricsSettings(env),
     () => checkSchedule(env['SYNC_SCHEDULE']),
     () => checkEntities(env),
-    () => checkEnvironments(env),
-  ].flatMap((read) => {
-    try {
-      read();
-      return [];
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
-      return [error.message];
-    }
-  });
+  ].flatMap(faultsOf);
+  const others = faultsOf(() => checkEnvironments(env));
+  const faults = [...own, ...others];
   // Known names only: a message may quote what somebody typed.
   const text = faults.join(' ');
   const known = [...settingNames, ...metricsSettingNames, 'SYNC_SCHEDULE'];
   const names = known.filter((name) => new RegExp(`(?<!\\w)${name}(?!\\w)`).test(text));
-  return { faults, names };
+  return { faults, names, isOfOthers: own.length === 0 && others.length > 0 };
+}
+
+function faultsOf(read: () => void): string[] {
+  try {
+    read();
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return [error.message];
+  }
 }
 
 /** As it stands in a connection string, also in one that is not valid. */

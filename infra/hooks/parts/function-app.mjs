@@ -51,9 +51,8 @@ export async function checkSettings({ group, name }) {
  */
 export async function checkHealth(url) {
   const { status, body, text } = await request(`${url}/api/health`);
-  if (status === 200) return true;
   const invalid = body?.invalidSettings ?? [];
-  if (invalid.includes('SYNC_ENVIRONMENTS_FILE')) return false;
+  if (status === 200) return invalid.length === 0;
   if (invalid.length > 0) {
     const remedy =
       'Correct them with `azd env set`, or in infra/, and run `azd up`; docs/deployment.md lists them.';

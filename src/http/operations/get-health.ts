@@ -55,8 +55,9 @@ export function getHealth(sources: HealthSources, options: HealthOptions = {}): 
 }
 
 async function check(sources: HealthSources, timeout: number): Promise<Health> {
-  const { names, faults } = sources.invalidSettings();
-  const areValid = faults.length === 0;
+  const { names, faults, isOfOthers = false } = sources.invalidSettings();
+  // A restart would end the runs of all environments because of one that is left out.
+  const areValid = faults.length === 0 || isOfOthers;
   const found = areValid ? await readInTime(sources, timeout) : undefined;
   return {
     status: found === undefined ? 'unhealthy' : 'healthy',
