@@ -38,9 +38,10 @@ export async function checkEnvironments(
   const [own, ...reports] = await Promise.all(
     [environment, ...others].map(({ settings }) => checkEverything(settings)),
   );
-  const checks = reports.flatMap((report, at) =>
-    report.checks.map((check) => ({ ...check, name: `${others[at]!.name}: ${check.name}` })),
-  );
+  const checks = reports.flatMap((report, at) => {
+    const { name } = others[at]!;
+    return report.checks.map((check) => ({ ...check, name: `${name}: ${check.name}`, environment: name }));
+  });
   return {
     ok: [own!, ...reports].every(({ ok }) => ok),
     checks: [...own!.checks, ...checks],

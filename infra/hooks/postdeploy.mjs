@@ -33,7 +33,7 @@ await runHook(async () => {
   } catch (error) {
     if (!(error instanceof FailedChecks)) throw error;
     problems.push(error);
-    ready = ready.filter((name) => !error.isAbout(name, names));
+    ready = ready.filter((name) => !error.isAbout(name));
     if (ready.length === 0) throw error;
   }
   for (const name of ready) {

@@ -15,6 +15,8 @@ export interface Finding {
 export interface Check extends Finding {
   /** What was checked: `storage of the host: blobs`, `table account`. */
   name: string;
+  /** The further environment that it is about, in a report of several. */
+  environment?: string | undefined;
 }
 
 /** A check that is still to be made. It can find several things, each with a name of its own. */

@@ -179,12 +179,19 @@ describe('an app with several environments', () => {
 
   it('checks all of them, or one', async () => {
     const report = async (path: string) =>
-      (await (await app.fetch(path)).json()) as { ok: boolean; checks: { name: string; ok: boolean }[] };
+      (await (await app.fetch(path)).json()) as {
+        ok: boolean;
+        checks: { name: string; ok: boolean; environment?: string }[];
+      };
     const [all, one] = [await report('check'), await report('environments/service/check')];
     expect(one.ok).toBe(true);
     expect(all.ok).toBe(false);
     const failed = all.checks.filter(({ ok }) => !ok).map(({ name }) => name);
     expect(failed).toEqual(['settings', 'broken: settings', 'broken: access']);
+    // A name of a check can begin as that of an environment does.
+    expect(new Set(all.checks.map((check) => check.environment))).toEqual(
+      new Set([undefined, 'sales', 'service', 'broken']),
+    );
     for (const name of one.checks.map((check) => `service: ${check.name}`))
       expect(all.checks.map((check) => check.name)).toContain(name);
   });

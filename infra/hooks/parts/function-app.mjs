@@ -109,20 +109,19 @@ export class FailedChecks extends Problem {
       // A role for storage may still be on its way; a missing privilege in Dataverse stays.
       !failed.some(({ name }) => /^(?:[\w-]+: )?storage/.test(name)),
     );
-    this.names = failed.map(({ name }) => String(name));
+    this.environments = failed.map(({ environment }) => environment);
   }
 
   /**
    * Whether an environment lacks something.
    * @param {string | undefined} environment undefined for that of the app settings
-   * @param {string[]} all further environments: a check of one has its name at the beginning
    */
-  isAbout(environment, all) {
-    return this.names.some((name) => all.find((one) => name.startsWith(`${one}: `)) === environment);
+  isAbout(environment) {
+    return this.environments.includes(environment);
   }
 }
 
-/** What the app found: objects with `name`, `ok`, `detail` and perhaps `hint`. */
+/** What the app found: objects with `name`, `ok`, `detail` and perhaps `hint` and `environment`. */
 const checksOf = (body) => (Array.isArray(body?.checks) ? body.checks : []);
 
 const lines = (checks) =>

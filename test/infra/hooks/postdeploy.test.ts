@@ -272,8 +272,11 @@ it('starts the syncs of the other environments where one does not start, and say
 it('starts the syncs of the environments that lack nothing', async () => {
   const checks = [
     { name: 'storage: queues', ok: true },
-    { name: 'sales: dataverse', ok: false, detail: 'No application user.', hint: 'Create one.' },
-    { name: 'service: dataverse', ok: true },
+    {
+      ...{ name: 'sales: dataverse', ok: false, environment: 'sales' },
+      ...{ detail: 'No application user.', hint: 'Create one.' },
+    },
+    { name: 'service: dataverse', ok: true, environment: 'service' },
   ];
   await using server = await startApp({ check: () => [503, { checks }] });
   const { status, out } = await run(server.url, found, furtherNames);
