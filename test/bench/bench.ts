@@ -4,7 +4,7 @@
  * large.ts), into PostgreSQL (see
  * postgres/) and the deployment package; with `--package`, `--large` or `--postgres`, only that. Machines are noisy: rely on the ratios and on the medians over the rounds.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -54,14 +54,17 @@ const firsts: Measurement[] = [];
 const idles: Measurement[] = [];
 const commandFirsts: Measurement[] = [];
 const commandIdles: Measurement[] = [];
+const postgresFirsts: Measurement[] = [];
+const postgresIdles: Measurement[] = [];
 let stages: Measurement;
 try {
   const sets = tables.map((name) => `${name}s`).join(',');
   const floor = () => measure(join(import.meta.dirname, 'floor.ts'), [dataverse.url, sets]);
-  const sync = (data: string) =>
+  const source = ['--dataverse', dataverse.url, '--entities', entities];
+  const sync = (data: string, more: string[] = []) =>
     measure(
       join(root, 'dist/local/start.js'),
-      ['--once', '--json', '--quiet', '--dataverse', dataverse.url, '--entities', entities, '--data', data],
+      ['--once', '--json', '--quiet', ...source, '--data', data, ...more],
       { DATAVERSE_ACCESS_TOKEN: 'bench' },
     );
   const command = (out: string) =>
@@ -84,6 +87,10 @@ try {
     commandFirsts.push(await command(out));
     commandIdles.push(await command(out));
     rmSync(out);
+    postgresFirsts.push(await sync(data, ['--target', 'postgres']));
+    postgresIdles.push(await sync(data, ['--target', 'postgres']));
+    rmSync(serverOf(data), { recursive: true, force: true });
+    rmSync(data, { recursive: true, force: true });
     console.error(
       `round ${round + 1}: floor ${show(floors)}, first ${show(firsts)}, idle ${show(idles)}, command ${show(commandFirsts)}, idle ${show(commandIdles)}`,
     );
@@ -97,6 +104,14 @@ print();
 await benchLarge(sizes);
 await benchPostgres(Number(values.rounds));
 await benchPackage(root, 5);
+
+/** Where `npm start` keeps the PostgreSQL server of a data folder. */
+function serverOf(data: string): string {
+  const state = JSON.parse(readFileSync(join(data, 'local.json'), 'utf8')) as {
+    postgres: { folder: string };
+  };
+  return state.postgres.folder;
+}
 
 function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -136,6 +151,8 @@ function print(): void {
     line('idle sync', idles),
     line('command, first sync', commandFirsts),
     line('command, idle sync', commandIdles),
+    line('first sync into PostgreSQL', postgresFirsts),
+    line('idle sync into PostgreSQL', postgresIdles),
   ]);
   console.table(
     (stages.result.stages as { stage: string; seconds: number; limit: number; of: string }[]).map(
