@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { entitiesJsonSchema, parseEntities, readEntities } from '../../src/config/entities.ts';
 import { ConfigurationError } from '../../src/errors.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 describe('entities.json', () => {
   it('accepts names and objects, in a list or next to a $schema', () => {
@@ -51,7 +51,7 @@ describe('entities.json', () => {
   });
 
   it('rejects the name of the default database', () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'entities-')), 'entities.json');
+    const file = join(temporaryFolder(), 'entities.json');
     writeFileSync(file, JSON.stringify([{ name: 'account', database: 'mirror' }]));
     expect(readEntities(file)).toMatchObject([{ name: 'account', database: 'mirror' }]);
     expect(() => readEntities(file, 'data/Mirror.db')).toThrow(
@@ -62,7 +62,7 @@ describe('entities.json', () => {
   it.each(['state', 'last-check-sales', 'checked-figures-sales', 'schema-report', 'database-check'])(
     'rejects a database whose file would be another blob: %s',
     (database) => {
-      const file = join(mkdtempSync(join(tmpdir(), 'entities-')), 'entities.json');
+      const file = join(temporaryFolder(), 'entities.json');
       writeFileSync(file, JSON.stringify(['contact', { name: 'account', database }]));
       expect(readEntities(file)).toMatchObject([{ name: 'contact' }, { name: 'account', database }]);
       expect(() => readEntities(file, 'mirror.json')).toThrow(

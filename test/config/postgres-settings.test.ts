@@ -1,10 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { entitiesOf } from '../../src/config/entities.ts';
 import { invalidSettings } from '../../src/config/invalid-settings.ts';
 import { readSettings } from '../../src/config/settings.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const required = {
   DATAVERSE_URL: 'https://contoso.crm.dynamics.com',
@@ -106,7 +106,7 @@ describe('SYNC_TARGET=postgres', () => {
   });
 
   it('has no database files', () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'entities-')), 'entities.json');
+    const file = join(temporaryFolder(), 'entities.json');
     writeFileSync(file, JSON.stringify([{ name: 'account', database: 'sales' }]));
     const settings = { SYNC_ENTITIES_FILE: file };
     expect(entitiesOf(read(settings))).toHaveLength(1);

@@ -7,6 +7,7 @@ import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumAbsent, chromiumPath } from '../http/dashboard/chromium.ts';
 import { withClient } from '../postgres.ts';
+import { removeServer } from './server-folder.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -58,11 +59,7 @@ afterAll(async () => {
     app.kill('SIGTERM');
     await once(app, 'close');
   }
-  if (databases?.[0])
-    await rm(join(tmpdir(), `dataverse-postgres-${new URL(databases[0]).port}`), {
-      recursive: true,
-      force: true,
-    });
+  await removeServer(join(folder, 'data'));
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { chromiumAbsent, chromiumPath } from '../http/dashboard/chromium.ts';
 import { withClient } from '../postgres.ts';
+import { removeServer } from './server-folder.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const hostile = `<img src=x onerror=alert(1)>"',|`;
@@ -57,12 +58,7 @@ afterAll(async () => {
     await once(app, 'close');
   }
   await dataverse?.stop();
-  // Where root keeps it.
-  if (database)
-    await rm(join(tmpdir(), `dataverse-postgres-${new URL(database).port}`), {
-      recursive: true,
-      force: true,
-    });
+  await removeServer(join(folder, 'data'));
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 

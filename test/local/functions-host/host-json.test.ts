@@ -1,14 +1,14 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readHostJson } from '../../../src/local/functions-host/host-json.ts';
 import { filteredLog, type LogEntry } from '../../../src/local/functions-host/log.ts';
 import { resolveSettings } from '../../../src/local/functions-host/resolve-settings.ts';
 import { parseTimeSpan } from '../../../src/local/functions-host/timers/time-span.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 async function hostJson(json: unknown, settings: Record<string, string> = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'host-json-'));
+  const folder = temporaryFolder();
   await writeFile(join(folder, 'host.json'), typeof json === 'string' ? json : JSON.stringify(json));
   return readHostJson(folder, settings);
 }
