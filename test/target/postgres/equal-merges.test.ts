@@ -258,7 +258,7 @@ async function inSqlite(one: Life): Promise<Outcome> {
 }
 
 it('merges of any shards, staged or not, on a cluster or not, do the same as in SQLite', {
-  timeout: 600_000,
+  timeout: isLong ? 3_600_000 : 180_000,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(life, async (one) => {

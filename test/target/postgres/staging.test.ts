@@ -240,9 +240,12 @@ describe('what goes wrong around the staging', () => {
       const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
       // This server writes its log late: without it, the tables would be gone altogether.
       await client.query('CHECKPOINT');
-      // The server ends all its processes then, and recovers.
-      process.kill(rows[0].pid, 'SIGKILL');
-      await new Promise((resolve) => client.once('end', resolve));
+      // The server ends all its processes then, and recovers. Until it ends this one, it takes connections as before.
+      await withClient(address, async (other) => {
+        const ended = new Promise((resolve) => other.once('end', resolve));
+        process.kill(rows[0].pid, 'SIGKILL');
+        await ended;
+      });
     });
     await untilReady();
     expect(await stagingTables()).not.toEqual([]);
