@@ -23,7 +23,7 @@ import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import { arrangeTables } from './cluster/arrange-tables.ts';
 import { lockForCommit, waitForCommit } from './cluster/commit-lock.ts';
-import { isCluster, prepareCluster } from './cluster/placements.ts';
+import { prepareCluster } from './cluster/placements.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { readRows } from './export/read-rows.ts';
 import { checkMirror } from './postgres-check.ts';
@@ -201,7 +201,7 @@ export class PostgresMirror implements MirrorTarget {
   async newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined> {
     let isOnNodes = false;
     const found = await this.#connections.read(async (session) => {
-      isOnNodes = await isCluster(session);
+      isOnNodes = session.isOfCluster;
       const { state } = await readState(session, this.#known);
       const { databaseEtag: etag } = state;
       if (etag === undefined) return undefined;
@@ -218,8 +218,6 @@ export class PostgresMirror implements MirrorTarget {
       const { state } = await readState(session, this.#known);
       const table = state.entities[request.table.logicalName]?.table;
       if (table === undefined) return undefined;
-      await session.run(`SET LOCAL TIME ZONE 'UTC'`);
-      await session.run(`SET LOCAL bytea_output = 'hex'; SET LOCAL datestyle = 'ISO, YMD'`);
       return readRows(session, table, request);
     });
   }

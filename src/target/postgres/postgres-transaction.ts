@@ -37,7 +37,6 @@ import { writeState } from './bookkeeping/stored-state.ts';
 import { prune, writeLog } from './bookkeeping/sync-log.ts';
 import { writeForeignKeys, writeNames } from './bookkeeping/table-lists.ts';
 import { placeTable } from './cluster/place-table.ts';
-import { isCluster } from './cluster/placements.ts';
 import type { Session } from './connection/session.ts';
 import { findUnlabelled, writeLabels } from './labels/choices.ts';
 import { findClosure } from './rows/closure.ts';
@@ -199,7 +198,7 @@ export class PostgresTransaction implements MirrorTransaction {
   async #placeNew(table: Table, staged: ReadonlyMap<string, StagedShard>): Promise<void> {
     const rows = [...staged.values()].reduce((sum, shard) => sum + shard.rows, 0);
     if (this.#distributeRows === undefined || rows < this.#distributeRows) return;
-    if (await isCluster(this.#session)) await placeTable(this.#session, table, 'distributed');
+    if (this.#session.isOfCluster) await placeTable(this.#session, table, 'distributed');
   }
 
   /**

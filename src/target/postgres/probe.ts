@@ -1,7 +1,7 @@
 import type { PostgresSettings } from '../../config/postgres/postgres-settings.ts';
 import { ConfigurationError, RetriableError } from '../../errors.ts';
 import { distribute } from './cluster/place-table.ts';
-import { isCluster, prepareCluster } from './cluster/placements.ts';
+import { prepareCluster } from './cluster/placements.ts';
 import { Connections } from './connection/connections.ts';
 import type { Session } from './connection/session.ts';
 import { connectionTo } from './connection/sign-in.ts';
@@ -62,7 +62,7 @@ export async function probeServer(settings: PostgresSettings): Promise<ServerFac
       await session.run(`CREATE TABLE ${name} (id uuid PRIMARY KEY, name text)`);
       await session.run(`CREATE INDEX ON ${name} (name)`);
       await session.run(`CREATE TEMP TABLE sync_probe ON COMMIT DROP AS SELECT * FROM ${name}`);
-      const isOfCluster = await isCluster(session);
+      const { isOfCluster } = session;
       if (isOfCluster && settings.distributeRows !== undefined) await tryToDistribute(session, host);
       return {
         isCluster: isOfCluster,

@@ -113,6 +113,26 @@ describe('on a cluster', () => {
     expect(await placements()).toMatchObject({ accounts: 'distributed', accounts_history: 'distributed' });
   });
 
+  it('texts of values are those of one time zone, whichever node makes them', async () => {
+    const zone = (
+      await createCluster().then((made) => {
+        address = made;
+        return query<{ name: string }>('SELECT current_database() AS name');
+      })
+    )[0]!.name;
+    await query(`ALTER ROLE CURRENT_USER IN DATABASE ${zone} SET timezone = 'Asia/Tokyo'`);
+    await start([{ name: 'account', history: true }], Promise.resolve(address));
+    org.rows('account', 12);
+    addColumn(org.store, 'account', 'new_met', 'datetime', () => '2026-03-01T20:00:00Z');
+    await org.sync();
+    retypeColumn(org.store, 'account', 'new_met', 'text', () => 'never');
+    await org.sync();
+    const found = await query(
+      'SELECT DISTINCT new_met FROM mirror.accounts_history WHERE valid_to IS NOT NULL',
+    );
+    expect(found).toEqual([{ new_met: '2026-03-01 20:00:00+00' }]);
+  });
+
   it('an export waits for a commit that has not reached every node; others do not', async () => {
     await start(['account']);
     org.rows('account', 6);

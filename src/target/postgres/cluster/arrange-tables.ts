@@ -6,7 +6,7 @@ import type { Connections } from '../connection/connections.ts';
 import type { Session } from '../connection/session.ts';
 import { refreshViews } from '../labels/choices.ts';
 import { dropLeftovers, placeTable, tablesWithLeftovers } from './place-table.ts';
-import { isCluster, type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
+import { type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
 
 /** Where a table belongs. One that was distributed stays so: its rows would move to and fro. */
 export function wantedPlacement(
@@ -35,7 +35,7 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
   const found = await connections.read(async (session) => {
     const { state, etag } = await readState(session);
     if (etag === undefined) return undefined;
-    if (!(await isCluster(session))) throw noCluster(session);
+    if (!session.isOfCluster) throw noCluster(session);
     const placements = await readPlacements(session);
     return misplaced(state, placements, limit);
   });

@@ -1,5 +1,4 @@
 import type { Session } from '../connection/session.ts';
-import { isCluster } from './placements.ts';
 
 /**
  * A commit reaches the nodes of a cluster one after the other, this one first: for a moment the state is new, and rows
@@ -8,12 +7,12 @@ import { isCluster } from './placements.ts';
  * are not held up, and neither lock conflicts with that of a writer at work.
  */
 export async function lockForCommit(session: Session): Promise<void> {
-  if (await isCluster(session)) await session.run(lockSql(session, 'SHARE ROW EXCLUSIVE'));
+  if (session.isOfCluster) await session.run(lockSql(session, 'SHARE ROW EXCLUSIVE'));
 }
 
 /** Waits until a commit that can be seen here is complete on every node. */
 export async function waitForCommit(session: Session): Promise<void> {
-  if (await isCluster(session)) await session.run(lockSql(session, 'ROW EXCLUSIVE'));
+  if (session.isOfCluster) await session.run(lockSql(session, 'ROW EXCLUSIVE'));
 }
 
 const lockSql = (session: Session, mode: string): string =>

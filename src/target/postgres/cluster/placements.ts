@@ -10,38 +10,24 @@ export type Placement = 'local' | 'reference' | 'distributed';
 export type Placements = ReadonlyMap<string, Placement>;
 
 const none: Placements = new Map();
-/** Whether the database has Citus, which no transaction changes. */
-const areClusters = new WeakMap<Session, boolean>();
-
-/** Whether the database is one of a cluster. */
-export async function isCluster(session: Session): Promise<boolean> {
-  const known = areClusters.get(session);
-  if (known !== undefined) return known;
-  const found = await session.get(`SELECT to_regclass('pg_catalog.pg_dist_partition') AS list`);
-  const is = found?.['list'] != null;
-  areClusters.set(session, is);
-  return is;
-}
-
 /**
  * Lets a transaction that writes change definitions and rows of tables on several nodes in any order: one connection to each
  * node does all of it. Call it outside of savepoints.
  */
 export async function prepareCluster(session: Session): Promise<void> {
-  if (!(await isCluster(session))) return;
-  session.sendOneAtATime();
+  if (!session.isOfCluster) return;
   await session.run(`SET LOCAL citus.multi_shard_modify_mode = 'sequential'`);
   await liftLimits(session);
 }
 
 /** Lets many keys come from other nodes to be compared here: the limit is that of queries of people. */
 export async function liftLimits(session: Session): Promise<void> {
-  if (await isCluster(session)) await session.run('SET LOCAL citus.max_intermediate_result_size = -1');
+  if (session.isOfCluster) await session.run('SET LOCAL citus.max_intermediate_result_size = -1');
 }
 
 /** Asks each time: a transaction can change it, and a savepoint can undo that. */
 export async function readPlacements(session: Session): Promise<Placements> {
-  if (!(await isCluster(session))) return none;
+  if (!session.isOfCluster) return none;
   // A table whose one part is on some node has the limits of those with many.
   const rows = await session.all<{ name: string; placement: Placement }>(
     `SELECT c.relname AS name, CASE WHEN p.partmethod = 'n' AND p.repmodel = 't' THEN 'reference' ELSE 'distributed' END

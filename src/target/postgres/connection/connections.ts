@@ -46,7 +46,7 @@ const shortLimits = [
   `SET LOCAL statement_timeout = '60s'`,
   `SET LOCAL lock_timeout = '5s'`,
   `SET LOCAL idle_in_transaction_session_timeout = '60s'`,
-].join(';\n');
+];
 
 /** Values come as the texts of PostgreSQL: JavaScript has no type for most of them. */
 const asText = { getTypeParser: () => (value: string) => value } as unknown as PoolConfig['types'];
@@ -91,7 +91,7 @@ export class Connections {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await session.run([...textForms, noStatementLimit].join(';\n'));
+      await session.begin([...textForms, noStatementLimit]);
       const result = await work(session);
       await session.run('COMMIT');
       return result;
@@ -109,8 +109,7 @@ export class Connections {
       async (client) => {
         const session = new Session(client, this.#options.schema);
         await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        await session.run(`SET LOCAL statement_timeout = '${seconds}s'`);
-        await session.run(textForms.join(';\n'));
+        await session.begin([`SET LOCAL statement_timeout = '${seconds}s'`, ...textForms]);
         await session.run('SELECT set_config($1, $2, true)', ['search_path', session.schemaName]);
         const process = await session.number('SELECT pg_backend_pid()');
         let timer: NodeJS.Timeout | undefined;
@@ -154,7 +153,7 @@ export class Connections {
           `SET LOCAL idle_in_transaction_session_timeout = '${idleSeconds}s'`,
           moreWorkMemory,
         ];
-        await session.run(settings.join(';\n'));
+        await session.begin(settings);
         await lockForWriter(session);
         let isDone = false;
         const result = await work(session, async () => {
@@ -178,7 +177,7 @@ export class Connections {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN');
-      await session.run(shortLimits);
+      await session.begin(shortLimits);
       const result = await work(session);
       await session.run(end);
       return result;

@@ -12,6 +12,8 @@ const definitionLockMilliseconds = 5000;
 /** So long that a reader who leaves lets it through. */
 const shortLockMilliseconds = 50;
 
+const isOfClusterSql = `SELECT to_regclass('pg_catalog.pg_dist_partition') AS list`;
+
 /** The answer to a statement of a person has no more, whatever it is: the rows that are asked for at once have half of it. */
 const foreignBytes = 64 * 1024 * 1024;
 
@@ -38,9 +40,10 @@ function storable(parameter: Parameter): unknown {
  */
 export class Session {
   readonly schema: string;
+  /** Whether the database is one of a cluster (Citus). `begin` finds out. */
+  isOfCluster = false;
   readonly #client: Client;
   #waitMilliseconds = definitionLockMilliseconds;
-  #isOneAtATime = false;
   /** Names the object of errors. */
   #object: string;
 
@@ -62,7 +65,24 @@ export class Session {
 
   /** The same connection and transaction, for another schema. */
   in(schema: string): Session {
-    return new Session(this.#client, schema);
+    const other = new Session(this.#client, schema);
+    other.isOfCluster = this.isOfCluster;
+    return other;
+  }
+
+  /**
+   * Sets what holds until the transaction ends. The nodes of a cluster evaluate parts of statements with settings of their
+   * own, and wait for locks of their own, so there they get what is set from now on (Citus: propagate_set_commands). Limits
+   * of idle transactions are those of this node: the others are idle while it works.
+   */
+  async begin(settings: readonly string[]): Promise<void> {
+    const answers = await this.#query([...settings, isOfClusterSql].join(';\n'), []);
+    const found = (answers as unknown as { rows: Row[] }[]).at(-1)!.rows[0]!['list'];
+    this.isOfCluster = found !== null;
+    if (!this.isOfCluster) return;
+    await this.run(`SET LOCAL citus.propagate_set_commands = 'local'`);
+    const shared = settings.filter((one) => /^SET LOCAL (?!idle_)/.test(one));
+    for (const one of shared) await this.run(one);
   }
 
   /** Errors of `work` name this table. */
@@ -102,14 +122,9 @@ export class Session {
     this.#waitMilliseconds = shortLockMilliseconds;
   }
 
-  /** Statements that change definitions are sent alone: Citus passes on the whole text that it gets. */
-  sendOneAtATime(): void {
-    this.#isOneAtATime = true;
-  }
-
-  /** Runs statements that depend on nothing between them. */
+  /** Runs statements that depend on nothing between them. On a cluster each is sent alone: Citus passes on the whole text. */
   async runAll(statements: readonly string[]): Promise<void> {
-    const texts = this.#isOneAtATime ? statements : [statements.join(';\n')];
+    const texts = this.isOfCluster ? statements : [statements.join(';\n')];
     for (const text of texts) await this.#query(text, []);
   }
 

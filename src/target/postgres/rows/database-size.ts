@@ -1,5 +1,4 @@
 import { metaNames, readMeta } from '../bookkeeping/bookkeeping-tables.ts';
-import { isCluster } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 
 /**
@@ -7,7 +6,7 @@ import type { Session } from '../connection/session.ts';
  * nodes are as large as they were after the run before.
  */
 export async function databaseBytes(session: Session): Promise<number> {
-  const isOnNodes = await isCluster(session);
+  const isOnNodes = session.isOfCluster;
   const own = isOnNodes
     ? ' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = c.oid)'
     : '';
