@@ -23,6 +23,7 @@ import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import { arrangeTables } from './cluster/arrange-tables.ts';
 import { lockForCommit, waitForCommit } from './cluster/commit-lock.ts';
+import { keepPlaces } from './cluster/move-lock.ts';
 import { prepareCluster } from './cluster/placements.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { readRows } from './export/read-rows.ts';
@@ -116,7 +117,7 @@ export class PostgresMirror implements MirrorTarget {
         });
       }
       return work(await PostgresContents.open(session, state));
-    });
+    }, keepPlaces);
   }
 
   receive(contents: MirrorContents): Promise<ReceivedMirror> {
@@ -195,7 +196,7 @@ export class PostgresMirror implements MirrorTarget {
         tables: tables.length,
         foreignKeys: await findDangling(session, tables),
       };
-    });
+    }, keepPlaces);
   }
 
   async newsSince(exported: Readonly<Record<string, ChangePoint>>): Promise<MirrorNews | undefined> {
@@ -219,13 +220,13 @@ export class PostgresMirror implements MirrorTarget {
       const table = state.entities[request.table.logicalName]?.table;
       if (table === undefined) return undefined;
       return readRows(session, table, request);
-    });
+    }, keepPlaces);
   }
 
   checkStep(before: CheckProgress | undefined, options: CheckOptions): Promise<CheckStep> {
     return this.#connections.read(async (session) => {
       const { state } = await readState(session, this.#known);
       return checkMirror(session, state, before, options);
-    });
+    }, keepPlaces);
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { CheckOptions } from '../../../src/target/mirror-check.ts';
 import { createCluster } from '../../citus.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
 import { startPostgresProxy } from '../../postgres-proxy.ts';
@@ -150,6 +151,38 @@ describe('on a cluster', () => {
       expect(isTold).toBe(false);
       await writer.query('COMMIT');
       expect((await news)!.tables).toHaveLength(1);
+    });
+  });
+
+  it('whoever reads one state waits for a table that moves, and finds its rows', async () => {
+    await start(['account', 'contact']);
+    org.rows('account', 6);
+    org.rows('contact', 3);
+    await org.sync();
+    const { mirror } = org.harness.services;
+    const { state } = await mirror.loadState();
+    const request = { rows: { all: { upTo: 0 } }, maxRows: 10 };
+    await withClient(address, async (mover) => {
+      await mover.query('BEGIN');
+      // As where a table is moved.
+      await mover.query('LOCK TABLE mirror._sync_deleted IN EXCLUSIVE MODE');
+      for (const name of ['accounts', 'contacts'])
+        await mover.query(`SELECT undistribute_table('mirror.${name}')`);
+      const read = [
+        ...['account', 'contact'].map(async (name) => {
+          const page = await mirror.readRows!({ ...request, table: state.entities[name]!.table });
+          return page!.rows.length;
+        }),
+        mirror.checkStep(undefined, { isTimeOver: () => false } as CheckOptions).then(({ result }) => result),
+      ];
+      let hasRead = false;
+      void Promise.race(read).then(() => {
+        hasRead = true;
+      });
+      await mirror.loadState();
+      expect(hasRead).toBe(false);
+      await mover.query('COMMIT');
+      expect(await Promise.all(read)).toMatchObject([6, 3, { miscounted: [] }]);
     });
   });
 

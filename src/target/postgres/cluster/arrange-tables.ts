@@ -5,6 +5,7 @@ import { readState } from '../bookkeeping/stored-state.ts';
 import type { Connections } from '../connection/connections.ts';
 import type { Session } from '../connection/session.ts';
 import { refreshViews } from '../labels/choices.ts';
+import { lockPlaces } from './move-lock.ts';
 import { dropLeftovers, placeTable, tablesWithLeftovers } from './place-table.ts';
 import { type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
 
@@ -66,6 +67,7 @@ function inTransaction(connections: Connections, work: (session: Session) => Pro
 
 /** Another writer may have changed the table meanwhile. */
 async function arrange(session: Session, logicalName: string, limit: number): Promise<void> {
+  await lockPlaces(session);
   const { state } = await readState(session);
   const known = state.entities[logicalName];
   if (known === undefined) return;

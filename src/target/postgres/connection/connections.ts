@@ -56,6 +56,8 @@ export function tlsOf(host: string): false | { rejectUnauthorized: true } {
   return isLocalServer(host) ? false : { rejectUnauthorized: true };
 }
 
+type FirstOfRead = (session: Session) => Promise<void>;
+
 /** The connections of a process. They are made when they are needed. */
 export class Connections {
   readonly #options: PostgresOptions;
@@ -69,28 +71,30 @@ export class Connections {
   /**
    * Runs `work` in a transaction that only reads, and sees one state of the mirror. A connection that was not used for a
    * while may be gone, so a read that fails is tried again with another one.
+   * @param first runs before anything decides what the transaction sees
    */
-  async read<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async read<T>(work: (session: Session) => Promise<T>, first?: FirstOfRead): Promise<T> {
     try {
-      return await this.#readOnce(work);
+      return await this.#readOnce(work, first);
     } catch (error) {
       if (!(error instanceof RetriableError)) throw error;
-      return this.#readOnce(work);
+      return this.#readOnce(work, first);
     }
   }
 
   /** The same for work that has consequences elsewhere, so that nothing repeats it. It may take long between statements. */
-  async readOnce<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async readOnce<T>(work: (session: Session) => Promise<T>, first?: FirstOfRead): Promise<T> {
     return this.#readOnce(async (session) => {
       await session.run('SET LOCAL idle_in_transaction_session_timeout = 0');
       return work(session);
-    });
+    }, first);
   }
 
-  #readOnce<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  #readOnce<T>(work: (session: Session) => Promise<T>, first?: FirstOfRead): Promise<T> {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await first?.(session);
       await session.begin([...textForms, noStatementLimit]);
       const result = await work(session);
       await session.run('COMMIT');
