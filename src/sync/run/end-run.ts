@@ -62,6 +62,8 @@ export async function endRun(
     await announce(services, run, etag);
     await release(services, run);
     await startDueCheck(services, run);
+    // It can take longer than `endingSeconds`, and the next run can begin meanwhile.
+    await arrangeMirror(services, runId);
     await requestExport(services, runId, end.state);
     return true;
   }
@@ -151,6 +153,7 @@ async function finish(
     await announce(services, run, etag);
   }
   await release(services, run);
+  await arrangeMirror(services, run.runId);
   return true;
 }
 
@@ -201,7 +204,6 @@ async function release(services: SyncServices, run: RunDocument): Promise<void> 
   services.shards.forget(paths.runFolder(runId));
   services.documents.forget(paths.runFolder(runId));
   await dropStaged(services, runId, 'own');
-  await arrangeMirror(services, runId);
   try {
     await services.work.deletePrefix(paths.roundsFolder(runId));
     await cleanUp(services);

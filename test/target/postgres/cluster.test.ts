@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { paths } from '../../../src/sync/documents/paths.ts';
 import type { CheckOptions } from '../../../src/target/mirror-check.ts';
 import { createCluster } from '../../citus.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
@@ -92,6 +93,17 @@ describe('on a cluster', () => {
     await org.sync();
     expect(await placements()).toEqual({ _choices: 'reference', accounts: 'distributed' });
     await org.expectMirror('account');
+  });
+
+  it('tables are moved after the run is released, so that a long move holds up no other', async () => {
+    await start(['account']);
+    const { mirror, work } = org.harness.services;
+    const arrange = vi.spyOn(mirror, 'arrange').mockImplementation(async () => {
+      expect(await work.read(paths.active)).toBeUndefined();
+    });
+    await org.sync();
+    expect(arrange).toHaveBeenCalledTimes(1);
+    expect(org.harness.log.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
   it('a table keeps its rows through changes of its schema, also of its key', async () => {

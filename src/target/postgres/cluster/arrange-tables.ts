@@ -1,4 +1,5 @@
-import { ConfigurationError } from '../../../errors.ts';
+import { ConfigurationError, RetriableError } from '../../../errors.ts';
+import { quoteText } from '../../../schema/sql.ts';
 import { type State, tablesOf } from '../../state.ts';
 import { metaNames, writeMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import { readState } from '../bookkeeping/stored-state.ts';
@@ -8,6 +9,13 @@ import { refreshViews } from '../labels/choices.ts';
 import { lockPlaces } from './move-lock.ts';
 import { dropLeftovers, placeTable, tablesWithLeftovers } from './place-table.ts';
 import { type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
+
+/**
+ * The process ends with a function that takes too long, and would begin again: so a move ends after so many seconds, and none
+ * begins later than that after the first one. The next run goes on.
+ */
+const moveSeconds = 180;
+const beginSeconds = 60;
 
 /** Where a table belongs. One that was distributed stays so: its rows would move to and fro. */
 export function wantedPlacement(
@@ -41,6 +49,7 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
     return misplaced(state, placements, limit);
   });
   if (found === undefined) return;
+  const end = Date.now() + beginSeconds * 1000;
   let error: unknown;
   const attempt = async (work: (session: Session) => Promise<void>): Promise<void> => {
     try {
@@ -49,7 +58,9 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
       error ??= failure;
     }
   };
-  for (const logicalName of found) await attempt((session) => arrange(session, logicalName, limit));
+  for (const logicalName of found) {
+    if (Date.now() < end) await attempt((session) => arrange(session, logicalName, limit));
+  }
   for (const table of await connections.read(tablesWithLeftovers)) {
     await attempt((session) => dropLeftovers(session, table));
   }
@@ -60,6 +71,7 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
 function inTransaction(connections: Connections, work: (session: Session) => Promise<void>): Promise<void> {
   return connections.write(async (session, commit) => {
     await prepareCluster(session);
+    await session.run(`SET LOCAL statement_timeout = '${moveSeconds}s'`);
     await work(session);
     await commit();
   });
@@ -73,9 +85,11 @@ async function arrange(session: Session, logicalName: string, limit: number): Pr
   if (known === undefined) return;
   const { table, rows } = known;
   const now = (await readPlacements(session)).get(table.name);
-  const isPlaced = await session.about(logicalName, () =>
-    placeTable(session, table, wantedPlacement(rows, now, limit)),
-  );
+  const isPlaced = await session
+    .about(logicalName, () => placeTable(session, table, wantedPlacement(rows, now, limit)))
+    .catch((error: unknown) => {
+      throw isTimeOver(error) ? tooLong(session.name(table.name), table.primaryKey) : error;
+    });
   // Which names a view can look up depends on where the tables are.
   if (isPlaced) await refreshViews(session, tablesOf(state));
 }
@@ -89,6 +103,17 @@ async function noteBytes(session: Session): Promise<void> {
     [session.schema],
   );
   await writeMeta(session, metaNames.clusterBytes, String(bytes));
+}
+
+const isTimeOver = (error: unknown): boolean =>
+  error instanceof RetriableError && error.cause instanceof Error && error.cause.message === '57014';
+
+function tooLong(table: string, key: string): ConfigurationError {
+  return new ConfigurationError(`Moving ${table} takes longer than ${moveSeconds} seconds.`, {
+    operation: 'distribute',
+    object: table,
+    hint: `Move it by hand, while no run is live: SELECT create_distributed_table(${quoteText(table)}, ${quoteText(key)}). See docs/postgres.md, "On a cluster".`,
+  });
 }
 
 function noCluster({ schema }: Session): ConfigurationError {
