@@ -84,6 +84,30 @@ describe('on a cluster', () => {
     expect(await count('accounts_history')).toBe(6);
   });
 
+  it('a table that was distributed by hand gets its history beside it', async () => {
+    await start([{ name: 'account', history: true }]);
+    const { mirror } = org.harness.services;
+    const arrange = vi.spyOn(mirror, 'arrange').mockResolvedValue();
+    org.harness.stages = () => false;
+    const ids = org.rows('account', 8, (n) => ({ name: `account ${n}` }));
+    await org.sync();
+    await query(`SELECT create_distributed_table('mirror.accounts', 'accountid')`);
+    expect(await placements()).toEqual({ accounts: 'distributed' });
+    org.store.update('account', ids[0]!, { name: 'new' });
+    org.store.delete('account', ids[1]!);
+    arrange.mockRestore();
+    await org.sync();
+    const placed = { _choices: 'reference', accounts: 'distributed', accounts_history: 'distributed' };
+    expect(await placements()).toEqual(placed);
+    expect(await count('accounts_history')).toBe(9);
+    await org.expectMirror('account');
+    addColumn(org.store, 'account', 'new_code', 'int', () => 7);
+    await org.sync();
+    expect(await count('accounts_history')).toBe(16);
+    await org.expectMirror('account');
+    await org.expectIdle();
+  });
+
   it('a large table whose first rows are loaded ahead is distributed while it is empty', async () => {
     await start(['account']);
     org.harness.stages = () => true;

@@ -7,7 +7,7 @@ import type { Connections } from '../connection/connections.ts';
 import type { Session } from '../connection/session.ts';
 import { refreshViews } from '../labels/choices.ts';
 import { lockPlaces } from './move-lock.ts';
-import { dropLeftovers, placeTable, tablesWithLeftovers } from './place-table.ts';
+import { dropLeftovers, isHistoryElsewhere, placeTable, tablesWithLeftovers } from './place-table.ts';
 import { type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
 
 /**
@@ -26,12 +26,23 @@ export function wantedPlacement(
   return rows >= limit || now === 'distributed' ? 'distributed' : 'reference';
 }
 
-/** The logical names of tables that belong elsewhere. */
-function misplaced({ entities }: State, placements: Placements, limit: number): string[] {
-  return Object.entries(entities).flatMap(([logicalName, { table, rows }]) => {
+/** The logical names of tables that belong elsewhere, or whose history or labels do: somebody can have moved a table. */
+async function misplaced(
+  session: Session,
+  { entities }: State,
+  placements: Placements,
+  limit: number,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const [logicalName, { table, rows }] of Object.entries(entities)) {
     const now = placements.get(table.name);
-    return wantedPlacement(rows, now, limit) === now ? [] : logicalName;
-  });
+    const isPlaced =
+      wantedPlacement(rows, now, limit) === now &&
+      placements.has('_choices') &&
+      !(await isHistoryElsewhere(session, table, placements));
+    if (!isPlaced) found.push(logicalName);
+  }
+  return found;
 }
 
 /**
@@ -46,7 +57,7 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
     if (etag === undefined) return undefined;
     if (!session.isOfCluster) throw noCluster(session);
     const placements = await readPlacements(session);
-    return misplaced(state, placements, limit);
+    return misplaced(session, state, placements, limit);
   });
   if (found === undefined) return;
   const end = Date.now() + beginSeconds * 1000;

@@ -6,7 +6,7 @@ import { restoreComments } from '../labels/display-names.ts';
 import { storedName } from '../schema/names.ts';
 import { dropViewsOf } from '../schema/own-views.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
-import { type Placement, placementOf, readPlacements } from './placements.ts';
+import { type Placement, type Placements, placementOf, readPlacements } from './placements.ts';
 
 /** A call of a function of Citus with tables and texts. It locks the table as a change of its definition does. */
 function call(session: Session, name: string, table: string, ...rest: string[]): Promise<void> {
@@ -91,13 +91,23 @@ export async function placeTable(
   return true;
 }
 
+/** Whether there is a history that is not where its table is. */
+export async function isHistoryElsewhere(
+  session: Session,
+  table: Table,
+  placements: Placements,
+): Promise<boolean> {
+  const name = storedName(historyName(table));
+  if (placements.get(name) === placements.get(table.name)) return false;
+  return (await storedColumns(session, name)).size > 0;
+}
+
 /** Puts a history where its table is: statements about both go to each node. */
 export async function placeHistory(session: Session, table: Table): Promise<void> {
-  const name = storedName(historyName(table));
   const placements = await readPlacements(session);
+  if (!(await isHistoryElsewhere(session, table, placements))) return;
+  const name = storedName(historyName(table));
   const placement = placements.get(table.name) ?? 'local';
-  if ((placements.get(name) ?? 'local') === placement) return;
-  if ((await storedColumns(session, name)).size === 0) return;
   await bringHome(session, name);
   if (placement === 'reference') await makeReference(session, name);
   if (placement === 'distributed') await distribute(session, name, table.primaryKey, table.name);
