@@ -79,6 +79,13 @@ CREATE FUNCTION pg_catalog.truncate_local_data_after_distributing_table(t regcla
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = t) THEN RAISE '% is not distributed', t; END IF;
 END $$;
+CREATE TABLE pg_catalog.pg_dist_transaction (groupid integer NOT NULL, gid text NOT NULL);
+-- What the other nodes answer, one after the other.
+CREATE TABLE pg_catalog.answers (place integer GENERATED ALWAYS AS IDENTITY, success boolean NOT NULL, result text NOT NULL);
+CREATE FUNCTION pg_catalog.run_command_on_workers(command text)
+RETURNS TABLE (nodename text, nodeport integer, success boolean, result text) LANGUAGE sql AS $$
+  WITH next AS (DELETE FROM answers WHERE place = (SELECT min(place) FROM answers) RETURNING *)
+  SELECT 'other', 5432, n.success, n.result FROM next n $$;
 CREATE FUNCTION pg_catalog.citus_total_relation_size(t regclass, fail_on_error boolean DEFAULT true)
 RETURNS bigint LANGUAGE sql AS 'SELECT pg_total_relation_size(t)';
 CREATE FUNCTION pg_catalog.refuse_definition() RETURNS event_trigger LANGUAGE plpgsql AS $$

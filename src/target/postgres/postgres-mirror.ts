@@ -22,9 +22,10 @@ import { newsSince } from './bookkeeping/changes-table.ts';
 import { claimMirror } from './bookkeeping/claim-mirror.ts';
 import { lockState, type ReadState, readState, writeState } from './bookkeeping/stored-state.ts';
 import { arrangeTables } from './cluster/arrange-tables.ts';
-import { lockForCommit, waitForCommit } from './cluster/commit-lock.ts';
+import { lockForCommit, waitForCommits } from './cluster/commit-lock.ts';
 import { keepPlaces } from './cluster/move-lock.ts';
 import { prepareCluster } from './cluster/placements.ts';
+import { waitForUnfinished } from './cluster/unfinished-commits.ts';
 import { Connections, type PostgresOptions } from './connection/connections.ts';
 import { readRows } from './export/read-rows.ts';
 import { checkMirror } from './postgres-check.ts';
@@ -146,6 +147,7 @@ export class PostgresMirror implements MirrorTarget {
     const { sqlite, scanRows, distributeRows, app } = this.#options;
     return this.#connections.write(async (session, end) => {
       await prepareCluster(session);
+      await waitForUnfinished(session);
       const commit = async (): Promise<void> => {
         await lockForCommit(session);
         await end();
@@ -210,7 +212,7 @@ export class PostgresMirror implements MirrorTarget {
       const tables = tablesOf(state).map((table) => ({ table, latest, news: newsOf(table.logicalName) }));
       return { etag, tables };
     });
-    if (isOnNodes && found !== undefined) await this.#connections.beside(waitForCommit);
+    if (isOnNodes && found !== undefined) await this.#connections.beside(waitForCommits);
     return found;
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { paths } from '../../../src/sync/documents/paths.ts';
 import type { CheckOptions } from '../../../src/target/mirror-check.ts';
+import type { TransactionOptions } from '../../../src/target/mirror-target.ts';
 import { createCluster } from '../../citus.ts';
 import { startPostgres, withClient } from '../../postgres.ts';
 import { startPostgresProxy } from '../../postgres-proxy.ts';
@@ -188,6 +189,31 @@ describe('on a cluster', () => {
       await writer.query('COMMIT');
       expect((await news)!.tables).toHaveLength(1);
     });
+  });
+
+  it.skipIf(process.env['TEST_CITUS'])('a merge waits for a node that missed the last commit', async () => {
+    await start(['account']);
+    org.rows('account', 6);
+    await org.sync();
+    await query(`INSERT INTO pg_dist_transaction VALUES (2, 'citus_0_1_1_0')`);
+    const { mirror } = org.harness.services;
+    const answers = (...given: string[]) =>
+      query(`INSERT INTO answers (success, result) VALUES ${given.join()}`);
+    const left = () => query('SELECT result FROM answers');
+    await answers(`(true, '["citus_0_1_1_0"]')`, `(true, '["citus_0_9_9_0"]')`);
+    await mirror.newsSince({});
+    expect(await left()).toEqual([]);
+    await answers(`(false, 'connection refused')`);
+    const loaded = await mirror.loadState();
+    const merged = mirror.transaction({ loaded } as TransactionOptions, () => Promise.resolve());
+    await expect(merged).rejects.toThrow('The node other of the cluster has not completed the last commit.');
+    // The answer was given in a transaction that is rolled back.
+    await query('DELETE FROM answers');
+    await answers(`(true, '["citus_0_1_1_0"]')`);
+    org.rows('account', 1);
+    await org.sync();
+    expect(await left()).toEqual([]);
+    await org.expectMirror('account');
   });
 
   it('whoever reads one state waits for a table that moves, and finds its rows', async () => {

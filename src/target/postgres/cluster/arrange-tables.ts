@@ -9,6 +9,7 @@ import { refreshViews } from '../labels/choices.ts';
 import { lockPlaces } from './move-lock.ts';
 import { dropLeftovers, isHistoryElsewhere, placeTable, tablesWithLeftovers } from './place-table.ts';
 import { type Placement, type Placements, prepareCluster, readPlacements } from './placements.ts';
+import { waitForUnfinished } from './unfinished-commits.ts';
 
 /**
  * The process ends with a function that takes too long, and would begin again: so a move ends after so many seconds, and none
@@ -82,6 +83,7 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
 function inTransaction(connections: Connections, work: (session: Session) => Promise<void>): Promise<void> {
   return connections.write(async (session, commit) => {
     await prepareCluster(session);
+    await waitForUnfinished(session);
     await session.run(`SET LOCAL statement_timeout = '${moveSeconds}s'`);
     await work(session);
     await commit();

@@ -1,4 +1,5 @@
 import type { Session } from '../connection/session.ts';
+import { waitForUnfinished } from './unfinished-commits.ts';
 
 /**
  * A commit reaches the nodes of a cluster one after the other, this one first: for a moment the state is new, and rows
@@ -10,9 +11,11 @@ export async function lockForCommit(session: Session): Promise<void> {
   if (session.isOfCluster) await session.run(lockSql(session, 'SHARE ROW EXCLUSIVE'));
 }
 
-/** Waits until a commit that can be seen here is complete on every node. */
-export async function waitForCommit(session: Session): Promise<void> {
-  if (session.isOfCluster) await session.run(lockSql(session, 'ROW EXCLUSIVE'));
+/** Waits until the commits that can be seen here are complete on every node. */
+export async function waitForCommits(session: Session): Promise<void> {
+  if (!session.isOfCluster) return;
+  await session.run(lockSql(session, 'ROW EXCLUSIVE'));
+  await waitForUnfinished(session);
 }
 
 const lockSql = (session: Session, mode: string): string =>
