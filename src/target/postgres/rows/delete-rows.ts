@@ -2,6 +2,7 @@ import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
 import type { ChangesTable } from '../bookkeeping/changes-table.ts';
+import { placementOf } from '../cluster/placements.ts';
 import type { Session } from '../connection/session.ts';
 import type { History } from './history.ts';
 import type { TemporaryTables } from './temporary-tables.ts';
@@ -39,19 +40,42 @@ export async function deleteRows(
   ids: string,
   options: DeleteOptions,
 ): Promise<{ deleted: number; heldBack: number }> {
-  const { temporary, keyType } = options;
-  // All that follows is about these ids: Citus takes few other conditions.
-  const found = await temporary.open('deleted_rows', `id ${keyType}`);
-  const key = quote(table.primaryKey);
-  const count = await session.run(
-    `INSERT INTO ${found} SELECT t.${key} FROM ${session.name(table.name)} t
-     WHERE t.${key} IN (SELECT id FROM ${ids})${andLive(table, 't')}`,
-  );
+  const doomed = await doomedRows(session, table, ids, options);
+  const { count } = doomed;
   if (count === 0) return { deleted: 0, heldBack: 0 };
   const isAllowed = await isWithinLimit(session, table, count, options);
-  if (isAllowed) await deleteFound(session, table, found, options);
-  await temporary.empty(found);
+  if (isAllowed) await deleteDoomed(session, table, doomed, options);
+  await doomed.forget();
   return isAllowed ? { deleted: count, heldBack: 0 } : { deleted: 0, heldBack: count };
+}
+
+interface DoomedRows {
+  count: number;
+  /** A SELECT of their ids, as the column `id`. */
+  ids: string;
+  /** That the row `t` is one of them. */
+  condition: string;
+  forget: () => Promise<void>;
+}
+
+async function doomedRows(
+  session: Session,
+  table: Table,
+  ids: string,
+  { temporary, keyType }: DeleteOptions,
+): Promise<DoomedRows> {
+  const key = `t.${quote(table.primaryKey)}`;
+  const condition = `${key} IN (SELECT id FROM ${ids})${andLive(table, 't')}`;
+  const rows = `FROM ${session.name(table.name)} t WHERE ${condition}`;
+  if ((await placementOf(session, table.name)) === 'local') {
+    const count = await session.number(`SELECT count(*) AS n ${rows}`);
+    return { count, ids: `SELECT ${key} AS id ${rows}`, condition, forget: async () => undefined };
+  }
+  // Citus takes few conditions beside those about ids that are here.
+  const found = await temporary.open('deleted_rows', `id ${keyType}`);
+  const count = await session.run(`INSERT INTO ${found} SELECT ${key} ${rows}`);
+  const ofFound = `SELECT id FROM ${found}`;
+  return { count, ids: ofFound, condition: `${key} IN (${ofFound})`, forget: () => temporary.empty(found) };
 }
 
 async function isWithinLimit(
@@ -69,24 +93,23 @@ async function isWithinLimit(
   return !isLimited || earlier + count <= rowsBefore * massDeleteLimit;
 }
 
-async function deleteFound(
+async function deleteDoomed(
   session: Session,
   table: Table,
-  found: string,
+  { ids, condition }: DoomedRows,
   { runId, at, mark, history, changes }: DeleteOptions,
 ): Promise<void> {
   await session.run(
     // The place of a row that is replaced is the last one again: the retention relies on the order of time.
     `INSERT INTO ${session.name('_sync_deleted')} (table_name, id, deleted_at, run_id)
-     SELECT $1::text, d.id::text, $2::timestamptz, $3::text FROM ${found} d
+     SELECT $1::text, d.id::text, $2::timestamptz, $3::text FROM (${ids}) d
      ON CONFLICT (table_name, id) DO UPDATE SET deleted_at = excluded.deleted_at, run_id = excluded.run_id, place = DEFAULT`,
     [table.name, at, runId],
   );
-  await history?.close(`SELECT id FROM ${found}`);
+  await history?.close(ids);
   const key = `t.${quote(table.primaryKey)}`;
   const name = session.name(table.name);
   const isMarked = mark && hasMarks(table);
-  const condition = `${key} IN (SELECT id FROM ${found})`;
   const sql = isMarked
     ? `UPDATE ${name} AS t SET ${quote(deletedAtColumn)} = $1 WHERE ${condition}`
     : `DELETE FROM ${name} AS t WHERE ${condition}`;
