@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RetriableError, SkipTableError } from '../../errors.ts';
+import { ConflictError, RetriableError, SkipTableError } from '../../errors.ts';
 import type { Table } from '../../schema/table.ts';
 import { Shard } from '../../sqlite/shard.ts';
 import type { Sqlite } from '../../sqlite/sqlite.ts';
@@ -198,7 +198,12 @@ export class PostgresTransaction implements MirrorTransaction {
   async #placeNew(table: Table, staged: ReadonlyMap<string, StagedShard>): Promise<void> {
     const rows = [...staged.values()].reduce((sum, shard) => sum + shard.rows, 0);
     if (this.#distributeRows === undefined || rows < this.#distributeRows) return;
-    if (this.#session.isOfCluster) await placeTable(this.#session, table, 'distributed');
+    if (!this.#session.isOfCluster) return;
+    const refusal = await this.#session.refusal(
+      async () => void (await placeTable(this.#session, table, 'distributed')),
+    );
+    // Where it is not possible, the end of the run says why: the table is merged all the same.
+    if (refusal instanceof RetriableError || refusal instanceof ConflictError) throw refusal;
   }
 
   /**

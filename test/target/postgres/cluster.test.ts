@@ -120,6 +120,22 @@ describe('on a cluster', () => {
     await org.expectMirror('account');
   });
 
+  it('a table that cannot be distributed is merged all the same, and the log says why', async () => {
+    const cluster = await createCluster();
+    await withClient(cluster, (client) =>
+      client.query('ALTER FUNCTION create_distributed_table RENAME TO no_longer'),
+    );
+    await start(['account'], Promise.resolve(cluster));
+    org.harness.stages = () => true;
+    org.rows('account', 6);
+    await org.sync();
+    await org.expectMirror('account');
+    expect(await placements()).toEqual({});
+    expect(org.harness.log.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^Tables are not where POSTGRES_DISTRIBUTE says/),
+    );
+  });
+
   it('tables are moved after the run is released, so that a long move holds up no other', async () => {
     await start(['account']);
     const { mirror, work } = org.harness.services;
