@@ -12,10 +12,11 @@ import { type Placement, type Placements, prepareCluster, readPlacements } from 
 import { waitForUnfinished } from './unfinished-commits.ts';
 
 /**
- * The process ends with a function that takes too long, and would begin again: so a move ends after so many seconds, and none
- * begins later than that after the first one. The next run goes on.
+ * The process ends with a function that takes too long (`functionTimeout`), and would begin again. So each statement of a move
+ * ends after so many seconds, of which a table with a history has four. No move begins later than that after the first one.
+ * The next run goes on.
  */
-const moveSeconds = 180;
+const moveSeconds = 60;
 const beginSeconds = 60;
 
 /** Where a table belongs. One that was distributed stays so: its rows would move to and fro. */

@@ -63,6 +63,8 @@ export class Connections {
   readonly #options: PostgresOptions;
   #readers: Promise<Pool> | undefined;
   #writers: Promise<Pool> | undefined;
+  /** Whether the database was none of a cluster when it was read last. */
+  #isPlain = false;
 
   constructor(options: PostgresOptions) {
     this.#options = options;
@@ -71,7 +73,7 @@ export class Connections {
   /**
    * Runs `work` in a transaction that only reads, and sees one state of the mirror. A connection that was not used for a
    * while may be gone, so a read that fails is tried again with another one.
-   * @param first runs before anything decides what the transaction sees
+   * @param first runs before anything decides what the transaction sees, unless the database is known to be none of a cluster
    */
   async read<T>(work: (session: Session) => Promise<T>, first?: FirstOfRead): Promise<T> {
     try {
@@ -94,8 +96,9 @@ export class Connections {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      await first?.(session);
+      if (!this.#isPlain) await first?.(session);
       await session.begin([...textForms, noStatementLimit]);
+      this.#isPlain = !session.isOfCluster;
       const result = await work(session);
       await session.run('COMMIT');
       return result;
