@@ -10,35 +10,57 @@ import { exportStatus } from '../../src/sync/export/export-status.ts';
 import { exportTables } from '../../src/sync/export/export-tables.ts';
 import { exportedColumns } from '../../src/target/common/exported-columns.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
+import { createCluster } from '../citus.ts';
 import { isLong } from '../long.ts';
 import { startPostgres } from '../postgres.ts';
+import { type PostgresProxy, startPostgresProxy } from '../postgres-proxy.ts';
 import { Organisation } from '../sync/organisation.ts';
 import { addColumn, retypeColumn } from '../sync/schema-drift.ts';
+import { isDocumented, StatementShapes } from '../target/postgres/statement-shapes.ts';
 import { Fabric } from './fabric.ts';
 
 let azurite: Azurite;
 let org: Organisation;
 let fabric: Fabric;
+let proxy: PostgresProxy | undefined;
+let shapes: StatementShapes;
 beforeAll(async () => {
   azurite = await startAzurite();
 });
 afterAll(() => azurite.stop());
-afterEach(() => org.stop());
+afterEach(async () => {
+  await org.stop();
+  await proxy?.stop();
+  proxy = undefined;
+  expect([...shapes.found].filter((shape) => !isDocumented(shape))).toEqual([]);
+});
 
-const targets: { target: string; inPostgres?: true; settings: Record<string, string> }[] = [
+const targets: {
+  target: string;
+  inPostgres?: true;
+  onCluster?: true;
+  settings: Record<string, string>;
+}[] = [
   { target: 'SQLite', settings: {} },
   { target: 'SQLite in parts', settings: { SYNC_CACHE_MB: '0.001' } },
   { target: 'PostgreSQL', inPostgres: true, settings: {} },
+  { target: 'PostgreSQL on a cluster', inPostgres: true, onCluster: true, settings: {} },
 ];
 
 async function start(
   entities: unknown[] = ['account', 'contact'],
-  { inPostgres, settings = {} }: Partial<(typeof targets)[number]> = {},
+  { inPostgres, onCluster, settings = {} }: Partial<(typeof targets)[number]> = {},
 ): Promise<void> {
   fabric = await Fabric.create(azurite.connectionString);
-  const postgres = inPostgres ? await (await startPostgres()).createDatabase() : undefined;
+  let postgres: string | undefined;
+  shapes = new StatementShapes('mirror');
+  if (onCluster) {
+    proxy = await startPostgresProxy(await createCluster());
+    proxy.onStatement = (sql) => void shapes.add(sql);
+    postgres = proxy.address;
+  } else if (inPostgres) postgres = await (await startPostgres()).createDatabase();
   const usual = { SYNC_MASS_DELETE_LIMIT: '1', ...settings };
-  org = await Organisation.start(entities, {}, usual, undefined, postgres);
+  org = await Organisation.start(entities, {}, usual, undefined, postgres, onCluster && 5);
   org.harness.services.lake = fabric.landingZone;
   org.harness.exportDelay = 0;
 }

@@ -36,6 +36,8 @@ export class StatementShapes {
     for (const one of sql.split(';\n')) {
       const shape = this.#shapeOf(one);
       if (shape !== undefined) this.found.add(shape);
+      const [, dropped = ''] = /^DROP TABLE (?:IF EXISTS )?"[^.]*\.("[^"]*")/.exec(one) ?? [];
+      this.#placements.delete(dropped);
     }
   }
 
