@@ -175,6 +175,12 @@ describe('a failure', () => {
     expect((error as RetriableError).hint).toContain(hint);
   });
 
+  it('of a node of a cluster is one of the connection', () => {
+    const lost = new Error('failure on connection marked as essential: 10.0.0.2:5432');
+    const error = postgresError(Object.assign(lost, { code: 'XX000' }), 'work on', 'account');
+    expect(error).toBeInstanceOf(RetriableError);
+  });
+
   it('of this program is not one of the connection', async () => {
     const fault = new TypeError('x is not a function');
     expect(postgresError(fault, 'work on', 'account')).toBe(fault);

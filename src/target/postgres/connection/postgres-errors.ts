@@ -48,6 +48,9 @@ const tlsFault =
 const ofCluster =
   /distribut|reference table|partition (?:column|value)|shard|co-?located|lateral outer join/i;
 
+/** Words of Citus, without a code of their own, about a node that is lost within a transaction. */
+const ofLostNode = /failure on connection marked as essential/;
+
 interface DatabaseError extends Error {
   code?: string;
   /** Names of what the error is about. */
@@ -82,7 +85,8 @@ export function postgresError(error: unknown, operation: string, object: string)
       hint: 'Use the full name of the server, and a server with TLS and a certificate of a public authority.',
     });
   }
-  if (transient.has(code) || transientClasses.has(code.slice(0, 2)) || !isOfServer(code)) {
+  const isLost = transientClasses.has(code.slice(0, 2)) || ofLostNode.test(error.message);
+  if (transient.has(code) || isLost || !isOfServer(code)) {
     const why = operation === 'connect to' && code !== '' ? code : 'the connection was lost';
     const what = isOfServer(code) ? message : `Cannot ${operation} ${object}: ${why}`;
     return new RetriableError(what, {
