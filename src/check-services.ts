@@ -17,6 +17,9 @@ import { openBlobs, openStorageAccount } from './storage/account.ts';
 /** The queue that the check sends a message to. No function listens to it. */
 const checkQueueName = 'sync-check';
 
+/** The check of the file of further environments. infra/hooks/parts/function-app.mjs knows it by this name. */
+const environmentsCheckName = 'environments';
+
 /** HTTP requests to a function end after 230 seconds (learn.microsoft.com: Azure Functions HTTP trigger, "Limits"). */
 const timeoutMilliseconds = 60_000;
 
@@ -57,17 +60,7 @@ export async function checkEverything(
   env: Record<string, string | undefined> = process.env,
   timeout = timeoutMilliseconds,
 ): Promise<CheckReport> {
-  const { faults } = invalidSettings(env);
-  const checks: Check[] = [
-    faults.length === 0
-      ? { name: 'settings', ok: true, detail: 'All app settings and entities.json are valid.' }
-      : {
-          name: 'settings',
-          ok: false,
-          detail: faults.join(' '),
-          hint: 'Correct the app settings, or entities.json. Restart the app.',
-        },
-  ];
+  const checks = settingsChecks(env);
   try {
     const settings = readSettings(env);
     checks.push(...(await runChecks([...accessChecks(settings, env), scheduleCheck(env)], timeout)));
@@ -75,6 +68,18 @@ export async function checkEverything(
     checks.push({ name: 'access', ...failed(error) });
   }
   return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+function settingsChecks(env: Record<string, string | undefined>): Check[] {
+  const { faults, isOfOthers = false } = invalidSettings(env);
+  const wrong = { ok: false, detail: faults.join(' ') };
+  const hint = 'Correct the app settings, or entities.json. Restart the app.';
+  if (faults.length > 0 && !isOfOthers) return [{ name: 'settings', ...wrong, hint }];
+  const valid = { name: 'settings', ok: true, detail: 'All app settings and entities.json are valid.' };
+  if (!isOfOthers) return [valid];
+  // Apart, because this environment can run.
+  const correct = 'Correct the file, or the app settings that it refers to. Restart the app.';
+  return [valid, { name: environmentsCheckName, ...wrong, hint: correct }];
 }
 
 function scheduleCheck(env: Record<string, string | undefined>): PendingCheck {

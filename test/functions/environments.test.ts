@@ -187,7 +187,7 @@ describe('an app with several environments', () => {
     expect(one.ok).toBe(true);
     expect(all.ok).toBe(false);
     const failed = all.checks.filter(({ ok }) => !ok).map(({ name }) => name);
-    expect(failed).toEqual(['settings', 'broken: settings', 'broken: access']);
+    expect(failed).toEqual(['environments', 'broken: settings', 'broken: access']);
     // A name of a check can begin as that of an environment does.
     expect(new Set(all.checks.map((check) => check.environment))).toEqual(
       new Set([undefined, 'sales', 'service', 'broken']),

@@ -109,7 +109,10 @@ export class FailedChecks extends Problem {
       // A role for storage may still be on its way; a missing privilege in Dataverse stays.
       !failed.some(({ name }) => /^(?:[\w-]+: )?storage/.test(name)),
     );
-    this.environments = failed.map(({ environment }) => environment);
+    // What is wrong with the file of further environments keeps the first one from nothing.
+    this.environments = failed
+      .filter(({ name }) => name !== 'environments')
+      .map(({ environment }) => environment);
   }
 
   /**

@@ -288,20 +288,23 @@ it('starts the syncs of the environments that lack nothing', async () => {
   expect(routes(server).slice(2)).toEqual(['POST /api/sync', 'POST /api/environments/service/sync']);
 });
 
-it('lets the check say which environment is left out', async () => {
-  const settings = {
-    name: 'settings',
+it('lets the check say which environment is left out, and starts the syncs of the others', async () => {
+  const left = {
+    name: 'environments',
     ok: false,
     detail: 'SYNC_ENVIRONMENTS_FILE: environment sales: there is no setting "X".',
   };
   await using server = await startApp({
     health: () => [200, { invalidSettings: ['SYNC_ENVIRONMENTS_FILE'] }],
-    check: () => [503, { checks: [settings] }],
+    check: () => [503, { checks: [{ name: 'settings', ok: true }, left] }],
+    further: { sales: [404, {}] },
   });
   const { status, out } = await run(server.url, found, furtherNames);
   expect(status).toBe(1);
   expect(out).not.toContain('The app is healthy.');
-  expect(out).toContain(`it found a problem:\n  - settings: ${settings.detail}`);
+  expect(out).toContain(`it found a problem:\n  - environments: ${left.detail}`);
+  expect(out).toContain(`A first sync has started: ${server.url}/api/sync/run-1\n`);
+  expect(out).toContain('service: A first sync has started: ');
 });
 
 it('waits while a role is on its way to the container of an environment', async () => {
