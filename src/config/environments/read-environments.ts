@@ -4,7 +4,7 @@ import { queuePrefixPattern } from '../queue-names.ts';
 import { type AppSettings, Environment } from './environment.ts';
 import { settingsOf, withSharedMemory } from './environment-settings.ts';
 import { type ConfiguredEnvironment, readEnvironmentsFile } from './environments-file.ts';
-import { placesOf, shareLandingZone } from './shared-places.ts';
+import { isSamePlace, placesOf, shareLandingZone } from './shared-places.ts';
 
 /** The environments of an app. */
 export interface Environments {
@@ -57,7 +57,7 @@ function faultOf({ settings }: Environment, others: readonly Environment[]): str
   for (const other of others) {
     const whose = other.name === undefined ? 'the app settings' : `environment ${other.name}`;
     const taken = placesOf(other.settings);
-    const shared = placesOf(settings).find(({ place }) => taken.some((one) => one.place === place));
+    const shared = placesOf(settings).find((place) => taken.some((one) => isSamePlace(one, place)));
     if (shared !== undefined) return `${shared.setting} is that of ${whose}: give it one of its own`;
     if (shareLandingZone(settings, other.settings))
       return `FABRIC_LANDING_ZONE is that of ${whose}, or one is a folder of the other: give it one of its own`;

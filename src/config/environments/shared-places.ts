@@ -8,6 +8,14 @@ export interface Place {
   /** The setting that names it. */
   setting: string;
   place: string;
+  /** The storage account that it is in, if its name is known. */
+  account?: string | undefined;
+}
+
+/** Whether two places are, or may be, the same. */
+export function isSamePlace(one: Place, other: Place): boolean {
+  if (one.place !== other.place) return false;
+  return one.account === undefined || other.account === undefined || one.account === other.account;
 }
 
 /**
@@ -16,13 +24,38 @@ export interface Place {
  */
 export function placesOf(settings: AppSettings): Place[] {
   const of = (setting: string, fallback: string) => settings[setting]?.trim() || fallback;
+  const container = (setting: string, fallback: string, account: string | undefined): Place => ({
+    setting,
+    place: `container ${of(setting, fallback)}`,
+    account,
+  });
+  const host = accountOf(settings, 'AzureWebJobsStorage');
+  const database = hasAccount(settings, 'SYNC_DATABASE_STORAGE')
+    ? accountOf(settings, 'SYNC_DATABASE_STORAGE')
+    : host;
   return [
     // As functions listen: an invalid prefix counts as none.
     { setting: 'SYNC_QUEUE_PREFIX', place: `queue ${queueName('sync-plan', settings)}` },
-    { setting: 'SYNC_WORK_CONTAINER', place: `container ${of('SYNC_WORK_CONTAINER', 'sync-work')}` },
-    { setting: 'SYNC_DATABASE_CONTAINER', place: `container ${of('SYNC_DATABASE_CONTAINER', 'dataverse')}` },
+    container('SYNC_WORK_CONTAINER', 'sync-work', host),
+    container('SYNC_DATABASE_CONTAINER', 'dataverse', database),
     ...schemasOf(settings),
   ];
+}
+
+function hasAccount(settings: AppSettings, setting: string): boolean {
+  return ['', '__accountName', '__blobServiceUri'].some((end) => settings[`${setting}${end}`]?.trim());
+}
+
+/** An address of Azure itself: one of another domain may be a second name of any account. */
+const azureBlobs = /^https:\/\/([a-z0-9]+)\.(?:z\d+\.)?blob\.(?:core\.|storage\.azure\.net)/i;
+
+/** The name of an account; undefined if the settings do not say it, or say it in a connection string. */
+function accountOf(settings: AppSettings, setting: string): string | undefined {
+  const of = (end: string) => settings[`${setting}${end}`]?.trim() || undefined;
+  if (of('') !== undefined) return undefined;
+  const address = of('__blobServiceUri');
+  const name = address === undefined ? of('__accountName') : azureBlobs.exec(address)?.[1];
+  return name?.toLowerCase();
 }
 
 /** The schema of a mirror in PostgreSQL, and that of its staged shards. */

@@ -242,6 +242,34 @@ describe('a fault of one environment stops no other', () => {
     expect(faults[0]).toMatch(/^SYNC_ENVIRONMENTS_FILE: .*sales/);
   });
 
+  test.each<[string, Record<string, string>, RegExp | undefined]>([
+    [
+      'another account',
+      { SYNC_DATABASE_STORAGE__blobServiceUri: 'https://other.blob.core.windows.net/' },
+      undefined,
+    ],
+    ['another account by name', { SYNC_DATABASE_STORAGE__accountName: 'other' }, undefined],
+    ['the same account by name', { SYNC_DATABASE_STORAGE__accountName: 'Main' }, /that of the app settings/],
+    ['an account of an unknown name', { SYNC_DATABASE_STORAGE: '%OTHER%' }, /that of the app settings/],
+    [
+      'a name that nobody knows',
+      { SYNC_DATABASE_STORAGE__blobServiceUri: 'https://files.contoso.com' },
+      /that of the app settings/,
+    ],
+  ])('a container of the same name in %s', (_, storage, fault) => {
+    const app = {
+      AzureWebJobsStorage__accountName: 'host',
+      SYNC_DATABASE_STORAGE__blobServiceUri: 'https://main.blob.core.windows.net/',
+      OTHER: 'UseDevelopmentStorage=true',
+    };
+    const { names, faults } = read(
+      { sales: { ...url, SYNC_DATABASE_CONTAINER: 'dataverse', ...storage } },
+      app,
+    );
+    expect(names).toEqual(fault === undefined ? [undefined, 'sales'] : [undefined]);
+    expect(faults).toEqual(fault === undefined ? [] : [expect.stringMatching(fault)]);
+  });
+
   test.each([
     'Sales',
     's',
