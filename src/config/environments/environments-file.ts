@@ -67,7 +67,8 @@ export function readEnvironmentsFile(path: string, app: AppSettings): Environmen
     throw invalid(path, 'must be an object with "environments", an object of environments by name');
   const environments: ConfiguredEnvironment[] = [];
   const faults: string[] = [];
-  if (repeated.some((names) => names.length === 1)) throw invalid(path, 'has "environments" more than once');
+  if (repeated.some((names) => names.join() === 'environments'))
+    throw invalid(path, 'has "environments" more than once');
   for (const [name, given] of Object.entries(outer.data.environments)) {
     const twice = repeated.find(([, one]) => one === name);
     const found = twice === undefined ? readEnvironment(name, given, app) : saidTwice(twice);

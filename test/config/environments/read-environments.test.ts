@@ -356,6 +356,7 @@ test.each([
   ],
   [`{"environments": {"sales": ${one}}, "environments": {}}`, '', /has "environments" more than once/],
   [`{"environments": {"sales": ${one}, "other": ${one}}}`, 'sales other', /^$/],
+  [`{"$schema": "a", "$schema": "b", "environments": {"sales": ${one}}}`, 'sales', /^$/],
 ])('what a file says twice is not guessed at: %s', (text, kept, fault) => {
   const { names, faults } = read(text);
   expect(names.slice(1).join(' ')).toBe(kept);
