@@ -112,6 +112,18 @@ describe('the pages', () => {
     expect(reads).toBe(1);
   });
 
+  it('read another environment again some time after a read that never ends', async () => {
+    org = await Organisation.start(['account']);
+    await org.sync();
+    const { services } = org.harness;
+    let answer = new Promise<typeof services>(() => {});
+    const stuck = { name: 'stuck', services: () => answer };
+    expect(textOf(await get('/api/pages/overview', {}, [stuck]))).toContain('stuck It does not answer');
+    answer = Promise.resolve(services);
+    org.clock.now += 120_000;
+    expect(textOf(await get('/api/pages/overview', {}, [stuck]))).not.toContain('It does not answer');
+  });
+
   it('lead from the overview to a table that failed, and say why and what to do', async () => {
     org = await Organisation.start(['account', 'lead']);
     org.store.deniedPrivileges.add('prvReadlead');

@@ -16,8 +16,16 @@ interface Line {
 /** How long a page waits for what another environment says, in milliseconds. */
 const patience = 2000;
 
-/** Reads that have not ended. The next page waits for the same one, so that they do not pile up. */
-const pending = new WeakMap<PageEnvironment, Promise<Line>>();
+/** A read that has not ended. The next page waits for the same one, so that they do not pile up. */
+interface Pending {
+  line: Promise<Line>;
+  since: Date;
+}
+
+const pending = new WeakMap<PageEnvironment, Pending>();
+
+/** A read as old as this, in milliseconds, may never end: a lost connection says nothing. The next page reads anew. */
+const abandoned = 60_000;
 
 /**
  * How the mirrors of the other environments are. One that cannot be read, or whose storage does not answer, says so in its
@@ -47,17 +55,20 @@ ${dataTable(
 }
 
 async function lineInTime(other: PageEnvironment, context: PageContext): Promise<Line> {
-  let line = pending.get(other);
-  if (line === undefined) {
-    line = lineOf(other, context).finally(() => pending.delete(other));
-    pending.set(other, line);
+  let read = pending.get(other);
+  if (read === undefined || context.now.getTime() - read.since.getTime() > abandoned) {
+    const started: Pending = { line: lineOf(other, context), since: context.now };
+    const forget = () => pending.get(other) === started && pending.delete(other);
+    started.line = started.line.finally(forget);
+    pending.set(other, started);
+    read = started;
   }
   const { promise: late, resolve } = Promise.withResolvers<Line>();
   const { name } = other;
   const noAnswer = { name, host: '', state: 'It does not answer', isBad: true, ended: undefined };
   const timer = setTimeout(resolve, patience, noAnswer);
   try {
-    return await Promise.race([line, late]);
+    return await Promise.race([read.line, late]);
   } finally {
     clearTimeout(timer);
   }
