@@ -178,6 +178,8 @@ export class PostgresTransaction implements MirrorTransaction {
       }));
       const { historyChanged, ...counts } = await mergeTable(this.#session, migrated.table, parts, {
         ...options,
+        // What the migration made of a value is a version, too.
+        startHistory: options.startHistory || migrated.hasOtherValues,
         temporary: this.#temporary,
         // A table that is new, or has other values, is exported as a whole.
         changes: isOther ? undefined : this.#changes,

@@ -99,6 +99,17 @@ describe('the tables', () => {
     await org.expectIdle();
   });
 
+  it('have a version in the history for each value that a change of its type took away', async () => {
+    await start([{ name: 'account', history: true }]);
+    addColumn(org.store, 'account', 'new_was', 'text', () => 'an old text');
+    org.rows('account', 2, () => ({ new_was: 'an old text' }));
+    await org.sync();
+    retypeColumn(org.store, 'account', 'new_was', 'datetime', () => null);
+    await org.sync();
+    const current = 'SELECT DISTINCT new_was FROM mirror.accounts_history WHERE valid_to IS NULL';
+    expect(await query(current)).toEqual([{ new_was: null }]);
+  });
+
   it('follow the name of their entity set, with their indexes, and views of somebody else go on', async () => {
     await start(['account', { name: 'contact', history: true }]);
     const [contact] = org.rows('contact', 1);

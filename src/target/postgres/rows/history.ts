@@ -102,7 +102,9 @@ export class History {
     const other = `h.${quote(name)} IS DISTINCT FROM ${this.#value('t', name)}`;
     const type = this.#texts.get(name);
     if (type === undefined || !writtenOtherwise.has(type)) return other;
-    return `(${other} AND ${castSql(name, 'text', type, 'h')} IS DISTINCT FROM t.${quote(name)})`;
+    // A text that is no such value is cast to NULL, and still another one than NULL.
+    const value = `t.${quote(name)}`;
+    return `(${other} AND (${value} IS NULL OR ${castSql(name, 'text', type, 'h')} IS DISTINCT FROM ${value}))`;
   }
 
   /** Adds a version for each of these rows. @param source what follows FROM @param row the alias of a row there */
