@@ -291,6 +291,34 @@ describe('on a cluster', () => {
     await proxy.stop();
   });
 
+  it('what a long move leaves behind is left to the next run', async () => {
+    const proxy = await startPostgresProxy(await createCluster());
+    await start(['account', 'contact'], Promise.resolve(proxy.address));
+    org.harness.stages = () => false;
+    org.rows('account', 6);
+    const now = Date.now.bind(Date);
+    let isLong = true;
+    let seconds = 0;
+    let leftovers = 0;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + seconds * 1000);
+    proxy.onStatement = (sql) => {
+      if (isLong && sql.includes('create_distributed_table')) seconds = 400;
+      if (sql.includes('truncate_local_data_after_distributing_table')) leftovers += 1;
+      return undefined;
+    };
+    try {
+      await org.sync();
+      expect(leftovers).toBe(0);
+      isLong = false;
+      await org.sync();
+      expect(leftovers).toBeGreaterThan(0);
+    } finally {
+      clock.mockRestore();
+    }
+    await org.expectMirror('account');
+    await proxy.stop();
+  });
+
   it('a mirror moves there, and back into a file', async () => {
     await start([{ name: 'account', history: true }, 'contact']);
     org.rows('account', 6);

@@ -18,6 +18,8 @@ import { waitForUnfinished } from './unfinished-commits.ts';
  */
 const moveSeconds = 60;
 const beginSeconds = 60;
+/** Nothing else begins later: each table can wait two minutes for a writer, as the next run may have begun. */
+const allSeconds = 300;
 
 /** Where a table belongs. One that was distributed stays so: its rows would move to and fro. */
 export function wantedPlacement(
@@ -62,7 +64,8 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
     return misplaced(session, state, placements, limit);
   });
   if (found === undefined) return;
-  const end = Date.now() + beginSeconds * 1000;
+  const begun = Date.now();
+  const isWithin = (seconds: number) => Date.now() < begun + seconds * 1000;
   let error: unknown;
   const attempt = async (work: (session: Session) => Promise<void>): Promise<void> => {
     try {
@@ -72,12 +75,12 @@ export async function arrangeTables(connections: Connections, limit: number): Pr
     }
   };
   for (const logicalName of found) {
-    if (Date.now() < end) await attempt((session) => arrange(session, logicalName, limit));
+    if (isWithin(beginSeconds)) await attempt((session) => arrange(session, logicalName, limit));
   }
   for (const table of await connections.read(tablesWithLeftovers)) {
-    await attempt((session) => dropLeftovers(session, table));
+    if (isWithin(allSeconds)) await attempt((session) => dropLeftovers(session, table));
   }
-  await attempt(noteBytes);
+  if (isWithin(allSeconds)) await attempt(noteBytes);
   if (error !== undefined) throw error;
 }
 
