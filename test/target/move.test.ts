@@ -3,7 +3,7 @@ import { ConfigurationError } from '../../src/errors.ts';
 import type { RunStatus } from '../../src/sync/run/run-status.ts';
 import { startPostgres, withClient } from '../postgres.ts';
 import { Organisation } from '../sync/organisation.ts';
-import { addColumn, addLookup, dropColumn, renameSet } from '../sync/schema-drift.ts';
+import { addColumn, addLookup, dropColumn, renameSet, retypeColumn } from '../sync/schema-drift.ts';
 import { withDatabase } from '../sync/truth.ts';
 
 const entities = [
@@ -239,6 +239,24 @@ describe('a mirror that is moved to PostgreSQL, and back', () => {
     addColumn(store, 'account', 'new_third', 'text', () => null);
     await org.sync();
     expect(await versions()).toBe(before + 1);
+    await org.expectSound();
+  });
+
+  it('adds no versions of booleans that were of another type, there and back', async () => {
+    org = await Organisation.start([{ name: 'account', history: true }], { seed: 3 });
+    const { store } = org;
+    addColumn(store, 'account', 'new_was', 'int', () => 7);
+    org.rows('account', 2, () => ({ new_was: 7 }));
+    await org.sync();
+    await org.harness.move(await (await startPostgres()).createDatabase());
+    retypeColumn(store, 'account', 'new_was', 'bool', () => false);
+    await org.sync();
+    const versions = async () => (await org.query('SELECT accountid FROM accounts_history')).length;
+    const before = await versions();
+    await org.harness.move(undefined);
+    addColumn(store, 'account', 'new_third', 'text', () => null);
+    await org.sync();
+    expect(await versions()).toBe(before);
     await org.expectSound();
   });
 

@@ -7,7 +7,7 @@ import type { Labels } from '../../mirror-target.ts';
 import { type State, tablesOf } from '../../state.ts';
 import { metaNames, readMeta } from '../bookkeeping/bookkeeping-tables.ts';
 import type { Session } from '../connection/session.ts';
-import { postgresType } from '../schema/column-types.ts';
+import { type PostgresType, postgresType } from '../schema/column-types.ts';
 import { storedName } from '../schema/names.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 
@@ -51,10 +51,10 @@ export class PostgresContents implements MirrorContents {
     await session.run(
       `DECLARE contents NO SCROLL CURSOR FOR SELECT ${selected.join(', ')} FROM ${session.name(table)}${place}`,
     );
-    const times = this.#timesInHistory(table);
+    const present = this.#typesOfHistory(table);
     const kinds = columns.map((name) => {
       const type = types.get(name)!;
-      return { type, isOwn: this.#isOwn(table, name), hasTimes: type === 'text' && times.has(name) };
+      return { type, isOwn: this.#isOwn(table, name), now: type === 'text' ? present.get(name) : undefined };
     });
     for (let wanted = firstRows; ; ) {
       const rows = await session.all<Record<string, string | null>>(`FETCH ${wanted} FROM contents`);
@@ -78,11 +78,10 @@ export class PostgresContents implements MirrorContents {
     return isPeriod && !tablesOf(this.state).some(({ name }) => name === table);
   }
 
-  /** Columns of a history with times, which are texts if their versions have been of several types. */
-  #timesInHistory(history: string): Set<string> {
+  /** The types that the columns of a history have in its table: they are texts if their versions have been of several types. */
+  #typesOfHistory(history: string): Map<string, PostgresType> {
     const table = tablesOf(this.state).find((one) => this.historyName(one) === history);
-    const times = table?.columns.filter((column) => postgresType(column).startsWith('timestamp')) ?? [];
-    return new Set(times.map(({ name }) => name));
+    return new Map(table?.columns.map((column) => [column.name, postgresType(column)]));
   }
 
   async close(): Promise<void> {
@@ -105,10 +104,11 @@ const timeText = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)\+00$/;
 /** A text of PostgreSQL as the value that SQLite has. */
 function mirrorValue(
   text: string | null,
-  { type, isOwn: hasMilliseconds, hasTimes }: { type: string; isOwn: boolean; hasTimes: boolean },
+  { type, isOwn: hasMilliseconds, now }: { type: string; isOwn: boolean; now: PostgresType | undefined },
 ): MirrorValue {
   if (text === null) return null;
-  if (hasTimes) return text.replace(timeText, '$1T$2Z');
+  if (now?.startsWith('timestamp')) return text.replace(timeText, '$1T$2Z');
+  if (now === 'boolean' && /^(?:true|false)$/.test(text)) return text === 'true' ? 1 : 0;
   if (type === 'bytea') return Buffer.from(text, 'hex');
   if (type === 'boolean') return text === 'true' ? 1 : 0;
   if (type === 'double precision') return Number(text);
