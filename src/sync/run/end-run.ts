@@ -62,8 +62,9 @@ export async function endRun(
     await announce(services, run, etag);
     await release(services, run);
     await startDueCheck(services, run);
-    // It can take longer than `endingSeconds`, and the next run can begin meanwhile.
-    await arrangeMirror(services, runId);
+    // It can take longer than `endingSeconds`, and the next run can begin meanwhile. A start, which abandons runs, does not
+    // wait for it: its own run does it.
+    if (phase !== 'abandoned') await arrangeMirror(services, runId);
     await requestExport(services, runId, end.state);
     return true;
   }
@@ -153,7 +154,8 @@ async function finish(
     await announce(services, run, etag);
   }
   await release(services, run);
-  await arrangeMirror(services, run.runId);
+  // Only a start knows that.
+  if (!isDead) await arrangeMirror(services, run.runId);
   return true;
 }
 

@@ -232,6 +232,24 @@ describe('the announcement of the end', () => {
     },
   );
 
+  it('is completed by a start without moving tables, which can take minutes', async () => {
+    org = await Organisation.start(['account']);
+    let moves = 0;
+    const { runId } = await org.harness.start();
+    const restore = killAfterWrite(1);
+    for (let error: unknown; error === undefined; ) error = await org.harness.deliver();
+    restore();
+    org.harness.restarted();
+    org.harness.services.mirror.arrange = async () => {
+      moves += 1;
+    };
+    org.clock.now += 60_000;
+    expect(await org.harness.startUnplanned()).not.toMatchObject({ runId });
+    expect(moves).toBe(0);
+    while (org.harness.waiting > 0) await org.harness.deliver();
+    expect(moves).toBeGreaterThan(0);
+  });
+
   it('of a run that could not be planned is made up for by the redelivered message alone', async () => {
     org = await Organisation.start(['account']);
     const phases = announced();
