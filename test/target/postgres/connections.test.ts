@@ -126,6 +126,21 @@ test('a transaction leaves nothing behind on its connection', async () => {
   expect(await shown()).toEqual(before);
 });
 
+test('a read of a plain database takes none of the locks that are for clusters, not even the first', async () => {
+  const connections = connect();
+  let locks = 0;
+  const first = async () => {
+    locks += 1;
+  };
+  for (let n = 0; n < 2; n++) await connections.read((session) => session.number('SELECT 1 AS one'), first);
+  expect(locks).toBe(0);
+  await withClient(address, (client) =>
+    client.query('SET allow_system_table_mods = on; CREATE TABLE pg_catalog.pg_dist_partition ()'),
+  );
+  const isOfCluster = await connect().read(async (session) => session.isOfCluster, first);
+  expect([isOfCluster, locks]).toEqual([true, 1]);
+});
+
 test('a limit of the database for statements does not end those of the mirror', async () => {
   await withClient(address, async (client) => {
     const { rows } = await client.query('SELECT current_database() AS name');

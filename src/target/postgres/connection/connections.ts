@@ -63,7 +63,7 @@ export class Connections {
   readonly #options: PostgresOptions;
   #readers: Promise<Pool> | undefined;
   #writers: Promise<Pool> | undefined;
-  /** Whether the database was none of a cluster when it was read last. */
+  /** Whether the database was none of a cluster when it was asked last. */
   #isPlain = false;
 
   constructor(options: PostgresOptions) {
@@ -73,7 +73,7 @@ export class Connections {
   /**
    * Runs `work` in a transaction that only reads, and sees one state of the mirror. A connection that was not used for a
    * while may be gone, so a read that fails is tried again with another one.
-   * @param first runs before anything decides what the transaction sees, unless the database is known to be none of a cluster
+   * @param first on a cluster, runs before anything decides what the transaction sees
    */
   async read<T>(work: (session: Session) => Promise<T>, first?: FirstOfRead): Promise<T> {
     try {
@@ -95,6 +95,8 @@ export class Connections {
   #readOnce<T>(work: (session: Session) => Promise<T>, first?: FirstOfRead): Promise<T> {
     return this.#with(async (client) => {
       const session = new Session(client, this.#options.schema);
+      // Not in the transaction: a query decides what it sees.
+      if (first !== undefined && !this.#isPlain) this.#isPlain = !(await session.findCluster());
       await session.run('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
       if (!this.#isPlain) await first?.(session);
       await session.begin([...textForms, noStatementLimit]);

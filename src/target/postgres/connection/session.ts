@@ -85,6 +85,11 @@ export class Session {
     for (const one of shared) await this.run(one);
   }
 
+  /** Whether the database is one of a cluster, before a transaction begins. */
+  async findCluster(): Promise<boolean> {
+    return (await this.get(isOfClusterSql))?.['list'] != null;
+  }
+
   /** Errors of `work` name this table. */
   async about<T>(object: string, work: () => Promise<T>): Promise<T> {
     const before = this.#object;
