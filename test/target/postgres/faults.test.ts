@@ -22,7 +22,10 @@ let address: string;
 async function start(): Promise<void> {
   address = await (await startPostgres()).createDatabase();
   proxy = await startPostgresProxy(address);
-  org = await Organisation.start(entities, {}, { SYNC_MASS_DELETE_LIMIT: '1' }, undefined, proxy.address);
+  // The long form sends more than the real service takes in five minutes.
+  const sample = { protection: { requests: 1e9 } };
+  const settings = { SYNC_MASS_DELETE_LIMIT: '1' };
+  org = await Organisation.start(entities, sample, settings, undefined, proxy.address);
   org.rows('account', 6, (index) => ({ name: `account ${index}` }));
   const [contact] = org.rows('contact', 2);
   org.rows('lead', 4, () => ({ _customerid_value: { id: contact!, table: 'contact' } }));
