@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { Environment } from '../config/environments/environment.ts';
+import { placesWithName } from '../config/environments/environment-settings.ts';
 import { databaseFileOf, databaseNameOf } from '../storage/database/database-names.ts';
 import type { RunStatus } from '../sync/run/run-status.ts';
 import { formatBytes } from '../terminal/format.ts';
@@ -75,9 +76,10 @@ export class LocalMirror {
   }
 
   #blob({ connectionString, settings }: LocalEnvironment, database: string | undefined) {
-    const container = settings['SYNC_DATABASE_CONTAINER'] || 'dataverse';
+    const { SYNC_DATABASE_CONTAINER: container } =
+      this.name === undefined ? settings : placesWithName(this.name, settings);
     return BlobServiceClient.fromConnectionString(connectionString)
-      .getContainerClient(this.name === undefined ? container : `${container}-${this.name}`)
+      .getContainerClient(container || 'dataverse')
       .getBlobClient(databaseFileOf(blobName({ settings }), database));
   }
 }

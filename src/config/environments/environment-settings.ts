@@ -36,22 +36,28 @@ const groups: readonly { first: readonly string[]; rest: RegExp }[] = [
   { first: ['POSTGRES_DATABASE', 'POSTGRES_USER'], rest: /^POSTGRES_(?:READER_)?URL$/ },
 ];
 
+/** The places of an environment that names none: those of the app, with its name at the end. */
+export function placesWithName(name: string, app: AppSettings) {
+  const of = (setting: string, fallback: string) => app[setting]?.trim() || fallback;
+  return {
+    SYNC_QUEUE_PREFIX: `${of('SYNC_QUEUE_PREFIX', defaultQueuePrefix)}-${name}`,
+    SYNC_WORK_CONTAINER: `${of('SYNC_WORK_CONTAINER', 'sync-work')}-${name}`,
+    SYNC_DATABASE_CONTAINER: `${of('SYNC_DATABASE_CONTAINER', 'dataverse')}-${name}`,
+    POSTGRES_SCHEMA: `${of('POSTGRES_SCHEMA', 'dataverse')}_${name.replaceAll('-', '_')}`,
+  };
+}
+
 /**
- * The app settings as they are for an environment: those of the app, its own instead of them, and queues, containers and
- * a schema with its name at the end where it names none.
+ * The app settings as they are for an environment: those of the app, its own instead of them, and places of its own.
  */
 export function settingsOf({ name, own }: ConfiguredEnvironment, app: AppSettings): AppSettings {
   const left = groups.filter(({ first }) => first.some((setting) => own[setting] !== undefined));
   const inherited = Object.entries(app).filter(
     ([setting]) => !neverInherited.includes(setting) && !left.some(({ rest }) => rest.test(setting)),
   );
-  const of = (setting: string, fallback: string) => app[setting]?.trim() || fallback;
   return {
     ...Object.fromEntries(inherited),
-    SYNC_QUEUE_PREFIX: `${of('SYNC_QUEUE_PREFIX', defaultQueuePrefix)}-${name}`,
-    SYNC_WORK_CONTAINER: `${of('SYNC_WORK_CONTAINER', 'sync-work')}-${name}`,
-    SYNC_DATABASE_CONTAINER: `${of('SYNC_DATABASE_CONTAINER', 'dataverse')}-${name}`,
-    POSTGRES_SCHEMA: `${of('POSTGRES_SCHEMA', 'dataverse')}_${name.replaceAll('-', '_')}`,
+    ...placesWithName(name, app),
     ...own,
     [environmentKey]: name,
   };

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from 'pg';
+import { placesWithName } from '../../config/environments/environment-settings.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { startPostgresServer } from './postgres-server.ts';
 
@@ -28,9 +29,9 @@ export interface LocalPostgres {
 
 const database = 'dataverse';
 
-/** The schema of an environment, as environment-settings.ts names it. */
+/** The schema of an environment. @param name undefined for that of the app settings */
 const schemaOf = (name: string | undefined): string =>
-  name === undefined ? 'dataverse' : `dataverse_${name.replaceAll('-', '_')}`;
+  name === undefined ? 'dataverse' : placesWithName(name, {}).POSTGRES_SCHEMA;
 
 /**
  * Starts a PostgreSQL server on this machine, with a database for the mirror, its owner, and a user who can only read.

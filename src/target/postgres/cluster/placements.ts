@@ -10,6 +10,7 @@ export type Placement = 'local' | 'reference' | 'distributed';
 export type Placements = ReadonlyMap<string, Placement>;
 
 const none: Placements = new Map();
+
 /**
  * Lets a transaction that writes change definitions and rows of tables on several nodes in any order: one connection to each
  * node does all of it. Call it outside of savepoints.
