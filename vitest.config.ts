@@ -14,6 +14,7 @@ const withIsolation = [
     'fuzz/over-http',
     'http/handler',
     'http/metrics/over-http',
+    'http/sync/get-database',
     'storage/request-spans',
     'safe-text',
     'linear-time',
