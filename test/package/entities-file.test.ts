@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
@@ -47,6 +48,19 @@ test.each([
 ])('%s is refused, and the last package stays', async (file, message) => {
   await expect(build(file)).rejects.toThrow(message);
   expect(existsSync(join(root, 'out/app/host.json'))).toBe(true);
+});
+
+test('npm run package says what is wrong in one line', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(project, 'scripts/package.ts')], {
+    cwd: root,
+    env: { ...process.env, SYNC_ENTITIES_FILE: 'absent.json' },
+    encoding: 'utf8',
+  });
+  expect([status, stdout, stderr]).toEqual([
+    1,
+    '',
+    expect.stringMatching(/^SYNC_ENTITIES_FILE is absent\.json, but .* is not a file\. Create it, .*\n$/),
+  ]);
 });
 
 test('the file of further environments is packed with the lists of tables that it names', async () => {
