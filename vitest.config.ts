@@ -29,7 +29,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     // The same holds for what a test waits for.
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 90_000 } },
     // Of three at once one is usually waiting, for a retry or another process: what two cores carry.
     maxWorkers: 3,
     projects: [

@@ -4,8 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
-import { chromiumAbsent, chromiumPath } from '../http/dashboard/chromium.ts';
+import { chromiumAbsent, chromiumPath, launchChromium } from '../http/dashboard/chromium.ts';
 import { root } from './pages.ts';
 
 if (chromiumPath === undefined) {
@@ -19,7 +18,7 @@ const app = spawn(
   { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
 );
 try {
-  const browser = await chromium.launch({ executablePath: chromiumPath });
+  const browser = await launchChromium();
   const page = await browser.newPage({ viewport: { width: 1180, height: 820 }, deviceScaleFactor: 1.5 });
   await page.goto(await addressOfPages());
   const pages = { Overview: 'h1', Campaigns: 'svg', Data: 'table.data' };

@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { app } from '@azure/functions';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { FunctionsHost } from '../../src/local/functions-host/host.ts';
 import { startFunctionsHost } from '../../src/local/functions-host/host.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
 import { type Azurite, startAzurite } from '../azurite.ts';
-import { chromiumPath } from '../http/dashboard/chromium.ts';
+import { chromiumPath, launchChromium } from '../http/dashboard/chromium.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const reads = [
@@ -205,7 +205,7 @@ describe('where people sign in with Entra ID', () => {
   describe.skipIf(chromiumPath === undefined)('in Chromium', () => {
     let browser: Browser;
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: chromiumPath! });
+      browser = await launchChromium();
     });
     afterAll(() => browser?.close());
 

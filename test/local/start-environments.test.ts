@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chromiumAbsent, chromiumPath } from '../http/dashboard/chromium.ts';
+import { chromiumAbsent, chromiumPath, launchChromium } from '../http/dashboard/chromium.ts';
 import { withClient } from '../postgres.ts';
 import { removeServer } from './server-folder.ts';
 
@@ -101,7 +101,7 @@ describe.skipIf(chromiumPath === undefined)(
   () => {
     let browser: Browser;
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: chromiumPath! });
+      browser = await launchChromium();
     });
     afterAll(() => browser?.close());
 

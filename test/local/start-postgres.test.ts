@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type SampleDataverse, startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
-import { chromiumAbsent, chromiumPath } from '../http/dashboard/chromium.ts';
+import { chromiumAbsent, chromiumPath, launchChromium } from '../http/dashboard/chromium.ts';
 import { withClient } from '../postgres.ts';
 import { removeServer } from './server-folder.ts';
 
@@ -159,7 +159,7 @@ describe.skipIf(chromiumPath === undefined)(
     const opened: BrowserContext[] = [];
 
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: chromiumPath! });
+      browser = await launchChromium();
     });
     afterEach(async () => {
       for (const context of opened.splice(0)) await context.close();

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { responsesInMemory } from '../../../src/dataverse/transport/http-exchange.ts';
 import { clientFor, sendJson, startServer } from '../http-server.ts';
 
@@ -116,7 +116,7 @@ test('a body that is too large does not keep its connection open', async () => {
   for (let n = 0; n < 3; n++) {
     await expect(client.readPages({ entitySet: 'accounts' }).next()).rejects.toThrow('larger than the limit');
   }
-  await vi.waitFor(() => expect(open).toBe(0), { timeout: 10_000 });
+  await expect.poll(() => open).toBe(0);
 });
 
 test('a wait of hours that one response asks for stops other requests for minutes at most', async () => {

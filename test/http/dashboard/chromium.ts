@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { type Browser, chromium } from 'playwright-core';
 
 /** The path of Chromium; undefined if it is not installed. */
 export const chromiumPath = [process.env['CHROMIUM_PATH'], '/usr/bin/chromium'].find(
@@ -7,3 +8,10 @@ export const chromiumPath = [process.env['CHROMIUM_PATH'], '/usr/bin/chromium'].
 
 /** Why a browser test is skipped. */
 export const chromiumAbsent = 'no /usr/bin/chromium, and CHROMIUM_PATH is not set';
+
+/** Starts Chromium, whose pages wait as long as a machine may stall. */
+export async function launchChromium(): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath: chromiumPath! });
+  browser.on('context', (context) => context.setDefaultTimeout(90_000));
+  return browser;
+}

@@ -5,12 +5,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { problemPage } from '../../../src/http/pages/problem-page.ts';
 import { Problem } from '../../../src/http/problem.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
-import { chromiumAbsent, chromiumPath } from './chromium.ts';
+import { chromiumAbsent, chromiumPath, launchChromium } from './chromium.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -57,7 +57,7 @@ describe.skipIf(chromiumPath === undefined)(
       );
       app.stdout!.on('data', (chunk) => (printed += chunk));
       app.stderr!.on('data', (chunk) => (printed += chunk));
-      browser = await chromium.launch({ executablePath: chromiumPath! });
+      browser = await launchChromium();
       while (!printed.includes('Press Ctrl-C')) {
         if (app.exitCode !== null) throw new Error(printed);
         await new Promise((done) => setTimeout(done, 50));
@@ -197,7 +197,7 @@ describe.skipIf(chromiumPath === undefined)(
       await page.getByText('Done: started.').waitFor();
       expect(posts).toBe(1);
       await page.locator('main[data-live]').waitFor();
-      await page.locator('main:not([data-live])').waitFor({ timeout: 60_000 });
+      await page.locator('main:not([data-live])').waitFor();
       await heading(page).getByText('needs attention').waitFor();
       expect(await page.evaluate(() => (globalThis as unknown as { isSame?: boolean }).isSame)).toBe(true);
       // The keyboard is where it was, and what was said was said once.

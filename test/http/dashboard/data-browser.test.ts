@@ -5,14 +5,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { SavedFile } from '../../../src/browser/read/saved-file.ts';
 import { rowidName } from '../../../src/browser/sql/dialects.ts';
 import { type Filter, filterOf, filterText, operators } from '../../../src/browser/sql/filter.ts';
 import { positionColumn, statementOf, type View } from '../../../src/browser/sql/page-statement.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
-import { chromiumAbsent, chromiumPath } from './chromium.ts';
+import { chromiumAbsent, chromiumPath, launchChromium } from './chromium.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const hostile = `<img src=x onerror=alert(1)>"',|`;
@@ -219,7 +219,7 @@ describe.skipIf(chromiumPath === undefined)(
       );
       app.stdout!.on('data', (chunk) => (printed += chunk));
       app.stderr!.on('data', (chunk) => (printed += chunk));
-      browser = await chromium.launch({ executablePath: chromiumPath! });
+      browser = await launchChromium();
       while (!printed.includes('Press Ctrl-C')) {
         if (app.exitCode !== null) throw new Error(printed);
         await new Promise((done) => setTimeout(done, 50));
@@ -342,7 +342,7 @@ describe.skipIf(chromiumPath === undefined)(
     };
     /** Waits until the page shows these values in a column. */
     const expectColumn = async (page: Page, name: string, values: unknown[]) =>
-      expect.poll(() => column(page, name), { timeout: 20_000 }).toEqual(values.map(String));
+      expect.poll(() => column(page, name)).toEqual(values.map(String));
 
     test('shows rows page by page, sorted and filtered, as SQLite finds them', async () => {
       const { page, complaints } = await open('?table=contacts');
@@ -441,7 +441,7 @@ describe.skipIf(chromiumPath === undefined)(
         "SELECT name, description, 9007199254740993 AS big, NULL AS absent FROM accounts WHERE description = '=1+1'",
       );
       await page.keyboard.press('Control+Enter');
-      await expect.poll(() => page.locator('#data').textContent(), { timeout: 8000 }).toContain('1 rows in');
+      await expect.poll(() => page.locator('#data').textContent()).toContain('1 rows in');
       const [first] = await Promise.all([
         page.waitForEvent('download'),
         page.locator('details').getByRole('button', { name: 'JSON' }).click(),

@@ -57,7 +57,7 @@ describe(`${days} days of runs every 15 minutes with 50 tables`, () => {
     expect(db.get('SELECT count(*) AS n FROM _sync_schema_changes')).toEqual({ n: 5000 });
     expect(db.get('SELECT count(*) AS n FROM _sync_deleted')).toEqual({ n: period / quarterHour });
     db.close();
-  }, 60_000);
+  });
 
   it('leaves a small state if nothing changes', () => {
     let state = emptyState();
