@@ -1,7 +1,7 @@
 import { quoteIdentifier as quote } from '../../../schema/sql.ts';
 import type { Table } from '../../../schema/table.ts';
 import type { Shard } from '../../../sqlite/shard.ts';
-import { andLive, deletedAtColumn, hasMarks, rawJsonColumn } from '../../common/mirror-table.ts';
+import { andLive, deletedAtColumn, hasMarks } from '../../common/mirror-table.ts';
 import type { ChangesTable } from '../bookkeeping/changes-table.ts';
 import { ComparedRows } from '../cluster/compared-rows.ts';
 import { placementOf } from '../cluster/placements.ts';
@@ -9,12 +9,14 @@ import type { Session } from '../connection/session.ts';
 import type { PostgresType } from '../schema/column-types.ts';
 import { storedColumns } from '../schema/stored-columns.ts';
 import { type StagedShard, tablesOf } from '../staging/staged-shards.ts';
-import { anyDiffers } from './any-differs.ts';
 import type { LoadedColumn } from './copy-rows.ts';
 import { deleteRows } from './delete-rows.ts';
 import { History } from './history.ts';
 import { countRows } from './live-rows.ts';
-import { type LoadedShard, loadShard, shardRow, shardVersion, validIds } from './load-shard.ts';
+import { type LoadedShard, loadShard, shardRow, shardVersion } from './load-shard.ts';
+import { addAbsent, KeyComparison } from './merge/key-comparison.ts';
+import { MergeLists } from './merge/merge-lists.ts';
+import { changedCondition, lowerCondition } from './merge/row-conditions.ts';
 import { Repairs } from './repairs.ts';
 import type { TemporaryTables } from './temporary-tables.ts';
 
@@ -82,45 +84,17 @@ export async function mergeTable(
   return merger.finish();
 }
 
-/**
- * What the shards say about existence, collected before anything is deleted: ids of deleted rows, ids of rows of earlier
- * shards, ids of received rows, swept keys with their versions, and those of them whose rows have other values. And the
- * places of the rows of one shard that are new or differ from the table.
- */
-interface Lists {
-  gone: string;
-  written: string;
-  received: string;
-  compared: string;
-  differing: string;
-  changed: string;
-}
-
-/** Empty lists for keys of this type. All tables of a transaction with such keys use the same. */
-async function openLists(temporary: TemporaryTables, keyType: PostgresType): Promise<Lists> {
-  const list = (name: string, columns: string) => temporary.open(`merge_${name}`, columns);
-  const ids = `id ${keyType} PRIMARY KEY`;
-  // An index costs more than all else about a list. An id can be in these two several times.
-  const longIds = `id ${keyType}`;
-  return {
-    gone: await list('gone', ids),
-    written: await list('written', longIds),
-    received: await list('received', longIds),
-    compared: await list('swept', `${ids}, version text`),
-    differing: await list('differing', ids),
-    changed: await list('changed', 'place bigint'),
-  };
-}
-
 class TableMerger {
   readonly #session: Session;
   readonly #table: Table;
   readonly #options: TableMergerOptions;
   readonly #name: string;
   readonly #key: string;
-  readonly #keyType: PostgresType;
   readonly #columns: readonly LoadedColumn[];
-  readonly #lists: Lists;
+  readonly #keyType: PostgresType;
+  readonly #lists: MergeLists;
+  /** If keys are compared. */
+  readonly #keys: KeyComparison | undefined;
   readonly #history: History | undefined;
   /** The table's rows for joins with those of shards. */
   readonly #stored: ComparedRows;
@@ -132,8 +106,6 @@ class TableMerger {
   #updated = 0;
   /** Rows that were added or updated without a look at which of both it was. */
   #written = 0;
-  /** Whether an id was added to the list of deleted rows. */
-  #areSomeGone = false;
 
   private constructor(
     session: Session,
@@ -141,7 +113,7 @@ class TableMerger {
     options: TableMergerOptions,
     columns: readonly LoadedColumn[],
     keyType: PostgresType,
-    lists: Lists,
+    lists: MergeLists,
     history: History | undefined,
     stored: ComparedRows,
     before: { isEmpty: boolean; hasTombstones: boolean },
@@ -157,6 +129,9 @@ class TableMerger {
     this.#history = history;
     this.#stored = stored;
     this.#before = before;
+    const { comparedKeys, rowsBefore } = options;
+    if (comparedKeys !== undefined)
+      this.#keys = new KeyComparison(session, { table, columns, keyType, rowsBefore, lists, stored });
   }
 
   static async begin(session: Session, table: Table, options: TableMergerOptions): Promise<TableMerger> {
@@ -168,7 +143,7 @@ class TableMerger {
     const { at, startHistory: compare } = options;
     const history = options.history ? await History.open(session, table, { at, compare }) : undefined;
     const keyType = columns.find(({ name }) => name === table.primaryKey)!.type;
-    const lists = await openLists(options.temporary, keyType);
+    const lists = await MergeLists.open(session, options.temporary, keyType);
     const found = await session.get(
       `SELECT EXISTS (SELECT 1 FROM ${session.name(table.name)} LIMIT 1) AS rows,
          EXISTS (SELECT 1 FROM ${session.name('_sync_deleted')} WHERE table_name = $1) AS tombstones`,
@@ -217,57 +192,22 @@ class TableMerger {
   ): Promise<void> {
     const session = this.#session;
     const key = this.#key;
-    const { gone, received } = this.#lists;
+    const { received } = this.#lists;
     if (count > 0) {
       await this.#upsert(rows, count, isLast);
       if (this.#options.isComplete && isFinal && !this.#receivesAll) {
         await session.run(`INSERT INTO ${received} SELECT ${key} FROM ${rows}`);
       }
       // A later shard can restore a row. Within a shard deletes come after rows.
-      if (this.#areSomeGone)
-        await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT ${key} FROM ${rows})`);
+      await this.#lists.removeGone(`SELECT ${key} FROM ${rows}`);
     }
-    await this.#addGone(deleted);
-    if (this.#options.comparedKeys !== undefined && keys !== undefined) await this.#sweep(keys);
+    await this.#lists.addGone(deleted);
+    if (keys !== undefined) await this.#keys?.add(keys);
   }
 
   /** Whether the shards have every row of the table: it was empty before. */
   get #receivesAll(): boolean {
     return this.#before.isEmpty && this.#options.areFinal;
-  }
-
-  /** @param ids those of deleted rows */
-  async #addGone(ids: LoadedShard['deleted']): Promise<void> {
-    if ('table' in ids) {
-      await this.#session.run(
-        `INSERT INTO ${this.#lists.gone} SELECT id FROM ${ids.table} ON CONFLICT DO NOTHING`,
-      );
-    } else if (ids.length > 0) {
-      await this.#session.run(
-        `INSERT INTO ${this.#lists.gone} SELECT unnest($1::text[])::${this.#keyType} ON CONFLICT DO NOTHING`,
-        [ids],
-      );
-    } else return;
-    this.#areSomeGone = true;
-  }
-
-  /** Takes the keys of the table, and compares the values beside them. Rows came before, so the table has the latest. */
-  async #sweep({ table, columns }: NonNullable<LoadedShard['keys']>): Promise<void> {
-    const session = this.#session;
-    const { compared, differing } = this.#lists;
-    const key = this.#key;
-    await session.run(
-      `INSERT INTO ${compared} SELECT DISTINCT ON (${key}) ${key}, ${quote(shardVersion)} FROM ${table}
-       ORDER BY ${key}, ${quote(shardRow)} DESC ON CONFLICT (id) DO UPDATE SET version = excluded.version`,
-    );
-    const names = columns.filter((name) => name !== this.#table.primaryKey);
-    if (names.length === 0) return;
-    await this.#stored.use(names, `SELECT ${key} FROM ${table}`, (rows) =>
-      session.run(
-        `INSERT INTO ${differing} SELECT k.${key} FROM ${table} k JOIN ${rows} t ON t.${key} = k.${key}
-         WHERE ${anyDiffers('t', 'k', names)} ON CONFLICT DO NOTHING`,
-      ),
-    );
   }
 
   /** @param count the rows, each key once */
@@ -290,7 +230,12 @@ class TableMerger {
     const session = this.#session;
     const key = this.#key;
     const isKnown = `(t.${key} IS NOT NULL${andLive(this.#table, 't')})`;
-    const isLower = this.#isLower(`s.${quote(shardVersion)}`);
+    const isLower = lowerCondition(
+      this.#table,
+      this.#columns,
+      this.#options.rowsBefore,
+      `s.${quote(shardVersion)}`,
+    );
     // The limit makes it look up each row by its key, as the upsert does. A join would read all of the table for each shard.
     const names = this.#columns.map(({ name }) => name);
     const keys = `SELECT ${key} FROM ${staged}`;
@@ -298,8 +243,8 @@ class TableMerger {
       session.get<{ known: string; lower: string; changed: string }>(
         `WITH rows AS MATERIALIZED (
          SELECT s.${quote(shardRow)} AS place, ${isKnown} AS is_known,
-           ${isKnown} AND ${isLower} AND NOT EXISTS (SELECT 1 FROM ${earlier} w WHERE w.id = t.${key}) AS is_lower,
-           t.${key} IS NULL OR ${this.#changedCondition('t', 's')} AS is_changed
+           ${isKnown} AND ${isLower ?? 'false'} AND NOT EXISTS (SELECT 1 FROM ${earlier} w WHERE w.id = t.${key}) AS is_lower,
+           t.${key} IS NULL OR ${changedCondition(this.#table, this.#columns, 't', 's')} AS is_changed
          FROM ${staged} s LEFT JOIN LATERAL (SELECT * FROM ${stored} r WHERE r.${key} = s.${key} LIMIT 1) t ON true),
        noted AS (INSERT INTO ${changed} SELECT place FROM rows WHERE is_changed)
        SELECT count(*) FILTER (WHERE is_known) AS known, count(*) FILTER (WHERE is_lower) AS lower,
@@ -308,7 +253,7 @@ class TableMerger {
     );
     this.#movedBack += Number(found!.lower);
     // Pages can show a row twice, so a later shard may have a version that an earlier one has replaced.
-    if (!isLast && isLower !== 'false') {
+    if (!isLast && isLower !== undefined) {
       await session.run(`INSERT INTO ${earlier} SELECT ${key} FROM ${staged}`);
     }
     const news = Number(found!.changed);
@@ -342,35 +287,7 @@ class TableMerger {
       .map(({ name }) => `${quote(name)} = excluded.${quote(name)}`);
     if (hasMarks(this.#table)) assignments.push(`${quote(deletedAtColumn)} = NULL`);
     if (assignments.length === 0) return 'DO NOTHING';
-    return `DO UPDATE SET ${assignments.join(', ')} WHERE ${this.#changedCondition('t', 'excluded')}`;
-  }
-
-  /**
-   * The condition that a version in a shard is lower than that of the row `t`. ETags of tables without `versionnumber`, such
-   * as virtual ones, are text and say nothing.
-   */
-  #isLower(version: string): string {
-    const column = this.#table.versionColumn;
-    const type = this.#columns.find(({ name }) => name === column)?.type;
-    // Without rows before, those in the table are of this merge.
-    if (column === undefined || type !== 'bigint' || this.#options.rowsBefore === 0) return 'false';
-    return `(CASE WHEN ${version} ~ '^[0-9]+$' THEN ${version}::numeric < t.${quote(column)} ELSE false END)`;
-  }
-
-  #changedCondition(existing: string, incoming: string): string {
-    const { primaryKey, versionColumn } = this.#table;
-    const names = this.#columns
-      .map(({ name }) => name)
-      .filter((name) => name !== primaryKey && name !== rawJsonColumn);
-    // The version first: it differs whenever Dataverse wrote the row, so most comparisons end there.
-    names.sort((a, b) => Number(b === versionColumn) - Number(a === versionColumn));
-    const terms = [anyDiffers(existing, incoming, names)];
-    // Rows from before `rawJson` was turned on lack their records.
-    if (this.#columns.some(({ name }) => name === rawJsonColumn)) {
-      terms.push(`${existing}.${quote(rawJsonColumn)} IS NULL`);
-    }
-    if (hasMarks(this.#table)) terms.push(`${existing}.${quote(deletedAtColumn)} IS NOT NULL`);
-    return `(${terms.join(' OR ')})`;
+    return `DO UPDATE SET ${assignments.join(', ')} WHERE ${changedCondition(this.#table, this.#columns, 't', 'excluded')}`;
   }
 
   async finish(): Promise<MergeCounts> {
@@ -382,10 +299,13 @@ class TableMerger {
       this.#added += added;
       this.#updated += this.#written - added;
     }
-    const keys = await this.#compareKeys();
-    if (isComplete && !this.#receivesAll) await this.#addAbsent(this.#lists.received);
+    const keys = await this.#keys?.finish(this.#options.comparedKeys!);
+    if (isComplete && !this.#receivesAll) {
+      const compared = { table: this.#table, lists: this.#lists, stored: this.#stored };
+      await addAbsent(session, compared, this.#lists.received);
+    }
     const deletes = await this.#delete();
-    await this.#options.temporary.empty(...Object.values(this.#lists));
+    await this.#lists.empty();
     const rows = rowsBefore + this.#added - deletes.deleted;
     const counted = isCounted ? await countRows(session, this.#table) : rows;
     if (counted !== rows) {
@@ -395,64 +315,14 @@ class TableMerger {
       added: this.#added,
       updated: this.#updated,
       rows,
-      movedBack: this.#movedBack,
       historyChanged: this.#history?.isChanged === true,
       notes: this.#repairs.notes(),
-      ...keys,
+      outdatedIds: keys?.outdatedIds ?? [],
+      otherValues: keys?.otherValues ?? 0,
+      absent: keys?.absent ?? 0,
+      movedBack: this.#movedBack + (keys?.movedBack ?? 0),
       ...deletes,
     };
-  }
-
-  /** Rows whose keys the sweep did not find are deleted. Returns the keys that the table lacks or has otherwise. */
-  async #compareKeys(): Promise<Pick<MergeCounts, 'outdatedIds' | 'otherValues' | 'absent'>> {
-    const { comparedKeys: keys } = this.#options;
-    if (keys === undefined) return { outdatedIds: [], otherValues: 0, absent: 0 };
-    const session = this.#session;
-    const { gone, compared, differing } = this.#lists;
-    let absent = 0;
-    if (keys === 'all') {
-      // The sweep came after the tombstones: such a row exists again, and is read again.
-      await session.run(
-        `INSERT INTO ${differing} SELECT id FROM ${gone} WHERE id IN (SELECT id FROM ${compared}) ON CONFLICT DO NOTHING`,
-      );
-      await session.run(`DELETE FROM ${gone} WHERE id IN (SELECT id FROM ${compared})`);
-      absent = await this.#addAbsent(compared);
-    } else {
-      const found = await session.all<{ id: string }>(`SELECT id::text AS id FROM ${compared}`);
-      const present = new Set(found.map(({ id }) => id));
-      const missing = keys.filter((id) => !present.has(id));
-      await this.#addGone(validIds(missing, this.#keyType));
-    }
-    const key = `t.${this.#key}`;
-    const version = this.#table.versionColumn;
-    const differs = version === undefined ? '' : ` OR t.${quote(version)}::text IS DISTINCT FROM k.version`;
-    const marked = hasMarks(this.#table) ? ` OR t.${quote(deletedAtColumn)} IS NOT NULL` : '';
-    const names = version === undefined ? [] : [version];
-    const missed = await this.#stored.use(names, `SELECT id FROM ${compared}`, async (rows) => {
-      this.#movedBack += await session.number(
-        `SELECT count(*) AS n FROM ${compared} k JOIN ${rows} t ON ${key} = k.id
-         WHERE ${this.#isLower('k.version')}${andLive(this.#table, 't')}`,
-      );
-      return session.all<{ id: string }>(
-        `SELECT k.id::text AS id FROM ${compared} k LEFT JOIN ${rows} t ON ${key} = k.id
-         WHERE ${key} IS NULL${differs}${marked}`,
-      );
-    });
-    const outdated = new Set(missed.map(({ id }) => id));
-    const others = await session.all<{ id: string }>(`SELECT id::text AS id FROM ${differing}`);
-    for (const { id } of others) outdated.add(id);
-    return { outdatedIds: [...outdated], otherValues: outdated.size - missed.length, absent };
-  }
-
-  /** Adds the rows that a list of all existing ids lacks to the deleted ones. @returns how many it added */
-  #addAbsent(existing: string): Promise<number> {
-    return this.#stored.use([], undefined, (rows) =>
-      this.#session.run(
-        `INSERT INTO ${this.#lists.gone} SELECT t.${this.#key} FROM ${rows} t
-         WHERE NOT EXISTS (SELECT 1 FROM ${existing} e WHERE e.id = t.${this.#key})${andLive(this.#table, 't')}
-         ON CONFLICT DO NOTHING`,
-      ),
-    );
   }
 
   #delete(): Promise<{ deleted: number; heldBack: number }> {
