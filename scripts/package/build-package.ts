@@ -33,7 +33,7 @@ export interface BuiltPackage {
  * @param folder replaced if it exists; the zip is written beside it, as `<folder>.zip`
  * @param env `SYNC_ENTITIES_FILE` names another list of tables, and `SYNC_ENVIRONMENTS_FILE` further environments with lists
  * of their own. These files are packed under the same paths, relative to `root`. The Azure Developer CLI passes its environment to hooks (learn.microsoft.com: Customize Azure Developer CLI workflows).
- * @throws ConfigurationFileError if one of them does not exist or is outside of `root`; nothing is written then
+ * @throws ConfigurationFileError if one of them cannot be packed; nothing is written then
  */
 export async function buildPackage(
   root: string,

@@ -12,7 +12,7 @@ export class ConfigurationFileError extends Error {
  * their own lists. What else is wrong with them, the app says itself.
  * @param env `SYNC_ENTITIES_FILE` and `SYNC_ENVIRONMENTS_FILE`
  * @returns their paths, relative to `root`
- * @throws ConfigurationFileError if one does not exist or is outside of `root`
+ * @throws ConfigurationFileError if one does not exist, is outside of `root`, or does not say which files it needs
  */
 export function configurationFiles(root: string, env: Record<string, string | undefined>): string[] {
   const of = (name: string) => env[name]?.trim() || undefined;

@@ -229,9 +229,7 @@ test('near-real-time: a change is in the mirror after a message', async () => {
     };
     const path = statusUrl.split('/api/')[1]!;
     await expect
-      .poll(async () => ((await (await app.fetch(path)).json()) as { phase: string }).phase, {
-        timeout: 60_000,
-      })
+      .poll(async () => ((await (await app.fetch(path)).json()) as { phase: string }).phase)
       .toBe('complete');
     const env = { APP_URL: app.url, FUNCTION_KEY: app.functionKey };
     const { code, output } = await run('near-real-time', env);

@@ -66,7 +66,7 @@ describe('POST /api/changes', () => {
       for await (const _ of container().listBlobsFlat({ prefix: 'changes' })) return false;
       return (await runs()).active === null && (await runs()).runs.length > 0;
     };
-    await vi.waitUntil(isQuiet, { timeout: 60_000, interval: 100 });
+    await vi.waitUntil(isQuiet, { timeout: 90_000, interval: 100 });
   }
 
   /** The messages that Dataverse sends are those of learn.microsoft.com: Use webhooks, "Request Body". */

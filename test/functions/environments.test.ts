@@ -76,9 +76,7 @@ describe('an app with several environments', () => {
   const ended = async (name: Name, runId: string): Promise<Status> => {
     const status = async () =>
       (await (await app.fetch(`${places[name].path}sync/${runId}`)).json()) as Status;
-    await expect
-      .poll(async () => (await status()).phase, { timeout: 60_000, interval: 200 })
-      .toMatch(/complete|failed/);
+    await expect.poll(async () => (await status()).phase, { interval: 200 }).toMatch(/complete|failed/);
     return status();
   };
   /** The ids of the accounts in a mirror. */

@@ -56,7 +56,7 @@ it('the functions export what a run changed, and say how far they are', async ()
     const phase = async () => ((await (await app.fetch(`sync/${runId}`)).json()) as { phase: string }).phase;
     await expect.poll(phase, { timeout: 120_000, interval: 200 }).toBe('complete');
     const state = async () => (await exported()).state;
-    await expect.poll(state, { timeout: 60_000, interval: 200 }).toBe('complete');
+    await expect.poll(state, { interval: 200 }).toBe('complete');
     await fabric.mirror();
     const database = await blobs
       .getContainerClient('dataverse')

@@ -376,7 +376,7 @@ describe('/api/sync', () => {
         expect(found.phase).toBe('failed');
         return found;
       },
-      { timeout: 30_000, interval: 100 },
+      { timeout: 90_000, interval: 100 },
     );
     expect(status.error).toContain('no-entities.json');
     expect(status.hint).toContain('logical name');

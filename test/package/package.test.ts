@@ -193,8 +193,8 @@ describe.skipIf(!canMakeCertificate())('deployed to an empty folder', () => {
     expect(database.prepare('SELECT count(*) AS rows FROM accounts').get()).toEqual({
       rows: dataverse.store.count('account'),
     });
-    await expect.poll(() => events, { timeout: 60_000 }).toContain('RunEnded');
-    await expect.poll(() => events, { timeout: 60_000 }).toContain('"Sync run"');
+    await expect.poll(() => events).toContain('RunEnded');
+    await expect.poll(() => events).toContain('"Sync run"');
     expect(events).toContain('"Blob commit blocks of dataverse.db"');
     // The library's own requests.
     expect(events).not.toContain('/v2.1/track');

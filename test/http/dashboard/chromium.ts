@@ -9,7 +9,7 @@ export const chromiumPath = [process.env['CHROMIUM_PATH'], '/usr/bin/chromium'].
 /** Why a browser test is skipped. */
 export const chromiumAbsent = 'no /usr/bin/chromium, and CHROMIUM_PATH is not set';
 
-/** Starts Chromium, whose pages wait as long as a machine may stall. */
+/** Starts Chromium. What a test awaits in its pages may take as long as `expect.poll` waits: see vitest.config.ts. */
 export async function launchChromium(): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: chromiumPath! });
   browser.on('context', (context) => context.setDefaultTimeout(90_000));

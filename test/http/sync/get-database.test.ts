@@ -118,7 +118,7 @@ test('a database that entities.json names, by its name', async () => {
 });
 
 /**
- * The bytes in buffers of this process. V8 frees buffers beside the program after a collection, so for a while the count
+ * The bytes in buffers of this process. V8 frees buffers in the background after a collection, so for a while the count
  * includes some that nothing refers to.
  */
 function heldBytes(): number {

@@ -76,7 +76,7 @@ test('a message is told of when it becomes visible: a new, a delayed and a relea
   expect((await client.receiveMessages()).receivedMessageItems).toHaveLength(1);
 
   await client.sendMessage('later', { visibilityTimeout: 1 });
-  await expect.poll(() => told, { timeout: 30_000 }).toHaveLength(3);
+  await expect.poll(() => told).toHaveLength(3);
   const later = await client.receiveMessages();
   expect(later.receivedMessageItems.map(({ messageText }) => messageText)).toEqual(['later']);
   await emulator.stop();

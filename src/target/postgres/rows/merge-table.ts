@@ -301,8 +301,8 @@ class TableMerger {
     }
     const keys = await this.#keys?.finish(this.#options.comparedKeys!);
     if (isComplete && !this.#receivesAll) {
-      const compared = { table: this.#table, lists: this.#lists, stored: this.#stored };
-      await addAbsent(session, compared, this.#lists.received);
+      const places = { table: this.#table, lists: this.#lists, stored: this.#stored };
+      await addAbsent(session, places, this.#lists.received);
     }
     const deletes = await this.#delete();
     await this.#lists.empty();

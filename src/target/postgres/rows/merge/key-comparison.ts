@@ -15,6 +15,7 @@ export interface ComparedKeys {
   outdatedIds: string[];
   otherValues: number;
   absent: number;
+  /** Of the compared keys alone. */
   movedBack: number;
 }
 
@@ -27,7 +28,10 @@ export interface KeyComparisonOptions {
   stored: ComparedRows;
 }
 
-/** Compares the keys that a sweep read, with their versions and some values, with the table. Rows are merged before. */
+/**
+ * Compares what a sweep read, keys with versions and some values, with the table. The rows of a shard are merged before its
+ * keys are added, so the table has the latest.
+ */
 export class KeyComparison {
   readonly #session: Session;
   readonly #options: KeyComparisonOptions;
@@ -65,7 +69,9 @@ export class KeyComparison {
    * @param keys those that were asked for
    */
   async finish(keys: 'all' | readonly string[]): Promise<ComparedKeys> {
-    const absent = keys === 'all' ? await this.#addAllAbsent() : await this.#addMissing(keys);
+    let absent = 0;
+    if (keys === 'all') absent = await this.#addAllAbsent();
+    else await this.#addMissing(keys);
     const { missed, movedBack } = await this.#compareVersions();
     const outdated = new Set(missed);
     for (const id of await this.#ids(this.#options.lists.differing)) outdated.add(id);
@@ -82,8 +88,7 @@ export class KeyComparison {
     return addAbsent(this.#session, this.#options, compared);
   }
 
-  /** @returns 0: what a sweep of some keys does not find says nothing about the others */
-  async #addMissing(keys: readonly string[]): Promise<number> {
+  async #addMissing(keys: readonly string[]): Promise<void> {
     const { lists, keyType } = this.#options;
     const present = new Set(await this.#ids(lists.compared));
     await lists.addGone(
@@ -92,10 +97,9 @@ export class KeyComparison {
         keyType,
       ),
     );
-    return 0;
   }
 
-  /** The ids that the table lacks, or has with another version, and how many of those have a greater one. */
+  /** The ids that the table lacks, has with another version or marks as deleted, and how many rows have a greater version in the table. */
   async #compareVersions(): Promise<{ missed: string[]; movedBack: number }> {
     const { table, columns, rowsBefore, lists, stored } = this.#options;
     const { compared } = lists;

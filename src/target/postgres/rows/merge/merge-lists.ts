@@ -3,7 +3,7 @@ import type { PostgresType } from '../../schema/column-types.ts';
 import type { LoadedShard } from '../load-shard.ts';
 import type { TemporaryTables } from '../temporary-tables.ts';
 
-/** What the shards of a table say about existence, collected before anything is deleted: names of temporary tables. */
+/** What the merge of a table notes before it deletes anything: names of temporary tables. */
 export class MergeLists {
   /** The ids of deleted rows. */
   readonly gone: string;
@@ -21,6 +21,7 @@ export class MergeLists {
   readonly #session: Session;
   readonly #keyType: PostgresType;
   readonly #temporary: TemporaryTables;
+  /** Whether `addGone` added an id. Absent rows are added, too, but only once all shards are merged. */
   #areSomeGone = false;
 
   private constructor(
