@@ -22,6 +22,11 @@ const lookMilliseconds = 30_000;
 /** A read that takes longer keeps the button that stops it in sight, in milliseconds. */
 const longMilliseconds = 500;
 
+/** How often a newer state is opened in a row because a sync has committed before anything was shown. */
+const mostOpens = 5;
+
+const isOutdated = (error: unknown): boolean => error instanceof QueryError && error.isChanged;
+
 /** The parts of the address that belong to this page. */
 const own = ['table', 'row', 'sort', 'desc', 'f', 'sql'];
 
@@ -71,6 +76,8 @@ async function run(root: HTMLElement): Promise<void> {
   let sql: ReturnType<typeof sqlBox> | undefined;
   /** Counts what was asked for, so that a late answer to something earlier is not shown. */
   let navigation = 0;
+  /** States that were opened since something was shown. */
+  let opens = 0;
   /** The part of the address that is shown. */
   let at = location.search;
   let outdated = new AbortController();
@@ -104,7 +111,7 @@ async function run(root: HTMLElement): Promise<void> {
       shown.say(`Read ${size} kB in ${reader.requests} requests.`);
     },
     fail(error) {
-      if (error instanceof QueryError && error.isChanged) {
+      if (isOutdated(error)) {
         shown.say('');
         offer();
       } else shown.say((error as Error).message);
@@ -117,7 +124,10 @@ async function run(root: HTMLElement): Promise<void> {
   function offer(): void {
     if (isReloading || isOffered()) return;
     const button = element('button', { type: 'button' }, 'Show the newer state');
-    button.addEventListener('click', () => void once(button, () => reload(true)));
+    button.addEventListener('click', () => {
+      opens = 0;
+      void once(button, () => reload(true));
+    });
     newer.replaceChildren('A sync has committed a newer state of the mirror. ', button);
   }
 
@@ -125,6 +135,7 @@ async function run(root: HTMLElement): Promise<void> {
   function suggest(text: string, act: () => Promise<void>): void {
     const button = element('button', { type: 'button' }, 'Try again');
     button.addEventListener('click', async () => {
+      opens = 0;
       await act();
       if (document.activeElement === document.body) state.querySelector('button')?.focus();
     });
@@ -139,27 +150,41 @@ async function run(root: HTMLElement): Promise<void> {
     return ++navigation;
   }
 
+  /** Opens the state that is there now, or the next one if a sync commits meanwhile. */
+  async function openNewest(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await reader.open(() => catalog.load());
+      } catch (error) {
+        if (tries === mostOpens || !isOutdated(error)) throw error;
+      }
+    }
+  }
+
   async function reload(isMoved: boolean): Promise<void> {
     if (isReloading) return;
     isReloading = true;
     move();
     try {
       shown.say(isOpen ? 'Opening the newer state …' : 'Opening the mirror …');
-      await reader.open(() => catalog.load());
+      await openNewest();
     } catch (error) {
       if (isOffered()) return shown.say((error as Error).message);
       return suggest((error as Error).message, () => reload(true));
     } finally {
       isReloading = false;
     }
+    const wasOnOffer = newer.contains(document.activeElement);
     newer.replaceChildren();
     // Neither rows nor a result of the earlier state stand beside what is read of this one.
     content.replaceChildren();
     sql?.clear();
-    sql ??= sqlBox(shown);
-    box.replaceChildren(sql.box);
+    if (sql === undefined) {
+      sql = sqlBox(shown);
+      box.replaceChildren(sql.box);
+    }
     isOpen = true;
-    await show(isMoved);
+    await show(isMoved || wasOnOffer);
   }
 
   async function show(isMoved: boolean): Promise<void> {
@@ -181,13 +206,17 @@ async function run(root: HTMLElement): Promise<void> {
             : await rowView(shown, table, row);
       if (asked !== navigation) return;
       content.replaceChildren(...parts);
+      opens = 0;
       shown.sayRead();
       if (isMoved) content.querySelector<HTMLElement>('h2')?.focus();
     } catch (error) {
       if (asked !== navigation) return;
       // What else the view asked for is of no use.
       move();
-      if (error instanceof QueryError && error.isChanged) shown.fail(error);
+      // Where nothing of the earlier state is shown or asked for, there is nothing to keep.
+      const isEmpty = content.firstChild === null && sql?.isUsed() !== true;
+      if (isOutdated(error) && isEmpty && ++opens < mostOpens) await reload(isMoved);
+      else if (isOutdated(error)) shown.fail(error);
       else suggest((error as Error).message, () => show(true));
       if (isMoved && document.activeElement === document.body)
         (state.querySelector('button') ?? newer.querySelector('button'))?.focus();

@@ -8,8 +8,11 @@ import { quoted } from './sql/quoted.ts';
 const mostShown = 1000;
 const mostSuggestions = 8;
 
-/** A box for SQL, which can only read. `clear` removes the result, which is of the state that was shown. */
-export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
+/**
+ * A box for SQL, which can only read. `clear` removes the result, which is of the state that was shown; `isUsed` says whether
+ * there is one, or a statement runs.
+ */
+export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void; isUsed: () => boolean } {
   const { reader, catalog } = shown;
   const first = catalog.relations.find(({ name }) => !name.startsWith('_'))?.name;
   const box = element('textarea', {
@@ -26,6 +29,7 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
   const suggestions = element('p', { id: 'suggestions', 'aria-label': 'Names that fit' });
   const result = element('div');
   const run = element('button', { type: 'button' }, 'Run');
+  let isRunning = false;
 
   /** The name that is being written. */
   const word = (): string => /[\w"]*$/.exec(box.value.slice(0, box.selectionStart))![0].replace('"', '');
@@ -77,6 +81,7 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
     const state = reader.etag;
     const began = performance.now();
     shown.say('Running …');
+    isRunning = true;
     try {
       const table = await reader.query(sql, [], { maxRows: mostShown, state });
       const seconds = ((performance.now() - began) / 1000).toFixed(2);
@@ -90,6 +95,8 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
         shown.say('');
         result.replaceChildren(element('p', { class: 'fault', role: 'alert' }, (error as Error).message));
       }
+    } finally {
+      isRunning = false;
     }
     // Who stopped it by keyboard goes on from here.
     if (document.activeElement?.id === 'stop') run.focus();
@@ -120,7 +127,11 @@ export function sqlBox(shown: Shown): { box: HTMLElement; clear: () => void } {
     element('details', {}, element('summary', {}, 'Examples'), element('ul', {}, ...examples)),
     result,
   );
-  return { box: details, clear: () => result.replaceChildren() };
+  return {
+    box: details,
+    clear: () => result.replaceChildren(),
+    isUsed: () => isRunning || result.firstChild !== null,
+  };
 }
 
 function examplesOf({ catalog }: Shown): [text: string, sql: string][] {

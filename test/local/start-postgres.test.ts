@@ -166,10 +166,14 @@ describe.skipIf(chromiumPath === undefined)(
     });
     afterAll(async () => browser?.close());
 
-    async function open(search = ''): Promise<{ page: Page; complaints: string[] }> {
+    async function open(
+      search = '',
+      prepare?: (page: Page) => Promise<unknown>,
+    ): Promise<{ page: Page; complaints: string[] }> {
       const context = await browser.newContext({ acceptDownloads: true });
       opened.push(context);
       const page = await context.newPage();
+      await prepare?.(page);
       const complaints: string[] = [];
       page.on('console', (message) => complaints.push(message.text()));
       page.on('pageerror', (error) => complaints.push(error.message));
@@ -225,6 +229,35 @@ describe.skipIf(chromiumPath === undefined)(
         .first()
         .waitFor();
       expect(complaints).toEqual([]);
+    });
+
+    test('shows the newest state where a sync commits while the page opens', async () => {
+      const commit = async (name: string): Promise<void> => {
+        dataverse.store.create('team', { name });
+        // The run before may still be putting its things away.
+        await expect.poll(async () => (await request('sync', { method: 'POST' })).status).toBe(202);
+        await expect
+          .poll(async () => (await expected(`SELECT count(*)::int FROM teams WHERE name = '${name}'`))[0])
+          .toEqual([1]);
+      };
+      const left = new Map([
+        ['FROM _sync_state', 'Beside the catalog'],
+        ['ILIKE', 'Beside the rows'],
+      ]);
+      const { page } = await open('?table=teams&f=name|contains|Beside', (page) =>
+        page.route('**/api/query', async (route) => {
+          const sql = route.request().postData() ?? '';
+          for (const [part, name] of left) {
+            if (!sql.includes(part)) continue;
+            left.delete(part);
+            await commit(name);
+          }
+          await route.continue();
+        }),
+      );
+      expect(left.size).toBe(0);
+      expect(await page.locator('#data tbody tr').count()).toBe(2);
+      expect(await page.getByRole('button', { name: 'Show the newer state' }).count()).toBe(0);
     });
 
     test('runs SQL, explains a mistake, and saves the result', async () => {

@@ -298,8 +298,8 @@ describe.skipIf(chromiumPath === undefined)(
       served.make(sql);
       await context.route('**/api/database*', async (route) => {
         const { range, 'if-match': match } = await route.request().allHeaders();
-        const etag = `"${states}"`;
         if (range !== undefined) await served.hold();
+        const etag = `"${states}"`;
         if (served.status !== 200) return route.fulfill({ status: served.status }).catch(() => {});
         if (range === undefined)
           return route.fulfill({ headers: { etag, 'content-length': String(bytes.length) } });
@@ -709,6 +709,44 @@ describe.skipIf(chromiumPath === undefined)(
       expect(await isFocused(again!)).toBe(true);
       await page.keyboard.press('Enter');
       await page.locator('h2', { hasText: 'a 00001' }).waitFor();
+    });
+
+    test('opens the newest state at once where a sync commits before anything is shown', async () => {
+      const offer = (page: Page) => page.getByRole('button', { name: 'Show the newer state' });
+      const box = (page: Page) => page.locator('#sql');
+      let commits = 0;
+      /** Commits so many states while the page reads rows, each after the caret was put into the box for SQL. */
+      const openBeside = (states: number, more?: (page: Page) => Promise<unknown>) =>
+        openOwn(rowsOf('a', 90, 'hex(zeroblob(500)) || n'), '?sql=SELECT+1', async (page, served) => {
+          commits = 0;
+          served.hold = async () => {
+            if (commits >= states || (await status(page).textContent()) !== 'Reading …') return;
+            await box(page).focus();
+            await more?.(page);
+            commits += 1;
+            served.make(`INSERT INTO a VALUES ('${expectedIds(90 + commits).at(-1)}', 'x')`);
+          };
+        });
+      const { page } = await openBeside(3);
+      await expectColumn(page, 'id', expectedIds(93));
+      expect(await offer(page).count()).toBe(0);
+      expect(await isFocused(box(page))).toBe(true);
+
+      // It does not go on for ever, and goes on when it is told to.
+      const { page: another } = await openBeside(100);
+      await offer(another).waitFor();
+      expect(commits).toBe(5);
+      expect(await another.locator('#data h2').count()).toBe(0);
+      commits = 100;
+      await offer(another).click();
+      await expectColumn(another, 'id', expectedIds(95));
+
+      // Who waits for a result keeps what was asked.
+      const { page: asking } = await openBeside(1, async (page) => {
+        await page.getByRole('button', { name: 'Run' }).evaluate((one: { click(): void }) => one.click());
+        await status(page).getByText('Running …').waitFor();
+      });
+      await offer(asking).waitFor();
     });
 
     test('notices the first sync', async () => {
