@@ -13,6 +13,7 @@ import { createCredential } from '../src/dataverse/credential.ts';
 import { canMakeCertificate, makeCertificate } from '../src/local/sample-dataverse/http/certificate.ts';
 import { type SampleDataverse, startSampleDataverse } from '../src/local/sample-dataverse/index.ts';
 import { captureLog } from './dataverse/http-server.ts';
+import { noTimer } from './local/start-settings.ts';
 
 /**
  * The product with marked secrets in every place that a secret can be, against servers that quote them back in every way.
@@ -151,6 +152,7 @@ function start(env: Record<string, string>, ...args: string[]): Started {
       PATH: process.env['PATH'],
       AZURE_LOG_LEVEL: 'verbose',
       AzureFunctionsJobHost__logging__logLevel__default: 'Trace',
+      ...noTimer,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

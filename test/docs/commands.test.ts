@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noTimer } from '../local/start-settings.ts';
 import { startPostgres, withClient } from '../postgres.ts';
 import { blocks, entitiesExample, firstCells, pages, read, root, section } from './pages.ts';
 
@@ -159,7 +160,7 @@ async function start(folder: string): Promise<{ app: ChildProcess; url: URL }> {
   const files = ['--entities', join(folder, 'entities.json'), '--out', join(folder, 'dataverse.db')];
   const app = spawn(process.execPath, [join(root, 'dist/local/start.js'), ...args, ...files], {
     cwd: folder,
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], ...noTimer },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

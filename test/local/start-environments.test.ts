@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumAbsent, chromiumPath, launchChromium } from '../http/dashboard/chromium.ts';
 import { withClient } from '../postgres.ts';
 import { removeServer } from './server-folder.ts';
+import { noTimer } from './start-settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -18,7 +19,7 @@ function start(data: string, ...options: string[]): ChildProcess {
   const args = ['--rows', '300', '--port', '0', ...files, ...options];
   return spawn(process.execPath, [join(root, 'dist/local/start.js'), ...args], {
     cwd: folder,
-    env: { PATH, HOME },
+    env: { PATH, HOME, ...noTimer },
   });
 }
 

@@ -9,6 +9,7 @@ import { type SampleDataverse, startSampleDataverse } from '../../src/local/samp
 import { chromiumAbsent, chromiumPath, launchChromium } from '../http/dashboard/chromium.ts';
 import { withClient } from '../postgres.ts';
 import { removeServer } from './server-folder.ts';
+import { noTimer } from './start-settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const hostile = `<img src=x onerror=alert(1)>"',|`;
@@ -30,7 +31,7 @@ async function startApp(): Promise<void> {
   app = spawn(
     process.execPath,
     [join(root, 'dist/local/start.js'), '--target', 'postgres', ...options, ...places],
-    { cwd: folder, env: { PATH, HOME, DATAVERSE_ACCESS_TOKEN: 'any' } },
+    { cwd: folder, env: { PATH, HOME, ...noTimer, DATAVERSE_ACCESS_TOKEN: 'any' } },
   );
   app.stdout!.on('data', (chunk) => (printed += chunk));
   app.stderr!.on('data', (chunk) => (printed += chunk));

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openDataFolder } from '../../src/local/data-folder/data-folder.ts';
 import { startSampleDataverse } from '../../src/local/sample-dataverse/index.ts';
+import { noTimer } from './start-settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 // Each test starts several processes; on a busy machine each takes ten seconds or more.
@@ -47,6 +48,7 @@ function start(...args: string[]): Started {
     cwd: folder,
     env: {
       PATH: process.env['PATH'],
+      ...noTimer,
       ...proxies,
       ...(token !== undefined && { DATAVERSE_ACCESS_TOKEN: token }),
     },

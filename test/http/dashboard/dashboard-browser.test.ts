@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { problemPage } from '../../../src/http/pages/problem-page.ts';
 import { Problem } from '../../../src/http/problem.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { noTimer } from '../../local/start-settings.ts';
 import { chromiumAbsent, chromiumPath, launchChromium } from './chromium.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -53,7 +54,7 @@ describe.skipIf(chromiumPath === undefined)(
           ...['--dataverse', dataverse.url, '--entities', join(folder, 'entities.json')],
           ...['--data', join(folder, 'data'), '--port', '0'],
         ],
-        { cwd: folder, env: { PATH, HOME, DATAVERSE_ACCESS_TOKEN: 'any' } },
+        { cwd: folder, env: { PATH, HOME, ...noTimer, DATAVERSE_ACCESS_TOKEN: 'any' } },
       );
       app.stdout!.on('data', (chunk) => (printed += chunk));
       app.stderr!.on('data', (chunk) => (printed += chunk));

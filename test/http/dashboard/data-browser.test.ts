@@ -12,6 +12,7 @@ import { rowidName } from '../../../src/browser/sql/dialects.ts';
 import { type Filter, filterOf, filterText, operators } from '../../../src/browser/sql/filter.ts';
 import { positionColumn, statementOf, type View } from '../../../src/browser/sql/page-statement.ts';
 import { type SampleDataverse, startSampleDataverse } from '../../../src/local/sample-dataverse/index.ts';
+import { noTimer } from '../../local/start-settings.ts';
 import { chromiumAbsent, chromiumPath, launchChromium } from './chromium.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -215,7 +216,7 @@ describe.skipIf(chromiumPath === undefined)(
       app = spawn(
         process.execPath,
         [join(root, 'dist/local/start.js'), ...options, '--data', join(folder, 'data'), '--port', '0'],
-        { cwd: folder, env: { PATH, HOME, DATAVERSE_ACCESS_TOKEN: 'any' } },
+        { cwd: folder, env: { PATH, HOME, ...noTimer, DATAVERSE_ACCESS_TOKEN: 'any' } },
       );
       app.stdout!.on('data', (chunk) => (printed += chunk));
       app.stderr!.on('data', (chunk) => (printed += chunk));
