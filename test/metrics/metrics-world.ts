@@ -45,7 +45,8 @@ export function createWorld<T extends MetricsServices['table'] = MemoryTable>(
   const another = (): MetricsServices => ({
     settings: { ...readMetricsSettings({}), bulkIntervalMs: 0, writeTimeoutMs: 500, ...options.settings },
     table,
-    journal: new Journal(container, { sealAt: options.sealAt }),
+    // A machine that stalls for seconds must not lose the lease.
+    journal: new Journal(container, { sealAt: options.sealAt, leaseSeconds: 60 }),
     poison: new PoisonRecords(new WorkStore(container)),
     reader: options.reader ?? (undefined as never),
     drainQueue: new DrainQueue(queue, { app: 'this-app', container: `${container.accountName}/${name}` }),

@@ -54,10 +54,10 @@ export async function readState(blob: BlobClient): Promise<JournalState> {
  * Storage grants leases of 15 to 60 seconds (learn.microsoft.com: Lease Blob). After a crash of the holder, the
  * next one waits for the rest of this time.
  */
-const leaseSeconds = 15;
+const shortestLease = 15;
 const renewEveryMs = 4_000;
-/** A lease that was not renewed for this long counts as lost, well before storage grants it to another instance. */
-const lostAfterMs = 10_000;
+/** A lease that was not renewed counts as lost so long before storage grants it to another instance. */
+const marginMs = 5_000;
 
 /**
  * The exclusive right to write the journal's records to Dataverse and to change its state. It is renewed in the
@@ -69,25 +69,40 @@ export class JournalLease {
   readonly #lease: BlobLeaseClient;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
+  readonly #lostAfterMs: number;
   #renewedAt: number;
   state: JournalState;
 
-  constructor(blob: BlobClient, lease: BlobLeaseClient, state: JournalState, acquiredAt: number) {
+  private constructor(
+    blob: BlobClient,
+    lease: BlobLeaseClient,
+    state: JournalState,
+    acquiredAt: number,
+    seconds: number,
+  ) {
     this.#blob = blob;
     this.#lease = lease;
     this.state = state;
     this.#renewedAt = acquiredAt;
+    this.#lostAfterMs = seconds * 1000 - marginMs;
     this.#timer = setInterval(() => void this.#renew(), renewEveryMs);
   }
 
-  /** Acquires the lease; undefined while another instance holds it. */
-  static async acquire(container: ContainerClient, blob: BlobClient): Promise<JournalLease | undefined> {
+  /**
+   * Acquires the lease; undefined while another instance holds it.
+   * @param seconds 15 to 60
+   */
+  static async acquire(
+    container: ContainerClient,
+    blob: BlobClient,
+    seconds = shortestLease,
+  ): Promise<JournalLease | undefined> {
     const lease = blob.getBlobLeaseClient();
     for (;;) {
       const began = performance.now();
       try {
-        await lease.acquireLease(leaseSeconds);
-        return new JournalLease(blob, lease, await readState(blob), began);
+        await lease.acquireLease(seconds);
+        return new JournalLease(blob, lease, await readState(blob), began, seconds);
       } catch (error) {
         if (errorCode(error) === 'LeaseAlreadyPresent') return undefined;
         if (statusOf(error) !== 404) throw error;
@@ -106,7 +121,7 @@ export class JournalLease {
    * @throws an AbortError if another instance may hold the lease
    */
   confirm(): void {
-    if (performance.now() - this.#renewedAt > lostAfterMs) this.#lost.abort();
+    if (performance.now() - this.#renewedAt > this.#lostAfterMs) this.#lost.abort();
     this.#lost.signal.throwIfAborted();
   }
 
@@ -136,7 +151,7 @@ export class JournalLease {
 
   async #renew(): Promise<void> {
     const began = performance.now();
-    if (began - this.#renewedAt > lostAfterMs) this.#lost.abort();
+    if (began - this.#renewedAt > this.#lostAfterMs) this.#lost.abort();
     try {
       await this.#lease.renewLease();
       this.#renewedAt = began;

@@ -43,6 +43,7 @@ const parallelReads = 8;
 export class Journal {
   readonly #container: ContainerClient;
   readonly #sealAt: number;
+  readonly #leaseSeconds: number | undefined;
   readonly #stateBlob: BlobClient;
   readonly #appends = new BatchedAppends((bytes) => this.#append(bytes));
   readonly #pending = new PendingRows();
@@ -52,13 +53,20 @@ export class Journal {
   /** The newest blob that this instance knows. */
   #generation = 1;
 
-  /** @param options `environment`: the environment of Dataverse that the records are for; any, if it is absent */
-  constructor(container: ContainerClient, options: { sealAt?: number; environment?: string } = {}) {
+  /**
+   * @param options `environment`: the environment of Dataverse that the records are for; any, if it is absent.
+   * `leaseSeconds`: 15 to 60, how long a drain that has ended without a word keeps others waiting
+   */
+  constructor(
+    container: ContainerClient,
+    options: { sealAt?: number; leaseSeconds?: number; environment?: string } = {},
+  ) {
     this.#container = container;
     this.#owner = new JournalOwner(options.environment, this.place);
     this.#stateBlob = container.getBlobClient(`${folder}/state`);
     // An append blob holds 50,000 appends (learn.microsoft.com: Append Block), and a line has at least 250 bytes.
     this.#sealAt = options.sealAt ?? 4 * 1024 * 1024;
+    this.#leaseSeconds = options.leaseSeconds;
   }
 
   /** Tells this journal from others: the storage account and the work container. */
@@ -160,7 +168,7 @@ export class Journal {
    */
   lease(): Promise<JournalLease | undefined> {
     return onJournal('lease', async () => {
-      const lease = await JournalLease.acquire(this.#container, this.#stateBlob);
+      const lease = await JournalLease.acquire(this.#container, this.#stateBlob, this.#leaseSeconds);
       if (lease !== undefined) await this.#owner.mark(lease);
       return lease;
     });
