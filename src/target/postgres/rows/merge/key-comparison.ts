@@ -99,7 +99,10 @@ export class KeyComparison {
     );
   }
 
-  /** The ids that the table lacks, has with another version or marks as deleted, and how many rows have a greater version in the table. */
+  /**
+   * The ids that the table lacks, has with another version or marks as deleted, and how many rows have a greater version in
+   * the table.
+   */
   async #compareVersions(): Promise<{ missed: string[]; movedBack: number }> {
     const { table, columns, rowsBefore, lists, stored } = this.#options;
     const { compared } = lists;
